@@ -1,0 +1,52 @@
+# The two commands that a newcomer needs:  make demo   and   make check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lock schema migration bench console clean
+
+BIN := .venv/bin
+PORT ?= 8000
+# All tests run side by side, those of the page on one worker (see tests/conftest.py). A choice of them does not:
+#   make test ARGS="tests/domain -k cancel"
+WHOLE_SUITE := -n auto --maxprocesses 4 --dist loadgroup
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.made console ## the log with sample data; opens on http://127.0.0.1:8000 (or PORT=...)
+	$(BIN)/sentlog demo --port $(PORT)
+
+test: .venv/.made console ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
+	@scripts/browser.sh
+	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
+
+check: .venv/.made ## lint, format check, types, layers, tests: all that CI asks for
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	@$(MAKE) --no-print-directory test
+
+lock: .venv/.made ## renew the pinned requirements from pyproject.toml (ARGS="--upgrade-package NAME")
+	scripts/lock.sh $(or $(ARGS),--upgrade)
+
+schema: .venv/.made ## write schema/schema.graphql from the code
+	@sdl=$$($(BIN)/sentlog schema) && printf '%s\n' "$$sdl" > schema/schema.graphql
+
+migration: .venv/.made ## a new Alembic revision from the tables: NAME="what it does"
+	@test -n "$(NAME)" || { echo 'error: say what it does: make migration NAME="add the audit table"' >&2; exit 2; }
+	$(BIN)/python -m db.migrations "$(NAME)"
+
+bench: .venv/.made ## run the benchmarks (ARGS=... goes to them)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+console: server/static/index.html ## build GraphiQL (a note where Node.js is missing)
+
+clean: ## remove all that the other targets made
+	rm -rf .venv console/node_modules server/static build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/.made: requirements-dev.txt pyproject.toml scripts/venv.sh
+	scripts/venv.sh
+	@touch $@
+
+server/static/index.html: scripts/console.sh $(shell find console -path console/node_modules -prune -o -type f -print)
+	@scripts/console.sh

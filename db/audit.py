@@ -1,0 +1,37 @@
+"""The audit: who looked or acted. It only grows; both engines refuse anything else."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.tables import AUDIT
+
+
+class Action(StrEnum):
+    """What is written down."""
+
+    OPEN_RECIPIENTS = "OPEN_RECIPIENTS"
+    OPEN_PERSON = "OPEN_PERSON"
+    INGEST = "INGEST"
+
+
+class Entry(NamedTuple):
+    """One look or act: when (UTC), by whom, what, from where, in which request."""
+
+    at: datetime
+    district_id: int
+    viewer_id: str
+    action: Action
+    subject: str
+    origin: str | None
+    request_id: str | None
+
+
+async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+    """Add entries, in their order."""
+    if entries:
+        await connection.execute(insert(AUDIT), [entry._asdict() for entry in entries])

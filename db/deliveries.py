@@ -1,0 +1,170 @@
+"""Deliveries as records: of recipients and of whole messages, and what happened to them.
+
+What changes them is not here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.keys import any_of, pairs_of
+from db.paging import Order, Slice, Term, slices
+from db.sight import Sight, visible
+from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
+from domain.paging import Page
+from domain.status import DeliveryMode, DeliveryStatus, EventSource
+
+
+class DeliveryKey(NamedTuple):
+    """What tells a delivery from all others."""
+
+    message_id: int
+    recipient_number: int
+    number: int
+
+
+class DeliveryRecord(NamedTuple):
+    """One message to one address of one recipient."""
+
+    message_id: int
+    recipient_number: int
+    number: int
+    mode: DeliveryMode
+    address: str
+    status: DeliveryStatus
+    call_status_code: int | None
+    is_duplicate: bool
+    at: datetime | None
+    attempts: int
+
+    @property
+    def key(self) -> DeliveryKey:
+        return DeliveryKey(*self[:3])
+
+
+class EventRecord(NamedTuple):
+    """Something that happened to a delivery."""
+
+    at: datetime
+    status: DeliveryStatus
+    call_status_code: int | None
+    source: EventSource
+    detail: str | None
+
+
+class Wanted(NamedTuple):
+    """Which deliveries of a message: of these modes, at these statuses."""
+
+    modes: tuple[DeliveryMode, ...] | None = None
+    statuses: tuple[DeliveryStatus, ...] | None = None
+
+
+_COLUMNS: Final = tuple(
+    DELIVERY.c["call_status" if field == "call_status_code" else field]
+    for field in DeliveryRecord._fields
+)
+
+
+def in_order_of_list(scope: str) -> Order:
+    """The order in which recipients and their devices came."""
+    return Order(
+        [Term("RECIPIENT", DELIVERY.c.recipient_number), Term("NUMBER", DELIVERY.c.number)],
+        scope=scope,
+    )
+
+
+async def of_recipients(
+    connection: AsyncConnection, keys: Sequence[tuple[int, int]]
+) -> Mapping[tuple[int, int], Sequence[DeliveryRecord]]:
+    """The deliveries of each of these recipients (message, number) that has any, in the order in which they came."""
+    statement = (
+        select(*_COLUMNS)
+        .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, keys))
+        .order_by(DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number)
+    )
+    found: dict[tuple[int, int], list[DeliveryRecord]] = {}
+    for row in await connection.execute(statement):
+        found.setdefault((row.message_id, row.recipient_number), []).append(DeliveryRecord(*row))
+    return found
+
+
+async def pages_of_messages(
+    connection: AsyncConnection,
+    message_ids: Sequence[int],
+    *,
+    wanted: Wanted,
+    order: Order,
+    page: Page,
+) -> Mapping[int, Slice[DeliveryRecord]]:
+    """The same page of the deliveries of each of these messages."""
+
+    def of(message_id: Any) -> Select[Any]:
+        return select(*_COLUMNS).where(DELIVERY.c.message_id == message_id, _is_wanted(wanted))
+
+    return await slices(
+        connection, message_ids, of=of, order=order, page=page, record=DeliveryRecord
+    )
+
+
+async def counts_of_messages(
+    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
+) -> Mapping[int, int]:
+    """How many deliveries of each of these messages are wanted; a message without any is left out."""
+    statement = (
+        select(DELIVERY.c.message_id, func.count())
+        .where(any_of(DELIVERY.c.message_id, message_ids), _is_wanted(wanted))
+        .group_by(DELIVERY.c.message_id)
+    )
+    return dict((await connection.execute(statement)).tuples().all())
+
+
+async def deliveries(
+    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, sight: Sight
+) -> Mapping[DeliveryKey, DeliveryRecord]:
+    """The deliveries with these keys, as far as their messages may be seen."""
+    pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
+    statement = (
+        select(*_COLUMNS)
+        .join(MESSAGE, MESSAGE.c.id == DELIVERY.c.message_id)
+        .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs), visible(sight))
+    )
+    records = [DeliveryRecord(*row) for row in await connection.execute(statement)]
+    return {record.key: record for record in records}
+
+
+async def events(
+    connection: AsyncConnection, keys: Sequence[DeliveryKey]
+) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
+    """What is written of each of these deliveries of which anything is, oldest first."""
+    pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
+    columns = DELIVERY_EVENT.c
+    statement = (
+        select(
+            columns.message_id,
+            columns.recipient_number,
+            columns.delivery_number,
+            columns.at,
+            columns.status,
+            columns.call_status,
+            columns.source,
+            columns.detail,
+        )
+        .where(pairs_of(columns.message_id, columns.recipient_number, pairs))
+        .order_by(columns.at, columns.id)
+    )
+    found: dict[DeliveryKey, list[EventRecord]] = {}
+    for row in await connection.execute(statement):
+        found.setdefault(DeliveryKey(*row[:3]), []).append(EventRecord(*row[3:]))
+    return found
+
+
+def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = []
+    if wanted.modes is not None:
+        parts.append(DELIVERY.c.mode.in_(wanted.modes))
+    if wanted.statuses is not None:
+        parts.append(DELIVERY.c.status.in_(wanted.statuses))
+    return and_(*parts) if parts else and_(True)

@@ -1,0 +1,76 @@
+"""Connections: one engine a database, set up so that both kinds behave alike.
+
+No table and no statement of the log is named here.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import Connection, event, make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+SQLITE_PRAGMAS: Final = {
+    "journal_mode": "WAL",  # otherwise one writer stops every reader
+    "synchronous": "NORMAL",  # in WAL mode a power cut can lose the last commits, never the file
+    "foreign_keys": "ON",  # off by default, connection by connection
+    "busy_timeout": 30_000,  # milliseconds; 0 would make the second writer fail at once
+    "cache_size": -65_536,  # KiB; the default of 2 MiB thrashes while a large import keeps its indexes
+}
+
+_WRITES: Final = "sentlog_writes"
+
+
+def make_engine(url: str) -> AsyncEngine:
+    """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done."""
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_async_engine(url)
+        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    # pre_ping: after a restart of the server the first request would otherwise get the dead connection.
+    return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+
+
+@asynccontextmanager
+async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection whose statements see one moment on SQLite and each its own on PostgreSQL; changes are rolled back."""
+    async with engine.connect() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction that commits at the end of the block and is rolled back by an exception."""
+    async with engine.connect() as connection, begin_writing(connection):
+        yield connection
+
+
+@asynccontextmanager
+async def begin_writing(connection: AsyncConnection) -> AsyncIterator[None]:
+    """A transaction on a connection that is held longer than it; on SQLite it takes the write lock at its beginning.
+
+    A SQLite transaction that first reads and then writes fails at once when another wrote in between, whatever the
+    busy timeout: so a writer says so before its first statement.
+    """
+    await connection.execution_options(**{_WRITES: True})
+    try:
+        async with connection.begin():
+            yield
+    finally:
+        await connection.execution_options(**{_WRITES: False})
+
+
+def _set_up_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = (
+        None  # BEGIN is ours: the driver's own would come too late, and never before a SELECT
+    )
+    cursor = connection.cursor()
+    for name, value in SQLITE_PRAGMAS.items():
+        cursor.execute(f"PRAGMA {name} = {value}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,119 @@
+"""Many keys in one parameter: a statement reads the same, and is planned once, for one row or for four thousand.
+
+An `IN` with a parameter a key is another statement for each number of keys, and both engines take longer to read it than
+to answer it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Integer,
+    Text,
+    bindparam,
+    column,
+    func,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class KeyList(TypeDecorator[Sequence[Any]]):
+    """A list in one parameter: an array on PostgreSQL, a JSON text on SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[BigInteger] | type[Text] = BigInteger) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        array: TypeEngine[Any] = ARRAY(self.kind())
+        return dialect.type_descriptor(array if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> Any:
+        assert value is not None
+        return list(value) if dialect.name == "postgresql" else orjson.dumps(value).decode()
+
+
+class _AnyOf(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+class _PairsOf(FunctionElement[bool]):
+    type = Boolean()
+    inherit_cache = True
+
+
+def any_of(key: Any, keys: Sequence[int]) -> ColumnElement[bool]:
+    """Whether `key` is one of `keys`."""
+    return _AnyOf(key, bindparam(None, keys, KeyList(), unique=True))
+
+
+def text_any_of(key: Any, keys: Sequence[str]) -> ColumnElement[bool]:
+    """Whether the text `key` is one of `keys`."""
+    return _AnyOf(key, bindparam(None, keys, KeyList(Text), unique=True))
+
+
+def pairs_of(first: Any, second: Any, keys: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
+    """Whether `(first, second)` is one of `keys`."""
+    return _PairsOf(
+        first,
+        second,
+        bindparam(None, [pair[0] for pair in keys], KeyList(), unique=True),
+        bindparam(None, [pair[1] for pair in keys], KeyList(), unique=True),
+    )
+
+
+def each(keys: Sequence[int], dialect: str) -> TableValuedAlias:
+    """`keys` as a table of one column, `value`, in which each stands once."""
+    parameter = bindparam(None, keys, KeyList(), unique=True)
+    if dialect == "sqlite":
+        return func.json_each(parameter).table_valued(column("value", Integer)).alias("given")
+    return (
+        func.unnest(parameter)
+        .table_valued(column("value", BigInteger))
+        .render_derived(name="given")
+    )
+
+
+@compiles(_AnyOf, "sqlite")
+def _any_of_in_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    key, keys = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{key} IN (SELECT value FROM json_each({keys}))"
+
+
+@compiles(_AnyOf, "postgresql")
+def _any_of_in_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    key, keys = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{key} = ANY({keys})"
+
+
+@compiles(_PairsOf, "sqlite")
+def _pairs_of_in_sqlite(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
+    first, second, firsts, seconds = (
+        compiler.process(clause, **options) for clause in element.clauses
+    )
+    return (
+        f"({first}, {second}) IN (SELECT f.value, s.value FROM json_each({firsts}) f "
+        f"JOIN json_each({seconds}) s ON s.key = f.key)"
+    )
+
+
+@compiles(_PairsOf, "postgresql")
+def _pairs_of_in_postgresql(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
+    first, second, firsts, seconds = (
+        compiler.process(clause, **options) for clause in element.clauses
+    )
+    return f"({first}, {second}) IN (SELECT * FROM unnest({firsts}, {seconds}))"

@@ -1,0 +1,34 @@
+"""Write a new migration from what the tables have and the migrations so far do not."""
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from alembic import command
+from sqlalchemy import Connection
+
+from db.engine import make_engine
+from db.migrations import configuration, upgrade
+
+
+async def write(title: str) -> None:
+    """Compare with a scratch database and write the difference as a revision called `title` beside the others."""
+
+    def revise(connection: Connection) -> None:
+        command.revision(
+            configuration(str(Path(__file__).parent), connection), title, autogenerate=True
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        engine = make_engine(f"sqlite+aiosqlite:///{folder}/scratch.sqlite3")
+        await upgrade(engine)
+        async with engine.begin() as connection:
+            await connection.run_sync(revise)
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or not sys.argv[1].strip():
+        sys.exit('Say what the migration changes: make migration NAME="add the opt-outs"')
+    asyncio.run(write(sys.argv[1]))

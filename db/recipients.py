@@ -1,0 +1,218 @@
+"""Recipients as records: the lists of messages and of people.
+
+Deliveries are in `db.deliveries`; how names are found over all messages is in `db.search`.
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.keys import any_of, pairs_of
+from db.paging import Order, Slice, Term, slices
+from db.search import address_needles, contains
+from db.sight import Sight, visible
+from db.tables import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
+from domain.paging import Page
+from domain.people import Role
+from domain.status import OPEN, DeliveryMode, DeliveryStatus
+
+
+class RecipientRecord(NamedTuple):
+    """One person in the list of one message; names as they were then."""
+
+    message_id: int
+    number: int
+    person_id: int
+    name: str
+    student_id: int | None
+    student_name: str | None
+    contacted_by_phone: bool
+
+
+class PersonRecord(NamedTuple):
+    """A person, under the name that came last."""
+
+    id: int
+    name: str
+
+
+class RecipientOutcome(StrEnum):
+    """What became of a recipient."""
+
+    REACHED = "REACHED"
+    NOT_REACHED = "NOT_REACHED"
+    HAS_FAILURE = "HAS_FAILURE"
+    NO_DEVICE = "NO_DEVICE"
+    PENDING = "PENDING"
+
+
+class Wanted(NamedTuple):
+    """Which recipients of a message: those with `search` (folded) in a name or address, and with an outcome."""
+
+    search: str | None = None
+    outcome: RecipientOutcome | None = None
+
+
+_COLUMNS: Final = (
+    RECIPIENT.c.message_id,
+    RECIPIENT.c.number,
+    RECIPIENT.c.person_id,
+    RECIPIENT.c.name,
+    RECIPIENT.c.student_id,
+    RECIPIENT.c.student_name,
+    RECIPIENT.c.contacted,
+)
+
+
+def by_name(scope: str) -> Order:
+    """The order of a message's list: by name, then student."""
+    return Order([Term("NAME", RECIPIENT.c.key), Term("NUMBER", RECIPIENT.c.number)], scope=scope)
+
+
+def newest_first(scope: str) -> Order:
+    """The order of a person's list: by the message's creation, the newest first."""
+    terms = (
+        Term("CREATED_AT", MESSAGE.c.created_at, descending=True),
+        Term("MESSAGE", RECIPIENT.c.message_id, descending=True),
+        Term("NUMBER", RECIPIENT.c.number, descending=True),
+    )
+    return Order(terms, scope=scope)
+
+
+async def pages_of_messages(
+    connection: AsyncConnection,
+    message_ids: Sequence[int],
+    *,
+    wanted: Wanted,
+    order: Order,
+    page: Page,
+) -> Mapping[int, Slice[RecipientRecord]]:
+    """The same page of the list of each of these messages."""
+
+    def of(message_id: Any) -> Select[Any]:
+        return select(*_COLUMNS).where(RECIPIENT.c.message_id == message_id, _is_wanted(wanted))
+
+    return await slices(
+        connection, message_ids, of=of, order=order, page=page, record=RecipientRecord
+    )
+
+
+async def counts_of_messages(
+    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
+) -> Mapping[int, int]:
+    """How many recipients of each of these messages are wanted; a message without any is left out."""
+    statement = (
+        select(RECIPIENT.c.message_id, func.count())
+        .where(any_of(RECIPIENT.c.message_id, message_ids), _is_wanted(wanted))
+        .group_by(RECIPIENT.c.message_id)
+    )
+    return dict((await connection.execute(statement)).tuples().all())
+
+
+async def pages_of_people(
+    connection: AsyncConnection,
+    person_ids: Sequence[int],
+    *,
+    created: ColumnElement[bool],
+    sight: Sight,
+    order: Order,
+    page: Page,
+) -> Mapping[int, Slice[RecipientRecord]]:
+    """The same page of what each of these people was sent, as far as it may be seen."""
+
+    def of(person_id: Any) -> Select[Any]:
+        return (
+            select(*_COLUMNS)
+            .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+            .where(RECIPIENT.c.person_id == person_id, visible(sight), created)
+        )
+
+    return await slices(
+        connection, person_ids, of=of, order=order, page=page, record=RecipientRecord
+    )
+
+
+async def counts_of_people(
+    connection: AsyncConnection,
+    person_ids: Sequence[int],
+    *,
+    created: ColumnElement[bool],
+    sight: Sight,
+) -> Mapping[int, int]:
+    """How often each of these people stands in a list that may be seen; one who does not is left out."""
+    statement = (
+        select(RECIPIENT.c.person_id, func.count())
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .where(any_of(RECIPIENT.c.person_id, person_ids), visible(sight), created)
+        .group_by(RECIPIENT.c.person_id)
+    )
+    return dict((await connection.execute(statement)).tuples().all())
+
+
+async def recipients(
+    connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
+) -> Mapping[tuple[int, int], RecipientRecord]:
+    """The recipients with these keys (message, number), as far as their messages may be seen."""
+    statement = (
+        select(*_COLUMNS)
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .where(pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys), visible(sight))
+    )
+    rows = await connection.execute(statement)
+    return {(row.message_id, row.number): RecipientRecord(*row) for row in rows}
+
+
+async def people(
+    connection: AsyncConnection, person_ids: Sequence[int], *, sight: Sight
+) -> Mapping[int, PersonRecord]:
+    """Those of these people to whom a message was sent that may be seen."""
+    statement = select(PERSON.c.id, PERSON.c.name).where(
+        any_of(PERSON.c.id, person_ids),
+        PERSON.c.role == Role.CONTACT,
+        exists().where(
+            RECIPIENT.c.person_id == PERSON.c.id,
+            MESSAGE.c.id == RECIPIENT.c.message_id,
+            visible(sight),
+        ),
+    )
+    return {row.id: PersonRecord(*row) for row in await connection.execute(statement)}
+
+
+def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = []
+    if wanted.search:
+        addressed = [contains(ADDRESS.c.key, needle) for needle in address_needles(wanted.search)]
+        parts.append(
+            or_(
+                contains(RECIPIENT.c.key, wanted.search),
+                _has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, or_(*addressed)),
+            )
+        )
+    if wanted.outcome is not None:
+        parts.append(_OUTCOMES[wanted.outcome])
+    return and_(*parts) if parts else and_(True)
+
+
+def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        DELIVERY.c.message_id == RECIPIENT.c.message_id,
+        DELIVERY.c.recipient_number == RECIPIENT.c.number,
+        *such,
+    )
+
+
+_ARRIVED: Final = and_(
+    DELIVERY.c.mode.in_([DeliveryMode.INBOX, DeliveryMode.EMAIL]),
+    DELIVERY.c.status.in_([DeliveryStatus.SENT, DeliveryStatus.DELIVERED]),
+)
+_REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(_ARRIVED))
+_OUTCOMES: Final[Mapping[RecipientOutcome, ColumnElement[bool]]] = {
+    RecipientOutcome.REACHED: _REACHED,
+    RecipientOutcome.NOT_REACHED: not_(_REACHED),
+    RecipientOutcome.HAS_FAILURE: _has_delivery(DELIVERY.c.status == DeliveryStatus.FAILED),
+    RecipientOutcome.NO_DEVICE: not_(_has_delivery()),
+    RecipientOutcome.PENDING: _has_delivery(DELIVERY.c.status.in_(list(OPEN))),
+}

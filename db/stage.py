@@ -1,0 +1,234 @@
+"""Where messages wait, while they come in, until they are whole.
+
+The tables are temporary: they belong to one connection, lock nobody out, and are gone with it. A program that is killed
+while it reads a file leaves nothing behind.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    delete,
+    select,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.columns import BigInt, Instant, KeyText
+
+
+class MessageRow(NamedTuple):
+    """A message as it waits; `ref` numbers it within its stream. Texts that are searched come folded beside the shown ones."""
+
+    ref: int
+    district_id: int
+    external_id: str
+    school_id: int | None
+    school_key: str | None
+    visible_from: datetime
+    status: str
+    type_code: str
+    type_label: str
+    type_key: str
+    subject: str
+    subject_key: str
+    sender_id: str
+    sender_name: str
+    sender_key: str
+    created_at: datetime
+    created_text: str
+    scheduled_at: datetime
+    scheduled_text: str
+    schedule_id: str | None
+    schedule_key: str | None
+    source: str
+    modes: str
+    is_recorded: bool
+    body: str
+    body_format: str
+    text_body: str | None
+    voice_script: str | None
+    reply_to: str | None
+    filter_criteria: str
+    digest: bytes
+    canceled_at: datetime | None
+    canceled_by_id: str | None
+    canceled_by_name: str | None
+    cancel_reason: str | None
+
+
+class RecipientRow(NamedTuple):
+    """A recipient as it waits."""
+
+    ref: int
+    number: int
+    person: str
+    name: str
+    name_key: str
+    student: str | None
+    student_name: str | None
+    student_key: str | None
+
+
+class DeliveryRow(NamedTuple):
+    """A delivery as it waits."""
+
+    ref: int
+    recipient_number: int
+    number: int
+    chunk: int
+    mode: str
+    kind: str
+    address: str
+    address_key: str
+    status: str
+    call_status: int | None
+    confirmed: bool
+    reached: bool
+    at: datetime | None
+    attempts: int
+
+
+_metadata: Final = MetaData()
+
+
+def _table(name: str, shape: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
+    fields: tuple[str, ...] = shape._fields
+    columns = [
+        Column(field, types.get(field, Text()), primary_key=place < keys, autoincrement=False)
+        for place, field in enumerate(fields)
+    ]
+    return Table(name, _metadata, *columns, prefixes=["TEMPORARY"])
+
+
+MESSAGES: Final = _table(
+    "staged_message",
+    MessageRow,
+    1,
+    {
+        "ref": Integer(),
+        "district_id": Integer(),
+        "school_id": Integer(),
+        "is_recorded": Boolean(),
+        "digest": LargeBinary(),
+    }
+    | dict.fromkeys(("visible_from", "created_at", "scheduled_at", "canceled_at"), Instant())
+    | dict.fromkeys(
+        ("type_key", "subject_key", "sender_key", "schedule_key", "school_key"), KeyText
+    ),
+)
+MESSAGES.append_column(Column("message_id", BigInt))
+
+RECIPIENTS: Final = _table(
+    "staged_recipient",
+    RecipientRow,
+    2,
+    {"ref": Integer(), "number": Integer(), "name_key": KeyText, "student_key": KeyText},
+)
+DELIVERIES: Final = _table(
+    "staged_delivery",
+    DeliveryRow,
+    3,
+    {
+        "ref": Integer(),
+        "recipient_number": Integer(),
+        "number": SmallInteger(),
+        "chunk": Integer(),
+        "mode": String(24),
+        "kind": String(24),
+        "address_key": KeyText,
+        "status": String(24),
+        "call_status": SmallInteger(),
+        "confirmed": Boolean(),
+        "reached": Boolean(),
+        "at": Instant(),
+        "attempts": SmallInteger(),
+    },
+)
+CONTACTED: Final = Table(
+    "staged_contacted",
+    _metadata,
+    Column("ref", Integer(), primary_key=True, autoincrement=False),
+    Column("person", Text(), primary_key=True),
+    prefixes=["TEMPORARY"],
+)
+STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, CONTACTED)
+
+
+async def create(connection: AsyncConnection) -> None:
+    """Make the stage of this connection; it goes when the connection is closed."""
+    await connection.run_sync(lambda sync: _metadata.create_all(sync, checkfirst=False))
+
+
+async def clear(connection: AsyncConnection) -> None:
+    """Take every whole message off the stage; what belongs to unfinished ones stays."""
+    whole = select(MESSAGES.c.ref)
+    for table in (CONTACTED, DELIVERIES, RECIPIENTS, MESSAGES):
+        await connection.execute(delete(table).where(table.c.ref.in_(whole)))
+
+
+async def empty(connection: AsyncConnection) -> None:
+    """Take everything off the stage: much quicker than `clear`, where nothing is unfinished."""
+    if (
+        connection.dialect.name == "sqlite"
+    ):  # which has no TRUNCATE, and empties a table without WHERE at once
+        for table in STAGES:
+            await connection.execute(delete(table))
+    else:
+        names = ", ".join(table.name for table in STAGES)
+        await connection.exec_driver_sql(f"TRUNCATE {names}")
+
+
+async def forget(connection: AsyncConnection, ref: int) -> None:
+    """Take one message off the stage."""
+    for table in (MESSAGES, RECIPIENTS, DELIVERIES):
+        await connection.execute(delete(table).where(table.c.ref == ref))
+
+
+async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Put rows on the stage, each a tuple in the order of the table's row class; instants are aware."""
+    if not rows:
+        return
+    names = ", ".join(column.name for column in table.columns if column.name != "message_id")
+    if connection.dialect.name == "sqlite":
+        instants = [
+            place for place, column in enumerate(table.columns) if isinstance(column.type, Instant)
+        ]
+        marks = ", ".join("?" * len(rows[0]))
+        await connection.exec_driver_sql(
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks})",
+            [_for_sqlite(row, instants) for row in rows],
+        )
+        return
+    # COPY: row by row over the extended protocol costs ten times as much.
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None
+    async with (
+        raw.cursor() as cursor,
+        cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy,
+    ):
+        for row in rows:
+            await copy.write_row(row)
+
+
+def _for_sqlite(row: tuple[Any, ...], instants: Sequence[int]) -> tuple[Any, ...]:
+    """The row as SQLAlchemy's own type would write it: SQLite has no instants, and compares them as text."""
+    if not instants:
+        return row
+    cells = list(row)
+    for place in instants:
+        instant = cells[place]
+        if instant is not None:
+            cells[place] = (
+                instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+            )
+    return tuple(cells)

@@ -1,0 +1,47 @@
+"""The faults that a caller is told about.
+
+    LogError
+     ├── BadUserInput      an argument that cannot be meant as it stands
+     ├── Unauthenticated   nobody is signed in, or the sign-in does not hold
+     ├── Forbidden         somebody is signed in who lacks the right
+     └── Conflict          what was sent contradicts what is there
+
+Every message is written for the person who can do something about it: what was wrong, the value, what to do. Whatever is
+not in this tree is a fault of ours and reaches no client. What a *rule* refuses is not here: a refusal is a value.
+"""
+
+from typing import ClassVar
+
+
+class LogError(Exception):
+    """The root: `code` is what a client reads in `extensions.code`."""
+
+    code: ClassVar[str] = "INTERNAL"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class BadUserInput(LogError):
+    """An argument is malformed, out of range, or does not fit another one."""
+
+    code = "BAD_USER_INPUT"
+
+
+class Unauthenticated(LogError):
+    """There is no sign-in, or it is expired, forged or meant for somebody else."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(LogError):
+    """The viewer is known and may not do this."""
+
+    code = "FORBIDDEN"
+
+
+class Conflict(LogError):
+    """The same id was used before for something else."""
+
+    code = "CONFLICT"

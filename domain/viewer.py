@@ -1,0 +1,47 @@
+"""The signed-in person or service, and what it may do.
+
+How a token becomes a viewer is the server's business; which rows a viewer sees is one predicate in `db.sight`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.errors import Forbidden
+
+
+class Right(StrEnum):
+    """What a viewer may do; the values are the contract's."""
+
+    VIEW_LOG = "VIEW_LOG"
+    VIEW_RECIPIENTS = "VIEW_RECIPIENTS"
+    CANCEL_MESSAGES = "CANCEL_MESSAGES"
+    CREATE_REPORTS = "CREATE_REPORTS"
+    INGEST_MESSAGES = "INGEST_MESSAGES"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """One sign-in: who asks, for which district and schools, with which rights, until when (UTC).
+
+    `id`, `district` and `schools` are the ids of the sending system. No schools means every school of the district and
+    what was sent for the district as a whole.
+    """
+
+    id: str
+    name: str
+    district: str
+    schools: frozenset[str]
+    rights: frozenset[Right]
+    expires_at: datetime
+
+    def may(self, right: Right) -> bool:
+        """Whether the viewer holds `right`."""
+        return right in self.rights
+
+    def require(self, right: Right) -> None:
+        """Pass if the viewer holds `right`; otherwise raise `Forbidden` with a message that names it."""
+        if right not in self.rights:
+            raise Forbidden(
+                f"This needs the right {right}, which your sign-in does not carry. Ask who manages your account for it."
+            )

@@ -1,0 +1,141 @@
+"""One line in the log for each request and each WebSocket, and the id that ties all other lines to it.
+
+The path, the query string and the headers stay out of it: they hold what a person typed, or who they are.
+"""
+
+import re
+import secrets
+from collections.abc import Callable, Iterable, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz"})
+"""Asked every few seconds by machines: their lines are for debugging only."""
+
+_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_STARTS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
+_SERVER_FAULT: Final = 1011
+"""The close code of a WebSocket whose server met something unforeseen (RFC 6455, 7.4.1)."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Request:
+    """What is known of the request at hand; shared by every task that works for it."""
+
+    id: str
+    viewer: str | None = None
+    status: int | None = None
+    accepted: bool = False
+
+
+_current: ContextVar[_Request | None] = ContextVar("request", default=None)
+
+
+def note_viewer(id: str) -> None:
+    """From here on the lines of this request name the viewer; outside a request nothing happens."""
+    request = _current.get()
+    if request is not None:
+        request.viewer = id
+
+
+def add_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
+    """A structlog processor: put the id of the request at hand, and its viewer, into the line."""
+    request = _current.get()
+    if request is not None:
+        event["request_id"] = request.id
+        if request.viewer is not None:
+            event["viewer"] = request.viewer
+    return event
+
+
+class RequestLog:
+    """ASGI middleware, to stand outside all others, so that it sees the answer as the client does.
+
+    A well-formed `X-Request-Id` is kept, otherwise one is made; it goes back in the answer. The line has `method` (WEBSOCKET
+    for those), `route` (the template, `none` where nothing matched), `status` (the close code of a WebSocket, 403 where it
+    was refused), `ms` to the end of the answer, and `viewer` once known.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        clock: Callable[[], float],
+        make_id: Callable[[], str] = lambda: secrets.token_hex(8),
+    ) -> None:
+        """`clock` counts seconds from anywhere."""
+        self._app = app
+        self._clock = clock
+        self._make_id = make_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on and log it when it has ended."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        request = _Request(_given_id(scope["headers"]) or self._make_id())
+        header = (b"x-request-id", request.id.encode())
+
+        async def receive_and_note() -> Message:
+            message = await receive()
+            if message["type"] == "websocket.disconnect" and request.status is None:
+                request.status = message.get("code")
+            return message
+
+        async def send_and_note(message: Message) -> None:
+            _note_status(request, message)
+            if message["type"] in _STARTS:
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        before = _current.set(request)
+        started = self._clock()
+        fault: Exception | None = None
+        try:
+            await self._app(scope, receive_and_note, send_and_note)
+        except Exception as error:
+            fault = error
+            request.status = request.status or 500
+            raise
+        finally:
+            _write(scope, request, fault, ms=round((self._clock() - started) * 1000, 1))
+            _current.reset(before)
+
+
+def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        if name == b"x-request-id" and _ID.fullmatch(value):
+            return value.decode()
+    return None
+
+
+def _note_status(request: _Request, message: Message) -> None:
+    match message["type"]:
+        case "http.response.start" | "websocket.http.response.start":
+            request.status = message["status"]
+        case "websocket.accept":
+            request.accepted = True
+        case "websocket.close":
+            request.status = message.get("code", 1000) if request.accepted else 403
+
+
+def _write(scope: Scope, request: _Request, fault: Exception | None, *, ms: float) -> None:
+    route = getattr(scope.get("route"), "path", "none")
+    is_http = scope["type"] == "http"
+    failed = request.status is not None and (
+        request.status >= 500 if is_http else request.status == _SERVER_FAULT
+    )
+    if fault is not None or failed:
+        write = _log.error
+    elif route in QUIET_ROUTES:
+        write = _log.debug
+    else:
+        write = _log.info
+    method = scope["method"] if is_http else "WEBSOCKET"
+    write("request", method=method, route=route, status=request.status, ms=ms, exc_info=fault)

@@ -1,0 +1,174 @@
+"""The promise: what is known depends on what was said, not on when or how often it was said."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.call_status import CALL_STATUSES
+from domain.message import recorded_status
+from domain.receipts import Receipt, State, apply, fold, status_of_code
+from domain.status import OPEN, TRANSITIONS, DeliveryMode, DeliveryStatus, MessageStatus
+
+NOON = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+HANDED = State(DeliveryStatus.IN_PROGRESS, at=NOON)
+REPORTED = (
+    DeliveryStatus.IN_PROGRESS,
+    DeliveryStatus.SENT,
+    DeliveryStatus.DELIVERED,
+    DeliveryStatus.FAILED,
+    DeliveryStatus.OPTED_OUT,
+)
+
+
+def at(seconds: int) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def coded(code: int, seconds: int = 1, *, confirmed: bool = False) -> Receipt:
+    return Receipt(at(seconds), status_of_code(code), code, confirmed)
+
+
+receipts = st.builds(
+    Receipt,
+    at=st.integers(-5, 5).map(at),
+    status=st.sampled_from([*REPORTED, None]),
+    code=st.sampled_from([None, *CALL_STATUSES, 77, -99]),
+    confirmed=st.booleans(),
+)
+states = st.builds(
+    State,
+    status=st.sampled_from(list(DeliveryStatus)),
+    code=st.sampled_from([None, *CALL_STATUSES, 77]),
+    confirmed=st.booleans(),
+    at=st.none() | st.integers(-5, 5).map(at),
+)
+
+
+@given(states, st.lists(receipts, max_size=6), st.data())
+def test_any_order_and_repetition_of_the_same_receipts_gives_the_same_state(
+    state: State, said: list[Receipt], data: st.DataObject
+) -> None:
+    repeated = said + data.draw(st.lists(st.sampled_from(said), max_size=4)) if said else []
+    heard = data.draw(st.permutations(repeated))
+
+    assert fold(state, heard) == fold(state, said)
+
+
+@given(states, receipts)
+def test_a_receipt_never_makes_a_delivery_weaker(state: State, receipt: Receipt) -> None:
+    after = apply(state, receipt)
+
+    assert apply(after, receipt) == after
+    assert after.confirmed >= state.confirmed
+    if state.status is DeliveryStatus.DELIVERED:
+        assert after.status is DeliveryStatus.DELIVERED
+    if state.status not in OPEN:
+        assert after.status not in OPEN
+
+
+@given(states, st.lists(receipts, max_size=6))
+def test_a_canceled_delivery_stays_canceled_whatever_is_heard(
+    state: State, said: list[Receipt]
+) -> None:
+    canceled = state._replace(status=DeliveryStatus.CANCELED)
+
+    after = fold(canceled, said)
+
+    assert (after.status, after.at) == (DeliveryStatus.CANCELED, canceled.at)
+
+
+def test_a_canceled_delivery_shows_that_the_call_was_made_all_the_same() -> None:
+    canceled = State(DeliveryStatus.CANCELED, at=NOON)
+
+    after = fold(canceled, [coded(0), coded(5, 9, confirmed=True), coded(17)])
+
+    assert after == State(DeliveryStatus.CANCELED, 5, True, NOON)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "status"),
+    [
+        ([-39, -27], -27, DeliveryStatus.SENT),
+        ([-27, -28], -28, DeliveryStatus.DELIVERED),
+        ([-27, -40], -40, DeliveryStatus.FAILED),
+        ([-40, -28], -28, DeliveryStatus.DELIVERED),
+        ([17, 0], 0, DeliveryStatus.FAILED),
+        ([17, 5], 5, DeliveryStatus.DELIVERED),
+        ([0, 5], 5, DeliveryStatus.DELIVERED),
+        ([6, 5], 5, DeliveryStatus.DELIVERED),
+        ([13, 6], 6, DeliveryStatus.DELIVERED),
+        ([9, 3], 3, DeliveryStatus.FAILED),
+        ([-5, 9], 9, DeliveryStatus.FAILED),
+        ([-5, -27], -27, DeliveryStatus.SENT),
+        ([-30, -33], -33, DeliveryStatus.OPTED_OUT),
+        ([-39, 77], 77, DeliveryStatus.IN_PROGRESS),
+        ([77, 1], 1, DeliveryStatus.FAILED),
+    ],
+)
+def test_the_second_code_says_more_than_the_first(
+    said: list[int], code: int, status: DeliveryStatus
+) -> None:
+    forwards = fold(HANDED, [coded(one) for one in said])
+    backwards = fold(HANDED, [coded(one) for one in reversed(said)])
+
+    assert forwards == backwards == State(status, code, False, at(1))
+
+
+def test_the_delivery_that_we_gave_up_is_not_reopened_by_a_word_of_progress() -> None:
+    given_up = State(DeliveryStatus.FAILED, -5, at=NOON)
+
+    assert apply(given_up, Receipt(at(9), DeliveryStatus.IN_PROGRESS, 17)) == given_up
+
+
+def test_an_unknown_word_changes_nothing() -> None:
+    assert apply(HANDED, Receipt(at(9), None, detail="teleported")) is HANDED
+
+
+@pytest.mark.parametrize("status", [DeliveryStatus.PENDING, DeliveryStatus.CANCELED])
+def test_no_provider_can_say_what_only_we_decide(status: DeliveryStatus) -> None:
+    assert apply(HANDED, Receipt(at(9), status)) is HANDED
+
+
+def test_who_got_it_got_it_at_the_first_time_that_was_reported() -> None:
+    assert fold(HANDED, [coded(5, 7), coded(5, 3), coded(5, 9)]).at == at(3)
+
+
+def test_a_redialed_call_failed_as_its_last_attempt_did() -> None:
+    assert fold(HANDED, [coded(1, 9), coded(0, 3)]) == State(DeliveryStatus.FAILED, 1, False, at(9))
+
+
+def test_pressing_0_is_remembered_whatever_else_is_heard() -> None:
+    after = fold(HANDED, [coded(5, 3, confirmed=True), coded(5, 2), coded(6, 1)])
+
+    assert after == State(DeliveryStatus.DELIVERED, 5, True, at(2))
+
+
+@pytest.mark.parametrize("code", [*CALL_STATUSES, 77])
+def test_a_code_stands_for_the_same_status_in_a_receipt_as_in_recorded_history(code: int) -> None:
+    recorded = recorded_status(
+        MessageStatus.SENT, DeliveryMode.VOICE, status=None, code=code, confirmed=False
+    )
+
+    assert status_of_code(code) is recorded
+
+
+@given(st.sampled_from(list(TRANSITIONS)), receipts)
+def test_where_a_receipt_moves_a_delivery_the_table_of_transitions_leads_too(
+    before: DeliveryStatus, receipt: Receipt
+) -> None:
+    # Beyond the table: an opt-out may be the answer to a hand-over, and what we gave up may turn out well.
+    after = apply(State(before, at=NOON), receipt).status
+
+    assert after is before or after is DeliveryStatus.OPTED_OUT or after in _reachable(before)
+
+
+def _reachable(status: DeliveryStatus) -> set[DeliveryStatus]:
+    found = {status}
+    while further := {after for one in found for after in TRANSITIONS[one]} - found:
+        found |= further
+    return found | ({DeliveryStatus.DELIVERED} if status in _FAILURES else set())
+
+
+_FAILURES = (DeliveryStatus.FAILED, DeliveryStatus.OPTED_OUT)

@@ -1,0 +1,105 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.retry import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    PATIENCE,
+    GivenUp,
+    Later,
+    after_refusal,
+    after_silence,
+    pause,
+)
+from domain.status import DeliveryMode
+
+NOON = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "seconds"),
+    [(0, 5), (1, 5), (2, 10), (3, 20), (4, 40), (7, 320), (8, 600), (9, 600), (100_000, 600)],
+)
+def test_pauses_double_up_to_ten_minutes(attempts: int, seconds: int) -> None:
+    assert pause(attempts, chance=1.0) == timedelta(seconds=seconds)
+    assert pause(attempts, chance=0.0) == timedelta(seconds=seconds) / 2
+
+
+@given(st.integers(1, 100), st.floats(0, 1))
+def test_a_pause_is_never_nothing_and_never_endless(attempts: int, chance: float) -> None:
+    assert FIRST_PAUSE / 2 <= pause(attempts, chance=chance) <= LONGEST_PAUSE
+
+
+def test_what_was_not_accepted_is_tried_again_after_the_pause() -> None:
+    verdict = after_refusal(DeliveryMode.VOICE, 2, first_at=NOON, now=NOON + SECOND, chance=0.5)
+
+    assert verdict == Later(NOON + SECOND + timedelta(seconds=7.5))
+
+
+@pytest.mark.parametrize(("asked_for", "wait"), [(60, 60), (1, 5)])
+def test_the_longer_of_our_pause_and_the_provider_s_holds(asked_for: int, wait: int) -> None:
+    verdict = after_refusal(
+        DeliveryMode.EMAIL,
+        1,
+        first_at=NOON,
+        now=NOON,
+        chance=1.0,
+        asked_for=timedelta(seconds=asked_for),
+    )
+
+    assert verdict == Later(NOON + timedelta(seconds=wait))
+
+
+@pytest.mark.parametrize(
+    ("mode", "hours", "code"),
+    [
+        (DeliveryMode.EMAIL, 48, None),
+        (DeliveryMode.VOICE, 4, -11),
+        (DeliveryMode.TEXT, 4, -30),
+    ],
+)
+def test_each_mode_is_given_up_when_its_time_is_over(
+    mode: DeliveryMode, hours: int, code: int | None
+) -> None:
+    last = NOON + timedelta(hours=hours)
+
+    def verdict(now: datetime) -> Later | GivenUp:
+        return after_refusal(mode, 30, first_at=NOON, now=now, chance=1.0)
+
+    assert verdict(last - SECOND) == Later(last)  # one more attempt, not after the end
+    assert verdict(last) == GivenUp(code, f"not accepted within {hours} hours, 30 attempts")
+
+
+@pytest.mark.parametrize("mode", [DeliveryMode.VOICE, DeliveryMode.TEXT])
+def test_a_call_or_text_that_may_have_left_is_never_tried_again(mode: DeliveryMode) -> None:
+    verdict = after_silence(mode, 1, first_at=NOON, now=NOON, chance=0.5)
+
+    assert verdict == GivenUp(-5, "no answer, and the provider cannot tell whether it left")
+
+
+def test_an_email_that_may_have_left_goes_again() -> None:
+    verdict = after_silence(DeliveryMode.EMAIL, 1, first_at=NOON, now=NOON, chance=1.0)
+
+    assert verdict == Later(NOON + FIRST_PAUSE)
+
+
+@given(
+    st.sampled_from(list(DeliveryMode)),
+    st.lists(st.floats(0, 1), min_size=400, max_size=400),
+)
+def test_every_delivery_is_given_up_in_the_end_and_not_before_its_time(
+    mode: DeliveryMode, chances: list[float]
+) -> None:
+    now = NOON
+    for attempts, chance in enumerate(chances * 3, start=1):
+        verdict = after_refusal(mode, attempts, first_at=NOON, now=now, chance=chance)
+        if isinstance(verdict, GivenUp):
+            assert now == NOON + PATIENCE[mode]
+            return
+        assert verdict.at > now
+        now = verdict.at
+    pytest.fail("it is tried for ever")

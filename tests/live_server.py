@@ -1,0 +1,47 @@
+"""A real server for the tests that need one: uvicorn in a thread, on a port of 127.0.0.1 that was free."""
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class _Announced(uvicorn.Server):
+    """Says when it listens, so that nobody has to look at the clock."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.settled = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.settled.set()
+
+    def run_until_stopped(self, listener: socket.socket) -> None:
+        try:
+            self.run(sockets=[listener])
+        finally:
+            # Also where it never came to listen: whoever waits has to hear of it.
+            self.settled.set()
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Generator[str]:
+    """Serve `app` by HTTP and WebSocket; gives its address, `http://127.0.0.1:PORT`.
+
+    Its lifespan has run when the block begins, and ended when the block has.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _Announced(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False))
+        thread = threading.Thread(target=server.run_until_stopped, args=[listener])
+        thread.start()
+        try:
+            server.settled.wait()
+            assert server.started, "the application failed to start: its log has the reason"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
