@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, pairs_of
@@ -167,4 +167,4 @@ def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
         parts.append(DELIVERY.c.mode.in_(wanted.modes))
     if wanted.statuses is not None:
         parts.append(DELIVERY.c.status.in_(wanted.statuses))
-    return and_(*parts) if parts else and_(True)
+    return and_(true(), *parts)

@@ -4,10 +4,11 @@ Deliveries are in `db.deliveries`; how names are found over all messages is in `
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, pairs_of
@@ -70,6 +71,18 @@ _COLUMNS: Final = (
 def by_name(scope: str) -> Order:
     """The order of a message's list: by name, then student."""
     return Order([Term("NAME", RECIPIENT.c.key), Term("NUMBER", RECIPIENT.c.number)], scope=scope)
+
+
+def in_order_of_list(scope: str) -> Order:
+    """The order in which a message's list came: it says nothing about the names."""
+    return Order([Term("NUMBER", RECIPIENT.c.number)], scope=scope)
+
+
+def created_between(instants: tuple[datetime, datetime] | None) -> ColumnElement[bool]:
+    """Whether a message was created from the first instant to before the second; any message without them."""
+    if instants is None:
+        return true()
+    return and_(MESSAGE.c.created_at >= instants[0], MESSAGE.c.created_at < instants[1])
 
 
 def newest_first(scope: str) -> Order:
@@ -193,7 +206,7 @@ def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
         )
     if wanted.outcome is not None:
         parts.append(_OUTCOMES[wanted.outcome])
-    return and_(*parts) if parts else and_(True)
+    return and_(true(), *parts)
 
 
 def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -1,0 +1,38 @@
+"""Local days, as a search names them."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from domain.errors import BadUserInput
+
+FIRST_DAY: Final = date(1900, 1, 1)
+"""No message is older. A client may write year 1 for "all there is", which no zone could convert to UTC."""
+
+LAST_DAY: Final = date(9999, 12, 30)
+
+
+@strawberry.input(description="Local days in the district's time zone, both ends included.")
+class DateRange:
+    """Local days, both ends included."""
+
+    from_: date = strawberry.field(name="from")
+    to: date
+
+    def instants(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
+        """From the first midnight to before the last, in UTC. Raises `BadUserInput` where the range ends before it begins."""
+        if self.to < self.from_:
+            raise BadUserInput(
+                f"The days end ({self.to}) before they begin ({self.from_}). Exchange the two."
+            )
+        first = min(max(self.from_, FIRST_DAY), LAST_DAY)
+        last = min(max(self.to, FIRST_DAY), LAST_DAY)
+        if self.to < FIRST_DAY or self.from_ > LAST_DAY:
+            last = first - timedelta(days=1)
+        return _midnight(first, zone), _midnight(last + timedelta(days=1), zone)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time.min, zone).astimezone(UTC)

@@ -1,0 +1,102 @@
+"""The viewer, its district and schools, the call status codes, and anything by its id."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import strawberry
+
+from db.districts import DistrictRecord, SchoolRecord, schools_of
+from db.engine import reading
+from db.messages import MessageRecord
+from db.recipients import PersonRecord
+from domain.call_status import CALL_STATUSES, CallStatus
+from domain.errors import BadUserInput
+from domain.ids import Kind, Reference, read
+from domain.viewer import Right, Viewer
+from resolvers import deliveries, recipients
+from resolvers.context import Info
+
+MOST_NODES: Final = 100
+
+
+def viewer(info: Info) -> Viewer:
+    """Who is signed in."""
+    return info.context.viewer
+
+
+def district(info: Info) -> DistrictRecord:
+    """The viewer's district."""
+    return info.context.sight.district
+
+
+async def schools(info: Info) -> Sequence[SchoolRecord]:
+    """The schools whose messages the viewer may see, by name."""
+    async with reading(info.context.engine) as connection:
+        found = await schools_of(connection, info.context.sight.district.id)
+    return [school for school in found if _is_seen(school, info)]
+
+
+async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
+    """The schools to which the viewer is limited; none for every school of the district."""
+    return [] if info.context.sight.school_ids is None else await schools(info)
+
+
+def call_statuses() -> Sequence[CallStatus]:
+    """Every code that the voice and text provider may report."""
+    return list(CALL_STATUSES.values())
+
+
+async def node(info: Info, id: strawberry.ID) -> object | None:
+    """Whatever has this id, if the viewer may see it."""
+    return (await nodes(info, [id]))[0]
+
+
+async def nodes(info: Info, ids: list[strawberry.ID]) -> Sequence[object | None]:
+    """Whatever has these ids, in their order; None where there is nothing, or nothing that the viewer may see."""
+    if len(ids) > MOST_NODES:
+        raise BadUserInput(f"{len(ids)} ids were asked for. Ask for at most {MOST_NODES} at once.")
+    info.context.viewer.require(Right.VIEW_LOG)
+    references = [read(id) for id in ids]
+    found: dict[Reference, object | None] = {}
+    for kind, fetch in _BY_KIND.items():
+        wanted = list(dict.fromkeys(r for r in references if r is not None and r.kind is kind))
+        if wanted:
+            things = await fetch(info, [reference.key for reference in wanted])
+            found.update(zip(wanted, things, strict=True))
+    return [None if reference is None else found.get(reference) for reference in references]
+
+
+async def _districts(
+    info: Info, keys: Sequence[tuple[int, ...]]
+) -> Sequence[DistrictRecord | None]:
+    own = info.context.sight.district
+    return [own if key[0] == own.id else None for key in keys]
+
+
+async def _schools(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[SchoolRecord | None]:
+    found = await info.context.loaders.school.load_many([key[0] for key in keys])
+    return [school if school is not None and _is_seen(school, info) else None for school in found]
+
+
+async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[MessageRecord | None]:
+    return await info.context.loaders.message.load_many([key[0] for key in keys])
+
+
+async def _people(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[PersonRecord | None]:
+    return await info.context.loaders.person.load_many([key[0] for key in keys])
+
+
+def _is_seen(school: SchoolRecord, info: Info) -> bool:
+    sight = info.context.sight
+    of_district = school.district_id == sight.district.id
+    return of_district and (sight.school_ids is None or school.id in sight.school_ids)
+
+
+_BY_KIND: Final = {
+    Kind.DISTRICT: _districts,
+    Kind.SCHOOL: _schools,
+    Kind.MESSAGE: _messages,
+    Kind.PERSON: _people,
+    Kind.RECIPIENT: recipients.by_keys,
+    Kind.DELIVERY: deliveries.by_keys,
+}

@@ -1,0 +1,52 @@
+"""The enumerations of the contract: the rules' own, with what each value means to a client.
+
+They are made here, below the types, because arguments of resolvers name them too.
+"""
+
+from enum import Enum
+from typing import Any
+
+import strawberry
+
+from domain.message import BodyFormat
+from domain.report import ReportDetail, ReportDevice, ReportFormat
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from domain.viewer import Right
+
+
+def _enum(members: type[Enum], *, name: str | None = None, **meanings: str) -> None:
+    definition: Any = strawberry.enum(members, name=name).__strawberry_definition__  # type: ignore[attr-defined]
+    for value in definition.values:
+        value.description = meanings.get(value.name)
+
+
+_enum(
+    MessageStatus,
+    WAITING="Scheduled, not begun. Can be canceled.",
+    IN_PROGRESS="Being delivered. Can be canceled.",
+    SENT="Every delivery has been handed over and has its outcome.",
+    ERROR="A provider has not returned every outcome in time. A refresh may still change it.",
+    CANCELED="Canceled before anything was delivered.",
+    CANCELED_IN_PROGRESS="Canceled after delivery had begun.",
+)
+_enum(
+    DeliveryStatus,
+    PENDING="Not handed over yet.",
+    IN_PROGRESS="Handed over, outcome open.",
+    SENT="Handed over; the way knows no further outcome, or none has come.",
+    DELIVERED="The provider says that it arrived or that somebody answered.",
+    CANCELED="Stopped by a cancellation. Never counted as a failure.",
+    OPTED_OUT="The person has asked for no text messages.",
+)
+_enum(
+    Right,
+    VIEW_LOG="Search the log, open any message of the viewer's schools.",
+    VIEW_RECIPIENTS="See names, addresses and message bodies. Without it they come masked.",
+    INGEST_MESSAGES="A service that writes messages into the log.",
+)
+_enum(DeliveryMode)
+_enum(ReportDevice)
+_enum(ReportDetail)
+_enum(ReportFormat)
+_enum(BodyFormat)
+_enum(EventSource, name="DeliveryEventSource")

@@ -1,0 +1,270 @@
+"""Every relation, fetched once a level: what the objects of a list ask for one by one is one statement.
+
+Each batch opens a connection of its own, since those of one level run side by side. What the viewer may not read leaves
+here masked. Which list is meant by which arguments is said in the resolvers.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+
+from aiodataloader import DataLoader
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db import deliveries, districts, messages, recipients, tallies
+from db.engine import reading
+from db.paging import Order, Slice
+from db.sight import Sight
+from domain import counting
+from domain.masking import MASK, masked
+from domain.paging import Page
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+L = TypeVar("L", "RecipientList", "DeliveryList", "PersonList")
+Fetch = Callable[[AsyncConnection, Sequence[K]], Awaitable[Mapping[K, V]]]
+FetchPages = Callable[[AsyncConnection, Sequence[L], Page], Awaitable[Mapping[int, Slice[V]]]]
+FetchCounts = Callable[[AsyncConnection, Sequence[L]], Awaitable[Mapping[int, int]]]
+
+
+class RecipientList(NamedTuple):
+    """Those recipients of a message that were asked for."""
+
+    message_id: int
+    wanted: recipients.Wanted
+
+    def order(self, *, masks: bool) -> Order:
+        """By name; a cursor holds what a row is sorted by, so where names are masked, in the order of the list."""
+        scope = f"recipients of {self.message_id}: {self.wanted}"
+        return recipients.in_order_of_list(scope) if masks else recipients.by_name(scope)
+
+
+class DeliveryList(NamedTuple):
+    """Those deliveries of a message that were asked for."""
+
+    message_id: int
+    wanted: deliveries.Wanted
+
+    def order(self) -> Order:
+        return deliveries.in_order_of_list(f"deliveries of {self.message_id}: {self.wanted}")
+
+
+class PersonList(NamedTuple):
+    """What a person was sent, in messages created from one instant to before another."""
+
+    person_id: int
+    created: tuple[datetime, datetime] | None
+
+    def order(self) -> Order:
+        return recipients.newest_first(f"sent to {self.person_id}: {self.created}")
+
+
+class Loaders:
+    """The loaders of one request."""
+
+    def __init__(self, engine: AsyncEngine, sight: Sight, *, masks: bool) -> None:
+        self._engine = engine
+        self._sight = sight
+        self.masks = masks
+
+        self.district = self._one(districts.districts)
+        self.school = self._one(districts.schools)
+        self.message = self._one(self._messages)
+        self.content = self._one(self._contents)
+        self.cancellation = self._one(messages.cancellations)
+        self.tallies: DataLoader[int, Sequence[counting.Tally]] = self._many(tallies.of_messages)
+        self.spans: DataLoader[int, Sequence[tallies.SpanRecord]] = self._many(tallies.spans)
+        self.person = self._one(self._people)
+        self.recipient = self._one(self._recipients)
+        self.delivery = self._one(self._deliveries)
+        self.deliveries_of_recipient: DataLoader[
+            tuple[int, int], Sequence[deliveries.DeliveryRecord]
+        ] = self._many(self._deliveries_of_recipients)
+        self.events: DataLoader[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]] = (
+            self._many(deliveries.events)
+        )
+        self.recipient_page = self._lists(self._recipient_pages)
+        self.recipient_count = self._counts(self._recipient_counts)
+        self.delivery_page = self._lists(self._delivery_pages)
+        self.delivery_count = self._counts(self._delivery_counts)
+        self.person_page = self._lists(self._person_pages)
+        self.person_count = self._counts(self._person_counts)
+
+    def _one(self, fetch: Fetch[K, V]) -> DataLoader[K, V | None]:
+        """A loader of what there is one of, or none."""
+
+        async def batch(keys: list[K]) -> list[V | None]:
+            async with reading(self._engine) as connection:
+                found = await fetch(connection, keys)
+            return [found.get(key) for key in keys]
+
+        return DataLoader(batch)
+
+    def _many(self, fetch: Fetch[K, Sequence[V]]) -> DataLoader[K, Sequence[V]]:
+        """A loader of what there is any number of."""
+
+        async def batch(keys: list[K]) -> list[Sequence[V]]:
+            async with reading(self._engine) as connection:
+                found = await fetch(connection, keys)
+            return [found.get(key, ()) for key in keys]
+
+        return DataLoader(batch)
+
+    def _lists(self, fetch: FetchPages[L, V]) -> DataLoader[tuple[L, Page], Slice[V]]:
+        """A loader of pages: the same page of the same list of many parents is one statement."""
+
+        async def batch(keys: list[tuple[L, Page]]) -> list[Slice[V]]:
+            alike: dict[Hashable, list[tuple[L, Page]]] = defaultdict(list)
+            for wanted, page in keys:
+                # A cursor belongs to the list of one parent, so that a page with one stands alone.
+                has_cursor = page.after is not None or page.before is not None
+                alike[(wanted if has_cursor else wanted[1:], page)].append((wanted, page))
+            found: dict[tuple[L, Page], Slice[V]] = {}
+            for group in alike.values():
+                async with reading(self._engine) as connection:
+                    pages = await fetch(connection, [wanted for wanted, _ in group], group[0][1])
+                found |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
+            return [found[key] for key in keys]
+
+        return DataLoader(batch)
+
+    def _counts(self, fetch: FetchCounts[L]) -> DataLoader[L, int]:
+        """A loader of how many there are in a list."""
+
+        async def batch(keys: list[L]) -> list[int]:
+            alike: dict[Hashable, list[L]] = defaultdict(list)
+            for wanted in keys:
+                alike[wanted[1:]].append(wanted)
+            found: dict[L, int] = {}
+            for group in alike.values():
+                async with reading(self._engine) as connection:
+                    counts = await fetch(connection, group)
+                found |= {wanted: counts.get(wanted[0], 0) for wanted in group}
+            return [found[key] for key in keys]
+
+        return DataLoader(batch)
+
+    async def _messages(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> Mapping[int, messages.MessageRecord]:
+        return await messages.messages(connection, ids, sight=self._sight)
+
+    async def _contents(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> Mapping[int, messages.ContentRecord]:
+        found = await messages.contents(connection, ids)
+        return (
+            {key: self._mask_content(content) for key, content in found.items()}
+            if self.masks
+            else found
+        )
+
+    async def _people(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> Mapping[int, recipients.PersonRecord]:
+        found = await recipients.people(connection, ids, sight=self._sight)
+        return (
+            {key: person._replace(name=MASK) for key, person in found.items()}
+            if self.masks
+            else found
+        )
+
+    async def _recipients(
+        self, connection: AsyncConnection, keys: Sequence[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], recipients.RecipientRecord]:
+        found = await recipients.recipients(connection, keys, sight=self._sight)
+        return {key: self._mask_recipient(recipient) for key, recipient in found.items()}
+
+    async def _deliveries(
+        self, connection: AsyncConnection, keys: Sequence[deliveries.DeliveryKey]
+    ) -> Mapping[deliveries.DeliveryKey, deliveries.DeliveryRecord]:
+        found = await deliveries.deliveries(connection, keys, sight=self._sight)
+        return {key: self._mask_delivery(delivery) for key, delivery in found.items()}
+
+    async def _deliveries_of_recipients(
+        self, connection: AsyncConnection, keys: Sequence[tuple[int, int]]
+    ) -> Mapping[tuple[int, int], Sequence[deliveries.DeliveryRecord]]:
+        found = await deliveries.of_recipients(connection, keys)
+        if not self.masks:
+            return found
+        return {
+            key: [self._mask_delivery(delivery) for delivery in some] for key, some in found.items()
+        }
+
+    async def _recipient_pages(
+        self, connection: AsyncConnection, lists: Sequence[RecipientList], page: Page
+    ) -> Mapping[int, Slice[recipients.RecipientRecord]]:
+        pages = await recipients.pages_of_messages(
+            connection,
+            [wanted.message_id for wanted in lists],
+            wanted=lists[0].wanted,
+            order=lists[0].order(masks=self.masks),
+            page=page,
+        )
+        return {key: self._mask_rows(one, self._mask_recipient) for key, one in pages.items()}
+
+    async def _recipient_counts(
+        self, connection: AsyncConnection, lists: Sequence[RecipientList]
+    ) -> Mapping[int, int]:
+        ids = [wanted.message_id for wanted in lists]
+        return await recipients.counts_of_messages(connection, ids, wanted=lists[0].wanted)
+
+    async def _delivery_pages(
+        self, connection: AsyncConnection, lists: Sequence[DeliveryList], page: Page
+    ) -> Mapping[int, Slice[deliveries.DeliveryRecord]]:
+        pages = await deliveries.pages_of_messages(
+            connection,
+            [wanted.message_id for wanted in lists],
+            wanted=lists[0].wanted,
+            order=lists[0].order(),
+            page=page,
+        )
+        return {key: self._mask_rows(one, self._mask_delivery) for key, one in pages.items()}
+
+    async def _delivery_counts(
+        self, connection: AsyncConnection, lists: Sequence[DeliveryList]
+    ) -> Mapping[int, int]:
+        ids = [wanted.message_id for wanted in lists]
+        return await deliveries.counts_of_messages(connection, ids, wanted=lists[0].wanted)
+
+    async def _person_pages(
+        self, connection: AsyncConnection, lists: Sequence[PersonList], page: Page
+    ) -> Mapping[int, Slice[recipients.RecipientRecord]]:
+        pages = await recipients.pages_of_people(
+            connection,
+            [wanted.person_id for wanted in lists],
+            created=recipients.created_between(lists[0].created),
+            sight=self._sight,
+            order=lists[0].order(),
+            page=page,
+        )
+        return {key: self._mask_rows(one, self._mask_recipient) for key, one in pages.items()}
+
+    async def _person_counts(
+        self, connection: AsyncConnection, lists: Sequence[PersonList]
+    ) -> Mapping[int, int]:
+        return await recipients.counts_of_people(
+            connection,
+            [wanted.person_id for wanted in lists],
+            created=recipients.created_between(lists[0].created),
+            sight=self._sight,
+        )
+
+    def _mask_rows(self, one: Slice[V], mask: Callable[[V], V]) -> Slice[V]:
+        return one._replace(rows=[mask(row) for row in one.rows]) if self.masks else one
+
+    def _mask_recipient(self, recipient: recipients.RecipientRecord) -> recipients.RecipientRecord:
+        if not self.masks:
+            return recipient
+        return recipient._replace(name=MASK, student_name=masked(recipient.student_name))
+
+    def _mask_delivery(self, delivery: deliveries.DeliveryRecord) -> deliveries.DeliveryRecord:
+        return delivery._replace(address=MASK) if self.masks else delivery
+
+    def _mask_content(self, content: messages.ContentRecord) -> messages.ContentRecord:
+        return content._replace(
+            body=MASK,
+            text_body=masked(content.text_body),
+            voice_script=masked(content.voice_script),
+        )

@@ -1,0 +1,269 @@
+"""The log: messages that a search finds, and what belongs to one message.
+
+Recipients, deliveries and the summary have modules of their own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from db import messages as rows
+from db.districts import DistrictRecord, SchoolRecord
+from db.engine import reading
+from db.messages import (
+    CancellationRecord,
+    ContentRecord,
+    MessageRecord,
+    OrderField,
+    SchoolCount,
+    StatusCount,
+    TypeCount,
+    TypeRecord,
+)
+from db.search import Criteria, Search, prepare
+from domain.cancel import may_cancel
+from domain.errors import BadUserInput
+from domain.ids import Kind, key_of
+from domain.message import BodyFormat, Criterion
+from domain.paging import page
+from domain.search import fold, fold_date
+from domain.status import MessageStatus
+from domain.viewer import Right
+from resolvers import enums
+from resolvers.context import Context, Info
+from resolvers.days import DateRange
+from resolvers.listing import Listing
+
+MOST_CHOICES = 1_000
+"""Values of one part of a filter, and fields of an order: beyond, a statement takes longer to plan than to run."""
+
+assert enums  # makes the enumerations that the arguments below name
+
+
+class OrderDirection(Enum):
+    """Which way a column sorts; absent values stand last in both."""
+
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+strawberry.enum(OrderDirection)
+strawberry.enum(OrderField, name="MessageOrderField")
+
+
+@strawberry.input
+class MessageOrder:
+    """A column that sorts the log."""
+
+    field: OrderField
+    direction: OrderDirection = OrderDirection.ASC
+
+
+@strawberry.input(
+    description="Every given part must hold. Text parts match anywhere, ignoring case and accents."
+)
+class MessageFilter:
+    """What a search asks for beside the days."""
+
+    status: list[MessageStatus] | None = None
+    type: list[str] | None = strawberry.field(default=None, description="Codes of message types.")
+    school_ids: list[strawberry.ID] | None = strawberry.field(
+        default=None,
+        description="Schools by id; `districtWide` adds the messages sent for the whole district.",
+    )
+    district_wide: bool | None = strawberry.field(
+        default=None,
+        description="Without `schoolIds`: true for what was sent for the whole district alone, false for what schools sent.",
+    )
+    subject: str | None = None
+    sender: str | None = None
+    created_text: str | None = strawberry.field(
+        default=None,
+        description=(
+            "Part of the date as shown, MM/DD/YYYY h:mm AM, in the district's time zone: "
+            '"01/31/2020", "11:00 AM".'
+        ),
+    )
+    scheduled_text: str | None = None
+    schedule_id: str | None = None
+    mine: bool | None = strawberry.field(default=None, description="Only what the viewer sent.")
+    recipient: str | None = strawberry.field(
+        default=None,
+        description="Name or address of a recipient, or name of a student. Needs VIEW_RECIPIENTS.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MessageListing(Listing[MessageRecord]):
+    """A page of the log, and the search that found it."""
+
+    search: Search
+
+
+async def search(
+    info: Info,
+    *,
+    created_between: DateRange,
+    filter: MessageFilter | None = None,
+    order_by: list[MessageOrder] | None = None,
+    first: int | None = None,
+    after: str | None = None,
+    last: int | None = None,
+    before: str | None = None,
+) -> MessageListing:
+    """The page of the log that the arguments ask for. Raises `BadUserInput` and `Forbidden`."""
+    context = info.context
+    context.viewer.require(Right.VIEW_LOG)
+    wanted = page(first=first, after=after, last=last, before=before)
+    criteria = _criteria(context, created_between, filter or MessageFilter())
+    chosen = (
+        [MessageOrder(field=OrderField.CREATED_AT, direction=OrderDirection.DESC)]
+        if order_by is None
+        else order_by
+    )
+    fields = [(order.field, order.direction is OrderDirection.DESC) for order in chosen]
+    if len({field for field, _ in fields}) != len(fields):
+        raise BadUserInput("orderBy names a field twice. Name each once.")
+    order = rows.order(fields, scope=f"log of {context.sight.district.id}: {criteria}")
+    async with reading(context.engine) as connection:
+        found = await prepare(connection, criteria, sight=context.sight)
+        return MessageListing(
+            order, await rows.page_of(connection, found, order=order, page=wanted), found
+        )
+
+
+def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criteria:
+    if asked.recipient:
+        context.viewer.require(Right.VIEW_RECIPIENTS)
+    for name, values in (
+        ("status", asked.status),
+        ("type", asked.type),
+        ("schoolIds", asked.school_ids),
+    ):
+        if values is not None and len(values) > MOST_CHOICES:
+            raise BadUserInput(
+                f"filter.{name} has {len(values)} values. Give at most {MOST_CHOICES}."
+            )
+    created_from, created_until = days.instants(ZoneInfo(context.sight.district.time_zone))
+    schools = None
+    if asked.school_ids is not None:
+        keys = [key_of(Kind.SCHOOL, school) for school in asked.school_ids]
+        schools = tuple(sorted(key[0] for key in keys if key is not None))
+    return Criteria(
+        created_from=created_from,
+        created_until=created_until,
+        statuses=None if asked.status is None else tuple(sorted(set(asked.status))),
+        types=None if asked.type is None else tuple(sorted(set(asked.type))),
+        schools=schools,
+        district_wide=asked.district_wide,
+        subject=_folded(asked.subject),
+        sender=_folded(asked.sender),
+        created_text=None if asked.created_text is None else fold_date(asked.created_text),
+        scheduled_text=None if asked.scheduled_text is None else fold_date(asked.scheduled_text),
+        schedule_id=_folded(asked.schedule_id),
+        sender_id=context.viewer.id if asked.mine else None,
+        recipient=_folded(asked.recipient),
+    )
+
+
+def _folded(text: str | None) -> str | None:
+    return None if text is None else fold(text)
+
+
+async def total(root: MessageListing, info: Info) -> int:
+    """How many messages the search finds."""
+    async with reading(info.context.engine) as connection:
+        return await rows.count(connection, root.search)
+
+
+async def status_facets(root: MessageListing, info: Info) -> Sequence[StatusCount]:
+    """The statuses among what the other parts of the search find."""
+    async with reading(info.context.engine) as connection:
+        return await rows.count_by_status(connection, root.search)
+
+
+async def type_facets(root: MessageListing, info: Info) -> Sequence[TypeCount]:
+    """The types among what the other parts of the search find."""
+    async with reading(info.context.engine) as connection:
+        return await rows.count_by_type(connection, root.search)
+
+
+async def school_facets(root: MessageListing, info: Info) -> Sequence[SchoolCount]:
+    """The schools among what the other parts of the search find."""
+    async with reading(info.context.engine) as connection:
+        return await rows.count_by_school(connection, root.search)
+
+
+async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
+    """The message with this id, if the viewer may see it."""
+    info.context.viewer.require(Right.VIEW_LOG)
+    key = key_of(Kind.MESSAGE, id)
+    return None if key is None else await info.context.loaders.message.load(key[0])
+
+
+async def school_of(root: MessageRecord | SchoolCount, info: Info) -> SchoolRecord | None:
+    """The school that sent it; None where it was sent for the whole district."""
+    return (
+        None if root.school_id is None else await info.context.loaders.school.load(root.school_id)
+    )
+
+
+async def district_of(root: MessageRecord, info: Info) -> DistrictRecord | None:
+    """The district in which it was sent."""
+    return await info.context.loaders.district.load(root.district_id)
+
+
+async def _content(root: MessageRecord, info: Info) -> ContentRecord:
+    content = await info.context.loaders.content.load(root.id)
+    assert content is not None, f"message {root.id} has no content"
+    return content
+
+
+async def body(root: MessageRecord, info: Info) -> str:
+    """What it says."""
+    return (await _content(root, info)).body
+
+
+async def body_format(root: MessageRecord, info: Info) -> BodyFormat:
+    """How the body is written."""
+    return (await _content(root, info)).body_format
+
+
+async def text_body(root: MessageRecord, info: Info) -> str | None:
+    """What it says as a text message, if not the body."""
+    return (await _content(root, info)).text_body
+
+
+async def voice_script(root: MessageRecord, info: Info) -> str | None:
+    """What it says in a call, if not the body."""
+    return (await _content(root, info)).voice_script
+
+
+async def reply_to(root: MessageRecord, info: Info) -> str | None:
+    """Where an answer goes."""
+    return (await _content(root, info)).reply_to
+
+
+async def filter_criteria(root: MessageRecord, info: Info) -> Sequence[Criterion]:
+    """What its recipients were chosen by."""
+    return (await _content(root, info)).filter_criteria
+
+
+async def cancellation(root: MessageRecord, info: Info) -> CancellationRecord | None:
+    """Who stopped it, if somebody did."""
+    return await info.context.loaders.cancellation.load(root.id)
+
+
+def viewer_can_cancel(root: MessageRecord, info: Info) -> bool:
+    """Whether a cancellation by the viewer would be taken now."""
+    return info.context.viewer.may(Right.CANCEL_MESSAGES) and may_cancel(root.status)
+
+
+async def types(info: Info) -> Sequence[TypeRecord]:
+    """The types of the messages that the viewer may see, by label."""
+    info.context.viewer.require(Right.VIEW_LOG)
+    async with reading(info.context.engine) as connection:
+        return await rows.types(connection, sight=info.context.sight)

@@ -1,0 +1,125 @@
+"""The figures of a message, from its counters: the same cost for ten deliveries and for a million."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from db.messages import MessageRecord
+from db.tallies import SpanRecord
+from domain.counting import Figures, Tally, figures
+from domain.status import (
+    PHONE_MODES,
+    DeliveryMode,
+    DeliveryStatus,
+    MessageStatus,
+    mode_status,
+    progress_percent,
+    standing,
+)
+from resolvers.context import Info
+
+SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
+
+
+class TallyCount(NamedTuple):
+    """How many deliveries of a mode stand at a status."""
+
+    mode: DeliveryMode
+    status: DeliveryStatus
+    deliveries: int
+
+
+class ModeProgress(NamedTuple):
+    """How far some modes of a message have come."""
+
+    status: MessageStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    progress_percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary(Figures):
+    """The figures of a message, and how far it has come."""
+
+    message: MessageRecord
+    facts: Sequence[Tally]
+    spans: Sequence[SpanRecord]
+    has_voice: bool
+
+    @property
+    def tallies(self) -> Sequence[TallyCount]:
+        """By mode and status, in the order of both; duplicates are among them, as they are among the deliveries."""
+        counts: dict[tuple[DeliveryMode, DeliveryStatus], int] = {}
+        for fact in self.facts:
+            place = (fact.mode, fact.status)
+            counts[place] = counts.get(place, 0) + fact.deliveries
+        return [
+            TallyCount(mode, status, counts[mode, status])
+            for mode in DeliveryMode
+            for status in DeliveryStatus
+            if counts.get((mode, status))
+        ]
+
+    @property
+    def started_at(self) -> datetime | None:
+        return _first(self.spans)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return _last(self.spans)
+
+    @property
+    def duration_minutes(self) -> int | None:
+        """Whole minutes from the first hand-over to the last outcome."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return int((self.ended_at - self.started_at).total_seconds() // 60)
+
+    @property
+    def inbox_email(self) -> ModeProgress:
+        return self._progress(SCREEN_MODES)
+
+    @property
+    def voice_text(self) -> ModeProgress | None:
+        """None where the district has no voice."""
+        return self._progress(PHONE_MODES) if self.has_voice else None
+
+    def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
+        part = standing(
+            (fact.status, fact.deliveries)
+            for fact in self.facts
+            if fact.mode in modes and not fact.is_duplicate
+        )
+        spans = [span for span in self.spans if span.mode in modes]
+        status = mode_status(self.message.status, part, has_phone=modes is PHONE_MODES)
+        return ModeProgress(status, _first(spans), _last(spans), progress_percent(part, status))
+
+
+async def of_message(root: MessageRecord, info: Info) -> Summary:
+    """The summary of a message."""
+    loaders = info.context.loaders
+    facts, spans = await asyncio.gather(loaders.tallies.load(root.id), loaders.spans.load(root.id))
+    counted = figures(
+        facts,
+        people=root.people,
+        without_device=root.people_without_device,
+        contacted=root.people_contacted,
+    )
+    return Summary(
+        **{name: getattr(counted, name) for name in Figures.__slots__},
+        message=root,
+        facts=facts,
+        spans=spans,
+        has_voice=info.context.sight.district.has_voice,
+    )
+
+
+def _first(spans: Sequence[SpanRecord]) -> datetime | None:
+    return min((span.started_at for span in spans if span.started_at is not None), default=None)
+
+
+def _last(spans: Sequence[SpanRecord]) -> datetime | None:
+    return max((span.ended_at for span in spans if span.ended_at is not None), default=None)

@@ -1,0 +1,127 @@
+"""How a GraphQL type describes a record.
+
+A field without a value is *plain*: it is read from the record by its name. `pure` is a function of the record. `bound`
+names a resolver. What is read wrongly is found when the module is imported, not when a client asks.
+"""
+
+import types
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+
+import strawberry
+from strawberry.types.field import StrawberryField
+
+T = TypeVar("T")
+
+RECORD = "__describes__"
+
+
+class Mismatch(TypeError):
+    """A type promises a field that its record does not have, or has otherwise."""
+
+
+def pure(function: Callable[[Any], object], *, description: str | None = None) -> Any:
+    """A field that is made from its record."""
+
+    def resolve(root: Any) -> Any:
+        return function(root)
+
+    return strawberry.field(resolver=resolve, description=description)
+
+
+def bound(resolver: Callable[..., object], *, description: str | None = None) -> Any:
+    """A field that `resolver` answers; its arguments are the resolver's."""
+    return strawberry.field(resolver=resolver, description=description)
+
+
+def plain(*, description: str) -> Any:
+    """A field that is read from its record by its name, where there is more to say about it than its name."""
+    return strawberry.field(description=description)
+
+
+@dataclass_transform(kw_only_default=True)
+def describes(record: type, *, description: str | None = None) -> Callable[[type[T]], type[T]]:
+    """Make a class the GraphQL type of `record`. Raises `Mismatch` where a plain field cannot be read from it."""
+
+    def decorate(cls: type[T]) -> type[T]:
+        setattr(cls, RECORD, record)
+        cls.is_type_of = classmethod(lambda _, thing, info: _is_of(thing, record))  # type: ignore[attr-defined]
+        for name, promised in cls.__annotations__.items():
+            value = cls.__dict__.get(name)
+            if value is None or (
+                isinstance(value, StrawberryField) and value.base_resolver is None
+            ):
+                _check(cls, name, promised, record)
+        return strawberry.type(cls, description=description)
+
+    return decorate
+
+
+def _is_of(thing: object, record: type) -> bool:
+    return type(thing) is record
+
+
+def _check(cls: type, name: str, promised: Any, record: type) -> None:
+    given = _field_types(record).get(name)
+    if given is None:
+        raise Mismatch(
+            f"{cls.__name__}.{name}: {record.__name__} has no {name!r}. Make it pure or bound, or rename it."
+        )
+    if not fits(promised, given):
+        raise Mismatch(
+            f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {given}."
+        )
+
+
+def _field_types(record: type) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for base in reversed(record.__mro__):
+        if base is not object and base.__module__ not in ("builtins", "typing", "abc"):
+            found |= get_type_hints(base)
+            for name, value in vars(base).items():
+                if isinstance(value, property) and value.fget is not None:
+                    found[name] = get_type_hints(value.fget).get("return")
+    return found
+
+
+def fits(promised: Any, given: Any) -> bool:
+    """Whether what a record gives can be answered as what a type promises; a null that is not promised cannot."""
+    if isinstance(
+        promised, str
+    ):  # a type of the same module that is not made yet: GraphQL checks the value when it is read
+        return True
+    if _is_optional(promised):
+        return fits(_required(promised), _required(given))
+    if _is_optional(given):
+        return False
+    if get_origin(promised) is list:
+        return _is_sequence(given) and fits(get_args(promised)[0], _element(given))
+    described = getattr(promised, RECORD, None)
+    if described is not None:
+        return given is described or get_origin(given) is described
+    if promised is strawberry.ID:
+        return given is str
+    if isinstance(promised, type) and issubclass(promised, Enum):
+        return given is promised
+    return bool(promised == given)
+
+
+def _is_optional(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType) and type(None) in get_args(annotation)
+
+
+def _required(annotation: Any) -> Any:
+    if not _is_optional(annotation):
+        return annotation
+    required, *_ = (part for part in get_args(annotation) if part is not type(None))
+    return required
+
+
+def _is_sequence(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    return isinstance(origin, type) and issubclass(origin, Sequence)
+
+
+def _element(annotation: Any) -> Any:
+    return get_args(annotation)[0]

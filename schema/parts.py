@@ -1,0 +1,229 @@
+"""The types that lead to no message: small things of which messages, people and summaries are made."""
+
+from datetime import datetime
+
+import strawberry
+
+from db.deliveries import EventRecord
+from db.districts import DistrictRecord, SchoolRecord
+from db.messages import CancellationRecord, SchoolCount, StatusCount, TypeCount, TypeRecord
+from domain import call_status as codes
+from domain import report
+from domain.ids import Kind, spell
+from domain.message import Criterion
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from domain.viewer import Right
+from domain.viewer import Viewer as ViewerRecord
+from resolvers import directory, messages, summary
+from resolvers import listing as pages
+from schema.binding import bound, describes, plain, pure
+
+
+@strawberry.interface(description="Anything that has an id of its own.")
+class Node:
+    """Anything that has an id of its own."""
+
+    id: strawberry.ID
+
+
+@describes(pages.PageInfo)
+class PageInfo:
+    """What lies beyond a page."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@describes(DistrictRecord)
+class District(Node):
+    """A school district."""
+
+    id: strawberry.ID = pure(lambda district: spell(Kind.DISTRICT, district.id))
+    name: str
+    time_zone: str
+    has_voice: bool = plain(description="Has Messenger with Voice: phone calls and text messages.")
+
+
+@describes(SchoolRecord)
+class School(Node):
+    """A school of a district."""
+
+    id: strawberry.ID = pure(lambda school: spell(Kind.SCHOOL, school.id))
+    name: str
+
+
+@describes(ViewerRecord)
+class Viewer:
+    """Who is signed in."""
+
+    id: strawberry.ID
+    name: str
+    district: District = bound(directory.district)
+    rights: list[Right] = pure(lambda viewer: [right for right in Right if right in viewer.rights])
+    schools: list[School] = bound(
+        directory.schools_of_viewer, description="Empty: every school of the district."
+    )
+
+
+@describes(TypeRecord)
+class MessageType:
+    """A type of message."""
+
+    code: str
+    label: str
+
+
+@strawberry.type
+class Sender:
+    """Who sent or did something."""
+
+    id: strawberry.ID
+    name: str
+
+
+@describes(Criterion)
+class FilterCriterion:
+    """One line of what the recipients were chosen by."""
+
+    label: str
+    value: str
+
+
+@describes(codes.CallStatus)
+class CallStatus:
+    """An outcome in the provider's words."""
+
+    code: int
+    label: str
+    note: str
+    is_success: bool = plain(description="Counts as contacted.")
+    is_final: bool = plain(description="No further report is expected.")
+
+
+@describes(StatusCount)
+class StatusFacet:
+    """A status to choose."""
+
+    status: MessageStatus
+    count: int
+
+
+@describes(TypeCount)
+class TypeFacet:
+    """A type to choose."""
+
+    type: MessageType
+    count: int
+
+
+@describes(SchoolCount, description="`school` null: sent for the whole district.")
+class SchoolFacet:
+    """A school to choose."""
+
+    school: School | None = bound(messages.school_of)
+    count: int
+
+
+@describes(messages.MessageListing)
+class MessageFacets:
+    """The values to offer in each column's drop-down."""
+
+    statuses: list[StatusFacet] = bound(messages.status_facets)
+    types: list[TypeFacet] = bound(messages.type_facets)
+    schools: list[SchoolFacet] = bound(messages.school_facets)
+
+
+@describes(summary.ModeProgress)
+class ModeProgress:
+    """How far some modes of a message have come."""
+
+    status: MessageStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    progress_percent: int = plain(description="0 to 100.")
+
+
+@describes(summary.TallyCount)
+class DeliveryTally:
+    """How many deliveries of a mode stand at a status."""
+
+    mode: DeliveryMode
+    status: DeliveryStatus
+    count: int = pure(lambda tally: tally.deliveries)
+
+
+@describes(
+    summary.Summary,
+    description="The figures of a message: people and addresses are counted once each.",
+)
+class DeliverySummary:
+    """The figures of a message."""
+
+    total_recipients: int
+    total_no_device: int
+    total_inbox: int
+    total_emails: int
+    total_voice: int
+    total_text: int
+    total_voice_attempted: int
+    total_text_attempted: int
+    recipients_contacted_by_phone: int
+    recipients_not_contacted_by_phone: int
+    tallies: list[DeliveryTally] = plain(
+        description="How many deliveries stand in each state, by mode."
+    )
+    started_at: datetime | None = plain(
+        description="First hand-over and last outcome; null while there is none."
+    )
+    ended_at: datetime | None
+    duration_minutes: int | None = plain(description="Whole minutes between the two.")
+    inbox_email: ModeProgress
+    voice_text: ModeProgress | None = plain(description="Null where the district has no voice.")
+
+
+@describes(CancellationRecord)
+class Cancellation:
+    """Who stopped a message, and what that did."""
+
+    requested_at: datetime
+    requested_by: Sender | None = pure(
+        lambda stop: (
+            None
+            if stop.requested_by_id is None
+            else Sender(id=strawberry.ID(stop.requested_by_id), name=stop.requested_by_name or "")
+        ),
+        description="Null: the system itself.",
+    )
+    reason: str | None
+    completed_at: datetime | None = plain(
+        description="Null while the last deliveries in flight settle."
+    )
+    stopped: int = plain(description="Deliveries that will never be made because of it.")
+    already_sent: int = plain(description="Deliveries that had left before it.")
+
+
+def call_status_of(code: int | None) -> codes.CallStatus | None:
+    """The meaning of a code, where there is one."""
+    return None if code is None else codes.call_status(code)
+
+
+@describes(EventRecord)
+class DeliveryEvent:
+    """Something that happened to a delivery."""
+
+    at: datetime
+    status: DeliveryStatus
+    call_status: CallStatus | None = pure(lambda event: call_status_of(event.call_status_code))
+    source: EventSource
+    detail: str | None
+
+
+@describes(report.ReportOptions)
+class ReportOptions:
+    """What a report of a message may have."""
+
+    devices: list[report.ReportDevice]
+    details: list[report.ReportDetail]
+    formats: list[report.ReportFormat]

@@ -1,0 +1,40 @@
+"""What can be asked."""
+
+import strawberry
+
+from resolvers import directory, recipients
+from resolvers import messages as log
+from schema.binding import bound
+from schema.parts import CallStatus, MessageType, Node, School, Viewer
+from schema.types import Message, MessageConnection, Person
+
+
+@strawberry.type
+class Query:
+    """What can be asked."""
+
+    viewer: Viewer = bound(
+        directory.viewer, description="The signed-in person or service, and what it may do."
+    )
+    node: Node | None = bound(directory.node)
+    nodes: list[Node | None] = bound(
+        directory.nodes, description="Same order as `ids`, null where there is none; at most 100."
+    )
+    messages: MessageConnection = bound(
+        log.search,
+        description=(
+            "The log. Messages created on the local days of `createdBetween`, both ends included, in the district's "
+            "time zone. Messages made by a scheduler appear only from their start time; OLR mail never appears. "
+            "Newest first unless `orderBy` says otherwise. One page holds at most 4000. Cursors go on past that."
+        ),
+    )
+    message: Message | None = bound(log.by_id)
+    person: Person | None = bound(
+        recipients.person_by_id, description="What one person was sent: the recipient log."
+    )
+    schools: list[School] = bound(directory.schools)
+    message_types: list[MessageType] = bound(log.types)
+    call_statuses: list[CallStatus] = bound(
+        directory.call_statuses,
+        description="The dictionary of call status codes, as the voice and text provider reports them.",
+    )

@@ -1,0 +1,236 @@
+"""Messages, their recipients and deliveries, and people: the types that lead to one another.
+
+They stand in one module because they do; what they are made of is in `schema.parts`.
+"""
+
+from datetime import datetime
+
+import strawberry
+
+from db.deliveries import DeliveryRecord
+from db.messages import MessageRecord, TypeRecord
+from db.recipients import PersonRecord, RecipientRecord
+from domain.ids import Kind, spell
+from domain.message import BodyFormat
+from domain.report import report_options
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from resolvers import deliveries, messages, recipients, summary
+from resolvers.listing import Edge
+from schema.binding import bound, describes, plain, pure
+from schema.parts import (
+    CallStatus,
+    Cancellation,
+    DeliveryEvent,
+    DeliverySummary,
+    District,
+    FilterCriterion,
+    MessageFacets,
+    MessageType,
+    Node,
+    PageInfo,
+    ReportOptions,
+    School,
+    Sender,
+    call_status_of,
+)
+
+
+@describes(DeliveryRecord)
+class Delivery(Node):
+    """One message to one address of one recipient."""
+
+    id: strawberry.ID = pure(lambda delivery: spell(Kind.DELIVERY, *delivery.key))
+    mode: DeliveryMode
+    address: str = plain(description="E-mail address, phone number (E.164) or portal account.")
+    status: DeliveryStatus
+    status_label: str = pure(
+        deliveries.label, description='As a report prints it: "Sent", "In-Progress", "Live Person".'
+    )
+    call_status: CallStatus | None = pure(
+        lambda delivery: call_status_of(delivery.call_status_code),
+        description="Voice and text only; null until the provider reports one.",
+    )
+    is_duplicate: bool = plain(
+        description="The same address stands earlier in this message: shown, never sent, not in the totals."
+    )
+    at: datetime | None = plain(description="When the person got it, or when it last changed.")
+    attempts: int
+    events: list[DeliveryEvent] = bound(
+        deliveries.events_of, description="Everything that happened to it, oldest first."
+    )
+
+
+@strawberry.type
+class Student:
+    """Whom a message is about."""
+
+    id: strawberry.ID
+    name: str
+
+
+@describes(PersonRecord)
+class Person(Node):
+    """Somebody to whom messages were sent."""
+
+    id: strawberry.ID = pure(lambda person: spell(Kind.PERSON, person.id))
+    name: str
+    recipients: "PersonRecipientConnection" = bound(
+        recipients.of_person, description="Newest first."
+    )
+
+
+@describes(
+    RecipientRecord,
+    description="One person, for one student where the message was sent for each student.",
+)
+class Recipient(Node):
+    """One person in the list of a message."""
+
+    id: strawberry.ID = pure(
+        lambda recipient: spell(Kind.RECIPIENT, recipient.message_id, recipient.number)
+    )
+    person: Person = bound(recipients.person_of)
+    name: str
+    student: Student | None = pure(
+        lambda recipient: (
+            None
+            if recipient.student_id is None
+            else Student(
+                id=strawberry.ID(f"student.{recipient.student_id}"), name=recipient.student_name
+            )
+        )
+    )
+    contacted_by_phone: bool
+    deliveries: list[Delivery] = bound(deliveries.of_recipient)
+
+
+@describes(Edge)
+class RecipientEdge:
+    """A recipient in a list."""
+
+    cursor: str
+    node: Recipient = pure(lambda edge: edge.node)
+
+
+@describes(recipients.RecipientListing)
+class RecipientConnection:
+    """A page of a message's recipients."""
+
+    edges: list[RecipientEdge]
+    nodes: list[Recipient] = pure(lambda listing: listing.nodes)
+    page_info: PageInfo
+    total_count: int = bound(recipients.total_of_message)
+
+
+@describes(Edge)
+class DeliveryEdge:
+    """A delivery in a list."""
+
+    cursor: str
+    node: Delivery = pure(lambda edge: edge.node)
+    recipient: Recipient = bound(deliveries.recipient_of_edge)
+
+
+@describes(deliveries.DeliveryListing)
+class DeliveryConnection:
+    """A page of a message's deliveries."""
+
+    edges: list[DeliveryEdge]
+    nodes: list[Delivery] = pure(lambda listing: listing.nodes)
+    page_info: PageInfo
+    total_count: int = bound(deliveries.total_of_message)
+
+
+@describes(MessageRecord)
+class Message(Node):
+    """A message that somebody of the district sent."""
+
+    id: strawberry.ID = pure(lambda message: spell(Kind.MESSAGE, message.id))
+    external_id: str = plain(description="The id under which the sending system knows it.")
+    status: MessageStatus
+    type: MessageType = pure(lambda message: TypeRecord(message.type_code, message.type_label))
+    school: School | None = bound(
+        messages.school_of, description="Null: sent for the whole district."
+    )
+    district: District = bound(messages.district_of)
+    subject: str
+    sender: Sender = pure(
+        lambda message: Sender(id=strawberry.ID(message.sender_id), name=message.sender_name)
+    )
+    created_at: datetime
+    scheduled_at: datetime
+    schedule_id: str | None
+    delivery_modes: list[DeliveryMode] = plain(
+        description="The ways of delivery chosen for this message."
+    )
+
+    delivery_summary: DeliverySummary = bound(summary.of_message)
+    cancellation: Cancellation | None = bound(
+        messages.cancellation, description="Null unless somebody, or the system, canceled it."
+    )
+    filter_criteria: list[FilterCriterion] = bound(messages.filter_criteria)
+    reply_to: str | None = bound(messages.reply_to)
+    body: str = bound(
+        messages.body,
+        description="What the inbox and the email said; the other modes too, unless the next two say otherwise.",
+    )
+    body_format: BodyFormat = bound(messages.body_format)
+    text_body: str | None = bound(messages.text_body)
+    voice_script: str | None = bound(messages.voice_script)
+
+    recipients: RecipientConnection = bound(
+        recipients.of_message, description="By name, then student."
+    )
+    deliveries: DeliveryConnection = bound(deliveries.of_message)
+
+    revision: int = plain(
+        description="Grows by one with each change that a client can see; lets a subscriber notice a gap."
+    )
+    viewer_can_cancel: bool = bound(messages.viewer_can_cancel)
+    report_options: ReportOptions = pure(
+        lambda message: report_options(message.status, frozenset(message.delivery_modes)),
+        description="Which report options this message allows now.",
+    )
+
+
+@describes(Edge)
+class MessageEdge:
+    """A message in the log."""
+
+    cursor: str
+    node: Message = pure(lambda edge: edge.node)
+
+
+@describes(messages.MessageListing)
+class MessageConnection:
+    """A page of the log."""
+
+    edges: list[MessageEdge]
+    nodes: list[Message] = pure(lambda listing: listing.nodes)
+    page_info: PageInfo
+    total_count: int = bound(messages.total)
+    facets: MessageFacets = pure(
+        lambda listing: listing,
+        description=(
+            "The values to offer in each column's drop-down: those present under the other filters, with counts."
+        ),
+    )
+
+
+@describes(Edge)
+class PersonRecipientEdge:
+    """A message that a person was sent."""
+
+    cursor: str
+    node: Recipient = pure(lambda edge: edge.node)
+    message: Message = bound(recipients.message_of_edge)
+
+
+@describes(recipients.PersonListing)
+class PersonRecipientConnection:
+    """A page of what a person was sent."""
+
+    edges: list[PersonRecipientEdge]
+    nodes: list[Recipient] = pure(lambda listing: listing.nodes)
+    page_info: PageInfo
+    total_count: int = bound(recipients.total_of_person)

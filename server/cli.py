@@ -1,0 +1,258 @@
+"""The command line: `sentlog …`. It reads the environment, starts what is asked for, and says what happened.
+
+What a command does is not here: each calls one function of the layer that does it.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from domain.errors import LogError
+from domain.viewer import Right
+from resolvers.ingest import Outcome, Watch
+from server.settings import Settings, SettingsError
+
+CHUNK = 256 * 1024
+"""Bytes that are read of a file at a time."""
+
+note = Console(stderr=True, highlight=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sentlog")
+def main() -> None:
+    """The Sent Message Log of a school district: every message that was sent, who got it and who did not.
+
+    Settings are read from variables SENTLOG_…; docs/settings.md has them all.
+    """
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what is wrong in words, and end with status 1; a fault of ours keeps its traceback."""
+    try:
+        yield
+    except SettingsError as error:
+        for problem in error.problems:
+            note.print(problem, style="red", markup=False)
+        sys.exit(1)
+    except LogError as error:
+        note.print(error.message, style="red", markup=False)
+        sys.exit(1)
+
+
+def settings_here() -> Settings:
+    """The settings that the environment gives."""
+    return Settings.from_environment(os.environ)
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65_535), default=8000, show_default=True)
+def demo(port: int) -> None:
+    """Run a server with the log of Plainview Schools on this machine alone, and print a link to it.
+
+    Everything is kept in the data folder's `demo`; delete that to begin anew.
+    """
+    from server.demo import run
+
+    with told():
+        run(settings_here(), port=port, say=lambda line: click.echo(line))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="Default: SENTLOG_PORT.")
+@click.option("--host", help="Default: SENTLOG_HOST.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="More than one needs PostgreSQL.",
+)
+def serve(port: int | None, host: str | None, workers: int) -> None:
+    """Run the server."""
+    from server.running import serve as run
+
+    with told():
+        run(settings_here(), host=host, port=port, workers=workers)
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    from db import migrations
+    from server.running import with_engine
+
+    async def run(settings: Settings) -> None:
+        async with with_engine(settings) as engine:
+            await migrations.upgrade(engine)
+            note.print(f"The database stands at revision {await migrations.current(engine)}.")
+
+    with told():
+        asyncio.run(run(settings_here()))
+
+
+@main.command("import")
+@click.argument("file", type=click.File("rb"))
+def import_(file: BinaryIO) -> None:
+    """Take the messages of FILE (NDJSON; - for standard input) into the log.
+
+    What is in the log already is left alone, so that a broken import is simply run again. Exit status 1: something was
+    refused; every refusal is listed with its line.
+    """
+    from resolvers.ingest import ingest
+    from server.app import utc_now
+    from server.running import ready_engine
+
+    async def run(settings: Settings) -> Outcome:
+        async with ready_engine(settings) as engine:
+            with progress_of(file) as (bar, watch):
+                return await ingest(
+                    engine, chunks(file, bar), viewer=None, clock=utc_now, watch=watch
+                )
+
+    with told():
+        outcome = asyncio.run(run(settings_here()))
+    for problem in outcome.problems:
+        place = f"line {problem.line}" + (f", message {problem.message}" if problem.message else "")
+        field = f"{problem.field}: " if problem.field else ""
+        note.print(f"{place}: {field}{problem.reason}", style="red", markup=False, soft_wrap=True)
+    if outcome.problem_count > len(outcome.problems):
+        note.print(f"… and {outcome.problem_count - len(outcome.problems)} more")
+    note.print(
+        f"{outcome.lines} lines: {outcome.accepted} messages with {outcome.recipients} recipients and "
+        f"{outcome.deliveries} deliveries went in, {outcome.unchanged} were there already, {outcome.refused} were refused."
+    )
+    sys.exit(0 if outcome.is_clean else 1)
+
+
+async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
+    """The bytes of a file, while the bar goes on."""
+    while chunk := file.read(CHUNK):
+        bar.advance(bar.task_ids[0], len(chunk))
+        yield chunk
+
+
+@contextmanager
+def progress_of(file: BinaryIO) -> Iterator[tuple[Progress, Watch]]:
+    """A bar over the bytes of a file, and what tells it how far the messages have come."""
+    size = os.fstat(file.fileno()).st_size if file.seekable() else None
+    began = datetime.now(UTC)
+    with Progress(
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[lines]:,} lines"),
+        TextColumn("{task.fields[messages]:,} messages"),
+        TextColumn("{task.fields[speed]:,.0f} recipients/s"),
+        TimeElapsedColumn(),
+        console=note,
+    ) as bar:
+        task = bar.add_task("", total=size, lines=0, messages=0, speed=0.0)
+
+        def watch(outcome: Outcome) -> None:
+            seconds = max((datetime.now(UTC) - began).total_seconds(), 0.001)
+            bar.update(
+                task,
+                lines=outcome.lines,
+                messages=outcome.accepted + outcome.unchanged,
+                speed=outcome.recipients / seconds,
+            )
+
+        yield bar, watch
+
+
+@main.command()
+@click.option("--messages", type=click.IntRange(min=1), default=1_000, show_default=True)
+@click.option(
+    "--recipients",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Of each message.",
+)
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="The same seed gives the same file."
+)
+@click.option("--live", is_flag=True, help="Messages to be sent, not history.")
+def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
+    """Write made-up messages as NDJSON to standard output, as many as wanted."""
+    from server.sample.generate import lines
+
+    out = sys.stdout.buffer
+    try:
+        for line in lines(messages=messages, recipients=recipients, seed=seed, live=live):
+            out.write(line)
+        out.flush()
+    except BrokenPipeError:  # whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@main.command()
+@click.option(
+    "--id",
+    "id_",
+    default="demo-admin",
+    show_default=True,
+    help="The subject: `mine` finds what it sent.",
+)
+@click.option("--name", default="Administrator, System", show_default=True)
+@click.option("--district", default="plainview", show_default=True)
+@click.option(
+    "--school", "schools", multiple=True, help="Limit to this school; may be given several times."
+)
+@click.option(
+    "--right",
+    "rights",
+    multiple=True,
+    type=click.Choice([right.value for right in Right]),
+    help="May be given several times; default: all but INGEST_MESSAGES.",
+)
+@click.option("--hours", type=click.IntRange(1, 24 * 365), default=12, show_default=True)
+def token(
+    id_: str,
+    name: str,
+    district: str,
+    schools: tuple[str, ...],
+    rights: tuple[str, ...],
+    hours: int,
+) -> None:
+    """Print a token for development, signed with the key of the settings or of the demo."""
+    from server.tokens import for_signing, make_token
+
+    with told():
+        settings = for_signing(settings_here())
+        chosen = frozenset(map(Right, rights)) or frozenset(Right) - {Right.INGEST_MESSAGES}
+        click.echo(
+            make_token(
+                settings,
+                id=id_,
+                name=name,
+                district=district,
+                schools=frozenset(schools),
+                rights=chosen,
+                expires_in=timedelta(hours=hours),
+                now=datetime.now(UTC),
+            )
+        )
+
+
+@main.command()
+def schema() -> None:
+    """Print the GraphQL schema."""
+    from schema.contract import SCHEMA
+
+    click.echo(SCHEMA.as_str())

@@ -1,0 +1,74 @@
+"""`POST /ingest`: messages come in as NDJSON over HTTP. The reader is `resolvers.ingest`, the same as the command line's."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.errors import BadUserInput, LogError
+from domain.viewer import Right
+from resolvers.ingest import Outcome, ingest
+from server.answers import json, refusal
+from server.auth import Authenticator
+from server.request_log import note_viewer
+
+CONTENT_TYPE: Final = "application/x-ndjson"
+
+_log = structlog.get_logger(__name__)
+
+
+def route(
+    *, engine: AsyncEngine, authenticator: Authenticator, clock: Callable[[], datetime]
+) -> Route:
+    """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read."""
+
+    async def receive(request: Request) -> Response:
+        try:
+            viewer = await authenticator.viewer(request.headers.get("authorization"))
+            note_viewer(viewer.id)
+            viewer.require(Right.INGEST_MESSAGES)
+            sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if sent != CONTENT_TYPE:
+                raise UnsupportedType(
+                    f"The content type is {sent or 'missing'}. Send {CONTENT_TYPE}."
+                )
+            outcome = await ingest(engine, request.stream(), viewer=viewer, clock=clock)
+        except UnsupportedType as error:
+            return refusal(error, status=415)
+        except LogError as error:
+            return refusal(error)
+        _log.info(
+            "messages came in",
+            messages=outcome.accepted,
+            recipients=outcome.recipients,
+            refused=outcome.refused,
+            district=viewer.district,
+        )
+        return json(told(outcome), status=200 if outcome.is_clean else 422)
+
+    return Route("/ingest", receive, methods=["POST"])
+
+
+class UnsupportedType(BadUserInput):
+    """What was sent is not NDJSON."""
+
+
+def told(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it is told: what went in, what was there already, what was refused and why."""
+    return {
+        "lines": outcome.lines,
+        "messages": {
+            "accepted": outcome.accepted,
+            "unchanged": outcome.unchanged,
+            "refused": outcome.refused,
+        },
+        "recipients": outcome.recipients,
+        "deliveries": outcome.deliveries,
+        "problems": [problem._asdict() for problem in outcome.problems],
+        "problemCount": outcome.problem_count,
+    }
