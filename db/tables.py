@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     text,
+    true,
 )
 from sqlmodel import Field, SQLModel
 
@@ -27,6 +28,12 @@ from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStat
 
 STATUS_RANK = " ".join(f"WHEN '{status}' THEN {rank}" for rank, status in enumerate(MessageStatus))
 OPEN_DELIVERY = text("status IN ('PENDING', 'IN_PROGRESS')")
+TO_BEGIN = text("status = 'WAITING' AND NOT is_recorded")
+UNDER_WAY = text(
+    "status IN ('IN_PROGRESS', 'ERROR', 'CANCELED', 'CANCELED_IN_PROGRESS') AND has_open AND NOT is_recorded"
+)
+CLAIMED = text("claim IS NOT NULL")
+REFERRED = text("reference IS NOT NULL")
 
 
 class District(SQLModel, table=True):
@@ -76,6 +83,8 @@ class Message(SQLModel, table=True):
         Index("message_of_type", "district_id", "type_code", "created_at"),
         Index("message_of_school", "district_id", "school_id", "created_at"),
         Index("message_of_sender", "district_id", "sender_id", "created_at"),
+        Index("message_to_begin", "scheduled_at", sqlite_where=TO_BEGIN, postgresql_where=TO_BEGIN),
+        Index("message_under_way", "id", sqlite_where=UNDER_WAY, postgresql_where=UNDER_WAY),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
@@ -116,6 +125,12 @@ class Message(SQLModel, table=True):
     people_contacted: int
     revision: int
     """Grows by one with each change that a client can see."""
+    has_open: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """Some delivery has not got its outcome; what is settled is not looked at by any sweep."""
+    overdue_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the provider has had its time to say how the last call or text went; null while none was handed over."""
+    refreshed_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the providers were last asked for it."""
 
 
 class Content(SQLModel, table=True):
@@ -165,6 +180,8 @@ class Address(SQLModel, table=True):
     district_id: int = Field(foreign_key="district.id")
     kind: AddressKind = Field(sa_type=by_value(AddressKind))
     key: str = Field(sa_type=KeyText)
+    opted_out_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the person behind it asked for no more text messages."""
 
 
 class Recipient(SQLModel, table=True):
@@ -207,6 +224,14 @@ class Delivery(SQLModel, table=True):
             sqlite_where=OPEN_DELIVERY,
             postgresql_where=OPEN_DELIVERY,
         ),
+        Index("delivery_claimed", "lease_until", sqlite_where=CLAIMED, postgresql_where=CLAIMED),
+        Index(
+            "delivery_referred",
+            "gateway",
+            "reference",
+            sqlite_where=REFERRED,
+            postgresql_where=REFERRED,
+        ),
     )
 
     message_id: int = Field(primary_key=True, sa_type=BigInt)
@@ -228,6 +253,19 @@ class Delivery(SQLModel, table=True):
     at: datetime | None = Field(default=None, sa_type=Instant)
     """When the person got it, or when it last changed."""
     attempts: int = Field(sa_type=SmallInt)
+    due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """Not to be tried before; null: at once."""
+    first_at: datetime | None = Field(default=None, sa_type=Instant)
+    """The first attempt."""
+    claim: str | None = Field(default=None, max_length=32)
+    """The token of whoever is handing it over; nobody else writes its outcome."""
+    lease_until: datetime | None = Field(default=None, sa_type=Instant)
+    """Until when the claim holds, by the clock of the database."""
+    handed_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the last attempt passed the gate: from then on it may have left, before it surely had not."""
+    gateway: str | None = Field(default=None, max_length=24)
+    reference: str | None = None
+    """The provider's name for it."""
 
 
 class DeliveryEvent(SQLModel, table=True):
@@ -288,6 +326,21 @@ class Cancellation(SQLModel, table=True):
     already_sent: int
 
 
+class Pace(SQLModel, table=True):
+    """How fast a provider may be used: one row for all processes on all machines."""
+
+    gateway: str = Field(primary_key=True, max_length=24)
+    free_at: datetime = Field(sa_type=Instant)
+    """When the next hand-over may leave."""
+
+
+class Seal(SQLModel, table=True):
+    """A signature that was used: a callback that brings it again is a replay."""
+
+    token: str = Field(primary_key=True)
+    until: datetime = Field(sa_type=Instant)
+
+
 class Audit(SQLModel, table=True):
     """Who looked or acted: append-only, a trigger refuses anything else."""
 
@@ -323,4 +376,6 @@ DELIVERY_EVENT: Final = _table(DeliveryEvent)
 TALLY: Final = _table(Tally)
 SPAN: Final = _table(Span)
 CANCELLATION: Final = _table(Cancellation)
+PACE: Final = _table(Pace)
+SEAL: Final = _table(Seal)
 AUDIT: Final = _table(Audit)

@@ -117,6 +117,23 @@ def standing(counts: Iterable[tuple[DeliveryStatus, int]]) -> Standing:
     return Standing(still_open, canceled, settled)
 
 
+def message_status(current: MessageStatus, part: Standing, *, is_overdue: bool) -> MessageStatus:
+    """Where a message stands that stood at `current` and whose deliveries now stand at `part`.
+
+    It begins, and is canceled, by a decision; only what is between follows from its deliveries. `is_overdue`: the time in
+    which a provider says how calls and texts went is over.
+    """
+    if current in (
+        MessageStatus.WAITING,
+        MessageStatus.CANCELED,
+        MessageStatus.CANCELED_IN_PROGRESS,
+    ):
+        return current
+    if part.open == 0:
+        return MessageStatus.SENT
+    return MessageStatus.ERROR if is_overdue else MessageStatus.IN_PROGRESS
+
+
 def mode_status(message: MessageStatus, part: Standing, *, has_phone: bool) -> MessageStatus:
     """The status of some modes of a message that stands at `message`: what the log shows for inbox and e-mail, voice and text.
 

@@ -25,7 +25,6 @@ if connection is None:
 context.configure(
     connection=connection,
     target_metadata=SQLModel.metadata,
-    render_as_batch=True,
     render_item=render,
     include_object=is_declared,
 )

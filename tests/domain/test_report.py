@@ -202,7 +202,9 @@ def test_a_status_is_the_providers_word_where_there_is_one(
         ("nul\x00 and half \ud83d", "Sent Message Report - nul and half - 2019-12-02.pdf"),
     ],
 )
-def test_a_file_name_is_the_subject_without_what_file_systems_refuse(subject: str, name: str) -> None:
+def test_a_file_name_is_the_subject_without_what_file_systems_refuse(
+    subject: str, name: str
+) -> None:
     assert file_name(subject, date(2019, 12, 2), format=ReportFormat.PDF) == name
 
 

@@ -1,0 +1,196 @@
+"""The gateways that a house, or one district of it, has set up: which mode goes through which.
+
+Settings come as a value; where they are read from is the server's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final, NoReturn
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import httpx2
+
+from delivery.gateways.base import Gateway
+from delivery.gateways.inbox import InboxGateway
+from delivery.gateways.journal import Journal
+from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.simulator import LIVELY, SimulatorGateway, Temper
+from delivery.gateways.smtp import Encryption, SmtpGateway
+from delivery.gateways.telephony import TwilioGateway
+from domain.addresses import InvalidAddress, normalise
+from domain.status import DeliveryMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """What a house says about its providers. A field `x` is the setting `SENTLOG_X`."""
+
+    gateways: Mapping[DeliveryMode, str] = field(default_factory=dict)
+    """Mode to gateway by name; a mode that is not here stays undelivered. The inbox needs none."""
+    public_url: str | None = None
+    """Where callbacks come back: what stands before `/callbacks/`."""
+    mail_from: str | None = None
+    """The address that e-mails come from."""
+    smtp_url: str | None = field(default=None, repr=False)
+    mailgun_url: str = "https://api.mailgun.net"
+    mailgun_domain: str | None = None
+    mailgun_key: str | None = field(default=None, repr=False)
+    mailgun_signing_key: str | None = field(default=None, repr=False)
+    twilio_url: str = "https://api.twilio.com"
+    twilio_account_sid: str | None = None
+    twilio_auth_token: str | None = field(default=None, repr=False)
+    twilio_from: str | None = None
+    gateway_limits: Mapping[str, float] = field(default_factory=dict)
+    """Hand-overs a second, by the name of the gateway."""
+    simulator_seed: int = 0
+    simulator_journal: Path | None = None
+    """What the simulated provider remembers; None: nothing outlives the process."""
+    simulator_temper: Temper = LIVELY
+
+
+class GatewaySettingsError(Exception):
+    """No gateway can be made of these settings: the message names the setting, and says what to do."""
+
+
+def build(
+    settings: GatewaySettings, *, client: httpx2.AsyncClient, clock: Callable[[], datetime]
+) -> Mapping[DeliveryMode, Gateway]:
+    """The gateway of each mode that has one; modes of one provider share it.
+
+    `client` stays the caller's. Raises `GatewaySettingsError`.
+    """
+    made: dict[str, Gateway] = {}
+    chosen: dict[DeliveryMode, Gateway] = {DeliveryMode.INBOX: InboxGateway()}
+    for mode, name in settings.gateways.items():
+        make = _MAKERS.get(name)
+        if make is None:
+            known = ", ".join(sorted(_MAKERS))
+            _refuse("gateways", f"there is no gateway {name!r}: choose among {known}")
+        gateway = made[name] = made.get(name) or make(settings, client, clock)
+        if mode not in gateway.modes:
+            served = ", ".join(sorted(gateway.modes))
+            _refuse("gateways", f"{name} does not deliver {mode}, only {served}")
+        chosen[mode] = gateway
+    return chosen
+
+
+def _smtp(
+    settings: GatewaySettings, client: httpx2.AsyncClient, clock: Callable[[], datetime]
+) -> Gateway:
+    url = _split(settings, "smtp_url")
+    if url.scheme not in ("smtp", "smtps") or not url.hostname:
+        _refuse("smtp_url", "write it like smtp://user:password@host:587, or smtps:// for port 465")
+    starttls: Encryption = "offered" if _is_loopback(url.hostname) else "required"
+    return SmtpGateway(
+        url.hostname,
+        url.port or (465 if url.scheme == "smtps" else 587),
+        mail_from=_mail_from(settings),
+        clock=clock,
+        encryption="implicit" if url.scheme == "smtps" else starttls,
+        user=unquote(url.username) if url.username else None,
+        password=unquote(url.password) if url.password else None,
+        per_second=settings.gateway_limits.get("smtp"),
+    )
+
+
+def _mailgun(
+    settings: GatewaySettings, client: httpx2.AsyncClient, clock: Callable[[], datetime]
+) -> Gateway:
+    domain = _required(settings, "mailgun_domain")
+    return MailgunGateway(
+        client,
+        url=_base_url(settings, "mailgun_url"),
+        domain=domain,
+        key=_required(settings, "mailgun_key"),
+        signing_key=settings.mailgun_signing_key,
+        mail_from=_mail_from(settings) if settings.mail_from else f"no-reply@{domain}",
+        per_second=settings.gateway_limits.get("mailgun"),
+    )
+
+
+def _twilio(
+    settings: GatewaySettings, client: httpx2.AsyncClient, clock: Callable[[], datetime]
+) -> Gateway:
+    try:
+        caller = normalise(DeliveryMode.TEXT, _required(settings, "twilio_from")).shown
+    except InvalidAddress as error:
+        _refuse("twilio_from", str(error))
+    return TwilioGateway(
+        client,
+        url=_base_url(settings, "twilio_url"),
+        account_sid=_required(settings, "twilio_account_sid"),
+        auth_token=_required(settings, "twilio_auth_token"),
+        caller=caller,
+        public_url=_base_url(settings, "public_url"),
+        per_second=settings.gateway_limits.get("twilio"),
+    )
+
+
+def _simulator(
+    settings: GatewaySettings, client: httpx2.AsyncClient, clock: Callable[[], datetime]
+) -> Gateway:
+    return SimulatorGateway(
+        Journal(settings.simulator_journal),
+        clock=clock,
+        seed=settings.simulator_seed,
+        temper=settings.simulator_temper,
+        per_second=settings.gateway_limits.get("simulator"),
+    )
+
+
+_MAKERS: Final = {
+    SmtpGateway.name: _smtp,
+    MailgunGateway.name: _mailgun,
+    TwilioGateway.name: _twilio,
+    SimulatorGateway.name: _simulator,
+}
+
+
+def _mail_from(settings: GatewaySettings) -> str:
+    try:
+        return normalise(DeliveryMode.EMAIL, _required(settings, "mail_from")).shown
+    except InvalidAddress as error:
+        _refuse("mail_from", str(error))
+
+
+def _base_url(settings: GatewaySettings, name: str) -> str:
+    """A URL to which secrets go, or from which they come: https, or this very machine."""
+    url = _split(settings, name)
+    if url.scheme == "https" and url.hostname:
+        return url.geturl()
+    if url.scheme == "http" and _is_loopback(url.hostname):
+        return url.geturl()
+    _refuse(
+        name,
+        f"{url.scheme}://{url.hostname} is neither https nor on this machine: write https://host",
+    )
+
+
+def _split(settings: GatewaySettings, name: str) -> SplitResult:
+    try:
+        url = urlsplit(_required(settings, name))
+        _ = url.port  # raises where it is no number
+    except ValueError:
+        _refuse(name, "it is not a URL")
+    return url
+
+
+def _required(settings: GatewaySettings, name: str) -> str:
+    value: str | None = getattr(settings, name)
+    if not value:
+        _refuse(name, "it is not set, and a gateway that was chosen needs it")
+    return value
+
+
+def _is_loopback(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse(name: str, problem: str) -> NoReturn:
+    raise GatewaySettingsError(f"SENTLOG_{name.upper()}: {problem}.")

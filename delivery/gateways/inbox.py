@@ -1,0 +1,22 @@
+"""The inbox of the portal: the delivery's row is the inbox, so there is nobody to hand anything to.
+
+Its outcome is known before it is asked for. Written in the transaction that claims the row, it happens exactly once.
+"""
+
+from collections.abc import Sequence
+
+from delivery.gateways.base import Accepted, Gateway, Handover, Outcome
+from domain.status import DeliveryMode, DeliveryStatus
+
+
+class InboxGateway(Gateway):
+    """Puts messages in the inbox."""
+
+    name = "inbox"
+    modes = frozenset({DeliveryMode.INBOX})
+    batch = 500
+    per_second = None
+    in_transaction = True
+
+    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
+        return [Accepted(None, DeliveryStatus.SENT) for _ in handovers]

@@ -1,0 +1,76 @@
+"""What the simulated provider was given, in order: its memory, which outlives whoever handed something over.
+
+In a file of JSON lines that several processes may append to at once, or in this process only. It is the provider's side:
+what we know about a delivery is in the database.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from domain.status import DeliveryMode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One hand-over that arrived."""
+
+    at: datetime
+    key: str
+    mode: DeliveryMode
+    address: str
+
+
+class Journal:
+    """The entries so far, of all processes that share the file."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._entries: list[Entry] = []
+        self._numbers: dict[str, list[int]] = {}
+        self._unread = b""
+        self._position = 0
+        # With O_APPEND the place and the writing are one step: two processes never write over each other.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        self._file = None if file is None else os.open(file, flags, 0o600)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Add entries; they are kept when the call returns, even if this process is killed."""
+        if self._file is None:
+            self._remember(entries)
+        elif entries:
+            lines = b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries)
+            written = os.write(self._file, lines)
+            if written != len(lines):
+                raise OSError(
+                    f"the journal took {written} of {len(lines)} bytes: is the disk full?"
+                )
+
+    def entries(self) -> Sequence[Entry]:
+        """All entries, oldest first. What others added since is among them; the list grows with later calls."""
+        self._catch_up()
+        return self._entries
+
+    def of(self, key: str) -> list[Entry]:
+        """The entries of one delivery: a second one means that it was handed over twice."""
+        self._catch_up()
+        return [self._entries[number] for number in self._numbers.get(key, ())]
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _catch_up(self) -> None:
+        while self._file is not None and (piece := os.pread(self._file, 1 << 20, self._position)):
+            self._position += len(piece)
+            *lines, self._unread = (self._unread + piece).split(
+                b"\n"
+            )  # the last may be half a line
+            self._remember(msgspec.json.decode(line, type=Entry) for line in lines)
+
+    def _remember(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self._numbers.setdefault(entry.key, []).append(len(self._entries))
+            self._entries.append(entry)

@@ -1,0 +1,355 @@
+"""E-mail through Mailgun's HTTP API.
+
+https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/messages (POST /v3/{domain}/messages)
+https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/batch-sending (recipient variables)
+https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events (GET /v3/{domain}/events)
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks (signatures)
+
+Every delivery carries its key as the variable `delivery`, which Mailgun puts in each event: that, not the Message-ID, tells
+what an event is about. The Message-ID belongs to the message, since one request carries one for all its recipients.
+"""
+
+import asyncio
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx2
+import msgspec
+
+from delivery.gateways.base import (
+    Accepted,
+    Callback,
+    Content,
+    Finding,
+    Forged,
+    Found,
+    Gateway,
+    Handover,
+    Malformed,
+    NotAccepted,
+    Outcome,
+    Parsed,
+    Polled,
+    Refused,
+    Seal,
+    Sent,
+    SurelyNot,
+    Unavailable,
+    Unsure,
+)
+from delivery.gateways.exchange import Account, Fields, ask, decode, instant, not_taken, read, said
+from delivery.gateways.wording import markup, message_id, plain, redacted, sender, subject_line
+from domain.message import BodyFormat
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus
+
+# Statuses
+
+STATUSES: Final = {
+    # Mailgun has it and tries; it has no name for "sent" in between.
+    "accepted": DeliveryStatus.SENT,
+    "stored": DeliveryStatus.SENT,
+    "rejected": DeliveryStatus.FAILED,
+    "failed": DeliveryStatus.FAILED,
+    "delivered": DeliveryStatus.DELIVERED,
+    # Who does one of these has the e-mail.
+    "opened": DeliveryStatus.DELIVERED,
+    "clicked": DeliveryStatus.DELIVERED,
+    "unsubscribed": DeliveryStatus.DELIVERED,
+    "complained": DeliveryStatus.DELIVERED,
+}
+"""What an event says, by its name; a `failed` of severity `temporary` is tried again by Mailgun itself, and is SENT."""
+
+CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
+"""Mailgun repeats a webhook that we did not take for eight hours."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+_TRUSTWORTHY_AFTER: Final = timedelta(minutes=30)
+"""Events may come into the log late; Mailgun calls half an hour a safe age."""
+
+_PAGES: Final = 20
+"""Of 300 events, about one delivery: nobody opens an e-mail that often."""
+
+_AT_ONCE: Final = 8
+
+# What Mailgun would replace in a body, whoever wrote it.
+_VARIABLE: Final = re.compile(r"%(?=(recipient|unsubscribe|tag_unsubscribe|mailing_list))")
+
+
+class _Queued(msgspec.Struct):
+    id: str
+
+
+class _Problem(msgspec.Struct):
+    message: str = ""
+
+
+class _Paging(msgspec.Struct):
+    next: str = ""
+
+
+class _Page(msgspec.Struct):
+    items: list[Any]
+    paging: _Paging = msgspec.field(default_factory=_Paging)
+
+
+class _Headers(msgspec.Struct, rename={"message_id": "message-id"}):
+    message_id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    headers: _Headers = msgspec.field(default_factory=_Headers)
+
+
+class _DeliveryStatus(msgspec.Struct):
+    code: int | str | None = None
+    message: str | None = None
+    description: str | None = None
+
+
+class _Event(
+    msgspec.Struct, rename={"delivery_status": "delivery-status", "variables": "user-variables"}
+):
+    event: str
+    timestamp: float
+    severity: str | None = None
+    reason: Any = None
+    message: _Message = msgspec.field(default_factory=_Message)
+    delivery_status: _DeliveryStatus = msgspec.field(default_factory=_DeliveryStatus)
+    variables: Any = None
+
+
+class _Signature(msgspec.Struct):
+    timestamp: str | int
+    token: str
+    signature: str
+
+
+class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
+    signature: _Signature
+    event_data: Any = None
+
+
+# The request
+
+
+def _fields(content: Content, handovers: Sequence[Handover], *, mail_from: str) -> Fields:
+    """The form that sends `content` to each of `handovers`, each alone in its To line."""
+    domain = mail_from.rpartition("@")[2]
+    variables = {handover.address: {"delivery": handover.key} for handover in handovers}
+    fields: dict[str, str | Sequence[str]] = {
+        "from": str(sender(content, mail_from)),
+        "to": [handover.address for handover in handovers],
+        "subject": _inert(subject_line(content)),
+        "text": _inert(plain(content)) or " ",
+        "recipient-variables": msgspec.json.encode(variables).decode(),
+        "v:delivery": "%recipient.delivery%",
+        "h:Message-Id": message_id(content.key, domain),
+        "h:Auto-Submitted": "auto-generated",
+    }
+    if content.body_format is BodyFormat.HTML:
+        fields["html"] = _VARIABLE.sub("&#37;", markup(content))
+    if content.reply_to:
+        fields["h:Reply-To"] = " ".join(content.reply_to.split())
+    return fields
+
+
+def _inert(text: str) -> str:
+    """`text` with its percent signs kept from meaning a variable, by a word joiner that nobody sees."""
+    return _VARIABLE.sub("%\N{WORD JOINER}", text)
+
+
+# The class
+
+
+class MailgunGateway(Gateway):
+    """Sends e-mail through Mailgun, up to a thousand with one request."""
+
+    name = "mailgun"
+    modes = frozenset({DeliveryMode.EMAIL})
+    settles_after = _TRUSTWORTHY_AFTER
+    batch = 1000
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        *,
+        url: str,
+        domain: str,
+        key: str,
+        signing_key: str | None,
+        mail_from: str,
+        per_second: float | None = None,
+    ) -> None:
+        self._client = client
+        self._base = url.rstrip("/")
+        self._url = f"{self._base}/v3/{quote(domain, safe='')}"
+        self._account = Account("api", key)
+        self._signing_key = signing_key
+        self._mail_from = mail_from
+        self.per_second = per_second
+
+    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        for numbers in _requests(handovers):
+            outcomes |= await self._send_alike(handovers, numbers)
+        return [outcomes[number] for number in range(len(handovers))]
+
+    async def _send_alike(
+        self, handovers: Sequence[Handover], numbers: Sequence[int]
+    ) -> Mapping[int, Outcome]:
+        """One request; where Mailgun minds an address, it took none: then each half by itself, down to the culprit."""
+        chosen = [handovers[number] for number in numbers]
+        form = _fields(chosen[0].content, chosen, mail_from=self._mail_from)
+        answer = await ask(
+            self._client, "POST", f"{self._url}/messages", account=self._account, form=form
+        )
+        if isinstance(answer, NotAccepted | Unsure):
+            return dict.fromkeys(numbers, answer)
+        if unclear := not_taken(answer):
+            return dict.fromkeys(numbers, unclear)
+        if answer.status == 413:
+            return dict.fromkeys(numbers, Refused("the message is larger than Mailgun takes"))
+        try:
+            if 200 <= answer.status < 300:
+                reference = decode(answer.body, _Queued).id.strip("<>")
+                return dict.fromkeys(numbers, Accepted(reference, DeliveryStatus.SENT))
+            problem = decode(answer.body, _Problem).message
+        except Malformed:
+            nonsense = Unsure if answer.status < 300 else NotAccepted
+            return dict.fromkeys(numbers, nonsense(said(answer)))
+        if not _minds_an_address(problem):
+            return dict.fromkeys(numbers, NotAccepted(said(answer)))
+        if len(numbers) == 1:
+            return {numbers[0]: Refused(redacted(problem))}
+        half = len(numbers) // 2
+        first = await self._send_alike(handovers, numbers[:half])
+        return {**first, **await self._send_alike(handovers, numbers[half:])}
+
+    async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
+        if now < handed_at + self.settles_after:
+            raise Unavailable("Mailgun's log of events is not complete yet")
+        receipts = await self._events(handover.key, handover.address, handed_at)
+        if not receipts:
+            return SurelyNot()
+        return Found(receipts[0].reference or "", receipts)
+
+    async def poll(self, sent: Sequence[Sent]) -> Polled:
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask_after(one: Sent) -> list[Receipt] | None:
+            async with gate:
+                try:
+                    return await self._events(one.key, one.address, one.handed_at)
+                except Unavailable:
+                    return None
+
+        answers = await asyncio.gather(*map(ask_after, sent))
+        return Polled(
+            [receipt for answer in answers for receipt in answer or ()],
+            [one for one, answer in zip(sent, answers, strict=True) if answer is None],
+        )
+
+    async def _events(self, key: str, address: str, since: datetime) -> list[Receipt]:
+        """What Mailgun's log has about one delivery."""
+        query: Fields | None = {
+            "recipient": address,
+            "begin": str((since - CLOCKS_DIFFER).timestamp()),
+            "ascending": "yes",
+            "limit": "300",
+        }
+        url, receipts = f"{self._url}/events", list[Receipt]()
+        for _ in range(_PAGES):
+            page = await read(self._client, url, _Page, account=self._account, query=query)
+            if page is None:  # no such domain: an empty list would mean that it never arrived
+                raise Unavailable("Mailgun keeps no events at this address")
+            if not page.items:
+                break
+            receipts += [found for event in page.items for found in _receipts(event)]
+            if not page.paging.next:
+                break
+            # Only what follows the host: the key goes nowhere but to the address in the settings.
+            following = urlsplit(page.paging.next)
+            url, query = f"{self._base}{following.path}?{following.query}", None
+        return [receipt for receipt in receipts if receipt.key == key]
+
+    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+        """As the base; the signature is over time and token, not over the rest: only the seal makes it good for once."""
+        if not self._signing_key:
+            raise Forged("no signing key is set for Mailgun's webhooks")
+        try:
+            seal = decode(callback.body, _Webhook).signature
+            made_at = instant(int(seal.timestamp))
+        except (Malformed, ValueError):
+            raise Forged("there is no signature in it") from None
+        signed = f"{seal.timestamp}{seal.token}".encode("utf-8", "surrogatepass")
+        right = hmac.new(self._signing_key.encode(), signed, "sha256").hexdigest()
+        if not hmac.compare_digest(right.encode(), seal.signature.encode("utf-8", "surrogatepass")):
+            raise Forged("its signature does not hold")
+        if not -CLOCKS_DIFFER <= now - made_at <= CALLBACKS_GOOD_FOR:
+            raise Forged("it was signed too long ago, or in the future")
+        return Seal(f"mailgun:{seal.token}", made_at + CALLBACKS_GOOD_FOR)
+
+    # Receipts
+
+    def parse(self, callback: Callback, *, now: datetime) -> Parsed:
+        data = decode(callback.body, _Webhook).event_data
+        receipts = _receipts(data)
+        if not receipts:
+            raise Malformed("an event without name or time")
+        return Parsed([receipt for receipt in receipts if receipt.key or receipt.reference])
+
+
+def _receipts(data: object) -> list[Receipt]:
+    """The receipt that an event is, alone in a list; empty where it cannot be read."""
+    try:
+        event = msgspec.convert(data, _Event)
+        at = instant(event.timestamp)
+    except (msgspec.ValidationError, Malformed):
+        return []
+    status = STATUSES.get(event.event)
+    if event.event == "failed" and event.severity == "temporary":
+        status = DeliveryStatus.SENT
+    key = event.variables.get("delivery") if isinstance(event.variables, dict) else None
+    reference = event.message.headers.message_id
+    return [
+        Receipt(
+            at=at,
+            status=status,
+            detail=_detail(event),
+            key=key if isinstance(key, str) else None,
+            reference=reference.strip("<>") if reference else None,
+        )
+    ]
+
+
+def _detail(event: _Event) -> str:
+    """What happened in Mailgun's words: the event, how grave, why, and what the other server said."""
+    code, told = event.delivery_status.code, event.delivery_status
+    reason = event.reason if isinstance(event.reason, str) else None
+    words = (event.event, event.severity, reason, code, told.message or told.description)
+    return redacted(", ".join(str(word) for word in words if word))
+
+
+def _requests(handovers: Sequence[Handover]) -> list[list[int]]:
+    """Which hand-overs, by number, go in one request: one message, and no address twice."""
+    requests: list[tuple[str, set[str], list[int]]] = []
+    for number, handover in enumerate(handovers):
+        for content_key, addresses, numbers in requests:
+            if content_key == handover.content.key and handover.address not in addresses:
+                addresses.add(handover.address)
+                numbers.append(number)
+                break
+        else:
+            requests.append((handover.content.key, {handover.address}, [number]))
+    return [numbers for _, _, numbers in requests]
+
+
+def _minds_an_address(problem: str) -> bool:
+    """Whether a 400 is about who it goes to: `'to' parameter is not a valid address`."""
+    return re.search(r"\bto\b\W* parameter", problem) is not None

@@ -1,0 +1,233 @@
+"""What every gateway promises, told to each of them by a stand-in for its provider."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from delivery.gateways.base import (
+    Accepted,
+    CannotTell,
+    Found,
+    NotAccepted,
+    Refused,
+    Sent,
+    SurelyNot,
+    Unavailable,
+    Unsure,
+)
+from delivery.gateways.inbox import InboxGateway
+from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.stand_ins import (
+    NOON,
+    Behaviour,
+    CallStandIn,
+    MailgunStandIn,
+    SimulatorStandIn,
+    SmtpStandIn,
+    StandIn,
+    TextStandIn,
+    content,
+)
+
+LATER = NOON + timedelta(hours=1)
+LEFT = {DeliveryStatus.IN_PROGRESS, DeliveryStatus.SENT, DeliveryStatus.DELIVERED}
+
+
+@asynccontextmanager
+async def _running(kind: type[StandIn]) -> AsyncIterator[StandIn]:
+    if issubclass(kind, SmtpStandIn):
+        async with kind().running() as stand_in:
+            yield stand_in
+    else:
+        yield kind()
+
+
+OVER_HTTP = [MailgunStandIn, CallStandIn, TextStandIn]
+
+
+@pytest.fixture(params=[SmtpStandIn, *OVER_HTTP, SimulatorStandIn])
+async def provider(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
+    """Each provider."""
+    async with _running(request.param) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(params=[SmtpStandIn, *OVER_HTTP])
+async def talker(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
+    """Each provider that answers in words, and so can answer nonsense."""
+    async with _running(request.param) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(params=[*OVER_HTTP, SimulatorStandIn])
+async def asked(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
+    """Each provider that can be asked what it took."""
+    async with _running(request.param) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(params=OVER_HTTP)
+async def remote(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
+    """Each provider whose list takes its time, and may be garbled."""
+    async with _running(request.param) as stand_in:
+        yield stand_in
+
+
+async def test_what_is_taken_is_accepted_in_order_and_arrives_once(provider: StandIn) -> None:
+    outcomes = await provider.gateway.send(provider.handovers(*provider.good))
+
+    assert [type(outcome) for outcome in outcomes] == [Accepted] * 3
+    assert {outcome.status for outcome in outcomes if isinstance(outcome, Accepted)} <= LEFT
+    assert sorted(provider.taken()) == sorted(provider.good)
+
+
+async def test_nothing_handed_over_has_no_outcome(provider: StandIn) -> None:
+    assert await provider.gateway.send([]) == []
+    assert provider.taken() == []
+
+
+async def test_a_refused_address_does_not_stop_its_neighbours(provider: StandIn) -> None:
+    first, second, _ = provider.good
+
+    outcomes = await provider.gateway.send(provider.handovers(first, provider.bad, second))
+
+    assert [type(outcome) for outcome in outcomes] == [Accepted, Refused, Accepted]
+    assert sorted(provider.taken()) == sorted([first, second])
+
+
+async def test_a_refusal_says_why_without_naming_the_address(provider: StandIn) -> None:
+    [outcome] = await provider.gateway.send(provider.handovers(provider.bad))
+
+    assert isinstance(outcome, Refused)
+    assert outcome.status is DeliveryStatus.FAILED
+    assert outcome.reason
+    assert provider.bad not in outcome.reason
+
+
+async def test_a_busy_provider_has_taken_nothing(provider: StandIn) -> None:
+    provider.behaviour = Behaviour.IS_BUSY
+
+    outcomes = await provider.gateway.send(provider.handovers(*provider.good))
+
+    assert [type(outcome) for outcome in outcomes] == [NotAccepted] * 3
+    assert provider.taken() == []
+
+
+async def test_a_provider_that_is_gone_has_taken_nothing(provider: StandIn) -> None:
+    if isinstance(provider, SmtpStandIn):
+        provider.stop()
+    provider.behaviour = Behaviour.IS_GONE
+
+    outcomes = await provider.gateway.send(provider.handovers(*provider.good))
+
+    assert [type(outcome) for outcome in outcomes] == [NotAccepted] * 3
+    assert provider.taken() == []
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
+async def test_without_an_answer_nobody_is_sure(provider: StandIn, behaviour: Behaviour) -> None:
+    provider.behaviour = behaviour
+
+    outcomes = await provider.gateway.send(provider.handovers(*provider.good))
+
+    assert [type(outcome) for outcome in outcomes] == [Unsure] * 3
+    arrived = behaviour is Behaviour.TAKES_WITHOUT_ANSWER
+    assert len(provider.taken()) == (3 if arrived else 0)
+
+
+async def test_an_answer_that_cannot_be_read_is_none(talker: StandIn) -> None:
+    talker.behaviour = Behaviour.ANSWERS_NONSENSE
+
+    outcomes = await talker.gateway.send(talker.handovers(*talker.good))
+
+    assert [type(outcome) for outcome in outcomes] == [Unsure] * 3
+
+
+async def test_what_arrived_without_an_answer_is_found(asked: StandIn) -> None:
+    [handover] = asked.handovers(asked.good[0])
+    asked.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
+    await asked.gateway.send([handover])
+    asked.behaviour = Behaviour.TAKES
+
+    finding = await asked.gateway.find(handover, handed_at=NOON, now=LATER)
+
+    assert isinstance(finding, Found)
+    assert finding.reference
+    assert {receipt.key for receipt in finding.receipts} == {handover.key}
+    assert {receipt.reference for receipt in finding.receipts} == {finding.reference}
+
+
+async def test_what_never_arrived_is_surely_not_there(asked: StandIn) -> None:
+    [handover] = asked.handovers(asked.good[0])
+    asked.behaviour = Behaviour.LOSES
+    await asked.gateway.send([handover])
+    asked.behaviour = Behaviour.TAKES
+
+    assert await asked.gateway.find(handover, handed_at=NOON, now=LATER) == SurelyNot()
+
+
+async def test_a_provider_that_is_gone_decides_nothing(asked: StandIn) -> None:
+    await _decides_nothing(asked, Behaviour.IS_GONE)
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.IS_BUSY, Behaviour.ANSWERS_NONSENSE])
+async def test_an_answer_that_is_no_list_decides_nothing(
+    remote: StandIn, behaviour: Behaviour
+) -> None:
+    await _decides_nothing(remote, behaviour)
+
+
+async def _decides_nothing(provider: StandIn, behaviour: Behaviour) -> None:
+    [handover] = provider.handovers(provider.good[0])
+    reference = "CA" + "0" * 32
+    sent = Sent(handover.key, reference, handover.mode, handover.address, NOON)
+    provider.behaviour = behaviour
+
+    with pytest.raises(Unavailable):
+        await provider.gateway.find(handover, handed_at=NOON, now=LATER)
+    assert list((await provider.gateway.poll([sent])).unanswered) == [sent]
+
+
+async def test_absence_means_nothing_before_the_provider_had_time(remote: StandIn) -> None:
+    [handover] = remote.handovers(remote.good[0])
+    settled = NOON + remote.gateway.settles_after
+
+    with pytest.raises(Unavailable):
+        await remote.gateway.find(handover, handed_at=NOON, now=settled - timedelta(seconds=1))
+    assert await remote.gateway.find(handover, handed_at=NOON, now=settled) == SurelyNot()
+
+
+async def test_a_poll_tells_of_each_delivery_by_its_key(asked: StandIn) -> None:
+    handovers = asked.handovers(*asked.good)
+    outcomes = await asked.gateway.send(handovers)
+    sent = [
+        Sent(handover.key, outcome.reference or "", handover.mode, handover.address, NOON)
+        for handover, outcome in zip(handovers, outcomes, strict=True)
+        if isinstance(outcome, Accepted)
+    ]
+
+    polled = await asked.gateway.poll(sent)
+
+    assert {receipt.key for receipt in polled.receipts} == {"d-0", "d-1", "d-2"}
+    assert list(polled.unanswered) == []
+
+
+async def test_a_mail_server_keeps_no_list_so_that_nobody_can_tell() -> None:
+    async with SmtpStandIn().running() as provider:
+        [handover] = provider.handovers(provider.good[0])
+
+        finding = await provider.gateway.find(handover, handed_at=NOON, now=LATER)
+
+        assert finding == CannotTell("smtp cannot be asked")
+        assert (await provider.gateway.poll([])).receipts == []
+
+
+async def test_the_inbox_takes_everything_within_the_transaction() -> None:
+    gateway = InboxGateway()
+    [handover] = SmtpStandIn().handovers("account-1", of=content())
+
+    assert gateway.in_transaction
+    assert gateway.modes == {DeliveryMode.INBOX}
+    assert await gateway.send([handover] * 2) == [Accepted(None, DeliveryStatus.SENT)] * 2

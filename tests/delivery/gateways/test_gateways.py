@@ -1,0 +1,105 @@
+"""Which settings make which gateways."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from delivery.gateways import GatewaySettings, GatewaySettingsError, build
+from delivery.gateways.base import Gateway
+from domain.status import DeliveryMode
+
+WHOLE: dict[str, Any] = {
+    "public_url": "https://log.plainview.example",
+    "mail_from": "messages@plainview.example",
+    "smtp_url": "smtp://sentlog:p%40ss@mail.plainview.example:2525",
+    "mailgun_domain": "mg.plainview.example",
+    "mailgun_key": "secret-key",
+    "twilio_account_sid": "AC1",
+    "twilio_auth_token": "secret-token",
+    "twilio_from": "+1 612 555 0199",
+    "gateway_limits": {"twilio": 20.0, "smtp": 5.0},
+}
+EMAIL, VOICE, TEXT = DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT
+
+
+def made(gateways: dict[DeliveryMode, str], **changes: Any) -> dict[DeliveryMode, Gateway]:
+    settings = GatewaySettings(gateways=gateways, **WHOLE | changes)
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))
+    return dict(build(settings, client=client, clock=lambda: datetime(2026, 3, 2, tzinfo=UTC)))
+
+
+def test_without_settings_there_is_the_inbox_alone() -> None:
+    gateways = made({})
+
+    assert {mode: gateway.name for mode, gateway in gateways.items()} == {
+        DeliveryMode.INBOX: "inbox"
+    }
+
+
+def test_each_mode_goes_through_the_gateway_that_was_chosen() -> None:
+    gateways = made({EMAIL: "smtp", VOICE: "twilio", TEXT: "twilio"})
+
+    assert gateways[EMAIL].name == "smtp"
+    assert gateways[VOICE] is gateways[TEXT]
+    assert gateways[VOICE].name == "twilio"
+    assert (gateways[EMAIL].per_second, gateways[TEXT].per_second) == (5.0, 20.0)
+
+
+async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> None:
+    names = dict.fromkeys((EMAIL, VOICE, TEXT), "simulator")
+    gateways = made(names, simulator_journal=tmp_path / "journal")
+
+    assert gateways[EMAIL] is gateways[VOICE] is gateways[TEXT]
+    assert gateways[DeliveryMode.INBOX].name == "inbox"
+    await gateways[EMAIL].close()
+
+
+@pytest.mark.parametrize(
+    ("gateways", "changes", "problem"),
+    [
+        ({EMAIL: "pigeon"}, {}, "SENTLOG_GATEWAYS: there is no gateway 'pigeon': choose among"),
+        ({VOICE: "smtp"}, {}, "SENTLOG_GATEWAYS: smtp does not deliver VOICE, only EMAIL."),
+        ({EMAIL: "smtp"}, {"smtp_url": None}, "SENTLOG_SMTP_URL: it is not set"),
+        ({EMAIL: "smtp"}, {"smtp_url": "http://mail"}, "SENTLOG_SMTP_URL: write it like smtp://"),
+        ({EMAIL: "smtp"}, {"smtp_url": "smtp://m:x"}, "SENTLOG_SMTP_URL: it is not a URL."),
+        ({EMAIL: "smtp"}, {"mail_from": None}, "SENTLOG_MAIL_FROM: it is not set"),
+        ({EMAIL: "smtp"}, {"mail_from": "us"}, "SENTLOG_MAIL_FROM: 'us' is not an e-mail address"),
+        ({EMAIL: "mailgun"}, {"mailgun_key": ""}, "SENTLOG_MAILGUN_KEY: it is not set"),
+        (
+            {EMAIL: "mailgun"},
+            {"mailgun_url": "http://u:secret@mailgun.example"},
+            "SENTLOG_MAILGUN_URL: http://mailgun.example is neither https nor on this machine",
+        ),
+        ({TEXT: "twilio"}, {"twilio_url": "ftp://x"}, "SENTLOG_TWILIO_URL: ftp://x is neither"),
+        ({TEXT: "twilio"}, {"public_url": "http://log.x"}, "SENTLOG_PUBLIC_URL: http://log.x is"),
+        ({TEXT: "twilio"}, {"public_url": None}, "SENTLOG_PUBLIC_URL: it is not set"),
+        ({TEXT: "twilio"}, {"twilio_from": "MG1"}, "SENTLOG_TWILIO_FROM: 'MG1' is not a phone"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_by_the_name_of_its_setting(
+    gateways: dict[DeliveryMode, str], changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(GatewaySettingsError) as refusal:
+        made(gateways, **changes)
+
+    assert str(refusal.value).startswith(problem)
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.0.1", "[::1]"])
+def test_a_stand_in_on_this_machine_needs_no_https(host: str) -> None:
+    url = f"http://{host}:9000"
+
+    gateways = made({EMAIL: "mailgun", TEXT: "twilio"}, mailgun_url=url, twilio_url=url)
+
+    assert gateways[EMAIL].name == "mailgun"
+
+
+def test_secrets_do_not_show() -> None:
+    shown = repr(GatewaySettings(**WHOLE))
+
+    assert "secret" not in shown
+    assert "p%40ss" not in shown
