@@ -14,6 +14,7 @@ from domain.status import (
     DeliveryMode,
     DeliveryStatus,
     MessageStatus,
+    Standing,
     mode_status,
     progress_percent,
     standing,
@@ -80,7 +81,11 @@ class Summary(Figures):
 
     @property
     def inbox_email(self) -> ModeProgress:
-        return self._progress(SCREEN_MODES)
+        """Of both; the percentage is that of the e-mails, where there are any: inboxes are filled at once (manual, screens)."""
+        both, emails = self._progress(SCREEN_MODES), self._standing({DeliveryMode.EMAIL})
+        if emails.total == 0:
+            return both
+        return both._replace(progress_percent=progress_percent(emails, both.status))
 
     @property
     def voice_text(self) -> ModeProgress | None:
@@ -88,14 +93,17 @@ class Summary(Figures):
         return self._progress(PHONE_MODES) if self.has_voice else None
 
     def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
-        part = standing(
+        part = self._standing(modes)
+        spans = [span for span in self.spans if span.mode in modes]
+        status = mode_status(self.message.status, part, has_phone=modes is PHONE_MODES)
+        return ModeProgress(status, _first(spans), _last(spans), progress_percent(part, status))
+
+    def _standing(self, modes: Collection[DeliveryMode]) -> Standing:
+        return standing(
             (fact.status, fact.deliveries)
             for fact in self.facts
             if fact.mode in modes and not fact.is_duplicate
         )
-        spans = [span for span in self.spans if span.mode in modes]
-        status = mode_status(self.message.status, part, has_phone=modes is PHONE_MODES)
-        return ModeProgress(status, _first(spans), _last(spans), progress_percent(part, status))
 
 
 async def of_message(root: MessageRecord, info: Info) -> Summary:

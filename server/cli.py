@@ -190,11 +190,21 @@ def progress_of(file: BinaryIO) -> Iterator[tuple[Progress, Watch]]:
 @click.option("--live", is_flag=True, help="Messages to be sent, not history.")
 def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
     """Write made-up messages as NDJSON to standard output, as many as wanted."""
-    from server.sample.generate import lines
+    from server.app import utc_now
+    from server.sample.generate import lines, live_lines
 
+    try:
+        if live:
+            made = live_lines(
+                messages=messages, recipients=recipients, seed=seed, starting=utc_now()
+            )
+        else:
+            made = lines(messages=messages, recipients=recipients, seed=seed)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     out = sys.stdout.buffer
     try:
-        for line in lines(messages=messages, recipients=recipients, seed=seed, live=live):
+        for line in made:
             out.write(line)
         out.flush()
     except BrokenPipeError:  # whoever reads has enough
