@@ -17,6 +17,7 @@ demo: .venv/.made console ## the log with sample data; opens on http://127.0.0.1
 
 test: .venv/.made console ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
 	@scripts/browser.sh
+	@scripts/office.sh
 	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
 check: .venv/.made ## lint, format check, types, layers, tests: all that CI asks for

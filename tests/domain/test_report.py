@@ -70,7 +70,9 @@ def every_choice() -> Iterator[ReportChoice]:
     return (ReportChoice(*parts) for parts in product(sets, ReportDetail, ReportFormat))
 
 
-@pytest.mark.parametrize("modes", [{EMAIL}, {INBOX, TEXT}, set(DeliveryMode)], ids=str)
+@pytest.mark.parametrize(
+    "modes", [{EMAIL}, {INBOX, TEXT}, set(DeliveryMode)], ids=["email", "inbox and text", "all"]
+)
 @pytest.mark.parametrize("status", MessageStatus)
 def test_a_choice_is_refused_exactly_where_a_part_of_it_is_not_offered(
     status: MessageStatus, modes: set[DeliveryMode]

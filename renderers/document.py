@@ -1,0 +1,210 @@
+"""What a report says, whatever kind of file it becomes.
+
+`Report` is made of plain values by whoever has them; the functions below turn it into titles, lines and columns in the
+order of the manual's example. Which of a message's rows are in `rows` was decided before (`domain.report`); how
+anything looks is each renderer's.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from typing import Final, NamedTuple
+
+from domain.counting import Figures
+from domain.message import BodyFormat, Criterion
+from domain.report import DEVICE_LABELS, ReportDetail, ReportDevice
+from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
+
+TITLE: Final = "Sent Message Report"
+LANGUAGE: Final = "en-US"
+COLUMNS: Final = ("Recipient", "Student", "Delivery Device", "Status", "Time")
+
+NOT_CONTACTED: Final = "*"
+DUPLICATE: Final = "†"
+DUPLICATE_IN_CSV: Final = "&"
+
+
+class DeliveryRow(NamedTuple):
+    """One row of the Delivery Detail: a delivery, or a person without a device (`mode` is null, and all that follows).
+
+    A named tuple, since there are hundreds of thousands. Names and addresses come masked where the viewer may not see them.
+    """
+
+    recipient: str
+    student: str | None
+    contacted: bool
+    """One of the person's numbers was reached by this message."""
+    mode: DeliveryMode | None = None
+    address: str = ""
+    status: DeliveryStatus | None = None
+    call_status: int | None = None
+    at: datetime | None = None
+    """Aware, in any zone."""
+    is_duplicate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canceled:
+    """A cancellation as the summary tells it."""
+
+    requested_at: datetime
+    requested_by: str | None
+    """Null: the system itself."""
+    reason: str | None
+    stopped: int
+    already_sent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What the message said. `text_body` and `voice_script` are null where text and voice said the same as the body."""
+
+    body: str
+    body_format: BodyFormat
+    reply_to: str | None = None
+    text_body: str | None = None
+    voice_script: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A report on one message at one moment.
+
+    Instants are aware; they are shown on the wall clock of `zone`. `rows` gives the Delivery Detail in pages, ordered by
+    recipient name then student, and is read once; a summary has none.
+    """
+
+    district: str
+    school: str | None
+    """Null: sent for the whole district."""
+    zone: tzinfo
+    subject: str
+    message_type: str
+    sender: str
+    created_at: datetime
+    as_of: datetime
+    devices: tuple[ReportDevice, ...]
+    detail: ReportDetail
+    modes: frozenset[DeliveryMode]
+    """The ways by which the message was sent."""
+    figures: Figures
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    cancellation: Canceled | None = None
+    criteria: Sequence[Criterion] = ()
+    content: Content
+    rows: Iterable[Sequence[DeliveryRow]] = field(default=(), repr=False)
+
+    @property
+    def has_everything(self) -> bool:
+        """Whether Filter Criteria and Message Detail are in it."""
+        return self.detail is ReportDetail.ALL
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether it has the Delivery Detail."""
+        return self.detail is not ReportDetail.SUMMARY
+
+    @property
+    def marks_contact(self) -> bool:
+        """Whether people who were not contacted by phone are marked: only a message by voice or text could."""
+        return bool(self.modes & PHONE_MODES)
+
+
+class Rendered(NamedTuple):
+    """What was made."""
+
+    rows: int
+    """Rows of the Delivery Detail."""
+
+
+class Line(NamedTuple):
+    """A label and what it says: null where there is nothing to say yet. An instant stands for its local time."""
+
+    label: str
+    value: str | int | datetime | None
+
+
+def letterhead(report: Report) -> tuple[str, str]:
+    """Whose report it is: the district, and the school or that it was for all of them."""
+    return report.district, report.school or "District-wide"
+
+
+def heading(report: Report) -> tuple[Line, ...]:
+    """What stands below the subject."""
+    return (
+        Line("Type", report.message_type),
+        Line("Sender", report.sender),
+        Line("Date Created", report.created_at),
+        Line("Devices Included", ", ".join(DEVICE_LABELS[device] for device in report.devices)),
+    )
+
+
+def summary(report: Report) -> tuple[tuple[Line, ...], ...]:
+    """The Delivery Summary in the manual's three columns, and a fourth group after a cancellation.
+
+    The figures are those of the whole message, whatever devices are chosen.
+    """
+    figures = report.figures
+    people = [Line("Total Recipients", figures.total_recipients)]
+    if ReportDevice.NO_DEVICE in report.devices:
+        people.append(Line("Total No Device", figures.total_no_device))
+    groups = (
+        (
+            Line("Start Time", report.started_at),
+            Line("End Time", report.ended_at),
+            Line("Duration", _duration(report.started_at, report.ended_at)),
+            *people,
+        ),
+        (
+            Line("Total Inbox", figures.total_inbox),
+            Line("Total Emails", figures.total_emails),
+            Line("Total Voice", figures.total_voice),
+            Line("Total Text", figures.total_text),
+        ),
+        (
+            Line("Total Voice Attempted", figures.total_voice_attempted),
+            Line("Total Text Messages Attempted", figures.total_text_attempted),
+            Line(
+                "Recipients contacted successfully by phone", figures.recipients_contacted_by_phone
+            ),
+            Line("Recipients not contacted by phone", figures.recipients_not_contacted_by_phone),
+        ),
+    )
+    return groups if report.cancellation is None else (*groups, _cancellation(report.cancellation))
+
+
+def _duration(start: datetime | None, end: datetime | None) -> str | None:
+    if start is None or end is None:
+        return None
+    minutes = (end - start) // timedelta(minutes=1)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+
+
+def _cancellation(canceled: Canceled) -> tuple[Line, ...]:
+    return (
+        Line("Canceled By", canceled.requested_by or "The system"),
+        Line("Canceled At", canceled.requested_at),
+        Line("Reason", canceled.reason),
+        Line("Deliveries Stopped", canceled.stopped),
+        Line("Sent Before", canceled.already_sent),
+    )
+
+
+def legend(report: Report, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
+    """What the marks in the Delivery Detail mean: the mark as label."""
+    meanings = (
+        Line(NOT_CONTACTED, "Recipient not contacted by phone"),
+        Line(duplicate, "Duplicate address: shown, not sent again, not in the totals"),
+    )
+    return meanings if report.marks_contact else meanings[1:]
+
+
+def told_apart(report: Report) -> tuple[Line, ...]:
+    """What voice and text said where that is not the body."""
+    content = report.content
+    lines = (
+        Line("Text Message", content.text_body),
+        Line("Voice Script", content.voice_script),
+    )
+    return tuple(line for line in lines if line.value)

@@ -1,0 +1,238 @@
+"""The Word document without the rows of its Delivery Detail.
+
+`docx_styles` says how its styles look and makes the elements for which python-docx has no word.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC
+from typing import Final
+
+import docx
+from docx.document import Document
+from docx.enum.text import WD_TAB_ALIGNMENT
+from docx.section import Section, _Footer, _Header
+from docx.shared import Pt, Twips
+from docx.table import Table
+from docx.text.paragraph import Paragraph as WordParagraph
+
+from renderers.body import Kind, Paragraph, clean_text, paragraphs, told_link
+from renderers.cells import Clock
+from renderers.document import (
+    COLUMNS,
+    LANGUAGE,
+    TITLE,
+    Line,
+    Report,
+    heading,
+    legend,
+    letterhead,
+    summary,
+    told_apart,
+)
+from renderers.docx_styles import (
+    ACCENT_FILL,
+    BODY_STYLE,
+    CELL_STYLE,
+    DETAIL_STYLE,
+    EYEBROW_STYLE,
+    FOOT_STYLE,
+    HEAD_STYLE,
+    LABEL_STYLE,
+    PANEL_STYLE,
+    VALUE_STYLE,
+    add_styles,
+    element,
+    field,
+    from_the_right,
+    hyperlink,
+    is_right_to_left,
+    repeat_on_every_page,
+    set_columns,
+)
+
+__all__ = ["CELL_STYLE", "ROWS_GO_HERE", "WIDTHS", "skeleton"]
+
+ROWS_GO_HERE: Final = b'<w:tr w:rsidR="00A0B0C0"/>'
+"""Stands where the rows go. No text can look like it: its angle brackets would be escaped."""
+
+PAPER: Final = (12240, 15840)
+MARGIN: Final = 860
+ROOM: Final = PAPER[0] - 2 * MARGIN
+WIDTHS: Final = (2200, 1850, 2700, 1850, ROOM - 2200 - 1850 - 2700 - 1850)
+"""Of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
+LABEL_ROOM: Final = 2600
+SUMMARY_WIDTHS: Final = (1550, 1950, 1350, 750, 3900, ROOM - 1550 - 1950 - 1350 - 750 - 3900)
+
+
+def skeleton(report: Report) -> Document:
+    """The document, with `ROWS_GO_HERE` in the table of a report that has rows."""
+    document = docx.Document()
+    add_styles(document)
+    clock = Clock(report.zone)
+    _properties(document, report)
+    _paper(document, report, clock)
+    _head(document, report, clock)
+    _summary(document, report, clock)
+    if report.has_everything:
+        document.add_heading("Filter Criteria", 1)
+        criteria = [Line(*criterion) for criterion in report.criteria]
+        _pairs(document, criteria or [Line("No criteria were recorded.", "")], clock)
+        _message(document, report, clock)
+    if report.has_rows:
+        _detail(document, report)
+    return document
+
+
+def _properties(document: Document, report: Report) -> None:
+    properties = document.core_properties
+    properties.title = _fit(f"{TITLE}: {report.subject}")
+    properties.author = _fit(report.district)
+    properties.last_modified_by = properties.author
+    properties.language = LANGUAGE
+    properties.comments = ""
+    properties.created = properties.modified = report.as_of.astimezone(UTC).replace(tzinfo=None)
+
+
+def _fit(text: str) -> str:
+    """A property holds at most 255 characters."""
+    return clean_text(text)[:255]
+
+
+def _paper(document: Document, report: Report, clock: Clock) -> None:
+    section = document.sections[0]
+    section.page_width, section.page_height = map(Twips, PAPER)
+    section.left_margin = section.right_margin = Twips(MARGIN)
+    section.top_margin, section.bottom_margin = Twips(1080), Twips(1080)
+    section.header_distance, section.footer_distance = Twips(560), Twips(560)
+    section.different_first_page_header_footer = True
+    _furniture(section.header, clean_text(report.subject), TITLE)
+    _furniture(
+        section.first_page_header,
+        " · ".join(map(clean_text, letterhead(report))),
+        _as_of(report, clock),
+    )
+    _feet(section, report, clock)
+
+
+def _as_of(report: Report, clock: Clock) -> str:
+    return f"As of {clock.text(report.as_of)}"
+
+
+def _furniture(place: _Header | _Footer, left: str, right: str) -> WordParagraph:
+    """Fill a header or footer: text at the left, text at the right."""
+    paragraph: WordParagraph = place.paragraphs[0]
+    paragraph.style = HEAD_STYLE if isinstance(place, _Header) else FOOT_STYLE
+    stops = paragraph.paragraph_format.tab_stops
+    stops.add_tab_stop(Twips(ROOM), WD_TAB_ALIGNMENT.RIGHT)
+    paragraph.add_run(f"{left}\t{right}")
+    return paragraph
+
+
+def _feet(section: Section, report: Report, clock: Clock) -> None:
+    for place in (section.first_page_footer, section.footer):
+        paragraph = _furniture(
+            place, f"{clean_text(report.district)} · {_as_of(report, clock)}", "Page "
+        )
+        field(paragraph, "PAGE")
+        paragraph.add_run(" of ")
+        field(paragraph, "NUMPAGES")
+
+
+def _head(document: Document, report: Report, clock: Clock) -> None:
+    document.add_paragraph(TITLE.upper(), EYEBROW_STYLE)
+    document.add_paragraph(clean_text(report.subject), "Title")
+    lines = heading(report)
+    table = _table(document, 1, (3400, 2600, 2100, ROOM - 8100))
+    for cell, line in zip(table.rows[0].cells, lines, strict=True):
+        cell.paragraphs[0].style = LABEL_STYLE
+        cell.paragraphs[0].add_run(line.label)
+        cell.add_paragraph(clean_text(clock.value(line.value)), BODY_STYLE)
+
+
+def _summary(document: Document, report: Report, clock: Clock) -> None:
+    document.add_heading("Delivery Summary", 1)
+    groups = summary(report)
+    deepest = max(len(group) for group in groups[:3])
+    table = _table(document, deepest, SUMMARY_WIDTHS, PANEL_STYLE)
+    for column, group in enumerate(groups[:3]):
+        cells = (table.column_cells(2 * column), table.column_cells(2 * column + 1))
+        for line, label, value in zip(group, *cells, strict=False):
+            label.paragraphs[0].add_run(line.label)
+            label.paragraphs[0].style = LABEL_STYLE
+            value.paragraphs[0].add_run(clock.value(line.value))
+            value.paragraphs[0].style = VALUE_STYLE
+    for group in groups[3:]:
+        document.add_heading("Cancellation", 2)
+        _pairs(document, group, clock)
+
+
+def _table(
+    document: Document, rows: int, widths: tuple[int, ...], style: str | None = None
+) -> Table:
+    table: Table = document.add_table(rows, len(widths), style)
+    set_columns(table, widths)
+    return table
+
+
+def _pairs(document: Document, lines: Iterable[Line], clock: Clock) -> None:
+    lines = list(lines)
+    table = _table(document, len(lines), (LABEL_ROOM, ROOM - LABEL_ROOM))
+    labels, values = table.column_cells(0), table.column_cells(1)
+    for line, label, value in zip(lines, labels, values, strict=True):
+        label.paragraphs[0].style = LABEL_STYLE
+        label.paragraphs[0].add_run(clean_text(line.label))
+        value.paragraphs[0].style = BODY_STYLE
+        value.paragraphs[0].add_run(clean_text(clock.value(line.value)))
+
+
+def _message(document: Document, report: Report, clock: Clock) -> None:
+    document.add_heading("Message Detail", 1)
+    content = report.content
+    _pairs(document, [Line("Reply To Email", content.reply_to)], clock)
+    document.add_heading("Message Body", 2)
+    for paragraph in paragraphs(content.body, content.body_format):
+        _said(document, paragraph)
+    for label, text in told_apart(report):
+        document.add_heading(label, 2)
+        document.add_paragraph(clean_text(str(text)), BODY_STYLE)
+
+
+def _said(document: Document, paragraph: Paragraph) -> None:
+    """A paragraph of the message's body."""
+    target = document.add_paragraph(style=BODY_STYLE)
+    goes_left = is_right_to_left(paragraph.text)
+    if goes_left:
+        from_the_right(target)
+    if paragraph.depth:
+        target.paragraph_format.left_indent = Pt(16 * paragraph.depth)
+        target.paragraph_format.space_after = Pt(1)
+    if paragraph.marker:
+        target.paragraph_format.first_line_indent = Pt(-16)
+        target.paragraph_format.tab_stops.add_tab_stop(Pt(16 * paragraph.depth))
+        target.add_run(f"{paragraph.marker}\t")
+    for span in paragraph.spans:
+        if span.link is None:
+            run = target.add_run(span.text)
+            run.bold = paragraph.kind is Kind.HEADING or None
+        else:
+            run = hyperlink(target, span.text + told_link(span), span.link)
+        run.font.rtl = goes_left or None
+
+
+def _detail(document: Document, report: Report) -> None:
+    document.add_heading("Delivery Detail", 1)
+    marks = document.add_paragraph(style=LABEL_STYLE)
+    marks.paragraph_format.space_after = Pt(4)
+    marks.paragraph_format.keep_with_next = True
+    for number, (mark, meaning) in enumerate(legend(report)):
+        marks.add_run(f"{'     ' if number else ''}{mark}").bold = True
+        marks.add_run(f" {meaning}")
+    table = _table(document, 1, WIDTHS, DETAIL_STYLE)
+    repeat_on_every_page(table.rows[0])
+    for cell, title in zip(table.rows[0].cells, COLUMNS, strict=True):
+        cell.paragraphs[0].style = CELL_STYLE
+        cell.paragraphs[0].add_run(title).bold = True
+        cell._tc.get_or_add_tcPr().append(
+            element(f'<w:shd w:val="clear" w:color="auto" w:fill="{ACCENT_FILL}"/>')
+        )
+    table._tbl.append(element(ROWS_GO_HERE.decode()))

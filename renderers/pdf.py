@@ -1,0 +1,223 @@
+"""A report as PDF: letter paper, one column, the sections in the order of the manual's example.
+
+`sheet` draws, `pdf_table` writes the rows, `pdf_file` makes the file.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import UTC
+from typing import BinaryIO, Final
+
+from fpdf.prefs import ViewerPreferences
+
+from renderers.body import clean_text, paragraphs
+from renderers.cells import Clock, page_cells
+from renderers.document import (
+    LANGUAGE,
+    TITLE,
+    Line,
+    Rendered,
+    Report,
+    heading,
+    legend,
+    letterhead,
+    summary,
+    told_apart,
+)
+from renderers.faces import Style
+from renderers.pdf_file import PagedFile
+from renderers.pdf_table import ROW, DetailTable
+from renderers.sheet import (
+    ACCENT,
+    BAND,
+    HEIGHT,
+    INK,
+    LEFT,
+    MUTED,
+    RIGHT,
+    ROOM,
+    RULE,
+    Look,
+    Sheet,
+    shown,
+)
+
+PRODUCER: Final = "sentlog"
+LABEL: Final = Look(8.25, color=MUTED)
+VALUE: Final = Look(8.25, Style.BOLD)
+TEXT: Final = Look(9)
+FOOT: Final = Look(7.5, color=MUTED)
+LABEL_ROOM: Final = 124.0
+GUTTER: Final = 18.0
+HEADING_SHARES: Final = (0.36, 0.22, 0.20, 0.22)
+SUMMARY_COLUMNS: Final = (156.0, 104.0, ROOM - 156 - 104 - 2 * GUTTER - 20)
+
+
+def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
+    """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them.
+
+    The same report gives the same bytes.
+    """
+    with tempfile.TemporaryFile() as spool, ExitStack() as at_the_end:
+        pdf = _new_file(report, spool)
+        at_the_end.callback(pdf.close_fonts)
+        sheet = Sheet(pdf, (report.subject, TITLE))
+        sheet.next_page()
+        clock = Clock(report.zone)
+        _head(sheet, report, clock)
+        _summary(sheet, report, clock)
+        if report.has_everything:
+            _criteria(sheet, report)
+            _message(sheet, report)
+        rows = 0
+        if report.has_rows:
+            _detail_head(sheet, report)
+            rows = DetailTable(sheet).write(report.rows, page_cells(report), progress)
+            if not rows:
+                sheet.y += 6
+                sheet.block(
+                    LEFT + 5, "No delivery fits this report.", TEXT._replace(color=MUTED), ROOM
+                )
+        pdf.finish(file, foot=_foot(sheet, report, clock))
+    return Rendered(rows)
+
+
+def _new_file(report: Report, spool: BinaryIO) -> PagedFile:
+    pdf = PagedFile(spool)
+    pdf.set_lang(LANGUAGE)
+    pdf.set_title(clean_text(f"{TITLE}: {report.subject}"))
+    pdf.set_author(clean_text(report.district))
+    pdf.set_producer(PRODUCER)
+    pdf.set_creation_date(report.as_of.astimezone(UTC))
+    pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)
+    digest = hashlib.sha256(f"{report!r}".encode(errors="replace")).hexdigest()[:32].upper()
+    pdf.identifier = f"<{digest}><{digest}>"
+    return pdf
+
+
+def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], str]:
+    district, _ = letterhead(report)
+    left = f"{sheet.fitting(district, FOOT, ROOM / 2)}  ·  As of {clock.text(report.as_of)}"
+    y = HEIGHT - 32
+    fixed = (
+        f"{RULE.fill} {LEFT:g} {HEIGHT - y + 12:g} {ROOM:g} 0.5 re f {FOOT.color.fill} "
+        f"BT {LEFT:g} {HEIGHT - y:g} Td {shown(sheet.setter.runs(left, FOOT.style, FOOT.size), FOOT.size)} ET"
+    )
+
+    def foot(page: int, pages: int) -> str:
+        text = f"Page {page} of {pages}"
+        x = RIGHT - sheet.width(text, FOOT)
+        runs = sheet.setter.runs(text, FOOT.style, FOOT.size)
+        return f"{fixed} BT {x:.2f} {HEIGHT - y:g} Td {shown(runs, FOOT.size)} ET"
+
+    return foot
+
+
+def _head(sheet: Sheet, report: Report, clock: Clock) -> None:
+    sheet.fill(0, 0, 612, 6, ACCENT)
+    district, school = letterhead(report)
+    name = Look(9, Style.BOLD, ACCENT)
+    as_of = f"As of {clock.text(report.as_of)}"
+    place = sheet.fitting(f"{district}  ·  {school}", name, ROOM - 150)
+    sheet.text(LEFT, 40, place, name)
+    sheet.right_text(RIGHT, 40, as_of, Look(8.25, color=MUTED))
+    sheet.rule(LEFT, RIGHT, 49)
+    sheet.y = 60
+    sheet.bookmark(TITLE)
+    sheet.block(LEFT, TITLE.upper(), Look(8, Style.BOLD, MUTED), ROOM)
+    sheet.y += 2
+    sheet.block(LEFT, report.subject, Look(20, Style.BOLD, ACCENT), ROOM)
+    sheet.y += 8
+    top = deepest = sheet.y
+    x = LEFT
+    for line, share in zip(heading(report), HEADING_SHARES, strict=True):
+        sheet.y = top
+        sheet.block(x, line.label, Look(7.5, color=MUTED), ROOM * share - 12)
+        sheet.block(x, clock.value(line.value), Look(8.75), ROOM * share - 12)
+        deepest = max(deepest, sheet.y)
+        x += ROOM * share
+    sheet.y = deepest
+
+
+def _section(sheet: Sheet, title: str, *, room_below: float) -> None:
+    """A title with its bookmark; never alone at the foot of a page."""
+    sheet.need(34 + room_below)
+    sheet.y += 18
+    sheet.bookmark(title)
+    sheet.block(LEFT, title, Look(12, Style.BOLD, ACCENT), ROOM)
+    sheet.rule(LEFT, RIGHT, sheet.y + 1.5)
+    sheet.y += 7
+
+
+def _summary(sheet: Sheet, report: Report, clock: Clock) -> None:
+    groups = summary(report)
+    height = 17.0 * max(len(group) for group in groups[:3]) + 8
+    _section(sheet, "Delivery Summary", room_below=height)
+    sheet.fill(LEFT, sheet.y, ROOM, height, BAND)
+    x = LEFT + 10
+    for group, room in zip(groups[:3], SUMMARY_COLUMNS, strict=True):
+        y = sheet.y + 17
+        for line in group:
+            sheet.text(x, y, line.label, LABEL)
+            sheet.right_text(x + room, y, clock.value(line.value), VALUE)
+            y += 17
+        x += room + GUTTER
+    sheet.y += height
+    for group in groups[3:]:
+        sheet.y += 8
+        _pairs(sheet, group, clock)
+
+
+def _pairs(sheet: Sheet, lines: Iterable[Line], clock: Clock) -> None:
+    """Labels at the left, their values beside them, over as many lines as they need."""
+    for line in lines:
+        labels = sheet.lines(line.label, LABEL, LABEL_ROOM - 10)
+        sheet.need(len(labels) * LABEL.leading)
+        top = sheet.y
+        for number, label in enumerate(labels):
+            sheet.text(LEFT, top + (number + 0.72) * LABEL.leading, label, LABEL)
+        page = sheet.pdf.page
+        sheet.block(
+            LEFT + LABEL_ROOM, clock.value(line.value), TEXT._replace(size=8.75), ROOM - LABEL_ROOM
+        )
+        if sheet.pdf.page == page:
+            sheet.y = max(sheet.y, top + len(labels) * LABEL.leading)
+        sheet.y += 3
+
+
+def _criteria(sheet: Sheet, report: Report) -> None:
+    _section(sheet, "Filter Criteria", room_below=24)
+    lines = [Line(*criterion) for criterion in report.criteria]
+    _pairs(sheet, lines or [Line("No criteria were recorded.", "")], Clock(report.zone))
+
+
+def _message(sheet: Sheet, report: Report) -> None:
+    content = report.content
+    _section(sheet, "Message Detail", room_below=48)
+    _pairs(sheet, [Line("Reply To Email", content.reply_to)], Clock(report.zone))
+    _said(sheet, "Message Body")
+    for paragraph in paragraphs(content.body, content.body_format):
+        sheet.paragraph(LEFT + 10, paragraph, TEXT, ROOM - 20)
+        sheet.y += 4 if not paragraph.depth else 1
+    for line in told_apart(report):
+        _said(sheet, line.label)
+        sheet.block(LEFT + 10, str(line.value), TEXT, ROOM - 20)
+
+
+def _said(sheet: Sheet, label: str) -> None:
+    sheet.need(6 + LABEL.leading + TEXT.leading)
+    sheet.y += 6
+    sheet.block(LEFT, label, LABEL, ROOM)
+    sheet.y += 2
+
+
+def _detail_head(sheet: Sheet, report: Report) -> None:
+    _section(sheet, "Delivery Detail", room_below=14 + 4 * ROW)
+    look = Look(7.75, color=MUTED)
+    x = LEFT
+    for mark, meaning in legend(report):
+        x += sheet.text(x, sheet.y + 8, f"{mark}", look._replace(style=Style.BOLD, color=INK)) + 4
+        x += sheet.text(x, sheet.y + 8, str(meaning), look) + 16
+    sheet.y += 16

@@ -1,0 +1,186 @@
+"""The report that the manual shows, and rows for reports of other kinds."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from domain.counting import Figures
+from domain.message import BodyFormat, Criterion
+from domain.report import ReportDetail, ReportDevice
+from domain.status import DeliveryMode, DeliveryStatus
+from renderers.document import Content, DeliveryRow, Rendered, Report
+
+CHICAGO: Final = ZoneInfo("America/Chicago")
+EMAIL = DeliveryMode.EMAIL
+UNDER_WAY = DeliveryStatus.IN_PROGRESS
+
+EVERY_SCRIPT: Final = (
+    "Nguyễn, Thị Hương",
+    "Zoë",
+    "Łukasz",
+    "王小明",
+    "محمد",
+    "שרה",
+    "Иванова, Мария",
+    "Παπαδόπουλος",
+    "प्रिया शर्मा",
+    "김민준",
+    "たなか 花子",
+    "สมชาย",
+    "አበበ",
+    "សុខា",
+    "ຄຳພອນ",
+    "ကျော်",
+    "ফাতেমা",
+    "ਗੁਰਪ੍ਰੀਤ",
+    "નીતા",
+    "முருகன்",
+    "వెంకట",
+    "Հակոբյան",
+    "გიორგი",
+    "Ọlá ẹ́kọ́",
+)
+
+
+def at(hour: int, minute: int = 0, *, day: int = 2) -> datetime:
+    """That time on a day of December 2019 in Chicago."""
+    return datetime(2019, 12, day, hour, minute, tzinfo=CHICAGO)
+
+
+def school_is_cancelled(**changes: Any) -> Report:
+    """The manual's example, with `changes`."""
+    report = Report(
+        district="Plainview Schools",
+        school="High School",
+        zone=CHICAGO,
+        subject="School is Cancelled",
+        message_type="Message Builder - General Notification",
+        sender="Administrator, System",
+        created_at=at(8, 55),
+        as_of=at(9, 0),
+        devices=(ReportDevice.NO_DEVICE, ReportDevice.EMAIL),
+        detail=ReportDetail.ALL,
+        modes=frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL}),
+        figures=Figures(
+            total_recipients=127,
+            total_no_device=34,
+            total_inbox=93,
+            total_emails=3,
+            total_voice=0,
+            total_text=0,
+            total_voice_attempted=0,
+            total_text_attempted=0,
+            recipients_contacted_by_phone=0,
+            recipients_not_contacted_by_phone=127,
+        ),
+        started_at=at(8, 54),
+        ended_at=at(8, 54),
+        criteria=(
+            Criterion("Deliver To", "Student Messenger Contacts; Message For Each Student"),
+            Criterion("Enrollment Filter", "Message Only Active Students"),
+            Criterion("Filter Operation", "Union"),
+            Criterion("Calendar", "2019-20 High School"),
+            Criterion("Limit delivery to contacts that speak", "No Language Preference"),
+        ),
+        content=Content(
+            body="School is cancelled due to weather.",
+            body_format=BodyFormat.PLAIN,
+            reply_to="sysadmin@nomail.com",
+        ),
+        rows=[
+            [
+                row("Parent, Heather", "Student, Calvin", EMAIL, "heather@nomail.com", UNDER_WAY),
+                row("Parent, Tad", "Student, Karen", EMAIL, "tad@nomail.com", UNDER_WAY),
+                row("Parent, Kris", "Student, Lauren", EMAIL, "kris@nomail.com", UNDER_WAY),
+            ]
+        ],
+    )
+    return replace(report, **changes)
+
+
+def row(
+    recipient: str,
+    student: str | None = None,
+    mode: DeliveryMode | None = None,
+    address: str = "",
+    status: DeliveryStatus | None = None,
+    **rest: Any,
+) -> DeliveryRow:
+    """A row of somebody who was contacted, unless `rest` says otherwise."""
+    return DeliveryRow(
+        recipient, student, rest.pop("contacted", True), mode, address, status, **rest
+    )
+
+
+def by_phone(**changes: Any) -> Report:
+    """The example as a message by voice and text, with every mark, a code, a time and somebody without a device."""
+    rows = [
+        row(
+            "Parent, Heather",
+            "Student, Calvin",
+            DeliveryMode.VOICE,
+            "+16125550101",
+            DeliveryStatus.DELIVERED,
+            call_status=5,
+            at=at(8, 57),
+        ),
+        row(
+            "Parent, Kris",
+            "Student, Lauren",
+            DeliveryMode.TEXT,
+            "+16125550101",
+            DeliveryStatus.FAILED,
+            call_status=-30,
+            at=at(12, 5),
+            contacted=False,
+            is_duplicate=True,
+        ),
+        row("Parent, Tad", None, contacted=False),
+    ]
+    changes = {
+        "devices": tuple(ReportDevice),
+        "modes": frozenset(DeliveryMode),
+        "rows": [rows],
+    } | changes
+    return school_is_cancelled(**changes)
+
+
+def many_rows(count: int, *, page: int = 500) -> Iterator[Sequence[DeliveryRow]]:
+    """`count` rows as a district has them: names differ, some wrap, a few are not in Latin."""
+    made: list[DeliveryRow] = []
+    start = datetime(2019, 12, 2, 14, 54, tzinfo=UTC)
+    for number in range(count):
+        name = EVERY_SCRIPT[number // 50 % len(EVERY_SCRIPT)] if number % 50 == 0 else "Anderson"
+        made.append(
+            DeliveryRow(
+                f"{name}, {number}",
+                f"Student of the {number}",
+                number % 3 > 0,
+                DeliveryMode.EMAIL,
+                f"somebody{number}@nomail.com",
+                DeliveryStatus.SENT,
+                None,
+                start + timedelta(seconds=number % 5000),
+                number % 17 == 0,
+            )
+        )
+        if len(made) == page:
+            yield made
+            made = []
+    if made:
+        yield made
+
+
+def rendered(render: Callable[..., Rendered], report: Report) -> bytes:
+    """The file that `render` writes."""
+    file = BytesIO()
+    render(report, file, progress=lambda rows: None)
+    return file.getvalue()
+
+
+def one_page(*rows: DeliveryRow) -> Iterable[Sequence[DeliveryRow]]:
+    """`rows` as a report takes them."""
+    return [rows]

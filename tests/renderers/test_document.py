@@ -1,0 +1,97 @@
+"""What a report says, before it has a look."""
+
+import pytest
+
+from domain.report import ReportDevice
+from renderers.document import Canceled, Line, heading, legend, letterhead, summary, told_apart
+from tests.renderers.example import at, by_phone, school_is_cancelled
+
+
+def test_the_heading_is_the_manuals() -> None:
+    assert heading(school_is_cancelled()) == (
+        ("Type", "Message Builder - General Notification"),
+        ("Sender", "Administrator, System"),
+        ("Date Created", at(8, 55)),
+        ("Devices Included", "No Device, Email"),
+    )
+
+
+def test_the_summary_has_the_manuals_three_columns() -> None:
+    assert summary(school_is_cancelled()) == (
+        (
+            ("Start Time", at(8, 54)),
+            ("End Time", at(8, 54)),
+            ("Duration", "0 minutes"),
+            ("Total Recipients", 127),
+            ("Total No Device", 34),
+        ),
+        (("Total Inbox", 93), ("Total Emails", 3), ("Total Voice", 0), ("Total Text", 0)),
+        (
+            ("Total Voice Attempted", 0),
+            ("Total Text Messages Attempted", 0),
+            ("Recipients contacted successfully by phone", 0),
+            ("Recipients not contacted by phone", 127),
+        ),
+    )
+
+
+def test_no_device_is_counted_only_where_it_is_chosen() -> None:
+    report = school_is_cancelled(devices=(ReportDevice.EMAIL,))
+    assert "Total No Device" not in [line.label for group in summary(report) for line in group]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "duration"),
+    [(0, 59, "0 minutes"), (1, 59, "1 minute"), (61, 0, "61 minutes")],
+)
+def test_the_duration_is_in_whole_minutes(minutes: int, seconds: int, duration: str) -> None:
+    start = at(8)
+    end = start.replace(hour=8 + minutes // 60, minute=minutes % 60, second=seconds)
+    report = school_is_cancelled(started_at=start, ended_at=end)
+    assert summary(report)[0][2] == ("Duration", duration)
+
+
+@pytest.mark.parametrize("missing", ["started_at", "ended_at"])
+def test_a_message_that_has_not_ended_has_no_duration(missing: str) -> None:
+    assert summary(school_is_cancelled(**{missing: None}))[0][2] == ("Duration", None)
+
+
+def test_a_cancellation_says_who_when_why_and_how_much() -> None:
+    cancellation = Canceled(
+        requested_at=at(8, 56),
+        requested_by="Matthews, Dexter",
+        reason="Wrong school",
+        stopped=1200,
+        already_sent=34,
+    )
+    assert summary(school_is_cancelled(cancellation=cancellation))[3] == (
+        ("Canceled By", "Matthews, Dexter"),
+        ("Canceled At", at(8, 56)),
+        ("Reason", "Wrong school"),
+        ("Deliveries Stopped", 1200),
+        ("Sent Before", 34),
+    )
+
+
+def test_what_the_system_canceled_says_so() -> None:
+    cancellation = Canceled(
+        requested_at=at(8), requested_by=None, reason=None, stopped=0, already_sent=0
+    )
+    group = summary(school_is_cancelled(cancellation=cancellation))[3]
+    assert group[0] == ("Canceled By", "The system")
+    assert group[2] == ("Reason", None)
+
+
+def test_only_a_message_by_phone_marks_who_was_not_reached_by_phone() -> None:
+    duplicate = Line("†", "Duplicate address: shown, not sent again, not in the totals")
+    assert legend(school_is_cancelled()) == (duplicate,)
+    assert legend(by_phone()) == (Line("*", "Recipient not contacted by phone"), duplicate)
+
+
+def test_a_message_of_the_whole_district_says_so() -> None:
+    assert letterhead(school_is_cancelled(school=None)) == ("Plainview Schools", "District-wide")
+
+
+def test_voice_and_text_are_told_only_where_they_said_something_else() -> None:
+    report = school_is_cancelled()
+    assert told_apart(report) == ()

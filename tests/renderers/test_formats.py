@@ -1,0 +1,189 @@
+"""What holds for every kind of file."""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from domain.report import ReportDetail, ReportDevice, ReportFormat
+from renderers import renderer
+from renderers.document import DeliveryRow, Report
+from tests.conftest import missing
+from tests.renderers.example import by_phone, many_rows, rendered, row, school_is_cancelled
+
+BEGINNINGS: Final = {
+    ReportFormat.PDF: b"%PDF-",
+    ReportFormat.CSV: b"\xef\xbb\xbfSent Message Report,",
+    ReportFormat.DOCX: b"PK\x03\x04",
+    ReportFormat.XLSX: b"PK\x03\x04",
+}
+
+
+@pytest.mark.parametrize(("format", "detail"), [*product(ReportFormat, ReportDetail)])
+def test_every_detail_renders_in_every_format(format: ReportFormat, detail: ReportDetail) -> None:
+    file = io.BytesIO()
+    report = by_phone(detail=detail)
+    rows = 0 if detail is ReportDetail.SUMMARY else 3
+    assert renderer(format)(report, file, progress=lambda rows: None).rows == rows
+    assert file.getvalue().startswith(BEGINNINGS[format])
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+@pytest.mark.parametrize("device", ReportDevice)
+def test_every_device_renders_in_every_format(format: ReportFormat, device: ReportDevice) -> None:
+    file = rendered(renderer(format), by_phone(devices=(device,)))
+    assert file.startswith(BEGINNINGS[format])
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_the_file_is_left_open_for_whoever_opened_it(format: ReportFormat) -> None:
+    file = io.BytesIO()
+    renderer(format)(school_is_cancelled(), file, progress=lambda rows: None)
+    assert not file.closed
+
+
+class Stop(Exception):
+    """Says that somebody wants the work to end."""
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_what_progress_raises_ends_the_work_and_leaves_nothing_behind(
+    format: ReportFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    taken: list[int] = []
+
+    def pages() -> Iterator[Sequence[DeliveryRow]]:
+        for number in range(10):
+            taken.append(number)
+            yield [row(f"Parent {number}")]
+
+    def stop(rows: int) -> None:
+        if rows == 2:
+            raise Stop
+
+    with pytest.raises(Stop):
+        renderer(format)(school_is_cancelled(rows=pages()), io.BytesIO(), progress=stop)
+    assert len(taken) <= 3
+    assert list(tmp_path.iterdir()) == []
+
+
+# Memory
+
+MEASURE: Final = """
+import json, sys
+from domain.report import ReportFormat
+from renderers import renderer
+from tests.renderers.example import many_rows, school_is_cancelled
+
+def high_water():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+idle = high_water()
+render = renderer(ReportFormat(sys.argv[1]))
+with open(sys.argv[2], "wb") as file:
+    render(school_is_cancelled(rows=many_rows(int(sys.argv[3]))), file, progress=lambda rows: None)
+print(json.dumps([idle, high_water()]))
+"""
+
+
+def memory(format: ReportFormat, rows: int, folder: Path) -> tuple[int, int]:
+    """Kilobytes that a process of its own had at most, before and after it rendered `rows`."""
+    command = [sys.executable, "-c", MEASURE, format, str(folder / "report"), str(rows)]
+    environment = os.environ | {"PYTHONPATH": os.getcwd()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    idle, peak = json.loads(done.stdout)
+    return idle, peak
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the kernel tells no high-water mark"
+)
+@pytest.mark.parametrize("format", ReportFormat)
+def test_memory_does_not_grow_with_the_rows(format: ReportFormat, tmp_path: Path) -> None:
+    """Ten times as many are measured by `benchmarks.renderers`; here the slowest would take a quarter of a minute."""
+    _, few = memory(format, 4_000, tmp_path)
+    idle, many = memory(format, 40_000, tmp_path)
+    assert many - idle < 100_000
+    assert many < 1.1 * few
+
+
+# LibreOffice
+
+
+def opened_by_libreoffice(file: bytes, name: str, kind: str, folder: Path) -> str:
+    """The text that LibreOffice makes of `file`; `kind` names one of its filters, behind the name of its ending."""
+    program = shutil.which("soffice") or shutil.which("libreoffice")
+    if program is None:
+        missing("no LibreOffice: install libreoffice-writer and libreoffice-calc")
+    source = folder / name
+    source.write_bytes(file)
+    profile = f"-env:UserInstallation=file://{folder}/profile"
+    made = folder / "made"
+    subprocess.run(
+        [program, profile, "--headless", "--convert-to", kind, "--outdir", str(made), str(source)],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (text,) = made.iterdir()
+    return text.read_text(encoding="utf-8-sig")
+
+
+def reports() -> list[Report]:
+    return [by_phone(), school_is_cancelled(rows=list(many_rows(300)))]
+
+
+def test_libreoffice_opens_the_word_document(tmp_path: Path) -> None:
+    file = rendered(renderer(ReportFormat.DOCX), by_phone())
+    text = opened_by_libreoffice(file, "report.docx", "txt:Text (encoded):UTF8", tmp_path)
+    lines = text.splitlines()
+    assert "School is Cancelled" in lines
+    start = lines.index("Recipient")
+    assert [line for line in lines[start:] if line] == [
+        *("Recipient", "Student", "Delivery Device", "Status", "Time"),
+        *(
+            "Parent, Heather",
+            "Student, Calvin",
+            "+16125550101 (Voice)",
+            "Live Person",
+            "12/02/2019 08:57 AM",
+        ),
+        *(
+            "Parent, Kris*",
+            "Student, Lauren",
+            "+16125550101† (Text)",
+            "Text Message Failed",
+            "12/02/2019 12:05 PM",
+        ),
+        *("Parent, Tad*", "No Device"),
+    ]
+
+
+def test_libreoffice_opens_the_workbook(tmp_path: Path) -> None:
+    file = rendered(renderer(ReportFormat.XLSX), by_phone())
+    # The second sheet. A date comes out in LibreOffice's own way, which shows that it was read as one.
+    kind = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,2"
+    assert opened_by_libreoffice(file, "report.xlsx", kind, tmp_path).splitlines() == [
+        "Recipient,Student,Delivery Device,Mode,Status,Code,Time",
+        '"Parent, Heather","Student, Calvin",+16125550101,Voice,Live Person,5,12/02/2019 08:57:00',
+        '"Parent, Kris*","Student, Lauren",+16125550101†,Text,Text Message Failed,-30,12/02/2019 12:05:00',
+        '"Parent, Tad*",,No Device,,,,',
+    ]
+
+
+def test_both_office_files_are_sound_archives() -> None:
+    for format, report in product((ReportFormat.DOCX, ReportFormat.XLSX), reports()):
+        with zipfile.ZipFile(io.BytesIO(rendered(renderer(format), report))) as archive:
+            assert archive.testzip() is None
