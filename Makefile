@@ -16,8 +16,7 @@ demo: .venv/.made console ## the log with sample data; opens on http://127.0.0.1
 	$(BIN)/sentlog demo --port $(PORT)
 
 test: .venv/.made console ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
-	@scripts/browser.sh
-	@scripts/office.sh
+	@scripts/programs.sh
 	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
 check: .venv/.made ## lint, format check, types, layers, tests: all that CI asks for
