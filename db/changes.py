@@ -5,20 +5,19 @@ Everything happens in the caller's transaction, under the message's lock. What a
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, exists, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db import contacted, spans
+from db.bulk import insert_rows, update_rows
 from db.keys import any_of
-from db.live import LiveDelivery, LiveMessage
-from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
+from db.live import COLUMNS, LiveDelivery, LiveMessage
+from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, TALLY
 from db.tallies import NO_CODE
-from domain.call_status import SUCCESSES
-from domain.counting import is_reached
 from domain.status import (
     PHONE_MODES,
     DeliveryMode,
@@ -51,6 +50,22 @@ class Change(NamedTuple):
     said: Said | None = None
 
 
+class Facts(NamedTuple):
+    """What deliveries are counted by."""
+
+    mode: DeliveryMode
+    status: DeliveryStatus
+    call_status: int
+    """`NO_CODE` where there is none."""
+    is_duplicate: bool
+
+
+CANCELED: Final = frozenset({MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS})
+
+HANDED_OVER: Final = spans.SETTLED | {DeliveryStatus.IN_PROGRESS}
+"""Where a delivery stands that has left, or may have."""
+
+_KEYS: Final = ("message_id", "recipient_number", "number")
 _WRITTEN: Final = (
     "status",
     "call_status",
@@ -64,18 +79,23 @@ _WRITTEN: Final = (
     "handed_at",
     "gateway",
     "reference",
+    "resends",
 )
-_UPDATE: Final = (
-    update(DELIVERY)
-    .where(
-        DELIVERY.c.message_id == bindparam("key_message"),
-        DELIVERY.c.recipient_number == bindparam("key_recipient"),
-        DELIVERY.c.number == bindparam("key_number"),
-    )
-    .values({name: bindparam(f"new_{name}", type_=DELIVERY.c[name].type) for name in _WRITTEN})
+_MIRRORED: Final = ("status", "call_status", "confirmed", "at")
+_EVENT: Final = (
+    "message_id",
+    "recipient_number",
+    "delivery_number",
+    "at",
+    "status",
+    "call_status",
+    "source",
+    "detail",
 )
-_SETTLED: Final = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
-_PHONES: Final = DELIVERY.c.mode.in_(sorted(PHONE_MODES))
+_COUNT_UP: Final = (
+    "ON CONFLICT (message_id, mode, status, call_status, is_duplicate) "
+    "DO UPDATE SET deliveries = tally.deliveries + excluded.deliveries"
+)
 
 
 async def write(
@@ -88,23 +108,29 @@ async def write(
 ) -> LiveMessage:
     """Write `changes` of deliveries of one locked message, and give the message as it is then.
 
-    `overdue_at` is the new time limit of the providers, where a call or a text was handed over.
+    Its revision grows by one where a client can see any of them. `overdue_at` is the new time limit of the providers,
+    where a call or a text was handed over.
     """
-    if not changes:
+    net = _net(changes)
+    await _update(connection, net, _WRITTEN)
+    shown = [change for change in net if shows(change.before, change.after)]
+    if not shown and not any(change.event for change in changes):
         return message
-    await connection.execute(_UPDATE, [_parameters(change.after) for change in changes])
-    shown = [change for change in changes if _facts(change.before) != _facts(change.after)]
-    copies = await _duplicates(connection, message.id, shown)
-    if copies:
-        await connection.execute(_UPDATE, [_parameters(copy.after) for copy in copies])
+    counts = await _counts(connection, message.id)
+    copies: Sequence[Change] = []
+    if any(facts.is_duplicate for facts in counts):
+        copies = await _copies(connection, message.id, shown)
+        await _update(connection, copies, _MIRRORED)
     await _add_events(connection, changes)
     moved = [*shown, *copies]
-    if not moved and not any(change.event for change in changes):
-        return message
-    await _move_tallies(connection, message.id, moved)
-    contacted = await _contact(connection, message.id, moved)
-    await _stretch_spans(connection, message.id, shown)
-    return await settle(connection, message, now=now, contacted=contacted, overdue_at=overdue_at)
+    counts = await _count(connection, message.id, counts, moved)
+    more = await contacted.follow(
+        connection, message.id, [(change.before, change.after) for change in moved]
+    )
+    await spans.follow(connection, message.id, [(change.before, change.after) for change in shown])
+    return await _settle(
+        connection, message, counts, now=now, contacted=more, overdue_at=overdue_at
+    )
 
 
 async def settle(
@@ -113,21 +139,164 @@ async def settle(
     *,
     now: datetime,
     status: MessageStatus | None = None,
+) -> LiveMessage:
+    """Bring a locked message in line with its tallies: status (or the one decided on), revision, and what is still open."""
+    counts = await _counts(connection, message.id)
+    return await _settle(connection, message, counts, now=now, status=status)
+
+
+# The deliveries
+
+
+def _net(changes: Iterable[Change]) -> list[Change]:
+    """One change for each delivery: from what it was first to what it is last."""
+    net: dict[tuple[int, ...], Change] = {}
+    for change in changes:
+        key = change.after.key
+        earlier = net.get(key)
+        net[key] = change if earlier is None else change._replace(before=earlier.before)
+    return list(net.values())
+
+
+def shows(before: LiveDelivery, after: LiveDelivery) -> bool:
+    """Whether what is shown of a delivery has changed."""
+    return (
+        before.status is not after.status
+        or before.call_status != after.call_status
+        or before.confirmed != after.confirmed
+        or before.at != after.at
+    )
+
+
+async def _update(
+    connection: AsyncConnection, changes: Sequence[Change], fields: tuple[str, ...]
+) -> None:
+    """Write those of `fields` that any of the changes changes."""
+    columns = tuple(
+        field
+        for field in fields
+        if any(getattr(c.before, field) != getattr(c.after, field) for c in changes)
+    )
+    if columns:
+        rows = [
+            [getattr(change.after, name) for name in (*columns, *_KEYS)]
+            for change in changes
+            if change.before != change.after
+        ]
+        await update_rows(connection, DELIVERY, rows, keys=_KEYS, columns=columns)
+
+
+async def _copies(
+    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
+) -> Sequence[Change]:
+    """The duplicates of what changed, as they change with it: one call was made, for all who share the number."""
+    firsts = {(c.after.mode, c.after.address_id): c for c in changes if not c.after.is_duplicate}
+    if not firsts:
+        return []
+    rows = await connection.execute(
+        select(*COLUMNS).where(
+            DELIVERY.c.message_id == message_id,
+            any_of(DELIVERY.c.address_id, sorted({address for _, address in firsts})),
+            DELIVERY.c.is_duplicate,
+        )
+    )
+    copies: list[Change] = []
+    for row in rows:
+        copy = LiveDelivery(*row)
+        if (first := firsts.get((copy.mode, copy.address_id))) is not None:
+            mirrored = {name: getattr(first.after, name) for name in _MIRRORED}
+            copies.append(Change(copy, copy._replace(**mirrored), first.source, None))
+    return copies
+
+
+async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    rows = [
+        (
+            *change.after.key,
+            change.event,
+            said.status,
+            said.call_status,
+            change.source,
+            change.detail,
+        )
+        for change in changes
+        if change.event is not None and (said := change.said or _said(change.after))
+    ]
+    await insert_rows(connection, DELIVERY_EVENT, rows, columns=_EVENT)
+
+
+def _said(delivery: LiveDelivery) -> Said:
+    return Said(delivery.status, delivery.call_status)
+
+
+# The counters
+
+
+async def _counts(connection: AsyncConnection, message_id: int) -> Counter[Facts]:
+    rows = await connection.execute(
+        select(
+            TALLY.c.mode,
+            TALLY.c.status,
+            TALLY.c.call_status,
+            TALLY.c.is_duplicate,
+            TALLY.c.deliveries,
+        ).where(TALLY.c.message_id == message_id)
+    )
+    return Counter({Facts(*row[:4]): row[4] for row in rows})
+
+
+def _facts(delivery: LiveDelivery) -> Facts:
+    code = NO_CODE if delivery.call_status is None else delivery.call_status
+    return Facts(delivery.mode, delivery.status, code, delivery.is_duplicate)
+
+
+async def _count(
+    connection: AsyncConnection,
+    message_id: int,
+    counts: Counter[Facts],
+    changes: Sequence[Change],
+) -> Counter[Facts]:
+    """Move what changed from counter to counter, and give the counts as they are then."""
+    moves: Counter[Facts] = Counter()
+    for change in changes:
+        moves[_facts(change.before)] -= 1
+        moves[_facts(change.after)] += 1
+    steps = {facts: step for facts, step in moves.items() if step}
+    await insert_rows(
+        connection,
+        TALLY,
+        [(message_id, *facts, step) for facts, step in steps.items()],
+        columns=("message_id", *Facts._fields, "deliveries"),
+        otherwise=_COUNT_UP,
+    )
+    after = Counter(counts)
+    after.update(steps)
+    return after
+
+
+# The message
+
+
+async def _settle(
+    connection: AsyncConnection,
+    message: LiveMessage,
+    counts: Mapping[Facts, int],
+    *,
+    now: datetime,
+    status: MessageStatus | None = None,
     contacted: int = 0,
     overdue_at: datetime | None = None,
 ) -> LiveMessage:
-    """Bring a locked message in line with its tallies: status (or the one decided on), revision, and what is still open."""
-    counts = (
-        await connection.execute(
-            select(TALLY.c.mode, TALLY.c.status, func.sum(TALLY.c.deliveries))
-            .where(TALLY.c.message_id == message.id, ~TALLY.c.is_duplicate)
-            .group_by(TALLY.c.mode, TALLY.c.status)
-        )
-    ).all()
-    part = standing((row[1], row[2]) for row in counts)
-    phones = standing((row[1], row[2]) for row in counts if row[0] in PHONE_MODES)
+    firsts = [(facts, count) for facts, count in counts.items() if not facts.is_duplicate]
+    part = standing((facts.status, count) for facts, count in firsts)
+    # What has not been handed over yet is no fault of a provider's: a call may wait for the window of the morning.
+    owed = sum(
+        count
+        for facts, count in firsts
+        if facts.mode in PHONE_MODES and facts.status is DeliveryStatus.IN_PROGRESS
+    )
     limit = overdue_at or message.overdue_at
-    is_overdue = limit is not None and limit <= now and phones.open > 0
+    is_overdue = limit is not None and limit <= now and owed > 0
     changed = message._replace(
         status=message_status(status or message.status, part, is_overdue=is_overdue),
         revision=message.revision + 1,
@@ -145,9 +314,9 @@ async def settle(
             people_contacted=MESSAGE.c.people_contacted + contacted,
         )
     )
-    if changed.status in (MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS):
+    if changed.status in CANCELED:
         await _count_cancellation(
-            connection, message.id, counts=counts, now=now, is_complete=part.open == 0
+            connection, message.id, firsts, now=now, is_complete=not part.open
         )
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_notify("sentlog", f"message.{message.id}")))
@@ -157,222 +326,24 @@ async def settle(
 async def _count_cancellation(
     connection: AsyncConnection,
     message_id: int,
+    counts: Iterable[tuple[Facts, int]],
     *,
-    counts: Sequence[Any],
     now: datetime,
     is_complete: bool,
 ) -> None:
-    stopped = sum(
-        row[2] for row in counts if row[1] in (DeliveryStatus.CANCELED, DeliveryStatus.PENDING)
-    )
-    sent = sum(
-        row[2] for row in counts if row[1] in _SETTLED or row[1] is DeliveryStatus.IN_PROGRESS
-    )
+    """How many a cancellation stopped, those among them that are not marked yet, and how many had left."""
+    stopped = already_sent = 0
+    for facts, count in counts:
+        if facts.status in (DeliveryStatus.CANCELED, DeliveryStatus.PENDING):
+            stopped += count
+        elif facts.status in HANDED_OVER:
+            already_sent += count
     await connection.execute(
         update(CANCELLATION)
         .where(CANCELLATION.c.message_id == message_id)
         .values(
             stopped=stopped,
-            already_sent=sent,
+            already_sent=already_sent,
             completed_at=func.coalesce(CANCELLATION.c.completed_at, now) if is_complete else None,
         )
     )
-
-
-def _parameters(delivery: LiveDelivery) -> dict[str, Any]:
-    return {
-        "key_message": delivery.message_id,
-        "key_recipient": delivery.recipient_number,
-        "key_number": delivery.number,
-    } | {f"new_{name}": getattr(delivery, name) for name in _WRITTEN}
-
-
-def _facts(delivery: LiveDelivery) -> tuple[DeliveryStatus, int | None, bool]:
-    """What of a delivery is counted and shown."""
-    return delivery.status, delivery.call_status, delivery.confirmed
-
-
-async def _duplicates(
-    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
-) -> Sequence[Change]:
-    """The duplicates of what changed, as they change with it: one call was made, for all who share the number."""
-    firsts = {(c.after.mode, c.after.address_id): c for c in changes if not c.after.is_duplicate}
-    if not firsts:
-        return []
-    columns = [DELIVERY.c[field] for field in LiveDelivery._fields]
-    rows = await connection.execute(
-        select(*columns).where(
-            DELIVERY.c.message_id == message_id,
-            any_of(DELIVERY.c.address_id, sorted({address for _, address in firsts})),
-            DELIVERY.c.is_duplicate,
-        )
-    )
-    copies: list[Change] = []
-    for row in rows:
-        copy = LiveDelivery(*row)
-        if (first := firsts.get((copy.mode, copy.address_id))) is not None:
-            state = first.after
-            after = copy._replace(
-                status=state.status,
-                call_status=state.call_status,
-                confirmed=state.confirmed,
-                at=state.at,
-            )
-            copies.append(Change(copy, after, first.source, None))
-    return copies
-
-
-async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) -> None:
-    rows = [
-        {
-            "message_id": change.after.message_id,
-            "recipient_number": change.after.recipient_number,
-            "delivery_number": change.after.number,
-            "at": change.event,
-            "status": (change.said or change.after).status,
-            "call_status": (change.said or change.after).call_status,
-            "source": change.source,
-            "detail": change.detail,
-        }
-        for change in changes
-        if change.event is not None
-    ]
-    if rows:
-        await connection.execute(insert(DELIVERY_EVENT), rows)
-
-
-async def _move_tallies(
-    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
-) -> None:
-    moves: Counter[tuple[DeliveryMode, DeliveryStatus, int, bool]] = Counter()
-    for change in changes:
-        for delivery, step in ((change.before, -1), (change.after, 1)):
-            code = NO_CODE if delivery.call_status is None else delivery.call_status
-            moves[delivery.mode, delivery.status, code, delivery.is_duplicate] += step
-    rows = [
-        {
-            "message_id": message_id,
-            "mode": mode,
-            "status": status,
-            "call_status": code,
-            "is_duplicate": is_duplicate,
-            "deliveries": step,
-        }
-        for (mode, status, code, is_duplicate), step in moves.items()
-        if step
-    ]
-    if rows:
-        new = _insert(connection, TALLY)
-        statement = new.on_conflict_do_update(
-            index_elements=list(TALLY.primary_key.columns),
-            set_={"deliveries": TALLY.c.deliveries + new.excluded.deliveries},
-        )
-        await connection.execute(statement, rows)
-
-
-async def _contact(connection: AsyncConnection, message_id: int, changes: Sequence[Change]) -> int:
-    """Mark who is, or is no longer, contacted by phone through what changed; by how many people more, or fewer."""
-    addresses = sorted(
-        {
-            change.after.address_id
-            for change in changes
-            if _is_reached(change.before) != _is_reached(change.after)
-        }
-    )
-    if not addresses:
-        return 0
-    of_recipient = and_(
-        DELIVERY.c.message_id == RECIPIENT.c.message_id,
-        DELIVERY.c.recipient_number == RECIPIENT.c.number,
-    )
-    sharing = (
-        select(RECIPIENT.c.person_id, RECIPIENT.c.contacted)
-        .distinct()
-        .join(DELIVERY, of_recipient)
-        .where(
-            DELIVERY.c.message_id == message_id, any_of(DELIVERY.c.address_id, addresses), _PHONES
-        )
-    )
-    flags = {row.person_id: row.contacted for row in await connection.execute(sharing)}
-    hit = DELIVERY.alias("hit")
-    reached_number = exists().where(
-        hit.c.message_id == message_id,
-        hit.c.address_id == DELIVERY.c.address_id,
-        hit.c.mode.in_(sorted(PHONE_MODES)),
-        or_(hit.c.confirmed, hit.c.call_status.in_(sorted(SUCCESSES))),
-    )
-    reached = set(
-        await connection.scalars(
-            select(RECIPIENT.c.person_id)
-            .distinct()
-            .join(DELIVERY, of_recipient)
-            .where(
-                RECIPIENT.c.message_id == message_id,
-                any_of(RECIPIENT.c.person_id, sorted(flags)),
-                _PHONES,
-                reached_number,
-            )
-        )
-    )
-    for people, contacted in (
-        (sorted(person for person, flag in flags.items() if not flag and person in reached), True),
-        (sorted(person for person, flag in flags.items() if flag and person not in reached), False),
-    ):
-        if people:
-            await connection.execute(
-                update(RECIPIENT)
-                .where(RECIPIENT.c.message_id == message_id, any_of(RECIPIENT.c.person_id, people))
-                .values(contacted=contacted)
-            )
-    return len(reached) - sum(1 for flag in flags.values() if flag)
-
-
-def _is_reached(delivery: LiveDelivery) -> bool:
-    return delivery.mode in PHONE_MODES and is_reached(delivery.call_status, delivery.confirmed)
-
-
-async def _stretch_spans(
-    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
-) -> None:
-    """Widen the spans of the modes of which something was handed over or came to an outcome."""
-    spans: dict[DeliveryMode, tuple[datetime, datetime | None]] = {}
-    for change in changes:
-        after = change.after
-        began = after.handed_at or after.at
-        if began is None or (
-            after.status not in _SETTLED and after.status is not DeliveryStatus.IN_PROGRESS
-        ):
-            continue
-        ended = after.at if after.status in _SETTLED else None
-        first, last = spans.get(after.mode, (began, None))
-        spans[after.mode] = (
-            min(first, began),
-            max((t for t in (last, ended) if t is not None), default=None),
-        )
-    if not spans:
-        return
-    new = _insert(connection, SPAN)
-    earlier = case(
-        (SPAN.c.started_at <= new.excluded.started_at, SPAN.c.started_at),
-        else_=new.excluded.started_at,
-    )
-    later = case(
-        (SPAN.c.ended_at.is_(None), new.excluded.ended_at),
-        (new.excluded.ended_at.is_(None), SPAN.c.ended_at),
-        (SPAN.c.ended_at >= new.excluded.ended_at, SPAN.c.ended_at),
-        else_=new.excluded.ended_at,
-    )
-    statement = new.on_conflict_do_update(
-        index_elements=list(SPAN.primary_key.columns),
-        set_={"started_at": earlier, "ended_at": later},
-    )
-    rows = [
-        {"message_id": message_id, "mode": mode, "started_at": first, "ended_at": last}
-        for mode, (first, last) in spans.items()
-    ]
-    await connection.execute(statement, rows)
-
-
-def _insert(connection: AsyncConnection, table: Any) -> Any:
-    """An INSERT that can say what to do where the key is there: both engines spell it alike, SQLAlchemy does not."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)

@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, DateTime, Dialect, Integer, SmallInteger, Str
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from domain.message import Criterion
+from domain.report import ReportDevice
 from domain.status import DeliveryMode
 
 E = TypeVar("E", bound=StrEnum)
@@ -83,6 +84,27 @@ class ModeList(TypeDecorator[Sequence[DeliveryMode]]):
             None
             if value is None
             else tuple(DeliveryMode(mode) for mode in value.split(",") if mode)
+        )
+
+
+class DeviceList(TypeDecorator[Sequence[ReportDevice]]):
+    """The devices chosen for a report, in the order given, kept as `NO_DEVICE,EMAIL`."""
+
+    impl = String(48)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: Sequence[ReportDevice] | None, dialect: Dialect
+    ) -> str | None:
+        return None if value is None else ",".join(value)
+
+    def process_result_value(
+        self, value: str | None, dialect: Dialect
+    ) -> tuple[ReportDevice, ...] | None:
+        return (
+            None
+            if value is None
+            else tuple(ReportDevice(device) for device in value.split(",") if device)
         )
 
 

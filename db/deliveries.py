@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, pairs_of
 from db.paging import Order, Slice, Term, slices
-from db.sight import Sight, visible
-from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
+from db.sight import Sight, is_of_visible
+from db.tables import DELIVERY, DELIVERY_EVENT
 from domain.paging import Page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
@@ -83,7 +83,7 @@ async def of_recipients(
     statement = (
         select(*_COLUMNS)
         .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, keys))
-        .order_by(DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number)
+        .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
     )
     found: dict[tuple[int, int], list[DeliveryRecord]] = {}
     for row in await connection.execute(statement):
@@ -118,7 +118,7 @@ async def counts_of_messages(
         .where(any_of(DELIVERY.c.message_id, message_ids), _is_wanted(wanted))
         .group_by(DELIVERY.c.message_id)
     )
-    return dict((await connection.execute(statement)).tuples().all())
+    return dict((await connection.execute(statement)).all())
 
 
 async def deliveries(
@@ -126,13 +126,13 @@ async def deliveries(
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
     """The deliveries with these keys, as far as their messages may be seen."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
-    statement = (
-        select(*_COLUMNS)
-        .join(MESSAGE, MESSAGE.c.id == DELIVERY.c.message_id)
-        .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs), visible(sight))
+    statement = select(*_COLUMNS).where(
+        pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
+        is_of_visible(DELIVERY.c.message_id, sight),
     )
     records = [DeliveryRecord(*row) for row in await connection.execute(statement)]
-    return {record.key: record for record in records}
+    asked = set(keys)
+    return {record.key: record for record in records if record.key in asked}
 
 
 async def events(
@@ -155,9 +155,12 @@ async def events(
         .where(pairs_of(columns.message_id, columns.recipient_number, pairs))
         .order_by(columns.at, columns.id)
     )
+    asked = set(keys)
     found: dict[DeliveryKey, list[EventRecord]] = {}
     for row in await connection.execute(statement):
-        found.setdefault(DeliveryKey(*row[:3]), []).append(EventRecord(*row[3:]))
+        key = DeliveryKey(*row[:3])
+        if key in asked:
+            found.setdefault(key, []).append(EventRecord(*row[3:]))
     return found
 
 

@@ -3,12 +3,14 @@
 No table and no statement of the log is named here.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from db.hints import HintingCompiler
 
 SQLITE_PRAGMAS: Final = {
     "journal_mode": "WAL",  # otherwise one writer stops every reader
@@ -19,12 +21,14 @@ SQLITE_PRAGMAS: Final = {
 }
 
 _WRITES: Final = "sentlog_writes"
+_AFTER_COMMIT: Final = "sentlog_after_commit"
 
 
 def make_engine(url: str) -> AsyncEngine:
     """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done."""
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url)
+        engine.dialect.statement_compiler = HintingCompiler
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -36,6 +40,17 @@ def make_engine(url: str) -> AsyncEngine:
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection whose statements see one moment on SQLite and each its own on PostgreSQL; changes are rolled back."""
     async with engine.connect() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection that only reads, and all of whose statements see one moment: that of the first."""
+    async with reading(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         yield connection
 
 
@@ -59,6 +74,19 @@ async def begin_writing(connection: AsyncConnection) -> AsyncIterator[None]:
             yield
     finally:
         await connection.execution_options(**{_WRITES: False})
+    for told in connection.engine.get_execution_options().get(_AFTER_COMMIT, ()):
+        told()
+
+
+@contextmanager
+def after_commits(engine: AsyncEngine, told: Callable[[], None]) -> Iterator[None]:
+    """Inside the block, call `told` after each transaction that was begun by this module on `engine` and committed."""
+    before = engine.get_execution_options().get(_AFTER_COMMIT, ())
+    engine.update_execution_options(**{_AFTER_COMMIT: (*before, told)})
+    try:
+        yield
+    finally:
+        engine.update_execution_options(**{_AFTER_COMMIT: before})
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:

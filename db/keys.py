@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Integer,
+    Select,
     Text,
     bindparam,
     column,
@@ -46,13 +47,22 @@ class KeyList(TypeDecorator[Sequence[Any]]):
         return list(value) if dialect.name == "postgresql" else orjson.dumps(value).decode()
 
 
-class _AnyOf(FunctionElement[bool]):
+class Predicate(FunctionElement[bool]):
+    """A condition that is spelled otherwise on each engine."""
+
     type = Boolean()
     inherit_cache = True
 
+    def self_group(self, against: Any = None) -> Any:
+        """The condition as it stands: SQLAlchemy would make `… = 1` of it on SQLite, and no index answers that."""
+        return self
 
-class _PairsOf(FunctionElement[bool]):
-    type = Boolean()
+
+class _AnyOf(Predicate):
+    inherit_cache = True
+
+
+class _PairsOf(Predicate):
     inherit_cache = True
 
 
@@ -73,7 +83,16 @@ def pairs_of(first: Any, second: Any, keys: Sequence[tuple[int, int]]) -> Column
         second,
         bindparam(None, [pair[0] for pair in keys], KeyList(), unique=True),
         bindparam(None, [pair[1] for pair in keys], KeyList(), unique=True),
+        bindparam(None, [(pair[0], pair[1]) for pair in keys], KeyList(), unique=True),
     )
+
+
+def is_there(rows: Select[Any]) -> ColumnElement[bool]:
+    """Whether `rows`, which belong to a row of the statement around them, has any: asked row by row.
+
+    EXISTS says the same, but PostgreSQL may take it for a table to be read whole and joined.
+    """
+    return rows.limit(1).scalar_subquery().is_not(None)
 
 
 def each(keys: Sequence[int], dialect: str) -> TableValuedAlias:
@@ -102,18 +121,16 @@ def _any_of_in_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any
 
 @compiles(_PairsOf, "sqlite")
 def _pairs_of_in_sqlite(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
-    first, second, firsts, seconds = (
-        compiler.process(clause, **options) for clause in element.clauses
-    )
-    return (
-        f"({first}, {second}) IN (SELECT f.value, s.value FROM json_each({firsts}) f "
-        f"JOIN json_each({seconds}) s ON s.key = f.key)"
-    )
+    first, second, _, _, pairs = element.clauses
+    key = f"({compiler.process(first, **options)}, {compiler.process(second, **options)})"
+    given = compiler.process(pairs, **options)
+    # One list of pairs: two lists would be joined by reading the second once for each of the first.
+    return f"{key} IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({given}))"
 
 
 @compiles(_PairsOf, "postgresql")
 def _pairs_of_in_postgresql(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
     first, second, firsts, seconds = (
-        compiler.process(clause, **options) for clause in element.clauses
+        compiler.process(clause, **options) for clause in list(element.clauses)[:4]
     )
     return f"({first}, {second}) IN (SELECT * FROM unnest({firsts}, {seconds}))"

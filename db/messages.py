@@ -9,16 +9,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Column, ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of
 from db.paging import Order, Slice, Term
+from db.routes import MANY, Walk
 from db.search import Search
 from db.sight import Sight, visible
 from db.tables import CANCELLATION, CONTENT, MESSAGE
 from domain.message import BodyFormat, Criterion
 from domain.paging import Page
+from domain.search import fold
 from domain.status import DeliveryMode, MessageStatus
 
 
@@ -118,23 +120,48 @@ class OrderField(StrEnum):
     SCHEDULE_ID = "SCHEDULE_ID"
 
 
-_SORTED_BY: Final[Mapping[OrderField, Any]] = {
+_SORTED_BY: Final[Mapping[OrderField, Column[Any]]] = {
     OrderField.STATUS: MESSAGE.c.status_rank,
     OrderField.TYPE: MESSAGE.c.type_key,
-    OrderField.SCHOOL: MESSAGE.c.school_key,
+    OrderField.SCHOOL: MESSAGE.c.school_up,
     OrderField.SUBJECT: MESSAGE.c.subject_key,
     OrderField.SENDER: MESSAGE.c.sender_key,
     OrderField.CREATED_AT: MESSAGE.c.created_at,
     OrderField.SCHEDULED_AT: MESSAGE.c.scheduled_at,
-    OrderField.SCHEDULE_ID: MESSAGE.c.schedule_key,
+    OrderField.SCHEDULE_ID: MESSAGE.c.schedule_up,
 }
-_MAY_BE_ABSENT: Final = frozenset({OrderField.SCHOOL, OrderField.SCHEDULE_ID})
+_SORTED_DOWN_BY: Final[Mapping[OrderField, Column[Any]]] = {
+    **_SORTED_BY,
+    OrderField.SCHOOL: MESSAGE.c.school_down,
+    OrderField.SCHEDULE_ID: MESSAGE.c.schedule_down,
+}
+_WALKS: Final[Mapping[ColumnElement[Any], str]] = {
+    MESSAGE.c.status_rank: "message_by_status",
+    MESSAGE.c.type_key: "message_by_type",
+    MESSAGE.c.school_up: "message_by_school",
+    MESSAGE.c.school_down: "message_by_school_down",
+    MESSAGE.c.subject_key: "message_by_subject",
+    MESSAGE.c.sender_key: "message_by_sender",
+    MESSAGE.c.created_at: "message_by_created",
+    MESSAGE.c.scheduled_at: "message_by_scheduled",
+    MESSAGE.c.schedule_up: "message_by_schedule",
+    MESSAGE.c.schedule_down: "message_by_schedule_down",
+}
+"""The index in which the log stands in the order of a column."""
+
+_FINE: Final = frozenset(
+    {MESSAGE.c.subject_key, MESSAGE.c.sender_key, MESSAGE.c.created_at, MESSAGE.c.scheduled_at}
+)
+"""Columns of which few messages share a value: whatever else sorts after them, the log is nearly in order."""
+
+_COARSE: Final = frozenset({MESSAGE.c.status_rank, MESSAGE.c.type_key})
+"""Columns of which very many share a value, and among them the oldest stands first: a walk to later days is long."""
 
 
 def order(fields: Sequence[tuple[OrderField, bool]], *, scope: str) -> Order:
     """The order by `fields`, each with whether it descends; ties end by id, in the direction of the last field."""
     terms = [
-        Term(field, _SORTED_BY[field], descending, field in _MAY_BE_ABSENT)
+        Term(field, (_SORTED_DOWN_BY if descending else _SORTED_BY)[field], descending)
         for field, descending in fields
     ]
     ties = Term("ID", MESSAGE.c.id, terms[-1].descending if terms else False)
@@ -145,22 +172,35 @@ async def page_of(
     connection: AsyncConnection, search: Search, *, order: Order, page: Page
 ) -> Slice[MessageRecord]:
     """The page of what `search` finds."""
-    statement = order.apply(select(*_COLUMNS).where(search.where()), page)
+    route = await search.routes.to_page(connection, walk=_walk(order))
+    statement = order.apply(_read(route, *_COLUMNS).where(search.where()), page)
     return order.cut((await connection.execute(statement)).all(), page, MessageRecord)
+
+
+def _walk(order: Order) -> Walk | None:
+    first = order.terms[0].column
+    if first not in _WALKS or (len(order.terms) > 2 and first not in _FINE):
+        return None
+    return Walk(_WALKS[first], beyond=5 * MANY if first in _COARSE else MANY)
+
+
+def _read(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
+    """A statement that reads messages by `route`."""
+    statement = select(*columns).select_from(MESSAGE)
+    return statement if route is None else statement.with_hint(MESSAGE, route, "sqlite")
 
 
 async def count(connection: AsyncConnection, search: Search) -> int:
     """How many messages `search` finds."""
-    return (
-        await connection.scalar(select(func.count()).select_from(MESSAGE).where(search.where()))
-        or 0
-    )
+    route = await search.routes.to_count(connection)
+    return (await connection.scalar(_read(route, func.count()).where(search.where()))) or 0
 
 
 async def count_by_status(connection: AsyncConnection, search: Search) -> Sequence[StatusCount]:
     """How many messages `search` finds at each status, whatever statuses it asks for, in their order."""
+    route = await search.routes.to_count(connection, leaving_out="status")
     statement = (
-        select(MESSAGE.c.status, func.count())
+        _read(route, MESSAGE.c.status, func.count())
         .where(search.where(leaving_out="status"))
         .group_by(MESSAGE.c.status, MESSAGE.c.status_rank)
         .order_by(MESSAGE.c.status_rank)
@@ -169,28 +209,32 @@ async def count_by_status(connection: AsyncConnection, search: Search) -> Sequen
 
 
 async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence[TypeCount]:
-    """How many messages `search` finds of each type, whatever types it asks for, by label."""
-    statement = (
-        select(MESSAGE.c.type_code, func.max(MESSAGE.c.type_label), func.count())
+    """How many messages `search` finds of each type, whatever types it asks for, by label; labels as in `types`."""
+    route = await search.routes.to_count(connection, leaving_out="type")
+    counted = (
+        _read(route, MESSAGE.c.type_code, func.count().label("count"))
         .where(search.where(leaving_out="type"))
         .group_by(MESSAGE.c.type_code)
-        .order_by(func.max(MESSAGE.c.type_key), MESSAGE.c.type_code)
+        .subquery("counted")
     )
-    return [
+    statement = select(
+        counted.c.type_code, _newest_label(counted.c.type_code, search.sight), counted.c["count"]
+    )
+    counts = [
         TypeCount(TypeRecord(code, label), count)
         for code, label, count in await connection.execute(statement)
     ]
+    return sorted(counts, key=lambda count: _by_label(count.type))
 
 
 async def count_by_school(connection: AsyncConnection, search: Search) -> Sequence[SchoolCount]:
     """How many messages `search` finds of each school, whatever schools it asks for, by name; the district's own last."""
+    route = await search.routes.to_count(connection, leaving_out="school")
     statement = (
-        select(MESSAGE.c.school_id, func.count())
+        _read(route, MESSAGE.c.school_id, func.count())
         .where(search.where(leaving_out="school"))
         .group_by(MESSAGE.c.school_id)
-        .order_by(
-            MESSAGE.c.school_id.is_(None), func.max(MESSAGE.c.school_key), MESSAGE.c.school_id
-        )
+        .order_by(func.max(MESSAGE.c.school_up), MESSAGE.c.school_id)
     )
     return [SchoolCount(*row) for row in await connection.execute(statement)]
 
@@ -242,17 +286,22 @@ async def types(connection: AsyncConnection, *, sight: Sight) -> Sequence[TypeRe
         .scalar_subquery()
     )
     steps = first.union_all(select(next_code).where(first.c.code.is_not(None)))
-    newest = (
+    statement = select(steps.c.code, _newest_label(steps.c.code, sight))
+    rows = await connection.execute(statement.where(steps.c.code.is_not(None)))
+    return sorted((TypeRecord(*row) for row in rows), key=_by_label)
+
+
+def _newest_label(code: ColumnElement[str], sight: Sight) -> ColumnElement[str]:
+    """The label under which a type came last, among the messages that may be seen."""
+    return (
         select(MESSAGE.c.type_label)
-        .where(visible(sight), MESSAGE.c.type_code == steps.c.code)
+        .where(visible(sight), MESSAGE.c.type_code == code)
         .order_by(MESSAGE.c.created_at.desc(), MESSAGE.c.id.desc())
         .limit(1)
-        .correlate(steps)
+        .correlate_except(MESSAGE)
         .scalar_subquery()
     )
-    rows = await connection.execute(
-        select(steps.c.code, newest.label("label")).where(steps.c.code.is_not(None))
-    )
-    return sorted(
-        (TypeRecord(*row) for row in rows), key=lambda row: (row.label.casefold(), row.code)
-    )
+
+
+def _by_label(kind: TypeRecord) -> tuple[str, str]:
+    return fold(kind.label), kind.code

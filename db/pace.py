@@ -1,53 +1,79 @@
-"""How fast a provider may be used, for all processes together: one row a provider, on the database's clock (GCRA)."""
+"""How fast a provider may be used, for all processes together: one row a provider, on the database's clock (GCRA).
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+The row holds when the next hand-over may leave. What counts as a hand-over, and what is done meanwhile, is not said here.
+"""
 
-from sqlalchemy import case, func
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import case, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.columns import Instant
-from db.live import clock
+from db.clock import clock, later
 from db.tables import PACE
 
-NO_WAIT: Final = timedelta()
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 async def reserve(
-    connection: AsyncConnection, gateway: str, *, handovers: int, per_second: float
-) -> timedelta:
+    connection: AsyncConnection,
+    gateway: str,
+    *,
+    handovers: int,
+    per_second: float,
+    longest: timedelta,
+) -> timedelta | None:
     """Reserve the next `handovers` places at a provider, and how long to wait before they may be used.
 
-    The row holds when the next place is free. Whoever reserves moves it on; nobody saves up places while idle.
+    None, and nothing is reserved, where the wait would be longer than `longest`. Nobody saves up places while idle.
     """
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    width = timedelta(seconds=handovers / per_second)
-    now = clock(connection)
-    free = clock(connection, after=width)
-    statement = dialect.insert(PACE).values(gateway=gateway, free_at=free)
-    statement = statement.on_conflict_do_update(
+    width = _width(connection, handovers / per_second)
+    now, free = clock(connection), clock(connection, after=width)
+    insertion = _insert(connection).values(gateway=gateway, free_at=free)
+    statement = insertion.on_conflict_do_update(
         index_elements=[PACE.c.gateway],
         set_={
             "free_at": case(
                 (PACE.c.free_at > now, later(connection, PACE.c.free_at, width)), else_=free
             )
         },
-    ).returning(PACE.c.free_at, func.coalesce(now).label("now"))
-    free_at, reserved_at = (await connection.execute(statement)).one()
-    instant: datetime = reserved_at if isinstance(reserved_at, datetime) else _read(reserved_at)
-    wait: timedelta = free_at - width - instant
-    return max(wait, NO_WAIT)
+        where=PACE.c.free_at <= clock(connection, after=longest),
+    ).returning(PACE.c.free_at, clock(connection))
+    row = (await connection.execute(statement)).first()
+    return None if row is None else max(row[0] - width - row[1], timedelta())
 
 
-def later(connection: AsyncConnection, instant: Any, by: timedelta) -> Any:
-    """An instant in a column, moved on."""
-    if connection.dialect.name == "sqlite":
-        return func.strftime(
-            "%Y-%m-%d %H:%M:%f000", instant, f"+{by.total_seconds():.3f} seconds", type_=Instant()
+async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -> None:
+    """Let nobody use a provider for `pause` from now: it took nothing of what it was given."""
+    until = clock(connection, after=pause)
+    await connection.execute(
+        _insert(connection)
+        .values(gateway=gateway, free_at=until)
+        .on_conflict_do_update(
+            index_elements=[PACE.c.gateway],
+            set_={"free_at": until},
+            where=PACE.c.free_at < until,
         )
-    return instant + by
+    )
 
 
-def _read(text: str) -> datetime:
-    return datetime.fromisoformat(text + "+00:00")
+async def is_held(connection: AsyncConnection, gateway: str, *, longer_than: timedelta) -> bool:
+    """Whether a provider is not to be used for longer than this."""
+    free = select(PACE.c.gateway).where(
+        PACE.c.gateway == gateway, PACE.c.free_at > clock(connection, after=longer_than)
+    )
+    return (await connection.execute(free)).first() is not None
+
+
+def _width(connection: AsyncConnection, seconds: float) -> timedelta:
+    """How long the places take. SQLite's clock knows milliseconds: rounding down there would lift the limit."""
+    width = timedelta(seconds=seconds)
+    if connection.dialect.name == "sqlite":
+        return -(-width // _MILLISECOND) * _MILLISECOND
+    return width
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(PACE)

@@ -4,29 +4,32 @@ What is listed, and who may see it, is not known here.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Generic, NamedTuple, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import orjson
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
-    FromClause,
+    Integer,
     Select,
+    SmallInteger,
     and_,
-    false,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
 from db.columns import Instant
+from db.hints import BY_ROWID
 from db.keys import each
 from domain.errors import BadUserInput
 from domain.paging import Page
@@ -35,12 +38,11 @@ R = TypeVar("R")
 
 
 class Term(NamedTuple):
-    """A column that a list is ordered by; absent values stand last in both directions."""
+    """A column that a list is ordered by. It has no nulls, which the engines would sort each in its way."""
 
     name: str
     column: ColumnElement[Any]
     descending: bool = False
-    nullable: bool = False
 
 
 class Slice(NamedTuple, Generic[R]):
@@ -60,7 +62,7 @@ class Order:
         self.columns = tuple(
             term.column.label(f"key_{place}") for place, term in enumerate(self.terms)
         )
-        spelled = "\n".join([scope, *(f"{term.name} {term.descending}" for term in self.terms)])
+        spelled = repr((scope, [(str(term.name), term.descending) for term in self.terms]))
         self.mark = hashlib.blake2b(spelled.encode(), digest_size=6).hexdigest()
 
     def cursor(self, key: Sequence[Any]) -> str:
@@ -70,45 +72,43 @@ class Order:
     def key(self, cursor: str) -> tuple[Any, ...]:
         """The values that a cursor stands for. Raises `BadUserInput` for one that is broken or of another list."""
         try:
-            mark, *key = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        except (ValueError, TypeError, binascii.Error):
-            raise BadUserInput(
-                f"{cursor[:40]!r} is not a cursor. Take one from pageInfo or from an edge."
-            ) from None
+            padded = cursor + "=" * (-len(cursor) % 4)
+            said = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            if not isinstance(said, list) or not said or not isinstance(said[0], str):
+                raise ValueError
+        except ValueError:
+            raise _no_cursor(cursor) from None
+        mark, *key = said
         if mark != self.mark:
             raise BadUserInput(
                 "This cursor comes from a list with another filter or order. Begin that list again without a cursor."
             )
+        if len(key) != len(self.terms):
+            raise _no_cursor(cursor)
         try:
-            if len(key) != len(self.terms):
-                raise ValueError
-            return tuple(_read(value, term) for value, term in zip(key, self.terms, strict=True))
-        except (ValueError, TypeError):
-            raise BadUserInput(
-                f"{cursor[:40]!r} is not a cursor. Take one from pageInfo or from an edge."
-            ) from None
+            return tuple(
+                _read(value, term.column.type) for value, term in zip(key, self.terms, strict=True)
+            )
+        except (ValueError, OverflowError):
+            raise _no_cursor(cursor) from None
 
     def apply(self, statement: Select[Any], page: Page) -> Select[Any]:
         """`statement` for the rows of `page`, and one more to see whether there are any."""
-        statement = statement.add_columns(*self.columns)
-        if page.after is not None:
-            statement = statement.where(self._beyond(self.key(page.after), backward=False))
-        if page.before is not None:
-            statement = statement.where(self._beyond(self.key(page.before), backward=True))
-        return statement.order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+        return self.narrow(statement.add_columns(*self.columns), page)
 
     def by(self, *, backward: bool = False) -> list[ColumnElement[Any]]:
         """The ORDER BY of this list, walked from its front or from its end."""
-        parts: list[ColumnElement[Any]] = []
-        for term in self.terms:
-            if term.nullable:
-                absent = term.column.is_(None)
-                parts.append(absent.desc() if backward else absent.asc())
-            parts.append(term.column.desc() if term.descending != backward else term.column.asc())
-        return parts
+        return [
+            term.column.desc() if term.descending != backward else term.column.asc()
+            for term in self.terms
+        ]
 
     def cut(self, rows: Sequence[Sequence[Any]], page: Page, record: Callable[..., R]) -> Slice[R]:
-        """The slice that the rows of an applied statement make."""
+        """The slice that the rows of an applied statement make.
+
+        On the side of a cursor there is a row, the cursor's own; on the other side, the row that was read beyond the
+        page. Between two cursors only what lies between them counts (Relay's rule).
+        """
         more = len(rows) > page.size
         kept = rows[: page.size]
         if page.backward:
@@ -121,52 +121,62 @@ class Order:
             has_next=page.before is not None if page.backward else more,
         )
 
+    def narrow(self, statement: Select[Any], page: Page) -> Select[Any]:
+        """`statement`, whatever it selects, for the rows that `apply` gives."""
+        if page.after is not None:
+            statement = statement.where(self._beyond(self.key(page.after), backward=False))
+        if page.before is not None:
+            statement = statement.where(self._beyond(self.key(page.before), backward=True))
+        return statement.order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+
     def _beyond(self, key: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
         """Whether a row stands after `key`, or before it when `backward`."""
-        directions = {term.descending for term in self.terms}
-        if len(directions) == 1 and not any(term.nullable for term in self.terms):
+        edge = [
+            literal(value, term.column.type) for value, term in zip(key, self.terms, strict=True)
+        ]
+        if len({term.descending for term in self.terms}) == 1:
             row = tuple_(*(term.column for term in self.terms))
-            edge = tuple_(
-                *(
-                    literal(value, term.column.type)
-                    for value, term in zip(key, self.terms, strict=True)
-                )
-            )
-            return row < edge if directions.pop() != backward else row > edge
+            return row < tuple_(*edge) if self._falls(0, backward) else row > tuple_(*edge)
+        columns = [term.column for term in self.terms]
         steps: list[ColumnElement[bool]] = []
-        equal: list[ColumnElement[bool]] = []
-        for value, term in zip(key, self.terms, strict=True):
-            steps.append(and_(*equal, _further(term, value, backward=backward)))
-            equal.append(_same(term, value))
-        return or_(*steps)
+        for place, column in enumerate(columns):
+            same = [columns[earlier] == edge[earlier] for earlier in range(place)]
+            further = column < edge[place] if self._falls(place, backward) else column > edge[place]
+            steps.append(and_(*same, further))
+        # An index is entered at the first bound; among the alternatives alone it would be read from its beginning.
+        bound = columns[0] <= edge[0] if self._falls(0, backward) else columns[0] >= edge[0]
+        return and_(bound, or_(*steps))
+
+    def _falls(self, place: int, backward: bool) -> bool:
+        return self.terms[place].descending != backward
 
 
-def _further(term: Term, value: Any, *, backward: bool) -> ColumnElement[bool]:
-    if value is None:
-        return term.column.is_not(None) if backward else false()
-    edge = literal(value, term.column.type)
-    beyond = term.column < edge if term.descending != backward else term.column > edge
-    return or_(beyond, term.column.is_(None)) if term.nullable and not backward else beyond
+_RANGES: Final = ((SmallInteger, 2**15), (BigInteger, 2**63), (Integer, 2**31))
+"""Below which a number fits each type of column; PostgreSQL fails on others, whatever they are compared with."""
 
 
-def _same(term: Term, value: Any) -> ColumnElement[bool]:
-    return (
-        term.column.is_(None) if value is None else term.column == literal(value, term.column.type)
-    )
-
-
-def _read(value: Any, term: Term) -> Any:
-    if value is None and term.nullable:
-        return None
-    if isinstance(term.column.type, Instant):
+def _read(value: Any, kind: TypeEngine[Any]) -> Any:
+    """The value of a column of `kind` that a cursor holds; raises `ValueError` or `OverflowError` where it is none."""
+    if isinstance(kind, Instant):
+        if not isinstance(value, str):
+            raise ValueError
         instant = datetime.fromisoformat(value)
         if instant.tzinfo is None:
             raise ValueError
-        return instant
-    wanted = term.column.type.python_type
-    if type(value) is not wanted or (wanted is int and not -(2**63) <= value < 2**63):
+        return instant.astimezone(UTC)
+    if type(value) is not kind.python_type:
         raise ValueError
+    if isinstance(value, str) and "\0" in value:  # PostgreSQL has no such texts
+        raise ValueError
+    if isinstance(value, int):
+        least = next(limit for number, limit in _RANGES if isinstance(kind, number))
+        if not -least <= value < least:
+            raise ValueError
     return value
+
+
+def _no_cursor(text: str) -> BadUserInput:
+    return BadUserInput(f"{text[:40]!r} is not a cursor. Take one from pageInfo or from an edge.")
 
 
 async def slices(
@@ -178,35 +188,49 @@ async def slices(
     page: Page,
     record: Callable[..., R],
 ) -> Mapping[int, Slice[R]]:
-    """The same page of the list of each parent, by parent, in one statement. `of` selects the list of one parent."""
+    """The same page of the list of each parent, by parent, in one statement that reads those pages and no more.
+
+    `of` selects the list of one parent; the first of its columns belongs to the table of which each row is one entry.
+    """
     if len(parents) == 1:
         rows = (await connection.execute(order.apply(of(literal(parents[0])), page))).all()
         return {parents[0]: order.cut(rows, page, record)}
-    dialect = connection.dialect.name
-    given = each(parents, dialect)
-    rows_of_one = order.apply(of(given.c.value), page)
-    nth = func.row_number().over(
-        partition_by=given.c.value if dialect == "sqlite" else None,
-        order_by=order.by(backward=page.backward),
-    )
-    if dialect == "sqlite":  # which has no LATERAL: every row of each list is numbered
-        numbered = (
-            rows_of_one.limit(None)
-            .order_by(None)
-            .add_columns(nth.label("nth"), given.c.value.label("parent"))
-        )
-        inner: FromClause = numbered.subquery("page")
-        statement = select(inner.c.parent, *_kept(inner)).where(inner.c.nth <= page.size + 1)
-        statement = statement.order_by(inner.c.parent, inner.c.nth)
+    if connection.dialect.name == "sqlite":
+        statement = _page_of_each_in_sqlite(parents, of, order, page)
     else:
-        inner = rows_of_one.add_columns(nth.label("nth")).lateral("page")
-        statement = select(given.c.value, *_kept(inner)).select_from(given.join(inner, true()))
-        statement = statement.order_by(given.c.value, inner.c.nth)
+        statement = _page_of_each_in_postgresql(parents, of, order, page)
     found: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
-    for parent, *row in await connection.execute(statement):
+    for *row, parent in await connection.execute(statement):
         found[parent].append(row)
     return {parent: order.cut(rows, page, record) for parent, rows in found.items()}
 
 
-def _kept(rows: FromClause) -> list[ColumnElement[Any]]:
-    return [column for column in rows.c if column.name not in ("nth", "parent")]
+def _page_of_each_in_postgresql(
+    parents: Sequence[int], of: Callable[[Any], Select[Any]], order: Order, page: Page
+) -> Select[Any]:
+    given = each(parents, "postgresql")
+    place = func.row_number().over(order_by=order.by(backward=page.backward)).label("place")
+    rows = order.apply(of(given.c.value), page).add_columns(place).lateral("page")
+    kept = [column for column in rows.c if column.name != "place"]
+    return (
+        select(*kept, given.c.value.label("parent"))
+        .select_from(given.join(rows, true()))
+        .order_by(given.c.value, rows.c.place)
+    )
+
+
+def _page_of_each_in_sqlite(
+    parents: Sequence[int], of: Callable[[Any], Select[Any]], order: Order, page: Page
+) -> Select[Any]:
+    """SQLite has no LATERAL, but a subquery in WHERE may have a limit: it gives the numbers of the rows on each page."""
+    given = each(parents, "sqlite")
+    whole = of(given.c.value)
+    table = next(iter(whole.selected_columns)).table
+    number = literal_column(f"{table.name}.rowid", Integer)
+    paged = order.narrow(whole.with_only_columns(number), page).correlate(given)
+    return (
+        whole.add_columns(*order.columns, given.c.value.label("parent"))
+        .with_hint(table, BY_ROWID, "sqlite")
+        .where(number.in_(paged))
+        .order_by(given.c.value, *order.by(backward=page.backward))
+    )

@@ -8,16 +8,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, pairs_of
+from db.needles import contains, few_addresses, in_address
 from db.paging import Order, Slice, Term, slices
-from db.search import address_needles, contains
-from db.sight import Sight, visible
+from db.sight import Sight, is_of_visible, visible
 from db.tables import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
 from domain.paging import Page
 from domain.people import Role
+from domain.search import fold
 from domain.status import OPEN, DeliveryMode, DeliveryStatus
 
 
@@ -34,7 +35,7 @@ class RecipientRecord(NamedTuple):
 
 
 class PersonRecord(NamedTuple):
-    """A person, under the name that came last."""
+    """A person, under the name that came last, or the last one that may be seen."""
 
     id: int
     name: str
@@ -51,7 +52,7 @@ class RecipientOutcome(StrEnum):
 
 
 class Wanted(NamedTuple):
-    """Which recipients of a message: those with `search` (folded) in a name or address, and with an outcome."""
+    """Which recipients of a message: those with `search`, as it was typed, in a name or address, and with an outcome."""
 
     search: str | None = None
     outcome: RecipientOutcome | None = None
@@ -104,9 +105,10 @@ async def pages_of_messages(
     page: Page,
 ) -> Mapping[int, Slice[RecipientRecord]]:
     """The same page of the list of each of these messages."""
+    is_wanted = await _is_wanted(connection, message_ids, wanted)
 
     def of(message_id: Any) -> Select[Any]:
-        return select(*_COLUMNS).where(RECIPIENT.c.message_id == message_id, _is_wanted(wanted))
+        return select(*_COLUMNS).where(RECIPIENT.c.message_id == message_id, is_wanted)
 
     return await slices(
         connection, message_ids, of=of, order=order, page=page, record=RecipientRecord
@@ -117,12 +119,13 @@ async def counts_of_messages(
     connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
 ) -> Mapping[int, int]:
     """How many recipients of each of these messages are wanted; a message without any is left out."""
+    is_wanted = await _is_wanted(connection, message_ids, wanted)
     statement = (
         select(RECIPIENT.c.message_id, func.count())
-        .where(any_of(RECIPIENT.c.message_id, message_ids), _is_wanted(wanted))
+        .where(any_of(RECIPIENT.c.message_id, message_ids), is_wanted)
         .group_by(RECIPIENT.c.message_id)
     )
-    return dict((await connection.execute(statement)).tuples().all())
+    return dict((await connection.execute(statement)).all())
 
 
 async def pages_of_people(
@@ -162,17 +165,16 @@ async def counts_of_people(
         .where(any_of(RECIPIENT.c.person_id, person_ids), visible(sight), created)
         .group_by(RECIPIENT.c.person_id)
     )
-    return dict((await connection.execute(statement)).tuples().all())
+    return dict((await connection.execute(statement)).all())
 
 
 async def recipients(
     connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
 ) -> Mapping[tuple[int, int], RecipientRecord]:
     """The recipients with these keys (message, number), as far as their messages may be seen."""
-    statement = (
-        select(*_COLUMNS)
-        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-        .where(pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys), visible(sight))
+    statement = select(*_COLUMNS).where(
+        pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
+        is_of_visible(RECIPIENT.c.message_id, sight),
     )
     rows = await connection.execute(statement)
     return {(row.message_id, row.number): RecipientRecord(*row) for row in rows}
@@ -182,31 +184,50 @@ async def people(
     connection: AsyncConnection, person_ids: Sequence[int], *, sight: Sight
 ) -> Mapping[int, PersonRecord]:
     """Those of these people to whom a message was sent that may be seen."""
-    statement = select(PERSON.c.id, PERSON.c.name).where(
-        any_of(PERSON.c.id, person_ids),
-        PERSON.c.role == Role.CONTACT,
-        exists().where(
-            RECIPIENT.c.person_id == PERSON.c.id,
-            MESSAGE.c.id == RECIPIENT.c.message_id,
-            visible(sight),
-        ),
+    seen = (
+        select(RECIPIENT.c.name)
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .where(RECIPIENT.c.person_id == PERSON.c.id, visible(sight))
+        .limit(1)
+        .correlate(PERSON)
     )
-    return {row.id: PersonRecord(*row) for row in await connection.execute(statement)}
+    newest = seen.order_by(
+        MESSAGE.c.created_at.desc(), RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc()
+    )
+    # The name that came last is nearly always one that may be seen, and found without sorting all that a person was sent.
+    name = func.coalesce(
+        seen.where(RECIPIENT.c.name == PERSON.c.name).scalar_subquery(), newest.scalar_subquery()
+    )
+    statement = select(PERSON.c.id, name).where(
+        any_of(PERSON.c.id, person_ids), PERSON.c.role == Role.CONTACT
+    )
+    rows = await connection.execute(statement)
+    return {row[0]: PersonRecord(*row) for row in rows if row[1] is not None}
 
 
-def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
+async def _is_wanted(
+    connection: AsyncConnection, message_ids: Sequence[int], wanted: Wanted
+) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.search:
-        addressed = [contains(ADDRESS.c.key, needle) for needle in address_needles(wanted.search)]
-        parts.append(
-            or_(
-                contains(RECIPIENT.c.key, wanted.search),
-                _has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, or_(*addressed)),
-            )
-        )
+        parts.append(await _is_found(connection, message_ids, wanted.search))
     if wanted.outcome is not None:
         parts.append(_OUTCOMES[wanted.outcome])
     return and_(true(), *parts)
+
+
+async def _is_found(
+    connection: AsyncConnection, message_ids: Sequence[int], typed: str
+) -> ColumnElement[bool]:
+    """Whether `typed` stands in a name or address of a recipient of one of these messages."""
+    named = contains(RECIPIENT.c.key, fold(typed))
+    addresses = await few_addresses(connection, typed)
+    if addresses is None:
+        return or_(named, _has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
+    addressed = select(DELIVERY.c.message_id, DELIVERY.c.recipient_number).where(
+        any_of(DELIVERY.c.address_id, addresses), any_of(DELIVERY.c.message_id, message_ids)
+    )
+    return or_(named, tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number).in_(addressed))
 
 
 def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:

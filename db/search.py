@@ -1,49 +1,46 @@
-"""Which messages a search finds: each part of it as a predicate, and the quickest way to where a text stands.
+"""Which messages a search finds: each part of it as a predicate, and the ways that lead there."""
 
-A part of a text is looked for in a trigram index where that leads to few rows. Where it leads to many, the log is read
-in its own order and most of what is read is found; which of the two it is, a probe tells before.
-"""
-
-import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    Boolean,
     Column,
     ColumnElement,
-    Dialect,
-    String,
+    Select,
     and_,
-    bindparam,
-    exists,
-    false,
+    literal,
     or_,
     select,
-    text,
     union,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.types import TypeDecorator
 
-from db.keys import any_of, text_any_of
+from db.keys import any_of, is_there, text_any_of
+from db.needles import (
+    FEW,
+    TRIGRAM,
+    contains,
+    few_addresses,
+    few_messages,
+    few_people,
+    in_address,
+    is_storable,
+)
+from db.routes import DAYS, Lead, Routes
 from db.sight import Sight, visible
-from db.tables import ADDRESS, DELIVERY, MESSAGE, PERSON, PERSON_NAME, RECIPIENT
-from domain.search import digits_of_phone
+from db.tables import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
+from domain.search import fold
 from domain.status import MessageStatus
-
-FEW: Final = 2_000
-"""Rows from an index that are worth looking up one by one; beyond, reading in the log's order is quicker."""
-
-TRIGRAM: Final = 3
 
 
 class Criteria(NamedTuple):
-    """A search: every part that is not None must hold. Texts are folded, instants UTC, schools by our ids."""
+    """A search: every part that is not None must hold. Instants are UTC, schools our ids, texts folded.
+
+    `recipient` is as it was typed: an address keeps the accents that a name loses.
+    """
 
     created_from: datetime
     created_until: datetime
@@ -64,7 +61,9 @@ class Criteria(NamedTuple):
 class Search(NamedTuple):
     """A search made ready: predicates by the part they come from, so that a drop-down can leave out its own."""
 
+    sight: Sight
     parts: Mapping[str, ColumnElement[bool]]
+    routes: Routes
 
     def where(self, *, leaving_out: str | None = None) -> ColumnElement[bool]:
         """Whether a message is found, whatever the part `leaving_out` says."""
@@ -73,23 +72,7 @@ class Search(NamedTuple):
 
 async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
     """The search for `criteria` among what `sight` sees."""
-    parts: dict[str, ColumnElement[bool]] = {
-        "sight": visible(sight),
-        "created": and_(
-            MESSAGE.c.created_at >= criteria.created_from,
-            MESSAGE.c.created_at < criteria.created_until,
-        ),
-    }
-    if criteria.statuses is not None:
-        parts["status"] = text_any_of(
-            MESSAGE.c.status, [status.value for status in criteria.statuses]
-        )
-    if criteria.types is not None:
-        parts["type"] = text_any_of(MESSAGE.c.type_code, criteria.types)
-    if criteria.schools is not None or criteria.district_wide is not None:
-        parts["school"] = _of_schools(criteria.schools, criteria.district_wide)
-    if criteria.sender_id is not None:
-        parts["mine"] = MESSAGE.c.sender_id == criteria.sender_id
+    chosen = _chosen(criteria)
     needles = {
         name: needle
         for name, needle in (
@@ -101,140 +84,135 @@ async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sig
         )
         if needle
     }
-    for name, needle in needles.items():
-        parts[name] = contains(MESSAGE.c[name], needle)
-    if (found := await _few_messages(connection, needles)) is not None:
-        parts["found"] = any_of(MESSAGE.c.id, found)
+    parts = {
+        "sight": visible(sight),
+        DAYS: and_(
+            MESSAGE.c.created_at >= criteria.created_from,
+            MESSAGE.c.created_at < criteria.created_until,
+        ),
+        **{part: choice.where for part, choice in chosen.items()},
+        **{name: contains(MESSAGE.c[name], needle) for name, needle in needles.items()},
+    }
+    are_known = False
+    if (found := await few_messages(connection, needles)) is not None:
+        parts["found"], are_known = any_of(MESSAGE.c.id, found), True
     if criteria.recipient:
-        parts["recipient"] = await _sent_to(connection, criteria.recipient, sight=sight)
-    return Search(parts)
+        parts["recipient"], is_list = await _sent_to(connection, criteria.recipient, sight=sight)
+        are_known = are_known or is_list
+    is_short = any(len(needle) < TRIGRAM for needle in needles.values())
+    return Search(sight, parts, Routes(_leads(sight, parts[DAYS], chosen), are_known, is_short))
 
 
-def _of_schools(schools: Sequence[int] | None, district_wide: bool | None) -> ColumnElement[bool]:
+# What the drop-downs choose
+
+
+class _Choice(NamedTuple):
+    """A part of a search that an index answers; `is_one` where it asks for one value."""
+
+    index_name: str
+    where: ColumnElement[bool]
+    is_one: bool = True
+
+
+def _chosen(criteria: Criteria) -> Mapping[str, _Choice]:
+    chosen: dict[str, _Choice] = {}
+    if criteria.statuses is not None:
+        statuses = [status.value for status in criteria.statuses]
+        chosen["status"] = _one_of("message_of_status", MESSAGE.c.status, statuses)
+    if criteria.types is not None:
+        types = [code for code in criteria.types if is_storable(code)]
+        chosen["type"] = _one_of("message_of_type", MESSAGE.c.type_code, types)
+    if criteria.schools is not None or criteria.district_wide is not None:
+        chosen["school"] = _of_schools(criteria.schools, criteria.district_wide)
+    if criteria.sender_id is not None:
+        senders = [criteria.sender_id] if is_storable(criteria.sender_id) else []
+        chosen["mine"] = _one_of("message_of_sender", MESSAGE.c.sender_id, senders)
+    return chosen
+
+
+def _one_of(index: str, column: Column[Any], values: Sequence[Any]) -> _Choice:
+    if len(values) == 1:
+        return _Choice(index, column == values[0])
+    among = any_of if column is MESSAGE.c.school_id else text_any_of
+    return _Choice(index, among(column, values), is_one=False)
+
+
+def _of_schools(schools: Sequence[int] | None, district_wide: bool | None) -> _Choice:
     """Of these schools; `district_wide` adds what was sent for the district, or, without schools, asks for that alone."""
-    whole = MESSAGE.c.school_id.is_(None)
+    index, column = "message_of_school", MESSAGE.c.school_id
     if schools is None:
-        return whole if district_wide else MESSAGE.c.school_id.is_not(None)
-    some = any_of(MESSAGE.c.school_id, schools)
-    return or_(some, whole) if district_wide else some
+        whole = column.is_(None) if district_wide else column.is_not(None)
+        return _Choice(index, whole, is_one=bool(district_wide))
+    some = _one_of(index, column, schools)
+    if not district_wide:
+        return some
+    return _Choice(index, or_(some.where, column.is_(None)), is_one=False)
 
 
-async def _few_messages(
-    connection: AsyncConnection, needles: Mapping[str, str]
-) -> Sequence[int] | None:
-    """The messages in whose texts the needles stand, if SQLite's index finds few; PostgreSQL's planner sees to it itself."""
-    indexed = {name: needle for name, needle in needles.items() if len(needle) >= TRIGRAM}
-    if not indexed or connection.dialect.name != "sqlite":
-        return None
-    match = " AND ".join(f"{name} : {_phrase(needle)}" for name, needle in indexed.items())
-    statement = text(
-        "SELECT rowid FROM message_trigrams WHERE message_trigrams MATCH :match LIMIT :few"
-    )
-    rows = (await connection.scalars(statement, {"match": match, "few": FEW + 1})).all()
-    return rows if len(rows) <= FEW else None
+def _leads(
+    sight: Sight, days: ColumnElement[bool], chosen: Mapping[str, _Choice]
+) -> Mapping[str, Lead]:
+    within = and_(MESSAGE.c.district_id == sight.district.id, days)
+    choices = dict(chosen)
+    if sight.school_ids is not None:
+        choices["sight"] = _one_of("message_of_school", MESSAGE.c.school_id, sight.school_ids)
+    return {DAYS: Lead("message_by_created", within, in_order=True)} | {
+        part: Lead(choice.index_name, and_(within, choice.where), choice.is_one)
+        for part, choice in choices.items()
+    }
+
+
+# Whom a message was sent to
 
 
 async def _sent_to(
-    connection: AsyncConnection, needle: str, *, sight: Sight
-) -> ColumnElement[bool]:
-    """Whether a message was sent to, or about, somebody whose name, or to an address in which, `needle` stands."""
-    people = await _few(connection, PERSON_NAME.c.person_id, PERSON_NAME.c.key, needle, sight=sight)
+    connection: AsyncConnection, typed: str, *, sight: Sight
+) -> tuple[ColumnElement[bool], bool]:
+    """Whether a message was sent to, or about, somebody in whose name, or to an address in which, `typed` stands.
+
+    And whether the predicate is a list of messages: on SQLite, if they are few.
+    """
+    people = await few_people(connection, typed, district_id=sight.district.id)
+    addresses = await few_addresses(connection, typed, district_id=sight.district.id)
+    needle = fold(typed)
+    lists: list[Select[Any]] = []
+    if people is not None:
+        named = select(RECIPIENT.c.message_id).where(contains(RECIPIENT.c.key, needle))
+        lists.append(named.where(any_of(RECIPIENT.c.person_id, people)))
+        lists.append(named.where(any_of(RECIPIENT.c.student_id, people)))
+    if addresses is not None:
+        addressed = any_of(DELIVERY.c.address_id, addresses)
+        lists.append(select(DELIVERY.c.message_id).where(addressed))
+    ways = []
     if people is None:
-        named: ColumnElement[bool] = exists().where(
-            RECIPIENT.c.message_id == MESSAGE.c.id, contains(RECIPIENT.c.key, needle)
-        )
-    elif people:
-        columns = select(RECIPIENT.c.message_id).where(contains(RECIPIENT.c.key, needle))
-        named = MESSAGE.c.id.in_(
-            union(
-                columns.where(any_of(RECIPIENT.c.person_id, people)),
-                columns.where(any_of(RECIPIENT.c.student_id, people)),
-            )
-        )
-    else:
-        named = false()
-    return or_(
-        named,
-        *[await _addressed(connection, wanted, sight=sight) for wanted in address_needles(needle)],
-    )
-
-
-def address_needles(needle: str) -> Sequence[str]:
-    """What to look for in addresses: the text itself, and the digits of what reads as a phone number."""
-    digits = digits_of_phone(needle)
-    return [needle] if digits is None or digits == needle else [needle, digits]
-
-
-async def _addressed(
-    connection: AsyncConnection, needle: str, *, sight: Sight
-) -> ColumnElement[bool]:
-    addresses = await _few(connection, ADDRESS.c.id, ADDRESS.c.key, needle, sight=sight)
+        ways.append(_has_recipient(contains(RECIPIENT.c.key, needle)))
     if addresses is None:
-        return exists().where(
-            DELIVERY.c.message_id == MESSAGE.c.id,
-            ADDRESS.c.id == DELIVERY.c.address_id,
-            contains(ADDRESS.c.key, needle),
-        )
-    if not addresses:
-        return false()
-    return MESSAGE.c.id.in_(
-        select(DELIVERY.c.message_id).where(any_of(DELIVERY.c.address_id, addresses))
-    )
+        ways.append(_has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
+    if not ways and (few := await _few_of(connection, lists)) is not None:
+        return any_of(MESSAGE.c.id, few), True
+    if people or addresses or not ways:
+        ways.append(MESSAGE.c.id.in_(union(*lists)))
+    return or_(*ways), False
 
 
-async def _few(
-    connection: AsyncConnection, wanted: Column[Any], key: Column[Any], needle: str, *, sight: Sight
+async def _few_of(
+    connection: AsyncConnection, lists: Sequence[Select[Any]]
 ) -> Sequence[int] | None:
-    """The people or addresses of the district in whose key `needle` stands; None where they are many."""
-    statement = select(wanted).where(contains(key, needle)).limit(FEW + 1)
-    if wanted.table is ADDRESS:
-        statement = statement.where(ADDRESS.c.district_id == sight.district.id)
-    else:
-        statement = statement.join(PERSON, PERSON.c.id == PERSON_NAME.c.person_id).where(
-            PERSON.c.district_id == sight.district.id
-        )
-    if connection.dialect.name == "sqlite" and len(needle) >= TRIGRAM:
-        index = f"{key.table.name}_trigrams"
-        row = text(f"{key.table.name}.id IN (SELECT rowid FROM {index} WHERE {index} MATCH :match)")
-        statement = statement.where(row.bindparams(bindparam("match", _phrase(needle), String)))
-    rows = (await connection.scalars(statement)).all()
-    return rows if len(rows) <= FEW else None
+    """The messages that these statements select, if they are few; PostgreSQL's planner sees to it itself."""
+    if connection.dialect.name != "sqlite":
+        return None
+    limited = [
+        select(literal(place), rows.distinct().limit(FEW + 1).subquery().c.message_id)
+        for place, rows in enumerate(lists)
+    ]
+    found = (await connection.execute(union_all(*limited))).all()
+    counts = Counter(place for place, _ in found)
+    return None if max(counts.values(), default=0) > FEW else sorted({row[1] for row in found})
 
 
-def _phrase(needle: str) -> str:
-    quoted = needle.replace('"', '""')
-    return f'"{quoted}"'
+def _has_recipient(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+    return is_there(select(literal(1)).where(RECIPIENT.c.message_id == MESSAGE.c.id, *such))
 
 
-class _Contains(FunctionElement[bool]):
-    type = Boolean()
-    inherit_cache = True
-
-
-def contains(key: Any, needle: str) -> ColumnElement[bool]:
-    """Whether `needle` stands in the folded text `key`; `%` and `_` are plain characters."""
-    return _Contains(key, bindparam(None, needle, _Needle(), unique=True))
-
-
-class _Needle(TypeDecorator[str]):
-    """A text to be found in another: on PostgreSQL a pattern, since only LIKE uses a trigram index."""
-
-    impl = String
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or dialect.name == "sqlite":
-            return value
-        return "%" + re.sub(r"([\\%_])", r"\\\1", value) + "%"
-
-
-@compiles(_Contains, "sqlite")
-def _contains_in_sqlite(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"instr({key}, {needle}) > 0"
-
-
-@compiles(_Contains, "postgresql")
-def _contains_in_postgresql(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{key} LIKE {needle}"
+def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+    return is_there(select(literal(1)).where(DELIVERY.c.message_id == MESSAGE.c.id, *such))

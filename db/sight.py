@@ -1,13 +1,13 @@
 """What a viewer may see: one predicate, in every statement that reads messages (decision 10)."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.districts import DistrictRecord, district_known_as
-from db.keys import any_of, text_any_of
+from db.keys import any_of, is_there, text_any_of
 from db.tables import MESSAGE, SCHOOL
 from domain.viewer import Viewer
 
@@ -42,3 +42,8 @@ def visible(sight: Sight) -> ColumnElement[bool]:
     if sight.school_ids is not None:
         parts.append(any_of(MESSAGE.c.school_id, sight.school_ids))
     return and_(*parts)
+
+
+def is_of_visible(message_id: Any, sight: Sight) -> ColumnElement[bool]:
+    """Whether the message to which a row belongs may be seen: asked of the rows that were found, and never the way to them."""
+    return is_there(select(MESSAGE.c.id).where(MESSAGE.c.id == message_id, visible(sight)))

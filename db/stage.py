@@ -5,7 +5,7 @@ while it reads a file leaves nothing behind.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.columns import BigInt, Instant, KeyText
+from db.keys import any_of
 
 
 class MessageRow(NamedTuple):
@@ -33,7 +34,6 @@ class MessageRow(NamedTuple):
     district_id: int
     external_id: str
     school_id: int | None
-    school_key: str | None
     visible_from: datetime
     status: str
     type_code: str
@@ -77,10 +77,12 @@ class RecipientRow(NamedTuple):
     student: str | None
     student_name: str | None
     student_key: str | None
+    devices: int
+    """How many deliveries it has."""
 
 
 class DeliveryRow(NamedTuple):
-    """A delivery as it waits."""
+    """A delivery as it waits; what is yes or no is 1 or 0, which both drivers take in quicker than a bool."""
 
     ref: int
     recipient_number: int
@@ -92,8 +94,8 @@ class DeliveryRow(NamedTuple):
     address_key: str
     status: str
     call_status: int | None
-    confirmed: bool
-    reached: bool
+    confirmed: int
+    reached: int
     at: datetime | None
     attempts: int
 
@@ -101,16 +103,22 @@ class DeliveryRow(NamedTuple):
 _metadata: Final = MetaData()
 
 
-def _table(name: str, shape: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
+def _table(name: str, *columns: Column[Any]) -> Table:
+    # Without row ids: SQLite would keep the key a second time.
+    return Table(name, _metadata, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=False)
+
+
+def _loaded(name: str, shape: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
+    """The table of a row class, the first `keys` of whose fields are its key."""
     fields: tuple[str, ...] = shape._fields
     columns = [
         Column(field, types.get(field, Text()), primary_key=place < keys, autoincrement=False)
         for place, field in enumerate(fields)
     ]
-    return Table(name, _metadata, *columns, prefixes=["TEMPORARY"])
+    return _table(name, *columns)
 
 
-MESSAGES: Final = _table(
+MESSAGES: Final = _loaded(
     "staged_message",
     MessageRow,
     1,
@@ -122,19 +130,23 @@ MESSAGES: Final = _table(
         "digest": LargeBinary(),
     }
     | dict.fromkeys(("visible_from", "created_at", "scheduled_at", "canceled_at"), Instant())
-    | dict.fromkeys(
-        ("type_key", "subject_key", "sender_key", "schedule_key", "school_key"), KeyText
-    ),
+    | dict.fromkeys(("type_key", "subject_key", "sender_key", "schedule_key"), KeyText),
 )
 MESSAGES.append_column(Column("message_id", BigInt))
 
-RECIPIENTS: Final = _table(
+RECIPIENTS: Final = _loaded(
     "staged_recipient",
     RecipientRow,
     2,
-    {"ref": Integer(), "number": Integer(), "name_key": KeyText, "student_key": KeyText},
+    {
+        "ref": Integer(),
+        "number": Integer(),
+        "name_key": KeyText,
+        "student_key": KeyText,
+        "devices": SmallInteger(),
+    },
 )
-DELIVERIES: Final = _table(
+DELIVERIES: Final = _loaded(
     "staged_delivery",
     DeliveryRow,
     3,
@@ -143,7 +155,7 @@ DELIVERIES: Final = _table(
         "recipient_number": Integer(),
         "number": SmallInteger(),
         "chunk": Integer(),
-        "mode": String(24),
+        "mode": KeyText,
         "kind": String(24),
         "address_key": KeyText,
         "status": String(24),
@@ -154,14 +166,27 @@ DELIVERIES: Final = _table(
         "attempts": SmallInteger(),
     },
 )
-CONTACTED: Final = Table(
-    "staged_contacted",
-    _metadata,
-    Column("ref", Integer(), primary_key=True, autoincrement=False),
-    Column("person", Text(), primary_key=True),
-    prefixes=["TEMPORARY"],
+
+
+def _key(name: str, kind: Any) -> Column[Any]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+CONTACTED: Final = _table("staged_contacted", _key("ref", Integer()), _key("person", Text()))
+"""The people of whom a number was reached."""
+
+REPEATS: Final = _table("staged_repeat", _key("ref", Integer()), _key("number", Integer()))
+"""The recipients whose person stands earlier in the list."""
+
+DUPLICATES: Final = _table(
+    "staged_duplicate",
+    _key("ref", Integer()),
+    _key("recipient_number", Integer()),
+    _key("number", SmallInteger()),
 )
-STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, CONTACTED)
+"""The deliveries whose mode and address stand earlier in the message."""
+
+STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, CONTACTED, REPEATS, DUPLICATES)
 
 
 async def create(connection: AsyncConnection) -> None:
@@ -172,15 +197,14 @@ async def create(connection: AsyncConnection) -> None:
 async def clear(connection: AsyncConnection) -> None:
     """Take every whole message off the stage; what belongs to unfinished ones stays."""
     whole = select(MESSAGES.c.ref)
-    for table in (CONTACTED, DELIVERIES, RECIPIENTS, MESSAGES):
+    for table in reversed(STAGES):
         await connection.execute(delete(table).where(table.c.ref.in_(whole)))
 
 
 async def empty(connection: AsyncConnection) -> None:
     """Take everything off the stage: much quicker than `clear`, where nothing is unfinished."""
-    if (
-        connection.dialect.name == "sqlite"
-    ):  # which has no TRUNCATE, and empties a table without WHERE at once
+    if connection.dialect.name == "sqlite":
+        # It has no TRUNCATE, and empties a table at once where no row is chosen.
         for table in STAGES:
             await connection.execute(delete(table))
     else:
@@ -188,14 +212,16 @@ async def empty(connection: AsyncConnection) -> None:
         await connection.exec_driver_sql(f"TRUNCATE {names}")
 
 
-async def forget(connection: AsyncConnection, ref: int) -> None:
-    """Take one message off the stage."""
+async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
+    """Take these messages off the stage, whole or not."""
+    if not refs:
+        return
     for table in (MESSAGES, RECIPIENTS, DELIVERIES):
-        await connection.execute(delete(table).where(table.c.ref == ref))
+        await connection.execute(delete(table).where(any_of(table.c.ref, refs)))
 
 
 async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Put rows on the stage, each a tuple in the order of the table's row class; instants are aware."""
+    """Put rows on the stage, each a tuple in the order of the table's row class; instants are in UTC."""
     if not rows:
         return
     names = ", ".join(column.name for column in table.columns if column.name != "message_id")
@@ -222,13 +248,9 @@ async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[A
 
 def _for_sqlite(row: tuple[Any, ...], instants: Sequence[int]) -> tuple[Any, ...]:
     """The row as SQLAlchemy's own type would write it: SQLite has no instants, and compares them as text."""
-    if not instants:
-        return row
-    cells = list(row)
+    cells = None
     for place in instants:
-        instant = cells[place]
-        if instant is not None:
-            cells[place] = (
-                instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-            )
-    return tuple(cells)
+        if (instant := row[place]) is not None:
+            cells = cells or list(row)
+            cells[place] = instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+    return tuple(cells) if cells else row

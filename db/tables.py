@@ -20,10 +20,20 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from db.columns import BigInt, Criteria, Instant, KeyText, ModeList, SmallInt, by_value
+from db.columns import (
+    BigInt,
+    Criteria,
+    DeviceList,
+    Instant,
+    KeyText,
+    ModeList,
+    SmallInt,
+    by_value,
+)
 from domain.addresses import AddressKind
 from domain.message import BodyFormat, Criterion, Source
 from domain.people import Role
+from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 STATUS_RANK = " ".join(f"WHEN '{status}' THEN {rank}" for rank, status in enumerate(MessageStatus))
@@ -34,6 +44,18 @@ UNDER_WAY = text(
 )
 CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
+TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
+TO_EXPIRE = text("status <> 'EXPIRED'")
+
+
+def up(column: str) -> Computed:
+    """The values of `column`, to be sorted ascending, with the absent ones last."""
+    return Computed(f"coalesce('0' || {column}, '1')", persisted=True)
+
+
+def down(column: str) -> Computed:
+    """The values of `column`, to be sorted descending, with the absent ones last."""
+    return Computed(f"coalesce('1' || {column}, '0')", persisted=True)
 
 
 class District(SQLModel, table=True):
@@ -70,14 +92,18 @@ class Message(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("district_id", "external_id"),
         # Each column sorts the log, and ties end by id.
-        Index("message_by_created", "district_id", "created_at", "id"),
-        Index("message_by_scheduled", "district_id", "scheduled_at", "id"),
+        # `visible_from` answers a count of some days from the first alone. `created_at` lets the second pass over messages
+        # of other days without reading them: what is sorted by its time of sending stands in nearly the same order.
+        Index("message_by_created", "district_id", "created_at", "id", "visible_from"),
+        Index("message_by_scheduled", "district_id", "scheduled_at", "id", "created_at"),
         Index("message_by_status", "district_id", "status_rank", "id"),
         Index("message_by_type", "district_id", "type_key", "id"),
-        Index("message_by_school", "district_id", "school_key", "id"),
+        Index("message_by_school", "district_id", "school_up", "id"),
+        Index("message_by_school_down", "district_id", "school_down", "id"),
         Index("message_by_subject", "district_id", "subject_key", "id"),
         Index("message_by_sender", "district_id", "sender_key", "id"),
-        Index("message_by_schedule", "district_id", "schedule_key", "id"),
+        Index("message_by_schedule", "district_id", "schedule_up", "id"),
+        Index("message_by_schedule_down", "district_id", "schedule_down", "id"),
         # What a column's drop-down chooses, within days.
         Index("message_of_status", "district_id", "status", "created_at"),
         Index("message_of_type", "district_id", "type_code", "created_at"),
@@ -104,6 +130,11 @@ class Message(SQLModel, table=True):
     type_label: str
     type_key: str = Field(sa_type=KeyText)
     school_key: str | None = Field(default=None, sa_type=KeyText)
+    school_up: str | None = Field(default=None, sa_type=KeyText, sa_column_args=(up("school_key"),))
+    """What the log sorts by, ascending and descending: absent values stand last in both, which no index of nulls gives."""
+    school_down: str | None = Field(
+        default=None, sa_type=KeyText, sa_column_args=(down("school_key"),)
+    )
     subject: str
     subject_key: str = Field(sa_type=KeyText)
     sender_id: str
@@ -115,6 +146,12 @@ class Message(SQLModel, table=True):
     scheduled_text: str = Field(sa_type=KeyText)
     schedule_id: str | None = None
     schedule_key: str | None = Field(default=None, sa_type=KeyText)
+    schedule_up: str | None = Field(
+        default=None, sa_type=KeyText, sa_column_args=(up("schedule_key"),)
+    )
+    schedule_down: str | None = Field(
+        default=None, sa_type=KeyText, sa_column_args=(down("schedule_key"),)
+    )
     source: Source = Field(sa_type=by_value(Source))
     modes: tuple[DeliveryMode, ...] = Field(sa_type=ModeList)
     is_recorded: bool
@@ -266,6 +303,10 @@ class Delivery(SQLModel, table=True):
     gateway: str | None = Field(default=None, max_length=24)
     reference: str | None = None
     """The provider's name for it."""
+    resends: int = Field(
+        default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")}
+    )
+    """How often it was sent again on demand: to the provider each time is something new."""
 
 
 class DeliveryEvent(SQLModel, table=True):
@@ -337,8 +378,60 @@ class Pace(SQLModel, table=True):
 class Seal(SQLModel, table=True):
     """A signature that was used: a callback that brings it again is a replay."""
 
+    __table_args__ = (Index("seal_by_end", "until"),)
+
     token: str = Field(primary_key=True)
     until: datetime = Field(sa_type=Instant)
+
+
+class Report(SQLModel, table=True):
+    """A report on a message that somebody asked for, and what became of it. The file itself is in a store."""
+
+    __table_args__ = (
+        Index("report_of_message", "message_id", "requested_at", "id"),
+        Index("report_to_make", "id", sqlite_where=TO_MAKE, postgresql_where=TO_MAKE),
+        Index("report_to_expire", "expires_at", sqlite_where=TO_EXPIRE, postgresql_where=TO_EXPIRE),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
+    message_id: int = Field(foreign_key="message.id", sa_type=BigInt)
+    district_id: int = Field(foreign_key="district.id")
+    devices: tuple[ReportDevice, ...] = Field(sa_type=DeviceList)
+    detail: ReportDetail = Field(sa_type=by_value(ReportDetail))
+    format: ReportFormat = Field(sa_type=by_value(ReportFormat))
+    is_masked: bool
+    """Who asked for it may not see recipients: names, addresses and bodies are masked in it."""
+    time_zone: str
+    """The zone in which it shows times."""
+    status: ReportStatus = Field(sa_type=by_value(ReportStatus))
+    progress_percent: int = Field(sa_type=SmallInt)
+    requested_by_id: str
+    requested_by_name: str
+    requested_at: datetime = Field(sa_type=Instant)
+    expires_at: datetime = Field(sa_type=Instant)
+    as_of: datetime | None = Field(default=None, sa_type=Instant)
+    """The moment whose state it shows."""
+    file_name: str
+    file_key: str | None = None
+    """Under which the store has it."""
+    row_count: int | None = None
+    byte_size: int | None = Field(default=None, sa_type=BigInt)
+    sha256: str | None = Field(default=None, max_length=64)
+    failure: str | None = None
+    attempts: int = Field(sa_type=SmallInt)
+    due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """Not to be made before, by the clock of the database; null: at once."""
+    claim: str | None = Field(default=None, max_length=32)
+    """The token of whoever is making it; nobody else writes how that goes."""
+    lease_until: datetime | None = Field(default=None, sa_type=Instant)
+    """Until when the claim holds, by the clock of the database."""
+
+
+class Secret(SQLModel, table=True):
+    """What all processes of one log know, and nobody else may."""
+
+    name: str = Field(primary_key=True)
+    value: bytes = Field(sa_type=LargeBinary)
 
 
 class Audit(SQLModel, table=True):
@@ -378,4 +471,6 @@ SPAN: Final = _table(Span)
 CANCELLATION: Final = _table(Cancellation)
 PACE: Final = _table(Pace)
 SEAL: Final = _table(Seal)
+REPORT: Final = _table(Report)
+SECRET: Final = _table(Secret)
 AUDIT: Final = _table(Audit)

@@ -71,3 +71,13 @@ async def spans(
     for message_id, *span in await connection.execute(statement):
         found.setdefault(message_id, []).append(SpanRecord(*span))
     return found
+
+
+def begun_at(spans: Sequence[SpanRecord]) -> datetime | None:
+    """The first hand-over of any of these modes."""
+    return min((span.started_at for span in spans if span.started_at is not None), default=None)
+
+
+def ended_at(spans: Sequence[SpanRecord]) -> datetime | None:
+    """The last outcome of any of these modes."""
+    return max((span.ended_at for span in spans if span.ended_at is not None), default=None)

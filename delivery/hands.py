@@ -1,43 +1,56 @@
-"""Hands a chunk of a message over: claim, gate, send, record.
+"""Hands a chunk of a message over, a wave at a time: claim, send, record.
 
-    claim   whoever has the token may hand over, until the lease ends on the database's clock
-    gate    the last look before a hand-over: not canceled, still ours; committed before the provider is called
+    claim   the last look before a hand-over: the message runs, the delivery is nobody's. From this commit on it may have
+            left, and whoever has the token may hand it over, until the lease ends on the database's clock
+    send    outside of any transaction, and never later than the claim allows
     record  what came of it, fenced by the token
 
 What is never recorded, because a process died, is settled in `delivery.settlement`. When to look at a chunk at all is
-`delivery.sweep`'s business.
+`delivery.sweep`'s business; what an outcome means, `delivery.outcomes`'.
 """
 
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import changes, live, pace
-from db.changes import Change
+from db import changes, claims, live, pace
 from db.engine import reading, writing
-from db.live import LiveContent, LiveDelivery
-from delivery.gateways.base import (
-    Accepted,
-    Content,
-    Gateway,
-    Handover,
-    NotAccepted,
-    Outcome,
-    Refused,
+from db.live import LiveDelivery, LiveMessage, Terms
+from delivery.gateways.base import Content, Gateway, NotAccepted, Outcome, Refused, Unsure
+from delivery.outcomes import (
+    claimed,
+    content_of,
+    handover_of,
+    of_late_outcome,
+    of_outcome,
+    put_in_place,
+    silenced,
 )
-from domain.call_status import OPTED_OUT
-from domain.receipts import Receipt, State, apply
-from domain.retry import GivenUp, after_refusal
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from domain.retry import pause
+from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, MessageStatus
 
-RUNNING = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
+RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
 """The statuses at which deliveries are handed over."""
+
+LARGEST_WAVE: Final = 500
+"""Deliveries that one transaction claims: more would keep a cancellation waiting."""
+
+EVENNESS: Final = timedelta(milliseconds=250)
+"""How much of a provider's pace goes into one wave: what is sent at once is no more even than this."""
+
+LONGEST_WAIT: Final = timedelta(seconds=30)
+"""For a provider's pace. A chunk that would have to wait longer is left to a later sweep."""
+
+DOWN_FROM: Final = 10
+"""So many hand-overs of which a provider takes none: it is down, and not merely picky about an address."""
+
+_HELD_UP: Final = NotAccepted("held up before the hand-over")
 
 _log = structlog.get_logger(__name__)
 
@@ -48,264 +61,234 @@ class Bench:
 
     engine: AsyncEngine
     gateways: Mapping[DeliveryMode, Gateway]
+    """Of the whole house. A mode without one stays pending."""
+    of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)
+    """Those of a district that differ, by the id under which the NDJSON names it."""
     clock: Callable[[], datetime]
     chance: Callable[[], float]
     """0 to 1, for pauses that should not fall together."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     lease: timedelta = timedelta(minutes=5)
     send_limit: timedelta = timedelta(minutes=2)
-    """The longest that a gateway is waited for. Shorter than the lease, or a second worker would send meanwhile."""
+    """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""
     provider_limit: timedelta = timedelta(minutes=60)
     """After the last hand-over: outcomes of calls and texts that are open then make the message an ERROR."""
+
+    def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
+        """The gateway through which a district's deliveries of a mode go."""
+        return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
+
+    def usable(self, terms: Terms) -> dict[DeliveryMode, Gateway]:
+        """The modes that have a gateway and may be used now: voice keeps to the district's call window."""
+        window = terms.call_window
+        may_call = window is None or window.is_open(self.clock())
+        return {
+            mode: gateway
+            for mode in DeliveryMode
+            if (gateway := self.gateway_of(terms, mode)) is not None
+            and (mode is not DeliveryMode.VOICE or may_call)
+        }
+
+
+class _Load(NamedTuple):
+    """The deliveries of a chunk that go through one gateway."""
+
+    message_id: int
+    chunk: int
+    gateway: Gateway
+    terms: Terms
+    content: Content
+
+    def modes(self, bench: Bench) -> frozenset[DeliveryMode]:
+        """The modes that may go now. Asked for each wave: the call window may close while a chunk is on its way."""
+        usable = bench.usable(self.terms)
+        return frozenset(mode for mode, gateway in usable.items() if gateway is self.gateway)
+
+
+class _Wave(NamedTuple):
+    """What was claimed at once. `done`: how many needed no provider."""
+
+    deliveries: Sequence[LiveDelivery]
+    done: int
+    send_by: datetime
+
+    @property
+    def size(self) -> int:
+        return len(self.deliveries) + self.done
 
 
 async def hand_over(bench: Bench, message_id: int, chunk: int) -> int:
     """Hand over what is due of a chunk, and how many deliveries that were. Doing it twice does nothing the second time."""
-    token = secrets.token_hex(16)
-    claimed, done = await _claim(bench, message_id, chunk, token=token)
-    if not claimed:
-        return done
     async with reading(bench.engine) as connection:
+        terms = await live.terms(connection, message_id)
+        if terms is None:
+            return 0
         content = content_of(message_id, await live.content(connection, message_id))
-    by_gateway: dict[str, list[LiveDelivery]] = {}
-    for delivery in claimed:
-        by_gateway.setdefault(bench.gateways[delivery.mode].name, []).append(delivery)
-    counts = await asyncio.gather(
-        *(_send_all(bench, some, content, token=token) for some in by_gateway.values())
-    )
-    return done + sum(counts)
+    gateways = {id(gateway): gateway for gateway in bench.usable(terms).values()}
+    loads = [_Load(message_id, chunk, gateway, terms, content) for gateway in gateways.values()]
+    return sum(await asyncio.gather(*(_hand_over(bench, load) for load in loads)))
 
 
-async def _claim(
-    bench: Bench, message_id: int, chunk: int, *, token: str
-) -> tuple[Sequence[LiveDelivery], int]:
-    """Claim what is due; what needs no provider is done at once, and counted."""
-    now = bench.clock()
-    async with writing(bench.engine) as connection:
-        message = await live.lock(connection, message_id)
-        if message is None or message.is_recorded or message.status not in RUNNING:
-            return [], 0
-        modes = await _open_modes(bench, connection, message_id, now=now)
-        pending = await live.pending(connection, message_id, chunk, modes=modes, now=now)
-        silent = await live.opted_out(
-            connection, sorted({d.address_id for d in pending if d.mode is DeliveryMode.TEXT})
+async def _hand_over(bench: Bench, load: _Load) -> int:
+    """Hand over what goes through one gateway, as many at once as it takes."""
+    token = secrets.token_hex(16)
+    handed = 0
+    while size := await _size_of_wave(bench, load):
+        wave = await _claim(bench, load, token=token, most=size)
+        handed += wave.size
+        if wave.deliveries:
+            outcomes = await _send(bench, load, wave)
+            await _record(bench, load, wave, outcomes, token=token)
+            if await _takes_nothing(bench, load.gateway, wave, outcomes):
+                return handed
+        if wave.size < size:
+            return handed
+    return handed
+
+
+async def _size_of_wave(bench: Bench, load: _Load) -> int:
+    """How many may be claimed next; 0 where nothing is due, or the provider is not to be used for now."""
+    gateway = load.gateway
+    most = min(LARGEST_WAVE, gateway.batch)
+    if gateway.in_transaction:
+        return most
+    if gateway.per_second is None:
+        async with reading(bench.engine) as connection:
+            held = await pace.is_held(connection, gateway.name, longer_than=timedelta())
+        return 0 if held else most
+    async with reading(bench.engine) as connection:
+        due = await claims.count_due(
+            connection, load.message_id, load.chunk, modes=load.modes(bench), now=bench.clock()
         )
-        done: list[Change] = []
-        rest: list[LiveDelivery] = []
-        for delivery in pending:
-            if delivery.mode is DeliveryMode.TEXT and delivery.address_id in silent:
-                after = delivery._replace(
-                    status=DeliveryStatus.OPTED_OUT, call_status=OPTED_OUT, at=now
-                )
-                done.append(Change(delivery, after, EventSource.DISPATCH, now))
-            elif bench.gateways[delivery.mode].in_transaction:
-                after = delivery._replace(
-                    status=DeliveryStatus.SENT,
-                    at=now,
-                    attempts=delivery.attempts + 1,
-                    first_at=delivery.first_at or now,
-                    handed_at=now,
-                    gateway=bench.gateways[delivery.mode].name,
-                )
-                done.append(Change(delivery, after, EventSource.DISPATCH, now))
-            else:
-                rest.append(delivery)
-        claimed = await live.claim(connection, rest, token=token, lease=bench.lease)
-        await changes.write(connection, message, done, now=now)
-    return claimed, len(done)
+    size = min(due, most, max(1, int(gateway.per_second * EVENNESS.total_seconds())))
+    if not size:
+        return 0
+    async with writing(bench.engine) as connection:
+        wait = await pace.reserve(
+            connection,
+            gateway.name,
+            handovers=size,
+            per_second=gateway.per_second,
+            longest=LONGEST_WAIT,
+        )
+    if wait is None:
+        return 0
+    if wait:
+        await bench.sleep(wait.total_seconds())
+    return size
 
 
-async def _open_modes(
-    bench: Bench, connection: AsyncConnection, message_id: int, *, now: datetime
-) -> frozenset[DeliveryMode]:
-    """The modes that have a gateway and may be used now: voice keeps to the district's call window."""
-    modes = frozenset(bench.gateways)
-    window = await live.call_window(connection, message_id)
-    if window is None or DeliveryMode.VOICE not in modes:
-        return modes
-    local = now.astimezone(ZoneInfo(window.time_zone)).time()
-    return modes if window.opens <= local < window.closes else modes - {DeliveryMode.VOICE}
-
-
-async def _send_all(
-    bench: Bench, deliveries: Sequence[LiveDelivery], content: Content, *, token: str
-) -> int:
-    """Send deliveries of one gateway, as many at once as it takes."""
-    gateway = bench.gateways[deliveries[0].mode]
-    sent = 0
-    for start in range(0, len(deliveries), gateway.batch):
-        wave = deliveries[start : start + gateway.batch]
-        if gateway.per_second is not None:
-            async with writing(bench.engine) as connection:
-                wait = await pace.reserve(
-                    connection, gateway.name, handovers=len(wave), per_second=gateway.per_second
-                )
-            if wait:
-                await bench.sleep(wait.total_seconds())
-        passed = await _pass_gate(bench, wave, gateway, token=token)
-        if not passed:
-            await _give_back(bench, deliveries[start:], token=token)
-            return sent
-        outcomes = await _send(bench, passed, content, gateway)
-        await _record(bench, passed, outcomes, gateway, token=token)
-        sent += len(passed)
-    return sent
-
-
-async def _pass_gate(
-    bench: Bench, wave: Sequence[LiveDelivery], gateway: Gateway, *, token: str
-) -> Sequence[LiveDelivery]:
-    """Those that may still be handed over; from this commit on they count as perhaps having left."""
+async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
+    """Claim what is due; what needs no provider is done at once."""
     now = bench.clock()
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, wave[0].message_id)
-        if message is None or message.status not in RUNNING:
-            return []
-        mine = await live.renew(connection, wave, token=token, lease=bench.lease)
-        moves = [
-            Change(
-                delivery,
-                delivery._replace(
-                    status=DeliveryStatus.IN_PROGRESS,
-                    at=now,
-                    attempts=delivery.attempts + 1,
-                    first_at=delivery.first_at or now,
-                    handed_at=now,
-                    due_at=None,
-                    gateway=gateway.name,
-                ),
-                EventSource.DISPATCH,
-                now,
-            )
-            for delivery in mine
-            if delivery.status is DeliveryStatus.PENDING
-        ]
-        has_phone = any(change.after.mode in PHONE_MODES for change in moves)
+        message = await live.lock(connection, load.message_id)
+        if message is None or not _runs(message):
+            return _Wave([], 0, now)
+        due = await claims.due(
+            connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
+        )
+        silent = await live.opted_out(
+            connection, sorted({d.address_id for d in due if d.mode is DeliveryMode.TEXT})
+        )
+        moves: list[changes.Change] = []
+        for delivery in due:
+            if delivery.mode is DeliveryMode.TEXT and delivery.address_id in silent:
+                moves.append(silenced(delivery, now=now))
+            elif load.gateway.in_transaction:
+                moves.append(put_in_place(delivery, load.gateway.name, now=now))
+            else:
+                moves.append(
+                    claimed(
+                        delivery,
+                        load.gateway.name,
+                        token=token,
+                        lease_until=message.locked_at + bench.lease,
+                        now=now,
+                    )
+                )
+        handed = [m.after for m in moves if m.after.status is DeliveryStatus.IN_PROGRESS]
+        calls = any(delivery.mode in PHONE_MODES for delivery in handed)
         await changes.write(
             connection,
             message,
             moves,
             now=now,
-            overdue_at=now + bench.provider_limit if has_phone else None,
+            overdue_at=now + bench.provider_limit if calls else None,
         )
-    return [change.after for change in moves]
+    return _Wave(handed, len(moves) - len(handed), now + bench.send_limit)
 
 
-async def _give_back(bench: Bench, deliveries: Sequence[LiveDelivery], *, token: str) -> None:
-    async with writing(bench.engine) as connection:
-        await live.release(connection, [delivery.key for delivery in deliveries], token=token)
+def _runs(message: LiveMessage) -> bool:
+    return message.status in RUNNING and not message.is_recorded
 
 
-async def _send(
-    bench: Bench, passed: Sequence[LiveDelivery], content: Content, gateway: Gateway
-) -> Sequence[Outcome] | None:
-    """What the provider answered; None where it did not answer in time: then each may have left."""
-    handovers = [handover_of(delivery, content) for delivery in passed]
+async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
+    """What the provider answered for each delivery; unsure where it did not, for then each may have left."""
+    left = (wave.send_by - bench.clock()).total_seconds()
+    if left <= 0:
+        # The process was held up since the claim. Whoever takes the claim over must find nothing that leaves later.
+        return [_HELD_UP] * len(wave.deliveries)
+    handovers = [handover_of(delivery, load.content) for delivery in wave.deliveries]
     try:
-        async with asyncio.timeout(bench.send_limit.total_seconds()):
-            return await gateway.send(handovers)
+        async with asyncio.timeout(left):
+            outcomes = await load.gateway.send(handovers)
+        if len(outcomes) == len(handovers):
+            return outcomes
+        reason = f"the gateway gave {len(outcomes)} outcomes for {len(handovers)} hand-overs"
+        _log.error(reason, gateway=load.gateway.name)
     except TimeoutError:
-        _log.warning(
-            "a gateway did not answer in time", gateway=gateway.name, deliveries=len(handovers)
-        )
-        return None
+        reason = "the provider did not answer in time"
+        _log.warning(reason, gateway=load.gateway.name, deliveries=len(handovers))
+    except Exception:
+        # A gateway raises nothing. Where one does all the same, its deliveries must not be taken for unsent.
+        reason = "the gateway failed while it handed over"
+        _log.exception(reason, gateway=load.gateway.name, deliveries=len(handovers))
+    return [Unsure(reason)] * len(handovers)
 
 
 async def _record(
-    bench: Bench,
-    passed: Sequence[LiveDelivery],
-    outcomes: Sequence[Outcome] | None,
-    gateway: Gateway,
-    *,
-    token: str,
+    bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
 ) -> None:
     """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
-    if outcomes is None:
-        return
     now = bench.clock()
-    by_key = {delivery.key: outcome for delivery, outcome in zip(passed, outcomes, strict=True)}
+    by_key = {
+        delivery.key: outcome for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
+    }
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, passed[0].message_id)
+        message = await live.lock(connection, load.message_id)
         assert message is not None
-        mine = await live.claimed(connection, list(by_key), token=token)
-        moves = [
-            change
-            for delivery in mine
-            if (
-                change := outcome_of(delivery, by_key[delivery.key], now=now, chance=bench.chance())
-            )
-            is not None
-        ]
+        moves: list[changes.Change] = []
+        for delivery in await live.by_key(connection, list(by_key)):
+            outcome = by_key[delivery.key]
+            if delivery.claim == token:
+                chance = bench.chance()
+                moves.append(of_outcome(delivery, outcome, message.status, now=now, chance=chance))
+            elif (late := of_late_outcome(delivery, outcome, now=now)) is not None:
+                moves.append(late)
         await changes.write(connection, message, moves, now=now)
     _log.info(
         "handed over",
-        gateway=gateway.name,
-        message_id=f"message.{message.id}",
-        deliveries=len(passed),
+        gateway=load.gateway.name,
+        message_id=f"message.{load.message_id}",
+        deliveries=len(outcomes),
         refused=sum(isinstance(outcome, Refused) for outcome in outcomes),
+        not_accepted=sum(isinstance(outcome, NotAccepted) for outcome in outcomes),
+        unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
     )
 
 
-def outcome_of(
-    delivery: LiveDelivery, outcome: Outcome, *, now: datetime, chance: float
-) -> Change | None:
-    """What an outcome makes of a delivery; None where nothing is known yet."""
-    free = delivery._replace(claim=None, lease_until=None)
-    match outcome:
-        case Accepted():
-            receipt = Receipt(now, outcome.status, outcome.code, detail=outcome.detail)
-            after = with_state(free, apply(state_of(delivery), receipt))._replace(
-                reference=outcome.reference
-            )
-            return Change(delivery, after, EventSource.DISPATCH, now, outcome.detail)
-        case Refused():
-            after = free._replace(status=outcome.status, call_status=outcome.code, at=now)
-            return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
-        case NotAccepted():
-            decided = after_refusal(
-                delivery.mode,
-                delivery.attempts,
-                first_at=delivery.first_at or now,
-                now=now,
-                chance=chance,
-                asked_for=outcome.after,
-            )
-            if isinstance(decided, GivenUp):
-                after = free._replace(
-                    status=DeliveryStatus.FAILED, call_status=decided.code, at=now
-                )
-                return Change(delivery, after, EventSource.DISPATCH, now, decided.reason)
-            after = free._replace(
-                status=DeliveryStatus.PENDING, due_at=decided.at, handed_at=None, at=now
-            )
-            return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
-        case _:
-            return None
-
-
-def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
-    """A delivery as a gateway takes it."""
-    return Handover(
-        key=".".join(map(str, delivery.key)),
-        mode=delivery.mode,
-        address=delivery.address,
-        content=content,
-        attempt=delivery.attempts,
-    )
-
-
-def state_of(delivery: LiveDelivery) -> State:
-    """What is known about a delivery."""
-    return State(delivery.status, delivery.call_status, delivery.confirmed, delivery.at)
-
-
-def with_state(delivery: LiveDelivery, state: State) -> LiveDelivery:
-    """A delivery of which this is known."""
-    return delivery._replace(
-        status=state.status, call_status=state.code, confirmed=state.confirmed, at=state.at
-    )
-
-
-def content_of(message_id: int, content: LiveContent) -> Content:
-    """What a message says, as a gateway takes it."""
-    return Content(key=f"message.{message_id}", **content._asdict())
+async def _takes_nothing(
+    bench: Bench, gateway: Gateway, wave: _Wave, outcomes: Sequence[Outcome]
+) -> bool:
+    """Whether nothing of a wave was taken. A provider that is down is held then, or every delivery would try it in turn."""
+    refusals = [outcome for outcome in outcomes if isinstance(outcome, NotAccepted)]
+    if len(refusals) < len(outcomes):
+        return False
+    if len(refusals) >= DOWN_FROM and _HELD_UP not in refusals:
+        attempts = min(delivery.attempts for delivery in wave.deliveries)
+        ours = pause(attempts, chance=bench.chance())
+        asked_for = max(refusal.after or timedelta() for refusal in refusals)
+        async with writing(bench.engine) as connection:
+            await pace.hold(connection, gateway.name, pause=max(ours, asked_for))
+    return True

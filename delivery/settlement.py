@@ -1,27 +1,35 @@
 """Settles what was claimed and never recorded: its process died, or its provider gave no answer.
 
-What had not passed the gate surely did not leave. What had may have left: the provider is asked.
+It may have left, so the provider is asked. Whoever had claimed it and comes back finds its token gone.
 """
 
+import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import changes, live
+from db import changes, claims, live
 from db.changes import Change
+from db.deliveries import DeliveryKey
 from db.engine import reading, writing
-from db.live import LiveDelivery
-from delivery.gateways.base import CannotTell, Finding, Found, SurelyNot, Unavailable
-from delivery.hands import Bench, content_of, handover_of, state_of, with_state
-from domain.receipts import fold
-from domain.retry import GivenUp, after_silence
-from domain.status import DeliveryStatus, EventSource
+from db.live import LiveDelivery, Terms
+from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
+from delivery.hands import Bench
+from delivery.outcomes import content_of, handover_of, of_finding
+from domain.status import EventSource
 
-MOST: Final = 200
-"""Lapsed claims that are looked at together: each may cost a question to a provider."""
+MOST: Final = 100
+"""Claims that are settled together: each may cost a question to a provider."""
+
+AT_ONCE: Final = 10
+"""Questions that a provider is asked at the same time."""
+
+LONGEST_ANSWER: Final = timedelta(seconds=20)
+"""The longest that an answer is waited for: all of them together take less than a lease."""
 
 ASK_AGAIN: Final = timedelta(minutes=1)
 """How long a claim is kept where the provider cannot be asked now."""
@@ -32,106 +40,126 @@ _log = structlog.get_logger(__name__)
 async def settle_lapsed(bench: Bench) -> int:
     """Settle claims whose lease has ended, as far as providers can be asked; how many were looked at."""
     async with reading(bench.engine) as connection:
-        lapsed = await live.lapsed(connection, most=MOST)
-    by_message: dict[int, list[LiveDelivery]] = {}
-    for delivery in lapsed:
-        by_message.setdefault(delivery.message_id, []).append(delivery)
-    for message_id, deliveries in by_message.items():
-        await _settle(bench, message_id, deliveries)
-    return len(lapsed)
+        message_ids = await claims.messages_with_lapsed(connection, most=MOST)
+    settled = 0
+    for message_id in message_ids:
+        settled += await _settle(bench, message_id)
+    return settled
 
 
-async def _settle(bench: Bench, message_id: int, deliveries: Sequence[LiveDelivery]) -> None:
+async def _settle(bench: Bench, message_id: int) -> int:
     token = secrets.token_hex(16)
+    taken = await _take_over(bench, message_id, token=token)
+    if not taken:
+        return 0
+    async with reading(bench.engine) as connection:
+        terms = await live.terms(connection, message_id)
+        content = content_of(message_id, await live.content(connection, message_id))
+    assert terms is not None
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(delivery: LiveDelivery) -> Finding | None:
+        async with places:
+            return await _find(bench, delivery, terms, content)
+
+    findings = await asyncio.gather(*map(ask, taken))
+    await _record(
+        bench, message_id, dict(zip((d.key for d in taken), findings, strict=True)), token=token
+    )
+    return len(taken)
+
+
+async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
+    """Claim what has lapsed, so that nobody else asks for the same meanwhile."""
     async with writing(bench.engine) as connection:
-        if await live.lock(connection, message_id) is None:
-            return
-        taken = await live.take_over(connection, deliveries, token=token, lease=bench.lease)
-        unsent = [delivery.key for delivery in taken if delivery.status is DeliveryStatus.PENDING]
-        if unsent:
-            await live.release(connection, unsent, token=token)
-        unsure = [delivery for delivery in taken if delivery.status is not DeliveryStatus.PENDING]
-        content = (
-            content_of(message_id, await live.content(connection, message_id)) if unsure else None
-        )
-    if content is None:
-        return
-    findings: dict[LiveDelivery, Finding | None] = {}
-    for delivery in unsure:
-        gateway = bench.gateways.get(delivery.mode)
-        assert delivery.handed_at is not None
-        if gateway is None or gateway.name != delivery.gateway:
-            findings[delivery] = CannotTell("its gateway is no longer set up")
-            continue
-        try:
-            findings[delivery] = await gateway.find(
-                handover_of(delivery, content), handed_at=delivery.handed_at, now=bench.clock()
+        message = await live.lock(connection, message_id)
+        if message is None:
+            return []
+        until = message.locked_at + bench.lease
+        moves = [
+            Change(
+                delivery,
+                delivery._replace(claim=token, lease_until=until),
+                EventSource.TIMEOUT,
+                None,
             )
-        except Unavailable:
-            findings[delivery] = None
-    await _record(bench, message_id, findings, token=token)
+            for delivery in await claims.lapsed(connection, message_id, most=MOST)
+        ]
+        await changes.write(connection, message, moves, now=bench.clock())
+    return [change.after for change in moves]
+
+
+async def _find(
+    bench: Bench, delivery: LiveDelivery, terms: Terms, content: Content
+) -> Finding | None:
+    """What the provider knows of a delivery; None where it cannot be asked now, or is not to be asked yet."""
+    gateway = bench.gateway_of(terms, delivery.mode)
+    if gateway is None or gateway.name != delivery.gateway or delivery.handed_at is None:
+        return CannotTell("its gateway is no longer set up")
+    now = bench.clock()
+    if now < delivery.handed_at + gateway.settles_after:
+        return None
+    try:
+        async with asyncio.timeout(LONGEST_ANSWER.total_seconds()):
+            return await gateway.find(
+                handover_of(delivery, content), handed_at=delivery.handed_at, now=now
+            )
+    except (Unavailable, TimeoutError):
+        return None
+    except Exception:
+        # As with `send`: a gateway that fails on one question must not keep the others from being settled.
+        _log.exception("the gateway failed while it was asked", gateway=gateway.name)
+        return None
 
 
 async def _record(
-    bench: Bench, message_id: int, findings: dict[LiveDelivery, Finding | None], *, token: str
+    bench: Bench,
+    message_id: int,
+    findings: Mapping[DeliveryKey, Finding | None],
+    *,
+    token: str,
 ) -> None:
     now = bench.clock()
     async with writing(bench.engine) as connection:
         message = await live.lock(connection, message_id)
         assert message is not None
-        mine = {
-            d.key: d for d in await live.claimed(connection, [d.key for d in findings], token=token)
-        }
+        mine = [d for d in await live.by_key(connection, list(findings)) if d.claim == token]
+        holders = await _holders(connection, mine, findings)
         moves: list[Change] = []
-        for asked, finding in findings.items():
-            delivery = mine.get(asked.key)
-            if delivery is None:
+        for delivery in mine:
+            finding = findings[delivery.key]
+            if finding is None:
+                later = delivery._replace(lease_until=message.locked_at + ASK_AGAIN)
+                moves.append(Change(delivery, later, EventSource.TIMEOUT, None))
                 continue
             if isinstance(finding, Found):
-                holders = await live.by_reference(
-                    connection, delivery.gateway or "", [finding.reference]
-                )
-                if any(holder.key != delivery.key for holder in holders):
+                name = (delivery.gateway, finding.reference)
+                if holders.setdefault(name, delivery.key) != delivery.key:
                     finding = CannotTell("what was found is another delivery's")
-            moves.append(_change(bench, delivery, finding))
+            chance = bench.chance()
+            moves += of_finding(delivery, finding, message.status, now=now, chance=chance)
         await changes.write(connection, message, moves, now=now)
-        waiting = [delivery for delivery in mine.values() if findings.get(delivery, ...) is None]
-        await live.renew(connection, waiting, token=token, lease=ASK_AGAIN)
-    _log.info("settled", message_id=f"message.{message_id}", deliveries=len(moves))
+    _log.info(
+        "settled",
+        message_id=f"message.{message_id}",
+        deliveries=sum(finding is not None for finding in findings.values()),
+        open=sum(finding is None for finding in findings.values()),
+    )
 
 
-def _change(bench: Bench, delivery: LiveDelivery, finding: Finding | None) -> Change:
-    """What a finding makes of a delivery; without one it stays as it is."""
-    now = bench.clock()
-    free = delivery._replace(claim=None, lease_until=None)
-    match finding:
-        case None:
-            return Change(delivery, delivery, EventSource.TIMEOUT, None)
-        case Found():
-            after = with_state(free, fold(state_of(delivery), finding.receipts))
-            after = after._replace(reference=finding.reference)
-            return Change(delivery, after, EventSource.REFRESH, now, "found with the provider")
-        case SurelyNot():
-            after = free._replace(
-                status=DeliveryStatus.PENDING, due_at=None, handed_at=None, at=now
-            )
-            return Change(
-                delivery, after, EventSource.TIMEOUT, now, "it had not arrived at the provider"
-            )
-        case CannotTell():
-            decided = after_silence(
-                delivery.mode,
-                delivery.attempts,
-                first_at=delivery.first_at or now,
-                now=now,
-                chance=bench.chance(),
-            )
-            if isinstance(decided, GivenUp):
-                after = free._replace(
-                    status=DeliveryStatus.FAILED, call_status=decided.code, at=now
-                )
-                return Change(delivery, after, EventSource.TIMEOUT, now, decided.reason)
-            after = free._replace(
-                status=DeliveryStatus.PENDING, due_at=decided.at, handed_at=None, at=now
-            )
-            return Change(delivery, after, EventSource.TIMEOUT, now, finding.reason)
+async def _holders(
+    connection: AsyncConnection,
+    deliveries: Sequence[LiveDelivery],
+    findings: Mapping[DeliveryKey, Finding | None],
+) -> dict[tuple[str | None, str], DeliveryKey]:
+    """Whose the names are, by gateway and name, under which something was found: two of one text look alike to some."""
+    holders: dict[tuple[str | None, str], DeliveryKey] = {}
+    for gateway in sorted({delivery.gateway or "" for delivery in deliveries}):
+        names = [
+            finding.reference
+            for delivery in deliveries
+            if delivery.gateway == gateway and isinstance(finding := findings[delivery.key], Found)
+        ]
+        for holder in await live.by_reference(connection, gateway, names):
+            holders[gateway, holder.reference or ""] = holder.key
+    return holders

@@ -6,7 +6,7 @@ How it looks is in `renderers`; when it is made, where it is kept and who may fe
 import re
 import unicodedata
 from collections.abc import Iterable, Set
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -55,6 +55,12 @@ class ReportStatus(StrEnum):
     FAILED = "FAILED"
     EXPIRED = "EXPIRED"
 
+
+KEPT: Final = timedelta(hours=24)
+"""How long a report can be had from when it was asked for."""
+
+SAME_WITHIN: Final = timedelta(minutes=1)
+"""The same person who asks again for the same within that time gets the same report."""
 
 MODES_OF_DEVICE: Final = {
     ReportDevice.NO_DEVICE: frozenset[DeliveryMode](),

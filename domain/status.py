@@ -137,16 +137,17 @@ def message_status(current: MessageStatus, part: Standing, *, is_overdue: bool) 
 def mode_status(message: MessageStatus, part: Standing, *, has_phone: bool) -> MessageStatus:
     """The status of some modes of a message that stands at `message`: what the log shows for inbox and e-mail, voice and text.
 
-    A part never fails for the other's sake: an overdue call leaves the e-mails SENT.
+    A part never fails for the other's sake: an overdue call leaves the e-mails SENT. What a cancellation has not come to yet
+    stands as if it had.
     """
-    if message is MessageStatus.WAITING or part.total == 0:
+    if message is MessageStatus.WAITING:
         return message
-    if part.canceled:
-        return (
-            MessageStatus.CANCELED_IN_PROGRESS
-            if part.open or part.settled
-            else MessageStatus.CANCELED
-        )
+    is_canceled = message in (MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS)
+    if part.total == 0:
+        return message if is_canceled else MessageStatus.SENT
+    if part.canceled or (is_canceled and part.open):
+        has_left = part.settled or (part.open and message is not MessageStatus.CANCELED)
+        return MessageStatus.CANCELED_IN_PROGRESS if has_left else MessageStatus.CANCELED
     if part.open:
         overdue = message is MessageStatus.ERROR and has_phone
         return MessageStatus.ERROR if overdue else MessageStatus.IN_PROGRESS

@@ -11,13 +11,15 @@ from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit
+from db.audit import Action, Entry
 from db.engine import reading, writing
 from db.sight import Sight, sight_of
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
+from resolvers.backstage import Backstage, nothing_behind
 from resolvers.loaders import Loaders
 
-Look = tuple[audit.Action, str]
+Look = tuple[Action, str]
 """An act, and the id of what it was done to."""
 
 
@@ -31,10 +33,36 @@ class Context:
     loaders: Loaders
     audit: DataLoader[Look, None]
     """Awaited by whoever shows what the audit must know of: written once a request, all looks of a level together."""
+    backstage: Backstage
+    origin: str | None
+    request_id: str | None
 
     @property
     def now(self) -> datetime:
         return self.sight.now
+
+    def entry(self, action: Action, subject: str) -> Entry:
+        """The line of the audit that says what this viewer does now; for whoever writes it in the transaction of the act."""
+        return Entry(
+            self.now,
+            self.sight.district.id,
+            self.viewer.id,
+            action,
+            subject,
+            self.origin,
+            self.request_id,
+        )
+
+    async def anew(self, *, now: datetime) -> "Context":
+        """A context of the same request at a later moment, with nothing loaded. Raises as `open_context`."""
+        return await open_context(
+            self.engine,
+            self.viewer,
+            now=now,
+            origin=self.origin,
+            request_id=self.request_id,
+            backstage=self.backstage,
+        )
 
 
 Info = strawberry.Info[Context, None]
@@ -47,23 +75,38 @@ async def open_context(
     now: datetime,
     origin: str | None = None,
     request_id: str | None = None,
+    backstage: Backstage | None = None,
 ) -> Context:
-    """The context of a request that `viewer` makes now. Raises `Forbidden` where the log does not know the district."""
+    """The context of a request that `viewer` makes now, in a process with nothing behind it where none is named.
+
+    Raises `Forbidden` where the log does not know the district, or none of the schools that the viewer is limited to.
+    """
     async with reading(engine) as connection:
         sight = await sight_of(connection, viewer, now=now)
     if sight is None:
         raise Forbidden(
             f"The log has no district {viewer.district!r}, for which you are signed in. Nothing was sent there yet."
         )
+    if sight.school_ids == ():
+        schools = ", ".join(sorted(viewer.schools))
+        raise Forbidden(
+            f"The log has none of the schools for which you are signed in: {schools}. Nothing was sent there yet."
+        )
     loaders = Loaders(engine, sight, masks=not viewer.may(Right.VIEW_RECIPIENTS))
 
     async def write(looks: list[Look]) -> list[None]:
-        entries = [
-            audit.Entry(now, sight.district.id, viewer.id, action, subject, origin, request_id)
-            for action, subject in looks
-        ]
         async with writing(engine) as connection:
-            await audit.write(connection, entries)
+            await audit.write(connection, [context.entry(*look) for look in looks])
         return [None] * len(looks)
 
-    return Context(engine, viewer, sight, loaders, DataLoader(write))
+    context = Context(
+        engine,
+        viewer,
+        sight,
+        loaders,
+        DataLoader(write),
+        backstage or nothing_behind(engine, clock=lambda: now),
+        origin,
+        request_id,
+    )
+    return context

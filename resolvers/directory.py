@@ -8,12 +8,11 @@ import strawberry
 from db.districts import DistrictRecord, SchoolRecord, schools_of
 from db.engine import reading
 from db.messages import MessageRecord
-from db.recipients import PersonRecord
 from domain.call_status import CALL_STATUSES, CallStatus
 from domain.errors import BadUserInput
 from domain.ids import Kind, Reference, read
 from domain.viewer import Right, Viewer
-from resolvers import deliveries, recipients
+from resolvers import deliveries, recipients, reports
 from resolvers.context import Info
 
 MOST_NODES: Final = 100
@@ -82,10 +81,6 @@ async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Mes
     return await info.context.loaders.message.load_many([key[0] for key in keys])
 
 
-async def _people(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[PersonRecord | None]:
-    return await info.context.loaders.person.load_many([key[0] for key in keys])
-
-
 def _is_seen(school: SchoolRecord, info: Info) -> bool:
     sight = info.context.sight
     of_district = school.district_id == sight.district.id
@@ -96,7 +91,8 @@ _BY_KIND: Final = {
     Kind.DISTRICT: _districts,
     Kind.SCHOOL: _schools,
     Kind.MESSAGE: _messages,
-    Kind.PERSON: _people,
+    Kind.PERSON: recipients.people_by_keys,
     Kind.RECIPIENT: recipients.by_keys,
     Kind.DELIVERY: deliveries.by_keys,
+    Kind.REPORT: reports.by_keys,
 }

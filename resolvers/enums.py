@@ -9,7 +9,7 @@ from typing import Any
 import strawberry
 
 from domain.message import BodyFormat
-from domain.report import ReportDetail, ReportDevice, ReportFormat
+from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
 
@@ -48,5 +48,6 @@ _enum(DeliveryMode)
 _enum(ReportDevice)
 _enum(ReportDetail)
 _enum(ReportFormat)
+_enum(ReportStatus)
 _enum(BodyFormat)
 _enum(EventSource, name="DeliveryEventSource")

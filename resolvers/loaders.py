@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import deliveries, districts, messages, recipients, tallies
+from db import deliveries, districts, messages, recipients, reports, secrets, tallies
 from db.engine import reading
 from db.paging import Order, Slice
 from db.sight import Sight
@@ -22,7 +22,7 @@ from domain.paging import Page
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-L = TypeVar("L", "RecipientList", "DeliveryList", "PersonList")
+L = TypeVar("L", "RecipientList", "DeliveryList", "PersonList", "ReportList")
 Fetch = Callable[[AsyncConnection, Sequence[K]], Awaitable[Mapping[K, V]]]
 FetchPages = Callable[[AsyncConnection, Sequence[L], Page], Awaitable[Mapping[int, Slice[V]]]]
 FetchCounts = Callable[[AsyncConnection, Sequence[L]], Awaitable[Mapping[int, int]]]
@@ -60,6 +60,15 @@ class PersonList(NamedTuple):
         return recipients.newest_first(f"sent to {self.person_id}: {self.created}")
 
 
+class ReportList(NamedTuple):
+    """The reports of a message."""
+
+    message_id: int
+
+    def order(self) -> Order:
+        return reports.newest_first(f"reports of {self.message_id}")
+
+
 class Loaders:
     """The loaders of one request."""
 
@@ -68,7 +77,6 @@ class Loaders:
         self._sight = sight
         self.masks = masks
 
-        self.district = self._one(districts.districts)
         self.school = self._one(districts.schools)
         self.message = self._one(self._messages)
         self.content = self._one(self._contents)
@@ -82,7 +90,7 @@ class Loaders:
             tuple[int, int], Sequence[deliveries.DeliveryRecord]
         ] = self._many(self._deliveries_of_recipients)
         self.events: DataLoader[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]] = (
-            self._many(deliveries.events)
+            self._many(self._events)
         )
         self.recipient_page = self._lists(self._recipient_pages)
         self.recipient_count = self._counts(self._recipient_counts)
@@ -90,6 +98,16 @@ class Loaders:
         self.delivery_count = self._counts(self._delivery_counts)
         self.person_page = self._lists(self._person_pages)
         self.person_count = self._counts(self._person_counts)
+        self.report = self._one(self._reports)
+        self.report_page = self._lists(self._report_pages)
+        self.report_count = self._counts(self._report_counts)
+        self.secret = self._one(secrets.secrets)
+
+    def forget(self) -> None:
+        """Forget what was loaded: this request has changed it."""
+        for loader in vars(self).values():
+            if isinstance(loader, DataLoader):
+                loader.clear_all()
 
     def _one(self, fetch: Fetch[K, V]) -> DataLoader[K, V | None]:
         """A loader of what there is one of, or none."""
@@ -192,6 +210,18 @@ class Loaders:
             key: [self._mask_delivery(delivery) for delivery in some] for key, some in found.items()
         }
 
+    async def _events(
+        self, connection: AsyncConnection, keys: Sequence[deliveries.DeliveryKey]
+    ) -> Mapping[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]]:
+        found = await deliveries.events(connection, keys)
+        if not self.masks:
+            return found
+        # A provider's own words often repeat the address that it refused.
+        return {
+            key: [event._replace(detail=masked(event.detail)) for event in some]
+            for key, some in found.items()
+        }
+
     async def _recipient_pages(
         self, connection: AsyncConnection, lists: Sequence[RecipientList], page: Page
     ) -> Mapping[int, Slice[recipients.RecipientRecord]]:
@@ -250,6 +280,29 @@ class Loaders:
             created=recipients.created_between(lists[0].created),
             sight=self._sight,
         )
+
+    async def _reports(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> Mapping[int, reports.ReportRecord]:
+        return await reports.reports(connection, ids, sight=self._sight, masks=self.masks)
+
+    async def _report_pages(
+        self, connection: AsyncConnection, lists: Sequence[ReportList], page: Page
+    ) -> Mapping[int, Slice[reports.ReportRecord]]:
+        return await reports.pages_of_messages(
+            connection,
+            [wanted.message_id for wanted in lists],
+            sight=self._sight,
+            masks=self.masks,
+            order=lists[0].order(),
+            page=page,
+        )
+
+    async def _report_counts(
+        self, connection: AsyncConnection, lists: Sequence[ReportList]
+    ) -> Mapping[int, int]:
+        ids = [wanted.message_id for wanted in lists]
+        return await reports.counts_of_messages(connection, ids, masks=self.masks)
 
     def _mask_rows(self, one: Slice[V], mask: Callable[[V], V]) -> Slice[V]:
         return one._replace(rows=[mask(row) for row in one.rows]) if self.masks else one

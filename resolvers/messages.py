@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import strawberry
 
 from db import messages as rows
-from db.districts import DistrictRecord, SchoolRecord
+from db.districts import SchoolRecord
 from db.engine import reading
 from db.messages import (
     CancellationRecord,
@@ -29,13 +29,14 @@ from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
 from domain.message import BodyFormat, Criterion
 from domain.paging import page
-from domain.search import fold, fold_date
+from domain.search import fold_date
 from domain.status import MessageStatus
 from domain.viewer import Right
 from resolvers import enums
 from resolvers.context import Context, Info
 from resolvers.days import DateRange
 from resolvers.listing import Listing
+from resolvers.typed import folded, storable
 
 MOST_CHOICES = 1_000
 """Values of one part of a filter, and fields of an order: beyond, a statement takes longer to plan than to run."""
@@ -147,6 +148,8 @@ def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criter
             raise BadUserInput(
                 f"filter.{name} has {len(values)} values. Give at most {MOST_CHOICES}."
             )
+    for code in asked.type or ():
+        storable(code, argument="filter.type")
     created_from, created_until = days.instants(ZoneInfo(context.sight.district.time_zone))
     schools = None
     if asked.school_ids is not None:
@@ -159,18 +162,18 @@ def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criter
         types=None if asked.type is None else tuple(sorted(set(asked.type))),
         schools=schools,
         district_wide=asked.district_wide,
-        subject=_folded(asked.subject),
-        sender=_folded(asked.sender),
-        created_text=None if asked.created_text is None else fold_date(asked.created_text),
-        scheduled_text=None if asked.scheduled_text is None else fold_date(asked.scheduled_text),
-        schedule_id=_folded(asked.schedule_id),
+        subject=folded(asked.subject, argument="filter.subject"),
+        sender=folded(asked.sender, argument="filter.sender"),
+        created_text=_date(asked.created_text, argument="filter.createdText"),
+        scheduled_text=_date(asked.scheduled_text, argument="filter.scheduledText"),
+        schedule_id=folded(asked.schedule_id, argument="filter.scheduleId"),
         sender_id=context.viewer.id if asked.mine else None,
-        recipient=_folded(asked.recipient),
+        recipient=folded(asked.recipient, argument="filter.recipient"),
     )
 
 
-def _folded(text: str | None) -> str | None:
-    return None if text is None else fold(text)
+def _date(text: str | None, *, argument: str) -> str | None:
+    return fold_date(storable(text, argument=argument)) if text else None
 
 
 async def total(root: MessageListing, info: Info) -> int:
@@ -204,16 +207,18 @@ async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
     return None if key is None else await info.context.loaders.message.load(key[0])
 
 
+async def anew(info: Info, message: MessageRecord) -> MessageRecord:
+    """A message that this request has changed, as it is now; whatever was loaded before is asked for again."""
+    info.context.loaders.forget()
+    changed = await info.context.loaders.message.load(message.id)
+    return message if changed is None else changed
+
+
 async def school_of(root: MessageRecord | SchoolCount, info: Info) -> SchoolRecord | None:
     """The school that sent it; None where it was sent for the whole district."""
     return (
         None if root.school_id is None else await info.context.loaders.school.load(root.school_id)
     )
-
-
-async def district_of(root: MessageRecord, info: Info) -> DistrictRecord | None:
-    """The district in which it was sent."""
-    return await info.context.loaders.district.load(root.district_id)
 
 
 async def _content(root: MessageRecord, info: Info) -> ContentRecord:

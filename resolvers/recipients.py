@@ -14,12 +14,12 @@ from db.messages import MessageRecord
 from db.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wanted
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
-from domain.search import fold
 from domain.viewer import Right
 from resolvers.context import Info
 from resolvers.days import DateRange
 from resolvers.listing import Edge, Listing
 from resolvers.loaders import PersonList, RecipientList
+from resolvers.typed import folded
 
 strawberry.enum(RecipientOutcome)
 
@@ -54,7 +54,7 @@ async def of_message(
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     asked = page(first=first, after=after, last=last, before=before)
-    wanted = RecipientList(root.id, Wanted(fold(search) if search else None, outcome))
+    wanted = RecipientList(root.id, Wanted(folded(search, argument="search"), outcome))
     found = await context.loaders.recipient_page.load((wanted, asked))
     await context.audit.load((Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, root.id)))
     return RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)
@@ -69,7 +69,7 @@ async def person_by_id(info: Info, id: strawberry.ID) -> PersonRecord | None:
     """The person with this id, if something was sent to it that the viewer may see."""
     info.context.viewer.require(Right.VIEW_LOG)
     key = key_of(Kind.PERSON, id)
-    return None if key is None else await info.context.loaders.person.load(key[0])
+    return None if key is None else (await people_by_keys(info, [key]))[0]
 
 
 async def of_person(
@@ -103,6 +103,19 @@ async def person_of(root: RecipientRecord, info: Info) -> PersonRecord | None:
 async def message_of_edge(root: Edge[RecipientRecord], info: Info) -> MessageRecord | None:
     """The message that was sent."""
     return await info.context.loaders.message.load(root.node.message_id)
+
+
+async def people_by_keys(
+    info: Info, keys: Sequence[tuple[int, ...]]
+) -> Sequence[PersonRecord | None]:
+    """The people with these keys to whom something was sent that the viewer may see; in the order of the keys."""
+    context = info.context
+    found = await context.loaders.person.load_many([key[0] for key in keys])
+    opened = [person.id for person in found if person is not None]
+    await context.audit.load_many(
+        [(Action.OPEN_PERSON, spell(Kind.PERSON, person)) for person in opened]
+    )
+    return found
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[RecipientRecord | None]:

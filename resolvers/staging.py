@@ -1,10 +1,11 @@
-"""How a line becomes a staged row: folded, normalised, dated.
+"""How a line becomes staged rows: checked against its message, folded, normalised.
 
-Which lines come together, and what is done with them, is in `resolvers.ingest`.
+Which lines come together, and what is done with their rows, is in `resolvers.upload`.
 """
 
 import json
 from datetime import datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from db.districts import SchoolRecord
@@ -13,20 +14,24 @@ from domain.addresses import InvalidAddress, normalise
 from domain.counting import is_reached
 from domain.message import CHUNK, first_status, recorded_status, visible_from
 from domain.search import date_text, fold
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
-from resolvers.lines import BadLine, Device, Message, Recipient
+from domain.status import DeliveryMode, DeliveryStatus
+from resolvers.shapes import BadLine, Device, Message, Recipient
 
-_ATTEMPTED = frozenset(
-    {
-        DeliveryStatus.IN_PROGRESS,
-        DeliveryStatus.SENT,
-        DeliveryStatus.DELIVERED,
-        DeliveryStatus.FAILED,
-    }
+LONGEST_KEY: Final = 2_600
+"""Bytes of a text that is sorted by: PostgreSQL refuses an index entry of more than 2,704, other columns included."""
+
+_NOT_ATTEMPTED: Final = (
+    DeliveryStatus.PENDING,
+    DeliveryStatus.CANCELED,
+    DeliveryStatus.OPTED_OUT,
 )
 
-key = fold
-"""What a name is searched and sorted by."""
+
+def key(text: str, field: str) -> str:
+    """What a text is searched and sorted by; raises `BadLine` where it is too long for that."""
+    folded = fold(text)
+    _check_key(folded, field)
+    return folded
 
 
 def message_row(
@@ -40,7 +45,7 @@ def message_row(
     has_deliveries: bool,
     now: datetime,
 ) -> MessageRow:
-    """The row of a message that is whole."""
+    """The row of a message that is whole, of which `check_message` holds."""
     status = line.status or first_status(
         scheduled_at=line.scheduledAt, now=now, has_deliveries=has_deliveries
     )
@@ -50,7 +55,6 @@ def message_row(
         district_id=district_id,
         external_id=line.id,
         school_id=school.id if school else None,
-        school_key=school.key if school else None,
         visible_from=visible_from(line.source, line.scheduledAt),
         status=status.value,
         type_code=line.type.code,
@@ -87,41 +91,96 @@ def message_row(
     )
 
 
+def check_message(line: Message) -> None:
+    """Pass if the texts that the log is sorted by are short enough; raises `BadLine`."""
+    key(line.subject, "subject")
+    key(line.type.label, "type.label")
+    key(line.sender.name, "sender.name")
+    key(line.scheduleId or "", "scheduleId")
+
+
 def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
-    """The row of the recipient that stands at place `number` of its list."""
-    student = line.student
+    """The row of the recipient that stands at place `number` of its list; raises `BadLine`."""
+    person, student = line.person, line.student
+    name_key = fold(person.name)
+    if student is None:
+        _check_key(name_key, "person.name")
+        return RecipientRow(
+            ref, number, person.id, person.name, name_key, None, None, None, len(line.devices)
+        )
+    student_key = fold(student.name)
+    _check_key(name_key + student_key, "student.name")
     return RecipientRow(
         ref,
         number,
-        line.person.id,
-        line.person.name,
-        fold(line.person.name),
-        student.id if student else None,
-        student.name if student else None,
-        fold(student.name) if student else None,
+        person.id,
+        person.name,
+        name_key,
+        student.id,
+        student.name,
+        student_key,
+        len(line.devices),
     )
 
 
-def check_device(device: Device, place: int, message: Message, *, has_voice: bool) -> None:
-    """Pass if the message can have this device; raises `BadLine`."""
-    is_phone = device.mode in PHONE_MODES
-    if is_phone and not has_voice:
-        raise BadLine(
-            f"devices[{place}].mode",
-            f"{device.mode}: district {message.district!r} has no voice and text messages",
+def delivery_rows(
+    line: Recipient, message: Message, *, ref: int, number: int, nth: int, has_voice: bool
+) -> list[DeliveryRow]:
+    """The rows of the devices of recipient `number`, the first of which is the `nth` delivery of its message, from 0.
+
+    Raises `BadLine` where the message cannot have a device, or an address is none.
+    """
+    rows = list[DeliveryRow]()
+    for place, device in enumerate(line.devices):
+        mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
+        is_phone = mode is DeliveryMode.VOICE or mode is DeliveryMode.TEXT
+        _check_device(device, place, message, is_phone=is_phone, has_voice=has_voice)
+        try:
+            address = normalise(mode, device.address)
+        except InvalidAddress as invalid:
+            raise BadLine(f"devices[{place}].address", str(invalid)) from None
+        status = DeliveryStatus.PENDING
+        if message.status is not None:
+            status = recorded_status(
+                message.status, mode, status=device.status, code=code, confirmed=confirmed
+            )
+        rows.append(
+            DeliveryRow(
+                ref,
+                number,
+                place,
+                (nth + place) // CHUNK,
+                mode._value_,  # `value` takes six times as long, and this is the innermost loop
+                address.kind._value_,
+                address.shown,
+                address.key,
+                status._value_,
+                code,
+                1 if confirmed else 0,
+                1 if is_phone and is_reached(code, confirmed) else 0,
+                device.at,
+                0 if status in _NOT_ATTEMPTED else 1,
+            )
         )
+    return rows
+
+
+def _check_device(
+    device: Device, place: int, message: Message, *, is_phone: bool, has_voice: bool
+) -> None:
     if device.mode not in message.modes:
         modes = ", ".join(message.modes) or "none"
         raise BadLine(
             f"devices[{place}].mode",
             f"{device.mode} is not among the modes of the message ({modes})",
         )
-    if message.status is None and device.is_recorded:
-        raise BadLine(
-            f"devices[{place}]",
-            "it has an outcome, but the message has no status: one to be sent cannot have been delivered",
-        )
-    if device.callStatus is not None and not is_phone:
+    if is_phone:
+        if not has_voice:
+            raise BadLine(
+                f"devices[{place}].mode",
+                f"{device.mode}: district {message.district!r} has no voice and text messages",
+            )
+    elif device.callStatus is not None:
         raise BadLine(
             f"devices[{place}].callStatus",
             f"{device.mode} has no call status: only VOICE and TEXT do",
@@ -131,39 +190,17 @@ def check_device(device: Device, place: int, message: Message, *, has_voice: boo
             f"devices[{place}].confirmed",
             f"{device.mode} cannot be confirmed: only a VOICE call can",
         )
-
-
-def delivery_row(
-    device: Device, message: Message, *, ref: int, recipient: int, number: int, nth: int
-) -> DeliveryRow:
-    """The row of a device: the `nth` of its message, from 0. Raises `BadLine` where the address is none."""
-    try:
-        address = normalise(device.mode, device.address)
-    except InvalidAddress as invalid:
-        raise BadLine(f"devices[{number}].address", str(invalid)) from None
-    confirmed = bool(device.confirmed)
-    status = DeliveryStatus.PENDING
-    if message.status is not None:
-        status = recorded_status(
-            message.status,
-            device.mode,
-            status=device.status,
-            code=device.callStatus,
-            confirmed=confirmed,
+    if message.status is None and device.is_recorded:
+        raise BadLine(
+            f"devices[{place}]",
+            "it has an outcome, but the message has no status: one to be sent cannot have been delivered",
         )
-    return DeliveryRow(
-        ref,
-        recipient,
-        number,
-        nth // CHUNK,
-        device.mode.value,
-        address.kind.value,
-        address.shown,
-        address.key,
-        status.value,
-        device.callStatus,
-        confirmed,
-        device.mode in PHONE_MODES and is_reached(device.callStatus, confirmed),
-        device.at,
-        1 if status in _ATTEMPTED else 0,
-    )
+
+
+def _check_key(folded: str, field: str) -> None:
+    # A character has at most four bytes: nearly every text is short enough at a glance.
+    if len(folded) * 4 > LONGEST_KEY and (size := len(folded.encode())) > LONGEST_KEY:
+        raise BadLine(
+            field,
+            f"too long to be sorted by: {size} bytes without accents and case, {LONGEST_KEY} are allowed",
+        )

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from db.messages import MessageRecord
-from db.tallies import SpanRecord
+from db.tallies import SpanRecord, begun_at, ended_at
 from domain.counting import Figures, Tally, figures
 from domain.status import (
     PHONE_MODES,
@@ -66,11 +66,11 @@ class Summary(Figures):
 
     @property
     def started_at(self) -> datetime | None:
-        return _first(self.spans)
+        return begun_at(self.spans)
 
     @property
     def ended_at(self) -> datetime | None:
-        return _last(self.spans)
+        return ended_at(self.spans)
 
     @property
     def duration_minutes(self) -> int | None:
@@ -96,7 +96,9 @@ class Summary(Figures):
         part = self._standing(modes)
         spans = [span for span in self.spans if span.mode in modes]
         status = mode_status(self.message.status, part, has_phone=modes is PHONE_MODES)
-        return ModeProgress(status, _first(spans), _last(spans), progress_percent(part, status))
+        return ModeProgress(
+            status, begun_at(spans), ended_at(spans), progress_percent(part, status)
+        )
 
     def _standing(self, modes: Collection[DeliveryMode]) -> Standing:
         return standing(
@@ -123,11 +125,3 @@ async def of_message(root: MessageRecord, info: Info) -> Summary:
         spans=spans,
         has_voice=info.context.sight.district.has_voice,
     )
-
-
-def _first(spans: Sequence[SpanRecord]) -> datetime | None:
-    return min((span.started_at for span in spans if span.started_at is not None), default=None)
-
-
-def _last(spans: Sequence[SpanRecord]) -> datetime | None:
-    return max((span.ended_at for span in spans if span.ended_at is not None), default=None)

@@ -5,8 +5,10 @@ names a resolver. What is read wrongly is found when the module is imported, not
 """
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import reduce
+from operator import or_
 from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
 
 import strawberry
@@ -35,6 +37,11 @@ def bound(resolver: Callable[..., object], *, description: str | None = None) ->
     return strawberry.field(resolver=resolver, description=description)
 
 
+def watched(resolver: Callable[..., object], *, description: str | None = None) -> Any:
+    """A subscription that `resolver` answers: with a `Moment` for each event."""
+    return strawberry.subscription(resolver=resolver, description=description)
+
+
 def plain(*, description: str) -> Any:
     """A field that is read from its record by its name, where there is more to say about it than its name."""
     return strawberry.field(description=description)
@@ -47,12 +54,10 @@ def describes(record: type, *, description: str | None = None) -> Callable[[type
     def decorate(cls: type[T]) -> type[T]:
         setattr(cls, RECORD, record)
         cls.is_type_of = classmethod(lambda _, thing, info: _is_of(thing, record))  # type: ignore[attr-defined]
-        for name, promised in cls.__annotations__.items():
-            value = cls.__dict__.get(name)
-            if value is None or (
-                isinstance(value, StrawberryField) and value.base_resolver is None
-            ):
-                _check(cls, name, promised, record)
+        given = _field_types(record)
+        for name, promised in _promises(cls).items():
+            if _is_plain(getattr(cls, name, None)):
+                _check(cls, name, promised, record, given)
         return strawberry.type(cls, description=description)
 
     return decorate
@@ -62,19 +67,32 @@ def _is_of(thing: object, record: type) -> bool:
     return type(thing) is record
 
 
-def _check(cls: type, name: str, promised: Any, record: type) -> None:
-    given = _field_types(record).get(name)
-    if given is None:
+def _promises(cls: type) -> Mapping[str, Any]:
+    """What a class promises, and what the interfaces do that it implements."""
+    return {
+        name: promised
+        for base in reversed(cls.__mro__)
+        for name, promised in vars(base).get("__annotations__", {}).items()
+    }
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or (isinstance(value, StrawberryField) and value.base_resolver is None)
+
+
+def _check(cls: type, name: str, promised: Any, record: type, given: Mapping[str, Any]) -> None:
+    if name not in given:
         raise Mismatch(
             f"{cls.__name__}.{name}: {record.__name__} has no {name!r}. Make it pure or bound, or rename it."
         )
-    if not fits(promised, given):
+    if not fits(promised, given[name]):
         raise Mismatch(
-            f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {given}."
+            f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {given[name]}."
         )
 
 
-def _field_types(record: type) -> dict[str, Any]:
+def _field_types(record: type) -> Mapping[str, Any]:
+    """The fields and properties of a record, with what each gives."""
     found: dict[str, Any] = {}
     for base in reversed(record.__mro__):
         if base is not object and base.__module__ not in ("builtins", "typing", "abc"):
@@ -87,16 +105,16 @@ def _field_types(record: type) -> dict[str, Any]:
 
 def fits(promised: Any, given: Any) -> bool:
     """Whether what a record gives can be answered as what a type promises; a null that is not promised cannot."""
-    if isinstance(
-        promised, str
-    ):  # a type of the same module that is not made yet: GraphQL checks the value when it is read
+    if isinstance(promised, str):
+        # A type of the same module that is not made yet: GraphQL checks the value when it is read.
         return True
     if _is_optional(promised):
         return fits(_required(promised), _required(given))
     if _is_optional(given):
         return False
     if get_origin(promised) is list:
-        return _is_sequence(given) and fits(get_args(promised)[0], _element(given))
+        element = _element(given)
+        return element is not None and fits(get_args(promised)[0], element)
     described = getattr(promised, RECORD, None)
     if described is not None:
         return given is described or get_origin(given) is described
@@ -112,16 +130,17 @@ def _is_optional(annotation: Any) -> bool:
 
 
 def _required(annotation: Any) -> Any:
+    """What an annotation allows beside None."""
     if not _is_optional(annotation):
         return annotation
-    required, *_ = (part for part in get_args(annotation) if part is not type(None))
-    return required
-
-
-def _is_sequence(annotation: Any) -> bool:
-    origin = get_origin(annotation)
-    return isinstance(origin, type) and issubclass(origin, Sequence)
+    return reduce(or_, (part for part in get_args(annotation) if part is not type(None)))
 
 
 def _element(annotation: Any) -> Any:
-    return get_args(annotation)[0]
+    """What a sequence holds; None where the annotation is of no sequence, or of one of mixed things."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if not isinstance(origin, type) or not issubclass(origin, Sequence):
+        return None
+    if origin is tuple and parts[1:] != (...,):
+        return None
+    return parts[0]

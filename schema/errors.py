@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 from graphql import GraphQLError
-from strawberry.extensions import MaskErrors
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import BadUserInput, LogError
 
@@ -16,41 +16,60 @@ INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
 _log = structlog.get_logger(__name__)
 
 
-class CodedErrors(MaskErrors):
-    """Gives every error its code. `LogError` speaks for itself; a fault of ours says only under which id it is in the log."""
-
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=lambda error: True)
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        """The error as a client reads it."""
-        cause = error.original_error
-        if isinstance(cause, LogError):
-            return _coded(error, cause.message, cause.code)
-        if cause is None or isinstance(cause, GraphQLError):
-            return _coded(error, error.message, _code_of_document(error))
-        fault = secrets.token_hex(8)
-        _log.error("an operation failed", error_id=fault, where=_spelled(error), exc_info=cause)
-        return _coded(
-            error,
-            f"Something failed here. Whoever runs the log finds it under {fault}.",
-            LogError.code,
-        )
-
-
-_IS_VALUE: Final = re.compile(r"Variable '\$\w+' (got invalid value|of (required|non-null) type)")
-
-
-def _code_of_document(error: GraphQLError) -> str:
-    """The variables are checked when the document is known to be valid: their errors are about what was put in."""
-    if error.extensions and isinstance(code := error.extensions.get("code"), str):
-        return code
-    return (
-        BadUserInput.code if _IS_VALUE.match(error.message) or error.path is not None else INVALID
+def coded(error: GraphQLError) -> GraphQLError:
+    """The error as a client reads it. A `LogError` speaks for itself; a fault of ours says only where the log has it."""
+    cause = error.original_error
+    if "code" in (error.extensions or {}):
+        return error
+    if isinstance(cause, LogError):
+        return _with_code(error, cause.message, cause.code)
+    if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError):
+        refused = unexecutable(cause)
+        return _with_code(error, refused.message, refused.code)
+    if code := _code_of_request(error):
+        return _with_code(error, error.message, code)
+    fault = secrets.token_hex(8)
+    _log.error(
+        "an operation failed", error_id=fault, where=_spelled(error), exc_info=cause or error
+    )
+    return _with_code(
+        error,
+        f"Something failed here. Whoever runs the log finds it under {fault}.",
+        LogError.code,
     )
 
 
-def _coded(error: GraphQLError, message: str, code: str) -> GraphQLError:
+def unexecutable(error: CannotGetOperationTypeError | InvalidOperationTypeError) -> BadUserInput:
+    """That a document which can be read has no operation to execute here."""
+    if isinstance(error, InvalidOperationTypeError):
+        kind = error.operation_type.value
+        return BadUserInput(
+            f"A {kind} has more than one answer. Accept text/event-stream, or send it over a WebSocket."
+        )
+    if error.operation_name is None:
+        return BadUserInput(
+            "The document has no operation, or several of which none is named. Name one in `operationName`."
+        )
+    return BadUserInput(
+        f"The document has no operation {error.operation_name!r}. Correct `operationName`, or leave it out."
+    )
+
+
+_IS_VALUE: Final = re.compile(r"(Variable '\$\w+'|Argument '\w+') has invalid value")
+
+
+def _code_of_request(error: GraphQLError) -> str | None:
+    """The code of what is wrong with a request itself: its text, or what was put into its variables. None: nothing is."""
+    if _IS_VALUE.match(error.message):
+        return BadUserInput.code
+    # What is read before anything is executed leads to no field, and is told by graphql-core; what a reader of literals
+    # could not read comes as an error of Python, and stands somewhere in the document.
+    is_told = isinstance(error.original_error, GraphQLError | None)
+    is_unreadable = isinstance(error.original_error, ValueError) and bool(error.nodes)
+    return INVALID if error.path is None and (is_told or is_unreadable) else None
+
+
+def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:
     return GraphQLError(
         message,
         nodes=error.nodes,

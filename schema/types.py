@@ -10,11 +10,18 @@ import strawberry
 from db.deliveries import DeliveryRecord
 from db.messages import MessageRecord, TypeRecord
 from db.recipients import PersonRecord, RecipientRecord
+from db.reports import ReportRecord
 from domain.ids import Kind, spell
 from domain.message import BodyFormat
-from domain.report import report_options
+from domain.report import (
+    ReportDetail,
+    ReportDevice,
+    ReportFormat,
+    ReportStatus,
+    report_options,
+)
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
-from resolvers import deliveries, messages, recipients, summary
+from resolvers import deliveries, directory, messages, recipients, reports, summary
 from resolvers.listing import Edge
 from schema.binding import bound, describes, plain, pure
 from schema.parts import (
@@ -152,7 +159,7 @@ class Message(Node):
     school: School | None = bound(
         messages.school_of, description="Null: sent for the whole district."
     )
-    district: District = bound(messages.district_of)
+    district: District = bound(directory.district)
     subject: str
     sender: Sender = pure(
         lambda message: Sender(id=strawberry.ID(message.sender_id), name=message.sender_name)
@@ -191,6 +198,7 @@ class Message(Node):
         lambda message: report_options(message.status, frozenset(message.delivery_modes)),
         description="Which report options this message allows now.",
     )
+    reports: "ReportConnection" = bound(reports.of_message, description="Newest first.")
 
 
 @describes(Edge)
@@ -234,3 +242,54 @@ class PersonRecipientConnection:
     nodes: list[Recipient] = pure(lambda listing: listing.nodes)
     page_info: PageInfo
     total_count: int = bound(recipients.total_of_person)
+
+
+@describes(ReportRecord)
+class Report(Node):
+    """A report on a message that somebody asked for."""
+
+    id: strawberry.ID = pure(lambda report: spell(Kind.REPORT, report.id))
+    message: Message = bound(reports.message_of)
+    devices: list[ReportDevice]
+    detail: ReportDetail
+    format: ReportFormat
+    status: ReportStatus
+    progress_percent: int = plain(description="0 to 100.")
+    requested_by: Sender = pure(
+        lambda report: Sender(
+            id=strawberry.ID(report.requested_by_id), name=report.requested_by_name
+        )
+    )
+    requested_at: datetime
+    as_of: datetime | None = plain(description="The moment whose state it shows.")
+    file_name: str
+    row_count: int | None
+    byte_size: int | None
+    sha256: str | None
+    download_url: str = bound(
+        reports.download_url,
+        description=(
+            "Signed, good until `expiresAt`, renewed at each read, usable at once: until the file is ready it answers "
+            "202 with Retry-After. The viewer's rights are checked again at download. A path on this server."
+        ),
+    )
+    expires_at: datetime
+    failure: str | None = plain(description="Why it failed, in words for a person.")
+
+
+@describes(Edge)
+class ReportEdge:
+    """A report in a list."""
+
+    cursor: str
+    node: Report = pure(lambda edge: edge.node)
+
+
+@describes(reports.ReportListing)
+class ReportConnection:
+    """A page of a message's reports."""
+
+    edges: list[ReportEdge]
+    nodes: list[Report] = pure(lambda listing: listing.nodes)
+    page_info: PageInfo
+    total_count: int = bound(reports.total_of_message)

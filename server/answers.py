@@ -4,32 +4,108 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthenticated
+from server.request_log import current_id
+
+JSON: Final = "application/json"
+
+
+class WrongMethod(BadUserInput):
+    """The route takes POST only."""
+
+
+class UnsupportedType(BadUserInput):
+    """The body is of a type that the route does not read."""
+
+
+class TooLarge(BadUserInput):
+    """The body is larger than the route reads."""
+
+
+class Absent(BadUserInput):
+    """There is no such thing for whoever asks."""
+
+
+class Gone(BadUserInput):
+    """There was such a thing, and it is kept no longer."""
+
 
 STATUS: Final[Mapping[type[LogError], int]] = {
     BadUserInput: 400,
     Unauthenticated: 401,
     Forbidden: 403,
+    Absent: 404,
+    WrongMethod: 405,
     Conflict: 409,
+    Gone: 410,
+    TooLarge: 413,
+    UnsupportedType: 415,
 }
 """HTTP's word for each error of ours; any other is a fault that passes, such as keys that cannot be read: 503."""
 
+_UNROUTED: Final[Mapping[int, str]] = {
+    404: "There is nothing here. Operations go to /graphql, messages to /ingest, people to /graphiql.",
+    405: "This method is not taken here. The header Allow has those that are.",
+}
 
-def refusal(error: LogError, *, status: int | None = None) -> Response:
+_HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
+    401: {"www-authenticate": "Bearer"},
+    405: {"allow": "POST"},
+}
+
+
+def refusal(error: LogError) -> Response:
     """The answer that says `error`, with what HTTP wants beside it."""
-    code = status or STATUS.get(type(error), 503)
-    headers = {"cache-control": "no-store"}
-    if code == 401:
-        headers["www-authenticate"] = "Bearer"
-    return json(
-        {"errors": [{"message": error.message, "extensions": {"code": error.code}}]},
-        status=code,
-        headers=headers,
-    )
+    status = STATUS.get(type(error), 503)
+    return _errors(error.message, error.code, status=status, headers=_HEADERS.get(status))
 
 
-def json(value: object, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def require_content_type(request: Request, wanted: str) -> None:
+    """Pass if the body of `request` is of the type `wanted`; otherwise raise `UnsupportedType`."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent != wanted:
+        raise UnsupportedType(f"The content type is {sent or 'missing'}. Send {wanted}.")
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """What Starlette itself refuses: a path that is not there, a method that its route does not take."""
+    assert isinstance(error, HTTPException)
+    message = _UNROUTED.get(error.status_code, error.detail)
+    return _errors(message, BadUserInput.code, status=error.status_code, headers=error.headers)
+
+
+async def fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: it says under which id the log has it, and nothing else."""
+    message = f"Something failed here. Whoever runs the log finds it under {current_id()}."
+    return _errors(message, LogError.code, status=500)
+
+
+async def nobody(request: Request, error: Exception) -> Response:
+    """For nobody: whoever sent the request left before it was whole, which is no fault."""
+    assert isinstance(error, ClientDisconnect)
+    return Response(status_code=400)
+
+
+def json(
+    value: object,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = JSON,
+) -> Response:
     """`value` as JSON."""
-    return Response(orjson.dumps(value), status, headers=headers, media_type="application/json")
+    return Response(orjson.dumps(value), status, headers=headers, media_type=media_type)
+
+
+def _errors(
+    message: str, code: str, *, status: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    return json(
+        {"errors": [{"message": message, "extensions": {"code": code}}]},
+        status=status,
+        headers={"cache-control": "no-store", **(headers or {})},
+    )

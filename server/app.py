@@ -1,25 +1,35 @@
 """The application, put together: the only place where the parts of the server meet."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import httpx2
+from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from db.engine import make_engine
+from db.notices import Notices
+from delivery.errands import Errands
+from delivery.report_store import open_store
+from resolvers.backstage import Backstage
 from schema.contract import SCHEMA
-from server import console, health, ingest
+from server import answers, callbacks, console, downloads, health, ingest
 from server.auth import Authenticator
 from server.graphql import Endpoint
 from server.keyring import connect_keys
 from server.request_log import RequestLog
 from server.settings import Settings
+from server.working import beside_serving, meanwhile, set_up
 
 
 def utc_now() -> datetime:
@@ -27,17 +37,43 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> ASGIApp:
-    """The server for `settings`. Raises `SettingsError` where a key cannot be used."""
+Beside = Callable[[AsyncEngine, asyncio.Event], Coroutine[Any, Any, None]]
+"""Something else that goes on while a server serves, until the event is set."""
+
+
+async def nothing(engine: AsyncEngine, until: asyncio.Event) -> None:
+    """Nothing else."""
+
+
+def create_app(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, beside: Beside = nothing
+) -> ASGIApp:
+    """The server for `settings`. Raises `SettingsError` where a key cannot be used, or a gateway."""
     engine = make_engine(settings.database_url.render_as_string(hide_password=False))
     client = httpx2.AsyncClient()
     keys = connect_keys(settings, client, clock=clock)
     authenticator = Authenticator(settings, keys, clock=clock)
-    graphql = Endpoint(SCHEMA, engine=engine, authenticator=authenticator, clock=clock)
+    works = set_up(settings, engine=engine, client=client, clock=clock)
+    backstage = Backstage(
+        bench=works.bench,
+        announce=works.runner.announce,
+        notices=Notices(engine),
+        errands=Errands(),
+    )
+    graphql = Endpoint(
+        SCHEMA, engine=engine, authenticator=authenticator, clock=clock, backstage=backstage
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with (
+            beside_serving(settings, works),
+            backstage.notices.listening(),
+            meanwhile(partial(beside, engine)),
+        ):
+            yield
+        await backstage.errands.stop()
+        await works.close()
         await client.aclose()
         await engine.dispose()
 
@@ -47,11 +83,27 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
             Route("/", to_console),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
+            *callbacks.routes(
+                {gateway.name: gateway for gateway in works.bench.gateways.values()},
+                engine=engine,
+                clock=clock,
+            ),
             ingest.route(engine=engine, authenticator=authenticator, clock=clock),
-            *health.routes(checks),
+            downloads.route(
+                engine=engine,
+                store=open_store(works.press.place),
+                authenticator=authenticator,
+                clock=clock,
+            ),
+            *health.routes(checks, {"delivery": health.delivery_note(works)}),
             *console.routes(),
         ],
         lifespan=lifespan,
+        exception_handlers={
+            HTTPException: answers.unrouted,
+            ClientDisconnect: answers.nobody,
+            Exception: answers.fault,
+        },
     )
     return RequestLog(app, clock=time.perf_counter)
 

@@ -20,11 +20,12 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from sqlalchemy.exc import DBAPIError
 
 from domain.errors import LogError
 from domain.viewer import Right
 from resolvers.ingest import Outcome, Watch
-from server.settings import Settings, SettingsError
+from server.settings import Settings, SettingsError, variable
 
 CHUNK = 256 * 1024
 """Bytes that are read of a file at a time."""
@@ -47,12 +48,23 @@ def told() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        for problem in error.problems:
-            note.print(problem, style="red", markup=False)
+        complain(*error.problems)
         sys.exit(1)
     except LogError as error:
-        note.print(error.message, style="red", markup=False)
+        complain(error.message)
         sys.exit(1)
+    except DBAPIError as error:
+        if error.statement is not None:  # it is there, and does not take what we ask of it
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
+        sys.exit(1)
+
+
+def complain(*problems: str) -> None:
+    """Print problems, a line each: long ones are not broken, so that they can be searched for."""
+    for problem in problems:
+        note.print(problem, style="red", markup=False, soft_wrap=True)
 
 
 def settings_here() -> Settings:
@@ -89,6 +101,19 @@ def serve(port: int | None, host: str | None, workers: int) -> None:
 
     with told():
         run(settings_here(), host=host, port=port, workers=workers)
+
+
+@main.command()
+def worker() -> None:
+    """Hand messages over, and do what else is done in the background, until told to stop.
+
+    On PostgreSQL any number of workers share the work, on one machine or several; `serve` only answers requests there.
+    On SQLite `serve` does it all.
+    """
+    from server.running import work as run
+
+    with told():
+        run(settings_here())
 
 
 @main.command()
@@ -130,12 +155,13 @@ def import_(file: BinaryIO) -> None:
     for problem in outcome.problems:
         place = f"line {problem.line}" + (f", message {problem.message}" if problem.message else "")
         field = f"{problem.field}: " if problem.field else ""
-        note.print(f"{place}: {field}{problem.reason}", style="red", markup=False, soft_wrap=True)
+        complain(f"{place}: {field}{problem.reason}")
     if outcome.problem_count > len(outcome.problems):
-        note.print(f"… and {outcome.problem_count - len(outcome.problems)} more")
+        complain(f"… and {outcome.problem_count - len(outcome.problems)} more")
     note.print(
         f"{outcome.lines} lines: {outcome.accepted} messages with {outcome.recipients} recipients and "
-        f"{outcome.deliveries} deliveries went in, {outcome.unchanged} were there already, {outcome.refused} were refused."
+        f"{outcome.deliveries} deliveries went in, {outcome.unchanged} were there already, {outcome.refused} were refused.",
+        soft_wrap=True,
     )
     sys.exit(0 if outcome.is_clean else 1)
 

@@ -1,57 +1,52 @@
-"""The GraphQL endpoint: signs in, reads one operation, has it executed, and answers as JSON, by HTTP and by WebSocket.
+"""The GraphQL endpoint: signs in, reads one operation, has it executed, and answers as JSON or as a stream of events.
 
-What the operation means is the schema's business; what an error says is `schema.errors`'.
+What the operation means is the schema's business; what an error says is `schema.errors`'. Frames of a WebSocket are in
+`server.frames`, events in `server.event_stream`.
 """
 
-import copy
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import orjson
-import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.exceptions import ConnectionRejectionError
 from strawberry.schema import BaseSchema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-    Operation,
-)
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
-from domain.errors import BadUserInput, LogError, Unauthenticated
+from domain.errors import LogError
 from domain.viewer import Viewer
+from resolvers.backstage import Backstage, nothing_behind
 from resolvers.context import Context, open_context
-from server.answers import refusal
+from schema.errors import unexecutable
+from server import event_stream, operation
+from server.answers import JSON, WrongMethod, json, refusal, require_content_type
 from server.auth import Authenticator
-from server.request_log import note_viewer
+from server.event_stream import EventStream
+from server.frames import Adapter, Connection, Socket
+from server.request_log import current_id
 
-LARGEST_BODY: Final = 1024 * 1024
-"""Bytes of a request: an operation with its variables has some kilobytes."""
+GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+"""With this type the status tells whether the operation ran; with plain JSON it is 200 (GraphQL over HTTP, 6.4)."""
 
 INIT_TIMEOUT: Final = timedelta(seconds=10)
 
-
-@dataclass(slots=True)
-class Connection:
-    """A WebSocket: who signed in on it, once that has happened."""
-
-    origin: str | None
-    request_id: str | None
-    connection_params: Mapping[str, object] | None = None
-    viewer: Viewer | None = None
+_BY_POST: Final = (OperationType.QUERY, OperationType.MUTATION)
 
 
 class Endpoint(GraphQL[Any, None]):
     """`/graphql`."""
 
-    graphql_transport_ws_handler_class: Any
+    websocket_adapter_class = cast(Any, Adapter)
+    graphql_transport_ws_handler_class = cast(Any, Socket)
 
     def __init__(
         self,
@@ -60,45 +55,71 @@ class Endpoint(GraphQL[Any, None]):
         engine: AsyncEngine,
         authenticator: Authenticator,
         clock: Callable[[], datetime],
+        backstage: Backstage | None = None,
     ) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
-            allow_queries_via_get=False,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=INIT_TIMEOUT,
         )
         self.engine = engine
         self.authenticator = authenticator
         self.clock = clock
-        self.graphql_transport_ws_handler_class = Socket
+        self.backstage = backstage or nothing_behind(engine, clock=clock)
+        self.sleep = self.backstage.bench.sleep
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, receive)
         try:
-            # The sign-in comes before the body is read: nobody uploads to us without one.
-            viewer = await self.authenticator.viewer(request.headers.get("authorization"))
-            note_viewer(viewer.id)
-            context = await self.open(viewer, request)
-            body = await _operation(request)
+            answer = await self.answer(Request(scope, receive))
         except LogError as error:
-            await refusal(error)(scope, receive, send)
-            return
-        answer = await self.run(Request(scope, _replay(body)), context=context)
+            answer = refusal(error)
         await answer(scope, receive, send)
 
-    async def open(self, viewer: Viewer, request: Request | Connection) -> Context:
+    async def answer(self, request: Request) -> Response:
+        """The answer to one operation. Raises whatever `LogError` stands in its way."""
+        if request.method != "POST":
+            raise WrongMethod(
+                f"{request.method} is not taken here. Send operations by POST; the page is at /graphiql."
+            )
+        # The sign-in comes before the body is read: nobody uploads to us without one.
+        viewer = await self.authenticator.viewer(request.headers.get("authorization"))
+        require_content_type(request, JSON)
+        asked = await operation.read(request)
+        context = await self.open(viewer, _connection(request))
+        accept = request.headers.get("accept", "")
+        if event_stream.is_preferred(accept):
+            results = await self.schema.stream(
+                asked.query,
+                variable_values=asked.variables,
+                operation_name=asked.name,
+                context_value=context,
+            )
+            return EventStream(_payloads(results), sleep=self.sleep)
+        try:
+            result = await self.schema.execute(
+                asked.query,
+                variable_values=asked.variables,
+                operation_name=asked.name,
+                context_value=context,
+                allowed_operation_types=_BY_POST,
+            )
+        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
+            raise unexecutable(error) from None
+        return _told(result, accept=accept)
+
+    async def open(self, viewer: Viewer, connection: Connection) -> Context:
         """The context of an operation that begins now."""
-        connection = _connection(request) if isinstance(request, Request) else request
         return await open_context(
             self.engine,
             viewer,
             now=self.clock(),
             origin=connection.origin,
             request_id=connection.request_id,
+            backstage=self.backstage,
         )
 
     async def get_context(
@@ -107,113 +128,45 @@ class Endpoint(GraphQL[Any, None]):
         """What a WebSocket begins with; each of its operations gets a context of its own."""
         return _connection(request)
 
-    async def on_ws_connect(self, context: Connection) -> Any:
-        """Sign in by what `connection_init` carries; refused, the socket closes with 4403."""
-        try:
-            context.viewer = await self.authenticator.viewer_of_connection(
-                context.connection_params
-            )
-        except LogError as error:
-            raise ConnectionRejectionError from error
-        note_viewer(context.viewer.id)
-        return {}
-
     def decode_json(self, data: str | bytes) -> object:
         """The value; what is no JSON raises `JSONDecodeError`, as does JSON that is nested without end."""
         return cast(object, orjson.loads(data))
 
     def encode_json(self, data: object) -> str:
-        """The text. WebSocket frames of this protocol are text, so bytes would not do for both ways."""
+        """The text: a frame of this protocol is text, not bytes."""
         return orjson.dumps(data).decode()
 
 
-class Socket(BaseGraphQLTransportWSHandler[Any, None]):
-    """A WebSocket on which each operation sees its own moment."""
-
-    view: Endpoint
-    context: Connection
-
-    async def handle_message(self, message: Any) -> None:
-        """Take a frame; one that is no message of the protocol closes the socket."""
-        payload = message.get("payload") if isinstance(message, dict) else None
-        if not isinstance(message, dict) or not isinstance(payload, dict | None):
-            await self.handle_invalid_message("A message is a JSON object with a type")
-            return
-        if message.get("type") == "subscribe" and not _is_operation(message):
-            await self.handle_invalid_message("A subscribe message has an id and an operation")
-            return
-        await super().handle_message(cast(Any, message))
-
-    async def run_operation(self, operation: Operation[Any, None]) -> None:
-        """Run an operation in a context of its own: what an earlier one loaded would be old by now."""
-        viewer = self.context.viewer
-        assert viewer is not None, "an operation came before the connection was acknowledged"
-        try:
-            if viewer.expires_at <= self.view.clock():
-                raise Unauthenticated("Your sign-in has expired. Sign in again and connect anew.")
-            fresh = copy.copy(self)
-            fresh.context = await self.view.open(viewer, self.context)  # type: ignore[assignment]
-        except LogError as error:
-            await self.websocket.close(4403, error.message[:120])
-            return
-        await super(Socket, fresh).run_operation(operation)
+def _told(result: ExecutionResult, *, accept: str) -> Response:
+    """What an operation came to, as the one answer to its request."""
+    answer = _payload(result)
+    wants_status = GRAPHQL_RESPONSE in accept
+    return json(
+        answer,
+        status=200 if "data" in answer or not wants_status else 400,
+        headers={"cache-control": "no-store"},
+        media_type=GRAPHQL_RESPONSE if wants_status else JSON,
+    )
 
 
-def _is_operation(message: Mapping[str, Any]) -> bool:
-    payload = message.get("payload")
-    if not isinstance(payload, dict) or not isinstance(message.get("id"), str):
-        return False
-    return _problem(payload) is None
+async def _payloads(results: Any) -> AsyncGenerator[Mapping[str, Any], None]:
+    """What an operation comes to, time after time."""
+    async with aclosing(results):
+        async for result in results:
+            yield _payload(result)
 
 
-async def _operation(request: Request) -> bytes:
-    """The body of a request, if it is one operation. Raises `BadUserInput`."""
-    if request.method != "POST":
-        return b""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
-            raise BadUserInput(
-                f"The body is larger than {LARGEST_BODY} bytes. Put large values into variables, or ask for less."
-            )
-    try:
-        operation = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise BadUserInput(
-            'The body is not JSON in UTF-8. Send {"query": "…", "variables": {…}}.'
-        ) from None
-    problem = _problem(operation)
-    if problem is not None:
-        raise BadUserInput(problem)
-    return bytes(body)
-
-
-def _problem(operation: object) -> str | None:
-    """Why a value is not one operation; None where it is."""
-    if not isinstance(operation, dict):
-        return (
-            'The body is not a JSON object. Send one operation, {"query": "…", "variables": {…}}.'
-        )
-    if not isinstance(operation.get("query"), str):
-        return "`query` has to be the text of the operation."
-    if not isinstance(operation.get("variables"), dict | None):
-        return "`variables` has to be an object, or to be left out."
-    if not isinstance(operation.get("operationName"), str | None):
-        return "`operationName` has to be a text, or to be left out."
-    return None
-
-
-def _replay(body: bytes) -> Receive:
-    """The body once more, for whoever reads the request next."""
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
+def _payload(result: ExecutionResult) -> Mapping[str, Any]:
+    """What an operation came to. One that never ran has no `data`, not even null."""
+    errors = result.errors or []
+    payload: dict[str, Any] = {}
+    if errors:
+        payload["errors"] = [error.formatted for error in errors]
+    if result.data is not None or any(error.path for error in errors):
+        payload["data"] = result.data
+    return payload
 
 
 def _connection(request: Request | WebSocket) -> Connection:
     origin = request.client.host if request.client else None
-    request_id = structlog.contextvars.get_contextvars().get("request_id")
-    return Connection(origin, request_id)
+    return Connection(origin, current_id())

@@ -1,6 +1,8 @@
 """`/healthz` and `/readyz`: whether this process lives, and whether it can answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -11,13 +13,21 @@ from starlette.routing import Route
 from db import migrations
 from server.answers import json
 from server.keys import Keys
+from server.settings import variable
+from server.working import Works
+
+PATIENCE: Final = 5
+"""Seconds in which the database has to answer: a host that is gone would otherwise keep whoever asks for minutes."""
 
 Check = Callable[[], Awaitable[str | None]]
 """What stands in the way, in words; None where nothing does."""
 
 
-def routes(checks: Mapping[str, Check]) -> list[Route]:
-    """The two routes. Ready is 200 when every check passes, else 503; both say what each check found."""
+def routes(checks: Mapping[str, Check], notes: Mapping[str, Check] | None = None) -> list[Route]:
+    """The two routes. Ready is 200 when every check passes, else 503; both say what each check found, and each note.
+
+    A note is for whoever runs the log. It takes no server out of service: the log can be read all the same.
+    """
 
     async def alive(request: Request) -> Response:
         return json({"status": "alive"})
@@ -25,6 +35,7 @@ def routes(checks: Mapping[str, Check]) -> list[Route]:
     async def ready(request: Request) -> Response:
         found = {name: await check() for name, check in checks.items()}
         is_ready = all(problem is None for problem in found.values())
+        found |= {name: await note() for name, note in (notes or {}).items()}
         checked = {name: problem or "ready" for name, problem in found.items()}
         return json(
             {"status": "ready" if is_ready else "not ready", **checked},
@@ -34,18 +45,24 @@ def routes(checks: Mapping[str, Check]) -> list[Route]:
     return [Route("/healthz", alive), Route("/readyz", ready)]
 
 
+async def revision_problem(engine: AsyncEngine) -> str | None:
+    """Why this program cannot work with the database as it stands; None where it can."""
+    stands, wanted = await migrations.current(engine), migrations.head()
+    if stands == wanted:
+        return None
+    at = "has no tables yet" if stands is None else f"stands at revision {stands}"
+    return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
+
+
 def database_check(engine: AsyncEngine) -> Check:
     """Whether the database answers, and has the tables that this program knows."""
 
     async def check() -> str | None:
         try:
-            stands = await migrations.current(engine)
+            async with asyncio.timeout(PATIENCE):
+                return await revision_problem(engine)
         except (SQLAlchemyError, OSError):
-            return "the database does not answer"
-        wanted = migrations.head()
-        if stands == wanted:
-            return None
-        return f"the database stands at revision {stands}, this program needs {wanted}: run `sentlog migrate`"
+            return "The database does not answer."
 
     return check
 
@@ -54,6 +71,28 @@ def keys_check(keys: Keys) -> Check:
     """Whether tokens can be checked."""
 
     async def check() -> str | None:
-        return None if await keys.ready() else "the keys that check sign-ins cannot be read"
+        return None if await keys.ready() else "The keys that check sign-ins cannot be read."
+
+    return check
+
+
+def delivery_note(works: Works) -> Check:
+    """Whether what waits to be handed over has a gateway, and somebody to do it."""
+
+    async def check() -> str | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                modes = sorted({mode.value for _, mode in await works.modes_without_gateway()})
+                has_workers = await works.has_workers()
+        except (SQLAlchemyError, OSError):
+            return "The database does not answer."
+        found: list[str] = []
+        if modes:
+            found.append(
+                f"Messages wait for a gateway for {', '.join(modes)}: set {variable('gateways')}."
+            )
+        if not has_workers:
+            found.append("Nobody hands messages over: start `sentlog worker`.")
+        return " ".join(found) or None
 
     return check

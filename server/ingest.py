@@ -10,12 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from domain.errors import BadUserInput, LogError
+from domain.errors import LogError
 from domain.viewer import Right
 from resolvers.ingest import Outcome, ingest
-from server.answers import json, refusal
+from server.answers import json, refusal, require_content_type
 from server.auth import Authenticator
-from server.request_log import note_viewer
 
 CONTENT_TYPE: Final = "application/x-ndjson"
 
@@ -30,16 +29,9 @@ def route(
     async def receive(request: Request) -> Response:
         try:
             viewer = await authenticator.viewer(request.headers.get("authorization"))
-            note_viewer(viewer.id)
             viewer.require(Right.INGEST_MESSAGES)
-            sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            if sent != CONTENT_TYPE:
-                raise UnsupportedType(
-                    f"The content type is {sent or 'missing'}. Send {CONTENT_TYPE}."
-                )
+            require_content_type(request, CONTENT_TYPE)
             outcome = await ingest(engine, request.stream(), viewer=viewer, clock=clock)
-        except UnsupportedType as error:
-            return refusal(error, status=415)
         except LogError as error:
             return refusal(error)
         _log.info(
@@ -52,10 +44,6 @@ def route(
         return json(told(outcome), status=200 if outcome.is_clean else 422)
 
     return Route("/ingest", receive, methods=["POST"])
-
-
-class UnsupportedType(BadUserInput):
-    """What was sent is not NDJSON."""
 
 
 def told(outcome: Outcome) -> dict[str, Any]:

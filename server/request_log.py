@@ -44,6 +44,12 @@ def note_viewer(id: str) -> None:
         request.viewer = id
 
 
+def current_id() -> str | None:
+    """The id of the request at hand; None outside of one."""
+    request = _current.get()
+    return None if request is None else request.id
+
+
 def add_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
     """A structlog processor: put the id of the request at hand, and its viewer, into the line."""
     request = _current.get()

@@ -2,19 +2,25 @@
 
 import asyncio
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import structlog
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from db import migrations
 from db.engine import make_engine
+from server import operation, working
 from server.app import create_app, utc_now
+from server.health import revision_problem
 from server.logs import configure
-from server.settings import Settings, SettingsError
+from server.settings import Settings, SettingsError, variable
 
 GRACE = 10
 """Seconds in which requests that run may end when the server is told to stop."""
@@ -29,14 +35,24 @@ def is_sqlite(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def with_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """The engine of the settings' database, disposed of at the end."""
+    """The engine of the settings' database, disposed of at the end. Raises `SettingsError`."""
     if is_sqlite(settings) and settings.database_url.database:
-        os.makedirs(os.path.dirname(settings.database_url.database), exist_ok=True)
+        _make_folder(Path(settings.database_url.database).parent)
     engine = make_engine(settings.database_url.render_as_string(hide_password=False))
     try:
         yield engine
     finally:
         await engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be made: {error.strerror}. Set {variable('data_dir')} or {variable('database_url')}"
+            " to where this user may write."
+        ) from None
 
 
 @asynccontextmanager
@@ -48,18 +64,37 @@ async def ready_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """
     async with with_engine(settings) as engine:
         if is_sqlite(settings):
-            await migrations.upgrade(engine)
-        elif (stands := await migrations.current(engine)) != migrations.head():
-            raise SettingsError(
-                f"The database stands at revision {stands}, this program needs {migrations.head()}: run `sentlog migrate`."
-            )
+            if await revision_problem(engine):
+                with working.alone(settings):
+                    await migrations.upgrade(engine)
+        elif problem := await revision_problem(engine):
+            raise SettingsError(problem)
         yield engine
 
 
 async def make_ready(settings: Settings) -> None:
-    """Have the database ready before a server starts on it. Raises `SettingsError`."""
+    """Have the database ready before a server starts on it. Raises `SettingsError`.
+
+    That it would be the second one on a SQLite file is told here, where words still reach whoever starts it.
+    """
+    async with with_engine(settings):
+        if is_sqlite(settings):
+            with working.alone(settings):
+                pass
     async with ready_engine(settings):
         pass
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free. Raises `SettingsError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0) if error.errno else error}."
+            " Stop what is there, or choose another with --host and --port."
+        ) from None
 
 
 def serve(settings: Settings, *, host: str | None, port: int | None, workers: int) -> None:
@@ -71,20 +106,46 @@ def serve(settings: Settings, *, host: str | None, port: int | None, workers: in
     asyncio.run(make_ready(settings))
     create_app(settings)  # a key that cannot be used is told here, not by each worker
     configure(settings.log_level, settings.log_format, clock=utc_now)
-    chosen_host, chosen_port = host or settings.host, port or settings.port
-    _log.info("the server starts", host=chosen_host, port=chosen_port, workers=workers)
-    uvicorn.run(
-        "server.running:app_of_environment",
-        factory=True,
-        host=chosen_host,
-        port=chosen_port,
+    with listen(host or settings.host, settings.port if port is None else port) as listener:
+        where = listener.getsockname()
+        _log.info("the server starts", host=where[0], port=where[1], workers=workers)
+        run(listener, "server.running:app_of_environment", workers=workers)
+
+
+def run(listener: socket.socket, app: ASGIApp | str, *, workers: int = 1) -> None:
+    """Answer on `listener` until told to stop, and let what runs end. A text is where each worker finds what makes its app."""
+    config = uvicorn.Config(
+        app,
+        factory=isinstance(app, str),
         workers=workers,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE,
         ws="websockets-sansio",
+        ws_max_size=operation.LARGEST,
     )
+    if workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return  # raised again by uvicorn when all has ended
+    if not server.started:
+        sys.exit(1)
+
+
+def work(settings: Settings) -> None:
+    """Run a worker until it is told to stop. Raises `SettingsError`."""
+
+    async def run() -> None:
+        async with ready_engine(settings) as engine:
+            await working.work(settings, engine=engine, clock=utc_now)
+
+    configure(settings.log_level, settings.log_format, clock=utc_now)
+    asyncio.run(run())
 
 
 def app_of_environment() -> ASGIApp:

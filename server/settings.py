@@ -20,6 +20,8 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from server.gateway_settings import OfGateways, json_object
+
 PREFIX: Final = "SENTLOG_"
 
 TEST_PREFIX: Final = "SENTLOG_TEST_"
@@ -62,6 +64,11 @@ def _absolute(folder: Path) -> Path:
         return folder.expanduser().absolute()
     except RuntimeError:
         raise ValueError("nobody of that name has a home folder here") from None
+
+
+def _store(place: str | None) -> str | None:
+    """A bucket as it stands, a folder wherever the working directory goes later."""
+    return place if place is None or "://" in place else str(_absolute(Path(place)))
 
 
 def _with_driver(value: object) -> object:
@@ -117,7 +124,7 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(BaseSettings):
+class Settings(OfGateways, BaseSettings):
     """What the server was told.
 
     To construct one reads no environment: `from_environment` does. A description ends the sentence "It takes …" of an
@@ -177,6 +184,20 @@ class Settings(BaseSettings):
     jwt_claim_schools: Claim = Field(default="schools", description="the name of a claim")
     jwt_claim_rights: Claim = Field(default="rights", description="the name of a claim")
     jwt_claim_name: Claim = Field(default="name", description="the name of a claim")
+
+    public_url: str | None = Field(
+        default=None, description="the https address under which providers reach this server"
+    )
+    districts: Annotated[Mapping[str, OfGateways], BeforeValidator(json_object)] = Field(
+        default={},
+        repr=False,
+        description="JSON, a district's id to the settings of gateways that are other for it, in lower case:"
+        ' {"plainview":{"twilio_from":"+16125550100"}}',
+    )
+
+    report_store: Annotated[str | None, AfterValidator(_store)] = Field(
+        default=None, description="a folder, or s3://bucket/prefix"
+    )
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         Field(default="info", description="debug, info, warning or error")
@@ -257,4 +278,8 @@ def _problem(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
     name, told = variable(field), Settings.model_fields[field]
     value = repr(environ[name]) if told.repr else "the value (a secret, not shown)"
     reason = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    if detail["type"] == "extra_forbidden":
+        reason = "there is no such setting"
+    if path := ".".join(str(part) for part in detail["loc"][1:] if part != "[key]"):
+        reason = f"{path}: {reason}"
     return f"{name}: {value} is refused: {reason}. It takes {told.description}."

@@ -57,6 +57,13 @@ def running_postgres(programs: Path) -> Generator[str]:
 
     UTF-8, and sorted by code point (locale C), as SQLite sorts. Raises `RuntimeError` with what the program said.
     """
+    with running_cluster(programs) as cluster:
+        yield cluster.url
+
+
+@contextmanager
+def running_cluster(programs: Path) -> "Generator[Cluster]":
+    """The same, for a test that stops the server and starts it again."""
     # Directly below /tmp: the path of a socket may have about a hundred bytes.
     root = Path(tempfile.mkdtemp(prefix="sentlog-", dir="/tmp"))
     try:
@@ -66,16 +73,11 @@ def running_postgres(programs: Path) -> Generator[str]:
             programs = _readable(programs, root)
             os.chown(root, pwd.getpwnam(user).pw_uid, -1)
             root.chmod(0o755)
-        cluster = _Cluster(programs / "bin", root, user)
+        cluster = Cluster(programs / "bin", root, user)
         cluster.create()
         cluster.start()
         try:
-            yield URL.create(
-                "postgresql+psycopg",
-                username="postgres",
-                database="postgres",
-                query={"host": str(root)},
-            ).render_as_string()
+            yield cluster
         finally:
             cluster.stop()
     finally:
@@ -95,7 +97,7 @@ def _readable(programs: Path, root: Path) -> Path:
     return copied
 
 
-class _Cluster:
+class Cluster:
     """The data folder of one server, and the programs that work on it."""
 
     def __init__(self, bin_folder: Path, root: Path, user: str | None) -> None:
@@ -104,6 +106,16 @@ class _Cluster:
         self._user = user
         self._data = root / "data"
         self._log = root / "log"
+
+    @property
+    def url(self) -> str:
+        """The URL of the database `postgres`."""
+        return URL.create(
+            "postgresql+psycopg",
+            username="postgres",
+            database="postgres",
+            query={"host": str(self._root)},
+        ).render_as_string()
 
     def create(self) -> None:
         self._run(
@@ -117,6 +129,7 @@ class _Cluster:
         self._run("pg_ctl", "start", "-w", "-t", "60", "-s", "-l", str(self._log))
 
     def stop(self) -> None:
+        """As if the power went: nobody who is connected may finish."""
         self._run("pg_ctl", "stop", "-w", "-s", "-m", "immediate")
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -54,14 +54,14 @@ class DeviceLine(TypedDict):
 
 
 class DistrictLine(TypedDict):
-    """A district; the hours of `callWindow` are those of its own clock."""
+    """A district; the hours of `callWindow` are those of its own clock, null is any hour."""
 
     kind: Literal["district"]
     id: str
     name: str
     timeZone: str
     hasVoice: bool
-    callWindow: tuple[str, str]
+    callWindow: tuple[str, str] | None
 
 
 class SchoolLine(TypedDict):

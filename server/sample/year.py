@@ -55,7 +55,8 @@ def messages(seed: int = SEED) -> Iterator[Line]:
 
 def _message(draw: Random, outcomes: Outcomes, sending: Sending, ident: str) -> Iterator[Line]:
     status = fitting_status(_wanted_status(draw, sending), sending.addressees)
-    message = _message_line(sending, ident, status)
+    message = message_line(sending, ident)
+    message["status"] = status
     canceled_at = None
     if status in (MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS):
         canceled_at = _canceled_at(sending, status)
@@ -92,7 +93,8 @@ def _canceled_at(sending: Sending, status: MessageStatus) -> datetime:
     return sending.scheduled_at + timedelta(minutes=4)
 
 
-def _message_line(sending: Sending, ident: str, status: MessageStatus) -> MessageLine:
+def message_line(sending: Sending, ident: str) -> MessageLine:
+    """The line of a message as it was planned, called `ident`; nothing is said of what became of it."""
     kind, wording, school = sending.kind, sending.wording, sending.school
     day = sending.created_at.date()
 
@@ -119,7 +121,6 @@ def _message_line(sending: Sending, ident: str, status: MessageStatus) -> Messag
         "source": kind.source,
         "modes": kind.modes,
         "filterCriteria": _criteria(kind.audience, school, day),
-        "status": status,
     }
 
 

@@ -14,7 +14,7 @@ TOKEN = "held.by-the-page.alone"
 GREETING = "query Greeting { greeting }"
 GREETED = '"greeting": "Hello, log"'
 
-EXAMPLES = ["Log", "Search", "Message", "Person", "CallStatuses"]
+EXAMPLES = ["Log", "Search", "Message", "Person", "Watch", "Cancel", "CallStatuses"]
 """The tabs that the page opens with."""
 
 

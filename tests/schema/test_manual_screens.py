@@ -38,7 +38,12 @@ LOG = """
 # As the screens show them, top to bottom: Status, Type, District/School, Subject, Sender, Created, Scheduled.
 PARKING = ("Behavior", "Harrison High", "Parking/Driving Violation", "Administrator, System")
 BEHAVIOR = ("Behavior", "Harrison High", "Student Behavior", "Administrator, System")
-ASSIGNMENTS = ("Missing Assignment", "Harrison High", "Student Missing Assignments", "Administrator, System")
+ASSIGNMENTS = (
+    "Missing Assignment",
+    "Harrison High",
+    "Student Missing Assignments",
+    "Administrator, System",
+)
 CONFERENCES = (
     "Message Builder",
     "Harrison High",
@@ -102,7 +107,9 @@ async def ask(engine: AsyncEngine, query: str, **variables: Any) -> dict[str, An
 def shown(row: dict[str, Any]) -> tuple[str, ...]:
     """A row as a screen shows it, with the district's name where no school sent it."""
     chicago = ZoneInfo("America/Chicago")
-    created, scheduled = (datetime.fromisoformat(row[name]) for name in ("createdAt", "scheduledAt"))
+    created, scheduled = (
+        datetime.fromisoformat(row[name]) for name in ("createdAt", "scheduledAt")
+    )
     return (
         row["status"],
         row["type"]["label"],

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from domain.status import DeliveryMode
+from server.gateway_settings import OfGateways
 from server.settings import (
     HMAC_ALGORITHMS,
     PUBLIC_KEY_ALGORITHMS,
@@ -28,10 +30,11 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     rows = re.findall(r"^\| `(SENTLOG_\w+)` \| (.+?) \| .+ \|$", DOCUMENT.read_text(), re.MULTILINE)
     documented = {name: default.strip("`") for name, default in rows}
     settings = Settings.from_environment({})
-    shown = {variable(field): str(value) for field, value in settings}
+    shown = {
+        variable(field): "not set" if value is None else str(value) for field, value in settings
+    }
     shown["SENTLOG_DATA_DIR"] = str(settings.data_dir.relative_to(Path.cwd()))
     shown["SENTLOG_JWT_ALGORITHMS"] = ",".join(settings.jwt_algorithms)
-    shown["SENTLOG_JWT_KEY"] = "not set" if settings.jwt_key is None else "set"
     shown["SENTLOG_DATABASE_URL"] = "sentlog.sqlite3` in `SENTLOG_DATA_DIR"
     assert documented == shown
     assert settings.database_url.database == str(Path.cwd() / "var" / "sentlog.sqlite3")
@@ -67,6 +70,20 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
             "SENTLOG_JWT_CLAIM_NAME": "preferred_username",
             "SENTLOG_LOG_LEVEL": "DEBUG",
             "SENTLOG_LOG_FORMAT": "console",
+            "SENTLOG_GATEWAYS": '{"EMAIL":"smtp"}',
+            "SENTLOG_GATEWAY_LIMITS": '{"smtp":2.5}',
+            "SENTLOG_MAIL_FROM": "office@plainview.example",
+            "SENTLOG_SMTP_URL": "smtp://host",
+            "SENTLOG_MAILGUN_URL": "https://api.eu.mailgun.net",
+            "SENTLOG_MAILGUN_DOMAIN": "mail.example",
+            "SENTLOG_MAILGUN_KEY": "not shown",
+            "SENTLOG_MAILGUN_SIGNING_KEY": "not shown",
+            "SENTLOG_TWILIO_URL": "http://127.0.0.1:1",
+            "SENTLOG_TWILIO_ACCOUNT_SID": "AC1",
+            "SENTLOG_TWILIO_AUTH_TOKEN": "not shown",
+            "SENTLOG_TWILIO_FROM": "+16125550100",
+            "SENTLOG_PUBLIC_URL": "https://log.example",
+            "SENTLOG_DISTRICTS": '{"plainview":{"mail_from":"plainview@mail.example"}}',
             "PATH": "/bin",
         }
     )
@@ -75,7 +92,24 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
     assert settings.database_url.database == str(tmp_path / "sentlog.sqlite3")
     assert settings.jwt_key is not None
     assert settings.jwt_key.get_secret_value() == "not shown"
-    assert settings.model_dump(exclude={"data_dir", "database_url", "jwt_key"}) == {
+    assert settings.said() == {
+        "gateways": {DeliveryMode.EMAIL: "smtp"},
+        "gateway_limits": {"smtp": 2.5},
+        "mail_from": "office@plainview.example",
+        "smtp_url": "smtp://host",
+        "mailgun_url": "https://api.eu.mailgun.net",
+        "mailgun_domain": "mail.example",
+        "mailgun_key": "not shown",
+        "mailgun_signing_key": "not shown",
+        "twilio_url": "http://127.0.0.1:1",
+        "twilio_account_sid": "AC1",
+        "twilio_auth_token": "not shown",
+        "twilio_from": "+16125550100",
+    }
+    assert settings.public_url == "https://log.example"
+    assert settings.districts["plainview"].said() == {"mail_from": "plainview@mail.example"}
+    others = {"data_dir", "database_url", "jwt_key", "public_url", "districts", "report_store"}
+    assert settings.model_dump(exclude={*others, *OfGateways.model_fields}) == {
         "host": "0.0.0.0",
         "port": 9,
         "jwt_algorithms": ("RS256", "ES256", "EdDSA"),

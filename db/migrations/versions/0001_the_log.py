@@ -17,6 +17,13 @@ SEARCHED = {
 }
 """The columns in which a part of a text is looked for, by table."""
 
+TOKENIZERS = {
+    "message": "trigram case_sensitive 1",
+    "person_name": "trigram case_sensitive 1",
+    "address": "trigram",
+}
+"""SQLite's: keys are folded, but those of portal accounts are as they came."""
+
 
 def upgrade() -> None:
     create_tables()
@@ -133,6 +140,18 @@ def create_tables() -> None:
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
+        sa.Column(
+            "school_up",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            sa.Computed("coalesce('0' || school_key, '1')", persisted=True),
+            nullable=True,
+        ),
+        sa.Column(
+            "school_down",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            sa.Computed("coalesce('1' || school_key, '0')", persisted=True),
+            nullable=True,
+        ),
         sa.Column("subject", sa.String(), nullable=False),
         sa.Column(
             "subject_key",
@@ -164,6 +183,18 @@ def create_tables() -> None:
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
         ),
+        sa.Column(
+            "schedule_up",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            sa.Computed("coalesce('0' || schedule_key, '1')", persisted=True),
+            nullable=True,
+        ),
+        sa.Column(
+            "schedule_down",
+            sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
+            sa.Computed("coalesce('1' || schedule_key, '0')", persisted=True),
+            nullable=True,
+        ),
         sa.Column("source", sa.String(length=24), nullable=False),
         sa.Column("modes", sa.String(length=32), nullable=False),
         sa.Column("is_recorded", sa.Boolean(), nullable=False),
@@ -184,16 +215,24 @@ def create_tables() -> None:
     )
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.create_index(
-            "message_by_created", ["district_id", "created_at", "id"], unique=False
+            "message_by_created",
+            ["district_id", "created_at", "id", "visible_from"],
+            unique=False,
         )
         batch_op.create_index(
-            "message_by_schedule", ["district_id", "schedule_key", "id"], unique=False
+            "message_by_schedule", ["district_id", "schedule_up", "id"], unique=False
         )
         batch_op.create_index(
-            "message_by_scheduled", ["district_id", "scheduled_at", "id"], unique=False
+            "message_by_schedule_down", ["district_id", "schedule_down", "id"], unique=False
         )
         batch_op.create_index(
-            "message_by_school", ["district_id", "school_key", "id"], unique=False
+            "message_by_scheduled",
+            ["district_id", "scheduled_at", "id", "created_at"],
+            unique=False,
+        )
+        batch_op.create_index("message_by_school", ["district_id", "school_up", "id"], unique=False)
+        batch_op.create_index(
+            "message_by_school_down", ["district_id", "school_down", "id"], unique=False
         )
         batch_op.create_index(
             "message_by_sender", ["district_id", "sender_key", "id"], unique=False
@@ -413,7 +452,7 @@ def index_text_in_sqlite() -> None:
         leave = f"INSERT INTO {index} ({index}, rowid, {names}) VALUES ('delete', old.id, {old});"
         op.execute(
             f"CREATE VIRTUAL TABLE {index} USING fts5 "
-            f"({names}, content='{table}', content_rowid='id', tokenize='trigram case_sensitive 1')"
+            f"({names}, content='{table}', content_rowid='id', tokenize='{TOKENIZERS[table]}')"
         )
         op.execute(f"CREATE TRIGGER {index}_enter AFTER INSERT ON {table} BEGIN {enter} END")
         op.execute(f"CREATE TRIGGER {index}_leave AFTER DELETE ON {table} BEGIN {leave} END")

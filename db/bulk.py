@@ -1,0 +1,117 @@
+"""Many rows in one statement: one JSON parameter on PostgreSQL, one prepared statement over all rows on SQLite.
+
+SQLAlchemy's `executemany` sends PostgreSQL a statement a row, which takes ten times as long as the rows themselves; and its
+types convert each value of each row, though nearly all are alike. Which rows, and why, is not said here.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from functools import cache
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import Table, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_POSTGRESQL: Final = make_url("postgresql+psycopg://").get_dialect()()
+
+Row = Sequence[Any]
+"""The values of one row, in the order of the columns that are named beside it."""
+
+
+async def update_rows(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    keys: tuple[str, ...],
+    columns: tuple[str, ...],
+) -> None:
+    """Set `columns` of the rows with these `keys`; each row gives the columns first, then the keys."""
+    if connection.dialect.name == "postgresql":
+        statement = _update_in_postgresql(table, keys, columns)
+    else:
+        statement = _update_in_sqlite(table, keys, columns)
+    await _run(connection, statement, (*columns, *keys), rows)
+
+
+async def insert_rows(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    columns: tuple[str, ...],
+    otherwise: str = "",
+) -> None:
+    """Insert rows in their order; `otherwise` is the `ON CONFLICT` clause, which both engines spell alike."""
+    if connection.dialect.name == "postgresql":
+        statement = _insert_in_postgresql(table, columns, otherwise)
+    else:
+        statement = _insert_in_sqlite(table, columns, otherwise)
+    await _run(connection, statement, columns, rows)
+
+
+async def _run(
+    connection: AsyncConnection, statement: str, columns: tuple[str, ...], rows: Sequence[Row]
+) -> None:
+    if not rows:
+        return
+    in_postgresql = connection.dialect.name == "postgresql"
+    spelled: dict[datetime, str] = {}  # most rows of a batch have the same few instants
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, datetime):
+            if value not in spelled:
+                spelled[value] = _spell(value, with_zone=in_postgresql)
+            return spelled[value]
+        return value.value if isinstance(value, Enum) else value
+
+    plain_rows = [tuple(map(plain, row)) for row in rows]
+    if in_postgresql:
+        records = [dict(zip(columns, row, strict=True)) for row in plain_rows]
+        await connection.execute(text(statement), {"rows": orjson.dumps(records).decode()})
+    else:
+        await connection.exec_driver_sql(statement, plain_rows)
+
+
+def _spell(instant: datetime, *, with_zone: bool) -> str:
+    """An instant in UTC: as SQLite keeps it, or with the zone, so that PostgreSQL reads the same in any session."""
+    utc = instant.astimezone(UTC)
+    return (utc if with_zone else utc.replace(tzinfo=None)).isoformat(
+        sep=" ", timespec="microseconds"
+    )
+
+
+@cache
+def _update_in_postgresql(table: Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    return (
+        f"UPDATE {table.name} SET {', '.join(f'{name} = given.{name}' for name in columns)} "
+        f"FROM {_recordset(table, (*columns, *keys))} "
+        f"WHERE {' AND '.join(f'{table.name}.{name} = given.{name}' for name in keys)}"
+    )
+
+
+@cache
+def _update_in_sqlite(table: Table, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    return (
+        f"UPDATE {table.name} SET {', '.join(f'{name} = ?' for name in columns)} "
+        f"WHERE {' AND '.join(f'{name} = ?' for name in keys)}"
+    )
+
+
+@cache
+def _insert_in_postgresql(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+    names = ", ".join(columns)
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, columns)} {otherwise}"
+
+
+@cache
+def _insert_in_sqlite(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+    places = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}) {otherwise}"
+
+
+def _recordset(table: Table, columns: tuple[str, ...]) -> str:
+    typed = ", ".join(f"{name} {table.c[name].type.compile(_POSTGRESQL)}" for name in columns)
+    return f"json_to_recordset(CAST(:rows AS json)) AS given({typed})"

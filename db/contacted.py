@@ -1,0 +1,95 @@
+"""Who was contacted by phone: the flags of a message's recipients, kept as deliveries change.
+
+What counts as reached is a rule of `domain.counting`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.keys import any_of
+from db.live import LiveDelivery
+from db.tables import DELIVERY, RECIPIENT
+from domain.call_status import SUCCESSES
+from domain.counting import is_reached
+from domain.status import PHONE_MODES
+
+_PHONES: Final = sorted(PHONE_MODES)
+_OF_RECIPIENT: Final = and_(
+    DELIVERY.c.message_id == RECIPIENT.c.message_id,
+    DELIVERY.c.recipient_number == RECIPIENT.c.number,
+)
+
+
+async def follow(
+    connection: AsyncConnection,
+    message_id: int,
+    moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
+) -> int:
+    """Mark who is, or is no longer, contacted through deliveries that changed; by how many people more, or fewer.
+
+    A person has one number or several, and shares them: all who have a number that changed are looked at.
+    """
+    numbers = sorted(
+        {after.address_id for before, after in moves if _is_hit(before) != _is_hit(after)}
+    )
+    if not numbers:
+        return 0
+    flags = await _flags(connection, message_id, numbers)
+    reached = await _reached(connection, message_id, sorted(flags))
+    gained = [person for person, flag in flags.items() if not flag and person in reached]
+    lost = [person for person, flag in flags.items() if flag and person not in reached]
+    for people, flag in ((gained, True), (lost, False)):
+        if people:
+            await connection.execute(
+                update(RECIPIENT)
+                .where(RECIPIENT.c.message_id == message_id, any_of(RECIPIENT.c.person_id, people))
+                .values(contacted=flag)
+            )
+    return len(gained) - len(lost)
+
+
+def _is_hit(delivery: LiveDelivery) -> bool:
+    return delivery.mode in PHONE_MODES and is_reached(delivery.call_status, delivery.confirmed)
+
+
+async def _flags(
+    connection: AsyncConnection, message_id: int, numbers: Sequence[int]
+) -> dict[int, bool]:
+    """The people who have one of these numbers, and whether they are marked as contacted."""
+    statement = (
+        select(RECIPIENT.c.person_id, RECIPIENT.c.contacted)
+        .distinct()
+        .join(DELIVERY, _OF_RECIPIENT)
+        .where(
+            DELIVERY.c.message_id == message_id,
+            any_of(DELIVERY.c.address_id, numbers),
+            DELIVERY.c.mode.in_(_PHONES),
+        )
+    )
+    return {person: flag for person, flag in await connection.execute(statement)}
+
+
+async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:
+    """Those of these people of whom a number was reached, by whichever delivery to it."""
+    hit = DELIVERY.alias("hit")
+    reached = exists().where(
+        hit.c.message_id == message_id,
+        hit.c.address_id == DELIVERY.c.address_id,
+        hit.c.mode.in_(_PHONES),
+        or_(hit.c.confirmed, hit.c.call_status.in_(sorted(SUCCESSES))),
+    )
+    statement = (
+        select(RECIPIENT.c.person_id)
+        .distinct()
+        .join(DELIVERY, _OF_RECIPIENT)
+        .where(
+            RECIPIENT.c.message_id == message_id,
+            any_of(RECIPIENT.c.person_id, people),
+            DELIVERY.c.mode.in_(_PHONES),
+            reached,
+        )
+    )
+    return set(await connection.scalars(statement))

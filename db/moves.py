@@ -1,0 +1,267 @@
+"""The statements that make log of what waits on the stage: one a table, whatever the number of messages.
+
+When they run, and what must hold before, is in `db.ingest`.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+from sqlalchemy import Table
+
+from db import stage
+from db.tallies import NO_CODE
+from domain.people import Role
+
+
+class Move(NamedTuple):
+    """One step: a statement, and the table of the stage that it fills."""
+
+    statement: str
+    fills: Table | None = None
+
+
+@cache
+def moves(dialect: str) -> Sequence[Move]:
+    """The steps for `sqlite` or `postgresql`, in their order."""
+    return (
+        *_FINDINGS,
+        *_MESSAGES,
+        *_people(Role.CONTACT, "person", name="name", key="name_key", dialect=dialect),
+        *_people(Role.STUDENT, "student", name="student_name", key="student_key", dialect=dialect),
+        *_ROWS,
+        *_COUNTERS,
+    )
+
+
+# Two things make these quick, and both look clumsy. Ids are looked up by scalar subqueries: each is one descent of a
+# unique index, whatever the planner knows of the tables, which on the first day is nothing; as joins they took twenty
+# times as long then. And rows go in as they lie on the stage, without DISTINCT, window or ORDER BY over whole rows: what
+# needs those is found first, as keys only.
+
+_HAS_OUTCOME: Final = "'SENT', 'DELIVERED', 'FAILED'"
+_HANDED_OVER: Final = f"'IN_PROGRESS', {_HAS_OUTCOME}"
+
+_FINDINGS: Final = (
+    # Two people who share a number are both reached by the one call that was made.
+    Move(
+        """
+        INSERT INTO staged_contacted (ref, person)
+        SELECT DISTINCT r.ref, r.person
+        FROM (
+            SELECT ref, recipient_number, max(CASE WHEN reached THEN 1 ELSE 0 END) OVER (
+                PARTITION BY ref, address_key
+            ) AS hit
+            FROM staged_delivery
+            WHERE kind = 'PHONE' AND ref IN (SELECT ref FROM staged_message)
+        ) d
+        JOIN staged_recipient r ON r.ref = d.ref AND r.number = d.recipient_number
+        WHERE d.hit = 1
+        """,
+        fills=stage.CONTACTED,
+    ),
+    Move(
+        """
+        INSERT INTO staged_repeat (ref, number)
+        SELECT ref, number
+        FROM (
+            SELECT ref, number, row_number() OVER (PARTITION BY ref, person ORDER BY number) AS nth
+            FROM staged_recipient
+            WHERE ref IN (SELECT ref FROM staged_message)
+        ) listed
+        WHERE nth > 1
+        """,
+        fills=stage.REPEATS,
+    ),
+    # The second and later deliveries of one mode to one address are duplicates.
+    Move(
+        """
+        INSERT INTO staged_duplicate (ref, recipient_number, number)
+        SELECT ref, recipient_number, number
+        FROM (
+            SELECT ref, recipient_number, number, row_number() OVER (
+                PARTITION BY ref, mode, address_key ORDER BY recipient_number, number
+            ) AS nth
+            FROM staged_delivery
+            WHERE ref IN (SELECT ref FROM staged_message)
+        ) addressed
+        WHERE nth > 1
+        """,
+        fills=stage.DUPLICATES,
+    ),
+)
+
+_MESSAGES: Final = (
+    Move(
+        """
+        INSERT INTO message (
+            district_id, external_id, school_id, school_key, visible_from, status, type_code, type_label, type_key,
+            subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text,
+            scheduled_at, scheduled_text, schedule_id, schedule_key, source, modes, is_recorded,
+            people, people_without_device, people_contacted, revision
+        )
+        SELECT
+            s.district_id, s.external_id, s.school_id, (SELECT k.key FROM school k WHERE k.id = s.school_id),
+            s.visible_from, s.status, s.type_code, s.type_label, s.type_key, s.subject, s.subject_key, s.sender_id,
+            s.sender_name, s.sender_key, s.created_at, s.created_text, s.scheduled_at, s.scheduled_text, s.schedule_id,
+            s.schedule_key, s.source, s.modes, s.is_recorded,
+            coalesce(listed.people, 0), coalesce(listed.people, 0) - coalesce(listed.armed, 0),
+            coalesce(contacted.people, 0), 1
+        FROM staged_message s
+        LEFT JOIN (
+            SELECT ref, count(DISTINCT person) AS people, count(DISTINCT CASE WHEN devices > 0 THEN person END) AS armed
+            FROM staged_recipient
+            GROUP BY ref
+        ) listed ON listed.ref = s.ref
+        LEFT JOIN (
+            SELECT ref, count(*) AS people FROM staged_contacted GROUP BY ref
+        ) contacted ON contacted.ref = s.ref
+        ORDER BY s.ref
+        """
+    ),
+    Move(
+        """
+        UPDATE staged_message SET message_id = (
+            SELECT m.id FROM message m
+            WHERE m.district_id = staged_message.district_id AND m.external_id = staged_message.external_id
+        )
+        """
+    ),
+    Move(
+        """
+        INSERT INTO content (
+            message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, digest
+        )
+        SELECT message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, digest
+        FROM staged_message
+        """
+    ),
+)
+
+_ROWS: Final = (
+    Move(
+        """
+        INSERT INTO address (district_id, kind, key)
+        SELECT s.district_id, d.kind, d.address_key
+        FROM staged_delivery d
+        JOIN staged_message s ON s.ref = d.ref
+        WHERE true
+        ON CONFLICT (district_id, kind, key) DO NOTHING
+        """
+    ),
+    Move(
+        """
+        INSERT INTO recipient (
+            message_id, number, person_id, name, student_id, student_name, key, is_repeat, contacted
+        )
+        SELECT
+            s.message_id, r.number,
+            (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = 'CONTACT' AND p.external_id = r.person
+            ),
+            r.name,
+            (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = 'STUDENT' AND p.external_id = r.student
+            ),
+            r.student_name, r.name_key || char_lf || coalesce(r.student_key, ''),
+            EXISTS (SELECT 1 FROM staged_repeat t WHERE t.ref = r.ref AND t.number = r.number),
+            EXISTS (SELECT 1 FROM staged_contacted c WHERE c.ref = r.ref AND c.person = r.person)
+        FROM staged_recipient r
+        JOIN staged_message s ON s.ref = r.ref
+        """.replace("char_lf", "'\n'")
+    ),
+    Move(
+        """
+        INSERT INTO delivery (
+            message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status,
+            confirmed, at, attempts
+        )
+        SELECT
+            s.message_id, d.recipient_number, d.number, d.chunk, d.mode, d.address,
+            (SELECT a.id FROM address a WHERE a.district_id = s.district_id AND a.kind = d.kind AND a.key = d.address_key),
+            EXISTS (
+                SELECT 1 FROM staged_duplicate t
+                WHERE t.ref = d.ref AND t.recipient_number = d.recipient_number AND t.number = d.number
+            ),
+            d.status, d.call_status, d.confirmed, d.at, d.attempts
+        FROM staged_delivery d
+        JOIN staged_message s ON s.ref = d.ref
+        """
+    ),
+)
+
+_COUNTERS: Final = (
+    Move(
+        f"""
+        INSERT INTO tally (message_id, mode, status, call_status, is_duplicate, deliveries)
+        SELECT d.message_id, d.mode, d.status, coalesce(d.call_status, {NO_CODE}), d.is_duplicate, count(*)
+        FROM staged_message s
+        JOIN delivery d ON d.message_id = s.message_id
+        GROUP BY d.message_id, d.mode, d.status, coalesce(d.call_status, {NO_CODE}), d.is_duplicate
+        """
+    ),
+    Move(
+        f"""
+        INSERT INTO span (message_id, mode, started_at, ended_at)
+        SELECT d.message_id, d.mode, min(d.at), max(CASE WHEN d.status IN ({_HAS_OUTCOME}) THEN d.at END)
+        FROM staged_message s
+        JOIN delivery d ON d.message_id = s.message_id
+        WHERE d.status IN ({_HANDED_OVER}) AND NOT d.is_duplicate
+        GROUP BY d.message_id, d.mode
+        """
+    ),
+    Move(
+        f"""
+        INSERT INTO cancellation (
+            message_id, requested_at, requested_by_id, requested_by_name, reason, completed_at, stopped, already_sent
+        )
+        SELECT
+            s.message_id, s.canceled_at, s.canceled_by_id, s.canceled_by_name, s.cancel_reason, s.canceled_at,
+            coalesce(sum(CASE WHEN t.status = 'CANCELED' THEN t.deliveries ELSE 0 END), 0),
+            coalesce(sum(CASE WHEN t.status IN ({_HANDED_OVER}) THEN t.deliveries ELSE 0 END), 0)
+        FROM staged_message s
+        LEFT JOIN tally t ON t.message_id = s.message_id AND NOT t.is_duplicate
+        WHERE s.canceled_at IS NOT NULL
+        GROUP BY s.message_id, s.canceled_at, s.canceled_by_id, s.canceled_by_name, s.cancel_reason
+        """
+    ),
+)
+
+
+def _people(role: Role, person: str, *, name: str, key: str, dialect: str) -> Sequence[Move]:
+    """The people in one role, and the names under which they came; `person`, `name` and `key` are the stage's columns."""
+    # A person may come under several names, and the last one stays. SQLite takes them one after the other; PostgreSQL
+    # refuses to change a row twice in one statement.
+    only_last, last = "", ""
+    if dialect == "postgresql":
+        only_last = f"DISTINCT ON (s.district_id, r.{person})"
+        last = f"ORDER BY s.district_id, r.{person}, r.ref DESC, r.number DESC"
+    return (
+        Move(
+            f"""
+            INSERT INTO person (district_id, role, external_id, name)
+            SELECT {only_last} s.district_id, '{role}', r.{person}, r.{name}
+            FROM staged_recipient r
+            JOIN staged_message s ON s.ref = r.ref
+            WHERE r.{person} IS NOT NULL
+            {last}
+            ON CONFLICT (district_id, role, external_id) DO UPDATE SET name = excluded.name
+            WHERE person.name <> excluded.name
+            """
+        ),
+        Move(
+            f"""
+            INSERT INTO person_name (person_id, key)
+            SELECT (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = '{role}' AND p.external_id = r.{person}
+            ), r.{key}
+            FROM staged_recipient r
+            JOIN staged_message s ON s.ref = r.ref
+            WHERE r.{person} IS NOT NULL
+            ON CONFLICT (person_id, key) DO NOTHING
+            """
+        ),
+    )

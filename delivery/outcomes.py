@@ -1,0 +1,233 @@
+"""What becomes of a delivery: by being handed over, by its outcome, by what was found out later, by what a provider says.
+
+Pure: a delivery goes in, a change comes out. Who writes it, and under which lock, is `hands`', `settlement`'s, `receipts`'
+and `sweep`'s.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from db.changes import CANCELED, Change, Said
+from db.live import LiveContent, LiveDelivery
+from delivery import keys
+from delivery.gateways.base import (
+    Accepted,
+    CannotTell,
+    Content,
+    Finding,
+    Found,
+    Handover,
+    NotAccepted,
+    Outcome,
+    Refused,
+    SurelyNot,
+    Unsure,
+)
+from domain.call_status import OPTED_OUT
+from domain.receipts import Receipt, State, apply
+from domain.retry import GivenUp, Later, after_refusal, after_silence
+from domain.status import DeliveryStatus, EventSource, MessageStatus
+
+
+def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
+    """A delivery as a gateway takes it."""
+    return Handover(
+        key=keys.spell(delivery),
+        mode=delivery.mode,
+        address=delivery.address,
+        content=content,
+        attempt=delivery.attempts,
+    )
+
+
+def content_of(message_id: int, content: LiveContent) -> Content:
+    """What a message says, as a gateway takes it."""
+    return Content(key=f"message.{message_id}", **content._asdict())
+
+
+# Before a provider has it
+
+
+def claimed(
+    delivery: LiveDelivery, gateway: str, *, token: str, lease_until: datetime, now: datetime
+) -> Change:
+    """It is about to be handed over: from here on it may have left. What comes of it will be the event."""
+    after = delivery._replace(
+        status=DeliveryStatus.IN_PROGRESS,
+        at=now,
+        attempts=delivery.attempts + 1,
+        first_at=delivery.first_at or now,
+        due_at=None,
+        claim=token,
+        lease_until=lease_until,
+        handed_at=now,
+        gateway=gateway,
+    )
+    return Change(delivery, after, EventSource.DISPATCH, None)
+
+
+def put_in_place(delivery: LiveDelivery, gateway: str, *, now: datetime) -> Change:
+    """It was delivered by being written down: the inbox."""
+    after = delivery._replace(
+        status=DeliveryStatus.SENT,
+        at=now,
+        attempts=delivery.attempts + 1,
+        first_at=delivery.first_at or now,
+        due_at=None,
+        handed_at=now,
+        gateway=gateway,
+    )
+    return Change(delivery, after, EventSource.DISPATCH, now)
+
+
+def silenced(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Its person asked for no texts: there is none."""
+    after = delivery._replace(
+        status=DeliveryStatus.OPTED_OUT, call_status=OPTED_OUT, at=now, due_at=None
+    )
+    return Change(delivery, after, EventSource.DISPATCH, now)
+
+
+def stopped(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """A cancellation came first."""
+    after = delivery._replace(status=DeliveryStatus.CANCELED, at=now, due_at=None)
+    return Change(delivery, after, EventSource.CANCEL, now)
+
+
+# After it
+
+
+def of_outcome(
+    delivery: LiveDelivery,
+    outcome: Outcome,
+    message: MessageStatus,
+    *,
+    now: datetime,
+    chance: float,
+) -> Change:
+    """What a gateway's answer makes of a delivery that its claimant still has."""
+    match outcome:
+        case Accepted():
+            return heard(delivery, _receipt(outcome, now), EventSource.DISPATCH)
+        case Refused():
+            after = _free(delivery)._replace(
+                status=outcome.status, call_status=outcome.code, at=now
+            )
+            return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
+        case NotAccepted():
+            decided = after_refusal(
+                delivery.mode,
+                delivery.attempts,
+                first_at=delivery.first_at or now,
+                now=now,
+                chance=chance,
+                asked_for=outcome.after,
+            )
+            return _again(delivery, decided, message, EventSource.DISPATCH, outcome.reason, now=now)
+        case Unsure():
+            # The claim stays: when its lease ends, the provider is asked.
+            return Change(delivery, delivery, EventSource.DISPATCH, now, outcome.reason)
+
+
+def of_late_outcome(delivery: LiveDelivery, outcome: Outcome, *, now: datetime) -> Change | None:
+    """What a gateway's answer says of a delivery that its claimant has lost: only that a provider has it is news."""
+    if isinstance(outcome, Accepted):
+        return heard(delivery, _receipt(outcome, now), EventSource.DISPATCH)
+    return None
+
+
+def of_finding(
+    delivery: LiveDelivery,
+    finding: Finding,
+    message: MessageStatus,
+    *,
+    now: datetime,
+    chance: float,
+) -> Sequence[Change]:
+    """What became of a delivery whose claimant never said; the changes follow one another."""
+    match finding:
+        case Found():
+            changes: list[Change] = []
+            for receipt in finding.receipts:
+                named = receipt._replace(reference=finding.reference)
+                latest = changes[-1].after if changes else delivery
+                changes.append(heard(latest, named, EventSource.REFRESH))
+            return changes
+        case SurelyNot():
+            reason = "it had not arrived at the provider"
+            return [_again(delivery, Later(now), message, EventSource.TIMEOUT, reason, now=now)]
+        case CannotTell():
+            decided = after_silence(
+                delivery.mode,
+                delivery.attempts,
+                first_at=delivery.first_at or now,
+                now=now,
+                chance=chance,
+            )
+            if message in CANCELED and isinstance(decided, Later):
+                decided = GivenUp(None, f"{finding.reason}; canceled before it went again")
+            return [
+                _again(delivery, decided, message, EventSource.TIMEOUT, finding.reason, now=now)
+            ]
+
+
+def heard(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
+    """What a receipt makes of a delivery. It is an event in any case; a claim that waited for this answer has it."""
+    state = apply(_state(delivery), receipt)
+    after = _with_state(delivery, state)
+    if after.reference is None:
+        after = after._replace(reference=receipt.reference)
+    if receipt.status is not None and state.status is not DeliveryStatus.PENDING:
+        after = _free(after)._replace(due_at=None, handed_at=delivery.handed_at or receipt.at)
+    said = Said(receipt.status or state.status, receipt.code)
+    return Change(delivery, after, source, receipt.at, receipt.detail, said)
+
+
+def outlived(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
+    """What a receipt of an earlier sending makes of a delivery that was sent again since: an event, and no more."""
+    said = Said(receipt.status or delivery.status, receipt.code)
+    return Change(delivery, delivery, source, receipt.at, receipt.detail, said)
+
+
+def _again(
+    delivery: LiveDelivery,
+    decided: Later | GivenUp,
+    message: MessageStatus,
+    source: EventSource,
+    reason: str,
+    *,
+    now: datetime,
+) -> Change:
+    """Pending again, or failed for good; of a canceled message it is stopped instead of pending."""
+    free = _free(delivery)
+    if isinstance(decided, GivenUp):
+        after = free._replace(status=DeliveryStatus.FAILED, call_status=decided.code, at=now)
+        return Change(delivery, after, source, now, decided.reason)
+    if message in CANCELED:
+        return stopped(free, now=now)._replace(before=delivery, detail=reason)
+    after = free._replace(status=DeliveryStatus.PENDING, due_at=decided.at, handed_at=None, at=now)
+    return Change(delivery, after, source, now, reason)
+
+
+def _receipt(accepted: Accepted, now: datetime) -> Receipt:
+    return Receipt(
+        now,
+        accepted.status,
+        accepted.code,
+        detail=accepted.detail,
+        reference=accepted.reference,
+    )
+
+
+def _free(delivery: LiveDelivery) -> LiveDelivery:
+    return delivery._replace(claim=None, lease_until=None)
+
+
+def _state(delivery: LiveDelivery) -> State:
+    return State(delivery.status, delivery.call_status, delivery.confirmed, delivery.at)
+
+
+def _with_state(delivery: LiveDelivery, state: State) -> LiveDelivery:
+    return delivery._replace(
+        status=state.status, call_status=state.code, confirmed=state.confirmed, at=state.at
+    )

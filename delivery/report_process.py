@@ -1,0 +1,110 @@
+"""Makes one report, in a process of its own: `python -m delivery.report_process`, started by `delivery.reporting`.
+
+It reads its order from standard input, a line of JSON, and says on standard output how far it is and how it ended, each
+as a line of JSON. It only reads the database: what comes of the report is written by whoever started it.
+"""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from db.engine import make_engine
+from db.report_jobs import Made, ReportJob
+from delivery.report_source import reading_report
+from delivery.report_store import Place, open_store
+from renderers import renderer
+
+STEP: Final = 1.0
+"""Seconds between two words on how far it is."""
+
+POLITENESS: Final = 10
+"""What is taken from its priority: answers to requests come before reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A report to make, from which database, and where to put it under which key."""
+
+    database_url: str
+    place: Place
+    job: ReportJob
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What the process says: one of the three."""
+
+    percent: int | None = None
+    made: Made | None = None
+    fault: str | None = None
+    """What went wrong and where, without a word of what was in the report."""
+
+
+async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[int], None]) -> Made:
+    """Make a report and put it into its store. `told` gets its percentage, from another thread; what it raises ends all."""
+    engine = make_engine(order.database_url)
+    render = renderer(order.job.format)
+    try:
+        # Without a name: killed at any moment, nothing of it is left behind.
+        with tempfile.TemporaryFile() as file:
+            async with reading_report(engine, order.job, clock=clock) as reading:
+                rendered = await asyncio.to_thread(
+                    render,
+                    reading.report,
+                    file,
+                    progress=lambda rows: told(reading.percent),
+                )
+            file.seek(0)
+            stored = await asyncio.to_thread(open_store(order.place).put, order.key, file)
+    finally:
+        await engine.dispose()
+    return Made(order.key, reading.report.as_of, rendered.rows, stored.byte_size, stored.sha256)
+
+
+def main() -> None:
+    """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice."""
+    if hasattr(os, "nice"):
+        os.nice(POLITENESS)
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    last = time.monotonic()
+
+    def told(percent: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= STEP:
+            last = time.monotonic()
+            say(Word(percent=percent))
+
+    try:
+        word = Word(made=asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=told)))
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        word = Word(fault=where(error))
+    say(word)
+
+
+def say(word: Word) -> None:
+    """Write a word on standard output, at once."""
+    sys.stdout.buffer.write(msgspec.json.encode(word) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def where(error: BaseException) -> str:
+    """The kind of an error and the lines it came through, but not its message: that may hold a name or an address."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
+    return "\n".join([type(error).__name__, *lines])
+
+
+if __name__ == "__main__":
+    main()

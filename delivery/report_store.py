@@ -1,0 +1,108 @@
+"""Where reports are kept once they are made: a stream goes in whole or not at all, and comes out in pieces.
+
+A store knows keys and bytes. Which key belongs to which report, and who may have it, is not known here.
+"""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, Protocol
+
+PIECE: Final = 256 * 1024
+"""Bytes that are moved at a time."""
+
+
+class NotStored(Exception):
+    """There is nothing under this key."""
+
+
+class Stored(NamedTuple):
+    """What went in."""
+
+    byte_size: int
+    sha256: str
+    """In hexadecimal digits."""
+
+
+class ReportStore(Protocol):
+    """A place for files."""
+
+    def put(self, key: str, file: BinaryIO) -> Stored:
+        """Keep what `file` has from its present place on. Blocks; nobody finds `key` before everything is there."""
+
+    def get(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes from `start` to before `end`. Raises `NotStored` when the first is asked for."""
+
+    async def remove(self, beginning: str) -> None:
+        """Remove everything whose key begins so, and what was left of a `put` that broke off. Not to find any is no fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a store is: an absolute folder, or `s3://bucket/prefix` with what else its client has to know."""
+
+    address: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def open_store(place: Place) -> ReportStore:
+    """The store at `place`."""
+    return Folder(Path(place.address))
+
+
+class Folder:
+    """A folder that only this user may read; made when something is put in."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def put(self, key: str, file: BinaryIO) -> Stored:
+        self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft = self._path / f"{key}.part"
+        digest, size = hashlib.sha256(), 0
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+                size += out.write(piece)
+            out.flush()
+            # The name must not be on the disk before the bytes are, or a power cut leaves half a report.
+            os.fsync(out.fileno())
+        draft.replace(self._path / key)
+        self._sync()
+        return Stored(size, digest.hexdigest())
+
+    def _sync(self) -> None:
+        folder = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    async def get(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        try:
+            file = await asyncio.to_thread((self._path / key).open, "rb")
+        except FileNotFoundError:
+            raise NotStored(key) from None
+        with file:
+            file.seek(start)
+            while start < end:
+                piece = await asyncio.to_thread(file.read, min(PIECE, end - start))
+                if not piece:
+                    raise NotStored(key)
+                start += len(piece)
+                yield piece
+
+    async def remove(self, beginning: str) -> None:
+        await asyncio.to_thread(self._remove, beginning)
+
+    def _remove(self, beginning: str) -> None:
+        try:
+            names = os.listdir(self._path)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if name.startswith(beginning):
+                (self._path / name).unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""Has reports made: claims those that wait, has each rendered in a process of its own, and writes down how it went.
+
+    claim    whoever has the token writes how it goes, until the lease ends on the database's clock
+    render   beside this process, so that nothing here becomes slower; a file is in the store whole or not at all
+    end      ready; or tried again after a pause; or failed, in words for a person
+
+A maker that dies leaves a claim behind, whose lease ends: the report is made again, under another key, so that a file never
+changes. How a report is read and written is in `delivery.report_process`; who may have it, above.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import report_jobs
+from db.engine import reading, writing
+from db.report_jobs import Made, ReportJob
+from delivery.report_process import Order, Word
+from delivery.report_store import Place, open_store
+from delivery.runner import wait
+from domain.ids import Kind, spell
+
+MOST_ATTEMPTS: Final = 3
+PAUSE: Final = timedelta(seconds=10)
+"""After the first failure; twice that after the second."""
+
+FAILURE: Final = (
+    f"The report could not be made: it was begun {MOST_ATTEMPTS} times and broke off each time. "
+    "Ask for it again; if that fails too, tell whoever runs the log."
+)
+
+TOGETHER: Final = 100
+"""Reports that expire in one round."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Render(Protocol):
+    """Carries an order out. `told` gets the percentage now and then. Raises `Broken`, or what it met."""
+
+    async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made: ...
+
+
+class Broken(Exception):
+    """A process did not bring its report to an end; says why, with nothing in it that was in the report."""
+
+
+async def in_own_process(order: Order, *, told: Callable[[int], None]) -> Made:
+    """Carry an order out in a new process, which ends when this is canceled."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "delivery.report_process"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        # Not on the command line: everybody on the machine may read that, and the URL has a password in it.
+        process.stdin.write(msgspec.json.encode(order) + b"\n")
+        async for line in process.stdout:
+            word = msgspec.json.decode(line, type=Word)
+            if word.percent is not None:
+                told(word.percent)
+            elif word.made is not None:
+                return word.made
+            else:
+                raise Broken(word.fault)
+        raise Broken(f"the process ended with {await process.wait()} and said nothing")
+    finally:
+        process.stdin.close()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+class Lost(Exception):
+    """Somebody else has the claim, or the report is no longer wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """What all work on reports has in common: the database, the store, the clock, how to render, and the limits."""
+
+    engine: AsyncEngine
+    place: Place
+    clock: Callable[[], datetime]
+    render: Render = in_own_process
+    lease: timedelta = timedelta(seconds=60)
+    step: timedelta = timedelta(seconds=1)
+    """Between two looks at how far a report is; the lease is renewed at each third of it at the latest."""
+    limit: timedelta = timedelta(minutes=30)
+    """The longest that one report is waited for."""
+
+
+async def work_on_reports(press: Press) -> int:
+    """Make every report that waits, one after the other, and how many became ready. Raises nothing that one of them met."""
+    ready = 0
+    while True:
+        async with reading(press.engine) as connection:
+            if not await report_jobs.is_waiting(connection):
+                return ready
+        token = secrets.token_hex(16)
+        async with writing(press.engine) as connection:
+            for id in await report_jobs.worn_out(
+                connection, most_attempts=MOST_ATTEMPTS, failure=FAILURE
+            ):
+                _log.error("a report was given up: its makers died", report=spell(Kind.REPORT, id))
+            job = await report_jobs.claim(
+                connection,
+                token=token,
+                lease=press.lease,
+                most_attempts=MOST_ATTEMPTS,
+                now=press.clock(),
+            )
+        if job is None:
+            return ready
+        ready += await _make(press, job, token=token)
+
+
+async def _make(press: Press, job: ReportJob, *, token: str) -> bool:
+    """Make a claimed report, and whether it became ready."""
+    key = f"{job.id}.{token}.{job.format.lower()}"
+    url = press.engine.url.render_as_string(hide_password=False)
+    try:
+        made = await _render(press, Order(url, press.place, job, key), token=token)
+        async with writing(press.engine) as connection:
+            if not await report_jobs.finish(connection, job.id, made, token=token):
+                raise Lost
+    except asyncio.CancelledError:
+        await asyncio.shield(_give_back(press, job, token=token))
+        raise
+    except Lost:
+        await open_store(press.place).remove(key)
+        return False
+    except Exception as error:
+        await _put_off(press, job, error, token=token)
+        return False
+    _log.info("a report is ready", report=spell(Kind.REPORT, job.id), rows=made.row_count)
+    return True
+
+
+async def _render(press: Press, order: Order, *, token: str) -> Made:
+    """Render, and meanwhile hold the claim and say how far it is. Raises `Lost`, or what the rendering met."""
+    now = asyncio.get_running_loop().time
+    percent = 0
+
+    def told(so_far: int) -> None:
+        nonlocal percent
+        percent = so_far
+
+    work = asyncio.ensure_future(press.render(order, told=told))
+    try:
+        async with asyncio.timeout(press.limit.total_seconds()):
+            written, at = 0, now()
+            while not (await asyncio.wait({work}, timeout=press.step.total_seconds()))[0]:
+                if percent == written and now() - at < press.lease.total_seconds() / 3:
+                    continue
+                written, at = percent, now()
+                async with writing(press.engine) as connection:
+                    if not await report_jobs.renew(
+                        connection, order.job.id, token=token, lease=press.lease, percent=written
+                    ):
+                        raise Lost
+        return work.result()
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def _give_back(press: Press, job: ReportJob, *, token: str) -> None:
+    async with writing(press.engine) as connection:
+        await report_jobs.give_back(connection, job.id, token=token)
+
+
+async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
+    # Of an error that is not ours the log gets the kind alone: what it says may hold a name or an address.
+    reason = str(error) if isinstance(error, Broken) else type(error).__name__
+    _log.error(
+        "a report could not be made",
+        report=spell(Kind.REPORT, job.id),
+        attempt=job.attempts,
+        reason=reason,
+    )
+    async with writing(press.engine) as connection:
+        if job.attempts >= MOST_ATTEMPTS:
+            await report_jobs.fail(connection, job.id, token=token, failure=FAILURE)
+        else:
+            pause = PAUSE * 2 ** (job.attempts - 1)
+            await report_jobs.put_off(connection, job.id, token=token, pause=pause)
+
+
+async def expire(press: Press) -> int:
+    """Remove the files of reports whose time is over, and how many reports that were."""
+    async with reading(press.engine) as connection:
+        over = await report_jobs.kept_long_enough(connection, now=press.clock(), most=TOGETHER)
+    store = open_store(press.place)
+    for id in over:
+        # The file first: a report that says EXPIRED is never looked at again.
+        await store.remove(f"{id}.")
+        async with writing(press.engine) as connection:
+            await report_jobs.expire(connection, id)
+    return len(over)
+
+
+async def attend(press: Press, until: asyncio.Event, *, pause: float = 1.0) -> None:
+    """Make and expire reports until told to stop; what is at hand then is given back. Raises nothing: the log has it."""
+    if press.engine.dialect.name == "sqlite":
+        # Whoever made the claims that are there is gone: a SQLite file has one server.
+        async with writing(press.engine) as connection:
+            await report_jobs.end_leases(connection)
+    while not until.is_set():
+        work = asyncio.ensure_future(_round(press))
+        stop = asyncio.ensure_future(until.wait())
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (work, stop):
+            task.cancel()
+        outcome, _ = await asyncio.gather(work, stop, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            _log.error("a round of reports failed", exc_info=outcome)
+        await wait(pause, until)
+
+
+async def _round(press: Press) -> None:
+    await expire(press)
+    await work_on_reports(press)

@@ -1,0 +1,214 @@
+"""The runner of a PostgreSQL database: any number of workers on any machine, through procrastinate.
+
+Its jobs live in tables beside ours and are deferred in our own transactions. They are hints all the same: a job that failed
+or whose worker died is thrown away, since the rows still say what is to be done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+
+import structlog
+from procrastinate import App, PsycopgConnector
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
+from procrastinate.jobs import Job as Hint
+from procrastinate.jobs import Status
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db import backlog
+from delivery.hands import Bench
+from delivery.runner import Runner, at_work, attempt, look, wait
+from delivery.settlement import settle_lapsed
+from delivery.sweep import Job
+
+QUEUE: Final = "sentlog"
+
+HANDS: Final = 6
+"""Jobs at a time in one worker. Each takes a connection for each gateway, of the twenty that an engine has."""
+
+HAND_OVER: Final = "hand over"
+LOOK: Final = "look"
+
+# procrastinate's sixth field is the second.
+EVERY_ROUND: Final = "* * * * * */5"
+EVERY_MINUTE: Final = "* * * * *"
+
+FIRST_OF_ALL: Final = 1
+"""Before every chunk, whose priority is its number below zero."""
+
+AHEAD: Final = 200
+"""Jobs that wait at most: all workers together do not work them off between two rounds."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ProcrastinateRunner(Runner):
+    """Announces from any process; works in those that call `work`."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        *,
+        every: str = EVERY_ROUND,
+        pause: float = 5.0,
+        grace: float = 20.0,
+        heartbeat: float = 10.0,
+        dead_after: float = 30.0,
+    ) -> None:
+        """A round is taken `every` so often (cron, with a sixth field for seconds), by one worker of all.
+
+        `pause` seconds pass after the database was lost; `grace` are what a job has when the worker stops.
+
+        A worker shows every `heartbeat` seconds that it lives. What one had that did not for `dead_after` is done by others.
+        """
+        self._bench = bench
+        self._pause = pause
+        self._grace = grace
+        self._heartbeat = heartbeat
+        self._dead_after = dead_after
+        url = bench.engine.url.set(drivername="postgresql")
+        self._app = App(
+            connector=PsycopgConnector(
+                conninfo=url.render_as_string(hide_password=False), min_size=1, max_size=4
+            )
+        )
+        self._looking = OneAtATime(self._look)
+        self._settling = OneAtATime(self._settle)
+        self._hand_over = self._app.task(name=HAND_OVER, queue=QUEUE)(self._attempt)
+        self._look_soon = self._periodic(LOOK, every, self._looking)
+        self._periodic("settle", every, self._settling)
+        self._periodic("rescue", EVERY_MINUTE, OneAtATime(self.rescue))
+
+    def _periodic(self, name: str, cron: str, turn: "OneAtATime") -> Any:
+        """A task that is deferred again and again; one of it waits at most.
+
+        No `lock`: with one, what a dead worker had begun would hold up all others.
+        """
+
+        async def run(timestamp: int | None = None) -> None:
+            await turn()
+
+        task = self._app.task(name=name, queue=QUEUE, priority=FIRST_OF_ALL)(run)
+        return self._app.periodic(cron=cron, queueing_lock=name)(task)
+
+    async def announce(self, connection: AsyncConnection) -> None:
+        # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
+        raw = (await connection.get_raw_connection()).driver_connection
+        await self._look_soon.configure(connection=raw).defer_async()
+
+    async def has_workers(self, connection: AsyncConnection) -> bool:
+        return await backlog.has_workers(connection, within=timedelta(seconds=self._dead_after))
+
+    async def work(self, until: asyncio.Event) -> None:
+        self._bench = at_work(self._bench, until)
+        while not until.is_set():
+            try:
+                async with self._app.open_async():
+                    await self._serve(until)
+            except Exception:
+                # procrastinate's own tasks end with the connection: the worker begins anew.
+                _log.exception("the worker lost its database")
+            if not until.is_set():
+                await wait(self._pause, until)
+
+    async def _serve(self, until: asyncio.Event) -> None:
+        serving = asyncio.ensure_future(
+            self._app.run_worker_async(
+                queues=[QUEUE],
+                concurrency=HANDS,
+                delete_jobs="successful",
+                install_signal_handlers=False,
+                shutdown_graceful_timeout=self._grace,
+                update_heartbeat_interval=self._heartbeat,
+                stalled_worker_timeout=self._dead_after,
+                # What is notified while it looks for a job, it does not hear.
+                fetch_job_polling_interval=1.0,
+            )
+        )
+        stopping = asyncio.ensure_future(until.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        serving.cancel()  # which lets it finish
+        with suppress(asyncio.CancelledError):
+            await serving
+
+    # What the tasks do
+
+    async def _attempt(self, message_id: int, chunk: int) -> None:
+        await attempt(self._bench, Job(message_id, chunk))
+
+    async def _look(self) -> None:
+        # Who announced up to here is heard by this look; who announces from here on has another.
+        jobs = self._app.job_manager
+        for hint in await jobs.list_jobs_async(task=LOOK, status="todo"):
+            assert hint.id is not None
+            await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
+        await self._defer(await look(self._bench))
+
+    async def _defer(self, found: Sequence[Job]) -> None:
+        jobs = self._app.job_manager
+        waiting = {
+            hint.queueing_lock for hint in await jobs.list_jobs_async(task=HAND_OVER, status="todo")
+        }
+        new = [hint for hint in map(hint_of, found) if hint.queueing_lock not in waiting]
+        # Another look may have been faster; what it lacks, the next one finds.
+        with suppress(AlreadyEnqueued):
+            if room := new[: max(AHEAD - len(waiting), 0)]:
+                await jobs.batch_defer_jobs_async(room)
+
+    async def _settle(self) -> None:
+        await settle_lapsed(self._bench)
+
+    async def rescue(self) -> None:
+        """Throw away what dead workers had, and what failed a day ago: the rows say what of it is still to be done."""
+        jobs = self._app.job_manager
+        stalled = list(
+            await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
+        )
+        for hint in stalled:
+            with suppress(ConnectorException):  # another rescue was faster
+                await jobs.finish_job(hint, Status.FAILED, delete_job=True)
+        await jobs.prune_stalled_workers(self._dead_after)
+        await jobs.delete_old_jobs(
+            nb_hours=24, include_failed=True, include_cancelled=True, include_aborted=True
+        )
+        if stalled:
+            _log.warning("jobs of dead workers were thrown away", count=len(stalled))
+            await self._looking()
+
+
+class OneAtATime:
+    """A turn that several may ask for: one runs, and whoever asks meanwhile has it run once more."""
+
+    def __init__(self, turn: Callable[[], Awaitable[None]]) -> None:
+        self._turn = turn
+        self._is_running = False
+        self._is_wanted = False
+
+    async def __call__(self) -> None:
+        """Have it run; it may be over, or go on in another's call, when this returns."""
+        self._is_wanted = True
+        if self._is_running:
+            return
+        self._is_running = True
+        try:
+            while self._is_wanted:
+                self._is_wanted = False
+                await self._turn()
+        finally:
+            self._is_running = False
+
+
+def hint_of(job: Job) -> Hint:
+    """A job as procrastinate keeps it: one of a chunk waits at most, and chunks of all messages go side by side."""
+    return Hint(
+        id=None,
+        queue=QUEUE,
+        lock=None,
+        queueing_lock=f"chunk {job.message_id}.{job.chunk}",
+        task_name=HAND_OVER,
+        task_kwargs={"message_id": job.message_id, "chunk": job.chunk},
+        priority=-job.chunk,
+    )

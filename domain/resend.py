@@ -1,0 +1,19 @@
+"""When what failed of a message can be sent again. What sending again does to its deliveries is in `delivery`."""
+
+from typing import Final
+
+from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
+
+RESENDABLE: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.SENT, MessageStatus.ERROR})
+
+
+def why_not(status: MessageStatus, *, is_recorded: bool) -> str | None:
+    """Why nothing of a message can be sent again, for a person to read; None where it can."""
+    if is_recorded:
+        return "This message was sent by another system, and can only be sent again there."
+    if status in RESENDABLE:
+        return None
+    if status is MessageStatus.WAITING:
+        return "This message has not been sent yet: nothing of it can have failed."
+    label = MESSAGE_STATUS_LABELS[status]
+    return f"This message was stopped (it stands at {label}). Send a new one instead."

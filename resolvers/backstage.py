@@ -1,0 +1,38 @@
+"""What goes on behind all requests of one process, as far as a request sets it going or waits for it.
+
+What a request itself is made of is in `resolvers.context`.
+"""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.notices import Notices
+from delivery.errands import Errands
+from delivery.hands import Bench
+
+Announce = Callable[[AsyncConnection], Awaitable[None]]
+"""Have work looked for as soon as a transaction has committed: it has made some (`delivery.runner`). A hint."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backstage:
+    """One process: its ways to the providers, its runner, its errands, and what it hears of changes."""
+
+    bench: Bench
+    announce: Announce
+    notices: Notices
+    errands: Errands
+
+
+def nothing_behind(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
+    """A process that only reads and writes its database: it knows no provider, and has no runner to tell."""
+
+    async def to_nobody(connection: AsyncConnection) -> None:
+        """The next round of whoever works on this database finds what there is to do."""
+
+    bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
+    return Backstage(bench=bench, announce=to_nobody, notices=Notices(engine), errands=Errands())

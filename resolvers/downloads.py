@@ -1,0 +1,94 @@
+"""Who is let to the file of a report: the ticket in the link, and the viewer's rights once more.
+
+What the answer looks like is the server's business. Each download is written into the audit before a byte of it leaves.
+"""
+
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db import audit
+from db.audit import Action, Entry
+from db.districts import districts
+from db.engine import reading, writing
+from db.reports import ReportRecord, reports
+from db.secrets import secrets
+from db.sight import Sight, sight_of
+from domain.errors import Forbidden
+from domain.ids import Kind, key_of, spell
+from domain.ticket import SECRET, Ticket, read
+from domain.viewer import Right, Viewer
+
+REFUSED: Final = "This link is not good for this report, or not for you. Take a fresh one: `downloadUrl` of the report."
+"""One text for all that is wrong with a link: whoever tries links learns nothing."""
+
+
+class Admission(NamedTuple):
+    """A viewer in front of a report, and what the audit has to know if the file leaves."""
+
+    report: ReportRecord
+    entry: Entry
+
+
+async def admit(
+    engine: AsyncEngine,
+    id: str,
+    *,
+    ticket: str,
+    viewer: Viewer | None,
+    now: datetime,
+    origin: str | None,
+    request_id: str | None,
+) -> Admission | None:
+    """The report behind a link; None where the viewer of its ticket may not see it, or no more.
+
+    `viewer` is who is signed in beside the link, if anybody: then it has to be the one of the ticket, and its present rights
+    count; otherwise those that the ticket was signed with. Raises `Forbidden` for a ticket that is not ours, or of another
+    report or viewer. A ticket that has run out is not told from a report that has.
+    """
+    async with reading(engine) as connection:
+        key = (await secrets(connection, [SECRET]))[SECRET]
+        known = read(ticket, key)
+        if known is None or key_of(Kind.REPORT, id) != (known.report_id,):
+            raise Forbidden(REFUSED)
+        if viewer is not None and viewer.id != known.viewer_id:
+            raise Forbidden(REFUSED)
+        seen = await _sight(connection, known, viewer, now=now)
+        if seen is None:
+            return None
+        sight, masks = seen
+        ids = [known.report_id]
+        report = (await reports(connection, ids, sight=sight, masks=masks)).get(known.report_id)
+    if report is None:
+        return None
+    entry = Entry(
+        now,
+        sight.district.id,
+        known.viewer_id,
+        Action.DOWNLOAD_REPORT,
+        spell(Kind.REPORT, report.id),
+        origin,
+        request_id,
+    )
+    return Admission(report, entry)
+
+
+async def _sight(
+    connection: AsyncConnection, ticket: Ticket, viewer: Viewer | None, *, now: datetime
+) -> tuple[Sight, bool] | None:
+    """What may be seen, and whether masked."""
+    if viewer is None:
+        district = (await districts(connection, [ticket.district_id])).get(ticket.district_id)
+        schools = None if ticket.school_id is None else (ticket.school_id,)
+        return district and (Sight(district, schools, now), not ticket.sees_recipients)
+    sight = await sight_of(connection, viewer, now=now)
+    if sight is None or not viewer.may(Right.VIEW_LOG):
+        return None
+    return sight, not viewer.may(Right.VIEW_RECIPIENTS)
+
+
+async def note(engine: AsyncEngine, admission: Admission) -> None:
+    """Write into the audit that the file leaves."""
+    async with writing(engine) as connection:
+        await audit.write(connection, [admission.entry])

@@ -1,0 +1,96 @@
+"""`messageChanged` and `reportChanged`: one thing as it is, and then as it becomes."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime
+from typing import Final, NamedTuple, TypeVar
+
+import strawberry
+
+from db.messages import MessageRecord
+from db.notices import Watch
+from db.reports import ReportRecord
+from delivery.hands import Bench
+from domain.errors import BadUserInput, Unauthenticated
+from domain.ids import Kind, spell
+from resolvers import messages, reports
+from resolvers.context import Context, Info
+from resolvers.refusals import NO_MESSAGE, NO_REPORT
+
+T = TypeVar("T", MessageRecord, ReportRecord)
+
+PAUSE: Final = 1.0
+"""Seconds between two states that one subscriber is shown: what came in between is told by `revision`."""
+
+
+class Moment(NamedTuple):
+    """What a subscription shows at one moment, and the context in which its fields are answered."""
+
+    shown: MessageRecord | ReportRecord
+    context: Context
+
+
+async def message_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Moment, None]:
+    """The states of a message: the present one, then each change, at most one a second.
+
+    Ends when the message goes out of the viewer's sight. Raises `Forbidden`; `BadUserInput` where there is no message to
+    be seen; and, later, `Unauthenticated` when the sign-in expires.
+    """
+    message = await messages.by_id(info, id)
+    if message is None:
+        raise BadUserInput(NO_MESSAGE.message)
+
+    async def load(context: Context) -> MessageRecord | None:
+        return await context.loaders.message.load(message.id)
+
+    return _states(
+        info.context, spell(Kind.MESSAGE, message.id), load, lambda message: message.revision
+    )
+
+
+async def report_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Moment, None]:
+    """The states of a report, as those of a message. Ends and raises as `message_changed`."""
+    report = await reports.by_id(info, id)
+    if report is None:
+        raise BadUserInput(NO_REPORT.message)
+
+    async def load(context: Context) -> ReportRecord | None:
+        return await context.loaders.report.load(report.id)
+
+    return _states(info.context, spell(Kind.REPORT, report.id), load, lambda report: report)
+
+
+async def _states(
+    context: Context,
+    subject: str,
+    load: Callable[[Context], Awaitable[T | None]],
+    mark: Callable[[T], object],
+) -> AsyncGenerator[Moment, None]:
+    """What `load` gives, whenever its `mark` is another one."""
+    bench = context.backstage.bench
+    with context.backstage.notices.watch(subject) as watch:
+        seen = None
+        while True:
+            now = bench.clock()
+            if context.viewer.expires_at <= now:
+                raise Unauthenticated("Your sign-in has expired. Sign in again to go on watching.")
+            context = await context.anew(now=now)
+            shown = await load(context)
+            if shown is None:
+                return
+            if mark(shown) != seen:
+                seen = mark(shown)
+                yield Moment(shown, context)
+                await bench.sleep(PAUSE)
+            await _news(watch, bench, until=context.viewer.expires_at)
+
+
+async def _news(watch: Watch, bench: Bench, *, until: datetime) -> None:
+    """Wait for news, but no longer than `until`."""
+    seconds = (until - bench.clock()).total_seconds()
+    waits = [asyncio.ensure_future(watch.changed()), asyncio.ensure_future(bench.sleep(seconds))]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,73 @@
+"""`refreshMessage`: asks the providers for the outcomes of a message that are still open."""
+
+import asyncio
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import strawberry
+
+from db import audit
+from db.audit import Action
+from db.engine import writing
+from db.messages import MessageRecord
+from db.refresh import take_turn
+from delivery.refresh import Progress, refresh
+from domain.ids import Kind, spell
+from domain.refresh import throttled_until
+from resolvers import messages
+from resolvers.context import Context, Info
+from resolvers.refusals import NO_MESSAGE, NotFound
+
+PATIENCE: Final = 10.0
+"""Seconds that an answer waits for providers. What takes longer goes on behind it, and is seen by whoever watches."""
+
+
+@strawberry.input
+class RefreshMessageInput:
+    """Which message."""
+
+    message_id: strawberry.ID
+
+
+class RefreshMessageSuccess(NamedTuple):
+    """The message as it is now; `throttled_until` where nothing was asked of the providers, since somebody just had."""
+
+    refreshed_message: MessageRecord
+    changed_deliveries: int
+    refreshed_at: datetime
+    throttled_until: datetime | None
+
+
+async def refresh_message(
+    info: Info, *, input: RefreshMessageInput
+) -> RefreshMessageSuccess | NotFound:
+    """Ask for every open outcome of a message, if nobody did so just now. Raises `Forbidden`."""
+    context = info.context
+    message = await messages.by_id(info, input.message_id)
+    if message is None:
+        return NO_MESSAGE
+    async with writing(context.engine) as connection:
+        turn = await take_turn(connection, message.id, now=context.now)
+        if turn.is_mine:
+            act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message.id))
+            await audit.write(connection, [act])
+    progress = Progress()
+    if turn.is_mine:
+        await _ask(context, message.id, progress)
+    until = None if turn.is_mine else throttled_until(turn.asked_at, now=context.now)
+    return RefreshMessageSuccess(
+        await messages.anew(info, message), progress.changed, turn.asked_at, until
+    )
+
+
+async def _ask(context: Context, message_id: int, progress: Progress) -> None:
+    """Wait for the providers as long as an answer may; raises what went wrong by then."""
+    bench, errands = context.backstage.bench, context.backstage.errands
+    asking = errands.start(refresh(bench, message_id, progress))
+    patience = asyncio.ensure_future(bench.sleep(PATIENCE))
+    try:
+        await asyncio.wait([asking, patience], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        patience.cancel()
+    if asking.done():
+        asking.result()

@@ -1,0 +1,163 @@
+"""Reports: asking for one, those of a message, and the link by which one is fetched.
+
+How they are made is in `delivery.reporting`; how a link is answered is the server's business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from db import audit
+from db import reports as rows
+from db.audit import Action
+from db.engine import writing
+from db.messages import MessageRecord
+from db.reports import ReportRecord
+from domain.ids import Kind, key_of, spell
+from domain.paging import page
+from domain.report import (
+    KEPT,
+    ReportChoice,
+    ReportDetail,
+    ReportDevice,
+    ReportFormat,
+    ReportOptions,
+    file_name,
+    in_order,
+    refusal,
+    report_options,
+)
+from domain.ticket import SECRET, Ticket, sign
+from domain.viewer import Right
+from resolvers import enums, messages
+from resolvers.context import Context, Info
+from resolvers.listing import Listing
+from resolvers.loaders import ReportList
+from resolvers.refusals import NO_MESSAGE, NotFound
+
+assert enums  # makes the enumerations that the arguments below name
+
+
+@dataclass(frozen=True, slots=True)
+class ReportListing(Listing[ReportRecord]):
+    """A page of a message's reports."""
+
+    wanted: ReportList
+
+
+@strawberry.input
+class CreateReportInput:
+    """Which message, and what of it, as what kind of file."""
+
+    message_id: strawberry.ID
+    devices: list[ReportDevice]
+    detail: ReportDetail = ReportDetail.ALL
+    format: ReportFormat = ReportFormat.PDF
+
+
+class CreateReportSuccess(NamedTuple):
+    """The report that was asked for: a new one, or the same that was asked for just before."""
+
+    report: ReportRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptionUnavailable:
+    """The message does not allow such a report now; `field` is the input field that is to blame."""
+
+    message: str
+    field: str
+    available: ReportOptions
+
+
+async def create(
+    info: Info, *, input: CreateReportInput
+) -> CreateReportSuccess | NotFound | ReportOptionUnavailable:
+    """Have a report made, and answer before it is. Raises `Forbidden`."""
+    context = info.context
+    context.viewer.require(Right.CREATE_REPORTS)
+    message = await messages.by_id(info, input.message_id)
+    if message is None:
+        return NO_MESSAGE
+    choice = ReportChoice(in_order(input.devices), input.detail, input.format)
+    options = report_options(message.status, frozenset(message.delivery_modes))
+    if refused := refusal(choice, options):
+        return ReportOptionUnavailable(refused.message, refused.field, options)
+    async with writing(context.engine) as connection:
+        id, is_new = await rows.ask(connection, _request(context, message, choice))
+        if is_new:
+            act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
+            await audit.write(connection, [act])
+    context.loaders.forget()
+    report = await context.loaders.report.load(id)
+    return NO_MESSAGE if report is None else CreateReportSuccess(report)
+
+
+def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> rows.Request:
+    zone = context.sight.district.time_zone
+    created_on = message.created_at.astimezone(ZoneInfo(zone)).date()
+    return rows.Request(
+        message_id=message.id,
+        district_id=message.district_id,
+        choice=choice,
+        is_masked=context.loaders.masks,
+        time_zone=zone,
+        file_name=file_name(message.subject, created_on, format=choice.format),
+        requested_by_id=context.viewer.id,
+        requested_by_name=context.viewer.name,
+        requested_at=context.now,
+        expires_at=context.now + KEPT,
+    )
+
+
+async def of_message(
+    root: MessageRecord, info: Info, *, first: int | None = None, after: str | None = None
+) -> ReportListing:
+    """The page of a message's reports that the arguments ask for, newest first. Raises `BadUserInput`."""
+    wanted = ReportList(root.id)
+    asked = page(first=first, after=after, last=None, before=None)
+    found = await info.context.loaders.report_page.load((wanted, asked))
+    return ReportListing(wanted.order(), found, wanted)
+
+
+async def total_of_message(root: ReportListing, info: Info) -> int:
+    """How many reports of the message there are for this viewer."""
+    return await info.context.loaders.report_count.load(root.wanted)
+
+
+async def by_id(info: Info, id: strawberry.ID) -> ReportRecord | None:
+    """The report with this id, if the viewer may see it."""
+    info.context.viewer.require(Right.VIEW_LOG)
+    key = key_of(Kind.REPORT, id)
+    return None if key is None else (await by_keys(info, [key]))[0]
+
+
+async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[ReportRecord | None]:
+    """The reports with these keys, as far as the viewer may see them; in the order of the keys."""
+    return await info.context.loaders.report.load_many([key[0] for key in keys])
+
+
+async def message_of(root: ReportRecord, info: Info) -> MessageRecord | None:
+    """The message that it is about."""
+    return await info.context.loaders.message.load(root.message_id)
+
+
+async def download_url(root: ReportRecord, info: Info) -> str:
+    """Where this viewer, and nobody who has another sign-in, can fetch the file; a path, for any name of the server."""
+    context = info.context
+    sight = context.sight
+    key = await context.loaders.secret.load(SECRET)
+    assert key is not None, f"the database has no secret {SECRET!r}: it was not migrated"
+    message = await message_of(root, info)
+    ticket = Ticket(
+        report_id=root.id,
+        viewer_id=context.viewer.id,
+        district_id=sight.district.id,
+        school_id=None if sight.school_ids is None or message is None else message.school_id,
+        sees_recipients=not context.loaders.masks,
+        until=root.expires_at,
+    )
+    return f"/reports/{spell(Kind.REPORT, root.id)}?ticket={sign(ticket, key)}"

@@ -1,0 +1,21 @@
+"""Texts that a person typed into an argument.
+
+What they are looked for in, and how, is in `domain.search` and in `db`.
+"""
+
+from domain.errors import BadUserInput
+from domain.search import fold
+
+
+def storable(text: str, *, argument: str) -> str:
+    """`text`, if a database can hold it. Raises `BadUserInput`."""
+    if "\0" in text:
+        raise BadUserInput(
+            f"{argument} holds a NUL character, which is in no text here. Take it out."
+        )
+    return text
+
+
+def folded(text: str | None, *, argument: str) -> str | None:
+    """The key to look for; None where nothing was typed. Raises `BadUserInput`."""
+    return fold(storable(text, argument=argument)) if text else None

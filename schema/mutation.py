@@ -1,0 +1,116 @@
+"""What can be done, and what comes of it: each result says what was done, or by which rule it was not."""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from domain.status import MessageStatus
+from resolvers import cancel, refresh, refusals, reports, resend
+from schema.binding import bound, describes, plain
+from schema.parts import ReportOptions
+from schema.types import Message, Report
+
+
+@strawberry.interface
+class UserError:
+    """What a business rule refuses."""
+
+    message: str = strawberry.field(description="For a person to read.")
+
+
+@describes(refusals.NotFound)
+class NotFound(UserError):
+    """There is no such thing, or none that the viewer may see."""
+
+
+@describes(cancel.CancelMessageSuccess)
+class CancelMessageSuccess:
+    """The message is canceled."""
+
+    canceled_message: Message
+    is_new: bool = plain(description="False: somebody had canceled it before.")
+
+
+@describes(cancel.MessageNotCancelable)
+class MessageNotCancelable(UserError):
+    """Nothing of the message can be stopped any more."""
+
+    status: MessageStatus
+
+
+@describes(refresh.RefreshMessageSuccess)
+class RefreshMessageSuccess:
+    """What the providers said is in the log."""
+
+    refreshed_message: Message
+    changed_deliveries: int
+    refreshed_at: datetime
+    throttled_until: datetime | None = plain(
+        description="Asked again too soon: nothing was asked of the providers until then."
+    )
+
+
+@describes(reports.CreateReportSuccess)
+class CreateReportSuccess:
+    """The report is on its way."""
+
+    report: Report
+
+
+@describes(reports.ReportOptionUnavailable)
+class ReportOptionUnavailable(UserError):
+    """The message does not allow such a report now."""
+
+    field: str = plain(description="The input field refused: devices, detail or format.")
+    available: ReportOptions
+
+
+@describes(resend.ResendFailedSuccess)
+class ResendFailedSuccess:
+    """What had failed is under way again."""
+
+    resent_message: Message
+    resent_deliveries: int
+
+
+@describes(resend.NothingToResend)
+class NothingToResend(UserError):
+    """Nothing of the message failed that can be sent again."""
+
+
+CancelMessageResult = Annotated[
+    CancelMessageSuccess | NotFound | MessageNotCancelable, strawberry.union("CancelMessageResult")
+]
+RefreshMessageResult = Annotated[
+    RefreshMessageSuccess | NotFound, strawberry.union("RefreshMessageResult")
+]
+CreateReportResult = Annotated[
+    CreateReportSuccess | NotFound | ReportOptionUnavailable,
+    strawberry.union("CreateReportResult"),
+]
+ResendFailedResult = Annotated[
+    ResendFailedSuccess | NotFound | NothingToResend, strawberry.union("ResendFailedResult")
+]
+
+
+@strawberry.type
+class Mutation:
+    """What can be done."""
+
+    cancel_message: CancelMessageResult = bound(
+        cancel.cancel,
+        description="Stops every delivery not yet handed over. Asking again returns the same cancellation.",
+    )
+    refresh_message: RefreshMessageResult = bound(
+        refresh.refresh_message,
+        description="Asks the providers for the outcomes that are still open.",
+    )
+    create_report: CreateReportResult = bound(
+        reports.create,
+        description="Starts a report and answers at once with where to download it.",
+    )
+    resend_failed: ResendFailedResult = bound(
+        resend.resend_failed,
+        description="Sends again what failed, to those addresses alone; each at most once for each failure.",
+    )

@@ -1,0 +1,76 @@
+"""`POST /callbacks/…`: what providers tell of themselves. No token: each signs its requests in its own way.
+
+What they say is their gateway's business, and what follows from it `delivery.callbacks`'.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from delivery.callbacks import take_callback
+from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway
+
+LARGEST: Final = 256 * 1024
+"""Bytes: Mailgun's events carry an e-mail's headers, and stay well below."""
+
+NEVER_AGAIN: Final = 406
+"""Mailgun repeats for hours whatever is answered, but for this; to the others it is a refusal like any 4xx."""
+
+_log = structlog.get_logger(__name__)
+
+
+def routes(
+    gateways: Mapping[str, Gateway], *, engine: AsyncEngine, clock: Callable[[], datetime]
+) -> list[Route]:
+    """The routes below `/callbacks/`; `gateways` are those that are set up, by name.
+
+    200 where it was taken in, 404 for a gateway that is not set up, 413 for a body that is too large, 403 for what its
+    provider has not signed, 406 for what was taken in before or cannot be read.
+    """
+
+    async def receive(request: Request) -> Response:
+        name = request.path_params["gateway"]
+        gateway = gateways.get(name)
+        if gateway is None:
+            return Response(status_code=404)
+        body = await _body(request)
+        if body is None:
+            return Response(status_code=413)
+        callback = Callback(target=_target(request), headers=dict(request.headers), body=body)
+        try:
+            reply = await take_callback(engine, gateway, callback, now=clock())
+        except CallbackRefused as refused:
+            # The reason is for whoever runs the log: a stranger who tries learns nothing.
+            _log.warning("callback refused", gateway=name, reason=str(refused))
+            return Response(status_code=403 if isinstance(refused, Forged) else NEVER_AGAIN)
+        if reply is None:
+            return Response(status_code=200)
+        return Response(reply.body, media_type=reply.content_type)
+
+    return [
+        Route("/callbacks/{gateway}", receive, methods=["POST"]),
+        Route("/callbacks/{gateway}/{rest:path}", receive, methods=["POST"]),
+    ]
+
+
+async def _body(request: Request) -> bytes | None:
+    """The body; None where it is larger than any provider's."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            return None
+    return bytes(body)
+
+
+def _target(request: Request) -> str:
+    """Path and query as they were requested: what a provider signed, letter by letter."""
+    raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    path, query = raw.decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    return f"{path}?{query}" if query else path

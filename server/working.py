@@ -1,0 +1,199 @@
+"""Who does the work of the log: the gateways, the bench and the runner that the settings ask for.
+
+On SQLite the server works itself, and is the only one on its file; on PostgreSQL it leaves that to `sentlog worker`.
+"""
+
+import asyncio
+import random
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import backlog
+from db.engine import reading
+from db.live import Terms
+from delivery.gateways import GatewaySettings, GatewaySettingsError, build
+from delivery.gateways.base import Gateway
+from delivery.gateways.simulator import SimulatorGateway
+from delivery.hands import Bench
+from delivery.report_store import Place
+from delivery.reporting import Press, attend
+from delivery.runner import Runner
+from delivery.runner_local import LocalRunner
+from delivery.runner_procrastinate import ProcrastinateRunner
+from domain.status import DeliveryMode
+from server import file_lock, simulated
+from server.gateway_settings import merged
+from server.settings import Settings, SettingsError, variable
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Works:
+    """What a process needs to work, or to have others work."""
+
+    bench: Bench
+    runner: Runner
+    press: Press
+    journal: Path
+    """What the simulated provider remembers, where one is set up."""
+
+    @property
+    def gateways(self) -> tuple[Gateway, ...]:
+        """Every gateway there is, once."""
+        chosen = [self.bench.gateways, *self.bench.of_district.values()]
+        return tuple(dict.fromkeys(gateway for modes in chosen for gateway in modes.values()))
+
+    async def modes_without_gateway(self) -> list[tuple[str, DeliveryMode]]:
+        """In which districts and modes messages wait for a gateway that is not set up."""
+        async with reading(self.bench.engine) as connection:
+            waiting = await backlog.waiting_modes(connection)
+        return [
+            (district, mode)
+            for district, mode in waiting
+            if self.bench.gateway_of(Terms(district, None), mode) is None
+        ]
+
+    async def has_workers(self) -> bool:
+        """Whether anybody works."""
+        async with reading(self.bench.engine) as connection:
+            return await self.runner.has_workers(connection)
+
+    async def work(self, until: asyncio.Event) -> None:
+        """Work until the event is set."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.runner.work(until))
+            tasks.create_task(attend(self.press, until))
+            simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
+            for simulator in simulators[:1]:  # all of them share one journal
+                tasks.create_task(
+                    simulated.pass_on(
+                        simulator,
+                        engine=self.bench.engine,
+                        clock=self.bench.clock,
+                        journal=self.journal,
+                        until=until,
+                    )
+                )
+
+    async def close(self) -> None:
+        """Let go of the gateways' connections."""
+        for gateway in self.gateways:
+            await gateway.close()
+
+
+def set_up(
+    settings: Settings,
+    *,
+    engine: AsyncEngine,
+    client: httpx2.AsyncClient,
+    clock: Callable[[], datetime],
+) -> Works:
+    """What the settings ask for; nothing works yet. Raises `SettingsError`."""
+    journal = _beside(settings, "simulator.ndjson")
+
+    def made(said: Mapping[str, Any]) -> Mapping[DeliveryMode, Gateway]:
+        if SimulatorGateway.name in said.get("gateways", {}).values():
+            journal.parent.mkdir(parents=True, exist_ok=True)
+        of = GatewaySettings(**said, public_url=settings.public_url, simulator_journal=journal)
+        return build(of, client=client, clock=clock)
+
+    try:
+        house = made(settings.said())
+    except GatewaySettingsError as error:
+        raise SettingsError(str(error)) from None
+    of_district: dict[str, Mapping[DeliveryMode, Gateway]] = {}
+    for district, other in settings.districts.items():
+        try:
+            of_district[district] = made(merged(settings, other))
+        except GatewaySettingsError as error:
+            raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
+    bench = Bench(
+        engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
+    )
+    runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
+    place = Place(settings.report_store or str(_beside(settings, "reports")))
+    press = Press(engine=engine, place=place, clock=clock)
+    return Works(bench=bench, runner=runner(bench), press=press, journal=journal)
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Be the only server on a SQLite file inside the block. Raises `SettingsError` where another one is."""
+    file = Path(settings.database_url.database or "")
+    with file_lock.held(file.with_name(f"{file.name}-server")) as is_ours:
+        if not is_ours:
+            raise SettingsError(
+                f"{file}: another server works on this file. Stop that one, or use PostgreSQL, which takes any number."
+            )
+        yield
+
+
+@asynccontextmanager
+async def beside_serving(settings: Settings, works: Works) -> AsyncIterator[None]:
+    """What a server does of the work while it serves, in the block: on SQLite all, on PostgreSQL nothing.
+
+    Raises `SettingsError` where another server works on the same SQLite file.
+    """
+    if works.bench.engine.dialect.name != "sqlite":
+        yield
+        return
+    with alone(settings):
+        async with meanwhile(works.work):
+            yield
+
+
+@asynccontextmanager
+async def meanwhile(
+    run: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
+) -> AsyncIterator[None]:
+    """Have `run` go on beside the block; at the end of that the event is set, and `run` waited for. If it fails, the log says so."""
+    until = asyncio.Event()
+
+    async def watched() -> None:
+        try:
+            await run(until)
+        except Exception:
+            _log.exception("what went on beside the server has ended")
+
+    running = asyncio.create_task(watched())
+    try:
+        yield
+    finally:
+        until.set()
+        await running
+
+
+async def work(settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]) -> None:
+    """Be a worker until SIGINT or SIGTERM. Raises `SettingsError`."""
+    if engine.dialect.name == "sqlite":
+        raise SettingsError(
+            f"{variable('database_url')}: on SQLite the server does the work itself, so `sentlog serve` is enough."
+            " Workers need PostgreSQL."
+        )
+    async with httpx2.AsyncClient() as client:
+        works = set_up(settings, engine=engine, client=client, clock=clock)
+        until = asyncio.Event()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, until.set)
+        _log.info("the worker starts", mode=[str(mode) for mode in works.bench.gateways])
+        try:
+            await works.work(until)
+        finally:
+            await works.close()
+
+
+def _beside(settings: Settings, name: str) -> Path:
+    """A file or folder beside a SQLite database, otherwise in the data folder."""
+    if settings.database_url.get_backend_name() == "sqlite":
+        return Path(settings.database_url.database or "").with_name(name)
+    return settings.data_dir / name

@@ -1,0 +1,201 @@
+"""The promise: whoever has the lock of a message is alone with it, and finds what it names."""
+
+import asyncio
+from datetime import time
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import live
+from db.deliveries import DeliveryKey
+from db.engine import reading, writing
+from db.live import LiveContent, Terms
+from db.tables import ADDRESS, DELIVERY, MESSAGE
+from domain.call_window import CallWindow
+from domain.message import BodyFormat
+from domain.status import DeliveryStatus, MessageStatus
+from tests import log
+from tests.delivery.workbench import call, columns_of, load, number_of, people, text_to
+from tests.log import NOON
+
+
+async def test_changes_under_the_lock_of_a_message_follow_one_another(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    before = await columns_of(engine, "select revision from message")
+
+    async def read_and_write() -> None:
+        async with writing(engine) as connection:
+            message = await live.lock(connection, message_id)
+            assert message is not None
+            await asyncio.sleep(0)
+            await connection.execute(update(MESSAGE).values(revision=message.revision + 1))
+
+    await asyncio.gather(*(read_and_write() for _ in range(20)))
+
+    assert await columns_of(engine, "select revision from message") == [(before[0][0] + 20,)]
+
+
+# SQLite has one lock for all, and it is the operating system's.
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+@on_postgres
+async def test_the_lock_of_one_message_keeps_nobody_from_another(engine: AsyncEngine) -> None:
+    first = await load(engine, people(1, call))
+    second = await load(engine, people(1, call), id="M-2")
+    async with writing(engine) as one, writing(engine) as other, asyncio.timeout(30):
+        assert await live.lock(one, first) is not None
+        assert await live.lock(other, second) is not None
+
+
+@on_postgres
+async def test_a_process_that_is_suspended_with_the_lock_loses_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody could cancel the message until it goes on."""
+    monkeypatch.setattr(live, "LONGEST_IDLE", "50ms")
+    message_id = await load(engine, people(1, call))
+
+    async def locked_by_another() -> bool:
+        async with writing(engine) as connection:
+            return await live.lock(connection, message_id) is not None
+
+    suspended = engine.connect()
+    await suspended.start()
+    await live.lock(suspended, message_id)
+    async with asyncio.timeout(30):
+        assert await locked_by_another()
+    with pytest.raises(DBAPIError, match="idle-in-transaction"):
+        await suspended.execute(select(1))
+    await suspended.close()
+
+
+async def test_a_message_that_is_not_there_has_no_lock_and_no_terms(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        assert await live.lock(connection, 4711) is None
+        assert await live.terms(connection, 4711) is None
+
+
+async def test_a_locked_message_is_as_it_is_now(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    async with writing(engine) as connection:
+        message = await live.lock(connection, message_id)
+    assert message is not None
+    assert (message.id, message.status, message.scheduled_at, message.is_recorded) == (
+        message_id,
+        MessageStatus.IN_PROGRESS,
+        NOON,
+        False,
+    )
+    assert message.locked_at.utcoffset() is not None
+
+
+async def test_deliveries_are_found_by_their_keys_and_no_neighbours_are(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(3, call, text_to))
+    other = await load(engine, people(3, call, text_to), id="M-2")
+    keys = [
+        DeliveryKey(message_id, 0, 1),
+        DeliveryKey(message_id, 2, 0),
+        DeliveryKey(other, 1, 1),
+        DeliveryKey(other, 9, 0),
+    ]
+    async with reading(engine) as connection:
+        found = await live.by_key(connection, keys)
+        assert await live.by_key(connection, []) == []
+
+    assert sorted(delivery.key for delivery in found) == keys[:3]
+
+
+async def test_a_providers_name_for_a_delivery_is_nothing_to_another_provider(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(2, call))
+    async with writing(engine) as connection:
+        await connection.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.recipient_number == 1)
+            .values(gateway="twilio", reference="SID")
+        )
+        found = await live.by_reference(connection, "twilio", ["SID", "none"])
+        assert [delivery.key for delivery in found] == [(message_id, 1, 0)]
+        assert await live.by_reference(connection, "mailgun", ["SID"]) == []
+        assert await live.by_reference(connection, "twilio", []) == []
+
+
+async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(6, call))
+    states = [
+        (DeliveryStatus.IN_PROGRESS, "A"),
+        (DeliveryStatus.DELIVERED, "B"),
+        (DeliveryStatus.SENT, "C"),
+        (DeliveryStatus.IN_PROGRESS, None),
+        (DeliveryStatus.FAILED, "E"),
+        (DeliveryStatus.IN_PROGRESS, "F"),
+    ]
+    async with writing(engine) as connection:
+        for person, (stands, reference) in enumerate(states):
+            await connection.execute(
+                update(DELIVERY)
+                .where(DELIVERY.c.recipient_number == person)
+                .values(status=stands, reference=reference)
+            )
+        first = await live.open_with_provider(connection, message_id, after=None, most=2)
+        rest = await live.open_with_provider(connection, message_id, after=first[-1].key, most=2)
+
+    assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
+
+
+async def test_an_opt_out_is_of_one_number_in_every_district(engine: AsyncEngine) -> None:
+    await log.load(engine, log.district("north"))
+    await load(engine, people(2, text_to))
+    await log.load(
+        engine,
+        log.message("N-1", people(1, text_to), district="north", school=None, status=None),
+    )
+    async with writing(engine) as connection:
+        await live.set_opted_out(connection, number_of(0), NOON)
+        ids = list(await connection.scalars(select(ADDRESS.c.id)))
+        silent = await live.opted_out(connection, ids)
+        numbers = await connection.scalars(select(ADDRESS.c.key).where(ADDRESS.c.id.in_(silent)))
+        assert list(numbers) == [number_of(0)] * 2
+
+        await live.set_opted_out(connection, number_of(0), None)
+        assert await live.opted_out(connection, ids) == set()
+
+
+@pytest.mark.parametrize(
+    ("hours", "window"),
+    [
+        (None, None),
+        (("08:00", "20:30"), CallWindow(time(8), time(20, 30), "America/Chicago")),
+    ],
+)
+async def test_the_terms_of_a_message_are_those_of_its_district(
+    engine: AsyncEngine, hours: tuple[str, str] | None, window: CallWindow | None
+) -> None:
+    message_id = await load(engine, people(1, call), call_window=hours)
+    async with reading(engine) as connection:
+        assert await live.terms(connection, message_id) == Terms("plainview", window)
+
+
+async def test_what_a_message_says_comes_with_the_names_of_sender_and_district(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(1, call))
+    async with reading(engine) as connection:
+        assert await live.content(connection, message_id) == LiveContent(
+            subject="Student Behavior",
+            body="Your student was sent to the office.",
+            body_format=BodyFormat.PLAIN,
+            text_body=None,
+            voice_script=None,
+            reply_to=None,
+            sender_name="Administrator, System",
+            district_name="Plainview Schools",
+        )

@@ -1,0 +1,119 @@
+"""A press for tests: reports are asked for by hand, and made without a second process.
+
+press = printing(engine, tmp_path)
+await asked(press)
+assert await work_on_reports(press) == 1
+assert await made(press) == b"…"
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import reading, writing
+from db.report_jobs import Made
+from db.reports import Request, ask
+from db.tables import MESSAGE, REPORT
+from delivery.report_process import Order, make
+from delivery.report_store import Place
+from delivery.reporting import Press
+from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
+from tests.log import NOON
+
+
+async def here(order: Order, *, told: Callable[[int], None]) -> Made:
+    """Carry an order out in this process, at noon."""
+    return await make(order, clock=lambda: NOON, told=told)
+
+
+def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> Press:
+    """A press that keeps what it makes in `folder`; its clock stands at noon."""
+    press = Press(engine=engine, place=Place(str(folder)), clock=lambda: NOON, render=here)
+    return replace(press, **changes)
+
+
+async def asked(
+    press: Press,
+    message_id: int = 1,
+    *,
+    devices: tuple[ReportDevice, ...] = tuple(ReportDevice),
+    detail: ReportDetail = ReportDetail.ALL,
+    format: ReportFormat = ReportFormat.CSV,
+    is_masked: bool = False,
+    by: str = "u1",
+    at: datetime = NOON,
+) -> int:
+    """Ask for a report, as `createReport` does once it has looked at everything."""
+    request = Request(
+        message_id=message_id,
+        district_id=1,
+        choice=ReportChoice(devices, detail, format),
+        is_masked=is_masked,
+        time_zone="America/Chicago",
+        file_name=f"Report.{format.lower()}",
+        requested_by_id=by,
+        requested_by_name="Administrator, System",
+        requested_at=at,
+        expires_at=at + KEPT,
+    )
+    async with writing(press.engine) as connection:
+        id, _ = await ask(connection, request)
+    return id
+
+
+async def row(engine: AsyncEngine, id: int = 1) -> Any:
+    """All that is written of a report."""
+    async with reading(engine) as connection:
+        return (await connection.execute(select(REPORT).where(REPORT.c.id == id))).one()
+
+
+async def made(press: Press, id: int = 1) -> bytes:
+    """The file of a report."""
+    key = (await row(press.engine, id)).file_key
+    return (Path(press.place.address) / key).read_bytes()
+
+
+def files(press: Press) -> list[str]:
+    """The names of the files in the store."""
+    folder = Path(press.place.address)
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+async def hurry(engine: AsyncEngine) -> None:
+    """Let every lease have ended, and every pause be over."""
+    past = datetime.now(NOON.tzinfo) - timedelta(
+        hours=1
+    )  # by the database's clock, which no test sets
+    async with writing(engine) as connection:
+        await connection.execute(update(REPORT).values(due_at=None))
+        claimed = REPORT.c.claim.is_not(None)
+        await connection.execute(update(REPORT).where(claimed).values(lease_until=past))
+
+
+async def message_called(engine: AsyncEngine, external_id: str) -> int:
+    """Our id of a message."""
+    async with reading(engine) as connection:
+        statement = select(MESSAGE.c.id).where(MESSAGE.c.external_id == external_id)
+        return int((await connection.execute(statement)).scalar_one())
+
+
+class Stuck:
+    """A renderer that waits until it is let go, and then does as `then` says."""
+
+    def __init__(self, then: Any = here) -> None:
+        self.begun = asyncio.Event()
+        self.released = asyncio.Event()
+        self._then = then
+
+    async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made:
+        self.begun.set()
+        await self.released.wait()
+        result: Made = await self._then(order, told=told)
+        return result

@@ -1,0 +1,116 @@
+"""What tests of the runners work with: the runner that belongs to an engine, in a hurry, and ways to wait for what it does.
+
+Nobody here sleeps: who waits, waits for a commit, and for so long at most.
+"""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import after_commits, writing
+from db.notices import Notices
+from delivery.hands import Bench
+from delivery.runner import Runner
+from delivery.runner_local import LocalRunner
+from delivery.runner_procrastinate import ProcrastinateRunner
+from domain.ids import Kind, spell
+from domain.status import DeliveryStatus
+from tests.delivery.workbench import statuses
+
+PATIENCE: Final = 30.0
+"""Seconds after which what should have happened has not: a test that waits so long fails."""
+
+ROOT: Final = Path(__file__).parents[2]
+
+EVERY_SECOND: Final = "* * * * * *"
+NEVER: Final = "0 0 29 2 *"
+"""On the twenty-ninth of February: cron knows no never."""
+
+
+def runner_of(bench: Bench, *, has_rounds: bool = True, grace: float = PATIENCE) -> Runner:
+    """The runner of the bench's engine. Without rounds it looks for work when it begins, at most, and when it is told to."""
+    if bench.engine.dialect.name == "sqlite":
+        return LocalRunner(
+            bench, pause=0.02 if has_rounds else 2 * PATIENCE, rest=0.05, grace=grace
+        )
+    return ProcrastinateRunner(
+        bench,
+        every=EVERY_SECOND if has_rounds else NEVER,
+        pause=0.05,
+        grace=grace,
+        heartbeat=0.2,
+        dead_after=1.0,
+    )
+
+
+@asynccontextmanager
+async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
+    """Have it work beside the block; gives the event that stops it, which is set at the end at the latest."""
+    until = asyncio.Event()
+    working = asyncio.create_task(runner.work(until))
+    try:
+        yield until
+    finally:
+        until.set()
+        async with asyncio.timeout(PATIENCE):
+            await working
+
+
+async def announce(engine: AsyncEngine, runner: Runner) -> None:
+    """Announce work in a transaction of its own."""
+    async with writing(engine) as connection:
+        await runner.announce(connection)
+
+
+async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds; it is looked at after each commit of this process."""
+    committed = asyncio.Event()
+    with after_commits(engine, committed.set):
+        async with asyncio.timeout(PATIENCE):
+            while not await condition():
+                await committed.wait()
+                committed.clear()
+
+
+async def holds_anywhere(
+    engine: AsyncEngine, message_id: int, condition: Callable[[], Awaitable[bool]]
+) -> None:
+    """Wait until a condition holds; it is looked at whenever any process may have changed the message."""
+    notices = Notices(engine, sleep=lambda seconds: asyncio.sleep(seconds / 20))
+    async with notices.listening(), asyncio.timeout(PATIENCE):
+        with notices.watch(spell(Kind.MESSAGE, message_id)) as watch:
+            while not await condition():
+                await watch.changed()
+
+
+async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
+    """Wait until nothing of a message is pending."""
+
+    async def nothing_is_pending() -> bool:
+        return DeliveryStatus.PENDING.value not in await statuses(engine, message_id)
+
+    await holds(engine, nothing_is_pending)
+
+
+@contextmanager
+def worker(database_url: str, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process; it is told to stop at the end of the block, and has to end well."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.delivery.worker_process", database_url, str(journal)],
+        cwd=ROOT,
+    )
+    try:
+        yield process
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,341 @@
+"""The promise: whatever there is to do is found in the rows, and done by nobody twice."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import cancel
+from db.engine import writing
+from delivery.gateways.base import Accepted, Gateway, Handover, NotAccepted, Outcome
+from delivery.hands import Bench, hand_over
+from delivery.receipts import take_in
+from delivery.sweep import Job, begin_due, find_jobs, stop_rows
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    columns_of,
+    deliveries,
+    events,
+    everything,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    status,
+    statuses,
+    text_to,
+    work,
+)
+from tests.log import NOON
+
+
+def delivered(handover: Handover) -> Outcome:
+    return Accepted("R", DeliveryStatus.DELIVERED, 5)
+
+
+async def stop(engine: AsyncEngine, message_id: int) -> None:
+    async with writing(engine) as connection:
+        await cancel.cancel(
+            connection, message_id, by_id="u1", by_name="A", reason="oops", now=NOON
+        )
+
+
+# Beginning
+
+
+async def test_a_message_begins_at_its_time_and_not_before(engine: AsyncEngine) -> None:
+    clock = Clock()
+    gateway = FakeGateway()
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, call), scheduled_at=NOON + timedelta(minutes=1))
+
+    clock.advance(seconds=59)
+    assert await begin_due(bench) == 0
+    assert await find_jobs(bench) == []
+    assert await status(engine, message_id) is MessageStatus.WAITING
+
+    clock.advance(seconds=1)
+    assert await begin_due(bench) == 1
+    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await find_jobs(bench) == [Job(message_id, 0)]
+    assert await begin_due(bench) == 0
+
+
+async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEngine) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(2), scheduled_at=NOON + timedelta(minutes=1))
+
+    clock.advance(minutes=1)
+    await begin_due(bench_of(engine, clock, FakeGateway()))
+
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+async def test_several_that_sweep_at_once_begin_a_message_once(engine: AsyncEngine) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway())
+    for number in range(3):
+        scheduled_at = NOON + timedelta(minutes=1)
+        await load(engine, people(1, call), id=f"M-{number}", scheduled_at=scheduled_at)
+    clock.advance(minutes=1)
+
+    assert sum(await asyncio.gather(*(begin_due(bench) for _ in range(4)))) == 3
+    await recount(engine)
+
+
+async def test_a_message_that_was_canceled_before_its_time_never_begins(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    gateway = FakeGateway()
+    message_id = await load(engine, people(2, call), scheduled_at=NOON + timedelta(minutes=1))
+    await stop(engine, message_id)
+
+    clock.advance(minutes=1)
+    await work(bench_of(engine, clock, gateway))
+
+    assert gateway.given == []
+    assert await status(engine, message_id) is MessageStatus.CANCELED
+    assert await statuses(engine, message_id) == {"CANCELED": 2}
+    await recount(engine)
+
+
+# Jobs
+
+
+async def test_the_chunks_with_something_due_are_jobs_and_no_others(engine: AsyncEngine) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(batch=500))
+    message_id = await load(engine, people(1100, call))
+
+    assert await find_jobs(bench) == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
+    await hand_over(bench, message_id, 1)
+    assert await find_jobs(bench) == [Job(message_id, 0), Job(message_id, 2)]
+    await work(bench)
+    assert await find_jobs(bench) == []
+
+
+async def test_messages_take_turns(engine: AsyncEngine) -> None:
+    bench = bench_of(engine, Clock(), FakeGateway())
+    large = await load(engine, people(1100, call))
+    small = await load(engine, people(1, call), id="M-2")
+
+    assert await find_jobs(bench) == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
+
+
+async def test_what_is_to_be_tried_later_is_no_job_before(engine: AsyncEngine) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
+    message_id = await load(engine, people(1, mail))
+    await work(bench)
+
+    assert await find_jobs(bench) == []
+    clock.advance(seconds=5)
+    assert await find_jobs(bench) == [Job(message_id, 0)]
+
+
+async def test_what_has_no_gateway_or_waits_for_the_morning_is_no_job(engine: AsyncEngine) -> None:
+    clock = Clock()
+    voice: dict[DeliveryMode, Gateway] = {DeliveryMode.VOICE: FakeGateway()}
+    message_id = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
+
+    assert await find_jobs(bench_of(engine, clock, voice)) == [Job(message_id, 0)]
+    clock.advance(hours=12)
+    assert await find_jobs(bench_of(engine, clock, voice)) == []
+    clock.advance(hours=12)
+    assert await find_jobs(bench_of(engine, clock, voice)) == [Job(message_id, 0)]
+
+
+async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
+    engine: AsyncEngine,
+) -> None:
+    class Half(FakeGateway):
+        modes = frozenset({DeliveryMode.VOICE})
+
+    bench = bench_of(engine, Clock(), Half())
+    same = call(0)
+    message_id = await load(engine, [*people(1, lambda _: same), *people(2, lambda _: same)])
+
+    assert await find_jobs(bench) == [Job(message_id, 0)]
+    await work(bench)
+    assert await find_jobs(bench) == []
+
+
+# The providers' time
+
+
+async def test_a_message_whose_calls_are_open_after_the_providers_time_is_an_error(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway())
+    message_id = await load(engine, people(2, call))
+    await work(bench)
+
+    clock.advance(minutes=59, seconds=59)
+    await find_jobs(bench)
+    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+
+    clock.advance(seconds=1)
+    await find_jobs(bench)
+    assert await status(engine, message_id) is MessageStatus.ERROR
+    before = await everything(engine)
+    await find_jobs(bench)
+    assert await everything(engine) == before, "it says so once"
+
+
+async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway())
+    message_id = await load(engine, people(2, call))
+    await work(bench)
+    clock.advance(hours=2)
+    await find_jobs(bench)
+
+    for person in range(2):
+        assert await status(engine, message_id) is MessageStatus.ERROR
+        receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
+        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
+
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+@pytest.mark.parametrize("device", [call, text_to, mail])
+async def test_only_calls_and_texts_are_waited_for(engine: AsyncEngine, device: object) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway())
+    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    await work(bench)
+
+    clock.advance(hours=2)
+    await find_jobs(bench)
+
+    assert await status(engine, message_id) is (
+        MessageStatus.IN_PROGRESS if device is mail else MessageStatus.ERROR
+    )
+
+
+async def test_a_call_that_waits_for_the_morning_is_no_fault_of_the_provider(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock(NOON + timedelta(hours=7, minutes=59, seconds=59))
+
+    async def a_second() -> None:
+        clock.advance(seconds=1)
+
+    bench = bench_of(engine, clock, FakeGateway(answer=delivered, batch=1, meanwhile=a_second))
+    message_id = await load(engine, people(2, call), call_window=("08:00", "20:00"))
+    await work(bench)
+    assert await statuses(engine, message_id) == {"DELIVERED": 1, "PENDING": 1}
+
+    clock.advance(hours=2)
+    await find_jobs(bench)
+    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+
+
+# Stopping
+
+
+async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
+    message_id = await load(engine, people(3, call, mail))
+    await work(bench_of(engine, clock, {DeliveryMode.VOICE: FakeGateway(answer=delivered)}))
+    await work(bench)
+    await stop(engine, message_id)
+
+    await stop_rows(bench, message_id)
+
+    assert await statuses(engine, message_id) == {"DELIVERED": 3, "CANCELED": 3}
+    stopped = (await deliveries(engine, message_id))[1]
+    assert (stopped.at, stopped.due_at) == (NOON, None)
+    assert (await events(engine, stopped.key))[-1].source is EventSource.CANCEL
+    assert await columns_of(
+        engine, "select stopped, already_sent from cancellation where completed_at is not null"
+    ) == [(3, 3)]
+    await recount(engine)
+
+
+async def test_the_sweep_finishes_a_cancellation_whose_process_died(engine: AsyncEngine) -> None:
+    bench = bench_of(engine, Clock(), FakeGateway())
+    message_id = await load(engine, people(1100, call))
+    await stop(engine, message_id)
+
+    assert await find_jobs(bench) == []
+
+    assert await statuses(engine, message_id) == {"CANCELED": 1100}
+    await recount(engine)
+
+
+async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_its_outcome(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(batch=1))
+    message_id = await load(engine, people(2, call))
+    await hand_over(bench_of(engine, clock, FakeGateway()), message_id, 0)
+    await stop(engine, message_id)
+    await find_jobs(bench)
+    complete = "select completed_at from cancellation where completed_at is not null"
+    assert await columns_of(engine, complete) == []
+
+    for person in range(2):
+        receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
+        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
+
+    assert len(await columns_of(engine, complete)) == 1
+    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(engine)
+
+
+async def test_the_rows_of_a_message_that_was_not_canceled_are_not_stopped(
+    engine: AsyncEngine,
+) -> None:
+    bench = bench_of(engine, Clock(), FakeGateway())
+    message_id = await load(engine, people(2, call))
+    before = await everything(engine)
+
+    await stop_rows(bench, message_id)
+
+    assert await everything(engine) == before
+
+
+async def test_a_duplicate_is_stopped_with_its_first(engine: AsyncEngine) -> None:
+    same = call(0)
+    bench = bench_of(engine, Clock(), FakeGateway())
+    message_id = await load(engine, people(3, lambda _: same))
+    await stop(engine, message_id)
+
+    await stop_rows(bench, message_id)
+
+    assert await statuses(engine, message_id) == {"CANCELED": 3}
+    assert await columns_of(engine, "select stopped, already_sent from cancellation") == [(1, 0)]
+    await recount(engine)
+
+
+async def test_a_message_whose_outcomes_are_all_there_is_looked_at_no_more(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    bench: Bench = bench_of(engine, clock, FakeGateway(answer=delivered))
+    message_id = await load(engine, people(1, call))
+    await work(bench)
+    before = await everything(engine)
+
+    clock.advance(days=1)
+    assert await find_jobs(bench) == []
+    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
+    assert await everything(engine) == before

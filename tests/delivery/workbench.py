@@ -1,0 +1,395 @@
+"""What tests of delivery work with: a clock that stands, a gateway that does as it is told, and what the rows say.
+
+`recount` is the slow truth: it works out from the rows alone all that is kept as figures.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Table, select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.deliveries import DeliveryKey
+from db.engine import reading, writing
+from db.live import COLUMNS, LiveDelivery
+from db.tables import (
+    CANCELLATION,
+    DELIVERY,
+    DELIVERY_EVENT,
+    MESSAGE,
+    PACE,
+    RECIPIENT,
+    SPAN,
+    TALLY,
+)
+from db.tallies import NO_CODE
+from delivery.gateways.base import (
+    Accepted,
+    Finding,
+    Gateway,
+    Handover,
+    Outcome,
+    SurelyNot,
+    Unavailable,
+)
+from delivery.hands import Bench, hand_over
+from delivery.settlement import settle_lapsed
+from delivery.sweep import begin_due, find_jobs
+from domain.counting import is_reached
+from domain.status import (
+    OPEN,
+    PHONE_MODES,
+    DeliveryMode,
+    DeliveryStatus,
+    EventSource,
+    MessageStatus,
+)
+from tests import log
+from tests.log import NOON
+
+ALL_MODES: Final = frozenset(DeliveryMode)
+LEFT: Final = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+    async def sleep(self, seconds: float) -> None:
+        self.advance(seconds=seconds)
+
+
+def accept(handover: Handover) -> Outcome:
+    """Take it, under a name that tells delivery and attempt."""
+    return Accepted(f"REF-{handover.key}-{handover.attempt}", DeliveryStatus.IN_PROGRESS)
+
+
+def no_find(handover: Handover) -> Finding:
+    return SurelyNot()
+
+
+class FakeGateway(Gateway):
+    """Keeps what it was given, and answers as the test says."""
+
+    name = "fake"
+    modes = frozenset({DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT})
+
+    def __init__(
+        self,
+        *,
+        answer: Callable[[Handover], Outcome] = accept,
+        find: Callable[[Handover], Finding] = no_find,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+        batch: int = 100,
+        per_second: float | None = None,
+    ) -> None:
+        self.answer = answer
+        self.finding = find
+        self.meanwhile = meanwhile
+        """What happens after it was given something and before it answers."""
+        self.batch = batch
+        self.per_second = per_second
+        self.given: list[Handover] = []
+        self.asked: list[Handover] = []
+        self.waves: list[int] = []
+        self.is_reachable = True
+
+    @property
+    def keys(self) -> list[str]:
+        """The deliveries that it was given, by our names, in order."""
+        return [handover.key for handover in self.given]
+
+    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
+        self.given += handovers
+        self.waves.append(len(handovers))
+        if self.meanwhile is not None:
+            await self.meanwhile()
+        return [self.answer(handover) for handover in handovers]
+
+    async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
+        self.asked.append(handover)
+        if not self.is_reachable:
+            raise Unavailable("no connection")
+        return self.finding(handover)
+
+
+def bench_of(
+    engine: AsyncEngine,
+    clock: Clock,
+    gateways: Mapping[DeliveryMode, Gateway] | Gateway,
+    **more: Any,
+) -> Bench:
+    """A bench with these gateways; one alone has all the modes it can deliver."""
+    if isinstance(gateways, Gateway):
+        gateways = dict.fromkeys(sorted(gateways.modes), gateways)
+    fixed: dict[str, Any] = {"chance": lambda: 0.0, "sleep": clock.sleep} | more
+    return Bench(engine=engine, gateways=gateways, clock=clock, **fixed)
+
+
+# The log
+
+
+def people(count: int, *devices: Callable[[int], log.Fields]) -> list[log.Fields]:
+    """So many recipients, each with these devices, which are told the person's number."""
+    return [
+        log.recipient(f"p{number}", *(device(number) for device in devices), name=f"P {number}")
+        for number in range(count)
+    ]
+
+
+def number_of(person: int) -> str:
+    """A phone number of their own."""
+    return f"+1612555{person:04d}"
+
+
+def call(person: int) -> log.Fields:
+    return log.voice(number_of(person))
+
+
+def text_to(person: int) -> log.Fields:
+    return log.text(number_of(person))
+
+
+def mail(person: int) -> log.Fields:
+    return log.email(f"p{person}@nomail.example")
+
+
+async def load(
+    engine: AsyncEngine,
+    recipients: Iterable[log.Fields],
+    *,
+    id: str = "M-1",
+    call_window: tuple[str, str] | None = None,
+    scheduled_at: datetime = NOON,
+    now: datetime = NOON,
+) -> int:
+    """Take in a message that is to be sent, and give its number."""
+    await log.load(
+        engine,
+        log.district(call_window=call_window),
+        log.message(id, recipients, status=None, school=None, scheduled_at=scheduled_at),
+        now=now,
+    )
+    return (await log.message_ids(engine))[id]
+
+
+# Working
+
+
+async def work(bench: Bench, *, rounds: int = 1) -> int:
+    """Begin and hand over all that is due, so many times; how many deliveries that were."""
+    handed = 0
+    for _ in range(rounds):
+        await begin_due(bench)
+        for job in await find_jobs(bench):
+            handed += await hand_over(bench, *job)
+    return handed
+
+
+async def settle(bench: Bench) -> int:
+    """End every lease, as if the time had passed, and settle what was claimed."""
+    await lapse(bench.engine)
+    return await settle_lapsed(bench)
+
+
+async def lapse(engine: AsyncEngine) -> None:
+    """End every lease."""
+    async with writing(engine) as connection:
+        await connection.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.claim.is_not(None))
+            .values(lease_until=datetime(2000, 1, 1, tzinfo=NOON.tzinfo))
+        )
+
+
+async def let_go(engine: AsyncEngine) -> None:
+    """End every hold on a provider, as if the time had passed: it is kept on the database's clock."""
+    async with writing(engine) as connection:
+        await connection.execute(PACE.delete())
+
+
+# What the rows say
+
+
+class Event(NamedTuple):
+    """An event of a delivery."""
+
+    status: DeliveryStatus
+    call_status: int | None
+    source: EventSource
+    detail: str | None
+
+
+async def deliveries(engine: AsyncEngine, message_id: int) -> list[LiveDelivery]:
+    """All deliveries of a message, in the order of the list."""
+    statement = (
+        select(*COLUMNS)
+        .where(DELIVERY.c.message_id == message_id)
+        .order_by(DELIVERY.c.recipient_number, DELIVERY.c.number)
+    )
+    async with reading(engine) as connection:
+        return [LiveDelivery(*row) for row in await connection.execute(statement)]
+
+
+async def one(engine: AsyncEngine, message_id: int) -> LiveDelivery:
+    """The only delivery of a message."""
+    (delivery,) = await deliveries(engine, message_id)
+    return delivery
+
+
+async def statuses(engine: AsyncEngine, message_id: int) -> dict[str, int]:
+    """How many deliveries of a message stand where, duplicates among them."""
+    return dict(Counter(d.status.value for d in await deliveries(engine, message_id)))
+
+
+async def message(engine: AsyncEngine, message_id: int) -> Any:
+    """The row of a message."""
+    async with reading(engine) as connection:
+        return (await connection.execute(select(MESSAGE).where(MESSAGE.c.id == message_id))).one()
+
+
+async def status(engine: AsyncEngine, message_id: int) -> MessageStatus:
+    """Where a message stands."""
+    found: MessageStatus = (await message(engine, message_id)).status
+    return found
+
+
+async def events(engine: AsyncEngine, key: DeliveryKey) -> list[Event]:
+    """What happened to a delivery, as it was written."""
+    columns = DELIVERY_EVENT.c
+    statement = (
+        select(columns.status, columns.call_status, columns.source, columns.detail)
+        .where(
+            columns.message_id == key.message_id,
+            columns.recipient_number == key.recipient_number,
+            columns.delivery_number == key.number,
+        )
+        .order_by(columns.id)
+    )
+    async with reading(engine) as connection:
+        return [Event(*row) for row in await connection.execute(statement)]
+
+
+async def everything(engine: AsyncEngine) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of the tables that delivery changes: what a refusal leaves as it was."""
+    tables = (MESSAGE, DELIVERY, DELIVERY_EVENT, RECIPIENT, TALLY, SPAN, CANCELLATION)
+    found: dict[str, list[tuple[Any, ...]]] = {}
+    async with reading(engine) as connection:
+        for table in tables:
+            rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
+            found[table.name] = [tuple(row) for row in rows]
+    return found
+
+
+async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
+    """Fail unless every figure of every message, or of one, is what its rows add up to."""
+    async with reading(engine) as connection:
+
+        async def of(table: Table) -> list[Any]:
+            found = await connection.execute(select(table))
+            key = "id" if table is MESSAGE else "message_id"
+            return [row for row in found if message_id in (None, getattr(row, key))]
+
+        rows = [
+            LiveDelivery(*(getattr(row, name) for name in LiveDelivery._fields))
+            for row in await of(DELIVERY)
+        ]
+        lists = await of(RECIPIENT)
+        messages = await of(MESSAGE)
+        tallies = await of(TALLY)
+        cancellations = await of(CANCELLATION)
+        spans = await of(SPAN)
+    assert {(*row[:-1],): row.deliveries for row in tallies if row.deliveries} == Counter(
+        (
+            row.message_id,
+            row.mode,
+            row.status,
+            NO_CODE if row.call_status is None else row.call_status,
+            row.is_duplicate,
+        )
+        for row in rows
+    )
+    assert all(row.deliveries >= 0 for row in tallies)
+    _recount_duplicates(rows)
+    _recount_people(rows, lists, messages)
+    firsts = [row for row in rows if not row.is_duplicate]
+    for one_message in messages:
+        mine = [row for row in firsts if row.message_id == one_message.id]
+        assert one_message.has_open == any(row.status in OPEN for row in mine)
+        if one_message.status is MessageStatus.SENT:
+            assert not one_message.has_open
+    for cancellation in cancellations:
+        mine = [row for row in firsts if row.message_id == cancellation.message_id]
+        counts = Counter(row.status for row in mine)
+        assert cancellation.stopped == (
+            counts[DeliveryStatus.CANCELED] + counts[DeliveryStatus.PENDING]
+        )
+        assert cancellation.already_sent == (
+            sum(counts[status] for status in LEFT) + counts[DeliveryStatus.IN_PROGRESS]
+        )
+        assert (cancellation.completed_at is None) == any(row.status in OPEN for row in mine)
+    latest: dict[tuple[int, DeliveryMode], datetime] = {}
+    for row in firsts:
+        if row.status in LEFT and row.at is not None:
+            key = (row.message_id, row.mode)
+            latest[key] = max(latest.get(key, row.at), row.at)
+    assert {
+        (span.message_id, span.mode): span.ended_at for span in spans if span.ended_at is not None
+    } == latest
+
+
+def _recount_duplicates(rows: Sequence[LiveDelivery]) -> None:
+    """A duplicate stands where the delivery stands that was made for it."""
+    firsts = {
+        (row.message_id, row.mode, row.address_id): row for row in rows if not row.is_duplicate
+    }
+    for row in rows:
+        if row.is_duplicate:
+            first = firsts[row.message_id, row.mode, row.address_id]
+            assert (row.status, row.call_status, row.confirmed, row.at) == (
+                first.status,
+                first.call_status,
+                first.confirmed,
+                first.at,
+            )
+            assert row.attempts == 0
+            assert row.claim is None
+
+
+def _recount_people(
+    rows: Sequence[LiveDelivery], lists: Sequence[Any], messages: Sequence[Any]
+) -> None:
+    """A person is contacted when one of their numbers was reached, by whichever delivery to it."""
+    hit = {
+        (row.message_id, row.address_id)
+        for row in rows
+        if row.mode in PHONE_MODES and is_reached(row.call_status, row.confirmed)
+    }
+    person_of = {(row.message_id, row.number): row.person_id for row in lists}
+    contacted = {
+        (row.message_id, person_of[row.message_id, row.recipient_number])
+        for row in rows
+        if row.mode in PHONE_MODES and (row.message_id, row.address_id) in hit
+    }
+    for row in lists:
+        assert row.contacted == ((row.message_id, row.person_id) in contacted)
+    for one_message in messages:
+        assert one_message.people_contacted == len(
+            {person for message_id, person in contacted if message_id == one_message.id}
+        )
+
+
+async def columns_of(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
+    """The rows that a statement gives."""
+    async with reading(engine) as connection:
+        return [tuple(row) for row in await connection.execute(text(statement))]

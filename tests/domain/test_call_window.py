@@ -1,0 +1,26 @@
+from datetime import UTC, datetime, time
+
+import pytest
+
+from domain.call_window import CallWindow
+
+CHICAGO = CallWindow(time(8), time(20), "America/Chicago")
+
+
+@pytest.mark.parametrize(
+    ("now", "is_open"),
+    [
+        (datetime(2020, 1, 31, 13, 59, 59, tzinfo=UTC), False),
+        (datetime(2020, 1, 31, 14, 0, tzinfo=UTC), True),
+        (datetime(2020, 2, 1, 1, 59, 59, tzinfo=UTC), True),
+        (datetime(2020, 2, 1, 2, 0, tzinfo=UTC), False),
+        # In summer the same wall clock is an hour earlier.
+        (datetime(2020, 7, 1, 12, 59, 59, tzinfo=UTC), False),
+        (datetime(2020, 7, 1, 13, 0, tzinfo=UTC), True),
+        # The night on which the clock jumps: it is eight when the wall clock says so.
+        (datetime(2020, 3, 8, 12, 59, 59, tzinfo=UTC), False),
+        (datetime(2020, 3, 8, 13, 0, tzinfo=UTC), True),
+    ],
+)
+def test_calls_are_placed_by_the_wall_clock_of_the_district(now: datetime, is_open: bool) -> None:
+    assert CHICAGO.is_open(now) is is_open

@@ -1,0 +1,11 @@
+"""Which messages can be stopped."""
+
+from domain.cancel import may_cancel
+from domain.status import MessageStatus
+
+
+def test_only_what_has_not_ended_can_be_canceled() -> None:
+    assert {status for status in MessageStatus if may_cancel(status)} == {
+        MessageStatus.WAITING,
+        MessageStatus.IN_PROGRESS,
+    }

@@ -1,0 +1,256 @@
+"""A log for tests: lines of NDJSON that say only what a test is about, and the way into a database.
+
+Each function gives one or several whole lines, so that they can be added up, written to a file or posted:
+
+    await load(
+        engine,
+        district(has_voice=False),
+        school("east"),
+        message("M-1", [recipient("p1", email("heather@nomail.example"))], school="east", subject="Late bus"),
+    )
+
+What a test does not say is the manual's first screen: Plainview Schools, "Student Behavior", noon of 31 January 2020.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import reading
+from db.sight import Sight, sight_of
+from db.tables import DISTRICT, MESSAGE, PERSON, SCHOOL
+from domain.message import Source
+from domain.people import Role
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.viewer import Right, Viewer
+from resolvers.ingest import Outcome, ingest
+
+NOON: Final = datetime(2020, 1, 31, 18, 0, tzinfo=UTC)
+"""Noon in Chicago, where Plainview lies."""
+
+Fields = dict[str, Any]
+
+
+def district(
+    id: str = "plainview",
+    *,
+    name: str = "Plainview Schools",
+    time_zone: str = "America/Chicago",
+    has_voice: bool = True,
+    call_window: tuple[str, str] | None = None,
+) -> bytes:
+    """The line of a district."""
+    fields = {"id": id, "name": name, "timeZone": time_zone, "hasVoice": has_voice}
+    return line("district", fields, callWindow=call_window)
+
+
+def school(
+    id: str = "harrison-high", *, district: str = "plainview", name: str | None = None
+) -> bytes:
+    """The line of a school; without a name it is called after its id: `harrison-high` is `Harrison High`."""
+    named = name or id.replace("-", " ").title()
+    return line("school", {"id": id, "district": district, "name": named})
+
+
+def message(
+    id: str = "M-1",
+    recipients: Iterable[Fields] = (),
+    *,
+    ends: bool = True,
+    district: str = "plainview",
+    school: str | None = None,
+    type: tuple[str, str] = ("BEHAVIOR", "Behavior"),
+    subject: str = "Student Behavior",
+    body: str = "Your student was sent to the office.",
+    body_format: str = "PLAIN",
+    text_body: str | None = None,
+    voice_script: str | None = None,
+    reply_to: str | None = None,
+    sender: tuple[str, str] = ("u1", "Administrator, System"),
+    created_at: datetime = NOON,
+    scheduled_at: datetime | None = None,
+    schedule_id: str | None = None,
+    source: Source = Source.TEMPLATE,
+    modes: Sequence[DeliveryMode] = tuple(DeliveryMode),
+    filter_criteria: Sequence[tuple[str, str]] | None = None,
+    status: MessageStatus | None = MessageStatus.SENT,
+    cancellation: Fields | None = None,
+) -> bytes:
+    """The lines of a message, its recipients and its end.
+
+    It is history that was SENT unless another status is said; with `status=None` it is to be sent. It was scheduled
+    for when it was created, and every mode was chosen.
+    """
+    fields = {
+        "id": id,
+        "district": district,
+        "type": {"code": type[0], "label": type[1]},
+        "subject": subject,
+        "body": body,
+        "bodyFormat": body_format,
+        "sender": {"id": sender[0], "name": sender[1]},
+        "createdAt": created_at.isoformat(),
+        "scheduledAt": (scheduled_at or created_at).isoformat(),
+        "source": source,
+        "modes": list(modes),
+    }
+    criteria = [{"label": label, "value": chosen} for label, chosen in filter_criteria or ()]
+    opening = line(
+        "message",
+        fields,
+        school=school,
+        textBody=text_body,
+        voiceScript=voice_script,
+        replyTo=reply_to,
+        scheduleId=schedule_id,
+        filterCriteria=criteria or None,
+        status=status,
+        cancellation=cancellation,
+    )
+    list_ = b"".join(line("recipient", {"message": id} | listed) for listed in recipients)
+    return opening + list_ + (end(id) if ends else b"")
+
+
+def end(message: str = "M-1") -> bytes:
+    """The line that ends a message."""
+    return line("end", {"message": message})
+
+
+def recipient(
+    person: str = "p1",
+    *devices: Fields,
+    name: str = "Parent, Heather",
+    student: tuple[str, str] | None = None,
+) -> Fields:
+    """A recipient, for the list of a message; without devices it can be reached by nothing."""
+    listed = {"person": {"id": person, "name": name}, "devices": list(devices)}
+    return listed if student is None else listed | {"student": _named(student)}
+
+
+def device(
+    mode: DeliveryMode,
+    address: str,
+    *,
+    status: DeliveryStatus | None = None,
+    call_status: int | None = None,
+    confirmed: bool | None = None,
+    at: datetime | None = None,
+) -> Fields:
+    """A device of a recipient; all but mode and address are history."""
+    history = {
+        "status": status,
+        "callStatus": call_status,
+        "confirmed": confirmed,
+        "at": at and at.isoformat(),
+    }
+    return {"mode": mode, "address": address} | _said(history)
+
+
+def inbox(address: str = "hparent", **history: Any) -> Fields:
+    """A portal inbox."""
+    return device(DeliveryMode.INBOX, address, **history)
+
+
+def email(address: str = "heather@nomail.example", **history: Any) -> Fields:
+    """An e-mail address."""
+    return device(DeliveryMode.EMAIL, address, **history)
+
+
+def voice(address: str = "+16125550101", **history: Any) -> Fields:
+    """A phone number that is called."""
+    return device(DeliveryMode.VOICE, address, **history)
+
+
+def text(address: str = "+16125550101", **history: Any) -> Fields:
+    """A phone number to which a text is sent."""
+    return device(DeliveryMode.TEXT, address, **history)
+
+
+def line(kind: str, fields: Mapping[str, Any], **optional: Any) -> bytes:
+    """One line of NDJSON; an optional field that is None is left out."""
+    spelled = json.dumps({"kind": kind, **fields, **_said(optional)}, ensure_ascii=False)
+    return spelled.encode() + b"\n"
+
+
+def _said(fields: Mapping[str, Any]) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _named(person: tuple[str, str]) -> Fields:
+    return {"id": person[0], "name": person[1]}
+
+
+async def load(engine: AsyncEngine, *lines: bytes, now: datetime = NOON) -> Outcome:
+    """What taking in `lines` at `now` did; fails the test if one of them is refused."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for some in lines:
+            yield some
+
+    outcome = await ingest(engine, chunks(), viewer=None, clock=lambda: now)
+    assert outcome.problems == []
+    return outcome
+
+
+def viewer(
+    *,
+    id: str = "u1",
+    name: str = "Administrator, System",
+    district: str = "plainview",
+    schools: Iterable[str] = (),
+    rights: Iterable[Right] = tuple(Right),
+) -> Viewer:
+    """Somebody who is signed in, and may do everything unless a test says otherwise."""
+    return Viewer(
+        id=id,
+        name=name,
+        district=district,
+        schools=frozenset(schools),
+        rights=frozenset(rights),
+        expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+    )
+
+
+async def sight(
+    engine: AsyncEngine,
+    *,
+    district: str = "plainview",
+    schools: Iterable[str] = (),
+    now: datetime = NOON,
+) -> Sight:
+    """What a viewer of this district, limited to these schools, sees at `now`."""
+    async with reading(engine) as connection:
+        found = await sight_of(connection, viewer(district=district, schools=schools), now=now)
+    assert found is not None
+    return found
+
+
+async def message_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+    """Our ids of a district's messages, by the ids of the sending system."""
+    return await _ids(engine, MESSAGE, DISTRICT.c.external_id == district)
+
+
+async def school_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+    """Our ids of a district's schools, by the ids of the sending system."""
+    return await _ids(engine, SCHOOL, DISTRICT.c.external_id == district)
+
+
+async def person_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+    """Our ids of a district's contacts, by the ids of the sending system."""
+    return await _ids(
+        engine, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == Role.CONTACT
+    )
+
+
+async def _ids(engine: AsyncEngine, table: Table, *such: ColumnElement[bool]) -> Mapping[str, int]:
+    statement = (
+        select(table.c.external_id, table.c.id)
+        .join(DISTRICT, DISTRICT.c.id == table.c.district_id)
+        .where(*such)
+    )
+    async with reading(engine) as connection:
+        return {row.external_id: row.id for row in await connection.execute(statement)}

@@ -1,0 +1,87 @@
+"""Operations on the schema, for tests: executed as a request would have it, without HTTP.
+
+    data = await ask(engine, '{ schools { name } }', viewer=viewer(schools=["east"]))
+    assert await refusals(engine, '{ nodes(ids: []) { id } }', viewer=viewer(rights=[])) == [("FORBIDDEN", "…")]
+
+Who asks may do everything in Plainview, at noon of 31 January 2020, unless a test says otherwise.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from strawberry.types import ExecutionResult
+
+from domain.viewer import Viewer
+from resolvers.context import open_context
+from schema.contract import SCHEMA
+from tests import log
+
+EVER: Final = '{from: "1900-01-01", to: "9999-12-31"}'
+"""Every day there is, for `createdBetween`."""
+
+
+async def execute(
+    engine: AsyncEngine,
+    document: str,
+    variables: Mapping[str, Any] | None = None,
+    *,
+    viewer: Viewer | None = None,
+    now: datetime = log.NOON,
+    origin: str | None = None,
+    request_id: str | None = None,
+) -> ExecutionResult:
+    """What an operation comes to, errors and all."""
+    context = await open_context(
+        engine, viewer or log.viewer(), now=now, origin=origin, request_id=request_id
+    )
+    return await SCHEMA.execute(
+        document,
+        variable_values=None if variables is None else dict(variables),
+        context_value=context,
+    )
+
+
+async def ask(
+    engine: AsyncEngine,
+    document: str,
+    variables: Mapping[str, Any] | None = None,
+    **request: Any,
+) -> dict[str, Any]:
+    """The data of an answer; fails the test if it has errors."""
+    result = await execute(engine, document, variables, **request)
+    assert result.errors is None, result.errors
+    assert result.data is not None
+    return result.data
+
+
+async def refusals(
+    engine: AsyncEngine,
+    document: str,
+    variables: Mapping[str, Any] | None = None,
+    **request: Any,
+) -> list[tuple[str, str]]:
+    """The code and the message of each error of an answer."""
+    result = await execute(engine, document, variables, **request)
+    return [(error.extensions["code"], error.message) for error in result.errors or ()]
+
+
+@contextmanager
+def statements_of(engine: AsyncEngine) -> Iterator[list[str]]:
+    """The statements that the database is given within the block; beginnings of transactions are left out."""
+    given: list[str] = []
+
+    def note(
+        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        if not statement.startswith("BEGIN"):
+            given.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield given
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)

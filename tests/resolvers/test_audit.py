@@ -1,0 +1,146 @@
+"""Who opens recipients or a person is written down: once a request, before anything is shown."""
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import reading, writing
+from db.tables import AUDIT
+from domain.viewer import Right
+from tests.log import NOON, district, email, load, message, recipient, viewer
+from tests.operations import EVER, ask, execute
+
+Entry = tuple[str, str]
+
+
+@pytest.fixture
+async def log(engine: AsyncEngine) -> AsyncEngine:
+    people = [recipient("p1", email()), recipient("p2", email("tad@nomail.example"))]
+    await load(engine, district(), message("M-1", people), message("M-2", people))
+    return engine
+
+
+async def entries(engine: AsyncEngine) -> list[Entry]:
+    """What is written of acts and subjects, in its order."""
+    async with reading(engine) as connection:
+        rows = await connection.execute(
+            select(AUDIT.c.action, AUDIT.c.subject).order_by(AUDIT.c.id)
+        )
+        return [(row.action, row.subject) for row in rows]
+
+
+RECIPIENTS_1 = ("OPEN_RECIPIENTS", "message.1")
+RECIPIENTS_2 = ("OPEN_RECIPIENTS", "message.2")
+PERSON_1 = ("OPEN_PERSON", "person.1")
+PERSON_2 = ("OPEN_PERSON", "person.2")
+
+
+@pytest.mark.parametrize(
+    ("document", "written"),
+    [
+        # Looking at the log opens nobody.
+        (f"{{ messages(createdBetween: {EVER}) {{ nodes {{ subject body }} totalCount }} }}", []),
+        ('{ message(id: "message.1") { subject deliverySummary { totalRecipients } } }', []),
+        ("{ viewer { id } schools { id } messageTypes { code } callStatuses { code } }", []),
+        ('{ nodes(ids: ["message.1", "district.1"]) { id } }', []),
+        # Opening the list of a message, however it is asked for.
+        ('{ message(id: "message.1") { recipients { totalCount } } }', [RECIPIENTS_1]),
+        ('{ message(id: "message.1") { deliveries { nodes { id } } } }', [RECIPIENTS_1]),
+        ('{ node(id: "recipient.1.1") { id } }', [RECIPIENTS_1]),
+        ('{ node(id: "delivery.1.1.0") { id } }', [RECIPIENTS_1]),
+        (
+            f"{{ messages(createdBetween: {EVER}) {{ nodes {{ recipients(first: 1) {{ nodes {{ name }} }} }} }} }}",
+            [RECIPIENTS_2, RECIPIENTS_1],
+        ),
+        # Opening a person.
+        ('{ person(id: "person.1") { name } }', [PERSON_1]),
+        ('{ node(id: "person.1") { ... on Person { name } } }', [PERSON_1]),
+        ('{ person(id: "person.1") { recipients { totalCount } } }', [PERSON_1]),
+        (
+            '{ nodes(ids: ["person.2", "person.1", "recipient.2.0"]) { id } }',
+            [PERSON_2, PERSON_1, RECIPIENTS_2],
+        ),
+        # A name in a list that is open says nothing more; what else the person was sent does.
+        (
+            '{ message(id: "message.1") { recipients { nodes { person { name } } } } }',
+            [RECIPIENTS_1],
+        ),
+        (
+            '{ message(id: "message.1") { recipients { nodes { person { recipients { totalCount } } } } } }',
+            [RECIPIENTS_1, PERSON_1, PERSON_2],
+        ),
+        # Once a request, whatever it asks for how often.
+        (
+            """{ a: message(id: "message.1") { recipients(first: 1) { nodes { id } } deliveries { totalCount } }
+                 b: message(id: "message.1") { recipients(last: 1) { nodes { id } } }
+                 c: nodes(ids: ["recipient.1.0", "recipient.1.1", "delivery.1.0.0"]) { id }
+                 d: person(id: "person.1") { name recipients { nodes { id } } } }""",
+            {RECIPIENTS_1: 1, PERSON_1: 1},
+        ),
+        # What is not there is not opened.
+        ('{ message(id: "message.9") { recipients { totalCount } } }', []),
+        ('{ nodes(ids: ["recipient.9.0", "delivery.1.0.9", "person.9", "x"]) { id } }', []),
+    ],
+)
+async def test_a_look_is_written_down(
+    log: AsyncEngine, document: str, written: list[Entry] | dict[Entry, int]
+) -> None:
+    await ask(log, document)
+
+    found = await entries(log)
+    if isinstance(written, dict):  # side by side, in no order
+        assert {entry: found.count(entry) for entry in found} == written
+    else:
+        assert found == written
+
+
+async def test_an_entry_says_who_when_from_where_and_in_which_request(log: AsyncEngine) -> None:
+    await ask(
+        log,
+        '{ person(id: "person.1") { name } }',
+        viewer=viewer(id="principal", rights=[Right.VIEW_LOG]),
+        origin="198.51.100.7",
+        request_id="r-1",
+    )
+
+    async with reading(log) as connection:
+        [row] = (await connection.execute(select(AUDIT))).all()
+    assert row._asdict() == {
+        "id": row.id,
+        "at": NOON,
+        "district_id": 1,
+        "viewer_id": "principal",
+        "action": "OPEN_PERSON",
+        "subject": "person.1",
+        "origin": "198.51.100.7",
+        "request_id": "r-1",
+    }
+
+
+async def test_the_next_request_is_written_down_anew(log: AsyncEngine) -> None:
+    for _ in range(2):
+        await ask(log, '{ person(id: "person.1") { name } }')
+
+    assert await entries(log) == [PERSON_1, PERSON_1]
+
+
+async def test_nothing_is_shown_that_cannot_be_written_down(log: AsyncEngine) -> None:
+    async with writing(log) as connection:
+        await connection.execute(text("ALTER TABLE audit RENAME TO lost"))
+
+    result = await execute(log, '{ message(id: "message.1") { recipients { nodes { name } } } }')
+
+    assert result.data == {"message": None}
+    assert [error.extensions for error in result.errors or ()] == [{"code": "INTERNAL"}]
+
+
+@pytest.mark.parametrize("change", ["UPDATE audit SET viewer_id = 'x'", "DELETE FROM audit"])
+async def test_what_is_written_stays(log: AsyncEngine, change: str) -> None:
+    await ask(log, '{ person(id: "person.1") { name } }')
+
+    with pytest.raises(DBAPIError):
+        async with writing(log) as connection:
+            await connection.execute(text(change))
+
+    assert await entries(log) == [PERSON_1]

@@ -1,0 +1,293 @@
+"""`messageChanged`: the present state, then each change, at most one a second, to who may see it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import notices
+from db.changes import settle
+from db.engine import make_engine, writing
+from db.live import lock
+from db.tables import MESSAGE
+from domain.message import Source
+from domain.viewer import Right
+from resolvers.progress import PAUSE
+from schema.contract import SCHEMA
+from tests.log import NOON, email, message, recipient, school, viewer, voice
+from tests.resolvers.house import House
+
+WATCH = """
+    subscription($id: ID!) { messageChanged(id: $id) {
+        revision status cancellation { stopped } deliverySummary { tallies { status count } }
+        recipients(first: 5) { nodes { deliveries { status } } }
+    } }
+"""
+CANCEL = 'mutation { cancelMessage(input: {messageId: "message.1"}) { __typename } }'
+LATER = NOON + timedelta(hours=1)
+PEOPLE = [recipient("p1", email()), recipient("p2", voice())]
+
+T = TypeVar("T")
+Stream = AsyncGenerator[Any, None]
+
+
+@pytest.fixture
+async def house(engine: AsyncEngine) -> AsyncIterator[House]:
+    house = House(engine)
+    async with house.backstage.notices.listening():
+        yield house
+        house.naps.wake()
+
+
+async def watch(house: House, id: str = "message.1", **who: Any) -> Stream:
+    """The answers to somebody who watches a message."""
+    context = await house.open(viewer(**who))
+    return await SCHEMA.subscribe(WATCH, variable_values={"id": id}, context_value=context)  # type: ignore[return-value]
+
+
+async def shown(stream: Stream) -> Any:
+    """The next state that a stream shows."""
+    result = await anext(stream)
+    assert result.errors is None, result.errors
+    return result.data["messageChanged"]
+
+
+async def refused(stream: Stream) -> tuple[str, str]:
+    """The error with which a stream ends."""
+    (result,) = [result async for result in stream]
+    (error,) = result.errors
+    assert result.data is None
+    return error.extensions["code"], error.message
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Let everything go on until this has happened."""
+    while not happened():
+        await asyncio.sleep(0)
+
+
+async def after_naps(house: House, wanted: Coroutine[Any, Any, T]) -> T:
+    """What comes while every pause is cut short."""
+    task = asyncio.ensure_future(wanted)
+    while not task.done():
+        house.naps.wake(PAUSE)
+        await asyncio.sleep(0)
+    return task.result()
+
+
+async def change(house: House, times: int = 1) -> None:
+    """Change the message so that a client can see it."""
+    for _ in range(times):
+        async with writing(house.engine) as connection:
+            found = await lock(connection, 1)
+            assert found is not None
+            await settle(connection, found, now=house.now)
+
+
+async def test_first_comes_the_present_state_then_each_change_with_all_fields_as_they_are_then(
+    house: House,
+) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+
+    first = await shown(stream)
+    following = asyncio.ensure_future(shown(stream))
+    await house.do(CANCEL)
+    await until(lambda: house.naps.wake(PAUSE))
+    second = await following
+
+    assert first == {
+        "revision": 1,
+        "status": "WAITING",
+        "cancellation": None,
+        "deliverySummary": {"tallies": [{"status": "PENDING", "count": 1}] * 2},
+        "recipients": {"nodes": [{"deliveries": [{"status": "PENDING"}]}] * 2},
+    }
+    assert second == {**first, "revision": 2, "status": "CANCELED", "cancellation": {"stopped": 2}}
+    await stream.aclose()
+
+
+async def test_a_message_that_is_delivered_is_seen_to_its_end(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None))
+    stream = await watch(house)
+    states = [await shown(stream)]
+
+    working = asyncio.ensure_future(house.work())
+    while not working.done() or states[-1]["revision"] < await house.revision():
+        states.append(await after_naps(house, shown(stream)))
+
+    revisions = [state["revision"] for state in states]
+    assert revisions == sorted(set(revisions))
+    assert states[0]["status"] == "WAITING"
+    nodes = states[-1]["recipients"]["nodes"]
+    assert [node["deliveries"][0]["status"] for node in nodes] == ["IN_PROGRESS"] * 2
+    await stream.aclose()
+
+
+async def test_changes_within_a_second_are_shown_as_one_and_revision_tells_the_step(
+    house: House,
+) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+    first = await shown(stream)
+    following = asyncio.ensure_future(shown(stream))
+    await until(lambda: PAUSE in house.naps.running)
+
+    await change(house, times=5)
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+    assert not following.done()
+    house.naps.wake(PAUSE)
+    second = await following
+    assert (first["revision"], second["revision"]) == (1, 6)
+    await stream.aclose()
+
+
+async def test_after_a_quiet_second_a_change_is_shown_at_once(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+    await shown(stream)
+    following = asyncio.ensure_future(shown(stream))
+    await until(lambda: house.naps.wake(PAUSE))
+    await until(lambda: any(nap > PAUSE for nap in house.naps.running))  # it waits for news
+
+    await change(house)
+
+    assert (await following)["revision"] == 2
+    await stream.aclose()
+
+
+async def test_a_notice_without_news_shows_nothing(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+    await shown(stream)
+    following = asyncio.ensure_future(shown(stream))
+    await until(lambda: house.naps.wake(PAUSE))
+
+    for _ in range(3):
+        waits = len(house.naps.asked)
+        house.backstage.notices.ring_all()
+        await until(lambda: len(house.naps.asked) > waits)  # noqa: B023  # it looked, and waits anew
+
+    assert not following.done()
+    await change(house)
+    assert (await following)["revision"] == 2
+    await stream.aclose()
+
+
+async def test_what_another_process_does_is_seen(house: House, database_url: str) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+    await shown(stream)
+    other = House(make_engine(database_url))
+
+    await other.do(CANCEL)
+
+    assert (await after_naps(house, shown(stream)))["status"] == "CANCELED"
+    await stream.aclose()
+    await other.engine.dispose()
+
+
+async def test_every_subscriber_is_told(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    streams = [await watch(house) for _ in range(20)]
+    for stream in streams:
+        await shown(stream)
+
+    await change(house)
+
+    states = [await after_naps(house, shown(stream)) for stream in streams]
+    assert [state["revision"] for state in states] == [2] * 20
+    for stream in streams:
+        await stream.aclose()
+
+
+async def test_who_goes_away_leaves_no_watch_and_no_task(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    before = asyncio.all_tasks()
+    shows, waits, naps = [await watch(house) for _ in range(3)]
+    await shown(shows)
+    await shown(naps)
+    await shown(waits)
+    napping = asyncio.ensure_future(anext(naps))
+    waiting = asyncio.ensure_future(anext(waits))
+    await until(lambda: house.naps.running.count(PAUSE) >= 2)
+    house.naps.wake(PAUSE)
+    await until(lambda: any(nap > PAUSE for nap in house.naps.running))
+    assert house.backstage.notices.watches == 3
+
+    for task in (napping, waiting):
+        task.cancel()
+    await asyncio.gather(napping, waiting, return_exceptions=True)
+    for stream in (shows, waits, naps):
+        await stream.aclose()
+    await until(lambda: asyncio.all_tasks() <= before)
+
+    assert house.backstage.notices.watches == 0
+
+
+async def test_a_message_that_goes_out_of_sight_ends_the_stream(house: House) -> None:
+    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(house)
+    await shown(stream)
+
+    async with writing(house.engine) as connection:
+        await connection.execute(update(MESSAGE).values(visible_from=LATER))
+    house.backstage.notices.ring_all()  # on PostgreSQL such a change says nothing by itself
+
+    assert await after_naps(house, _rest(stream)) == []
+    assert house.backstage.notices.watches == 0
+
+
+async def _rest(stream: Stream) -> list[Any]:
+    return [result async for result in stream]
+
+
+@pytest.mark.parametrize("id", ["message.1", "message.2", "message.999", "school.1", "nonsense"])
+async def test_what_may_not_be_seen_is_refused_like_what_is_not_there(
+    house: House, id: str
+) -> None:
+    hidden = message("M-2", PEOPLE, status=None, scheduled_at=LATER, source=Source.SCHEDULER)
+    await house.take(school("east"), message("M-1", PEOPLE, school="east"), hidden)
+
+    problem = await refused(await watch(house, id, schools=["harrison-high"]))
+
+    assert problem == ("BAD_USER_INPUT", "There is no message with this id that you may see.")
+    assert house.backstage.notices.watches == 0
+
+
+async def test_who_may_not_see_the_log_may_not_watch_it(house: House) -> None:
+    await house.take(message("M-1", PEOPLE))
+
+    code, _ = await refused(await watch(house, rights=set(Right) - {Right.VIEW_LOG}))
+
+    assert code == "FORBIDDEN"
+
+
+async def test_a_stream_ends_when_the_sign_in_expires_even_if_nothing_happens(house: House) -> None:
+    await house.take(message("M-1", PEOPLE))
+    stream = await watch(house)
+    await shown(stream)
+    ending = asyncio.ensure_future(refused(stream))
+    await until(lambda: house.naps.wake(PAUSE))
+    await until(lambda: any(nap > PAUSE for nap in house.naps.running))
+    (left,) = [nap for nap in house.naps.running if nap > PAUSE]
+
+    house.advance(seconds=left)
+    house.naps.wake(left)
+
+    assert await ending == (
+        "UNAUTHENTICATED",
+        "Your sign-in has expired. Sign in again to go on watching.",
+    )
+    assert house.now == viewer().expires_at
+
+
+assert notices.PAUSE == PAUSE, (
+    "naps are told apart by their length, and these two may be woken together"
+)

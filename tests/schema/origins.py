@@ -1,0 +1,114 @@
+"""A log of two districts and their schools, in which every text says where it comes from.
+
+All four origins send to the same addresses and phones, and name things by the same ids.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.engine import reading
+from db.tables import DELIVERY, MESSAGE, RECIPIENT, SCHOOL
+from domain.ids import Kind, spell
+from domain.status import MessageStatus
+from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice
+
+
+class Origin(NamedTuple):
+    """Who sends: a district or one of its schools, and the ids of the two messages that it sends."""
+
+    district: str
+    school: str | None
+    messages: tuple[str, str]
+
+
+ORIGINS: Final = {
+    "nordost": Origin("north", "ost", ("1", "2")),
+    "nordwest": Origin("north", "west", ("3", "4")),
+    "nordweit": Origin("north", None, ("5", "6")),
+    "suedost": Origin("south", "ost", ("1", "2")),
+}
+
+
+def messages_of(name: str) -> bytes:
+    """What an origin sends: twice to somebody whom all know, and to somebody whom it alone knows."""
+    origin = ORIGINS[name]
+    shared = recipient(
+        "p1",
+        inbox("shared", at=NOON),
+        email("shared@nomail.example", at=NOON),
+        voice("+16125550101", call_status=5, at=NOON),
+        text("+16125550101", call_status=-28, at=NOON),
+        name=f"Shared, {origin.district}",
+        student=("s1", f"Calvin, {origin.district}"),
+    )
+    own = recipient(
+        f"p-{name}",
+        email(f"{name}@nomail.example", at=NOON),
+        name=f"Own, {name}",
+        student=(f"s-{name}", f"Kid, {name}"),
+    )
+    return b"".join(
+        message(
+            id,
+            [shared, own],
+            district=origin.district,
+            school=origin.school,
+            type=(f"T-{name}", f"Type of {name}"),
+            subject=f"Subject of {name}",
+            body=f"Body of {name}",
+            text_body=f"Text of {name}",
+            voice_script=f"Script of {name}",
+            reply_to=f"office@{name}.example",
+            sender=("u1", f"Sender of {name}"),
+            schedule_id=f"Schedule of {name}",
+            filter_criteria=[(f"Deliver To {name}", f"Contacts of {name}")],
+            status=MessageStatus.CANCELED_IN_PROGRESS,
+            cancellation={
+                "at": NOON.isoformat(),
+                "by": {"id": f"u-{name}", "name": f"Canceler of {name}"},
+                "reason": f"Reason of {name}",
+            },
+        )
+        for id in origin.messages
+    )
+
+
+async def load_origins(engine: AsyncEngine) -> None:
+    """Put all that they send into an empty log."""
+    await load(
+        engine,
+        district("north", name="District of nord"),
+        district("south", name="District of sued"),
+        school("ost", district="north", name="School of nordost"),
+        school("west", district="north", name="School of nordwest"),
+        school("ost", district="south", name="School of suedost"),
+        *map(messages_of, ORIGINS),
+    )
+
+
+async def ids_of(engine: AsyncEngine, origins: Iterable[str]) -> set[str]:
+    """The ids of all that belongs to these origins, as the tables have it."""
+    subjects = [f"Subject of {name}" for name in origins]
+    messages = select(MESSAGE.c.id).where(MESSAGE.c.subject.in_(subjects))
+    of_message = RECIPIENT.c.message_id.in_(messages)
+    statements = {
+        Kind.DISTRICT: select(MESSAGE.c.district_id).where(MESSAGE.c.subject.in_(subjects)),
+        Kind.SCHOOL: select(SCHOOL.c.id).where(
+            SCHOOL.c.name.in_([f"School of {name}" for name in origins])
+        ),
+        Kind.MESSAGE: messages,
+        Kind.PERSON: select(RECIPIENT.c.person_id).where(of_message),
+        Kind.RECIPIENT: select(RECIPIENT.c.message_id, RECIPIENT.c.number).where(of_message),
+        Kind.DELIVERY: select(
+            DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
+        ).where(DELIVERY.c.message_id.in_(messages)),
+    }
+    async with reading(engine) as connection:
+        return {
+            spell(kind, *row)
+            for kind, statement in statements.items()
+            for row in await connection.execute(statement)
+        }

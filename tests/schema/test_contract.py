@@ -1,0 +1,71 @@
+"""The contract as a whole: what is printed, and that every kind of thing is told by its id."""
+
+from pathlib import Path
+
+from graphql import GraphQLInterfaceType
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.ids import Kind
+from schema.contract import SCHEMA, build
+from tests.log import district, load, message, recipient, school, voice
+from tests.operations import ask
+
+PRINTED = Path(__file__).parents[2] / "schema" / "schema.graphql"
+
+IDS = {
+    Kind.DISTRICT: "district.1",
+    Kind.SCHOOL: "school.1",
+    Kind.MESSAGE: "message.1",
+    Kind.PERSON: "person.1",
+    Kind.RECIPIENT: "recipient.1.0",
+    Kind.DELIVERY: "delivery.1.0.0",
+}
+
+
+def test_the_printed_schema_is_the_one_that_answers() -> None:
+    """Changed on purpose? `make schema` prints it anew; what clients rely on may be added to, not taken away."""
+    assert PRINTED.read_text(encoding="utf-8") == SCHEMA.as_str() + "\n"
+
+
+def test_the_schema_is_printed_alike_each_time() -> None:
+    assert build().as_str() == SCHEMA.as_str()
+
+
+def test_no_argument_is_printed_with_null_as_its_default() -> None:
+    assert "= null" not in SCHEMA.as_str()
+
+
+async def test_every_kind_of_node_is_told_by_its_id(engine: AsyncEngine) -> None:
+    await load(
+        engine,
+        district(),
+        school("east"),
+        message(recipients=[recipient("p1", voice())], school="east"),
+    )
+    query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
+
+    data = await ask(engine, query, {"ids": list(IDS.values())})
+
+    assert data["nodes"] == [
+        {"__typename": kind.value.title(), "id": id} for kind, id in IDS.items()
+    ]
+
+
+async def test_one_node_is_what_nodes_gives_for_its_id(engine: AsyncEngine) -> None:
+    await load(engine, district(), message())
+
+    data = await ask(
+        engine,
+        '{ node(id: "message.1") { id ... on Message { subject } } nothing: node(id: "message.2") { id } }',
+    )
+
+    assert data == {"node": {"id": "message.1", "subject": "Student Behavior"}, "nothing": None}
+
+
+def test_every_implementation_of_node_is_a_kind_of_id() -> None:
+    interface = SCHEMA._schema.type_map["Node"]
+    assert isinstance(interface, GraphQLInterfaceType)
+
+    names = {made.name for made in SCHEMA._schema.get_possible_types(interface)}
+
+    assert names == {kind.value.title() for kind in Kind}

@@ -1,0 +1,178 @@
+"""How many statements an operation takes: as many for five hundred objects as for one."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.status import MessageStatus
+from tests.log import (
+    NOON,
+    district,
+    email,
+    load,
+    message,
+    message_ids,
+    person_ids,
+    recipient,
+    school,
+    voice,
+)
+from tests.operations import EVER, ask, statements_of
+
+MESSAGES = 500
+SIZES = (1, 50, 500)
+SIGHT = 1
+"""The statement that finds the viewer's district, with which every request begins."""
+
+RELATIONS = """
+    school { name } district { name } sender { name } type { label }
+    body bodyFormat textBody voiceScript replyTo filterCriteria { label value }
+    deliverySummary { totalRecipients startedAt tallies { count } inboxEmail { status } voiceText { status } }
+    cancellation { reason stopped } reportOptions { devices }
+"""
+RECIPIENT = (
+    "name student { name } person { name } deliveries { address events { at } callStatus { code } }"
+)
+
+OPERATIONS = {
+    "a page of the log": (
+        f"query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{ nodes {{ {RELATIONS} }} }} }}",
+        # the page; schools, contents, tallies, spans, cancellations
+        6,
+    ),
+    "a page of the log with recipients": (
+        f"""query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{
+              edges {{ cursor node {{ recipients(first: 2) {{ totalCount edges {{ cursor node {{ {RECIPIENT} }} }} }} }} }}
+           }} }}""",
+        # the page; recipients, audit, counts; people, deliveries; events; whether the messages are history
+        8,
+    ),
+    "a page of the log with deliveries": (
+        f"""query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{
+              nodes {{ deliveries(first: 2) {{ totalCount nodes {{ events {{ at }} }} edges {{ recipient {{ name }} }} }} }}
+           }} }}""",
+        # the page; deliveries, audit, counts; recipients, events; whether the messages are history
+        7,
+    ),
+    "the recipients of a message": (
+        f"""query($size: Int!, $message: ID!) {{ message(id: $message) {{
+              recipients(first: $size) {{ nodes {{ {RECIPIENT} }} }} }} }}""",
+        # the message; recipients, audit; people, deliveries; events
+        6,
+    ),
+    "the deliveries of a message": (
+        """query($size: Int!, $message: ID!) { message(id: $message) {
+             deliveries(first: $size) { edges { node { events { at } } recipient { person { name } } } } } }""",
+        # the message; deliveries, audit; recipients, events; people
+        6,
+    ),
+    "what a person was sent": (
+        """query($size: Int!, $person: ID!) { person(id: $person) { name recipients(first: $size) {
+             totalCount edges { message { subject school { name } } node { name deliveries { address } } } } } }""",
+        # the person, audit; what it was sent, counts; messages, deliveries; schools
+        7,
+    ),
+    "what each recipient was sent": (
+        """query($size: Int!, $message: ID!) { message(id: $message) { recipients(first: $size) {
+             nodes { person { recipients(first: 2) { edges { message { subject } } } } } } } }""",
+        # the message; recipients, audit; people; what each was sent, audit; messages
+        7,
+    ),
+}
+
+
+@pytest.fixture
+async def log(engine: AsyncEngine) -> AsyncEngine:
+    """Five hundred messages to the same two people, and two to five hundred people."""
+    few = [
+        recipient("p1", email(at=NOON), voice(call_status=5, at=NOON), student=("s1", "Calvin")),
+        recipient("p2", email("tad@nomail.example", at=NOON), name="Parent, Tad"),
+    ]
+    many = [
+        recipient(f"q{n}", email(f"q{n}@nomail.example", at=NOON), name=f"Parent, {n}")
+        for n in range(MESSAGES)
+    ]
+    canceled = {"at": NOON.isoformat(), "reason": "a mistake"}
+    await load(
+        engine,
+        district(),
+        *[school(f"school-{n}") for n in range(MESSAGES)],
+        *[
+            message(
+                f"M-{n}",
+                few,
+                school=f"school-{n}",
+                status=MessageStatus.CANCELED_IN_PROGRESS,
+                cancellation=canceled,
+            )
+            for n in range(MESSAGES)
+        ],
+        message("many", many, school="school-0"),
+        message("many again", many, school="school-0"),
+    )
+    return engine
+
+
+async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as_for_one(
+    log: AsyncEngine,
+) -> None:
+    known = {
+        "message": f"message.{(await message_ids(log))['many']}",
+        "person": f"person.{(await person_ids(log))['p1']}",
+    }
+    taken = {}
+    for name, (document, _) in OPERATIONS.items():
+        asked = {key: id for key, id in known.items() if f"${key}:" in document}
+        taken[name] = []
+        for size in SIZES:
+            with statements_of(log) as statements:
+                await ask(log, document, {"size": size, **asked})
+            # without the two that find out what the viewer may see
+            taken[name].append(len(statements) - SIGHT)
+
+    assert taken == {name: [number] * len(SIZES) for name, (_, number) in OPERATIONS.items()}
+
+
+@pytest.mark.parametrize(
+    ("field", "more"),
+    [
+        ("totalCount", 1),
+        ("facets { statuses { count } }", 1),
+        ("facets { types { count } }", 1),
+        ("facets { schools { count } }", 1),
+        ("facets { schools { school { name } count } }", 2),
+        ("pageInfo { endCursor hasNextPage }", 0),
+        ("totalCount facets { statuses { count } types { count } schools { count } }", 4),
+    ],
+)
+async def test_only_what_is_asked_for_is_counted(
+    engine: AsyncEngine, field: str, more: int
+) -> None:
+    await load(engine, district(), school("east"), message(school="east"))
+
+    async def taken(fields: str) -> int:
+        with statements_of(engine) as statements:
+            await ask(engine, f"{{ messages(createdBetween: {EVER}) {{ {fields} }} }}")
+        return len(statements)
+
+    assert await taken(f"nodes {{ subject }} {field}") == await taken("nodes { subject }") + more
+
+
+async def test_the_deliveries_of_four_thousand_recipients_are_one_statement(
+    engine: AsyncEngine,
+) -> None:
+    crowd = [
+        recipient(f"p{n}", email(f"p{n}@nomail.example"), voice(f"+1612555{n:04}", call_status=5))
+        for n in range(4_000)
+    ]
+    await load(engine, district(), message(recipients=crowd))
+
+    with statements_of(engine) as statements:
+        data = await ask(
+            engine,
+            '{ message(id: "message.1") { recipients { nodes { deliveries { address } } } } }',
+        )
+
+    nodes = data["message"]["recipients"]["nodes"]
+    assert len(nodes) == 4_000
+    assert {len(node["deliveries"]) for node in nodes} == {2}
+    assert sum("FROM delivery" in statement for statement in statements) == 1

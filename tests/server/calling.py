@@ -1,0 +1,117 @@
+"""The whole application, as somebody calls it: on SQLite, with a small log in it and a clock that stands still."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from httpx2 import Client, Response
+from pydantic import SecretStr
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.testclient import TestClient
+
+from db.engine import make_engine
+from domain.viewer import Right
+from server.app import create_app
+from server.settings import Settings
+from server.tokens import make_token
+from tests.live_server import serving
+from tests.log import NOON, district, load, message, recipient, school
+from tests.server.signing import SECRET, Clock
+
+JSON = "application/json"
+
+
+@dataclass
+class Caller:
+    """Somebody who calls the application; signed in, unless a test says otherwise."""
+
+    client: Client
+    settings: Settings
+    clock: Clock
+
+    def token(self, *, rights: Iterable[Right] = tuple(Right), **said: Any) -> str:
+        """A token that is good for an hour."""
+        return make_token(
+            self.settings,
+            id=said.get("id", "u1"),
+            name="Administrator, System",
+            district=said.get("district", "plainview"),
+            schools=said.get("schools", ()),
+            rights=rights,
+            expires_in=timedelta(hours=1),
+            now=self.clock(),
+        )
+
+    def post(
+        self,
+        body: bytes | str,
+        *,
+        path: str = "/graphql",
+        content_type: str | None = JSON,
+        authorization: str | None = "",
+        **headers: str,
+    ) -> Response:
+        """The answer to a body, as it is sent."""
+        said = {
+            "content-type": content_type,
+            "authorization": f"Bearer {self.token()}" if authorization == "" else authorization,
+            **headers,
+        }
+        present = {name: value for name, value in said.items() if value is not None}
+        return self.client.post(path, content=body, headers=present)
+
+    def ask(self, document: str, variables: Any = None, **rest: Any) -> Response:
+        """The answer to an operation."""
+        return self.post(json.dumps({"query": document, "variables": variables}), **rest)
+
+    def engine(self) -> AsyncEngine:
+        """An engine of the test's own on the same database; dispose of it."""
+        return make_engine(self.settings.database_url.render_as_string())
+
+
+@contextmanager
+def calling(folder: Path, template: Path) -> Iterator[Caller]:
+    """The application on a copy of the migrated database `template`, in `folder`."""
+    settings, clock = filled(folder, template)
+    app = create_app(settings, clock=clock)
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield Caller(client, settings, clock)
+
+
+@contextmanager
+def calling_a_server(folder: Path, template: Path) -> Iterator[Caller]:
+    """The same under a real server; `client.base_url` is where it listens."""
+    settings, clock = filled(folder, template)
+    with (
+        serving(create_app(settings, clock=clock)) as address,
+        Client(base_url=address) as client,
+    ):
+        yield Caller(client, settings, clock)
+
+
+def filled(folder: Path, template: Path) -> tuple[Settings, Clock]:
+    """The settings of a small log in `folder`, a copy of `template` with one message in it, and its clock."""
+    file = shutil.copy(template, folder / "sentlog.sqlite3")
+    url = f"sqlite+aiosqlite:///{file}"
+
+    async def fill() -> None:
+        engine = make_engine(url)
+        people = [recipient("p1")]
+        await load(engine, district(), school(), message(recipients=people, school="harrison-high"))
+        await engine.dispose()
+
+    asyncio.run(fill())
+    settings = Settings(data_dir=folder, database_url=make_url(url), jwt_key=SecretStr(SECRET))
+    return settings, Clock(NOON)
+
+
+def error(message: str, code: str) -> dict[str, Any]:
+    """An answer that refuses."""
+    return {"errors": [{"message": message, "extensions": {"code": code}}]}

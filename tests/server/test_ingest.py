@@ -1,0 +1,184 @@
+"""`POST /ingest`: who may write, what is read, and what is said of it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from httpx2 import Response
+from sqlalchemy import func, select
+
+from db.engine import reading
+from db.tables import MESSAGE
+from domain.viewer import Right
+from tests.log import email, message, recipient, school
+from tests.server.calling import Caller, calling, error
+
+NDJSON = "application/x-ndjson"
+
+
+@pytest.fixture
+def caller(tmp_path: Path, sqlite_template: Path) -> Iterator[Caller]:
+    with calling(tmp_path, sqlite_template) as caller:
+        yield caller
+
+
+def send(caller: Caller, *lines: bytes, content_type: str | None = NDJSON, **said: str) -> Response:
+    return caller.post(b"".join(lines), path="/ingest", content_type=content_type, **said)
+
+
+async def messages(caller: Caller) -> int:
+    engine = caller.engine()
+    async with reading(engine) as connection:
+        count = await connection.scalar(select(func.count()).select_from(MESSAGE))
+    await engine.dispose()
+    assert count is not None
+    return count
+
+
+async def test_messages_go_in_and_are_counted(caller: Caller) -> None:
+    answer = send(caller, message("M-2", [recipient("p1", email())]), message("M-3"))
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "lines": 5,
+            "messages": {"accepted": 2, "unchanged": 0, "refused": 0},
+            "recipients": 1,
+            "deliveries": 1,
+            "problems": [],
+            "problemCount": 0,
+        },
+    )
+    assert await messages(caller) == 3
+
+
+async def test_the_same_again_does_nothing(caller: Caller) -> None:
+    send(caller, message("M-2"))
+
+    answer = send(caller, message("M-2"))
+
+    assert (answer.status_code, answer.json()["messages"]) == (
+        200,
+        {"accepted": 0, "unchanged": 1, "refused": 0},
+    )
+    assert await messages(caller) == 2
+
+
+async def test_what_is_wrong_is_listed_and_the_rest_goes_in(caller: Caller) -> None:
+    bad = message("M-2", [recipient("p1", email("nobody"))])
+
+    answer = send(caller, bad, message("M-3"))
+
+    assert (answer.status_code, answer.json()) == (
+        422,
+        {
+            "lines": 5,
+            "messages": {"accepted": 1, "unchanged": 0, "refused": 1},
+            "recipients": 0,
+            "deliveries": 0,
+            "problems": [
+                {
+                    "line": 2,
+                    "message": "M-2",
+                    "field": "devices[0].address",
+                    "reason": "'nobody' is not an e-mail address: write name@domain",
+                }
+            ],
+            "problemCount": 1,
+        },
+    )
+    assert await messages(caller) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\n\n", b"\xff\xfe", b'"x"', b"5", b"null", b"[]", b"[" * 100_000, b"{" * 100_000],
+)
+async def test_junk_is_no_fault(caller: Caller, body: bytes) -> None:
+    answer = send(caller, body)
+
+    assert answer.status_code == (422 if body.strip() else 200)
+    assert answer.json()["messages"] == {"accepted": 0, "unchanged": 0, "refused": 0}
+    assert await messages(caller) == 1
+
+
+async def test_nobody_writes_without_a_sign_in(caller: Caller) -> None:
+    answer = send(caller, message("M-2"), authorization=None)  # type: ignore[arg-type]
+
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert answer.json() == error(
+        "You are not signed in. Send the header Authorization: Bearer with a token.",
+        "UNAUTHENTICATED",
+    )
+    assert await messages(caller) == 1
+
+
+async def test_nobody_writes_without_the_right(caller: Caller) -> None:
+    reader = caller.token(rights=set(Right) - {Right.INGEST_MESSAGES})
+
+    answer = send(caller, message("M-2"), authorization=f"Bearer {reader}")
+
+    assert (answer.status_code, answer.json()) == (
+        403,
+        error(
+            "This needs the right INGEST_MESSAGES, which your sign-in does not carry."
+            " Ask who manages your account for it.",
+            "FORBIDDEN",
+        ),
+    )
+    assert await messages(caller) == 1
+
+
+async def test_nobody_writes_for_another_district(caller: Caller) -> None:
+    other = caller.token(district="nowhere", rights=[Right.INGEST_MESSAGES])
+
+    answer = send(caller, school("east"), message("M-2"), authorization=f"Bearer {other}")
+
+    assert answer.status_code == 422
+    assert [problem["field"] for problem in answer.json()["problems"]] == ["district", "district"]
+    assert await messages(caller) == 1
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain"])
+async def test_only_ndjson_is_read(caller: Caller, content_type: str | None) -> None:
+    answer = send(caller, message("M-2"), content_type=content_type)
+
+    assert (answer.status_code, answer.json()) == (
+        415,
+        error(
+            f"The content type is {content_type or 'missing'}. Send application/x-ndjson.",
+            "BAD_USER_INPUT",
+        ),
+    )
+    assert await messages(caller) == 1
+
+
+def test_ndjson_may_name_its_charset(caller: Caller) -> None:
+    assert send(caller, message("M-2"), content_type="Application/X-NDJSON; charset=utf-8").json()[
+        "messages"
+    ] == {"accepted": 1, "unchanged": 0, "refused": 0}
+
+
+def test_messages_come_by_post_alone(caller: Caller) -> None:
+    answer = caller.client.get("/ingest")
+
+    assert (answer.status_code, answer.headers["allow"], answer.json()) == (
+        405,
+        "POST",
+        error(
+            "This method is not taken here. The header Allow has those that are.", "BAD_USER_INPUT"
+        ),
+    )
+
+
+async def test_what_came_in_is_found_at_once(caller: Caller) -> None:
+    send(caller, message("M-2", subject="Late bus"))
+    days = {"from": "2020-01-31", "to": "2020-01-31"}
+
+    answer = caller.ask(
+        'query($days: DateRange!) { messages(createdBetween: $days, filter: {subject: "late"}) { nodes { externalId } } }',
+        {"days": days},
+    )
+
+    assert json.loads(answer.content)["data"]["messages"]["nodes"] == [{"externalId": "M-2"}]

@@ -1,0 +1,65 @@
+"""The statements that a piece of code sends, and how a database means to run them.
+
+    with recorded(engine) as statements:
+        await page_of(…)
+    assert len(statements) == 1
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+
+class Statement(NamedTuple):
+    """A statement as the driver gets it, with its parameters."""
+
+    text: str
+    parameters: Any
+
+
+@contextmanager
+def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
+    """The statements that `engine` runs inside the block, in their order."""
+    statements: list[Statement] = []
+
+    def note(
+        connection: Any, cursor: Any, text: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        statements.append(Statement(text, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+
+async def tables_read_whole(connection: AsyncConnection, statement: Statement) -> Sequence[str]:
+    """The tables of which this statement reads every row, as the database plans it now; by the names it gives them."""
+    if connection.dialect.name == "sqlite":
+        plan = await connection.exec_driver_sql(
+            f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
+        )
+        steps = [row[3].split() for row in plan]
+        return sorted(
+            step[1]
+            for step in steps
+            if step[0] == "SCAN" and "VIRTUAL" not in step and step[1] != "CONSTANT"
+        )
+    plan = await connection.exec_driver_sql(
+        f"EXPLAIN (FORMAT JSON) {statement.text}", statement.parameters
+    )
+    told = plan.scalar_one()
+    (root,) = orjson.loads(told) if isinstance(told, str) else told
+    return sorted(_read_whole(root["Plan"]))
+
+
+def _read_whole(node: dict[str, Any]) -> Iterator[str]:
+    if node["Node Type"] == "Seq Scan":
+        yield node["Relation Name"]
+    for child in node.get("Plans", ()):
+        yield from _read_whole(child)
