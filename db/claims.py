@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock
+from db.deliveries import DeliveryKey
+from db.keys import pairs_of
 from db.live import COLUMNS, LiveDelivery
 from db.tables import CLAIMED, DELIVERY, OPEN_DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
@@ -72,6 +74,18 @@ async def count_due(
         )
     )
     return await connection.scalar(statement) or 0
+
+
+async def held(
+    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, token: str
+) -> set[DeliveryKey]:
+    """Those of these deliveries that `token` still has: they are as its claim left them, for nobody else may write them."""
+    pairs = sorted({key[:2] for key in keys})
+    statement = select(DELIVERY.c.message_id, *_IN_ORDER).where(
+        pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
+        DELIVERY.c.claim == token,
+    )
+    return set(keys).intersection(DeliveryKey(*row) for row in await connection.execute(statement))
 
 
 async def messages_with_lapsed(connection: AsyncConnection, *, most: int) -> Sequence[int]:

@@ -69,7 +69,7 @@ async def _flags(
             DELIVERY.c.mode.in_(_PHONES),
         )
     )
-    return {person: flag for person, flag in await connection.execute(statement)}
+    return {row.person_id: row.contacted for row in await connection.execute(statement)}
 
 
 async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:

@@ -58,12 +58,12 @@ async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -
     )
 
 
-async def is_held(connection: AsyncConnection, gateway: str, *, longer_than: timedelta) -> bool:
-    """Whether a provider is not to be used for longer than this."""
-    free = select(PACE.c.gateway).where(
-        PACE.c.gateway == gateway, PACE.c.free_at > clock(connection, after=longer_than)
+async def is_held(connection: AsyncConnection, gateway: str) -> bool:
+    """Whether a provider without a known pace is not to be used now. Of one that has a pace, `reserve` says so."""
+    held = select(PACE.c.gateway).where(
+        PACE.c.gateway == gateway, PACE.c.free_at > clock(connection)
     )
-    return (await connection.execute(free)).first() is not None
+    return (await connection.execute(held)).first() is not None
 
 
 def _width(connection: AsyncConnection, seconds: float) -> timedelta:

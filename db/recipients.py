@@ -35,7 +35,7 @@ class RecipientRecord(NamedTuple):
 
 
 class PersonRecord(NamedTuple):
-    """A person, under the name that came last, or the last one that may be seen."""
+    """A person, under the name that came last in a message that may be seen."""
 
     id: int
     name: str
@@ -184,19 +184,14 @@ async def people(
     connection: AsyncConnection, person_ids: Sequence[int], *, sight: Sight
 ) -> Mapping[int, PersonRecord]:
     """Those of these people to whom a message was sent that may be seen."""
-    seen = (
+    name = (
         select(RECIPIENT.c.name)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
         .where(RECIPIENT.c.person_id == PERSON.c.id, visible(sight))
+        .order_by(RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
         .limit(1)
         .correlate(PERSON)
-    )
-    newest = seen.order_by(
-        MESSAGE.c.created_at.desc(), RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc()
-    )
-    # The name that came last is nearly always one that may be seen, and found without sorting all that a person was sent.
-    name = func.coalesce(
-        seen.where(RECIPIENT.c.name == PERSON.c.name).scalar_subquery(), newest.scalar_subquery()
+        .scalar_subquery()
     )
     statement = select(PERSON.c.id, name).where(
         any_of(PERSON.c.id, person_ids), PERSON.c.role == Role.CONTACT

@@ -117,8 +117,13 @@ class _Wave(NamedTuple):
         return len(self.deliveries) + self.done
 
 
-async def hand_over(bench: Bench, message_id: int, chunk: int) -> int:
-    """Hand over what is due of a chunk, and how many deliveries that were. Doing it twice does nothing the second time."""
+async def hand_over(
+    bench: Bench, message_id: int, chunk: int, *, is_over: Callable[[], bool] = lambda: False
+) -> int:
+    """Hand over what is due of a chunk, and how many deliveries that were. Doing it twice does nothing the second time.
+
+    `is_over` is asked before each wave: once it says so, the rest is left, unclaimed, to another time.
+    """
     async with reading(bench.engine) as connection:
         terms = await live.terms(connection, message_id)
         if terms is None:
@@ -126,14 +131,21 @@ async def hand_over(bench: Bench, message_id: int, chunk: int) -> int:
         content = content_of(message_id, await live.content(connection, message_id))
     gateways = {id(gateway): gateway for gateway in bench.usable(terms).values()}
     loads = [_Load(message_id, chunk, gateway, terms, content) for gateway in gateways.values()]
-    return sum(await asyncio.gather(*(_hand_over(bench, load) for load in loads)))
+    counts = await asyncio.gather(
+        *(_hand_over(bench, load, is_over) for load in loads), return_exceptions=True
+    )
+    # Only now, when all have ended: what another gateway was given must not go on behind whoever called.
+    for count in counts:
+        if isinstance(count, BaseException):
+            raise count
+    return sum(count for count in counts if isinstance(count, int))
 
 
-async def _hand_over(bench: Bench, load: _Load) -> int:
+async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> int:
     """Hand over what goes through one gateway, as many at once as it takes."""
     token = secrets.token_hex(16)
     handed = 0
-    while size := await _size_of_wave(bench, load):
+    while not is_over() and (size := await _size_of_wave(bench, load)):
         wave = await _claim(bench, load, token=token, most=size)
         handed += wave.size
         if wave.deliveries:
@@ -150,12 +162,8 @@ async def _size_of_wave(bench: Bench, load: _Load) -> int:
     """How many may be claimed next; 0 where nothing is due, or the provider is not to be used for now."""
     gateway = load.gateway
     most = min(LARGEST_WAVE, gateway.batch)
-    if gateway.in_transaction:
-        return most
     if gateway.per_second is None:
-        async with reading(bench.engine) as connection:
-            held = await pace.is_held(connection, gateway.name, longer_than=timedelta())
-        return 0 if held else most
+        return most
     async with reading(bench.engine) as connection:
         due = await claims.count_due(
             connection, load.message_id, load.chunk, modes=load.modes(bench), now=bench.clock()
@@ -184,6 +192,9 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
     async with writing(bench.engine) as connection:
         message = await live.lock(connection, load.message_id)
         if message is None or not _runs(message):
+            return _Wave([], 0, now)
+        # Of one with a pace, the reservation said so.
+        if load.gateway.per_second is None and await pace.is_held(connection, load.gateway.name):
             return _Wave([], 0, now)
         due = await claims.due(
             connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
@@ -252,20 +263,24 @@ async def _record(
 ) -> None:
     """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
     now = bench.clock()
-    by_key = {
-        delivery.key: outcome for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
+    of_wave = {
+        delivery.key: (delivery, outcome)
+        for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
     }
     async with writing(bench.engine) as connection:
         message = await live.lock(connection, load.message_id)
         assert message is not None
-        moves: list[changes.Change] = []
-        for delivery in await live.by_key(connection, list(by_key)):
-            outcome = by_key[delivery.key]
-            if delivery.claim == token:
-                chance = bench.chance()
-                moves.append(of_outcome(delivery, outcome, message.status, now=now, chance=chance))
-            elif (late := of_late_outcome(delivery, outcome, now=now)) is not None:
-                moves.append(late)
+        mine = await claims.held(connection, list(of_wave), token=token)
+        moves = [
+            of_outcome(delivery, outcome, message.status, now=now, chance=bench.chance())
+            for key, (delivery, outcome) in of_wave.items()
+            if key in mine
+        ]
+        if lost := of_wave.keys() - mine:
+            for delivery in await live.by_key(connection, sorted(lost)):
+                _, outcome = of_wave[delivery.key]
+                if (late := of_late_outcome(delivery, outcome, now=now)) is not None:
+                    moves.append(late)
         await changes.write(connection, message, moves, now=now)
     _log.info(
         "handed over",

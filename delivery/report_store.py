@@ -15,6 +15,9 @@ PIECE: Final = 256 * 1024
 """Bytes that are moved at a time."""
 
 
+SCHEME: Final = "s3://"
+
+
 class NotStored(Exception):
     """There is nothing under this key."""
 
@@ -49,8 +52,13 @@ class Place:
 
 
 def open_store(place: Place) -> ReportStore:
-    """The store at `place`."""
-    return Folder(Path(place.address))
+    """The store at `place`. The client of a bucket is loaded only for one."""
+    if not place.address.startswith(SCHEME):
+        return Folder(Path(place.address))
+    from delivery.report_bucket import Bucket
+
+    bucket, _, prefix = place.address.removeprefix(SCHEME).partition("/")
+    return Bucket(bucket, prefix.strip("/"), place.options)
 
 
 class Folder:

@@ -7,12 +7,17 @@ forgets is found again. How jobs wait, and who takes them, is the runner's; what
 import asyncio
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from enum import Enum, auto
+from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery.hands import Bench, hand_over
 from delivery.sweep import Job, begin_due, find_jobs
+
+TURN: Final = 5.0
+"""Seconds after which a job makes room for others: behind a provider's pace one chunk can take minutes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -39,19 +44,19 @@ class Runner(ABC):
         """
 
 
+class Attempt(Enum):
+    """How a job went."""
+
+    DONE = auto()
+    """What was due is handed over."""
+    BROKEN_OFF = auto()
+    """Its turn was over, or all stops: there is more."""
+    NOTHING = auto()
+    """Nothing was due, its provider takes nothing now, or it failed: to be left alone for a while."""
+
+
 class Stopped(Exception):
-    """A job waited for its provider's pace when it was told to stop: it had claimed nothing."""
-
-
-def at_work(bench: Bench, until: asyncio.Event) -> Bench:
-    """The bench of a runner that works until the event is set: no job then waits on for its provider."""
-
-    async def sleep(seconds: float) -> None:
-        await wait(seconds, until)
-        if until.is_set():
-            raise Stopped
-
-    return replace(bench, sleep=sleep)
+    """A job waited for its provider's pace when it was told to stop: for that it had claimed nothing."""
 
 
 async def look(bench: Bench) -> list[Job]:
@@ -60,22 +65,39 @@ async def look(bench: Bench) -> list[Job]:
     return await find_jobs(bench)
 
 
-async def attempt(bench: Bench, job: Job) -> bool:
-    """Do a job, and whether anything was handed over.
+async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
+    """Do a job, for a turn at most and until the event is set.
 
     Where it fails, the log says why by ids, and the rows still say that it is to be done.
     """
+    now = asyncio.get_running_loop().time
+    ends = now() + TURN
+    is_broken_off = False
+
+    def is_over() -> bool:
+        nonlocal is_broken_off
+        is_broken_off = is_broken_off or until.is_set() or now() >= ends
+        return is_broken_off
+
+    async def sleep(seconds: float) -> None:
+        await wait(seconds, until)
+        if until.is_set():
+            raise Stopped
+
     try:
-        return await hand_over(bench, job.message_id, job.chunk) > 0
+        handed = await hand_over(replace(bench, sleep=sleep), *job, is_over=is_over)
     except Stopped:
-        return False
+        return Attempt.BROKEN_OFF
     except Exception:
         _log.exception(
             "a chunk could not be handed over",
             message_id=f"message.{job.message_id}",
             chunk=job.chunk,
         )
-        return False
+        return Attempt.NOTHING
+    if is_broken_off:
+        return Attempt.BROKEN_OFF
+    return Attempt.DONE if handed else Attempt.NOTHING
 
 
 async def wait(seconds: float, *events: asyncio.Event) -> None:

@@ -6,6 +6,7 @@ starts it to see to.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import backlog
 from db.engine import writing
 from delivery.hands import Bench
-from delivery.runner import Runner, at_work, attempt, look, wait
+from delivery.runner import Attempt, Runner, attempt, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
 
@@ -24,9 +25,6 @@ HANDS: Final = 3
 
 SHARE: Final = 10
 """A turn that took long is followed by a pause of so many times that: looking costs a tenth of a core at most."""
-
-_STOP: Final = (-1, -1)
-"""Stands before every job."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,8 +44,7 @@ class LocalRunner(Runner):
         self._rest = rest
         self._grace = grace
         self._announced = asyncio.Event()
-        # By chunk, then message: the first of a short message does not wait for the last of a long one.
-        self._waiting = asyncio.PriorityQueue[tuple[int, int]]()
+        self._waiting = Waiting()
         self._known = set[Job]()
         """What waits, is at hand, or rests: it is not taken on a second time."""
 
@@ -62,18 +59,16 @@ class LocalRunner(Runner):
         return True  # whoever serves the file works on it
 
     async def work(self, until: asyncio.Event) -> None:
-        self._bench = at_work(self._bench, until)
         # Before anything is claimed anew: whoever made the claims that are there is gone.
         await self._repeat(self._end_leases, until, once=True)
         tasks = [
             asyncio.ensure_future(self._repeat(self._look, until, self._announced)),
             asyncio.ensure_future(self._repeat(self._settle, until)),
-            *(asyncio.ensure_future(self._work_off()) for _ in range(HANDS)),
+            *(asyncio.ensure_future(self._work_off(until)) for _ in range(HANDS)),
         ]
         try:
             await until.wait()
-            for _ in range(HANDS):
-                self._waiting.put_nowait(_STOP)
+            self._waiting.close()
             await asyncio.wait(tasks, timeout=self._grace)
         finally:
             # What is cut off here is settled by whoever begins on this file next.
@@ -94,19 +89,20 @@ class LocalRunner(Runner):
         for job in await look(self._bench):
             if job not in self._known:
                 self._known.add(job)
-                self._waiting.put_nowait((job.chunk, job.message_id))
+                self._waiting.add(job)
 
     async def _settle(self) -> None:
         await settle_lapsed(self._bench)
 
-    async def _work_off(self) -> None:
-        while (taken := await self._waiting.get()) != _STOP:
-            chunk, message_id = taken
-            job = Job(message_id, chunk)
-            if await attempt(self._bench, job):
-                self._known.discard(job)
-            else:
-                asyncio.get_running_loop().call_later(self._rest, self._known.discard, job)
+    async def _work_off(self, until: asyncio.Event) -> None:
+        while (job := await self._waiting.take()) is not None:
+            match await attempt(self._bench, job, until=until):
+                case Attempt.DONE:
+                    self._known.discard(job)
+                case Attempt.BROKEN_OFF:
+                    self._waiting.add(job)
+                case Attempt.NOTHING:
+                    asyncio.get_running_loop().call_later(self._rest, self._known.discard, job)
 
     async def _repeat(
         self,
@@ -128,3 +124,42 @@ class LocalRunner(Runner):
             if once:
                 return
             await wait(max(self._pause, SHARE * (now() - began)), until, *awake)
+
+
+class Waiting:
+    """Jobs that wait for a hand. Messages take turns, and of each the lowest chunk comes first."""
+
+    def __init__(self) -> None:
+        self._jobs = set[Job]()
+        self._times = count(1)
+        self._served: dict[int, int] = {}
+        """When a message had its last turn, as long as anything waits."""
+        self._ready = asyncio.Semaphore(0)
+        self._is_closed = False
+
+    def add(self, job: Job) -> None:
+        """Let a job wait that does not wait yet."""
+        self._jobs.add(job)
+        self._ready.release()
+
+    def close(self) -> None:
+        """Give out no more: whoever takes gets None from now on."""
+        self._is_closed = True
+        self._ready.release()
+
+    async def take(self) -> Job | None:
+        """The next job, as soon as there is one; None where no more are given out."""
+        await self._ready.acquire()
+        if self._is_closed:
+            self._ready.release()  # for whoever else waits
+            return None
+        job = min(self._jobs, key=self._place)
+        self._jobs.remove(job)
+        if self._jobs:
+            self._served[job.message_id] = next(self._times)
+        else:
+            self._served.clear()
+        return job
+
+    def _place(self, job: Job) -> tuple[int, int, int]:
+        return self._served.get(job.message_id, 0), job.chunk, job.message_id

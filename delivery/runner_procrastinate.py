@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
 from delivery.hands import Bench
-from delivery.runner import Runner, at_work, attempt, look, wait
+from delivery.runner import Attempt, Runner, attempt, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
 
@@ -68,6 +68,7 @@ class ProcrastinateRunner(Runner):
         self._grace = grace
         self._heartbeat = heartbeat
         self._dead_after = dead_after
+        self._until = asyncio.Event()
         url = bench.engine.url.set(drivername="postgresql")
         self._app = App(
             connector=PsycopgConnector(
@@ -102,7 +103,7 @@ class ProcrastinateRunner(Runner):
         return await backlog.has_workers(connection, within=timedelta(seconds=self._dead_after))
 
     async def work(self, until: asyncio.Event) -> None:
-        self._bench = at_work(self._bench, until)
+        self._until = until
         while not until.is_set():
             try:
                 async with self._app.open_async():
@@ -137,7 +138,9 @@ class ProcrastinateRunner(Runner):
     # What the tasks do
 
     async def _attempt(self, message_id: int, chunk: int) -> None:
-        await attempt(self._bench, Job(message_id, chunk))
+        job = Job(message_id, chunk)
+        if await attempt(self._bench, job, until=self._until) is Attempt.BROKEN_OFF:
+            await self._defer([job])
 
     async def _look(self) -> None:
         # Who announced up to here is heard by this look; who announces from here on has another.

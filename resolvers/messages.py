@@ -36,7 +36,7 @@ from resolvers import enums
 from resolvers.context import Context, Info
 from resolvers.days import DateRange
 from resolvers.listing import Listing
-from resolvers.typed import folded, storable
+from resolvers.typed import folded, storable, typed
 
 MOST_CHOICES = 1_000
 """Values of one part of a filter, and fields of an order: beyond, a statement takes longer to plan than to run."""
@@ -168,12 +168,13 @@ def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criter
         scheduled_text=_date(asked.scheduled_text, argument="filter.scheduledText"),
         schedule_id=folded(asked.schedule_id, argument="filter.scheduleId"),
         sender_id=context.viewer.id if asked.mine else None,
-        recipient=folded(asked.recipient, argument="filter.recipient"),
+        recipient=typed(asked.recipient, argument="filter.recipient"),
     )
 
 
 def _date(text: str | None, *, argument: str) -> str | None:
-    return fold_date(storable(text, argument=argument)) if text else None
+    asked = typed(text, argument=argument)
+    return None if asked is None else fold_date(asked)
 
 
 async def total(root: MessageListing, info: Info) -> int:

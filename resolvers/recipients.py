@@ -19,7 +19,7 @@ from resolvers.context import Info
 from resolvers.days import DateRange
 from resolvers.listing import Edge, Listing
 from resolvers.loaders import PersonList, RecipientList
-from resolvers.typed import folded
+from resolvers.typed import typed
 
 strawberry.enum(RecipientOutcome)
 
@@ -54,7 +54,7 @@ async def of_message(
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     asked = page(first=first, after=after, last=last, before=before)
-    wanted = RecipientList(root.id, Wanted(folded(search, argument="search"), outcome))
+    wanted = RecipientList(root.id, Wanted(typed(search, argument="search"), outcome))
     found = await context.loaders.recipient_page.load((wanted, asked))
     await context.audit.load((Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, root.id)))
     return RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)

@@ -16,6 +16,12 @@ def storable(text: str, *, argument: str) -> str:
     return text
 
 
+def typed(text: str | None, *, argument: str) -> str | None:
+    """What was typed; None where nothing was. Raises `BadUserInput`."""
+    return storable(text, argument=argument) if text else None
+
+
 def folded(text: str | None, *, argument: str) -> str | None:
-    """The key to look for; None where nothing was typed. Raises `BadUserInput`."""
-    return fold(storable(text, argument=argument)) if text else None
+    """The key of what was typed; None where nothing was. Raises `BadUserInput`."""
+    asked = typed(text, argument=argument)
+    return None if asked is None else fold(asked)

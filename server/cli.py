@@ -6,31 +6,19 @@ What a command does is not here: each calls one function of the layer that does 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import LogError
 from domain.viewer import Right
-from resolvers.ingest import Outcome, Watch
+from resolvers.ingest import Outcome
+from server.bars import checking, chunks, importing, note
 from server.settings import Settings, SettingsError, variable
-
-CHUNK = 256 * 1024
-"""Bytes that are read of a file at a time."""
-
-note = Console(stderr=True, highlight=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -145,7 +133,7 @@ def import_(file: BinaryIO) -> None:
 
     async def run(settings: Settings) -> Outcome:
         async with ready_engine(settings) as engine:
-            with progress_of(file) as (bar, watch):
+            with importing(file) as (bar, watch):
                 return await ingest(
                     engine, chunks(file, bar), viewer=None, clock=utc_now, watch=watch
                 )
@@ -166,39 +154,34 @@ def import_(file: BinaryIO) -> None:
     sys.exit(0 if outcome.is_clean else 1)
 
 
-async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
-    """The bytes of a file, while the bar goes on."""
-    while chunk := file.read(CHUNK):
-        bar.advance(bar.task_ids[0], len(chunk))
-        yield chunk
+@main.command()
+def check() -> None:
+    """Count the whole log again from its rows, and print whatever does not follow from them.
 
+    Servers and workers may go on meanwhile. Exit status 1: something was found.
+    """
+    from resolvers.check import Finding
+    from resolvers.check import check as go_through
+    from server.running import ready_engine
 
-@contextmanager
-def progress_of(file: BinaryIO) -> Iterator[tuple[Progress, Watch]]:
-    """A bar over the bytes of a file, and what tells it how far the messages have come."""
-    size = os.fstat(file.fileno()).st_size if file.seekable() else None
-    began = datetime.now(UTC)
-    with Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TextColumn("{task.fields[lines]:,} lines"),
-        TextColumn("{task.fields[messages]:,} messages"),
-        TextColumn("{task.fields[speed]:,.0f} recipients/s"),
-        TimeElapsedColumn(),
-        console=note,
-    ) as bar:
-        task = bar.add_task("", total=size, lines=0, messages=0, speed=0.0)
+    async def run(settings: Settings) -> Finding:
+        async with ready_engine(settings) as engine:
+            with checking() as watch:
+                return await go_through(engine, watch=watch)
 
-        def watch(outcome: Outcome) -> None:
-            seconds = max((datetime.now(UTC) - began).total_seconds(), 0.001)
-            bar.update(
-                task,
-                lines=outcome.lines,
-                messages=outcome.accepted + outcome.unchanged,
-                speed=outcome.recipients / seconds,
-            )
-
-        yield bar, watch
+    with told():
+        finding = asyncio.run(run(settings_here()))
+    for fault in finding.faults:
+        click.echo(fault)
+    for message, what, stored, counted in finding.differences:
+        click.echo(f"message {message}: {what} is {stored}, and {counted} when counted again")
+    if finding.difference_count > len(finding.differences):
+        click.echo(f"… and {finding.difference_count - len(finding.differences)} more")
+    note.print(
+        f"{finding.messages} messages: {finding.difference_count} differences,"
+        f" {len(finding.faults)} faults of the database itself."
+    )
+    sys.exit(0 if finding.is_clean else 1)
 
 
 @main.command()

@@ -36,12 +36,6 @@ class OfGateways(BaseModel):
         default={},
         description='JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}',
     )
-    gateway_limits: Annotated[
-        Mapping[str, Annotated[float, Field(gt=0)]], BeforeValidator(json_object)
-    ] = Field(
-        default={},
-        description='JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}',
-    )
     mail_from: str | None = Field(
         default=None, description="an e-mail address: office@district.example"
     )
@@ -88,7 +82,5 @@ class OfGateways(BaseModel):
 
 def merged(house: OfGateways, district: OfGateways) -> dict[str, Any]:
     """What holds for a district: what it says itself, and of the house what it says nothing about."""
-    said = house.said() | district.said()
-    for name in ("gateways", "gateway_limits"):
-        said[name] = {**getattr(house, name), **getattr(district, name)}
-    return said
+    gateways = {**house.gateways, **district.gateways}
+    return house.said() | district.said() | {"gateways": gateways}

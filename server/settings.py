@@ -21,6 +21,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from server.gateway_settings import OfGateways, json_object
+from server.report_settings import OfReports
 
 PREFIX: Final = "SENTLOG_"
 
@@ -64,11 +65,6 @@ def _absolute(folder: Path) -> Path:
         return folder.expanduser().absolute()
     except RuntimeError:
         raise ValueError("nobody of that name has a home folder here") from None
-
-
-def _store(place: str | None) -> str | None:
-    """A bucket as it stands, a folder wherever the working directory goes later."""
-    return place if place is None or "://" in place else str(_absolute(Path(place)))
 
 
 def _with_driver(value: object) -> object:
@@ -124,7 +120,7 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(OfGateways, BaseSettings):
+class Settings(OfGateways, OfReports, BaseSettings):
     """What the server was told.
 
     To construct one reads no environment: `from_environment` does. A description ends the sentence "It takes …" of an
@@ -185,6 +181,12 @@ class Settings(OfGateways, BaseSettings):
     jwt_claim_rights: Claim = Field(default="rights", description="the name of a claim")
     jwt_claim_name: Claim = Field(default="name", description="the name of a claim")
 
+    gateway_limits: Annotated[
+        Mapping[str, Annotated[float, Field(gt=0)]], BeforeValidator(json_object)
+    ] = Field(
+        default={},
+        description='JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}',
+    )
     public_url: str | None = Field(
         default=None, description="the https address under which providers reach this server"
     )
@@ -193,10 +195,6 @@ class Settings(OfGateways, BaseSettings):
         repr=False,
         description="JSON, a district's id to the settings of gateways that are other for it, in lower case:"
         ' {"plainview":{"twilio_from":"+16125550100"}}',
-    )
-
-    report_store: Annotated[str | None, AfterValidator(_store)] = Field(
-        default=None, description="a folder, or s3://bucket/prefix"
     )
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (

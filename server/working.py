@@ -24,7 +24,6 @@ from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.base import Gateway
 from delivery.gateways.simulator import SimulatorGateway
 from delivery.hands import Bench
-from delivery.report_store import Place
 from delivery.reporting import Press, attend
 from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
@@ -104,7 +103,12 @@ def set_up(
     def made(said: Mapping[str, Any]) -> Mapping[DeliveryMode, Gateway]:
         if SimulatorGateway.name in said.get("gateways", {}).values():
             journal.parent.mkdir(parents=True, exist_ok=True)
-        of = GatewaySettings(**said, public_url=settings.public_url, simulator_journal=journal)
+        of = GatewaySettings(
+            **said,
+            gateway_limits=settings.gateway_limits,
+            public_url=settings.public_url,
+            simulator_journal=journal,
+        )
         return build(of, client=client, clock=clock)
 
     try:
@@ -121,7 +125,7 @@ def set_up(
         engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
-    place = Place(settings.report_store or str(_beside(settings, "reports")))
+    place = settings.place(_beside(settings, "reports"))
     press = Press(engine=engine, place=place, clock=clock)
     return Works(bench=bench, runner=runner(bench), press=press, journal=journal)
 

@@ -6,12 +6,10 @@
 Who asks may do everything in Plainview, at noon of 31 January 2020, unless a test says otherwise.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 
@@ -64,24 +62,14 @@ async def refusals(
     variables: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> list[tuple[str, str]]:
-    """The code and the message of each error of an answer."""
+    """The code and the message of each error of an answer; its data is passed over."""
     result = await execute(engine, document, variables, **request)
-    return [(error.extensions["code"], error.message) for error in result.errors or ()]
+    return told(result)
 
 
-@contextmanager
-def statements_of(engine: AsyncEngine) -> Iterator[list[str]]:
-    """The statements that the database is given within the block; beginnings of transactions are left out."""
-    given: list[str] = []
-
-    def note(
-        connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-    ) -> None:
-        if not statement.startswith("BEGIN"):
-            given.append(statement)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield given
-    finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+def told(result: ExecutionResult) -> list[tuple[str, str]]:
+    """The code and the message of each error."""
+    return [
+        ((error.extensions or {}).get("code", "no code"), error.message)
+        for error in result.errors or ()
+    ]

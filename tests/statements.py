@@ -1,8 +1,8 @@
 """The statements that a piece of code sends, and how a database means to run them.
 
-    with recorded(engine) as statements:
-        await page_of(…)
-    assert len(statements) == 1
+with recorded(engine) as statements:
+    await page_of(…)
+assert len(statements) == 1
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,7 +44,7 @@ async def tables_read_whole(connection: AsyncConnection, statement: Statement) -
         plan = await connection.exec_driver_sql(
             f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
         )
-        steps = [row[3].split() for row in plan]
+        steps = [row.detail.split() for row in plan]
         return sorted(
             step[1]
             for step in steps

@@ -1,8 +1,8 @@
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import Integer, MetaData, Table, Text, column, insert, select, values
 from sqlalchemy import Column as TableColumn
+from sqlalchemy import Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import reading, writing
@@ -16,7 +16,18 @@ PLACES = Table(
     TableColumn("seat", Integer, primary_key=True),
     TableColumn("name", Text),
 )
-TEXTS = ["it's", 'a "quote"', "back\\slash", "{brace},[list]", "", " ", "Nguyễn", "王小明", "🚌", "a\nb"]
+TEXTS = [
+    "it's",
+    'a "quote"',
+    "back\\slash",
+    "{brace},[list]",
+    "",
+    " ",
+    "Nguyễn",
+    "王小明",
+    "🚌",
+    "a\nb",
+]
 
 
 @pytest.fixture
@@ -98,7 +109,9 @@ async def test_the_statement_is_the_same_for_any_number_of_keys(engine: AsyncEng
                 await connection.execute(
                     select(PLACES).where(pairs_of(PLACES.c.row, PLACES.c.seat, pairs))
                 )
-    asked = [statement.text for statement in statements if statement.text.startswith("SELECT place")]
+    asked = [
+        statement.text for statement in statements if statement.text.startswith("SELECT place")
+    ]
     assert len(asked) == 12
     assert len(set(asked)) == 3
 
@@ -110,11 +123,16 @@ async def test_a_condition_stays_one_that_an_index_answers(engine: AsyncEngine) 
     assert "= 1" not in written
 
 
-async def test_is_there_asks_for_each_row_of_the_statement_around_it(engine: AsyncEngine) -> None:
-    asked = values(column("row", Integer), name="asked").data([(1,), (5,)])
-    seats = select(PLACES.c.seat).where(PLACES.c.row == asked.c.row)
-    async with writing(engine) as connection:
-        await connection.run_sync(PLACES.metadata.create_all)
-        await connection.execute(insert(PLACES), [{"row": 1, "seat": 0}, {"row": 1, "seat": 1}])
-        found = await connection.scalars(select(asked.c.row).where(is_there(seats)))
-        assert found.all() == [1]
+async def test_is_there_asks_for_each_row_of_the_statement_around_it(places: AsyncEngine) -> None:
+    beside = PLACES.alias("beside")
+    after = select(beside.c.seat).where(
+        beside.c.row == PLACES.c.row, beside.c.seat > PLACES.c.seat, beside.c.row < 2
+    )
+    statement = (
+        select(PLACES.c.row, PLACES.c.seat)
+        .where(is_there(after))
+        .order_by(PLACES.c.row, PLACES.c.seat)
+    )
+    async with reading(places) as connection:
+        found = [tuple(row) for row in await connection.execute(statement)]
+    assert found == [(0, 0), (0, 1), (1, 0), (1, 1)]

@@ -1,7 +1,7 @@
 """Reports as rows: which request is a new one, who makes which report, and who sees it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,11 @@ async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
     return printing(engine, tmp_path / "store")
 
 
-async def claimed(press: Press, token: str, **changes: Any) -> ReportJob | None:
-    fields = {"token": token, "lease": LEASE, "most_attempts": 3, "now": NOON} | changes
+async def claimed(press: Press, token: str, *, now: datetime = NOON) -> ReportJob | None:
     async with writing(press.engine) as connection:
-        return await report_jobs.claim(connection, **fields)
+        return await report_jobs.claim(
+            connection, token=token, lease=LEASE, most_attempts=3, now=now
+        )
 
 
 # Asking
@@ -96,12 +97,11 @@ async def test_whose_lease_has_ended_writes_nothing_more(press: Press) -> None:
     assert again.attempts == 2
     before = await row(press.engine)
     async with writing(press.engine) as connection:
-        late = {"connection": connection, "id": id, "token": "a"}
-        assert not await report_jobs.renew(**late, lease=LEASE, percent=50)
-        assert not await report_jobs.finish(made=MADE, **late)
-        assert not await report_jobs.put_off(**late, pause=LEASE)
-        assert not await report_jobs.give_back(**late)
-        assert not await report_jobs.fail(**late, failure="No.")
+        assert not await report_jobs.renew(connection, id, token="a", lease=LEASE, percent=50)
+        assert not await report_jobs.finish(connection, id, MADE, token="a")
+        assert not await report_jobs.put_off(connection, id, token="a", pause=LEASE)
+        assert not await report_jobs.give_back(connection, id, token="a")
+        assert not await report_jobs.fail(connection, id, token="a", failure="No.")
     assert await row(press.engine) == before
 
 

@@ -76,7 +76,7 @@ async def row(engine: AsyncEngine, id: int = 1) -> Any:
 
 async def made(press: Press, id: int = 1) -> bytes:
     """The file of a report."""
-    key = (await row(press.engine, id)).file_key
+    key: str = (await row(press.engine, id)).file_key
     return (Path(press.place.address) / key).read_bytes()
 
 

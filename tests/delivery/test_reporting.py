@@ -322,15 +322,14 @@ async def test_a_process_of_its_own_makes_it(one: Press) -> None:
 
 
 async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: Press) -> None:
-    order: Any = None
+    taken: list[Order] = []
 
-    async def take(given: Order, *, told: Callable[[int], None]) -> Made:
-        nonlocal order
-        order = given
+    async def take(order: Order, *, told: Callable[[int], None]) -> Made:
+        taken.append(order)
         raise Broken("")
 
     await work_on_reports(replace(one, render=take))
-    broken = replace(order, place=Place(f"{one.place.address}/\0"))
+    broken = replace(taken[0], place=Place(f"{one.place.address}/\0"))
     with pytest.raises(Broken) as met:
         await reporting.in_own_process(broken, told=lambda percent: None)
     assert str(met.value).startswith("ValueError\n")

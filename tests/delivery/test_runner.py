@@ -4,14 +4,16 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from db.engine import writing
+from delivery import runner as runner_module
 from delivery.gateways.base import Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway
-from delivery.runner import attempt, look
+from delivery.runner import Attempt, attempt, look
 from delivery.sweep import Job
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
@@ -40,6 +42,12 @@ from tests.delivery.workbench import (
     text_to,
 )
 from tests.log import NOON
+
+
+class QuickGateway(FakeGateway):
+    """One with another name, and so with a pace of its own."""
+
+    name = "quick"
 
 
 class Valve:
@@ -87,6 +95,30 @@ async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine)
         await all_handed_over(engine, long)
 
     assert gateway.keys.index(f"{short}.0.0") < gateway.keys.index(f"{long}.2000.0")
+
+
+async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "TURN", 0.2)
+    slow, quick = FakeGateway(per_second=1.0), QuickGateway()
+    bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
+    calls = await load(
+        engine, people(3_001, call)
+    )  # more chunks than hands, and enough for an hour
+    runner = runner_of(bench)
+
+    async def it_has_begun() -> bool:
+        return len(slow.given) > 0
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        await holds(engine, it_has_begun)
+        mails = await load(engine, people(3, mail), id="M-2")
+        await announce(engine, runner)
+        await all_handed_over(engine, mails)
+
+    assert (await statuses(engine, calls))["PENDING"] > 2_900
 
 
 async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) -> None:
@@ -140,8 +172,8 @@ async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncE
     message_id = await load(engine, people(5, call))
 
     assert await look(bench) == [Job(message_id, 0)]
-    assert await attempt(bench, Job(message_id, 0)) is True
-    assert await attempt(bench, Job(message_id, 0)) is False
+    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
+    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.NOTHING
 
     assert len(gateway.given) == 5
 

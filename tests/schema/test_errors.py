@@ -18,7 +18,7 @@ from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthent
 from schema.contract import Contract
 from schema.errors import coded
 from tests.log import district, load
-from tests.operations import execute
+from tests.operations import execute, told
 
 PLANTED = "SELECT name FROM person -- Parent, Heather at /srv/log.sqlite3"
 
@@ -63,11 +63,6 @@ SCHEMA = Contract(Query)
 
 async def answer(document: str, **variables: Any) -> ExecutionResult:
     return await SCHEMA.execute(document, variable_values=variables)
-
-
-def told(result: ExecutionResult) -> list[tuple[Any, str]]:
-    """The code and the message of each error."""
-    return [(error.extensions["code"], error.message) for error in result.errors or ()]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from domain.errors import Forbidden
 from domain.ids import WIDTHS, spell
 from domain.message import Source
 from domain.viewer import Viewer
-from tests.log import NOON, email, load, message, recipient, viewer
+from tests.log import NOON, email, load, message, person_ids, recipient, viewer
 from tests.operations import EVER, ask, execute, refusals
 from tests.schema.origins import ORIGINS, ids_of, load_origins
 from tests.schema.walk import Seen, all_places, follow, places_walked, walk
@@ -136,7 +136,7 @@ async def test_an_id_of_somebody_else_leads_nowhere(log: AsyncEngine) -> None:
 async def test_no_filter_finds_anything_of_somebody_else(log: AsyncEngine) -> None:
     document = f"""query($filter: MessageFilter) {{ messages(createdBetween: {EVER}, filter: $filter) {{
         totalCount nodes {{ id }} facets {{ statuses {{ count }} types {{ count }} schools {{ count }} }} }} }}"""
-    nothing = {"statuses": [], "types": [], "schools": []}
+    nothing: dict[str, list[Any]] = {"statuses": [], "types": [], "schools": []}
     for name, other in PAIRS:
         looking = ONLOOKERS[name]
         foreign = await ids_of(log, ONLOOKERS[other].sees) - await ids_of(log, looking.sees)
@@ -229,6 +229,33 @@ async def test_a_message_of_a_scheduler_is_nowhere_before_its_time(log: AsyncEng
     assert (behind.ids, dict(behind.texts)) == (set(), {})
     assert after.ids == before.ids | ids
     assert ("Delivery", "address") in after.places_with("spaeter")
+
+
+async def test_a_name_that_another_school_gave_a_person_is_not_seen(log: AsyncEngine) -> None:
+    """A person has the name that came last; a viewer sees the last one that came to it."""
+    await load(
+        log,
+        message(
+            "renamed",
+            [recipient("p1", name="Renamed, elsewhere")],
+            district="north",
+            school="west",
+            created_at=NOON + timedelta(days=1),
+        ),
+    )
+    shared = (await person_ids(log, district="north"))["p1"]
+    document = f'{{ person(id: "person.{shared}") {{ name }} }}'
+
+    names = {
+        name: (await ask(log, document, viewer=ONLOOKERS[name].viewer))["person"]["name"]
+        for name in ("north", "north, ost", "north, west")
+    }
+
+    assert names == {
+        "north": "Renamed, elsewhere",
+        "north, ost": "Shared, north",
+        "north, west": "Renamed, elsewhere",
+    }
 
 
 async def test_a_viewer_of_an_unknown_district_is_told_so(log: AsyncEngine) -> None:

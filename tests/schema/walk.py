@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from graphql import (
     GraphQLField,
@@ -35,10 +35,8 @@ ARGUMENTS: Final = {"createdBetween": EVER, "first": "100", "id": "$id", "ids": 
 DEEP: Final = 99
 
 _TYPES: Final = SCHEMA._schema.type_map
-_QUERY: Final = _TYPES["Query"]
-_NODE: Final = _TYPES["Node"]
-assert isinstance(_QUERY, GraphQLObjectType)
-assert isinstance(_NODE, GraphQLInterfaceType)
+_QUERY: Final = cast(GraphQLObjectType, _TYPES["Query"])
+_NODE: Final = cast(GraphQLInterfaceType, _TYPES["Node"])
 NODES: Final = frozenset(made.name for made in SCHEMA._schema.get_possible_types(_NODE))
 
 

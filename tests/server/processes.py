@@ -25,13 +25,11 @@ def environment(**settings: str) -> dict[str, str]:
     return {**others, "SENTLOG_JWT_KEY": SECRET, **settings}
 
 
-def sentlog(
-    *arguments: str, input: bytes = b"", **settings: str
-) -> subprocess.CompletedProcess[bytes]:
-    """A command that has ended."""
+def sentlog(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
+    """A command that has ended, and that was told nothing."""
     return subprocess.run(
         [*SENTLOG, *arguments],
-        input=input,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         cwd=ROOT,
         env=environment(**settings),

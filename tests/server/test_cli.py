@@ -1,5 +1,6 @@
 """The command line: what each command prints, where, and with which status it ends."""
 
+import asyncio
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,22 +9,25 @@ from pathlib import Path
 import httpx2
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
+from db.engine import writing
 from domain.viewer import Right
 from schema.contract import SCHEMA
 from server.auth import Authenticator
 from server.cli import main
 from server.keyring import connect_keys
 from server.settings import Settings
-from tests.log import district, email, message, recipient
+from tests.log import district, email, load, message, recipient
 from tests.server.signing import SECRET
 
 COMMANDS = {
     "demo": "Run a server with the log of Plainview Schools on this machine alone, and print a link",
     "serve": "Run the server.",
     "worker": "Hand messages over, and do what else is done in the background, until told to stop.",
+    "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
     "migrate": "Bring the database to the newest revision.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",
     "generate": "Write made-up messages as NDJSON to standard output, as many as wanted.",
@@ -65,7 +69,7 @@ def test_the_list_of_commands_has_them_all() -> None:
     result = run("--help")
 
     assert result.exit_code == 0
-    assert COMMANDS.keys() <= set(re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE))
+    assert COMMANDS.keys() == set(re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE))
 
 
 def test_the_schema_is_printed_and_nothing_else() -> None:
@@ -89,7 +93,10 @@ async def test_a_token_is_printed_and_nothing_else_and_is_taken_under_the_same_s
             f"Bearer {result.stdout.strip()}"
         )
     assert (viewer.id, viewer.name, viewer.district) == ("u7", "Matthews, Dexter", "north")
-    assert (viewer.schools, viewer.rights) == ({"ost", "west"}, {Right.VIEW_LOG})
+    assert (viewer.schools, viewer.rights) == (
+        frozenset({"ost", "west"}),
+        frozenset({Right.VIEW_LOG}),
+    )
     assert timedelta(minutes=59) < viewer.expires_at - now < timedelta(minutes=61)
 
 
@@ -135,7 +142,7 @@ def test_what_cannot_be_meant_ends_with_two(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["serve"], ["worker"], ["migrate"], ["import", "-"], ["token"], ["demo"]]
+    "command", [["serve"], ["worker"], ["migrate"], ["import", "-"], ["check"], ["token"], ["demo"]]
 )
 def test_every_setting_that_is_wrong_is_told_at_once(command: list[str]) -> None:
     result = run(*command, SENTLOG_PROT="80", SENTLOG_LOG_LEVEL="loud")
@@ -160,7 +167,11 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str, tmp_path: Pa
 
 def told(result: Result) -> list[str]:
     """What a person reads, without the bar."""
-    return [line for line in result.stderr.splitlines() if "recipients/s" not in line]
+    return [
+        line
+        for line in result.stderr.splitlines()
+        if "recipients/s" not in line and "━" not in line
+    ]
 
 
 def test_an_import_says_what_went_in(settings: dict[str, str], file: Path) -> None:
@@ -209,6 +220,33 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: 
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.endswith(f"Error: Invalid value for 'FILE': '{path}': {reason}\n")
+
+
+async def test_a_check_that_finds_nothing_says_so(
+    settings: dict[str, str], engine: AsyncEngine
+) -> None:
+    await load(engine, GOOD)
+
+    result = await asyncio.to_thread(run, "check", **settings)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert told(result) == ["2 messages: 0 differences, 0 faults of the database itself."]
+
+
+async def test_a_check_prints_what_does_not_follow_from_the_rows_and_ends_with_one(
+    settings: dict[str, str], engine: AsyncEngine
+) -> None:
+    await load(engine, GOOD)
+    async with writing(engine) as connection:
+        await connection.execute(text("UPDATE message SET people = 7 WHERE external_id = 'M-1'"))
+
+    result = await asyncio.to_thread(run, "check", **settings)
+
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "message M-1: people is 7, and 1 when counted again\n",
+    )
+    assert told(result) == ["2 messages: 1 differences, 0 faults of the database itself."]
 
 
 def test_a_database_that_nobody_has_migrated_is_not_written_to(

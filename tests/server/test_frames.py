@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from strawberry.http.exceptions import WebSocketDisconnected
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from domain.message import Source
+from server.frames import Socket
 from tests.log import NOON, load, message
 from tests.server.calling import Caller, calling_a_server
 
@@ -327,3 +329,16 @@ async def test_that_somebody_leaves_in_the_middle_is_no_fault(caller: Caller, ad
             assert (await heard(socket))["payload"] == ANSWERED
 
     assert [line for line in lines if line["log_level"] == "error"] == []
+
+
+@pytest.mark.parametrize(
+    ("error", "written"), [(WebSocketDisconnected(), []), (ValueError(), ["a WebSocket failed"])]
+)
+async def test_only_what_went_wrong_is_written_down(error: Exception, written: list[str]) -> None:
+    nobody: Any = None
+    socket = Socket(nobody, nobody, nobody, None, nobody, timedelta())
+
+    with capture_logs() as lines:
+        await socket.handle_task_exception(error)
+
+    assert [line["event"] for line in lines] == written

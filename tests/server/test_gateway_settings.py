@@ -63,7 +63,6 @@ def test_a_district_says_only_what_is_other() -> None:
     house = OfGateways.model_validate(
         {
             "gateways": {"EMAIL": "smtp", "VOICE": "twilio"},
-            "gateway_limits": {"smtp": 10},
             "smtp_url": "smtp://house",
             "twilio_from": "+16125550100",
         }
@@ -71,14 +70,12 @@ def test_a_district_says_only_what_is_other() -> None:
     district = OfGateways.model_validate(
         {
             "gateways": {"EMAIL": "mailgun"},
-            "gateway_limits": {"mailgun": 5},
             "twilio_from": "+16125550199",
         }
     )
 
     assert merged(house, district) == {
         "gateways": {DeliveryMode.EMAIL: "mailgun", DeliveryMode.VOICE: "twilio"},
-        "gateway_limits": {"smtp": 10, "mailgun": 5},
         "smtp_url": "smtp://house",
         "twilio_from": "+16125550199",
     }

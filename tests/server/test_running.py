@@ -5,41 +5,58 @@ import os
 import signal
 import socket
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from tests.log import district, message
+from domain.viewer import Right
+from server.running import listen
+from server.settings import Settings, SettingsError
+from server.tokens import make_token
+from tests.log import district, load, message
+from tests.server.calling import filled
 from tests.server.processes import LONG, ROOT, SENTLOG, Server, environment, sentlog, serving
+from tests.server.signing import SECRET
 
 ASK = {"query": "{ viewer { name } }"}
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> dict[str, str]:
-    """The settings of a server on a migrated database that knows one district."""
-    settings = {"SENTLOG_DATABASE_URL": database_url, "SENTLOG_DATA_DIR": str(tmp_path)}
-    assert sentlog("import", "-", input=district(), **settings).returncode == 0
-    return settings
+async def settings(engine: AsyncEngine, database_url: str, tmp_path: Path) -> dict[str, str]:
+    """The settings of a server on a migrated database that knows one district; on both engines."""
+    await load(engine, district())
+    return {"SENTLOG_DATABASE_URL": database_url, "SENTLOG_DATA_DIR": str(tmp_path)}
 
 
 @pytest.fixture
-def on_sqlite(tmp_path: Path) -> dict[str, str]:
-    """The settings of a server on a new SQLite file."""
-    settings = {"SENTLOG_DATA_DIR": str(tmp_path)}
-    assert sentlog("import", "-", input=district(), **settings).returncode == 0
-    return settings
+def on_sqlite(tmp_path: Path, sqlite_template: Path) -> dict[str, str]:
+    """The settings of a server on a SQLite file that knows one district."""
+    filled(tmp_path, sqlite_template)
+    return {"SENTLOG_DATA_DIR": str(tmp_path)}
 
 
-def token(**settings: str) -> dict[str, str]:
-    """The header of somebody who signs in by what `sentlog token` prints."""
-    rights = ["--right", "VIEW_LOG", "--right", "INGEST_MESSAGES"]
-    printed = sentlog("token", "--name", "Matthews, Dexter", *rights, **settings).stdout.decode()
-    return {"authorization": f"Bearer {printed.strip()}"}
+def signed_in(settings: dict[str, str]) -> dict[str, str]:
+    """The header of somebody who may read and write."""
+    rights = [Right.VIEW_LOG, Right.INGEST_MESSAGES]
+    now = datetime.now(UTC)
+    told = Settings.from_environment({**settings, "SENTLOG_JWT_KEY": SECRET})
+    token = make_token(
+        told,
+        id="u7",
+        name="Matthews, Dexter",
+        district="plainview",
+        schools=(),
+        rights=rights,
+        expires_in=timedelta(hours=1),
+        now=now,
+    )
+    return {"authorization": f"Bearer {token}"}
 
 
 def ask(server: Server, headers: dict[str, str]) -> httpx2.Response:
@@ -50,7 +67,8 @@ def ask(server: Server, headers: dict[str, str]) -> httpx2.Response:
 def test_a_server_takes_the_token_that_the_command_prints_and_stops_when_told(
     settings: dict[str, str],
 ) -> None:
-    headers = token(**settings)
+    printed = sentlog("token", "--name", "Matthews, Dexter", **settings).stdout.decode()
+    headers = {"authorization": f"Bearer {printed.strip()}"}
     with serving(**settings) as server:
         ready = httpx2.get(f"{server.address}/readyz", timeout=LONG)
         answer = ask(server, headers)
@@ -91,8 +109,8 @@ def chunk(text: bytes) -> bytes:
 
 
 def test_what_runs_when_the_server_is_told_to_stop_ends_well(on_sqlite: dict[str, str]) -> None:
-    headers = token(**on_sqlite)
-    lines = message("M-1")
+    headers = signed_in(on_sqlite)
+    lines = message("M-9")
     with serving(**on_sqlite) as server:
         with upload(server, headers) as connection:
             connection.sendall(chunk(lines[:50]))
@@ -120,13 +138,13 @@ def is_open(port: int) -> bool:
 def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_fault(
     on_sqlite: dict[str, str],
 ) -> None:
-    headers = token(**on_sqlite)
+    headers = signed_in(on_sqlite)
     with serving(**on_sqlite) as server:
         with upload(server, headers) as connection:
-            connection.sendall(chunk(message("M-1")[:-5]))
+            connection.sendall(chunk(message("M-9")[:-5]))
         again = httpx2.post(
             f"{server.address}/ingest",
-            content=message("M-1"),
+            content=message("M-9"),
             headers={**headers, "content-type": "application/x-ndjson"},
             timeout=LONG,
         )
@@ -137,7 +155,7 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_fault(
 
 
 def test_a_websocket_is_told_that_the_server_goes(on_sqlite: dict[str, str]) -> None:
-    headers = token(**on_sqlite)
+    headers = signed_in(on_sqlite)
     with serving(**on_sqlite) as server:
         address = server.address.replace("http", "ws") + "/graphql"
         with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as connection:
@@ -154,15 +172,10 @@ def test_a_websocket_is_told_that_the_server_goes(on_sqlite: dict[str, str]) -> 
 
 
 @pytest.mark.postgres
-def test_several_processes_share_the_work_and_one_port(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_several_processes_share_the_work_and_one_port(settings: dict[str, str]) -> None:
     """Whichever of the two is held up, the other one answers."""
-    settings = {
-        "SENTLOG_DATABASE_URL": request.getfixturevalue("postgres_log"),
-        "SENTLOG_DATA_DIR": str(tmp_path),
-    }
-    headers = token(**settings)
+    headers = signed_in(settings)
     with serving("--workers", "2", **settings) as server:
         assert ask(server, headers).status_code == 200
         workers = server.workers()
@@ -179,15 +192,24 @@ def test_several_processes_share_the_work_and_one_port(
     assert [line for line in lines if line["level"] == "error"] == []
 
 
-def test_a_port_that_is_taken_is_named(on_sqlite: dict[str, str]) -> None:
+def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = sentlog("serve", "--port", str(port), **on_sqlite)
+        with pytest.raises(SettingsError) as refused:
+            listen("127.0.0.1", port)
 
-    line = ended.stderr.decode().splitlines()[-1]
-    assert (ended.returncode, line) == (
-        1,
+    assert refused.value.problems == (
         f"127.0.0.1:{port} cannot be listened on: Address already in use."
+        " Stop what is there, or choose another with --host and --port.",
+    )
+
+
+def test_a_host_that_is_not_this_one_is_named() -> None:
+    with pytest.raises(SettingsError) as refused:
+        listen("203.0.113.1", 0)
+
+    assert refused.value.problems == (
+        "203.0.113.1:0 cannot be listened on: Cannot assign requested address."
         " Stop what is there, or choose another with --host and --port.",
     )
 

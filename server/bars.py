@@ -1,0 +1,75 @@
+"""What a person sees while a command works: bars on standard error, which end as one line where nobody is watching."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import BinaryIO, Final
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from resolvers import check, ingest
+
+CHUNK: Final = 256 * 1024
+"""Bytes that are read of a file at a time."""
+
+note: Final = Console(stderr=True, highlight=False)
+"""What is said to a person, apart from what a command was asked to print."""
+
+
+async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
+    """The bytes of a file, while the bar goes on."""
+    while chunk := file.read(CHUNK):
+        bar.advance(bar.task_ids[0], len(chunk))
+        yield chunk
+
+
+@contextmanager
+def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
+    """A bar over the bytes of a file, and what tells it how far the messages have come."""
+    size = os.fstat(file.fileno()).st_size if file.seekable() else None
+    began = datetime.now(UTC)
+    with Progress(
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[lines]:,} lines"),
+        TextColumn("{task.fields[messages]:,} messages"),
+        TextColumn("{task.fields[speed]:,.0f} recipients/s"),
+        TimeElapsedColumn(),
+        console=note,
+    ) as bar:
+        task = bar.add_task("", total=size, lines=0, messages=0, speed=0.0)
+
+        def watch(outcome: ingest.Outcome) -> None:
+            seconds = max((datetime.now(UTC) - began).total_seconds(), 0.001)
+            bar.update(
+                task,
+                lines=outcome.lines,
+                messages=outcome.accepted + outcome.unchanged,
+                speed=outcome.recipients / seconds,
+            )
+
+        yield bar, watch
+
+
+@contextmanager
+def checking() -> Iterator[check.Watch]:
+    """A bar over the messages of the log, and what tells it how many were looked at."""
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("messages"), TimeElapsedColumn()
+    with Progress(*columns, console=note) as bar:
+        task = bar.add_task("", total=None)
+
+        def watch(finding: check.Finding) -> None:
+            # More may have come in meanwhile than there were at the beginning.
+            total = max(finding.total, finding.messages)
+            bar.update(task, total=total, completed=finding.messages)
+
+        yield watch
