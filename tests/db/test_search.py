@@ -290,7 +290,9 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
                 f"{plain(person.name)}",
                 *(log.device(mode, address) for mode, address in person.addresses),
                 name=" ".join(person.name),
-                student=person.student and (plain(person.student), " ".join(person.student)),
+                student=(plain(person.student), " ".join(person.student))
+                if person.student
+                else None,
             )
             for person in sent.people
         ]
@@ -305,7 +307,7 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
                 sender=(sent.sender[0], " ".join(sent.sender[1])),
                 created_at=sent.created,
                 scheduled_at=sent.scheduled,
-                schedule_id=sent.schedule and " ".join(sent.schedule),
+                schedule_id=" ".join(sent.schedule) if sent.schedule else None,
                 source=sent.source,
                 status=sent.status,
             )

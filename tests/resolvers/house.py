@@ -182,7 +182,8 @@ class House:
             document, variable_values=variables, context_value=await self.open(viewer)
         )
         assert result.data is None
-        (error,) = result.errors or ()
+        assert result.errors is not None
+        (error,) = result.errors
         assert error.extensions is not None
         return error.extensions["code"], error.message
 
