@@ -81,7 +81,7 @@ async def after_naps(house: House, wanted: Awaitable[T]) -> T:
 
 async def until_it_waits(house: House) -> None:
     """Cut pauses short until the stream waits for news. Notices pause as long, so that one pause cut may be theirs."""
-    while not any(nap > PAUSE for nap in house.naps.running):  # noqa: ASYNC110  # a turn of the loop
+    while not any(nap > PAUSE for nap in house.naps.running):  # a turn of the loop
         house.naps.wake(PAUSE)
         await asyncio.sleep(0)
 

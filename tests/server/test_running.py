@@ -74,10 +74,8 @@ def test_a_server_takes_the_token_that_the_command_prints_and_stops_when_told(
         answer = ask(server, headers)
         status, lines = server.stop()
 
-    assert (ready.status_code, ready.json()) == (
-        200,
-        {"status": "ready", "database": "ready", "keys": "ready"},
-    )
+    assert ready.status_code == 200
+    assert {"status": "ready", "database": "ready", "keys": "ready"}.items() <= ready.json().items()
     assert (answer.status_code, answer.json()) == (
         200,
         {"data": {"viewer": {"name": "Matthews, Dexter"}}},
