@@ -107,7 +107,7 @@ async def test_many_announcements_are_answered_by_few_looks(engine: AsyncEngine)
 
     # A look asks for the time more than once.
     assert 0 < clock.times < 50
-    assert await columns_of(engine, JOBS) == []
+    assert (LOOK, "todo") not in await columns_of(engine, JOBS)
 
 
 @on_postgres
