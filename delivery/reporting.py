@@ -113,7 +113,9 @@ async def work_on_reports(press: Press) -> int:
             for id in await report_jobs.worn_out(
                 connection, most_attempts=MOST_ATTEMPTS, failure=FAILURE
             ):
-                _log.error("a report was given up: its makers died", report=spell(Kind.REPORT, id))
+                _log.error(
+                    "a report was given up: its makers died", report_id=spell(Kind.REPORT, id)
+                )
             job = await report_jobs.claim(
                 connection,
                 token=token,
@@ -144,7 +146,7 @@ async def _make(press: Press, job: ReportJob, *, token: str) -> bool:
     except Exception as error:
         await _put_off(press, job, error, token=token)
         return False
-    _log.info("a report is ready", report=spell(Kind.REPORT, job.id), rows=made.row_count)
+    _log.info("a report is ready", report_id=spell(Kind.REPORT, job.id), rows=made.row_count)
     return True
 
 
@@ -186,7 +188,7 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
     reason = str(error) if isinstance(error, Broken) else type(error).__name__
     _log.error(
         "a report could not be made",
-        report=spell(Kind.REPORT, job.id),
+        report_id=spell(Kind.REPORT, job.id),
         attempt=job.attempts,
         reason=reason,
     )

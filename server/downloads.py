@@ -94,7 +94,7 @@ def route(
         try:
             first = await anext(pieces)
         except NotStored:
-            _log.error("the file of a report is lost", report=spell(Kind.REPORT, report.id))
+            _log.error("the file of a report is lost", report_id=spell(Kind.REPORT, report.id))
             raise Absent("The file of this report is lost. Ask for the report again.") from None
         await note(engine, admission)
         return StreamingResponse(_joined(first, pieces), told.status_code, told.headers)
