@@ -28,11 +28,11 @@ class Backstage:
     errands: Errands
 
 
+async def to_nobody(connection: AsyncConnection) -> None:
+    """Announce nothing: the next round of whoever works on this database finds what there is to do."""
+
+
 def nothing_behind(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
     """A process that only reads and writes its database: it knows no provider, and has no runner to tell."""
-
-    async def to_nobody(connection: AsyncConnection) -> None:
-        """The next round of whoever works on this database finds what there is to do."""
-
     bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
     return Backstage(bench=bench, announce=to_nobody, notices=Notices(engine), errands=Errands())

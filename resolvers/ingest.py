@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import stage
 from domain.viewer import Right, Viewer
+from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import blocks
 from resolvers.outcome import Outcome, Problem, Watch
 from resolvers.upload import Upload
@@ -23,11 +24,13 @@ async def ingest(
     *,
     viewer: Viewer | None,
     clock: Callable[[], datetime],
+    announce: Announce = to_nobody,
     watch: Watch = lambda outcome: None,
 ) -> Outcome:
     """Take in all messages of a stream; `chunks` are its bytes, cut anywhere.
 
-    `viewer` None is the operator at the machine, who may write for every district. `watch` sees the outcome grow, a call
+    `viewer` None is the operator at the machine, who may write for every district. `announce` is told in each transaction
+    with which messages go in. `watch` sees the outcome grow, a call
     a block. What is wrong with a line never raises: it is in the outcome, and the other messages are in the log.
 
     Raises `Forbidden` for a viewer without the right INGEST_MESSAGES, before anything is read. What else is raised, by the
@@ -39,7 +42,7 @@ async def ingest(
         try:
             async with connection.begin():
                 await stage.create(connection)
-            upload = Upload(connection, viewer=viewer, clock=clock)
+            upload = Upload(connection, viewer=viewer, clock=clock, announce=announce)
             async for block in blocks(chunks):
                 await upload.take(block)
                 watch(upload.outcome)

@@ -14,6 +14,7 @@ from db import districts, stage
 from db import ingest as log
 from db.engine import begin_writing
 from domain.viewer import Viewer
+from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import Numbered
 from resolvers.incoming import Incoming
 from resolvers.lines import belonging, parse
@@ -39,11 +40,17 @@ class Upload:
     """What is known of one stream so far; `take` goes through it block by block, and `finish` ends it."""
 
     def __init__(
-        self, connection: AsyncConnection, *, viewer: Viewer | None, clock: Callable[[], datetime]
+        self,
+        connection: AsyncConnection,
+        *,
+        viewer: Viewer | None,
+        clock: Callable[[], datetime],
+        announce: Announce = to_nobody,
     ) -> None:
         self.outcome = Outcome()
         self._connection = connection
         self._clock = clock
+        self._announce = announce
         self._places = Places(connection, viewer=viewer)
         self._open: dict[str, Incoming] = {}
         self._ready: dict[Key, Incoming] = {}
@@ -197,6 +204,7 @@ class Upload:
             known = await log.staged_in_log(connection)
             await stage.forget(connection, list(known))
             await log.move(connection)
+            await self._announce(connection)
             if any(message.is_spilled for message in self._open.values()):
                 await stage.clear(connection)
             else:

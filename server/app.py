@@ -83,12 +83,13 @@ def create_app(
             Route("/", to_console),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            *callbacks.routes(
-                {gateway.name: gateway for gateway in works.bench.gateways.values()},
+            *callbacks.routes(works.gateways_by_name, engine=engine, clock=clock),
+            ingest.route(
                 engine=engine,
+                authenticator=authenticator,
                 clock=clock,
+                announce=works.runner.announce,
             ),
-            ingest.route(engine=engine, authenticator=authenticator, clock=clock),
             downloads.route(
                 engine=engine,
                 store=open_store(works.press.place),

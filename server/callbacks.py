@@ -3,7 +3,8 @@
 What they say is their gateway's business, and what follows from it `delivery.callbacks`'.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -14,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from delivery.callbacks import take_callback
-from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway
+from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway, Reply
 
 LARGEST: Final = 256 * 1024
 """Bytes: Mailgun's events carry an e-mail's headers, and stay well below."""
@@ -26,9 +27,12 @@ _log = structlog.get_logger(__name__)
 
 
 def routes(
-    gateways: Mapping[str, Gateway], *, engine: AsyncEngine, clock: Callable[[], datetime]
+    gateways: Mapping[str, Sequence[Gateway]],
+    *,
+    engine: AsyncEngine,
+    clock: Callable[[], datetime],
 ) -> list[Route]:
-    """The routes below `/callbacks/`; `gateways` are those that are set up, by name.
+    """The routes below `/callbacks/`; `gateways` are those that are set up, by name: several where districts have accounts.
 
     200 where it was taken in, 404 for a gateway that is not set up, 413 for a body that is too large, 403 for what its
     provider has not signed, 406 for what was taken in before or cannot be read.
@@ -36,15 +40,15 @@ def routes(
 
     async def receive(request: Request) -> Response:
         name = request.path_params["gateway"]
-        gateway = gateways.get(name)
-        if gateway is None:
+        accounts = gateways.get(name)
+        if not accounts:
             return Response(status_code=404)
         body = await _body(request)
         if body is None:
             return Response(status_code=413)
         callback = Callback(target=_target(request), headers=dict(request.headers), body=body)
         try:
-            reply = await take_callback(engine, gateway, callback, now=clock())
+            reply = await _take(engine, accounts, callback, now=clock())
         except CallbackRefused as refused:
             # The reason is for whoever runs the log: a stranger who tries learns nothing.
             _log.warning("callback refused", gateway=name, reason=str(refused))
@@ -57,6 +61,16 @@ def routes(
         Route("/callbacks/{gateway}", receive, methods=["POST"]),
         Route("/callbacks/{gateway}/{rest:path}", receive, methods=["POST"]),
     ]
+
+
+async def _take(
+    engine: AsyncEngine, accounts: Sequence[Gateway], callback: Callback, *, now: datetime
+) -> Reply | None:
+    """As `take_callback`, for the first account whose signature it has."""
+    for gateway in accounts[:-1]:
+        with suppress(Forged):
+            return await take_callback(engine, gateway, callback, now=now)
+    return await take_callback(engine, accounts[-1], callback, now=now)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -130,12 +130,18 @@ def import_(file: BinaryIO) -> None:
     from resolvers.ingest import ingest
     from server.app import utc_now
     from server.running import ready_engine
+    from server.working import announcing
 
     async def run(settings: Settings) -> Outcome:
         async with ready_engine(settings) as engine:
             with importing(file) as (bar, watch):
                 return await ingest(
-                    engine, chunks(file, bar), viewer=None, clock=utc_now, watch=watch
+                    engine,
+                    chunks(file, bar),
+                    viewer=None,
+                    clock=utc_now,
+                    announce=announcing(engine, clock=utc_now),
+                    watch=watch,
                 )
 
     with told():

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from domain.errors import LogError
 from domain.viewer import Right
+from resolvers.backstage import Announce, to_nobody
 from resolvers.ingest import Outcome, ingest
 from server.answers import json, refusal, require_content_type
 from server.auth import Authenticator
@@ -22,7 +23,11 @@ _log = structlog.get_logger(__name__)
 
 
 def route(
-    *, engine: AsyncEngine, authenticator: Authenticator, clock: Callable[[], datetime]
+    *,
+    engine: AsyncEngine,
+    authenticator: Authenticator,
+    clock: Callable[[], datetime],
+    announce: Announce = to_nobody,
 ) -> Route:
     """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read."""
 
@@ -31,7 +36,9 @@ def route(
             viewer = await authenticator.viewer(request.headers.get("authorization"))
             viewer.require(Right.INGEST_MESSAGES)
             require_content_type(request, CONTENT_TYPE)
-            outcome = await ingest(engine, request.stream(), viewer=viewer, clock=clock)
+            outcome = await ingest(
+                engine, request.stream(), viewer=viewer, clock=clock, announce=announce
+            )
         except LogError as error:
             return refusal(error)
         _log.info(

@@ -29,6 +29,7 @@ from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
 from delivery.runner_procrastinate import ProcrastinateRunner
 from domain.status import DeliveryMode
+from resolvers.backstage import Announce, to_nobody
 from server import file_lock, simulated
 from server.gateway_settings import merged
 from server.settings import Settings, SettingsError, variable
@@ -51,6 +52,14 @@ class Works:
         """Every gateway there is, once."""
         chosen = [self.bench.gateways, *self.bench.of_district.values()]
         return tuple(dict.fromkeys(gateway for modes in chosen for gateway in modes.values()))
+
+    @property
+    def gateways_by_name(self) -> dict[str, list[Gateway]]:
+        """Every gateway by its name, the house's first: a district may have an account of its own with the same provider."""
+        by_name: dict[str, list[Gateway]] = {}
+        for gateway in self.gateways:
+            by_name.setdefault(gateway.name, []).append(gateway)
+        return by_name
 
     async def modes_without_gateway(self) -> list[tuple[str, DeliveryMode]]:
         """In which districts and modes messages wait for a gateway that is not set up."""
@@ -128,6 +137,14 @@ def set_up(
     place = settings.place(_beside(settings, "reports"))
     press = Press(engine=engine, place=place, clock=clock)
     return Works(bench=bench, runner=runner(bench), press=press, journal=journal)
+
+
+def announcing(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Announce:
+    """How a process that does no work itself has others look for it. On SQLite they look by themselves, each second."""
+    if engine.dialect.name == "sqlite":
+        return to_nobody
+    bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
+    return ProcrastinateRunner(bench).announce
 
 
 @contextmanager

@@ -240,6 +240,19 @@ async def test_one_upload_may_send_a_message_twice(engine: AsyncEngine) -> None:
     assert outcome.problems == [Problem(9, "M-1", "id", OTHER_CONTENT)]
 
 
+@pytest.mark.parametrize("batch", [1, BATCH], ids=["it went in", "it waits to go in"])
+async def test_a_message_that_came_before_in_the_same_stream_is_known(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(resolvers.upload, "BATCH", batch)
+    changed = message("M-1", [recipient("p1", voice("not even a number"))])
+
+    outcome = await send(engine, PLACE, message("M-1", [HEATHER]), changed)
+
+    assert outcome.problems == [Problem(6, "M-1", "id", OTHER_CONTENT)]
+    assert (outcome.accepted, outcome.refused) == (1, 1)
+
+
 async def test_two_districts_may_give_the_same_id(engine: AsyncEngine) -> None:
     elsewhere = district("riverside", time_zone="America/New_York")
 

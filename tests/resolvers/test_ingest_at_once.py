@@ -146,6 +146,15 @@ async def test_a_message_may_have_the_modes_that_its_district_had_when_it_began(
     assert [problem.message for problem in outcome.problems] == ["M-2"]
 
 
+async def test_a_message_that_is_whole_keeps_its_district_from_moving_to_another_zone(
+    engine: AsyncEngine,
+) -> None:
+    outcome = await send(engine, PLACE, BEGUN, end(), district(time_zone="America/New_York"))
+
+    assert [(problem.line, problem.field) for problem in outcome.problems] == [(25, "timeZone")]
+    assert [row[10] for row in (await story(engine))["message"]] == ["01/31/2020 12:00 pm"]
+
+
 async def test_a_school_that_is_renamed_takes_its_messages_along(engine: AsyncEngine) -> None:
     one = message("M-1", school="harrison-high")
     other = message("M-2", school="harrison-high")

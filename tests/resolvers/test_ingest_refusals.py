@@ -344,6 +344,36 @@ async def test_a_refused_message_may_be_sent_again_in_the_same_upload(engine: As
     assert [problem.line for problem in outcome.problems] == [4]
 
 
+WRONG = message("M-1", [recipient("p1", email("heather"))], status=None)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        pytest.param(WRONG + end("M-1"), [4, 6], id="after its end"),
+        pytest.param(WRONG.removesuffix(end("M-1")) * 2, [4, 6], id="before its end"),
+        pytest.param(
+            WRONG.removesuffix(end("M-1")) + message("M-1") + end("M-1"),
+            [4, 7],
+            id="after it was sent again",
+        ),
+        pytest.param(
+            WRONG.removesuffix(end("M-1")) + WRONG.splitlines(keepends=True)[1] * 5,
+            [4],
+            id="between",
+        ),
+    ],
+)
+async def test_lines_of_a_refused_message_are_passed_over_until_its_end_and_no_longer(
+    engine: AsyncEngine, lines: bytes, told: list[int]
+) -> None:
+    outcome = await send(engine, PLACE, lines)
+
+    assert [(problem.line, problem.message) for problem in outcome.problems] == [
+        (number, "M-1") for number in told
+    ]
+
+
 @pytest.mark.parametrize(
     ("message_id", "listed"),
     [

@@ -140,6 +140,35 @@ async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as
     assert taken == {name: [number] * len(SIZES) for name, (_, number) in OPERATIONS.items()}
 
 
+NODES = {
+    # what is fetched, and the audit where it is written
+    "message": 1,
+    "school": 1,
+    "person": 2,
+    "recipient": 2,
+    "delivery": 2,
+}
+
+
+async def test_a_hundred_ids_take_as_many_statements_as_one(log: AsyncEngine) -> None:
+    many = (await message_ids(log))["many"]
+    document = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+    taken: dict[str, list[int]] = {}
+    for kind in NODES:
+        taken[kind] = []
+        for size in (1, 50, 100):
+            keys = {
+                "recipient": [f"{many}.{n}" for n in range(size)],
+                "delivery": [f"{many}.{n}.0" for n in range(size)],
+            }.get(kind, range(1, size + 1))
+            with recorded(log) as statements:
+                data = await ask(log, document, {"ids": [f"{kind}.{key}" for key in keys]})
+            assert all(data["nodes"])
+            taken[kind].append(count(statements) - SIGHT)
+
+    assert taken == {kind: [number] * 3 for kind, number in NODES.items()}
+
+
 @pytest.mark.parametrize(
     ("field", "more"),
     [

@@ -31,7 +31,7 @@ from server.settings import Settings, SettingsError
 from server.working import Works, alone, beside_serving, meanwhile, set_up
 from tests import log
 from tests.delivery.runners import PATIENCE, all_handed_over, holds_anywhere
-from tests.delivery.workbench import Clock, call, load, mail, people, statuses
+from tests.delivery.workbench import Clock, call, columns_of, load, mail, people, statuses
 from tests.live_server import serving
 from tests.log import NOON
 
@@ -234,6 +234,20 @@ async def test_what_is_imported_beside_a_running_server_is_noticed(
             return await statuses(engine, message_id) == {"SENT": 1}
 
         await holds_anywhere(engine, message_id, is_in_the_inbox)
+
+
+@on_postgres
+async def test_what_is_imported_is_announced_to_the_workers(
+    settings: Settings, engine: AsyncEngine, tmp_path: Path
+) -> None:
+    file = tmp_path / "live.ndjson"
+    file.write_bytes(log.district() + log.message(recipients=people(1, mail), status=None))
+
+    process = command(settings, "import", str(file))
+    await asyncio.to_thread(process.communicate, timeout=PATIENCE)
+
+    assert process.returncode == 0
+    assert await columns_of(engine, "select task_name from procrastinate_jobs") == [("look",)]
 
 
 @on_postgres
