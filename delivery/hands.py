@@ -11,13 +11,16 @@ What is never recorded, because a process died, is settled in `delivery.settleme
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import changes, claims, live, pace
 from db.engine import reading, writing
@@ -50,6 +53,9 @@ LONGEST_WAIT: Final = timedelta(seconds=30)
 DOWN_FROM: Final = 10
 """So many hand-overs of which a provider takes none: it is down, and not merely picky about an address."""
 
+BEFORE_WRITING_AGAIN: Final = 1.0
+"""Seconds between two attempts to write down an outcome."""
+
 _HELD_UP: Final = NotAccepted("held up before the hand-over")
 
 _log = structlog.get_logger(__name__)
@@ -73,6 +79,8 @@ class Bench:
     """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""
     provider_limit: timedelta = timedelta(minutes=60)
     """After the last hand-over: outcomes of calls and texts that are open then make the message an ERROR."""
+    turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Whose turn it is in this process to work on a message, by its number."""
 
     def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
         """The gateway through which a district's deliveries of a mode go."""
@@ -189,8 +197,7 @@ async def _size_of_wave(bench: Bench, load: _Load) -> int:
 async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
     """Claim what is due; what needs no provider is done at once."""
     now = bench.clock()
-    async with writing(bench.engine) as connection:
-        message = await live.lock(connection, load.message_id)
+    async with _alone_with(bench, load.message_id) as (connection, message):
         if message is None or not _runs(message):
             return _Wave([], 0, now)
         # Of one with a pace, the reservation said so.
@@ -261,14 +268,40 @@ async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
 async def _record(
     bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
 ) -> None:
-    """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
+    """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends.
+
+    A database that is away for a moment must not make unsure what is known: it is tried for as long as the claim lasts.
+    """
+    until = wave.send_by - bench.send_limit + bench.lease
+    while True:
+        try:
+            await _write(bench, load, wave, outcomes, token=token)
+            break
+        except DBAPIError:
+            if bench.clock() >= until:
+                raise
+            _log.exception("an outcome cannot be written yet", gateway=load.gateway.name)
+            await bench.sleep(BEFORE_WRITING_AGAIN)
+    _log.info(
+        "handed over",
+        gateway=load.gateway.name,
+        message_id=f"message.{load.message_id}",
+        deliveries=len(outcomes),
+        refused=sum(isinstance(outcome, Refused) for outcome in outcomes),
+        not_accepted=sum(isinstance(outcome, NotAccepted) for outcome in outcomes),
+        unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
+    )
+
+
+async def _write(
+    bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
+) -> None:
     now = bench.clock()
     of_wave = {
         delivery.key: (delivery, outcome)
         for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
     }
-    async with writing(bench.engine) as connection:
-        message = await live.lock(connection, load.message_id)
+    async with _alone_with(bench, load.message_id) as (connection, message):
         assert message is not None
         mine = await claims.held(connection, list(of_wave), token=token)
         moves = [
@@ -282,15 +315,6 @@ async def _record(
                 if (late := of_late_outcome(delivery, outcome, now=now)) is not None:
                     moves.append(late)
         await changes.write(connection, message, moves, now=now)
-    _log.info(
-        "handed over",
-        gateway=load.gateway.name,
-        message_id=f"message.{load.message_id}",
-        deliveries=len(outcomes),
-        refused=sum(isinstance(outcome, Refused) for outcome in outcomes),
-        not_accepted=sum(isinstance(outcome, NotAccepted) for outcome in outcomes),
-        unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
-    )
 
 
 async def _takes_nothing(
@@ -307,3 +331,17 @@ async def _takes_nothing(
         async with writing(bench.engine) as connection:
             await pace.hold(connection, gateway.name, pause=max(ours, asked_for))
     return True
+
+
+@asynccontextmanager
+async def _alone_with(
+    bench: Bench, message_id: int
+) -> AsyncIterator[tuple[AsyncConnection, LiveMessage | None]]:
+    """A transaction, and the message, locked.
+
+    Tasks of one process wait for each other here and not in the database. There each would hold a connection; and if the
+    process stood still, they would come by the lock one after the other, and keep everybody from the message for so long.
+    """
+    turn = bench.turns.setdefault(message_id, asyncio.Lock())
+    async with turn, writing(bench.engine) as connection:
+        yield connection, await live.lock(connection, message_id)

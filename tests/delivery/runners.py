@@ -100,11 +100,13 @@ async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
 
 
 @contextmanager
-def worker(database_url: str, journal: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process; it is told to stop at the end of the block, and has to end well."""
+def worker(
+    database_url: str, journal: Path, *, seconds: float = 0.05
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process, whose provider answers in so many seconds; it is told to stop at the end, and has to end well."""
+    arguments = [database_url, str(journal), str(seconds)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.delivery.worker_process", database_url, str(journal)],
-        cwd=ROOT,
+        [sys.executable, "-m", "tests.delivery.worker_process", *arguments], cwd=ROOT
     )
     try:
         yield process

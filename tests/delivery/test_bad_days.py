@@ -205,6 +205,53 @@ async def test_a_database_that_goes_away_for_a_moment_costs_no_delivery(
     await recount(engine)
 
 
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_an_outcome_is_written_down_when_the_database_is_back(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    """What a provider answered is known to nobody else: a call would be marked as unsure."""
+    url = make_url(database_url)
+    admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+    def let_connect(allowed: bool) -> None:
+        with admin.connect() as connection:
+            connection.execute(
+                text(f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS {allowed}")
+            )
+            if not allowed:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                    ),
+                    {"name": url.database},
+                )
+
+    async def go_away() -> None:
+        let_connect(False)
+
+    pauses: list[float] = []
+
+    async def come_back(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            let_connect(True)
+
+    gateway = FakeGateway(meanwhile=go_away)
+    bench = bench_of(engine, Clock(), gateway, sleep=come_back)
+    message_id = await load(engine, people(3, call))
+
+    assert await hand_over(bench, message_id, 0) == 3
+
+    assert len(pauses) == 3
+    assert [row.reference for row in await deliveries(engine, message_id)] == [
+        f"REF-{key}-1" for key in gateway.keys
+    ]
+    await recount(engine)
+    admin.dispose()
+
+
 async def test_a_provider_that_is_slow_is_left_its_claims_and_nobody_else_sends(
     engine: AsyncEngine,
 ) -> None:

@@ -1,10 +1,12 @@
 """The promise: what is due is handed over once, by whoever claimed it, and never without the log knowing."""
 
 import asyncio
+import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import cancel, live
@@ -634,6 +636,35 @@ async def test_no_connection_is_held_while_a_provider_is_waited_for(engine: Asyn
     await work(bench_of(engine, Clock(), FakeGateway(meanwhile=look)))
 
     assert held == [0]
+
+
+async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
+    engine: AsyncEngine,
+) -> None:
+    """Suspended with a connection each, they would come by its lock one after the other."""
+    gateway = FakeGateway(batch=10)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(100, call))
+    all_have_read = asyncio.Event()
+    given_back = itertools.count(1)
+
+    def give_back(*_: object) -> None:
+        if next(given_back) == 8:
+            all_have_read.set()
+
+    listen(engine.sync_engine, "checkin", give_back)
+    turn = bench.turns.setdefault(message_id, asyncio.Lock())
+    async with turn, asyncio.timeout(30):
+        tasks = [asyncio.create_task(hand_over(bench, message_id, 0)) for _ in range(8)]
+        await all_have_read.wait()
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert gateway.given == []
+
+    assert sum(await asyncio.gather(*tasks)) == 100
+    assert len(gateway.keys) == len(set(gateway.keys))
+    await recount(engine)
 
 
 async def test_a_message_that_is_not_there_is_no_work(engine: AsyncEngine) -> None:

@@ -1,8 +1,9 @@
 """A worker as a process of its own, for tests that kill it: the runner of its database, with a simulated provider.
 
-    python -m tests.delivery.worker_process DATABASE_URL JOURNAL
+    python -m tests.delivery.worker_process DATABASE_URL JOURNAL [SECONDS]
 
-It works until SIGTERM. Leases are short, and the provider is slow, and forgets every other hand-over that it is asked about.
+It works until SIGTERM. Leases are short, and the provider is slow (it answers within SECONDS), and forgets every other
+hand-over that it is asked about.
 """
 
 import asyncio
@@ -29,11 +30,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def work(url: str, journal: Path) -> None:
+async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
     gateway = SimulatorGateway(
         Journal(journal),
         clock=utc_now,
-        temper=Temper(latency=(0.01, 0.05), forgetful=0.5),
+        temper=Temper(latency=(seconds / 5, seconds), forgetful=0.5),
         batch=BATCH,
     )
     engine = make_engine(url)
@@ -53,4 +54,4 @@ async def work(url: str, journal: Path) -> None:
 
 if __name__ == "__main__":
     configure("error", "console", clock=utc_now)
-    asyncio.run(work(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(work(sys.argv[1], Path(sys.argv[2]), *map(float, sys.argv[3:])))
