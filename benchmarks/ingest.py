@@ -1,0 +1,166 @@
+"""How fast messages come in, and in how much memory: for the first time, sent again, and to people who are known.
+
+    python -m benchmarks.ingest [--messages 1] [--recipients 50000] [--url postgresql+psycopg://…/EMPTY_DATABASE]
+
+Without a URL: a SQLite file in a temporary folder. The lines are written to a file before the clock starts; each recipient
+has a student and two or three devices, with outcomes. Of several messages each goes to other people, so that all of them
+are new. PostgreSQL needs a database of its own, in which nothing has been made.
+"""
+
+import argparse
+import asyncio
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import migrations
+from db.engine import make_engine
+from resolvers.ingest import Outcome, ingest
+
+CHUNK: Final = 256 * 1024
+NOON: Final = "2020-01-31T12:00:00-06:00"
+MEBIBYTE: Final = 1024 * 1024
+DAYS: Final = 365
+
+
+def lines(messages: int, recipients: int, *, round: int) -> Iterator[bytes]:
+    """The lines of so many messages; `round` tells their ids, not their people, from those of another time."""
+    yield _line(
+        "district", id="d", name="Plainview Schools", timeZone="America/Chicago", hasVoice=True
+    )
+    yield _line("school", id="s", district="d", name="Harrison High")
+    for number in range(messages):
+        message_id = f"M-{round}-{number}"
+        at = f"2020-{number // 28 % 12 + 1:02}-{number % 28 + 1:02}T11:{number % 60:02}:00-06:00"
+        yield _line(
+            "message",
+            id=message_id,
+            district="d",
+            school="s",
+            type={"code": f"T{number % 12}", "label": f"Type {number % 12}"},
+            subject=f"Subject {number} of the day {number % DAYS}",
+            body="School is cancelled due to weather.",
+            bodyFormat="PLAIN",
+            sender={"id": f"u{number % 50}", "name": f"Administrator {number % 50}"},
+            createdAt=at,
+            scheduledAt=at,
+            source="TEMPLATE",
+            modes=["INBOX", "EMAIL", "VOICE"],
+            status="SENT",
+        )
+        for person in range(number * recipients, (number + 1) * recipients):
+            yield _recipient(message_id, person)
+        yield _line("end", message=message_id)
+
+
+def _recipient(message_id: str, person: int) -> bytes:
+    call = {"status": "DELIVERED", "callStatus": 5, "at": NOON}
+    devices = [
+        {"mode": "INBOX", "address": f"account{person}", "status": "SENT"},
+        {"mode": "VOICE", "address": f"+1612{person:07}"} | call,
+    ]
+    if person % 2:
+        devices.append({"mode": "EMAIL", "address": f"p{person}@nomail.example", "status": "SENT"})
+    return _line(
+        "recipient",
+        message=message_id,
+        person={"id": f"p{person}", "name": f"Parent, Heather {person}"},
+        student={"id": f"s{person}", "name": f"Student, Calvin {person}"},
+        devices=devices,
+    )
+
+
+def _line(kind: str, **fields: object) -> bytes:
+    return orjson.dumps({"kind": kind} | fields, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class Taken(NamedTuple):
+    """What an upload did; `busy` are the seconds in which this process worked, without a server's."""
+
+    outcome: Outcome
+    seconds: float
+    busy: float
+    peaks: list[int]
+    """The most memory so far, after each block, in MiB."""
+
+
+async def taken(engine: AsyncEngine, file: Path) -> Taken:
+    """Take in the lines of `file`."""
+    peaks = list[int]()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with file.open("rb") as opened:
+            while chunk := opened.read(CHUNK):
+                yield chunk
+
+    began, idle = time.perf_counter(), time.process_time()
+    outcome = await ingest(
+        engine,
+        chunks(),
+        viewer=None,
+        clock=lambda: datetime.now(UTC),
+        watch=lambda _: peaks.append(_peak()),
+    )
+    return Taken(outcome, time.perf_counter() - began, time.process_time() - idle, peaks)
+
+
+def _peak() -> int:
+    """The most memory that this process ever had, in MiB."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size // (MEBIBYTE if sys.platform == "darwin" else 1024)
+
+
+async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> None:
+    """Print one line for each way in which messages come in."""
+    engine = make_engine(url)
+    await migrations.upgrade(engine)
+    first, second = folder / "first.ndjson", folder / "second.ndjson"
+    for round, file in enumerate((first, second)):
+        with file.open("wb") as opened:
+            opened.writelines(lines(messages, recipients, round=round))
+    print(
+        f"{engine.dialect.name}: {messages:,} messages of {recipients:,} recipients,"
+        f" {first.stat().st_size / MEBIBYTE:,.0f} MiB"
+    )
+    for title, file in (
+        ("for the first time", first),
+        ("sent again", first),
+        ("others to the same people", second),
+    ):
+        outcome, seconds, busy, peaks = await taken(engine, file)
+        assert outcome.is_clean, outcome.problems[:3]
+        count = messages * recipients
+        print(
+            f"{title:26} {seconds:7.1f} s, busy {busy:.1f} s: {count / seconds:,.0f} recipients/s,"
+            f" {messages / seconds:,.0f} messages/s; memory {peaks[len(peaks) // 10]} MiB after a tenth,"
+            f" {peaks[-1]} at the end"
+        )
+    await engine.dispose()
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--messages", type=int, default=1)
+    parser.add_argument("--recipients", type=int, default=50_000, help="of each message")
+    parser.add_argument("--url", help="an empty database; otherwise a SQLite file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = options.url or f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"
+        asyncio.run(
+            measure(url, messages=options.messages, recipients=options.recipients, folder=folder)
+        )
+
+
+if __name__ == "__main__":
+    main()
