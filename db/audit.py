@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables import AUDIT
+from db.side_tables import AUDIT
 
 
 class Action(StrEnum):

@@ -7,10 +7,11 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, SmallInteger, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, SmallInteger, String, Table, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlmodel import SQLModel
 
 from domain.message import Criterion
 from domain.report import ReportDevice
@@ -126,3 +127,8 @@ class Criteria(TypeDecorator[Sequence[Criterion]]):
 def by_value(members: type[E]) -> TypeEngine[E]:
     """The column type of one enumeration."""
     return ByValue(members)
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table of a model: what statements are written with, as a model's own attributes are typed as the values."""
+    return cast(Table, model.__table__)  # type: ignore[attr-defined]  # set by SQLModel's metaclass

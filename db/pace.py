@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock, later
-from db.tables import PACE
+from db.side_tables import PACE
 
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock
 from db.notices import CHANNEL
-from db.tables import REPORT, TO_EXPIRE, TO_MAKE
+from db.side_tables import REPORT, TO_EXPIRE, TO_MAKE
 from domain.ids import Kind, spell
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 

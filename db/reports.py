@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of
 from db.paging import Order, Slice, Term, slices
+from db.side_tables import REPORT
 from db.sight import Sight, visible
-from db.tables import MESSAGE, REPORT
+from db.tables import MESSAGE
 from domain.paging import Page
 from domain.report import (
     SAME_WITHIN,

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.tables import SEAL
+from db.side_tables import SEAL
 
 _FORGOTTEN_AT_ONCE: Final = 20
 """More than come in with one callback, so that they never pile up."""

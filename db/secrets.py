@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import text_any_of
-from db.tables import SECRET
+from db.side_tables import SECRET
 
 
 async def secrets(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, bytes]:

@@ -1,10 +1,11 @@
-"""The tables. What each column means is said here, once; statements are elsewhere.
+"""The tables. What each column means is said here, once; statements are elsewhere, and in
+`db.side_tables` what is kept beside the log.
 
 No `Relationship()`: a relation is a dataloader. Ids that other systems gave are `external_id`; ours are numbers.
 """
 
 from datetime import datetime, time
-from typing import Final, cast
+from typing import Final
 
 from sqlalchemy import (
     Computed,
@@ -12,7 +13,6 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     SmallInteger,
-    Table,
     Text,
     UniqueConstraint,
     text,
@@ -23,17 +23,16 @@ from sqlmodel import Field, SQLModel
 from db.columns import (
     BigInt,
     Criteria,
-    DeviceList,
     Instant,
     KeyText,
     ModeList,
     SmallInt,
     by_value,
+    table_of,
 )
 from domain.addresses import AddressKind
 from domain.message import BodyFormat, Criterion, Source
 from domain.people import Role
-from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 STATUS_RANK = " ".join(f"WHEN '{status}' THEN {rank}" for rank, status in enumerate(MessageStatus))
@@ -44,8 +43,6 @@ UNDER_WAY = text(
 )
 CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
-TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
-TO_EXPIRE = text("status <> 'EXPIRED'")
 
 
 def up(column: str) -> Computed:
@@ -367,110 +364,17 @@ class Cancellation(SQLModel, table=True):
     already_sent: int
 
 
-class Pace(SQLModel, table=True):
-    """How fast a provider may be used: one row for all processes on all machines."""
-
-    gateway: str = Field(primary_key=True, max_length=24)
-    free_at: datetime = Field(sa_type=Instant)
-    """When the next hand-over may leave."""
-
-
-class Seal(SQLModel, table=True):
-    """A signature that was used: a callback that brings it again is a replay."""
-
-    __table_args__ = (Index("seal_by_end", "until"),)
-
-    token: str = Field(primary_key=True)
-    until: datetime = Field(sa_type=Instant)
-
-
-class Report(SQLModel, table=True):
-    """A report on a message that somebody asked for, and what became of it. The file itself is in a store."""
-
-    __table_args__ = (
-        Index("report_of_message", "message_id", "requested_at", "id"),
-        Index("report_to_make", "id", sqlite_where=TO_MAKE, postgresql_where=TO_MAKE),
-        Index("report_to_expire", "expires_at", sqlite_where=TO_EXPIRE, postgresql_where=TO_EXPIRE),
-    )
-
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
-    message_id: int = Field(foreign_key="message.id", sa_type=BigInt)
-    district_id: int = Field(foreign_key="district.id")
-    devices: tuple[ReportDevice, ...] = Field(sa_type=DeviceList)
-    detail: ReportDetail = Field(sa_type=by_value(ReportDetail))
-    format: ReportFormat = Field(sa_type=by_value(ReportFormat))
-    is_masked: bool
-    """Who asked for it may not see recipients: names, addresses and bodies are masked in it."""
-    time_zone: str
-    """The zone in which it shows times."""
-    status: ReportStatus = Field(sa_type=by_value(ReportStatus))
-    progress_percent: int = Field(sa_type=SmallInt)
-    requested_by_id: str
-    requested_by_name: str
-    requested_at: datetime = Field(sa_type=Instant)
-    expires_at: datetime = Field(sa_type=Instant)
-    as_of: datetime | None = Field(default=None, sa_type=Instant)
-    """The moment whose state it shows."""
-    file_name: str
-    file_key: str | None = None
-    """Under which the store has it."""
-    row_count: int | None = None
-    byte_size: int | None = Field(default=None, sa_type=BigInt)
-    sha256: str | None = Field(default=None, max_length=64)
-    failure: str | None = None
-    attempts: int = Field(sa_type=SmallInt)
-    due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """Not to be made before, by the clock of the database; null: at once."""
-    claim: str | None = Field(default=None, max_length=32)
-    """The token of whoever is making it; nobody else writes how that goes."""
-    lease_until: datetime | None = Field(default=None, sa_type=Instant)
-    """Until when the claim holds, by the clock of the database."""
-
-
-class Secret(SQLModel, table=True):
-    """What all processes of one log know, and nobody else may."""
-
-    name: str = Field(primary_key=True)
-    value: bytes = Field(sa_type=LargeBinary)
-
-
-class Audit(SQLModel, table=True):
-    """Who looked or acted: append-only, a trigger refuses anything else."""
-
-    __table_args__ = (Index("audit_of_district", "district_id", "id"),)
-
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
-    at: datetime = Field(sa_type=Instant)
-    district_id: int = Field(foreign_key="district.id")
-    viewer_id: str
-    action: str
-    subject: str
-    """The id, as clients have it, of what was looked at or acted on."""
-    origin: str | None = None
-    """The address from which the request came."""
-    request_id: str | None = None
-
-
-def _table(model: type[SQLModel]) -> Table:
-    return cast(Table, model.__table__)  # type: ignore[attr-defined]  # set by SQLModel's metaclass
-
-
 # What the statements are written with: a model's own attributes are typed as the values, not as the columns.
-DISTRICT: Final = _table(District)
-SCHOOL: Final = _table(School)
-MESSAGE: Final = _table(Message)
-CONTENT: Final = _table(Content)
-PERSON: Final = _table(Person)
-PERSON_NAME: Final = _table(PersonName)
-ADDRESS: Final = _table(Address)
-RECIPIENT: Final = _table(Recipient)
-DELIVERY: Final = _table(Delivery)
-DELIVERY_EVENT: Final = _table(DeliveryEvent)
-TALLY: Final = _table(Tally)
-SPAN: Final = _table(Span)
-CANCELLATION: Final = _table(Cancellation)
-PACE: Final = _table(Pace)
-SEAL: Final = _table(Seal)
-REPORT: Final = _table(Report)
-SECRET: Final = _table(Secret)
-AUDIT: Final = _table(Audit)
+DISTRICT: Final = table_of(District)
+SCHOOL: Final = table_of(School)
+MESSAGE: Final = table_of(Message)
+CONTENT: Final = table_of(Content)
+PERSON: Final = table_of(Person)
+PERSON_NAME: Final = table_of(PersonName)
+ADDRESS: Final = table_of(Address)
+RECIPIENT: Final = table_of(Recipient)
+DELIVERY: Final = table_of(Delivery)
+DELIVERY_EVENT: Final = table_of(DeliveryEvent)
+TALLY: Final = table_of(Tally)
+SPAN: Final = table_of(Span)
+CANCELLATION: Final = table_of(Cancellation)

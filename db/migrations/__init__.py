@@ -14,10 +14,13 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
+import db.side_tables
 import db.tables
 from db.engine import writing
 
-assert db.tables  # imported so that the metadata knows every table
+# Imported so that the metadata knows every table.
+assert db.side_tables
+assert db.tables
 
 
 def configuration(folder: str, connection: Connection | None = None) -> Config:
@@ -65,7 +68,7 @@ def drift(connection: Connection) -> list[object]:
 def is_declared(
     thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Whether a thing belongs to `db.tables`: the trigram indexes are of another making on each engine."""
+    """Whether a thing belongs to our tables: the trigram indexes are of another making on each engine."""
     if not reflected or compare_to is not None:
         return True
     if kind == "table":

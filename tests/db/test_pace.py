@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import pace
 from db.engine import reading, writing
-from db.tables import PACE
+from db.side_tables import PACE
 from tests.delivery.workbench import columns_of
 from tests.log import NOON
 

@@ -20,7 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import reading, writing
 from db.report_jobs import Made
 from db.reports import Request, ask
-from db.tables import MESSAGE, REPORT
+from db.side_tables import REPORT
+from db.tables import MESSAGE
 from delivery.report_process import Order, make
 from delivery.report_store import Place
 from delivery.reporting import Press

@@ -14,16 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
 from db.live import COLUMNS, LiveDelivery
-from db.tables import (
-    CANCELLATION,
-    DELIVERY,
-    DELIVERY_EVENT,
-    MESSAGE,
-    PACE,
-    RECIPIENT,
-    SPAN,
-    TALLY,
-)
+from db.side_tables import PACE
+from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tallies import NO_CODE
 from delivery.gateways.base import (
     Accepted,

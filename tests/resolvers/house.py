@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.engine import reading
 from db.notices import Notices
-from db.tables import AUDIT, DELIVERY, DELIVERY_EVENT, MESSAGE
+from db.side_tables import AUDIT
+from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
 from delivery.errands import Errands
 from delivery.gateways.base import Accepted, Gateway, Handover, Outcome, Polled, Sent
 from delivery.hands import Bench, hand_over

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import reading, writing
-from db.tables import AUDIT
+from db.side_tables import AUDIT
 from domain.viewer import Right
 from tests.log import NOON, district, email, load, message, recipient, viewer
 from tests.operations import EVER, ask, execute

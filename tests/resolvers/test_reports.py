@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import reading, writing
 from db.secrets import secrets
-from db.tables import MESSAGE, REPORT
+from db.side_tables import REPORT
+from db.tables import MESSAGE
 from delivery.reporting import expire, work_on_reports
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, MessageStatus

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 from db.engine import reading, writing
-from db.tables import AUDIT
+from db.side_tables import AUDIT
 from domain.viewer import Viewer
 from resolvers.ingest import Outcome, ingest
 from tests.log import NOON

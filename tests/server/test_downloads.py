@@ -15,7 +15,8 @@ from starlette.applications import Starlette
 
 from db.engine import reading, writing
 from db.secrets import secrets
-from db.tables import AUDIT, MESSAGE, REPORT
+from db.side_tables import AUDIT, REPORT
+from db.tables import MESSAGE
 from delivery.report_store import open_store
 from delivery.reporting import FAILURE, Press, work_on_reports
 from domain.report import KEPT, ReportFormat, ReportStatus

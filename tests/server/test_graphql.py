@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from db.engine import reading
-from db.tables import AUDIT
+from db.side_tables import AUDIT
 from domain.viewer import Right
 from server import operation
 from server.graphql import GRAPHQL_RESPONSE

@@ -1,0 +1,107 @@
+"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit.
+
+As in `db.tables`, what each column means is said here, once; statements are elsewhere.
+"""
+
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Index, LargeBinary, text
+from sqlmodel import Field, SQLModel
+
+from db.columns import BigInt, DeviceList, Instant, SmallInt, by_value, table_of
+from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
+
+TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
+TO_EXPIRE = text("status <> 'EXPIRED'")
+
+
+class Pace(SQLModel, table=True):
+    """How fast a provider may be used: one row for all processes on all machines."""
+
+    gateway: str = Field(primary_key=True, max_length=24)
+    free_at: datetime = Field(sa_type=Instant)
+    """When the next hand-over may leave."""
+
+
+class Seal(SQLModel, table=True):
+    """A signature that was used: a callback that brings it again is a replay."""
+
+    __table_args__ = (Index("seal_by_end", "until"),)
+
+    token: str = Field(primary_key=True)
+    until: datetime = Field(sa_type=Instant)
+
+
+class Report(SQLModel, table=True):
+    """A report on a message that somebody asked for, and what became of it. The file itself is in a store."""
+
+    __table_args__ = (
+        Index("report_of_message", "message_id", "requested_at", "id"),
+        Index("report_to_make", "id", sqlite_where=TO_MAKE, postgresql_where=TO_MAKE),
+        Index("report_to_expire", "expires_at", sqlite_where=TO_EXPIRE, postgresql_where=TO_EXPIRE),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
+    message_id: int = Field(foreign_key="message.id", sa_type=BigInt)
+    district_id: int = Field(foreign_key="district.id")
+    devices: tuple[ReportDevice, ...] = Field(sa_type=DeviceList)
+    detail: ReportDetail = Field(sa_type=by_value(ReportDetail))
+    format: ReportFormat = Field(sa_type=by_value(ReportFormat))
+    is_masked: bool
+    """Who asked for it may not see recipients: names, addresses and bodies are masked in it."""
+    time_zone: str
+    """The zone in which it shows times."""
+    status: ReportStatus = Field(sa_type=by_value(ReportStatus))
+    progress_percent: int = Field(sa_type=SmallInt)
+    requested_by_id: str
+    requested_by_name: str
+    requested_at: datetime = Field(sa_type=Instant)
+    expires_at: datetime = Field(sa_type=Instant)
+    as_of: datetime | None = Field(default=None, sa_type=Instant)
+    """The moment whose state it shows."""
+    file_name: str
+    file_key: str | None = None
+    """Under which the store has it."""
+    row_count: int | None = None
+    byte_size: int | None = Field(default=None, sa_type=BigInt)
+    sha256: str | None = Field(default=None, max_length=64)
+    failure: str | None = None
+    attempts: int = Field(sa_type=SmallInt)
+    due_at: datetime | None = Field(default=None, sa_type=Instant)
+    """Not to be made before, by the clock of the database; null: at once."""
+    claim: str | None = Field(default=None, max_length=32)
+    """The token of whoever is making it; nobody else writes how that goes."""
+    lease_until: datetime | None = Field(default=None, sa_type=Instant)
+    """Until when the claim holds, by the clock of the database."""
+
+
+class Secret(SQLModel, table=True):
+    """What all processes of one log know, and nobody else may."""
+
+    name: str = Field(primary_key=True)
+    value: bytes = Field(sa_type=LargeBinary)
+
+
+class Audit(SQLModel, table=True):
+    """Who looked or acted: append-only, a trigger refuses anything else."""
+
+    __table_args__ = (Index("audit_of_district", "district_id", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
+    at: datetime = Field(sa_type=Instant)
+    district_id: int = Field(foreign_key="district.id")
+    viewer_id: str
+    action: str
+    subject: str
+    """The id, as clients have it, of what was looked at or acted on."""
+    origin: str | None = None
+    """The address from which the request came."""
+    request_id: str | None = None
+
+
+PACE: Final = table_of(Pace)
+SEAL: Final = table_of(Seal)
+REPORT: Final = table_of(Report)
+SECRET: Final = table_of(Secret)
+AUDIT: Final = table_of(Audit)
