@@ -22,6 +22,7 @@ class Action(StrEnum):
     RESEND_FAILED = "RESEND_FAILED"
     CREATE_REPORT = "CREATE_REPORT"
     DOWNLOAD_REPORT = "DOWNLOAD_REPORT"
+    OPEN_AUDIT = "OPEN_AUDIT"
 
 
 class Entry(NamedTuple):

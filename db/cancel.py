@@ -1,6 +1,6 @@
 """Stops a message, by one row: whoever would hand something over looks at it under the same lock.
 
-The rows of the deliveries are not touched here, however many they are: `delivery.sweep.stop_rows` marks them afterwards.
+The rows of the deliveries are not touched here, however many they are: jobs of `delivery.sweep` mark them afterwards.
 Who may cancel, and what the answer looks like, is the resolver's.
 """
 
@@ -41,7 +41,7 @@ async def cancel(
 
     Once that has committed, nothing that was not claimed before is handed to a provider. `by_id` and `by_name` are None
     for the system itself. Asking again changes nothing: the first cancellation stands. The deliveries that the
-    cancellation stopped count as stopped at once; call `delivery.sweep.stop_rows` after the answer, or the next sweep will.
+    cancellation stopped count as stopped at once; their rows are marked by whoever works, at the next sweep.
     """
     message = await live.lock(connection, message_id)
     if message is None:

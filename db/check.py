@@ -76,7 +76,9 @@ async def faults_of_search(connection: AsyncConnection) -> Sequence[str]:
     if connection.dialect.name != "sqlite":
         return []
     indexes = await connection.scalars(
-        text("SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE%' ORDER BY name")
+        text(
+            "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING fts5 %' ORDER BY name"
+        )
     )
     faults: list[str] = []
     for index in indexes.all():

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.hints import HintingCompiler
+from db.timing import keep_time
 
 SQLITE_PRAGMAS: Final = {
     "journal_mode": "WAL",  # otherwise one writer stops every reader
@@ -31,9 +32,13 @@ def make_engine(url: str) -> AsyncEngine:
         engine.dialect.statement_compiler = HintingCompiler
         event.listen(engine.sync_engine, "connect", _set_up_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        keep_time(engine)
         return engine
     # pre_ping: after a restart of the server the first request would otherwise get the dead connection.
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+    event.listen(engine.sync_engine, "connect", _set_up_postgresql)
+    keep_time(engine)
+    return engine
 
 
 @asynccontextmanager
@@ -97,6 +102,15 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
     for name, value in SQLITE_PRAGMAS.items():
         cursor.execute(f"PRAGMA {name} = {value}")
     cursor.close()
+
+
+def _set_up_postgresql(connection: Any, record: Any) -> None:
+    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
+    # the same plan for a common word as for a rare one, which reads the whole log.
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_custom_plan")
+    cursor.close()
+    connection.commit()  # a SET is undone with its transaction
 
 
 def _begin_sqlite(connection: Connection) -> None:

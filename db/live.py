@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock
@@ -116,6 +117,14 @@ async def lock(connection: AsyncConnection, message_id: int) -> LiveMessage | No
     return None if row is None else LiveMessage._make(row[: len(LiveMessage._fields)])
 
 
+async def status(connection: AsyncConnection, message_id: int) -> MessageStatus | None:
+    """Where a message stands, as far as that is known without the lock; None where there is none with this id."""
+    found: MessageStatus | None = await connection.scalar(
+        select(MESSAGE.c.status).where(MESSAGE.c.id == message_id)
+    )
+    return found
+
+
 async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
     """What a message says."""
     statement = (
@@ -216,14 +225,30 @@ async def opted_out(connection: AsyncConnection, address_ids: Sequence[int]) -> 
 
 
 async def set_opted_out(connection: AsyncConnection, number: str, at: datetime | None) -> None:
-    """Remember that a phone number takes no texts any more, or, without an instant, that it does again; in every district."""
-    await connection.execute(
-        update(ADDRESS)
-        .where(
-            # Spelled out for the index, which begins with the district.
-            ADDRESS.c.district_id.in_(select(DISTRICT.c.id)),
-            ADDRESS.c.kind == AddressKind.PHONE,
-            ADDRESS.c.key == number,
+    """Remember that a phone number takes no texts any more, or, without an instant, that it does again; in every district.
+
+    A number to which nothing was sent yet is remembered as well: the first message to it finds the address.
+    """
+    if at is None:
+        await connection.execute(
+            update(ADDRESS)
+            .where(
+                # Spelled out for the index, which begins with the district.
+                ADDRESS.c.district_id.in_(select(DISTRICT.c.id)),
+                ADDRESS.c.kind == AddressKind.PHONE,
+                ADDRESS.c.key == number,
+            )
+            .values(opted_out_at=None)
         )
-        .values(opted_out_at=at)
+        return
+    columns = ADDRESS.c["district_id", "kind", "key", "opted_out_at"]
+    said = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
+    everywhere = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in said))
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    # Ordered, or two of them could wait for each other.
+    remember = dialect.insert(ADDRESS).from_select(columns, everywhere.order_by(DISTRICT.c.id))
+    await connection.execute(
+        remember.on_conflict_do_update(
+            index_elements=columns[:3], set_={"opted_out_at": remember.excluded.opted_out_at}
+        )
     )

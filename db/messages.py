@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Column, ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.hints import BY_ROWID, by_index
 from db.keys import any_of
 from db.paging import Order, Slice, Term
 from db.routes import MANY, Walk
@@ -172,8 +173,18 @@ async def page_of(
     connection: AsyncConnection, search: Search, *, order: Order, page: Page
 ) -> Slice[MessageRecord]:
     """The page of what `search` finds."""
-    route = await search.routes.to_page(connection, walk=_walk(order))
+    walk = _walk(order)
+    route = await search.routes.to_page(connection, walk=walk)
+    first, edge = order.terms[0].column, order.edge(page)
+    if edge is not None and first is MESSAGE.c.created_at:
+        search = search.beyond(edge[0], falls=edge[1])
     statement = order.apply(_read(route, *_COLUMNS).where(search.where()), page)
+    if walk is not None and route == by_index(walk.index_name) and first not in _FINE:
+        walked = order.numbers(_read(route, MESSAGE.c.id).where(search.where()), page)
+        if walked is not None:
+            statement = order.apply(
+                _read(BY_ROWID, *_COLUMNS).where(MESSAGE.c.id.in_(walked)), page
+            )
     return order.cut((await connection.execute(statement)).all(), page, MessageRecord)
 
 
@@ -243,9 +254,8 @@ async def messages(
     connection: AsyncConnection, ids: Sequence[int], *, sight: Sight
 ) -> Mapping[int, MessageRecord]:
     """The messages with these ids, as far as they may be seen."""
-    rows = await connection.execute(
-        select(*_COLUMNS).where(any_of(MESSAGE.c.id, ids), visible(sight))
-    )
+    statement = _read(BY_ROWID, *_COLUMNS).where(any_of(MESSAGE.c.id, ids), visible(sight))
+    rows = await connection.execute(statement)
     return {row.id: MessageRecord(*row) for row in rows}
 
 

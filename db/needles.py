@@ -8,31 +8,54 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Dialect,
     String,
+    Text,
     TextClause,
     bindparam,
     false,
+    func,
     or_,
     select,
     text,
+    true,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 
-from db.keys import Predicate
-from db.tables import ADDRESS, PERSON, PERSON_NAME
+from db.keys import Predicate, is_there
+from db.tables import ADDRESS, MESSAGE, PERSON, PERSON_NAME
 from domain.search import digits_of_phone, fold
+
+_DATES: Final = frozenset({MESSAGE.c.created_text, MESSAGE.c.scheduled_text})
+_IN_DATES: Final = frozenset("0123456789/: amp")
+"""The characters of a date as shown: with another one in it, a text is not looked for."""
+
+MOST_PARTS: Final = 20_000
+"""Parts of texts that begin with a short needle; where there are more, the needle is taken to be common."""
 
 FEW: Final = 2_000
 """Rows from an index that are worth looking up one by one; beyond, reading in the log's order is quicker."""
 
 TRIGRAM: Final = 3
-"""Characters: SQLite's index finds no shorter needle."""
+"""Characters of which the indexes of texts are made. A shorter needle is looked up among their beginnings on SQLite, and on
+PostgreSQL in an index of its own.
+"""
+
+_SHORT_PARTS: Final = func.short_parts(
+    MESSAGE.c.subject_key.concat(func.chr(10))
+    .concat(MESSAGE.c.sender_key)
+    .concat(func.chr(10))
+    .concat(func.coalesce(MESSAGE.c.schedule_key, "")),
+    type_=ARRAY(Text),
+)
+_IN_SHORT_PARTS: Final = frozenset({"subject_key", "sender_key", "schedule_key"})
 
 
 class _Contains(Predicate):
@@ -57,7 +80,7 @@ class _Needle(TypeDecorator[str]):
 
 def contains(key: Any, needle: str) -> ColumnElement[bool]:
     """Whether `needle` stands in the folded text `key`; `%` and `_` are plain characters."""
-    if not is_storable(needle):
+    if not is_storable(needle) or (key in _DATES and not _IN_DATES.issuperset(needle)):
         return false()
     return _Contains(key, bindparam(None, needle, _Needle(), unique=True))
 
@@ -86,33 +109,63 @@ async def few_messages(
     connection: AsyncConnection, needles: Mapping[str, str]
 ) -> Sequence[int] | None:
     """The messages in whose columns the needles stand, if SQLite's index finds few; PostgreSQL's planner sees to it itself."""
-    indexed = {name: needle for name, needle in needles.items() if len(needle) >= TRIGRAM}
-    if not indexed or connection.dialect.name != "sqlite":
+    if not needles or connection.dialect.name != "sqlite":
         return None
-    if not all(map(is_storable, indexed.values())):
+    if not all(map(is_storable, needles.values())):
         return []
-    match = " AND ".join(f"{name} : {_phrase(needle)}" for name, needle in indexed.items())
-    rows = await connection.scalars(_MESSAGES, {"match": match, "few": FEW + 1})
-    return _if_few(rows.all())
+    found: list[Sequence[int] | None] = []
+    if indexed := {name: needle for name, needle in needles.items() if len(needle) >= TRIGRAM}:
+        match = " AND ".join(f"{name} : {_phrase(needle)}" for name, needle in indexed.items())
+        rows = await connection.scalars(_MESSAGES, {"match": match, "few": FEW + 1})
+        found.append(_if_few(rows.all()))
+    for name, needle in needles.items():
+        if len(needle) < TRIGRAM:
+            found.append(await _few_with_short(connection, name, needle))
+    return min((some for some in found if some is not None), key=len, default=None)
+
+
+async def _few_with_short(
+    connection: AsyncConnection, name: str, needle: str
+) -> Sequence[int] | None:
+    values = {"begin": needle, "end": _behind(needle), "name": name, "most": MOST_PARTS}
+    row = (await connection.execute(_MESSAGES_OF_SHORT, values)).one()
+    return None if row.parts == MOST_PARTS else _if_few(orjson.loads(row.ids))
+
+
+def _behind(needle: str) -> str:
+    """What stands behind every text that begins with `needle`."""
+    return needle + "\U0010ffff"
+
+
+def short_parts(needles: Mapping[str, str]) -> ColumnElement[bool]:
+    """Whether the short ones among the needles stand in a message at all: what PostgreSQL has an index of."""
+    short = [
+        needle
+        for name, needle in needles.items()
+        if name in _IN_SHORT_PARTS and len(needle) < TRIGRAM and is_storable(needle)
+    ]
+    return _SHORT_PARTS.contains(short) if short else true()
 
 
 async def few_people(
-    connection: AsyncConnection, typed: str, *, district_id: int
+    connection: AsyncConnection, typed: str, *, district_id: int | None = None
 ) -> Sequence[int] | None:
-    """The people of a district in whose names `typed` stands; None where they are many."""
+    """The people, of a district or anywhere, in whose names `typed` stands; None where they are many."""
     needle = fold(typed)
     if not is_storable(needle):
         return []
     if connection.dialect.name == "sqlite":
         return await _few_in_sqlite(
-            connection, needle, district_id, indexed=_PEOPLE_BY_TRIGRAM, read=_PEOPLE
+            connection, needle, district_id, indexed=_PEOPLE_BY_TRIGRAM, short=_PEOPLE_OF_SHORT
         )
     statement = (
-        select(PERSON_NAME.c.person_id)
-        .join(PERSON, PERSON.c.id == PERSON_NAME.c.person_id)
-        .where(PERSON.c.district_id == district_id, contains(PERSON_NAME.c.key, needle))
-        .limit(FEW + 1)
+        select(PERSON_NAME.c.person_id).where(contains(PERSON_NAME.c.key, needle)).limit(FEW + 1)
     )
+    if district_id is not None:
+        of_district = select(PERSON.c.id).where(
+            PERSON.c.id == PERSON_NAME.c.person_id, PERSON.c.district_id == district_id
+        )
+        statement = statement.where(is_there(of_district))
     return _if_few((await connection.scalars(statement)).all())
 
 
@@ -129,7 +182,11 @@ async def _few_with(
 ) -> Sequence[int] | None:
     if connection.dialect.name == "sqlite":
         return await _few_in_sqlite(
-            connection, needle, district_id, indexed=_ADDRESSES_BY_TRIGRAM, read=_ADDRESSES
+            connection,
+            needle,
+            district_id,
+            indexed=_ADDRESSES_BY_TRIGRAM,
+            short=_ADDRESSES_OF_SHORT,
         )
     statement = select(ADDRESS.c.id).where(_in_any_case(needle)).limit(FEW + 1)
     if district_id is not None:
@@ -143,13 +200,17 @@ async def _few_in_sqlite(
     district_id: int | None,
     *,
     indexed: TextClause,
-    read: TextClause,
+    short: TextClause,
 ) -> Sequence[int] | None:
     values: dict[str, Any] = {"needle": needle, "district": district_id, "few": FEW + 1}
-    statement = read
     if len(needle) >= TRIGRAM:
-        statement, values["match"] = indexed, _phrase(needle)
-    return _if_few((await connection.scalars(statement, values)).all())
+        values["match"] = _phrase(needle)
+        return _if_few((await connection.scalars(indexed, values)).all())
+    values |= {"begin": needle, "end": _behind(needle), "most": MOST_PARTS}
+    rows = (await connection.execute(short, values)).all()
+    if rows[0].parts == MOST_PARTS:
+        return None
+    return _if_few([row.id for row in rows if row.id is not None])
 
 
 def _if_few(rows: Sequence[int]) -> Sequence[int] | None:
@@ -165,23 +226,39 @@ def _phrase(needle: str) -> str:
 _MESSAGES: Final = text(
     "SELECT rowid FROM message_trigrams WHERE message_trigrams MATCH :match LIMIT :few"
 )
+# Each text ends with two line feeds, so that whatever stands in it begins a part of three characters.
+_MESSAGES_OF_SHORT: Final = text(
+    """
+    SELECT count(*) AS parts, json_group_array(DISTINCT doc) FILTER (WHERE col = :name) AS ids
+    FROM (SELECT doc, col FROM message_terms WHERE term >= :begin AND term < :end LIMIT :most)
+    """
+)
 _PEOPLE_BY_TRIGRAM: Final = text(
     """
     SELECT n.person_id
     FROM person_name_trigrams
     CROSS JOIN person_name n ON n.id = person_name_trigrams.rowid
     CROSS JOIN person p ON p.id = n.person_id
-    WHERE person_name_trigrams MATCH :match AND instr(n.key, :needle) > 0 AND p.district_id = :district
+    WHERE person_name_trigrams MATCH :match AND instr(n.key, :needle) > 0
+        AND p.district_id = coalesce(:district, p.district_id)
     LIMIT :few
     """
 )
-_PEOPLE: Final = text(
+_PEOPLE_OF_SHORT: Final = text(
     """
-    SELECT n.person_id
-    FROM person_name n
-    CROSS JOIN person p ON p.id = n.person_id
-    WHERE instr(n.key, :needle) > 0 AND p.district_id = :district
-    LIMIT :few
+    WITH part AS MATERIALIZED (
+        SELECT doc FROM person_name_terms WHERE term >= :begin AND term < :end LIMIT :most
+    )
+    SELECT whole.parts, found.id
+    FROM (SELECT count(*) AS parts FROM part) whole
+    LEFT JOIN (
+        SELECT n.person_id AS id
+        FROM (SELECT DISTINCT doc FROM part) t
+        CROSS JOIN person_name n ON n.id = t.doc
+        CROSS JOIN person p ON p.id = n.person_id
+        WHERE instr(n.key, :needle) > 0 AND p.district_id = coalesce(:district, p.district_id)
+        LIMIT :few
+    ) found ON true
     """
 )
 _ADDRESSES_BY_TRIGRAM: Final = text(
@@ -193,8 +270,21 @@ _ADDRESSES_BY_TRIGRAM: Final = text(
     LIMIT :few
     """
 )
-_ADDRESSES: Final = text(
-    "SELECT id FROM address WHERE district_id = coalesce(:district, district_id) AND instr(lower(key), :needle) > 0 LIMIT :few"
+_ADDRESSES_OF_SHORT: Final = text(
+    """
+    WITH part AS MATERIALIZED (
+        SELECT doc FROM address_terms WHERE term >= :begin AND term < :end LIMIT :most
+    )
+    SELECT whole.parts, found.id
+    FROM (SELECT count(*) AS parts FROM part) whole
+    LEFT JOIN (
+        SELECT a.id
+        FROM (SELECT DISTINCT doc FROM part) t
+        CROSS JOIN address a ON a.id = t.doc
+        WHERE instr(lower(a.key), :needle) > 0 AND a.district_id = coalesce(:district, a.district_id)
+        LIMIT :few
+    ) found ON true
+    """
 )
 
 

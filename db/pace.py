@@ -3,6 +3,7 @@
 The row holds when the next hand-over may leave. What counts as a hand-over, and what is done meanwhile, is not said here.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -58,12 +59,11 @@ async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -
     )
 
 
-async def is_held(connection: AsyncConnection, gateway: str) -> bool:
-    """Whether a provider without a known pace is not to be used now. Of one that has a pace, `reserve` says so."""
-    held = select(PACE.c.gateway).where(
-        PACE.c.gateway == gateway, PACE.c.free_at > clock(connection)
-    )
-    return (await connection.execute(held)).first() is not None
+async def waits(connection: AsyncConnection) -> Mapping[str, timedelta]:
+    """How long each provider that cannot be used at once cannot: held, or its places given away."""
+    now = clock(connection)
+    taken = select(PACE.c.gateway, PACE.c.free_at, now).where(PACE.c.free_at > now)
+    return {name: free_at - told_at for name, free_at, told_at in await connection.execute(taken)}
 
 
 def _width(connection: AsyncConnection, seconds: float) -> timedelta:

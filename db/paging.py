@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     SmallInteger,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     select,
     true,
     tuple_,
+    union_all,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
@@ -128,6 +130,33 @@ class Order:
         if page.before is not None:
             statement = statement.where(self._beyond(self.key(page.before), backward=True))
         return statement.order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+
+    def edge(self, page: Page) -> tuple[Any, bool] | None:
+        """The first value of the cursor from which `page` is walked, and whether values fall from there; None without one."""
+        cursor = page.before if page.backward else page.after
+        return None if cursor is None else (self.key(cursor)[0], self._falls(0, page.backward))
+
+    def numbers(self, statement: Select[Any], page: Page) -> CompoundSelect[Any] | None:
+        """The numbers that `statement` selects for the rows of `page`, in two walks; None where there is no cursor.
+
+        For SQLite, which enters an index at a first value, but not at a number among those that share it: one walk goes
+        through the rows that share the cursor's first value, and one through those beyond.
+        """
+        cursor = page.before if page.backward else page.after
+        if cursor is None or len(self.terms) != 2 or (page.after and page.before):
+            return None
+        first, ties = self.key(cursor)
+        shared, number = (term.column for term in self.terms)
+        falls = self._falls(0, page.backward)
+        arms = (
+            and_(shared == first, number < ties if falls else number > ties),
+            shared < first if falls else shared > first,
+        )
+        walks = [
+            statement.where(arm).order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+            for arm in arms
+        ]
+        return union_all(*(select(walk.subquery()) for walk in walks))
 
     def _beyond(self, key: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
         """Whether a row stands after `key`, or before it when `backward`."""

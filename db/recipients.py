@@ -8,11 +8,25 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, not_, or_, select, true, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.hints import by_index
 from db.keys import any_of, pairs_of
-from db.needles import contains, few_addresses, in_address
+from db.needles import FEW, contains, few_addresses, few_people, in_address
 from db.paging import Order, Slice, Term, slices
 from db.sight import Sight, is_of_visible, visible
 from db.tables import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
@@ -58,6 +72,13 @@ class Wanted(NamedTuple):
     outcome: RecipientOutcome | None = None
 
 
+_PEOPLE: Final = (
+    (RECIPIENT.c.person_id, "recipient_of_person"),
+    (RECIPIENT.c.student_id, "recipient_of_student"),
+)
+"""The columns that name people, each with the index that leads from them to recipients."""
+
+_KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
 _COLUMNS: Final = (
     RECIPIENT.c.message_id,
     RECIPIENT.c.number,
@@ -216,13 +237,35 @@ async def _is_found(
 ) -> ColumnElement[bool]:
     """Whether `typed` stands in a name or address of a recipient of one of these messages."""
     named = contains(RECIPIENT.c.key, fold(typed))
-    addresses = await few_addresses(connection, typed)
+    people, addresses = await few_people(connection, typed), await few_addresses(connection, typed)
+    if people is not None:
+        named = and_(named, or_(*(any_of(column, people) for column, _ in _PEOPLE)))
     if addresses is None:
         return or_(named, _has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
     addressed = select(DELIVERY.c.message_id, DELIVERY.c.recipient_number).where(
         any_of(DELIVERY.c.address_id, addresses), any_of(DELIVERY.c.message_id, message_ids)
     )
-    return or_(named, tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number).in_(addressed))
+    if people is not None:
+        of_messages = any_of(RECIPIENT.c.message_id, message_ids)
+        lists = [
+            select(*_KEY)
+            .with_hint(RECIPIENT, by_index(index), "sqlite")
+            .where(any_of(column, people), of_messages, contains(RECIPIENT.c.key, fold(typed)))
+            for column, index in _PEOPLE
+        ]
+        lists.append(addressed.with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite"))
+        if (found := await _few_of(connection, lists)) is not None:
+            return pairs_of(*_KEY, found) if found else false()
+    return or_(named, tuple_(*_KEY).in_(addressed))
+
+
+async def _few_of(
+    connection: AsyncConnection, lists: Sequence[Select[Any]]
+) -> Sequence[tuple[int, int]] | None:
+    """The keys that these statements select, if they are few."""
+    found = union_all(*lists).limit(FEW + 1)
+    rows = [(message_id, number) for message_id, number in await connection.execute(found)]
+    return None if len(rows) > FEW else sorted(set(rows))
 
 
 def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:

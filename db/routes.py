@@ -42,8 +42,6 @@ class Routes(NamedTuple):
 
     leads: Mapping[str, Lead]
     are_rows_known: bool
-    may_be_rare: bool
-    """Some part has no index, and may find next to nothing: a walk for it might go through the whole log."""
 
     async def to_count(
         self, connection: AsyncConnection, *, leaving_out: str | None = None
@@ -65,7 +63,7 @@ class Routes(NamedTuple):
         days = self.leads[DAYS]
         others = [lead for part, lead in self.leads.items() if part != DAYS]
         if walk is None or walk.index_name != days.index_name:
-            if walk is None or self.may_be_rare:
+            if walk is None:
                 return by_index(await _shortest(connection, [days, *others], limit=MANY))
             return by_index(
                 await _shortest(

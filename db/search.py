@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     Column,
@@ -21,19 +21,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.keys import any_of, is_there, text_any_of
 from db.needles import (
     FEW,
-    TRIGRAM,
     contains,
     few_addresses,
     few_messages,
     few_people,
     in_address,
     is_storable,
+    short_parts,
 )
 from db.routes import DAYS, Lead, Routes
 from db.sight import Sight, visible
 from db.tables import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.search import fold
 from domain.status import MessageStatus
+
+MOMENT: Final = timedelta(microseconds=1)
+"""The least difference of two instants."""
 
 
 class Criteria(NamedTuple):
@@ -62,6 +65,7 @@ class Search(NamedTuple):
     """A search made ready: predicates by the part they come from, so that a drop-down can leave out its own."""
 
     sight: Sight
+    days: tuple[datetime, datetime]
     parts: Mapping[str, ColumnElement[bool]]
     routes: Routes
 
@@ -69,10 +73,29 @@ class Search(NamedTuple):
         """Whether a message is found, whatever the part `leaving_out` says."""
         return and_(*(predicate for part, predicate in self.parts.items() if part != leaving_out))
 
+    def beyond(self, edge: datetime, *, falls: bool) -> "Search":
+        """The search within those of its days that lie on one side of `edge`, which is one of them.
+
+        A page says it of its cursor already, but of two bounds SQLite may take that of the days, and walk from there.
+        """
+        begin, end = self.days
+        if falls:
+            end = edge + MOMENT if edge < end else end
+        else:
+            begin = max(begin, edge)
+        return self._replace(
+            days=(begin, end), parts={**self.parts, DAYS: _created_within(begin, end)}
+        )
+
+
+def _created_within(begin: datetime, end: datetime) -> ColumnElement[bool]:
+    return and_(MESSAGE.c.created_at >= begin, MESSAGE.c.created_at < end)
+
 
 async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
     """The search for `criteria` among what `sight` sees."""
     chosen = _chosen(criteria)
+    days = (criteria.created_from, criteria.created_until)
     needles = {
         name: needle
         for name, needle in (
@@ -86,21 +109,19 @@ async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sig
     }
     parts = {
         "sight": visible(sight),
-        DAYS: and_(
-            MESSAGE.c.created_at >= criteria.created_from,
-            MESSAGE.c.created_at < criteria.created_until,
-        ),
+        DAYS: _created_within(*days),
         **{part: choice.where for part, choice in chosen.items()},
         **{name: contains(MESSAGE.c[name], needle) for name, needle in needles.items()},
     }
     are_known = False
     if (found := await few_messages(connection, needles)) is not None:
         parts["found"], are_known = any_of(MESSAGE.c.id, found), True
+    elif needles and connection.dialect.name == "postgresql":
+        parts["short"] = short_parts(needles)
     if criteria.recipient:
         parts["recipient"], is_list = await _sent_to(connection, criteria.recipient, sight=sight)
         are_known = are_known or is_list
-    is_short = any(len(needle) < TRIGRAM for needle in needles.values())
-    return Search(sight, parts, Routes(_leads(sight, parts[DAYS], chosen), are_known, is_short))
+    return Search(sight, days, parts, Routes(_leads(sight, parts[DAYS], chosen), are_known))
 
 
 # What the drop-downs choose
@@ -118,7 +139,7 @@ def _chosen(criteria: Criteria) -> Mapping[str, _Choice]:
     chosen: dict[str, _Choice] = {}
     if criteria.statuses is not None:
         statuses = [status.value for status in criteria.statuses]
-        chosen["status"] = _one_of("message_of_status", MESSAGE.c.status, statuses)
+        chosen["status"] = _of_statuses(statuses)
     if criteria.types is not None:
         types = [code for code in criteria.types if is_storable(code)]
         chosen["type"] = _one_of("message_of_type", MESSAGE.c.type_code, types)
@@ -128,6 +149,16 @@ def _chosen(criteria: Criteria) -> Mapping[str, _Choice]:
         senders = [criteria.sender_id] if is_storable(criteria.sender_id) else []
         chosen["mine"] = _one_of("message_of_sender", MESSAGE.c.sender_id, senders)
     return chosen
+
+
+def _of_statuses(statuses: Sequence[str]) -> _Choice:
+    """At one of these statuses; by their places too, for a log that is read in the order of status."""
+    choice = _one_of("message_of_status", MESSAGE.c.status, statuses)
+    places = [list(MessageStatus).index(MessageStatus(status)) for status in statuses]
+    if not places:
+        return choice
+    between = MESSAGE.c.status_rank.between(min(places), max(places))
+    return choice._replace(where=and_(choice.where, between))
 
 
 def _one_of(index: str, column: Column[Any], values: Sequence[Any]) -> _Choice:

@@ -100,8 +100,24 @@ class Audit(SQLModel, table=True):
     request_id: str | None = None
 
 
+class AuditSealRow(SQLModel, table=True):
+    """A link of the chain over the audit (`domain.chain`): append-only as that is."""
+
+    __tablename__ = "audit_seal"
+
+    number: int = Field(primary_key=True, sa_type=BigInt, sa_column_kwargs={"autoincrement": False})
+    """From 1, without gaps: of two who seal at once, the second finds it taken."""
+    at: datetime = Field(sa_type=Instant)
+    first_id: int = Field(sa_type=BigInt)
+    last_id: int = Field(sa_type=BigInt)
+    row_count: int
+    previous: str = Field(max_length=64)
+    hash: str = Field(max_length=64)
+
+
 PACE: Final = table_of(Pace)
 SEAL: Final = table_of(Seal)
 REPORT: Final = table_of(Report)
 SECRET: Final = table_of(Secret)
 AUDIT: Final = table_of(Audit)
+AUDIT_SEAL: Final = table_of(AuditSealRow)

@@ -12,9 +12,9 @@ from domain.status import DeliveryMode
 LONGEST: Final = 320
 """Characters: a mailbox of 64, the sign, and a domain of 255 (RFC 5321, 4.5.3.1)."""
 
-_PHONE: Final = re.compile(r"\+[1-9]\d{6,14}(;ext=\d{1,10})?")
+_PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}(;ext=[0-9]{1,10})?")
 _PUNCTUATION: Final = re.compile(r"[\s().\-]+")
-_EXTENSION: Final = re.compile(r"(?:;ext=|,?x|,?ext\.?)(\d+)$", re.IGNORECASE)
+_EXTENSION: Final = re.compile(r"(?:;ext=|,?\s*(?:x|ext)\.?\s*)([0-9]+)$", re.IGNORECASE)
 _EMAIL: Final = re.compile(r"[^\s@]+@[^\s@]+")
 
 

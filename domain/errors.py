@@ -4,7 +4,11 @@
      ├── BadUserInput      an argument that cannot be meant as it stands
      ├── Unauthenticated   nobody is signed in, or the sign-in does not hold
      ├── Forbidden         somebody is signed in who lacks the right
-     └── Conflict          what was sent contradicts what is there
+     ├── Conflict          what was sent contradicts what is there
+     ├── TooComplex        an operation asks for more than one may
+     │    └── TooLong      its text alone is larger than is read
+     ├── TooMuch           somebody has asked for as much as they may for now
+     └── TimedOut          an operation took longer than one may
 
 Every message is written for the person who can do something about it: what was wrong, the value, what to do. Whatever is
 not in this tree is a fault of ours and reaches no client. What a *rule* refuses is not here: a refusal is a value.
@@ -45,3 +49,29 @@ class Conflict(LogError):
     """The same id was used before for something else."""
 
     code = "CONFLICT"
+
+
+class TooComplex(LogError):
+    """An operation asks for more than one operation may."""
+
+    code = "TOO_COMPLEX"
+
+
+class TooLong(TooComplex):
+    """The text of an operation is larger than is read."""
+
+
+class TooMuch(LogError):
+    """Somebody has asked for as much as they may for now; after `retry_after` seconds there is room again."""
+
+    code = "TOO_MUCH"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TimedOut(LogError):
+    """An operation took longer than one may, and was given up."""
+
+    code = "TIMEOUT"

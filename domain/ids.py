@@ -34,7 +34,7 @@ class Reference(NamedTuple):
 
 def spell(kind: Kind, *key: int) -> str:
     """The id of the thing of `kind` with this key."""
-    return ".".join((kind.value, *map(str, key)))
+    return ".".join((kind, *map(str, key)))
 
 
 def read(text: str) -> Reference | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from domain.call_status import OPTED_OUT, TEXT_SENT, call_status
+from domain.receipts import status_of_code
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 CHUNK: Final = 500
@@ -70,7 +70,7 @@ def recorded_status(
     if confirmed:
         return DeliveryStatus.DELIVERED
     if code is not None:
-        return _status_of_code(code)
+        return status_of_code(code)
     if message is MessageStatus.CANCELED:
         return DeliveryStatus.CANCELED
     if message is MessageStatus.WAITING:
@@ -81,14 +81,3 @@ def recorded_status(
         message is MessageStatus.ERROR and mode is DeliveryMode.VOICE
     )
     return DeliveryStatus.IN_PROGRESS if owed else DeliveryStatus.SENT
-
-
-def _status_of_code(code: int) -> DeliveryStatus:
-    meaning = call_status(code)
-    if code == OPTED_OUT:
-        return DeliveryStatus.OPTED_OUT
-    if code == TEXT_SENT:
-        return DeliveryStatus.SENT
-    if not meaning.is_final:
-        return DeliveryStatus.IN_PROGRESS
-    return DeliveryStatus.DELIVERED if meaning.is_success else DeliveryStatus.FAILED

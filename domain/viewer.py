@@ -18,6 +18,7 @@ class Right(StrEnum):
     CANCEL_MESSAGES = "CANCEL_MESSAGES"
     CREATE_REPORTS = "CREATE_REPORTS"
     INGEST_MESSAGES = "INGEST_MESSAGES"
+    VIEW_AUDIT = "VIEW_AUDIT"
 
 
 @dataclass(frozen=True, slots=True)

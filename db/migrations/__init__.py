@@ -14,11 +14,13 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
+import db.budget
 import db.side_tables
 import db.tables
 from db.engine import writing
 
 # Imported so that the metadata knows every table.
+assert db.budget
 assert db.side_tables
 assert db.tables
 
@@ -68,9 +70,9 @@ def drift(connection: Connection) -> list[object]:
 def is_declared(
     thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Whether a thing belongs to our tables: the trigram indexes are of another making on each engine."""
+    """Whether a thing belongs to our tables: the indexes of texts are of another making on each engine."""
     if not reflected or compare_to is not None:
         return True
     if kind == "table":
         return name in SQLModel.metadata.tables
-    return not (kind == "index" and (name or "").endswith("_trigrams"))
+    return not (kind == "index" and (name or "").endswith("grams"))

@@ -33,7 +33,7 @@ async def reserve(
 
 async def is_held(engine: AsyncEngine, gateway: str = "twilio") -> bool:
     async with reading(engine) as connection:
-        return await pace.is_held(connection, gateway)
+        return gateway in await pace.waits(connection)
 
 
 async def free_at(engine: AsyncEngine) -> datetime:

@@ -1,0 +1,70 @@
+"""The audit as it is read: pages of one district's entries. How they are written is in `db.audit`."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.audit import Action
+from db.paging import Order, Slice, Term
+from db.side_tables import AUDIT
+from domain.paging import Page
+
+
+class AuditRecord(NamedTuple):
+    """One look or act: when (UTC), by whom, what, on which id, from where, in which request."""
+
+    at: datetime
+    viewer_id: str
+    action: Action
+    subject: str
+    origin: str | None
+    request_id: str | None
+
+
+class Wanted(NamedTuple):
+    """Which entries: each part that is not None narrows them; `between` is from an instant to before another."""
+
+    district_id: int
+    viewer_id: str | None = None
+    action: Action | None = None
+    subject: str | None = None
+    between: tuple[datetime, datetime] | None = None
+
+
+def newest_first(wanted: Wanted) -> Order:
+    """The order in which entries were written, the last one first."""
+    return Order((Term("ID", AUDIT.c.id, descending=True),), scope=f"audit: {wanted}")
+
+
+async def page_of(
+    connection: AsyncConnection, wanted: Wanted, *, order: Order, page: Page
+) -> Slice[AuditRecord]:
+    """The page of the entries that are wanted. Raises `BadUserInput` for a cursor of another list."""
+    statement = select(*(AUDIT.c[name] for name in AuditRecord._fields)).where(
+        AUDIT.c.district_id == wanted.district_id
+    )
+    for column, value in (
+        (AUDIT.c.viewer_id, wanted.viewer_id),
+        (AUDIT.c.action, wanted.action),
+        (AUDIT.c.subject, wanted.subject),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if wanted.between is not None:
+        begin, end = wanted.between
+        statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
+    rows = (await connection.execute(order.apply(statement, page))).all()
+    return order.cut(rows, page, _record)
+
+
+def _record(
+    at: datetime,
+    viewer_id: str,
+    action: str,
+    subject: str,
+    origin: str | None,
+    request_id: str | None,
+) -> AuditRecord:
+    return AuditRecord(at, viewer_id, Action(action), subject, origin, request_id)

@@ -1,0 +1,64 @@
+"""How much each viewer may still ask for, of all processes together: one row a viewer, on the database's clock.
+
+A leaky bucket, kept as the moment at which it will be empty. What is counted, and how much there is, is not said here.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import case, delete
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import Field, SQLModel
+
+from db.clock import clock, later
+from db.columns import Instant, table_of
+
+
+class Budget(SQLModel, table=True):
+    """What a viewer has asked for and what has not leaked away yet."""
+
+    viewer: str = Field(primary_key=True)
+    """The district and the id of the viewer, as `server.budget` spells them."""
+    empty_at: datetime = Field(sa_type=Instant)
+    """When all of it will have leaked away, if nothing more comes."""
+
+
+BUDGET: Final = table_of(Budget)
+
+
+async def draw(
+    connection: AsyncConnection, viewer: str, *, cost: int, capacity: int, per_second: float
+) -> int | None:
+    """Take `cost` out of what a viewer may ask for: how much is left. None, and nothing is taken, where it is too much.
+
+    `cost` is at most `capacity`, and leaks away at `per_second`.
+    """
+    width, whole = timedelta(seconds=cost / per_second), timedelta(seconds=capacity / per_second)
+    now, alone = clock(connection), clock(connection, after=width)
+    insertion = _insert(connection).values(viewer=viewer, empty_at=alone)
+    statement = insertion.on_conflict_do_update(
+        index_elements=[BUDGET.c.viewer],
+        set_={
+            "empty_at": case(
+                (BUDGET.c.empty_at > now, later(connection, BUDGET.c.empty_at, width)), else_=alone
+            )
+        },
+        where=BUDGET.c.empty_at <= clock(connection, after=whole - width),
+    ).returning(BUDGET.c.empty_at, clock(connection))
+    row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    until: timedelta = row[0] - row[1]
+    taken = until.total_seconds() * per_second
+    return max(0, min(capacity - cost, round(capacity - taken)))
+
+
+async def forget_full(connection: AsyncConnection) -> None:
+    """Delete the buckets out of which nothing is taken any more: they are as good as new ones."""
+    await connection.execute(delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection)))
+
+
+def _insert(connection: AsyncConnection) -> Any:
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(BUDGET)
