@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import structlog
 
+from db.timing import untimed
+
 T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
@@ -22,7 +24,8 @@ class Errands:
 
     def start(self, errand: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin an errand. If it fails, the log says so, whether or not anybody awaits it."""
-        task = asyncio.ensure_future(errand)
+        with untimed():
+            task = asyncio.ensure_future(errand)
         self._running.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(self._done)
         return task

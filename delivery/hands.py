@@ -11,20 +11,20 @@ What is never recorded, because a process died, is settled in `delivery.settleme
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
-from weakref import WeakValueDictionary
 
 import structlog
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import changes, claims, live, pace
+from db import changes, claims, live
 from db.engine import reading, writing
 from db.live import LiveDelivery, LiveMessage, Terms
+from delivery import paces
+from delivery.bench import Bench
 from delivery.gateways.base import Content, Gateway, NotAccepted, Outcome, Refused, Unsure
 from delivery.outcomes import (
     claimed,
@@ -35,7 +35,6 @@ from delivery.outcomes import (
     put_in_place,
     silenced,
 )
-from domain.retry import pause
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, MessageStatus
 
 RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
@@ -44,58 +43,12 @@ RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
 LARGEST_WAVE: Final = 500
 """Deliveries that one transaction claims: more would keep a cancellation waiting."""
 
-EVENNESS: Final = timedelta(milliseconds=250)
-"""How much of a provider's pace goes into one wave: what is sent at once is no more even than this."""
-
-LONGEST_WAIT: Final = timedelta(seconds=30)
-"""For a provider's pace. A chunk that would have to wait longer is left to a later sweep."""
-
-DOWN_FROM: Final = 10
-"""So many hand-overs of which a provider takes none: it is down, and not merely picky about an address."""
-
 BEFORE_WRITING_AGAIN: Final = 1.0
 """Seconds between two attempts to write down an outcome."""
 
 _HELD_UP: Final = NotAccepted("held up before the hand-over")
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What all work on deliveries has in common: the database, the ways to the providers, clock, dice and limits."""
-
-    engine: AsyncEngine
-    gateways: Mapping[DeliveryMode, Gateway]
-    """Of the whole house. A mode without one stays pending."""
-    of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)
-    """Those of a district that differ, by the id under which the NDJSON names it."""
-    clock: Callable[[], datetime]
-    chance: Callable[[], float]
-    """0 to 1, for pauses that should not fall together."""
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    lease: timedelta = timedelta(minutes=5)
-    send_limit: timedelta = timedelta(minutes=2)
-    """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""
-    provider_limit: timedelta = timedelta(minutes=60)
-    """After the last hand-over: outcomes of calls and texts that are open then make the message an ERROR."""
-    turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """Whose turn it is in this process to work on a message, by its number."""
-
-    def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
-        """The gateway through which a district's deliveries of a mode go."""
-        return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
-
-    def usable(self, terms: Terms) -> dict[DeliveryMode, Gateway]:
-        """The modes that have a gateway and may be used now: voice keeps to the district's call window."""
-        window = terms.call_window
-        may_call = window is None or window.is_open(self.clock())
-        return {
-            mode: gateway
-            for mode in DeliveryMode
-            if (gateway := self.gateway_of(terms, mode)) is not None
-            and (mode is not DeliveryMode.VOICE or may_call)
-        }
 
 
 class _Load(NamedTuple):
@@ -159,7 +112,9 @@ async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> 
         if wave.deliveries:
             outcomes = await _send(bench, load, wave)
             await _record(bench, load, wave, outcomes, token=token)
-            if await _takes_nothing(bench, load.gateway, wave, outcomes):
+            if all(isinstance(outcome, NotAccepted) for outcome in outcomes):
+                if _HELD_UP not in outcomes:
+                    await paces.hold_if_down(bench, load.gateway, wave.deliveries, outcomes)
                 return handed
         if wave.size < size:
             return handed
@@ -168,30 +123,14 @@ async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> 
 
 async def _size_of_wave(bench: Bench, load: _Load) -> int:
     """How many may be claimed next; 0 where nothing is due, or the provider is not to be used for now."""
-    gateway = load.gateway
-    most = min(LARGEST_WAVE, gateway.batch)
-    if gateway.per_second is None:
+    most = min(LARGEST_WAVE, load.gateway.batch)
+    if load.gateway.per_second is None:
         return most
     async with reading(bench.engine) as connection:
         due = await claims.count_due(
             connection, load.message_id, load.chunk, modes=load.modes(bench), now=bench.clock()
         )
-    size = min(due, most, max(1, int(gateway.per_second * EVENNESS.total_seconds())))
-    if not size:
-        return 0
-    async with writing(bench.engine) as connection:
-        wait = await pace.reserve(
-            connection,
-            gateway.name,
-            handovers=size,
-            per_second=gateway.per_second,
-            longest=LONGEST_WAIT,
-        )
-    if wait is None:
-        return 0
-    if wait:
-        await bench.sleep(wait.total_seconds())
-    return size
+    return await paces.reserve(bench, load.gateway, load.gateway.per_second, most=min(due, most))
 
 
 async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
@@ -201,7 +140,7 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
         if message is None or not _runs(message):
             return _Wave([], 0, now)
         # Of one with a pace, the reservation said so.
-        if load.gateway.per_second is None and await pace.is_held(connection, load.gateway.name):
+        if load.gateway.per_second is None and await paces.is_held(connection, load.gateway):
             return _Wave([], 0, now)
         due = await claims.due(
             connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
@@ -311,26 +250,9 @@ async def _write(
         ]
         if lost := of_wave.keys() - mine:
             for delivery in await live.by_key(connection, sorted(lost)):
-                _, outcome = of_wave[delivery.key]
-                if (late := of_late_outcome(delivery, outcome, now=now)) is not None:
-                    moves.append(late)
+                late = of_late_outcome(delivery, *of_wave[delivery.key], now=now)
+                moves += [] if late is None else [late]
         await changes.write(connection, message, moves, now=now)
-
-
-async def _takes_nothing(
-    bench: Bench, gateway: Gateway, wave: _Wave, outcomes: Sequence[Outcome]
-) -> bool:
-    """Whether nothing of a wave was taken. A provider that is down is held then, or every delivery would try it in turn."""
-    refusals = [outcome for outcome in outcomes if isinstance(outcome, NotAccepted)]
-    if len(refusals) < len(outcomes):
-        return False
-    if len(refusals) >= DOWN_FROM and _HELD_UP not in refusals:
-        attempts = min(delivery.attempts for delivery in wave.deliveries)
-        ours = pause(attempts, chance=bench.chance())
-        asked_for = max(refusal.after or timedelta() for refusal in refusals)
-        async with writing(bench.engine) as connection:
-            await pace.hold(connection, gateway.name, pause=max(ours, asked_for))
-    return True
 
 
 @asynccontextmanager

@@ -129,11 +129,19 @@ def of_outcome(
             return Change(delivery, delivery, EventSource.DISPATCH, now, outcome.reason)
 
 
-def of_late_outcome(delivery: LiveDelivery, outcome: Outcome, *, now: datetime) -> Change | None:
-    """What a gateway's answer says of a delivery that its claimant has lost: only that a provider has it is news."""
-    if isinstance(outcome, Accepted):
-        return heard(delivery, _receipt(outcome, now), EventSource.DISPATCH)
-    return None
+def of_late_outcome(
+    delivery: LiveDelivery, given: LiveDelivery, outcome: Outcome, *, now: datetime
+) -> Change | None:
+    """What a gateway's answer says of a delivery that its claimant has lost: only that a provider has it is news.
+
+    `given` is the delivery as it was claimed. Where it was sent again since, the answer is about the sending before.
+    """
+    if not isinstance(outcome, Accepted):
+        return None
+    receipt = _receipt(outcome, now)
+    if given.resends != delivery.resends:
+        return outlived(delivery, receipt, EventSource.DISPATCH)
+    return heard(delivery, receipt, EventSource.DISPATCH)
 
 
 def of_finding(

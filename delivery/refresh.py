@@ -15,8 +15,8 @@ from db.engine import reading, writing
 from db.live import LiveDelivery, Terms
 from db.refresh import keep_turn
 from delivery import keys
+from delivery.bench import Bench
 from delivery.gateways.base import Gateway, Sent
-from delivery.hands import Bench
 from delivery.receipts import take_in
 from domain.status import EventSource
 

@@ -17,7 +17,7 @@ from db.deliveries import DeliveryKey
 from db.engine import writing
 from db.live import LiveDelivery
 from db.resend import failed
-from delivery.hands import Bench
+from delivery.bench import Bench
 from domain.resend import why_not
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 

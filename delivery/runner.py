@@ -1,7 +1,7 @@
 """The port to what works in the background, and what every runner does alike.
 
 A runner keeps no truth of its own: what there is to do is found in the rows (`delivery.sweep`), so that whatever a runner
-forgets is found again. How jobs wait, and who takes them, is the runner's; what a job does is `delivery.hands`'.
+forgets is found again. How jobs wait, and who takes them, is the runner's; what a job does is `delivery.sweep`'s too.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from delivery.hands import Bench, hand_over
-from delivery.sweep import Job, begin_due, find_jobs
+from delivery.bench import Bench
+from delivery.sweep import Job, begin_due, do, find_jobs
 
 TURN: Final = 5.0
 """Seconds after which a job makes room for others: behind a provider's pace one chunk can take minutes."""
@@ -48,7 +48,7 @@ class Attempt(Enum):
     """How a job went."""
 
     DONE = auto()
-    """What was due is handed over."""
+    """What was due is handed over, or stopped."""
     BROKEN_OFF = auto()
     """Its turn was over, or all stops: there is more."""
     NOTHING = auto()
@@ -85,19 +85,19 @@ async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
             raise Stopped
 
     try:
-        handed = await hand_over(replace(bench, sleep=sleep), *job, is_over=is_over)
+        handled = await do(replace(bench, sleep=sleep), job, is_over=is_over)
     except Stopped:
         return Attempt.BROKEN_OFF
     except Exception:
         _log.exception(
-            "a chunk could not be handed over",
+            "a job failed",
             message_id=f"message.{job.message_id}",
             chunk=job.chunk,
         )
         return Attempt.NOTHING
     if is_broken_off:
         return Attempt.BROKEN_OFF
-    return Attempt.DONE if handed else Attempt.NOTHING
+    return Attempt.DONE if handled else Attempt.NOTHING
 
 
 async def wait(seconds: float, *events: asyncio.Event) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
 from db.engine import writing
-from delivery.hands import Bench
+from delivery.bench import Bench
 from delivery.runner import Attempt, Runner, attempt, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job

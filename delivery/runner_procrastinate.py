@@ -18,7 +18,7 @@ from procrastinate.jobs import Status
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
-from delivery.hands import Bench
+from delivery.bench import Bench
 from delivery.runner import Attempt, Runner, attempt, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
@@ -148,7 +148,16 @@ class ProcrastinateRunner(Runner):
         for hint in await jobs.list_jobs_async(task=LOOK, status="todo"):
             assert hint.id is not None
             await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
-        await self._defer(await look(self._bench))
+        found = await look(self._bench)
+        at_hand = await self._at_hand()
+        await self._defer([job for job in found if hint_of(job).queueing_lock not in at_hand])
+
+    async def _at_hand(self) -> set[str | None]:
+        """The chunks that a worker who lives is at: a second one there would reserve places at a provider, and not use them."""
+        jobs = self._app.job_manager
+        begun = await jobs.list_jobs_async(task=HAND_OVER, status="doing")
+        stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
+        return {hint.queueing_lock for hint in begun} - {hint.queueing_lock for hint in stalled}
 
     async def _defer(self, found: Sequence[Job]) -> None:
         jobs = self._app.job_manager

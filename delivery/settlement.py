@@ -17,8 +17,8 @@ from db.changes import Change
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
 from db.live import LiveDelivery, Terms
+from delivery.bench import Bench
 from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
-from delivery.hands import Bench
 from delivery.outcomes import content_of, handover_of, of_finding
 from domain.status import EventSource
 

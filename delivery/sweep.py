@@ -1,11 +1,14 @@
 """Finds what there is to do from the rows alone: a job is only a hint, and a lost one is found again here."""
 
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from db import agenda, changes, live
+from db import agenda, changes, live, pace
 from db.engine import reading, writing
-from delivery.hands import Bench
+from delivery.bench import Bench
+from delivery.hands import hand_over
 from delivery.outcomes import stopped
+from delivery.paces import of_held
 from domain.status import MessageStatus
 
 MOST: Final = 500
@@ -13,7 +16,7 @@ MOST: Final = 500
 
 
 class Job(NamedTuple):
-    """A hint: there may be something to hand over in this chunk."""
+    """A hint: there may be something to hand over in this chunk, or, of a canceled message, to stop."""
 
     message_id: int
     chunk: int
@@ -35,46 +38,53 @@ async def begin_due(bench: Bench) -> int:
 
 
 async def find_jobs(bench: Bench) -> list[Job]:
-    """The chunks in which something may be handed over now. On the way, canceled messages are stopped and overdue ones marked.
+    """The chunks in which something may be handed over now, or is to be stopped. On the way, overdue messages are marked.
 
-    All messages take turns: a small one does not wait for the last chunk of a large one.
+    All messages take turns: a small one does not wait for the last chunk of a large one. What goes through a provider that
+    is held is no job before that ends.
     """
-    await _stop_canceled(bench)
     await _mark_overdue(bench)
     now = bench.clock()
     async with reading(bench.engine) as connection:
         waiting = await agenda.waiting(connection)
+        being_stopped = await agenda.being_stopped(connection)
+        waits = await pace.waits(connection)
     jobs: list[Job] = []
+    for message_id in being_stopped:
+        async with reading(bench.engine) as connection:
+            chunks = await agenda.pending_chunks(connection, message_id)
+        jobs += [Job(message_id, chunk) for chunk in chunks]
     for message_id, terms, modes in waiting:
-        if modes := modes & bench.usable(terms).keys():
+        usable = bench.usable(terms)
+        held = of_held(usable.values(), waits)
+        if ready := frozenset(mode for mode in modes & usable.keys() if usable[mode] not in held):
             async with reading(bench.engine) as connection:
-                chunks = await agenda.chunks_due(connection, message_id, modes=modes, now=now)
+                chunks = await agenda.chunks_due(connection, message_id, modes=ready, now=now)
             jobs += [Job(message_id, chunk) for chunk in chunks]
     return sorted(jobs, key=lambda job: (job.chunk, job.message_id))
 
 
-async def stop_rows(bench: Bench, message_id: int) -> None:
-    """Mark what a cancellation stopped, a chunk at a time: the message itself was stopped before, by one row."""
+async def do(bench: Bench, job: Job, *, is_over: Callable[[], bool] = lambda: False) -> int:
+    """Do what the rows say of a chunk, and for how many deliveries that was. Doing it twice does nothing the second time.
+
+    `is_over` is asked as by `hand_over`.
+    """
     async with reading(bench.engine) as connection:
-        chunks = await agenda.pending_chunks(connection, message_id)
-    for chunk in chunks:
-        now = bench.clock()
-        async with writing(bench.engine) as connection:
-            message = await live.lock(connection, message_id)
-            if message is None or message.status not in changes.CANCELED:
-                return
-            moves = [
-                stopped(delivery, now=now)
-                for delivery in await agenda.pending(connection, message_id, chunk)
-            ]
-            await changes.write(connection, message, moves, now=now)
+        is_canceled = await live.status(connection, job.message_id) in changes.CANCELED
+    return await (stop(bench, job) if is_canceled else hand_over(bench, *job, is_over=is_over))
 
 
-async def _stop_canceled(bench: Bench) -> None:
-    async with reading(bench.engine) as connection:
-        message_ids = await agenda.being_stopped(connection)
-    for message_id in message_ids:
-        await stop_rows(bench, message_id)
+async def stop(bench: Bench, job: Job) -> int:
+    """Mark what a cancellation stopped of a chunk, and how much that was: the message was stopped before, by one row."""
+    now = bench.clock()
+    async with writing(bench.engine) as connection:
+        message = await live.lock(connection, job.message_id)
+        if message is None or message.status not in changes.CANCELED:
+            return 0
+        pending = await agenda.pending(connection, *job)
+        moves = [stopped(delivery, now=now) for delivery in pending]
+        await changes.write(connection, message, moves, now=now)
+    return len(moves)
 
 
 async def _mark_overdue(bench: Bench) -> None:

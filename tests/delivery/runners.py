@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import after_commits, writing
 from db.notices import Notices
-from delivery.hands import Bench
+from delivery.bench import Bench
 from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
 from delivery.runner_procrastinate import ProcrastinateRunner

@@ -13,10 +13,11 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from delivery.bench import Bench
 from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
 from delivery.gateways.journal import Journal
 from delivery.gateways.simulator import SimulatorGateway, Temper
-from delivery.hands import Bench, hand_over
+from delivery.hands import hand_over
 from delivery.receipts import take_in
 from domain.status import OPEN, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.workbench import (

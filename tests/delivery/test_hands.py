@@ -14,6 +14,7 @@ from db.deliveries import DeliveryKey
 from db.engine import after_commits, reading, writing
 from delivery.gateways.base import (
     Accepted,
+    CannotTell,
     Handover,
     NotAccepted,
     Outcome,
@@ -22,12 +23,16 @@ from delivery.gateways.base import (
     Unsure,
 )
 from delivery.gateways.inbox import InboxGateway
-from delivery.hands import DOWN_FROM, hand_over
+from delivery.hands import hand_over
+from delivery.paces import DOWN_FROM
 from delivery.receipts import take_in
+from delivery.resend import resend
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from resolvers.backstage import to_nobody
 from tests import log
 from tests.delivery.workbench import (
+    ALL_MODES,
     Clock,
     FakeGateway,
     bench_of,
@@ -526,6 +531,33 @@ async def test_that_a_provider_has_it_is_news_even_after_the_claim_was_lost(
     await recount(engine)
 
 
+async def test_an_answer_that_comes_after_a_resend_is_about_the_sending_before(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(1, call))
+    other = FakeGateway(
+        answer=lambda h: Accepted(f"REF-{h.key}", DeliveryStatus.DELIVERED, 5),
+        find=lambda _: CannotTell("who knows"),
+    )
+    second = bench_of(engine, clock, other)
+
+    async def sent_again() -> None:
+        await settle(second)
+        assert (await one(engine, message_id)).status is DeliveryStatus.FAILED
+        assert await resend(second, message_id, modes=ALL_MODES, announce=to_nobody) == 1
+
+    await work(bench_of(engine, clock, FakeGateway(meanwhile=sent_again)))
+
+    row = await one(engine, message_id)
+    assert (row.status, row.reference, row.resends) == (DeliveryStatus.PENDING, None, 1)
+    assert (await events(engine, row.key))[-1].status is DeliveryStatus.IN_PROGRESS
+    await work(second)
+    row = await one(engine, message_id)
+    assert (row.status, row.reference) == (DeliveryStatus.DELIVERED, f"REF-{message_id}.0.0.1")
+    await recount(engine)
+
+
 async def test_a_receipt_that_is_faster_than_the_answer_stands_and_its_reference_is_kept(
     engine: AsyncEngine,
 ) -> None:
@@ -657,6 +689,8 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
     async with turn, asyncio.timeout(30):
         tasks = [asyncio.create_task(hand_over(bench, message_id, 0)) for _ in range(8)]
         await all_have_read.wait()
+        while engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+            await asyncio.sleep(0)  # the last are being closed: more than the pool keeps
         for _ in range(10):
             await asyncio.sleep(0)
         assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]

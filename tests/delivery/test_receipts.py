@@ -17,7 +17,6 @@ from delivery.gateways.base import Accepted, Consent, NotAccepted
 from delivery.hands import hand_over
 from delivery.receipts import take_consents, take_in
 from delivery.resend import resend
-from delivery.sweep import stop_rows
 from domain.receipts import Receipt
 from domain.status import PHONE_MODES, DeliveryStatus, EventSource, MessageStatus
 from tests import log
@@ -275,7 +274,7 @@ async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_i
     await work(bench)
     async with writing(engine) as connection:
         await cancel.cancel(connection, message_id, by_id="u", by_name="U", reason=None, now=NOON)
-    await stop_rows(bench, message_id)
+    await work(bench)
 
     await hear(engine, said(message_id))
 
@@ -458,7 +457,7 @@ async def test_receipts_claims_and_a_cancel_at_the_same_time_wait_for_one_anothe
     async def stop() -> None:
         async with writing(engine) as connection:
             await cancel.cancel(connection, ids[0], by_id="u", by_name="U", reason=None, now=NOON)
-        await stop_rows(bench, ids[0])
+        await work(bench)
 
     async with asyncio.timeout(60):
         await asyncio.gather(

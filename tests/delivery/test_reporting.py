@@ -5,6 +5,7 @@ import csv
 import io
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -360,6 +361,29 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_no_file_and_is_done
     assert await work_on_reports(press) == 1
     assert len(await detail_rows(one)) == 1
     assert len(killed) == 1
+
+
+@pytest.mark.parametrize(("moment", "left"), [("begun", 0), ("stored", 1)])
+async def test_a_server_that_is_killed_in_the_middle_leaves_no_file_to_be_had_and_is_replaced(
+    one: Press, moment: str, left: int
+) -> None:
+    url = one.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "tests.delivery.press_process"]
+    server = await asyncio.create_subprocess_exec(
+        *command, url, one.place.address, moment, NOON.isoformat()
+    )
+    assert await server.wait() == -signal.SIGKILL
+    report = await row(one.engine)
+    assert (report.status, report.file_key) == (ReportStatus.RENDERING, None)
+    orphans = files(one)
+    assert len(orphans) == left
+    assert await work_on_reports(one) == 0  # the lease of the dead has not ended
+    await hurry(one.engine)
+    assert await work_on_reports(one) == 1
+    report = await row(one.engine)
+    assert (report.status, report.attempts) == (ReportStatus.READY, 2)
+    assert report.file_key not in orphans
+    assert [row[0] for row in await detail_rows(one)] == ["Parent, Heather*"]
 
 
 # The end

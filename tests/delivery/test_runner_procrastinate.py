@@ -41,6 +41,7 @@ from tests.delivery.workbench import (
     mail,
     people,
     recount,
+    statuses,
 )
 from tests.postgres import find_programs, running_cluster
 
@@ -140,6 +141,44 @@ async def test_no_more_jobs_wait_than_are_soon_done_and_all_get_their_turn(
         await all_handed_over(engine, last)
 
     assert len(set(gateway.keys)) == len(gateway.given) == 20
+
+
+@on_postgres
+async def test_a_chunk_that_a_live_worker_has_in_hand_is_not_deferred_a_second_time(
+    engine: AsyncEngine,
+) -> None:
+    """Whoever had it as well would take places of the provider's pace, and then find nothing to hand over."""
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def meanwhile() -> None:
+        reached.set()
+        await opened.wait()
+
+    # One at a time, so that what is still pending has every look find the chunk.
+    gateway = FakeGateway(batch=1, meanwhile=meanwhile)
+    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    message_id = await load(engine, people(3, mail))
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        async with asyncio.timeout(PATIENCE):
+            await reached.wait()
+        for _ in range(3):
+            await announce(engine, runner)
+            await _all_have_looked(engine)
+            assert await columns_of(engine, JOBS) == [(HAND_OVER, "doing")]
+        assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
+        opened.set()
+        await all_handed_over(engine, message_id)
+
+    assert sorted(gateway.keys) == [f"{message_id}.{number}.0" for number in range(3)]
+
+
+async def _all_have_looked(engine: AsyncEngine) -> None:
+    """Wait until nobody looks, nor is to look: a look's job is there until what it found is deferred."""
+    async with asyncio.timeout(PATIENCE):
+        while LOOK in [name for name, _ in await columns_of(engine, JOBS)]:
+            pass
 
 
 @on_postgres

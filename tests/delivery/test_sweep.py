@@ -6,12 +6,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel
+from db import cancel, pace
 from db.engine import writing
+from delivery import sweep
+from delivery.bench import Bench
 from delivery.gateways.base import Accepted, Gateway, Handover, NotAccepted, Outcome
-from delivery.hands import Bench, hand_over
+from delivery.hands import hand_over
+from delivery.paces import LONGEST_WAIT
 from delivery.receipts import take_in
-from delivery.sweep import Job, begin_due, find_jobs, stop_rows
+from delivery.sweep import Job, begin_due, do, find_jobs
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.workbench import (
@@ -23,6 +26,7 @@ from tests.delivery.workbench import (
     deliveries,
     events,
     everything,
+    let_go,
     load,
     mail,
     one,
@@ -257,7 +261,7 @@ async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
     await work(bench)
     await stop(engine, message_id)
 
-    await stop_rows(bench, message_id)
+    await work(bench)
 
     assert await statuses(engine, message_id) == {"DELIVERED": 3, "CANCELED": 3}
     stopped = (await deliveries(engine, message_id))[1]
@@ -274,10 +278,67 @@ async def test_the_sweep_finishes_a_cancellation_whose_process_died(engine: Asyn
     message_id = await load(engine, people(1100, call))
     await stop(engine, message_id)
 
-    assert await find_jobs(bench) == []
+    jobs = await find_jobs(bench)
+    assert jobs == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
+    assert [await do(bench, job) for job in jobs] == [500, 500, 100]
 
     assert await statuses(engine, message_id) == {"CANCELED": 1100}
+    assert await find_jobs(bench) == []
     await recount(engine)
+
+
+async def test_a_large_cancellation_and_what_is_to_be_sent_take_turns(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+    large = await load(engine, people(1100, call))
+    await stop(engine, large)
+    small = await load(engine, people(1, call), id="M-2")
+
+    first, second, *_ = jobs = await find_jobs(bench)
+    await do(bench, first)
+    await do(bench, second)
+
+    assert jobs == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
+    assert gateway.keys == [f"{small}.0.0"]
+    assert await statuses(engine, large) == {"CANCELED": 500, "PENDING": 600}
+    await recount(engine)
+
+
+async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
+    engine: AsyncEngine,
+) -> None:
+    class Other(FakeGateway):
+        name = "other"
+
+    bench = bench_of(
+        engine, Clock(), {DeliveryMode.VOICE: FakeGateway(), DeliveryMode.EMAIL: Other()}
+    )
+    calls = await load(engine, people(1, call))
+    mails = await load(engine, people(1, mail), id="M-2")
+    async with writing(engine) as connection:
+        await pace.hold(connection, "fake", pause=timedelta(minutes=5))
+
+    assert await find_jobs(bench) == [Job(mails, 0)]
+    await let_go(engine)
+    assert await find_jobs(bench) == [Job(calls, 0), Job(mails, 0)]
+
+
+@pytest.mark.parametrize(("taken_for", "is_job"), [(LONGEST_WAIT, True), (2 * LONGEST_WAIT, False)])
+async def test_a_providers_pace_is_waited_for_unless_it_takes_too_long(
+    engine: AsyncEngine, taken_for: timedelta, is_job: bool
+) -> None:
+    bench = bench_of(engine, Clock(), FakeGateway(per_second=1))
+    message_id = await load(engine, people(1, call))
+    async with writing(engine) as connection:
+        await pace.reserve(
+            connection,
+            "fake",
+            handovers=int(taken_for.total_seconds()),
+            per_second=1,
+            longest=timedelta(),
+        )
+
+    assert await find_jobs(bench) == [Job(message_id, 0)] * is_job
 
 
 async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_its_outcome(
@@ -288,7 +349,7 @@ async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_i
     message_id = await load(engine, people(2, call))
     await hand_over(bench_of(engine, clock, FakeGateway()), message_id, 0)
     await stop(engine, message_id)
-    await find_jobs(bench)
+    await work(bench)
     complete = "select completed_at from cancellation where completed_at is not null"
     assert await columns_of(engine, complete) == []
 
@@ -308,7 +369,7 @@ async def test_the_rows_of_a_message_that_was_not_canceled_are_not_stopped(
     message_id = await load(engine, people(2, call))
     before = await everything(engine)
 
-    await stop_rows(bench, message_id)
+    assert await sweep.stop(bench, Job(message_id, 0)) == 0
 
     assert await everything(engine) == before
 
@@ -319,7 +380,7 @@ async def test_a_duplicate_is_stopped_with_its_first(engine: AsyncEngine) -> Non
     message_id = await load(engine, people(3, lambda _: same))
     await stop(engine, message_id)
 
-    await stop_rows(bench, message_id)
+    await work(bench)
 
     assert await statuses(engine, message_id) == {"CANCELED": 3}
     assert await columns_of(engine, "select stopped, already_sent from cancellation") == [(1, 0)]

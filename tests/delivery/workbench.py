@@ -17,6 +17,7 @@ from db.live import COLUMNS, LiveDelivery
 from db.side_tables import PACE
 from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tallies import NO_CODE
+from delivery.bench import Bench
 from delivery.gateways.base import (
     Accepted,
     Finding,
@@ -26,9 +27,8 @@ from delivery.gateways.base import (
     SurelyNot,
     Unavailable,
 )
-from delivery.hands import Bench, hand_over
 from delivery.settlement import settle_lapsed
-from delivery.sweep import begin_due, find_jobs
+from delivery.sweep import begin_due, do, find_jobs
 from domain.counting import is_reached
 from domain.status import (
     OPEN,
@@ -179,13 +179,13 @@ async def load(
 
 
 async def work(bench: Bench, *, rounds: int = 1) -> int:
-    """Begin and hand over all that is due, so many times; how many deliveries that were."""
-    handed = 0
+    """Begin what is due, and do all that there is to do, so many times; for how many deliveries that was."""
+    handled = 0
     for _ in range(rounds):
         await begin_due(bench)
         for job in await find_jobs(bench):
-            handed += await hand_over(bench, *job)
-    return handed
+            handled += await do(bench, job)
+    return handled
 
 
 async def settle(bench: Bench) -> int:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from db.engine import make_engine
+from delivery.bench import Bench
 from delivery.gateways.journal import Journal
 from delivery.gateways.simulator import SimulatorGateway, Temper
-from delivery.hands import Bench
 from domain.status import DeliveryMode
 from server.logs import configure
 from tests.delivery.runners import runner_of

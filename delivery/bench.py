@@ -1,0 +1,53 @@
+"""What all work on deliveries has in common.
+
+Nothing is done here: who takes a bench along works with it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.live import Terms
+from delivery.gateways.base import Gateway
+from domain.status import DeliveryMode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What all work on deliveries has in common: the database, the ways to the providers, clock, dice and limits."""
+
+    engine: AsyncEngine
+    gateways: Mapping[DeliveryMode, Gateway]
+    """Of the whole house. A mode without one stays pending."""
+    of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)
+    """Those of a district that differ, by the id under which the NDJSON names it."""
+    clock: Callable[[], datetime]
+    chance: Callable[[], float]
+    """0 to 1, for pauses that should not fall together."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    lease: timedelta = timedelta(minutes=5)
+    send_limit: timedelta = timedelta(minutes=2)
+    """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""
+    provider_limit: timedelta = timedelta(minutes=60)
+    """After the last hand-over: outcomes of calls and texts that are open then make the message an ERROR."""
+    turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
+    """Whose turn it is in this process to work on a message, by its number."""
+
+    def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
+        """The gateway through which a district's deliveries of a mode go."""
+        return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
+
+    def usable(self, terms: Terms) -> dict[DeliveryMode, Gateway]:
+        """The modes that have a gateway and may be used now: voice keeps to the district's call window."""
+        window = terms.call_window
+        may_call = window is None or window.is_open(self.clock())
+        return {
+            mode: gateway
+            for mode in DeliveryMode
+            if (gateway := self.gateway_of(terms, mode)) is not None
+            and (mode is not DeliveryMode.VOICE or may_call)
+        }
