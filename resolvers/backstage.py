@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.notices import Notices
+from delivery.bench import Bench
 from delivery.errands import Errands
-from delivery.hands import Bench
 
 Announce = Callable[[AsyncConnection], Awaitable[None]]
 """Have work looked for as soon as a transaction has committed: it has made some (`delivery.runner`). A hint."""

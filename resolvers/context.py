@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import strawberry
-from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit
@@ -17,7 +16,7 @@ from db.sight import Sight, sight_of
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.backstage import Backstage, nothing_behind
-from resolvers.loaders import Loaders
+from resolvers.loaders import Loader, Loaders
 
 Look = tuple[Action, str]
 """An act, and the id of what it was done to."""
@@ -31,7 +30,7 @@ class Context:
     viewer: Viewer
     sight: Sight
     loaders: Loaders
-    audit: DataLoader[Look, None]
+    audit: Loader[Look, None]
     """Awaited by whoever shows what the audit must know of: written once a request, all looks of a level together."""
     backstage: Backstage
     origin: str | None
@@ -104,7 +103,7 @@ async def open_context(
         viewer,
         sight,
         loaders,
-        DataLoader(write),
+        Loader(write),
         backstage or nothing_behind(engine, clock=lambda: now),
         origin,
         request_id,

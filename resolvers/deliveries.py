@@ -7,14 +7,15 @@ from db.audit import Action
 from db.deliveries import DeliveryKey, DeliveryRecord, EventRecord, Wanted
 from db.messages import MessageRecord
 from db.recipients import RecipientRecord
-from domain.call_status import call_status
 from domain.ids import Kind, spell
 from domain.paging import page
-from domain.status import STATUS_LABELS, DeliveryMode, DeliveryStatus, EventSource
+from domain.report import status_label
+from domain.status import DeliveryMode, DeliveryStatus, EventSource
 from resolvers import enums
 from resolvers.context import Info
 from resolvers.listing import Edge, Listing
 from resolvers.loaders import DeliveryList
+from resolvers.together import Together
 
 assert enums  # makes the enumerations that the arguments below name
 
@@ -26,8 +27,9 @@ class DeliveryListing(Listing[DeliveryRecord]):
     wanted: DeliveryList
 
 
+@Together
 async def of_message(
-    root: MessageRecord,
+    root: Sequence[MessageRecord],
     info: Info,
     *,
     mode: list[DeliveryMode] | None = None,
@@ -36,45 +38,72 @@ async def of_message(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
-) -> DeliveryListing:
-    """The page of a message's deliveries that the arguments ask for. Raises `BadUserInput`."""
+) -> Sequence[DeliveryListing]:
+    """The page of each message's deliveries that the arguments ask for. Raises `BadUserInput`."""
     context = info.context
     modes = None if mode is None else tuple(sorted(set(mode)))
     statuses = None if status is None else tuple(sorted(set(status)))
     asked = page(first=first, after=after, last=last, before=before)
-    wanted = DeliveryList(root.id, Wanted(modes, statuses))
-    found = await context.loaders.delivery_page.load((wanted, asked))
-    await context.audit.load((Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, root.id)))
-    return DeliveryListing(wanted.order(), found, wanted)
+    lists = [DeliveryList(message.id, Wanted(modes, statuses)) for message in root]
+    pages = await context.loaders.delivery_page.load_all([(wanted, asked) for wanted in lists])
+    await context.audit.load_all(
+        [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+    )
+    return [
+        DeliveryListing(wanted.order(), found, wanted)
+        for wanted, found in zip(lists, pages, strict=True)
+    ]
 
 
-async def total_of_message(root: DeliveryListing, info: Info) -> int:
-    """How many deliveries the list has."""
-    return await info.context.loaders.delivery_count.load(root.wanted)
+@Together
+async def total_of_message(root: Sequence[DeliveryListing], info: Info) -> Sequence[int]:
+    """How many deliveries each list has."""
+    return await info.context.loaders.delivery_count.load_all([one.wanted for one in root])
 
 
-async def of_recipient(root: RecipientRecord, info: Info) -> Sequence[DeliveryRecord]:
-    """A recipient's deliveries, in the order in which they came."""
-    return await info.context.loaders.deliveries_of_recipient.load((root.message_id, root.number))
-
-
-async def recipient_of_edge(root: Edge[DeliveryRecord], info: Info) -> RecipientRecord | None:
-    """The recipient to whom a delivery goes."""
-    delivery = root.node
-    return await info.context.loaders.recipient.load(
-        (delivery.message_id, delivery.recipient_number)
+@Together
+async def of_recipient(
+    root: Sequence[RecipientRecord], info: Info
+) -> Sequence[Sequence[DeliveryRecord]]:
+    """Each recipient's deliveries, in the order in which they came."""
+    return await info.context.loaders.deliveries_of_recipient.load_all(
+        [(recipient.message_id, recipient.number) for recipient in root]
     )
 
 
-async def events_of(root: DeliveryRecord, info: Info) -> Sequence[EventRecord]:
-    """What happened to a delivery, oldest first; of one that was only recorded, that it was."""
-    events = await info.context.loaders.events.load(root.key)
-    if events or root.at is None:
-        return events
-    message = await info.context.loaders.message.load(root.message_id)
-    if message is None or not message.is_recorded:
-        return events
-    return [EventRecord(root.at, root.status, root.call_status_code, EventSource.IMPORT, None)]
+@Together
+async def recipient_of_edge(
+    root: Sequence[Edge[DeliveryRecord]], info: Info
+) -> Sequence[RecipientRecord | None]:
+    """The recipient to whom each delivery goes."""
+    return await info.context.loaders.recipient.load_all(
+        [(edge.node.message_id, edge.node.recipient_number) for edge in root]
+    )
+
+
+@Together
+async def events_of(root: Sequence[DeliveryRecord], info: Info) -> Sequence[Sequence[EventRecord]]:
+    """What happened to each delivery, oldest first; of one that was only recorded, that it was."""
+    loaders = info.context.loaders
+    events = await loaders.events.load_all([delivery.key for delivery in root])
+    silent = [
+        delivery.message_id
+        for delivery, some in zip(root, events, strict=True)
+        if not some and delivery.at is not None
+    ]
+    messages = dict(zip(silent, await loaders.message.load_all(silent), strict=True))
+    return [
+        some or _recorded(delivery, messages.get(delivery.message_id))
+        for delivery, some in zip(root, events, strict=True)
+    ]
+
+
+def _recorded(delivery: DeliveryRecord, message: MessageRecord | None) -> Sequence[EventRecord]:
+    """What can be told of a delivery of which no event was written."""
+    if delivery.at is None or message is None or not message.is_recorded:
+        return ()
+    status, code = delivery.status, delivery.call_status_code
+    return [EventRecord(delivery.at, status, code, EventSource.IMPORT, None)]
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[DeliveryRecord | None]:
@@ -89,7 +118,5 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Deliv
 
 
 def label(delivery: DeliveryRecord) -> str:
-    """The outcome as a report prints it: the call status where there is one, else the status."""
-    if delivery.call_status_code is not None:
-        return call_status(delivery.call_status_code).label
-    return STATUS_LABELS[delivery.status]
+    """The outcome as a report prints it."""
+    return status_label(delivery.status, delivery.call_status_code)

@@ -8,6 +8,7 @@ from typing import Any
 
 import strawberry
 
+from db.audit import Action
 from domain.message import BodyFormat
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -43,7 +44,9 @@ _enum(
     VIEW_LOG="Search the log, open any message of the viewer's schools.",
     VIEW_RECIPIENTS="See names, addresses and message bodies. Without it they come masked.",
     INGEST_MESSAGES="A service that writes messages into the log.",
+    VIEW_AUDIT="See who looked or acted, in the whole district.",
 )
+_enum(Action, name="AuditAction", OPEN_AUDIT="Looked at the audit itself.")
 _enum(DeliveryMode)
 _enum(ReportDevice)
 _enum(ReportDetail)

@@ -4,6 +4,7 @@ Each batch opens a connection of its own, since those of one level run side by s
 here masked. Which list is meant by which arguments is said in the resolvers.
 """
 
+from asyncio import Future, shield
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from datetime import datetime
@@ -69,6 +70,40 @@ class ReportList(NamedTuple):
         return reports.newest_first(f"reports of {self.message_id}")
 
 
+class Loader(DataLoader[K, V]):
+    """A loader that can be asked for many at once, and that survives whoever asked and was called off.
+
+    GraphQL calls the other fields off where one fails; to call off who waits for a future calls off the future, and with it
+    all others who wait for the same.
+    """
+
+    def load(self, key: K) -> Future[V]:
+        """What a key stands for."""
+        return shield(super().load(key))
+
+    async def load_all(self, keys: Sequence[K]) -> list[V]:
+        """What each key stands for, in their order; one future a key, however often it is there, and no task."""
+        load = super().load
+        asked = {key: load(key) for key in dict.fromkeys(keys)}
+        try:
+            # Those of one batch are done together, so that nearly all are found done.
+            found = {
+                key: future.result() if future.done() else await shield(future)
+                for key, future in asked.items()
+            }
+        except BaseException:
+            for future in asked.values():
+                future.add_done_callback(_heard)
+            raise
+        return [found[key] for key in keys]
+
+
+def _heard(future: Future[V]) -> None:
+    """Take note of an error that nobody waits for any more, or Python says so in the log."""
+    if not future.cancelled():
+        future.exception()
+
+
 class Loaders:
     """The loaders of one request."""
 
@@ -81,16 +116,16 @@ class Loaders:
         self.message = self._one(self._messages)
         self.content = self._one(self._contents)
         self.cancellation = self._one(messages.cancellations)
-        self.tallies: DataLoader[int, Sequence[counting.Tally]] = self._many(tallies.of_messages)
-        self.spans: DataLoader[int, Sequence[tallies.SpanRecord]] = self._many(tallies.spans)
+        self.tallies: Loader[int, Sequence[counting.Tally]] = self._many(tallies.of_messages)
+        self.spans: Loader[int, Sequence[tallies.SpanRecord]] = self._many(tallies.spans)
         self.person = self._one(self._people)
         self.recipient = self._one(self._recipients)
         self.delivery = self._one(self._deliveries)
-        self.deliveries_of_recipient: DataLoader[
+        self.deliveries_of_recipient: Loader[
             tuple[int, int], Sequence[deliveries.DeliveryRecord]
         ] = self._many(self._deliveries_of_recipients)
-        self.events: DataLoader[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]] = (
-            self._many(self._events)
+        self.events: Loader[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]] = self._many(
+            self._events
         )
         self.recipient_page = self._lists(self._recipient_pages)
         self.recipient_count = self._counts(self._recipient_counts)
@@ -109,7 +144,7 @@ class Loaders:
             if isinstance(loader, DataLoader):
                 loader.clear_all()
 
-    def _one(self, fetch: Fetch[K, V]) -> DataLoader[K, V | None]:
+    def _one(self, fetch: Fetch[K, V]) -> Loader[K, V | None]:
         """A loader of what there is one of, or none."""
 
         async def batch(keys: list[K]) -> list[V | None]:
@@ -117,9 +152,9 @@ class Loaders:
                 found = await fetch(connection, keys)
             return [found.get(key) for key in keys]
 
-        return DataLoader(batch)
+        return Loader(batch)
 
-    def _many(self, fetch: Fetch[K, Sequence[V]]) -> DataLoader[K, Sequence[V]]:
+    def _many(self, fetch: Fetch[K, Sequence[V]]) -> Loader[K, Sequence[V]]:
         """A loader of what there is any number of."""
 
         async def batch(keys: list[K]) -> list[Sequence[V]]:
@@ -127,9 +162,9 @@ class Loaders:
                 found = await fetch(connection, keys)
             return [found.get(key, ()) for key in keys]
 
-        return DataLoader(batch)
+        return Loader(batch)
 
-    def _lists(self, fetch: FetchPages[L, V]) -> DataLoader[tuple[L, Page], Slice[V]]:
+    def _lists(self, fetch: FetchPages[L, V]) -> Loader[tuple[L, Page], Slice[V]]:
         """A loader of pages: the same page of the same list of many parents is one statement."""
 
         async def batch(keys: list[tuple[L, Page]]) -> list[Slice[V]]:
@@ -145,9 +180,9 @@ class Loaders:
                 found |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
             return [found[key] for key in keys]
 
-        return DataLoader(batch)
+        return Loader(batch)
 
-    def _counts(self, fetch: FetchCounts[L]) -> DataLoader[L, int]:
+    def _counts(self, fetch: FetchCounts[L]) -> Loader[L, int]:
         """A loader of how many there are in a list."""
 
         async def batch(keys: list[L]) -> list[int]:
@@ -161,7 +196,7 @@ class Loaders:
                 found |= {wanted: counts.get(wanted[0], 0) for wanted in group}
             return [found[key] for key in keys]
 
-        return DataLoader(batch)
+        return Loader(batch)
 
     async def _messages(
         self, connection: AsyncConnection, ids: Sequence[int]

@@ -36,6 +36,7 @@ from resolvers import enums
 from resolvers.context import Context, Info
 from resolvers.days import DateRange
 from resolvers.listing import Listing
+from resolvers.together import Together
 from resolvers.typed import folded, storable, typed
 
 MOST_CHOICES = 1_000
@@ -215,57 +216,75 @@ async def anew(info: Info, message: MessageRecord) -> MessageRecord:
     return message if changed is None else changed
 
 
-async def school_of(root: MessageRecord | SchoolCount, info: Info) -> SchoolRecord | None:
-    """The school that sent it; None where it was sent for the whole district."""
-    return (
-        None if root.school_id is None else await info.context.loaders.school.load(root.school_id)
-    )
+@Together
+async def school_of(
+    root: Sequence[MessageRecord | SchoolCount], info: Info
+) -> Sequence[SchoolRecord | None]:
+    """The school that sent each; None where it was sent for the whole district."""
+    ids = {one.school_id: None for one in root if one.school_id is not None}
+    found: dict[int | None, SchoolRecord | None] = {None: None}
+    found.update(zip(ids, await info.context.loaders.school.load_all(list(ids)), strict=True))
+    return [found[one.school_id] for one in root]
 
 
-async def _content(root: MessageRecord, info: Info) -> ContentRecord:
-    content = await info.context.loaders.content.load(root.id)
-    assert content is not None, f"message {root.id} has no content"
-    return content
+async def _contents(root: Sequence[MessageRecord], info: Info) -> Sequence[ContentRecord]:
+    contents = await info.context.loaders.content.load_all([message.id for message in root])
+    found = [content for content in contents if content is not None]
+    assert len(found) == len(root), "there are messages without content"
+    return found
 
 
-async def body(root: MessageRecord, info: Info) -> str:
-    """What it says."""
-    return (await _content(root, info)).body
+@Together
+async def body(root: Sequence[MessageRecord], info: Info) -> Sequence[str]:
+    """What each says."""
+    return [content.body for content in await _contents(root, info)]
 
 
-async def body_format(root: MessageRecord, info: Info) -> BodyFormat:
-    """How the body is written."""
-    return (await _content(root, info)).body_format
+@Together
+async def body_format(root: Sequence[MessageRecord], info: Info) -> Sequence[BodyFormat]:
+    """How each body is written."""
+    return [content.body_format for content in await _contents(root, info)]
 
 
-async def text_body(root: MessageRecord, info: Info) -> str | None:
-    """What it says as a text message, if not the body."""
-    return (await _content(root, info)).text_body
+@Together
+async def text_body(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
+    """What each says as a text message, if not the body."""
+    return [content.text_body for content in await _contents(root, info)]
 
 
-async def voice_script(root: MessageRecord, info: Info) -> str | None:
-    """What it says in a call, if not the body."""
-    return (await _content(root, info)).voice_script
+@Together
+async def voice_script(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
+    """What each says in a call, if not the body."""
+    return [content.voice_script for content in await _contents(root, info)]
 
 
-async def reply_to(root: MessageRecord, info: Info) -> str | None:
-    """Where an answer goes."""
-    return (await _content(root, info)).reply_to
+@Together
+async def reply_to(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
+    """Where an answer to each goes."""
+    return [content.reply_to for content in await _contents(root, info)]
 
 
-async def filter_criteria(root: MessageRecord, info: Info) -> Sequence[Criterion]:
-    """What its recipients were chosen by."""
-    return (await _content(root, info)).filter_criteria
+@Together
+async def filter_criteria(
+    root: Sequence[MessageRecord], info: Info
+) -> Sequence[Sequence[Criterion]]:
+    """What the recipients of each were chosen by."""
+    return [content.filter_criteria for content in await _contents(root, info)]
 
 
-async def cancellation(root: MessageRecord, info: Info) -> CancellationRecord | None:
-    """Who stopped it, if somebody did."""
-    return await info.context.loaders.cancellation.load(root.id)
+@Together
+async def cancellation(
+    root: Sequence[MessageRecord], info: Info
+) -> Sequence[CancellationRecord | None]:
+    """Who stopped each, if somebody did."""
+    return await info.context.loaders.cancellation.load_all([message.id for message in root])
 
 
-def viewer_can_cancel(root: MessageRecord, info: Info) -> bool:
-    """Whether a cancellation by the viewer would be taken now."""
-    return info.context.viewer.may(Right.CANCEL_MESSAGES) and may_cancel(root.status)
+@Together
+async def viewer_can_cancel(root: Sequence[MessageRecord], info: Info) -> Sequence[bool]:
+    """Whether a cancellation of each by the viewer would be taken now."""
+    may = info.context.viewer.may(Right.CANCEL_MESSAGES)
+    return [may and may_cancel(message.status) for message in root]
 
 
 async def types(info: Info) -> Sequence[TypeRecord]:

@@ -10,7 +10,7 @@ import strawberry
 from db.messages import MessageRecord
 from db.notices import Watch
 from db.reports import ReportRecord
-from delivery.hands import Bench
+from delivery.bench import Bench
 from domain.errors import BadUserInput, Unauthenticated
 from domain.ids import Kind, spell
 from resolvers import messages, reports

@@ -19,6 +19,7 @@ from resolvers.context import Info
 from resolvers.days import DateRange
 from resolvers.listing import Edge, Listing
 from resolvers.loaders import PersonList, RecipientList
+from resolvers.together import Together
 from resolvers.typed import typed
 
 strawberry.enum(RecipientOutcome)
@@ -38,8 +39,9 @@ class PersonListing(Listing[RecipientRecord]):
     wanted: PersonList
 
 
+@Together
 async def of_message(
-    root: MessageRecord,
+    root: Sequence[MessageRecord],
     info: Info,
     *,
     search: str | None = None,
@@ -48,21 +50,28 @@ async def of_message(
     after: str | None = None,
     last: int | None = None,
     before: str | None = None,
-) -> RecipientListing:
-    """The page of a message's recipients that the arguments ask for. Raises `BadUserInput` and `Forbidden`."""
+) -> Sequence[RecipientListing]:
+    """The page of each message's recipients that the arguments ask for. Raises `BadUserInput` and `Forbidden`."""
     context = info.context
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     asked = page(first=first, after=after, last=last, before=before)
-    wanted = RecipientList(root.id, Wanted(typed(search, argument="search"), outcome))
-    found = await context.loaders.recipient_page.load((wanted, asked))
-    await context.audit.load((Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, root.id)))
-    return RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)
+    such = Wanted(typed(search, argument="search"), outcome)
+    lists = [RecipientList(message.id, such) for message in root]
+    pages = await context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists])
+    await context.audit.load_all(
+        [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+    )
+    return [
+        RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)
+        for wanted, found in zip(lists, pages, strict=True)
+    ]
 
 
-async def total_of_message(root: RecipientListing, info: Info) -> int:
-    """How many recipients the list has."""
-    return await info.context.loaders.recipient_count.load(root.wanted)
+@Together
+async def total_of_message(root: Sequence[RecipientListing], info: Info) -> Sequence[int]:
+    """How many recipients each list has."""
+    return await info.context.loaders.recipient_count.load_all([one.wanted for one in root])
 
 
 async def person_by_id(info: Info, id: strawberry.ID) -> PersonRecord | None:
@@ -72,37 +81,49 @@ async def person_by_id(info: Info, id: strawberry.ID) -> PersonRecord | None:
     return None if key is None else (await people_by_keys(info, [key]))[0]
 
 
+@Together
 async def of_person(
-    root: PersonRecord,
+    root: Sequence[PersonRecord],
     info: Info,
     *,
     created_between: DateRange | None = None,
     first: int | None = None,
     after: str | None = None,
-) -> PersonListing:
-    """The page of what a person was sent, newest first. Raises `BadUserInput`."""
+) -> Sequence[PersonListing]:
+    """The page of what each person was sent, newest first. Raises `BadUserInput`."""
     context = info.context
     zone = ZoneInfo(context.sight.district.time_zone)
-    wanted = PersonList(root.id, created_between.instants(zone) if created_between else None)
+    created = created_between.instants(zone) if created_between else None
+    lists = [PersonList(person.id, created) for person in root]
     asked = page(first=first, after=after, last=None, before=None)
-    found = await context.loaders.person_page.load((wanted, asked))
-    await context.audit.load((Action.OPEN_PERSON, spell(Kind.PERSON, root.id)))
-    return PersonListing(wanted.order(), found, wanted)
+    pages = await context.loaders.person_page.load_all([(wanted, asked) for wanted in lists])
+    await context.audit.load_all(
+        [(Action.OPEN_PERSON, spell(Kind.PERSON, person.id)) for person in root]
+    )
+    return [
+        PersonListing(wanted.order(), found, wanted)
+        for wanted, found in zip(lists, pages, strict=True)
+    ]
 
 
-async def total_of_person(root: PersonListing, info: Info) -> int:
-    """How often the person stands in a list."""
-    return await info.context.loaders.person_count.load(root.wanted)
+@Together
+async def total_of_person(root: Sequence[PersonListing], info: Info) -> Sequence[int]:
+    """How often the person stands in each list."""
+    return await info.context.loaders.person_count.load_all([one.wanted for one in root])
 
 
-async def person_of(root: RecipientRecord, info: Info) -> PersonRecord | None:
-    """The person that a recipient is."""
-    return await info.context.loaders.person.load(root.person_id)
+@Together
+async def person_of(root: Sequence[RecipientRecord], info: Info) -> Sequence[PersonRecord | None]:
+    """The person that each recipient is."""
+    return await info.context.loaders.person.load_all([recipient.person_id for recipient in root])
 
 
-async def message_of_edge(root: Edge[RecipientRecord], info: Info) -> MessageRecord | None:
-    """The message that was sent."""
-    return await info.context.loaders.message.load(root.node.message_id)
+@Together
+async def message_of_edge(
+    root: Sequence[Edge[RecipientRecord]], info: Info
+) -> Sequence[MessageRecord | None]:
+    """The message that was sent, of each."""
+    return await info.context.loaders.message.load_all([edge.node.message_id for edge in root])
 
 
 async def people_by_keys(

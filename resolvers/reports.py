@@ -37,6 +37,7 @@ from resolvers.context import Context, Info
 from resolvers.listing import Listing
 from resolvers.loaders import ReportList
 from resolvers.refusals import NO_MESSAGE, NotFound
+from resolvers.together import Together
 
 assert enums  # makes the enumerations that the arguments below name
 
@@ -113,19 +114,28 @@ def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> 
     )
 
 
+@Together
 async def of_message(
-    root: MessageRecord, info: Info, *, first: int | None = None, after: str | None = None
-) -> ReportListing:
-    """The page of a message's reports that the arguments ask for, newest first. Raises `BadUserInput`."""
-    wanted = ReportList(root.id)
+    root: Sequence[MessageRecord],
+    info: Info,
+    *,
+    first: int | None = None,
+    after: str | None = None,
+) -> Sequence[ReportListing]:
+    """The page of each message's reports that the arguments ask for, newest first. Raises `BadUserInput`."""
+    lists = [ReportList(message.id) for message in root]
     asked = page(first=first, after=after, last=None, before=None)
-    found = await info.context.loaders.report_page.load((wanted, asked))
-    return ReportListing(wanted.order(), found, wanted)
+    pages = await info.context.loaders.report_page.load_all([(wanted, asked) for wanted in lists])
+    return [
+        ReportListing(wanted.order(), found, wanted)
+        for wanted, found in zip(lists, pages, strict=True)
+    ]
 
 
-async def total_of_message(root: ReportListing, info: Info) -> int:
-    """How many reports of the message there are for this viewer."""
-    return await info.context.loaders.report_count.load(root.wanted)
+@Together
+async def total_of_message(root: Sequence[ReportListing], info: Info) -> Sequence[int]:
+    """How many reports of each message there are for this viewer."""
+    return await info.context.loaders.report_count.load_all([one.wanted for one in root])
 
 
 async def by_id(info: Info, id: strawberry.ID) -> ReportRecord | None:
@@ -140,24 +150,31 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Repor
     return await info.context.loaders.report.load_many([key[0] for key in keys])
 
 
-async def message_of(root: ReportRecord, info: Info) -> MessageRecord | None:
-    """The message that it is about."""
-    return await info.context.loaders.message.load(root.message_id)
+@Together
+async def message_of(root: Sequence[ReportRecord], info: Info) -> Sequence[MessageRecord | None]:
+    """The message that each is about."""
+    return await info.context.loaders.message.load_all([report.message_id for report in root])
 
 
-async def download_url(root: ReportRecord, info: Info) -> str:
-    """Where this viewer, and nobody who has another sign-in, can fetch the file; a path, for any name of the server."""
-    context = info.context
-    sight = context.sight
-    key = await context.loaders.secret.load(SECRET)
+@Together
+async def download_url(root: Sequence[ReportRecord], info: Info) -> Sequence[str]:
+    """Where this viewer, and nobody who has another sign-in, can fetch each file; a path, for any name of the server."""
+    key = await info.context.loaders.secret.load(SECRET)
     assert key is not None, f"the database has no secret {SECRET!r}: it was not migrated"
-    message = await message_of(root, info)
-    ticket = Ticket(
-        report_id=root.id,
+    messages = await message_of.of_all(root, info)
+    return [
+        f"/reports/{spell(Kind.REPORT, report.id)}?ticket={sign(_ticket(info.context, report, message), key)}"
+        for report, message in zip(root, messages, strict=True)
+    ]
+
+
+def _ticket(context: Context, report: ReportRecord, message: MessageRecord | None) -> Ticket:
+    sight = context.sight
+    return Ticket(
+        report_id=report.id,
         viewer_id=context.viewer.id,
         district_id=sight.district.id,
         school_id=None if sight.school_ids is None or message is None else message.school_id,
         sees_recipients=not context.loaders.masks,
-        until=root.expires_at,
+        until=report.expires_at,
     )
-    return f"/reports/{spell(Kind.REPORT, root.id)}?ticket={sign(ticket, key)}"

@@ -20,6 +20,7 @@ from domain.status import (
     standing,
 )
 from resolvers.context import Info
+from resolvers.together import Together
 
 SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
 
@@ -108,20 +109,36 @@ class Summary(Figures):
         )
 
 
-async def of_message(root: MessageRecord, info: Info) -> Summary:
-    """The summary of a message."""
+@Together
+async def of_message(root: Sequence[MessageRecord], info: Info) -> Sequence[Summary]:
+    """The summary of each message."""
     loaders = info.context.loaders
-    facts, spans = await asyncio.gather(loaders.tallies.load(root.id), loaders.spans.load(root.id))
+    ids = [message.id for message in root]
+    facts, spans = await asyncio.gather(loaders.tallies.load_all(ids), loaders.spans.load_all(ids))
+    has_voice = info.context.sight.district.has_voice
+    return [
+        _summary(message, own_facts, own_spans, has_voice=has_voice)
+        for message, own_facts, own_spans in zip(root, facts, spans, strict=True)
+    ]
+
+
+def _summary(
+    message: MessageRecord,
+    facts: Sequence[Tally],
+    spans: Sequence[SpanRecord],
+    *,
+    has_voice: bool,
+) -> Summary:
     counted = figures(
         facts,
-        people=root.people,
-        without_device=root.people_without_device,
-        contacted=root.people_contacted,
+        people=message.people,
+        without_device=message.people_without_device,
+        contacted=message.people_contacted,
     )
     return Summary(
         **{name: getattr(counted, name) for name in Figures.__slots__},
-        message=root,
+        message=message,
         facts=facts,
         spans=spans,
-        has_voice=info.context.sight.district.has_voice,
+        has_voice=has_voice,
     )

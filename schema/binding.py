@@ -9,14 +9,32 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import reduce
 from operator import or_
-from typing import Any, TypeVar, Union, dataclass_transform, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Final,
+    NamedTuple,
+    TypeVar,
+    Union,
+    dataclass_transform,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import strawberry
+from graphql import GraphQLField, GraphQLObjectType
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+
+from resolvers.together import Together
 
 T = TypeVar("T")
 
 RECORD = "__describes__"
+
+_PURE: Final = "the function of the record"
+_DEFINITION: Final = "strawberry-definition"
+"""Where Strawberry keeps what a type or field of graphql-core was made from."""
 
 
 class Mismatch(TypeError):
@@ -29,7 +47,7 @@ def pure(function: Callable[[Any], object], *, description: str | None = None) -
     def resolve(root: Any) -> Any:
         return function(root)
 
-    return strawberry.field(resolver=resolve, description=description)
+    return strawberry.field(resolver=resolve, description=description, metadata={_PURE: function})
 
 
 def bound(resolver: Callable[..., object], *, description: str | None = None) -> Any:
@@ -45,6 +63,45 @@ def watched(resolver: Callable[..., object], *, description: str | None = None) 
 def plain(*, description: str) -> Any:
     """A field that is read from its record by its name, where there is more to say about it than its name."""
     return strawberry.field(description=description)
+
+
+class Source(NamedTuple):
+    """Where the value of a field is in its record: under a name, or what a function makes of the record."""
+
+    name: str
+    function: Callable[[Any], object] | None
+
+
+def source_of(field: GraphQLField) -> Source | Together[Any, ..., Any] | None:
+    """Where a field's values come from: the record, or a resolver that answers many records at once.
+
+    None where they come one by one, or where there is more to the field than we know of, such as a permission.
+    """
+    made = field.extensions.get(_DEFINITION)
+    if not isinstance(made, StrawberryField) or made.extensions:
+        return None
+    if made.base_resolver is None:
+        return Source(made.python_name, None)
+    if function := made.metadata.get(_PURE):
+        return Source(made.python_name, function)
+    resolver = made.base_resolver.wrapped_func
+    return resolver if isinstance(resolver, Together) else None
+
+
+def field_of(field: GraphQLField) -> StrawberryField:
+    """What Strawberry made a field of ours from."""
+    made = field.extensions[_DEFINITION]
+    assert isinstance(made, StrawberryField), made
+    return made
+
+
+def described(of: GraphQLObjectType) -> type | None:
+    """The class of the things that are shown as `of`: its record, or itself; None for a type that is not ours."""
+    made = of.extensions.get(_DEFINITION)
+    if not isinstance(made, StrawberryObjectDefinition):
+        return None
+    record: type = getattr(made.origin, RECORD, made.origin)
+    return record
 
 
 @dataclass_transform(kw_only_default=True)

@@ -1,5 +1,6 @@
 """The schema: everything that can be asked, made once when this module is imported."""
 
+from copy import copy
 from typing import Any, Final, cast
 
 import strawberry
@@ -12,8 +13,9 @@ from graphql import (
 )
 from strawberry.types import ExecutionContext
 
+from schema.documents import AsPrepared, Documents
 from schema.errors import coded
-from schema.executor import LogExecutor
+from schema.executor import FastExecutor, LogExecutor
 from schema.mutation import Mutation
 from schema.parts import District, School
 from schema.query import Query
@@ -22,7 +24,11 @@ from schema.types import Delivery, Message, Person, Recipient, Report
 
 
 class Contract(strawberry.Schema):
-    """The schema; what goes wrong is told by `schema.errors`."""
+    """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"extensions": [AsPrepared], **options})
+        self.documents = Documents(cast(Any, self)._schema)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -36,13 +42,13 @@ class Contract(strawberry.Schema):
         errors[:] = map(coded, errors)
 
 
-def build() -> strawberry.Schema:
+def build() -> Contract:
     """The schema, as it is printed, and as it answers."""
     schema = Contract(
         Query,
         Mutation,
         Subscription,
-        execution_context_class=LogExecutor,
+        execution_context_class=FastExecutor,
         types=[District, School, Message, Person, Recipient, Delivery, Report],
     )
     _say_nothing_of_absent_defaults(schema)
@@ -66,3 +72,10 @@ def _say_nothing_of_absent_defaults(schema: strawberry.Schema) -> None:
 
 
 SCHEMA: Final = build()
+
+
+def ordinarily(schema: Contract) -> Contract:
+    """The same schema, answered as Strawberry answers any: slower, and to compare with."""
+    other = copy(schema)
+    other.execution_context_class = LogExecutor
+    return other

@@ -2,8 +2,9 @@
 
 import strawberry
 
-from resolvers import directory, recipients
+from resolvers import audit_trail, directory, recipients
 from resolvers import messages as log
+from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.parts import CallStatus, MessageType, Node, School, Viewer
 from schema.types import Message, MessageConnection, Person
@@ -37,4 +38,11 @@ class Query:
     call_statuses: list[CallStatus] = bound(
         directory.call_statuses,
         description="The dictionary of call status codes, as the voice and text provider reports them.",
+    )
+    audit_trail: AuditConnection = bound(
+        audit_trail.trail,
+        description=(
+            "Who looked or acted in the viewer's district, newest first. Needs VIEW_AUDIT and a sign-in for the whole "
+            "district. Reading it is itself written down."
+        ),
     )

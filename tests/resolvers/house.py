@@ -18,10 +18,10 @@ from db.engine import reading
 from db.notices import Notices
 from db.side_tables import AUDIT
 from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
+from delivery.bench import Bench
 from delivery.errands import Errands
 from delivery.gateways.base import Accepted, Gateway, Handover, Outcome, Polled, Sent
-from delivery.hands import Bench, hand_over
-from delivery.sweep import begin_due, find_jobs
+from delivery.sweep import begin_due, do, find_jobs
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Viewer
@@ -149,7 +149,7 @@ class House:
         """One round of a runner."""
         await begin_due(self.bench)
         for job in await find_jobs(self.bench):
-            await hand_over(self.bench, job.message_id, job.chunk)
+            await do(self.bench, job)
 
     async def open(self, viewer: Viewer | None = None) -> Context:
         """The context of a request that is made now."""

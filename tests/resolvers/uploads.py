@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 from db.engine import reading, writing
-from db.side_tables import AUDIT
+from db.side_tables import AUDIT, AUDIT_SEAL
 from domain.viewer import Viewer
 from resolvers.ingest import Outcome, ingest
 from tests.log import NOON
 
 TABLES: Final[Sequence[Table]] = [
-    table for table in SQLModel.metadata.sorted_tables if table is not AUDIT
+    table for table in SQLModel.metadata.sorted_tables if table not in (AUDIT, AUDIT_SEAL)
 ]
 """Every table that an upload, or a fault of one, could write to; those that are referred to come first."""
 

@@ -16,6 +16,8 @@ from tests.operations import EVER, ask, execute, refusals
 from tests.schema.origins import ORIGINS, ids_of, load_origins
 from tests.schema.walk import Seen, all_places, follow, places_walked, walk
 
+pytestmark = pytest.mark.usefixtures("unlimited")
+
 
 class Onlooker(NamedTuple):
     """A viewer, whose messages it sees, and words that stand in texts of all others."""

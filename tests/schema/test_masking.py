@@ -24,6 +24,7 @@ FORBIDDEN = (
 )
 
 
+@pytest.mark.usefixtures("unlimited")
 async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(engine: AsyncEngine) -> None:
     await load_origins(engine)
 

@@ -1,10 +1,15 @@
 """How many statements an operation takes: as many for five hundred objects as for one."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.engine import writing
+from db.side_tables import REPORT
+from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from tests.log import (
     NOON,
@@ -16,6 +21,7 @@ from tests.log import (
     person_ids,
     recipient,
     school,
+    viewer,
     voice,
 )
 from tests.operations import EVER, ask
@@ -74,6 +80,12 @@ OPERATIONS = {
         # the person, audit; what it was sent, counts; messages, deliveries; schools
         7,
     ),
+    "a page of the log with reports": (
+        f"""query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{ nodes {{
+              reports(first: 2) {{ totalCount nodes {{ fileName message {{ subject }} }} }} }} }} }}""",
+        # the page; reports, counts; messages
+        4,
+    ),
     "what each recipient was sent": (
         """query($size: Int!, $message: ID!) { message(id: $message) { recipients(first: $size) {
              nodes { person { recipients(first: 2) { edges { message { subject } } } } } } } }""",
@@ -117,7 +129,31 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
         message("many", many, school="school-0"),
         message("many again", many, school="school-0"),
     )
+    await add_reports(engine)
     return engine
+
+
+async def add_reports(engine: AsyncEngine) -> None:
+    """A report on every message."""
+    fixed = {
+        "district_id": 1,
+        "devices": [ReportDevice.EMAIL],
+        "detail": ReportDetail.ALL,
+        "format": ReportFormat.CSV,
+        "is_masked": False,
+        "time_zone": "America/Chicago",
+        "status": ReportStatus.QUEUED,
+        "progress_percent": 0,
+        "requested_by_id": "u1",
+        "requested_by_name": "Administrator, System",
+        "requested_at": NOON,
+        "expires_at": NOON + timedelta(days=1),
+        "file_name": "report.csv",
+        "attempts": 0,
+    }
+    ids = (await message_ids(engine)).values()
+    async with writing(engine) as connection:
+        await connection.execute(insert(REPORT), [fixed | {"message_id": id} for id in ids])
 
 
 async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as_for_one(
@@ -140,10 +176,30 @@ async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as
     assert taken == {name: [number] * len(SIZES) for name, (_, number) in OPERATIONS.items()}
 
 
+SIMPLE = """{
+    viewer { name district { name } schools { name } } schools { name } messageTypes { label }
+    callStatuses { code } node(id: "message.1") { id } }"""
+
+
+async def test_what_is_asked_without_a_list_takes_as_many_statements_for_a_viewer_of_many_schools(
+    log: AsyncEngine,
+) -> None:
+    taken: list[int] = []
+    for size in SIZES:
+        schools = [f"school-{n}" for n in range(size)]
+        with recorded(log) as statements:
+            data = await ask(log, SIMPLE, viewer=viewer(schools=schools))
+        assert len(data["schools"]) == len(data["viewer"]["schools"]) == size
+        taken.append(count(statements))
+
+    assert taken == [taken[0]] * len(SIZES)
+
+
 NODES = {
     # what is fetched, and the audit where it is written
     "message": 1,
     "school": 1,
+    "report": 1,
     "person": 2,
     "recipient": 2,
     "delivery": 2,

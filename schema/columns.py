@@ -1,0 +1,229 @@
+"""A list of objects, answered field by field over all of them, level by level.
+
+The values of a field are found for all records of a level at once, wherever in the answer these stand; so a loader is asked
+once, and no object has a task of its own. Whatever does not go well is given up, with what was found so far.
+"""
+
+from asyncio import gather
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
+
+from graphql import (
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    get_argument_values,
+)
+from graphql.execution.collect_fields import FieldDetails
+from graphql.pyutils import Path
+from strawberry import Info
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.arguments import convert_arguments
+
+from resolvers.together import Together
+from schema.binding import Source, field_of
+from schema.plan import Column, Completion, Objects
+from schema.selection import Unforeseen
+
+Place = Callable[[int], Path]
+"""Where in the answer the one with this number stands."""
+
+
+class Columns:
+    """One list of an operation, as it is answered."""
+
+    def __init__(self, executor: StrawberryGraphQLCoreExecutionContext) -> None:
+        self._executor = executor
+        self._found: list[tuple[Place, Sequence[Any]]] = []
+
+    def found(self) -> Mapping[Path, Any]:
+        """What the resolvers gave so far, by where it belongs."""
+        return {
+            place(number): value
+            for place, values in self._found
+            for number, value in enumerate(values)
+        }
+
+    async def complete(
+        self,
+        how: Completion,
+        values: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> list[Any]:
+        """The completed values. Raises `Unforeseen`, or whatever else goes wrong."""
+        if how.complete is not None:
+            return how.complete(values)
+        assert how.objects is not None
+        return await self._values(how.of, how.objects, values, details, place)
+
+    async def _values(
+        self,
+        of: GraphQLOutputType,
+        how: Objects,
+        values: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> list[Any]:
+        if isinstance(of, GraphQLNonNull):
+            return await self._present(of.of_type, how, values, details, place)
+        kept = [number for number, value in enumerate(values) if value is not None]
+        if len(kept) == len(values):
+            return await self._present(of, how, values, details, place)
+        completed = await self._present(
+            of, how, [values[number] for number in kept], details, lambda at: place(kept[at])
+        )
+        out: list[Any] = [None] * len(values)
+        for number, value in zip(kept, completed, strict=True):
+            out[number] = value
+        return out
+
+    async def _present(
+        self,
+        of: GraphQLOutputType,
+        how: Objects,
+        values: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> list[Any]:
+        """Complete values none of which may be None."""
+        if not isinstance(of, GraphQLList):
+            return await self._objects(how, values, details, place)
+        if not {list, tuple}.issuperset(map(type, values)):
+            raise Unforeseen
+        ends = list(accumulate(map(len, values), initial=0))
+
+        def place_of_part(number: int) -> Path:
+            whole = bisect_right(ends, number) - 1
+            return place(whole).add_key(number - ends[whole])
+
+        parts = [part for value in values for part in value]
+        completed = await self._values(of.of_type, how, parts, details, place_of_part)
+        return [completed[start:end] for start, end in pairwise(ends)]
+
+    async def _objects(
+        self, how: Objects, records: Sequence[Any], details: list[FieldDetails], place: Place
+    ) -> list[dict[str, Any]]:
+        if not records:
+            return []
+        if set(map(type, records)) != {how.record}:
+            raise Unforeseen
+        fields = self._executor.collect_subfields(how.of, details).grouped_field_set
+        columns = [
+            self._column(how, column, records, fields[column.key], place) for column in how.columns
+        ]
+        if len(columns) == 1:
+            completed: list[Any] = [await columns[0]]
+        else:
+            # All are seen to their end: what they find is wanted also where one of them gives up.
+            completed = await gather(*columns, return_exceptions=True)
+            for one in completed:
+                if isinstance(one, BaseException):
+                    raise one
+        return how.assemble(records, *completed)
+
+    async def _column(
+        self,
+        how: Objects,
+        column: Column,
+        records: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> list[Any]:
+        name = how.of.name
+
+        def place_of_field(number: int) -> Path:
+            return Path(place(number), column.key, name)
+
+        source = column.source
+        if isinstance(source, Source):
+            read = source.function
+            values: Sequence[Any] = (
+                [getattr(record, source.name) for record in records]
+                if read is None
+                else list(map(read, records))
+            )
+        else:
+            resolve = self._resolve_each if source is None else self._resolve_all
+            values = await resolve(how, column, records, details, place_of_field)
+            self._found.append((place_of_field, values))
+        return await self.complete(column.completion, values, details, place_of_field)
+
+    async def _resolve_all(
+        self,
+        how: Objects,
+        column: Column,
+        records: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> Sequence[Any]:
+        """What a resolver gives that is asked once for all records."""
+        assert isinstance(column.source, Together)
+        try:
+            raw = self._info(how, column, details, place(0))
+            made = field_of(column.field)
+            info = Info(_raw_info=raw, _field=made)
+            converter = raw.schema._strawberry_schema.schema_converter  # type: ignore[attr-defined]
+            arguments = convert_arguments(
+                self._arguments(column, details),
+                made.arguments,
+                scalar_registry=converter.scalar_registry,
+                config=converter.config,
+                info=info,
+            )
+            values = await column.source.of_all(records, info, **arguments)
+        except Exception:
+            # Whose fault it is, of one record or of all, is found by asking for each.
+            return await self._resolve_each(how, column, records, details, place)
+        if len(values) != len(records):
+            raise Unforeseen
+        return values
+
+    async def _resolve_each(
+        self,
+        how: Objects,
+        column: Column,
+        records: Sequence[Any],
+        details: list[FieldDetails],
+        place: Place,
+    ) -> Sequence[Any]:
+        """What a resolver gives that is asked for each record."""
+        resolve = column.field.resolve
+        if resolve is None:
+            raise Unforeseen
+        values: list[Any] = []
+        waiting: list[int] = []
+        for number, record in enumerate(records):
+            try:
+                info = self._info(how, column, details, place(number))
+                value = resolve(record, info, **self._arguments(column, details))
+            except Exception as error:
+                value = error
+            if self._executor.is_awaitable(value):
+                waiting.append(number)
+            values.append(value)
+        arrived = await gather(*(values[number] for number in waiting), return_exceptions=True)
+        for number, value in zip(waiting, arrived, strict=True):
+            values[number] = value
+        return values
+
+    def _info(
+        self, how: Objects, column: Column, details: list[FieldDetails], path: Path
+    ) -> GraphQLResolveInfo[Any]:
+        nodes = [one.node for one in details]
+        return self._executor.build_resolve_info(column.field, nodes, how.of, path)
+
+    def _arguments(self, column: Column, details: list[FieldDetails]) -> dict[str, Any]:
+        node = details[0].node
+        if not column.field.args and not node.arguments:
+            return {}
+        return get_argument_values(
+            column.field,
+            node,
+            self._executor.variable_values,
+            details[0].fragment_variable_values,
+            self._executor.hide_suggestions,
+        )

@@ -1,0 +1,378 @@
+"""What an operation may ask for: its size is measured, in time linear in its document, before it is validated and executed.
+
+A fragment is measured once, wherever it is spread: what it holds is added up by numbers, and nothing is walked again. So a
+chain of fragments that spread each other twice is refused as fast as it is written. Whether a document fits the schema is
+not looked at here, and neither is who asks.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    ListValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+)
+
+from domain.errors import BadUserInput, TooComplex, TooLong
+from domain.paging import PAGE_LIMIT
+from schema.errors import INVALID
+
+USUAL: Final = 5
+"""Objects in a list that nobody gives a size, such as the deliveries of a recipient: about what the log has of them."""
+
+MOST_IDS: Final = 100
+"""As many as `nodes` takes."""
+
+NESTING: Final = 100
+"""Selections within each other, fragments and all: whoever walks a document has a stack that ends."""
+
+
+class SpreadsItself(BadUserInput):
+    """A fragment has itself within it."""
+
+    code = INVALID
+
+
+class Limits(NamedTuple):
+    """The most of each that one operation may have, with all of its fragments put in. GraphiQL's own query has to pass."""
+
+    bytes: int = 64 * 1024
+    tokens: int = 5_000
+    """What is read in 20 ms; the largest operation of the console has 600."""
+    depth: int = 20
+    fields: int = 2_000
+    aliases: int = 200
+    directives: int = 200
+    root_fields: int = 50
+    collisions: int = 1_000
+    """Pairs of fields in one place under one key: validation compares each with each."""
+    cost: int = 200_000
+    """Objects: the largest page with five objects a row, and as much again."""
+
+
+LIMITS: Final = Limits()
+
+
+def check_length(text: str, limits: Limits = LIMITS) -> None:
+    """Pass if a document is short enough to be read at all. Raises `TooLong`."""
+    # Four bytes a character at most: the count that costs nothing comes first.
+    size = len(text) if len(text) > limits.bytes else len(text.encode(errors="replace"))
+    if size > limits.bytes:
+        raise TooLong(
+            f"The document has {size} bytes; {limits.bytes} are allowed. Put values into variables, and ask for less at once."
+        )
+
+
+@dataclass(slots=True)
+class _Shape:
+    """What a selection holds, with its fragments put in."""
+
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    depth: int = 0
+    collisions: int = 0
+    keys: Counter[str] = field(default_factory=Counter)
+    """How often each key stands directly in it."""
+
+    def include(self, other: "_Shape") -> None:
+        """Add what a fragment holds, which stands in the same place."""
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.depth = max(self.depth, other.depth)
+        self.collisions += other.collisions
+        for key, times in other.keys.items():
+            self.collisions += self.keys[key] * times
+            self.keys[key] += times
+
+    def include_below(self, other: "_Shape") -> None:
+        """Add what stands one level further down."""
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.depth = max(self.depth, other.depth + 1)
+        self.collisions += other.collisions
+
+    def include_field(self, node: FieldNode) -> None:
+        """Add a field of its own."""
+        self.fields += 1
+        self.aliases += node.alias is not None
+        self.depth = max(self.depth, 1)
+        key = (node.alias or node.name).value
+        self.collisions += self.keys[key]
+        self.keys[key] += 1
+
+
+def check_shape(document: DocumentNode, limits: Limits = LIMITS) -> None:
+    """Pass if each operation of a document keeps to the limits of its shape.
+
+    Raises `TooComplex` and `SpreadsItself`.
+    """
+    shapes = _Shapes(document, limits)
+    for name in shapes.fragments:
+        shapes.of_fragment(name)
+    for operation in operations_of(document):
+        shape = shapes.of(operation.selection_set)
+        _refuse_beyond("root fields", sum(shape.keys.values()), limits.root_fields)
+
+
+class _Shapes:
+    """The shapes of the fragments of a document, each made once."""
+
+    def __init__(self, document: DocumentNode, limits: Limits) -> None:
+        self.fragments = fragments_of(document)
+        self._limits = limits
+        self._made: dict[str, _Shape | None] = {}
+        """None: it is being made."""
+        self._depth = 0
+
+    def of_fragment(self, name: str) -> _Shape:
+        """The shape of a fragment; of one that is not there, nothing."""
+        if name in self._made:
+            shape = self._made[name]
+            if shape is None:
+                raise SpreadsItself(f"The fragment {name!r} spreads itself. Take the spread out.")
+            return shape
+        if name not in self.fragments:
+            return _Shape()
+        self._made[name] = None
+        shape = self._made[name] = self.of(self.fragments[name].selection_set)
+        return shape
+
+    def of(self, selections: SelectionSetNode) -> _Shape:
+        """The shape of what is selected in one place. Raises as soon as it is beyond a limit."""
+        self._depth += 1
+        _refuse_beyond("selections within each other", self._depth, NESTING)
+        shape = _Shape()
+        for node in selections.selections:
+            shape.directives += len(node.directives or ())
+            if isinstance(node, FieldNode):
+                shape.include_field(node)
+                if node.selection_set is not None:
+                    shape.include_below(self.of(node.selection_set))
+            elif isinstance(node, InlineFragmentNode):
+                shape.include(self.of(node.selection_set))
+            elif isinstance(node, FragmentSpreadNode):
+                shape.include(self.of_fragment(node.name.value))
+            # At each step, not at the end: what is put together stays small.
+            self._check(shape)
+        self._depth -= 1
+        return shape
+
+    def _check(self, shape: _Shape) -> None:
+        limits = self._limits
+        _refuse_beyond("levels", shape.depth, limits.depth)
+        _refuse_beyond("fields", shape.fields, limits.fields)
+        _refuse_beyond("aliases", shape.aliases, limits.aliases)
+        _refuse_beyond("directives", shape.directives, limits.directives)
+        _refuse_beyond("pairs of fields under one key", shape.collisions, limits.collisions)
+
+
+class _Cost(NamedTuple):
+    """Objects that a selection may return: `fixed`, and `each` for every row of the page it is selected on."""
+
+    fixed: int = 0
+    each: int = 0
+
+
+class Costs:
+    """What operations on one schema cost, as objects that may be returned."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._introspected = _sizes_of_introspection(schema)
+
+    def cost(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        variables: Mapping[str, Any] | None,
+    ) -> int:
+        """The most objects that an operation can return; a page without a size counts as the largest."""
+        given = {
+            one.variable.name.value: _literal(one.default_value, {})
+            for one in operation.variable_definitions or ()
+        } | dict(variables or {})
+        root = self._schema.get_root_type(operation.operation)
+        walk = _Walk(self._schema, self._introspected, fragments_of(document), given)
+        return walk.of(operation.selection_set, root).fixed
+
+
+class _Walk:
+    """The costs of one operation; each fragment's is found once."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        introspected: Mapping[str, int],
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+    ) -> None:
+        self._schema = schema
+        self._introspected = introspected
+        self._fragments = fragments
+        self._variables = variables
+        self._found: dict[str, _Cost] = {}
+
+    def of(self, selections: SelectionSetNode, parent: GraphQLNamedType | None) -> _Cost:
+        """The cost of what is selected on one object."""
+        fixed = each = 0
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                found = self._of_field(node, parent)
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
+                on = self._schema.get_type(condition.name.value) if condition else parent
+                found = self.of(node.selection_set, on)
+            else:
+                found = self._of_fragment(node.name.value)  # type: ignore[attr-defined]
+            fixed += found.fixed
+            each += found.each
+        return _Cost(fixed, each)
+
+    def _of_fragment(self, name: str) -> _Cost:
+        if name not in self._found:
+            self._found[name] = _Cost()  # until it is found: validation refuses a cycle
+            if fragment := self._fragments.get(name):
+                on = self._schema.get_type(fragment.type_condition.name.value)
+                self._found[name] = self.of(fragment.selection_set, on)
+        return self._found[name]
+
+    def _of_field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Cost:
+        if node.selection_set is None:
+            return _Cost()
+        defined = _defined(self._schema, parent, node.name.value)
+        below = self.of(node.selection_set, get_named_type(defined.type) if defined else None)
+        if defined is None or not is_composite_type(get_named_type(defined.type)):
+            return _Cost(1 + below.fixed)
+        if not is_list_type(get_nullable_type(defined.type)):
+            # A connection: what is a list in it has as many rows as the page.
+            return _Cost(1 + below.fixed + below.each * self._page(node, defined))
+        if "pageInfo" in getattr(parent, "fields", ()):
+            return _Cost(0, 1 + below.fixed)
+        return _Cost(self._rows(node, parent) * (1 + below.fixed))
+
+    def _page(self, node: FieldNode, defined: GraphQLField) -> int:
+        """Rows of the page that a field asks for; 1 where the field is no connection."""
+        if "first" not in defined.args:
+            return 1
+        asked = [
+            _literal(argument.value, self._variables)
+            for argument in node.arguments or ()
+            if argument.name.value in ("first", "last")
+        ]
+        # What is no size is refused where it is used; until then it is no way around the limit.
+        sizes = [size for size in asked if type(size) is int and 0 <= size <= PAGE_LIMIT]
+        return max(sizes, default=PAGE_LIMIT)
+
+    def _rows(self, node: FieldNode, parent: GraphQLNamedType | None) -> int:
+        """Objects in a list that is no page."""
+        if parent is not None and parent.name.startswith("__"):
+            return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
+        for argument in node.arguments or ():
+            if argument.name.value == "ids":
+                ids = _literal(argument.value, self._variables)
+                return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
+        return USUAL
+
+
+def check_cost(cost: int, most: int) -> None:
+    """Pass if an operation costs no more than one may. Raises `TooComplex`."""
+    if cost > most:
+        raise TooComplex(
+            f"The operation may return {_spelled(cost)} objects; {most} are allowed. Give `first` at each list, "
+            "and ask for fewer or for less of each."
+        )
+
+
+def operations_of(document: DocumentNode) -> Sequence[OperationDefinitionNode]:
+    """The operations of a document, in its order."""
+    return [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+
+
+def fragments_of(document: DocumentNode) -> Mapping[str, FragmentDefinitionNode]:
+    """The fragments of a document by name."""
+    return {
+        one.name.value: one
+        for one in document.definitions
+        if isinstance(one, FragmentDefinitionNode)
+    }
+
+
+def _refuse_beyond(what: str, number: int, limit: int) -> None:
+    if number > limit:
+        raise TooComplex(
+            f"The operation has {_spelled(number)} {what}, with all fragments put in; {limit} are allowed. "
+            "Ask for less, or in several operations."
+        )
+
+
+def _spelled(number: int) -> str:
+    """A number; one that a chain of fragments makes can have more digits than anybody would read."""
+    return str(number) if number < 10**12 else "more than 1000000000000"
+
+
+def _literal(node: object, variables: Mapping[str, Any]) -> object:
+    """What an argument says, where it is a number or a list; None otherwise."""
+    if isinstance(node, VariableNode):
+        return variables.get(node.name.value)
+    if isinstance(node, IntValueNode):
+        return int(node.value) if len(node.value) < 10 else None
+    return list(node.values) if isinstance(node, ListValueNode) else None
+
+
+def _defined(
+    schema: GraphQLSchema, parent: GraphQLNamedType | None, name: str
+) -> GraphQLField | None:
+    if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
+        return None
+    return schema.get_field(parent, name)
+
+
+def _sizes_of_introspection(schema: GraphQLSchema) -> Mapping[str, int]:
+    """How many there are, on the average, in each list of the schema's description of itself."""
+    types = list(schema.type_map.values())
+    fields = [one for type in types for one in _fields(type)]
+    values = [one for type in types for one in getattr(type, "values", ())]
+    arguments = sum(len(one.args) for one in fields)
+    inputs = sum(len(getattr(one, "fields", ())) for one in types) - len(fields)
+
+    def average(number: int, of: int) -> int:
+        return -(-number // max(of, 1))
+
+    return {
+        "__Schema.types": len(types),
+        "__Schema.directives": len(schema.directives),
+        "__Type.fields": average(len(fields), len(types)),
+        "__Type.inputFields": average(inputs, len(types)),
+        "__Type.enumValues": average(len(values), len(types)),
+        "__Type.interfaces": 1,
+        "__Type.possibleTypes": 1,
+        "__Field.args": average(arguments, len(fields)),
+        "__Directive.args": 2,
+    }
+
+
+def _fields(of: GraphQLNamedType) -> Iterator[GraphQLField]:
+    if isinstance(of, GraphQLObjectType | GraphQLInterfaceType):
+        yield from of.fields.values()

@@ -1,0 +1,203 @@
+"""What one operation may ask for; and that whatever is refused is refused at once, however it is written."""
+
+import time
+from typing import Any
+
+import pytest
+from graphql import get_introspection_query, parse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.errors import LogError, TooComplex, TooLong
+from schema.contract import SCHEMA
+from schema.documents import Documents
+from schema.limits import LIMITS, Limits, SpreadsItself, check_shape
+
+DAYS = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
+AT_ONCE = 0.05
+"""Seconds of the processor: what else the machine does is not counted."""
+
+
+def cost(document: str, **variables: Any) -> int:
+    prepared = documents().prepare(document, variables=variables, most=10**9)
+    assert prepared is not None, "the document does not fit"
+    return prepared.cost
+
+
+def documents() -> Documents:
+    """Documents of the real schema, none of them read before."""
+    return Documents(SCHEMA._schema)
+
+
+def chain(levels: int, times: int = 2) -> str:
+    """Fragments that each spread the next one twice."""
+    links = [
+        f"fragment F{one} on Viewer {{ {f'...F{one + 1} ' * times} }}" for one in range(levels)
+    ]
+    return " ".join(["{ viewer { ...F0 } }", *links, f"fragment F{levels} on Viewer {{ id }}"])
+
+
+def nested(levels: int) -> str:
+    return "{ viewer " + "{ district " * levels + "{ id }" + " }" * levels + " }"
+
+
+EXCESSIVE = {
+    "a chain of fragments": (chain(40), TooComplex),
+    "a chain of fragments with fields between": (
+        "{ viewer { ...F0 } }"
+        + "".join(
+            f"fragment F{one} on Viewer {{ a: district {{ ...F{one + 1} }} b: district {{ ...F{one + 1} }} }}"
+            for one in range(40)
+        )
+        + "fragment F40 on Viewer { id }",
+        TooComplex,
+    ),
+    "ten thousand aliases": (
+        "{" + " ".join(f"a{one}:__typename" for one in range(10_000)) + "}",
+        TooLong,
+    ),
+    "three hundred aliases": (
+        "{" + " ".join(f"a{one}:__typename" for one in range(300)) + "}",
+        TooComplex,
+    ),
+    "five megabytes of comments": ("#" + "x" * 79 + "\n" * 65_536 * 80, TooLong),
+    "as many comments as are read": ("#\n" * (LIMITS.bytes // 2), TooComplex),
+    "a hundred levels": (nested(100), TooComplex),
+    "a thousand fragments in a row": (chain(1_000, times=1), TooComplex),
+    "one field a thousand times": ("{" + "__typename " * 1_000 + "}", TooComplex),
+    "four thousand of four thousand": (
+        f"{{ messages({DAYS}, first: 4000) {{ nodes {{ recipients(first: 4000) {{ nodes {{ id }} }} }} }} }}",
+        TooComplex,
+    ),
+    "pages of no size": (
+        f"{{ messages({DAYS}) {{ nodes {{ recipients {{ nodes {{ id }} }} }} }} }}",
+        TooComplex,
+    ),
+    "directives without end": ("{ viewer { id " + "@skip(if: false) " * 300 + "} }", TooComplex),
+    "fifty-one things at once": (
+        "{" + " ".join(f"a{one}: viewer {{ id }}" for one in range(51)) + "}",
+        TooComplex,
+    ),
+    "a fragment in itself": (
+        "{ viewer { ...A } } fragment A on Viewer { ...B } fragment B on Viewer { id ...A }",
+        SpreadsItself,
+    ),
+}
+
+
+@pytest.mark.parametrize(("document", "refusal"), EXCESSIVE.values(), ids=EXCESSIVE)
+def test_what_asks_for_too_much_is_refused_at_once(document: str, refusal: type[LogError]) -> None:
+    fresh = documents()
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        with pytest.raises(refusal):
+            fresh.prepare(document)
+        taken.append(time.process_time() - begun)
+
+    assert min(taken) < AT_ONCE
+    assert len(fresh) <= 1
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{" + "...{" * 1_000 + "id" + "}" * 1_001,
+        "{ __schema { types { " + "fields { type { " * 8 + "name" + " } }" * 8 + " } } }",
+    ],
+)
+def test_what_is_nested_without_end_does_not_fit(document: str) -> None:
+    assert documents().prepare(document) is None
+
+
+def test_graphiql_may_ask_for_the_whole_schema() -> None:
+    text = get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+    )
+
+    assert 1_000 < cost(text) < LIMITS.cost
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ("{ __typename }", 0),
+        ("{ viewer { id } }", 1),
+        ("{ viewer { district { id } } }", 2),
+        ("{ schools { id } }", 5),
+        (f"{{ messages({DAYS}, first: 10) {{ totalCount }} }}", 1),
+        (f"{{ messages({DAYS}, first: 10) {{ nodes {{ id }} }} }}", 11),
+        (f"{{ messages({DAYS}, last: 10) {{ edges {{ node {{ id }} }} pageInfo {{ endCursor }} }} }}", 22),
+        (f"{{ messages({DAYS}) {{ nodes {{ id }} }} }}", 4_001),
+        (f"{{ messages({DAYS}, first: 99999) {{ nodes {{ id }} }} }}", 4_001),
+        (f"{{ messages({DAYS}, first: 0) {{ nodes {{ id }} }} }}", 1),
+        (f"{{ messages({DAYS}, first: 3) {{ ...A ...A }} }} fragment A on MessageConnection {{ nodes {{ sender {{ id }} }} }}", 13),
+        (f"{{ messages({DAYS}, first: 2) {{ nodes {{ recipients(first: 3) {{ nodes {{ deliveries {{ id }} }} }} }} }} }}", 1 + 2 * (1 + 1 + 3 * (1 + 5))),
+        ('{ nodes(ids: ["a", "b"]) { id } }', 2),
+        ('{ nodes(ids: "a") { id } }', 1),
+        (f"{{ messages({DAYS}, first: 9) {{ facets {{ statuses {{ count }} }} }} }}", 7),
+    ],
+)  # fmt: skip
+def test_the_cost_is_the_objects_that_may_come(document: str, expected: int) -> None:
+    assert cost(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, 8), ({"n": 2}, 3), ({"n": None}, 4_001), ({"n": "2"}, 4_001), ({"n": -1}, 4_001)],
+)
+def test_a_size_may_be_a_variable(given: dict[str, Any], expected: int) -> None:
+    text = f"query($n: Int = 7) {{ messages({DAYS}, first: $n) {{ nodes {{ id }} }} }}"
+
+    assert cost(text, **given) == expected
+
+
+def test_ids_may_be_a_variable() -> None:
+    text = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
+
+    assert [cost(text, ids=["a"] * 7), cost(text, ids=["a"] * 101), cost(text)] == [7, 100, 1]
+
+
+@pytest.mark.parametrize(
+    ("limits", "what"),
+    [
+        (Limits(depth=2), "3 levels"),
+        (Limits(fields=4), "5 fields"),
+        (Limits(aliases=1), "2 aliases"),
+        (Limits(directives=1), "2 directives"),
+        (Limits(root_fields=1), "2 root fields"),
+        (Limits(collisions=0), "1 pairs of fields under one key"),
+    ],
+)
+def test_a_refusal_says_the_value_the_limit_and_the_way_out(limits: Limits, what: str) -> None:
+    document = parse(
+        "{ a: viewer { ...V id @skip(if: false) } b: schools { id @skip(if: true) } }"
+        " fragment V on Viewer { id district { id } }"
+    )
+    check_shape(document)
+
+    with pytest.raises(TooComplex) as refused:
+        check_shape(document, limits)
+
+    number = next(
+        iter(value for value, usual in zip(limits, LIMITS, strict=True) if value != usual)
+    )
+    assert refused.value.message == (
+        f"The operation has {what}, with all fragments put in; {number} are allowed. "
+        "Ask for less, or in several operations."
+    )
+
+
+@given(st.integers(1, 6), st.integers(1, 4))
+def test_fragments_count_as_often_as_they_are_spread(levels: int, times: int) -> None:
+    fields = 1 + times**levels
+    document = parse(chain(levels, times))
+    everything = Limits(fields=fields, collisions=10**9)
+
+    if fields > 1:
+        check_shape(document, everything)
+        with pytest.raises(TooComplex):
+            check_shape(document, everything._replace(fields=fields - 1))
