@@ -278,7 +278,7 @@ NOTHING: Final = Measured(0, 0, 0, 0)
 ROUNDS: Final = 3
 
 
-def _high_water() -> float:
+def high_water() -> float:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return (
         next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
@@ -290,13 +290,13 @@ def measure_here(name: str, count: int) -> Measured:
     """Run one case in this process."""
     pages = made_rows(min(count, DISTINCT))
     rows = itertools.islice(itertools.cycle(pages), count // PAGE)
-    idle = _high_water()
+    idle = high_water()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "report"
         start = time.perf_counter()
         CASES[name].write(rows, path)
         seconds = time.perf_counter() - start
-        return Measured(count / seconds, idle, _high_water(), path.stat().st_size / 1e6)
+        return Measured(count / seconds, idle, high_water(), path.stat().st_size / 1e6)
 
 
 def measure(name: str, count: int) -> Measured:

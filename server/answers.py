@@ -8,14 +8,28 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthenticated
+from domain.errors import (
+    BadUserInput,
+    Conflict,
+    Forbidden,
+    LogError,
+    TimedOut,
+    TooComplex,
+    TooLong,
+    TooMuch,
+    Unauthenticated,
+)
 from server.request_log import current_id
 
 JSON: Final = "application/json"
 
 
 class WrongMethod(BadUserInput):
-    """The route takes POST only."""
+    """The route takes other methods only: those in `allow`."""
+
+    def __init__(self, message: str, *, allow: str = "POST") -> None:
+        super().__init__(message)
+        self.allow = allow
 
 
 class UnsupportedType(BadUserInput):
@@ -34,8 +48,15 @@ class Gone(BadUserInput):
     """There was such a thing, and it is kept no longer."""
 
 
+class NotKept(BadUserInput):
+    """The document of a hash is not kept here: the client sends it with the hash, and goes on by the hash alone."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
 STATUS: Final[Mapping[type[LogError], int]] = {
     BadUserInput: 400,
+    NotKept: 200,  # as clients expect it: a question, which they answer
     Unauthenticated: 401,
     Forbidden: 403,
     Absent: 404,
@@ -44,8 +65,12 @@ STATUS: Final[Mapping[type[LogError], int]] = {
     Gone: 410,
     TooLarge: 413,
     UnsupportedType: 415,
+    TooComplex: 400,
+    TooLong: 413,
+    TooMuch: 429,
+    TimedOut: 503,
 }
-"""HTTP's word for each error of ours; any other is a fault that passes, such as keys that cannot be read: 503."""
+"""HTTP's word for each error of ours, and for those derived from it; any other is a fault that passes, such as keys that cannot be read: 503."""
 
 _UNROUTED: Final[Mapping[int, str]] = {
     404: "There is nothing here. Operations go to /graphql, messages to /ingest, people to /graphiql.",
@@ -54,21 +79,31 @@ _UNROUTED: Final[Mapping[int, str]] = {
 
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"www-authenticate": "Bearer"},
-    405: {"allow": "POST"},
 }
 
 
 def refusal(error: LogError) -> Response:
     """The answer that says `error`, with what HTTP wants beside it."""
-    status = STATUS.get(type(error), 503)
-    return _errors(error.message, error.code, status=status, headers=_HEADERS.get(status))
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
+    headers = dict(_HEADERS.get(status, {}))
+    if isinstance(error, TooMuch):
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, WrongMethod):
+        headers["allow"] = error.allow
+    return _errors(error.message, error.code, status=status, headers=headers)
 
 
 def require_content_type(request: Request, wanted: str) -> None:
-    """Pass if the body of `request` is of the type `wanted`; otherwise raise `UnsupportedType`."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    """Pass if the body of `request` is of the type `wanted`, in UTF-8; otherwise raise `UnsupportedType`."""
+    sent, _, parameters = request.headers.get("content-type", "").partition(";")
+    sent = sent.strip().lower()
     if sent != wanted:
         raise UnsupportedType(f"The content type is {sent or 'missing'}. Send {wanted}.")
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"').lower()
+        if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8"):
+            raise UnsupportedType(f"The charset is {charset or 'missing'}. Send {wanted} in UTF-8.")
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ import httpx2
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -22,13 +23,17 @@ from db.notices import Notices
 from delivery.errands import Errands
 from delivery.report_store import open_store
 from resolvers.backstage import Backstage
-from schema.contract import SCHEMA
+from schema.contract import SCHEMA, ordinarily
 from server import answers, callbacks, console, downloads, health, ingest
 from server.auth import Authenticator
+from server.budget import Bucket, Budget, of_one_process, shared
+from server.compression import Compression
 from server.graphql import Endpoint
+from server.hardening import Hardened
 from server.keyring import connect_keys
 from server.request_log import RequestLog
 from server.settings import Settings
+from server.trusted import trusted_of
 from server.working import beside_serving, meanwhile, set_up
 
 
@@ -60,8 +65,19 @@ def create_app(
         notices=Notices(engine),
         errands=Errands(),
     )
+    schema = SCHEMA if settings.executor == "fast" else ordinarily(SCHEMA)
     graphql = Endpoint(
-        SCHEMA, engine=engine, authenticator=authenticator, clock=clock, backstage=backstage
+        schema,
+        engine=engine,
+        authenticator=authenticator,
+        clock=clock,
+        backstage=backstage,
+        budget=budget_of(settings, engine),
+        most=settings.operation_cost,
+        seconds=settings.operation_seconds,
+        trusted=trusted_of(settings),
+        takes_get=settings.get_queries,
+        origins=settings.cors_origins,
     )
 
     @asynccontextmanager
@@ -106,7 +122,27 @@ def create_app(
             Exception: answers.fault,
         },
     )
-    return RequestLog(app, clock=time.perf_counter)
+    return RequestLog(Hardened(crossing(settings, Compression(app))), clock=time.perf_counter)
+
+
+def crossing(settings: Settings, app: ASGIApp) -> ASGIApp:
+    """The application, open to the pages of the origins that are set, and to no others."""
+    if not settings.cors_origins:
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["retry-after", "x-request-id"],
+    )
+
+
+def budget_of(settings: Settings, engine: AsyncEngine) -> Budget:
+    """What viewers may ask for: on SQLite one process answers alone."""
+    bucket = Bucket(settings.budget_capacity, settings.budget_per_second)
+    is_alone = engine.dialect.name == "sqlite"
+    return of_one_process(bucket) if is_alone else shared(engine, bucket)
 
 
 async def to_console(request: Request) -> Response:

@@ -6,8 +6,9 @@ sees its own moment.
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, cast
@@ -18,22 +19,31 @@ from starlette.websockets import WebSocketDisconnect
 from starlette.websockets import WebSocketDisconnected as ClosedAlready
 from strawberry.asgi import ASGIWebSocketAdapter
 from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.schema import BaseSchema
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
 )
+from strawberry.types.graphql import OperationType
 
-from domain.errors import BadUserInput, Forbidden, LogError, Unauthenticated
+from domain.errors import BadUserInput, Forbidden, LogError, TooMuch, Unauthenticated
 from domain.viewer import Viewer
 from resolvers.context import Context
+from schema.documents import Prepared
 from schema.errors import coded
 from server import operation as operations
 from server.auth import Authenticator
+from server.budget import Charge
+from server.timing import streamed
+from server.trusted import Trusted
 
 BAD_REQUEST: Final = 4400
 FORBIDDEN: Final = 4403
 TRY_AGAIN_LATER: Final = 1013
 _EXPIRED: Final = "Your sign-in has expired. Sign in again and connect anew."
+MOST_UNDER_WAY: Final = 100
+"""Operations of one viewer on all WebSockets of a process: a console watches a handful of messages, a tab at a time."""
+
 LONGEST_REASON: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5); a longer one cannot be sent at all."""
 
@@ -55,9 +65,49 @@ class Door(Protocol):
     authenticator: Authenticator
     clock: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
+    trusted: Trusted
+    seconds: float
+    """How long an operation may take, or an event of a subscription."""
+    under_way: Counter[str]
+    """How many operations each viewer has on WebSockets, by district and id."""
+
+    def prepare(self, asked: operations.Operation) -> Prepared | None:
+        """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`."""
+
+    async def charge(self, viewer: Viewer, prepared: Prepared | None) -> Charge | None:
+        """Take what an operation costs out of what the viewer may ask for. Raises `TooMuch`."""
 
     async def open(self, viewer: Viewer, connection: Connection) -> Context:
         """The context of an operation that begins now."""
+
+
+class _Charged:
+    """The schema for one operation: each of its results comes in time, and tells what it cost."""
+
+    def __init__(
+        self,
+        schema: BaseSchema,
+        charge: Charge | None,
+        *,
+        kind: OperationType | None,
+        seconds: float,
+    ) -> None:
+        self._schema = schema
+        self._charge = charge
+        self._kind = kind
+        self._seconds = seconds
+
+    async def stream(self, query: str, **asked: Any) -> AsyncGenerator[Any, None]:
+        """As the schema's."""
+        results = await self._schema.stream(query, **asked)
+        return self._results(streamed(results, kind=self._kind, seconds=self._seconds))
+
+    async def _results(self, results: Any) -> AsyncGenerator[Any, None]:
+        async with aclosing(results):
+            async for result in results:
+                if self._charge is not None:
+                    result.extensions = {"cost": self._charge.told()}
+                yield result
 
 
 class Adapter(ASGIWebSocketAdapter):
@@ -84,9 +134,22 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     expiry: asyncio.Task[None] | None = None
     """Waits for the sign-in to expire, once there is one."""
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.asked: dict[str, operations.Operation] = {}
+        """What was asked under each id, until it is begun."""
+
     async def handle_message(self, message: Any) -> None:
         """Take a frame; one that is no message of the protocol closes the socket."""
         problem = _problem(message)
+        if problem is None and message["type"] == "subscribe":
+            try:
+                asked = self.asked[message["id"]] = operations.parse(message.get("payload"))
+            except BadUserInput as error:
+                problem = error.message
+            else:
+                # Strawberry wants a text here, and gets the one that is meant when it is looked up.
+                message = {**message, "payload": {**message["payload"], "query": asked.query}}
         if problem is None:
             await super().handle_message(message)
         else:
@@ -125,12 +188,34 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         """Run an operation in a context of its own: what an earlier one loaded would be old by now."""
         viewer = self.context.viewer
         assert viewer is not None, "an operation came before the connection was acknowledged"
-        fresh = copy.copy(self)
+        under_way, key = self.view.under_way, f"{viewer.district}/{viewer.id}"
+        under_way[key] += 1
+        try:
+            await self._run(operation, viewer, count=under_way[key])
+        finally:
+            under_way[key] -= 1
+            if not under_way[key]:
+                del under_way[key]
+
+    async def _run(self, operation: Operation[Any, None], viewer: Viewer, *, count: int) -> None:
+        fresh, asked = copy.copy(self), self.asked.pop(operation.id)
         try:
             if viewer.expires_at <= self.view.clock():
                 raise Unauthenticated(_EXPIRED)
+            if count > MOST_UNDER_WAY:
+                raise TooMuch(
+                    f"You have {MOST_UNDER_WAY} operations under way on WebSockets, which is all you may. Complete one first.",
+                    retry_after=1,
+                )
+            asked = self.view.trusted.found(asked)
+            operation.query = asked.query
+            prepared = self.view.prepare(asked)
+            charge = await self.view.charge(viewer, prepared)
+            kind = prepared.kind if prepared else None
+            timed = _Charged(self.schema, charge, kind=kind, seconds=self.view.seconds)
+            fresh.schema = cast(Any, timed)
             fresh.context = cast(Any, await self.view.open(viewer, self.context))
-        except LogError as error:
+        except (Unauthenticated, Forbidden) as error:
             await self._turn_away(error)
         except Exception as fault:
             told = coded(GraphQLError("it did not begin", original_error=fault))
@@ -156,9 +241,4 @@ def _problem(message: object) -> str | None:
         return "The payload of a message is a JSON object, or is left out."
     if message["type"] in ("subscribe", "complete") and not isinstance(message.get("id"), str):
         return f"A {message['type']} message has an id, which is a text."
-    if message["type"] == "subscribe":
-        try:
-            operations.parse(message.get("payload"))
-        except BadUserInput as error:
-            return error.message
     return None

@@ -4,7 +4,8 @@ What the operation means is the schema's business; what an error says is `schema
 `server.frames`, events in `server.event_stream`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -16,8 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
-from strawberry.schema import BaseSchema
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
@@ -26,48 +26,70 @@ from domain.errors import LogError
 from domain.viewer import Viewer
 from resolvers.backstage import Backstage, nothing_behind
 from resolvers.context import Context, open_context
+from schema.contract import Contract
+from schema.documents import Prepared
 from schema.errors import unexecutable
+from schema.limits import LIMITS
 from server import event_stream, operation
 from server.answers import JSON, WrongMethod, json, refusal, require_content_type
 from server.auth import Authenticator
+from server.budget import Budget, Charge
 from server.event_stream import EventStream
 from server.frames import Adapter, Connection, Socket
 from server.request_log import current_id
+from server.timing import answered, streamed
+from server.trusted import Trusted
 
 GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 """With this type the status tells whether the operation ran; with plain JSON it is 200 (GraphQL over HTTP, 6.4)."""
 
 INIT_TIMEOUT: Final = timedelta(seconds=10)
 
-_BY_POST: Final = (OperationType.QUERY, OperationType.MUTATION)
-
 
 class Endpoint(GraphQL[Any, None]):
     """`/graphql`."""
 
+    schema: Contract
     websocket_adapter_class = cast(Any, Adapter)
     graphql_transport_ws_handler_class = cast(Any, Socket)
 
     def __init__(
         self,
-        schema: BaseSchema,
+        schema: Contract,
         *,
         engine: AsyncEngine,
         authenticator: Authenticator,
         clock: Callable[[], datetime],
         backstage: Backstage | None = None,
+        budget: Budget | None = None,
+        most: int = LIMITS.cost,
+        origins: Sequence[str] = (),
+        seconds: float = 30.0,
+        trusted: Trusted | None = None,
+        takes_get: bool = False,
     ) -> None:
+        """`most` objects may one operation return, in `seconds`; without a `budget` nobody's is counted.
+
+        Pages of `origins` may open a WebSocket, beside our own. `takes_get`: queries may come by GET.
+        """
         super().__init__(
             schema,
             graphql_ide=None,
             subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
             connection_init_wait_timeout=INIT_TIMEOUT,
+            allowed_origins=origins,
         )
         self.engine = engine
         self.authenticator = authenticator
         self.clock = clock
         self.backstage = backstage or nothing_behind(engine, clock=clock)
         self.sleep = self.backstage.bench.sleep
+        self.budget = budget
+        self.most = most
+        self.seconds = seconds
+        self.trusted = trusted or Trusted()
+        self.takes_get = takes_get
+        self.under_way: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,35 +103,61 @@ class Endpoint(GraphQL[Any, None]):
 
     async def answer(self, request: Request) -> Response:
         """The answer to one operation. Raises whatever `LogError` stands in its way."""
-        if request.method != "POST":
+        by_get = self.takes_get and request.method == "GET"
+        if not by_get and request.method != "POST":
             raise WrongMethod(
-                f"{request.method} is not taken here. Send operations by POST; the page is at /graphiql."
+                f"{request.method} is not taken here. Send operations by POST; the page is at /graphiql.",
+                allow="GET, POST" if self.takes_get else "POST",
             )
         # The sign-in comes before the body is read: nobody uploads to us without one.
         viewer = await self.authenticator.viewer(request.headers.get("authorization"))
-        require_content_type(request, JSON)
-        asked = await operation.read(request)
-        context = await self.open(viewer, _connection(request))
+        if not by_get:
+            require_content_type(request, JSON)
+        asked = operation.read_address(request) if by_get else await operation.read(request)
+        asked = self.trusted.found(asked)
         accept = request.headers.get("accept", "")
-        if event_stream.is_preferred(accept):
+        streams = event_stream.is_preferred(accept)
+        prepared = self.prepare(asked)
+        if by_get:
+            _require_query(prepared)
+        if not streams:
+            _require_one_answer(prepared)
+        kind = prepared.kind if prepared else None
+        charge = await self.charge(viewer, prepared)
+        context = await self.open(viewer, _connection(request))
+        if streams:
             results = await self.schema.stream(
                 asked.query,
                 variable_values=asked.variables,
                 operation_name=asked.name,
                 context_value=context,
             )
-            return EventStream(_payloads(results), sleep=self.sleep)
-        try:
-            result = await self.schema.execute(
-                asked.query,
-                variable_values=asked.variables,
-                operation_name=asked.name,
-                context_value=context,
-                allowed_operation_types=_BY_POST,
-            )
-        except (CannotGetOperationTypeError, InvalidOperationTypeError) as error:
-            raise unexecutable(error) from None
-        return _told(result, accept=accept)
+            timed = streamed(results, kind=kind, seconds=self.seconds)
+            return EventStream(_payloads(timed, charge), sleep=self.sleep)
+        executed = self.schema.execute(
+            asked.query,
+            variable_values=asked.variables,
+            operation_name=asked.name,
+            context_value=context,
+        )
+        result = await answered(executed, kind=kind, seconds=self.seconds)
+        return _told(result, charge, accept=accept)
+
+    def prepare(self, asked: operation.Operation) -> Prepared | None:
+        """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`.
+
+        Nothing has been asked of the database until here.
+        """
+        return self.schema.documents.prepare(
+            asked.query, name=asked.name, variables=asked.variables, most=self.most
+        )
+
+    async def charge(self, viewer: Viewer, prepared: Prepared | None) -> Charge | None:
+        """Take what an operation costs out of what the viewer may ask for, and at least one object. Raises `TooMuch`."""
+        if self.budget is None:
+            return None
+        cost = 1 if prepared is None else max(prepared.cost, 1)
+        return await self.budget.charge(viewer, cost, limit=self.most)
 
     async def open(self, viewer: Viewer, connection: Connection) -> Context:
         """The context of an operation that begins now."""
@@ -137,9 +185,22 @@ class Endpoint(GraphQL[Any, None]):
         return orjson.dumps(data).decode()
 
 
-def _told(result: ExecutionResult, *, accept: str) -> Response:
+def _require_query(prepared: Prepared | None) -> None:
+    """Pass if an operation changes nothing and has one answer. Raises `WrongMethod` for any other: whatever fetches an
+    address, such as a cache or a preview, may fetch it again."""
+    if prepared is not None and prepared.kind is not OperationType.QUERY:
+        raise WrongMethod(f"A {prepared.kind.value} is not taken by GET. Send it by POST.")
+
+
+def _require_one_answer(prepared: Prepared | None) -> None:
+    """Pass if an operation has one answer. Raises `BadUserInput` for a subscription."""
+    if prepared is not None and prepared.kind is OperationType.SUBSCRIPTION:
+        raise unexecutable(InvalidOperationTypeError(prepared.kind))
+
+
+def _told(result: ExecutionResult, charge: Charge | None, *, accept: str) -> Response:
     """What an operation came to, as the one answer to its request."""
-    answer = _payload(result)
+    answer = _payload(result, charge)
     wants_status = GRAPHQL_RESPONSE in accept
     return json(
         answer,
@@ -149,21 +210,23 @@ def _told(result: ExecutionResult, *, accept: str) -> Response:
     )
 
 
-async def _payloads(results: Any) -> AsyncGenerator[Mapping[str, Any], None]:
+async def _payloads(results: Any, charge: Charge | None) -> AsyncGenerator[Mapping[str, Any], None]:
     """What an operation comes to, time after time."""
     async with aclosing(results):
         async for result in results:
-            yield _payload(result)
+            yield _payload(result, charge)
 
 
-def _payload(result: ExecutionResult) -> Mapping[str, Any]:
-    """What an operation came to. One that never ran has no `data`, not even null."""
+def _payload(result: ExecutionResult, charge: Charge | None) -> Mapping[str, Any]:
+    """What an operation came to, and what it cost. One that never ran has no `data`, not even null."""
     errors = result.errors or []
     payload: dict[str, Any] = {}
     if errors:
         payload["errors"] = [error.formatted for error in errors]
     if result.data is not None or any(error.path for error in errors):
         payload["data"] = result.data
+    if charge is not None:
+        payload["extensions"] = {"cost": charge.told()}
     return payload
 
 

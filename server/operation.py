@@ -21,8 +21,12 @@ class Operation(NamedTuple):
     """What is asked for. `name` says which operation of the document, where it has several."""
 
     query: str
+    """The text; empty where only an id or a hash was sent."""
     variables: dict[str, Any] | None
     name: str | None
+    document_id: str | None = None
+    sha256: str | None = None
+    """Of the text, as `extensions.persistedQuery` says it."""
 
 
 async def read(request: Request) -> Operation:
@@ -41,15 +45,54 @@ async def read(request: Request) -> Operation:
     return parse(value)
 
 
+def read_address(request: Request) -> Operation:
+    """The operation in a request's address (GraphQL over HTTP, 5.3). Raises `BadUserInput`."""
+    value: dict[str, Any] = dict(request.query_params)
+    for name in ("variables", "extensions"):
+        if value.get(name):
+            try:
+                value[name] = orjson.loads(value[name])
+            except orjson.JSONDecodeError:
+                raise BadUserInput(
+                    f"`{name}` in the address is not JSON. Encode it anew."
+                ) from None
+        else:
+            value.pop(name, None)
+    return parse(value)
+
+
 def parse(value: object) -> Operation:
     """The operation that a JSON value is. Raises `BadUserInput`."""
     if not isinstance(value, dict):
         raise BadUserInput(f"This is not a JSON object. Send one operation, {_EXAMPLE}.")
     query, variables, name = (value.get(key) for key in ("query", "variables", "operationName"))
-    if not isinstance(query, str) or not query.strip():
+    id, extensions = value.get("documentId"), value.get("extensions")
+    if not isinstance(id, str | None) or id == "":
+        raise BadUserInput("`documentId` has to be a text, or to be left out.")
+    if not isinstance(extensions, dict | None):
+        raise BadUserInput("`extensions` has to be an object, or to be left out.")
+    sha256 = _hash(extensions)
+    if query is None and (id is not None or sha256 is not None):
+        query = ""
+    elif not isinstance(query, str) or not query.strip():
         raise BadUserInput("`query` has to be the text of the operation.")
+    elif id is not None:
+        raise BadUserInput("`documentId` stands for the text. Leave `query` out, or the id.")
     if not isinstance(variables, dict | None):
         raise BadUserInput("`variables` has to be an object, or to be left out.")
     if not isinstance(name, str | None):
         raise BadUserInput("`operationName` has to be a text, or to be left out.")
-    return Operation(query, variables, name)
+    return Operation(query, variables, name, id, sha256)
+
+
+def _hash(extensions: dict[str, Any] | None) -> str | None:
+    """The hash that is sent beside a text or in its place."""
+    said = (extensions or {}).get("persistedQuery")
+    if said is None:
+        return None
+    sha256 = said.get("sha256Hash") if isinstance(said, dict) else None
+    if not isinstance(sha256, str) or not sha256 or said.get("version") != 1:
+        raise BadUserInput(
+            '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}, or to be left out.'
+        )
+    return sha256

@@ -4,6 +4,7 @@ Every setting is an environment variable `SENTLOG_…`; `docs/settings.md` lists
 what a person sets belongs here: no number that merely tunes the code, and nothing that opens a file or a connection.
 """
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -46,6 +47,8 @@ _DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
 }
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f:]+\](:\d{1,5})?")
 
 
 class SettingsError(Exception):
@@ -111,6 +114,17 @@ def _of_one_kind(names: tuple[str, ...]) -> tuple[str, ...]:
     if hmac and hmac != set(names):
         raise ValueError("a secret and a public key cannot both be the key")
     return names
+
+
+def _origins(value: object) -> object:
+    """Split a list at commas and spaces; each is an origin as a browser spells it (RFC 6454, 6.2)."""
+    if not isinstance(value, str):
+        return value
+    names = value.replace(",", " ").split()
+    for name in names:
+        if not _ORIGIN.fullmatch(name):
+            raise ValueError(f"{name} is not the origin of a page")
+    return tuple(dict.fromkeys(names))
 
 
 def _lower(value: object) -> object:
@@ -195,6 +209,36 @@ class Settings(OfGateways, OfReports, BaseSettings):
         repr=False,
         description="JSON, a district's id to the settings of gateways that are other for it, in lower case:"
         ' {"plainview":{"twilio_from":"+16125550100"}}',
+    )
+
+    executor: Annotated[Literal["fast", "stock"], BeforeValidator(_lower)] = Field(
+        default="fast", description="fast, or stock to answer as the GraphQL library does"
+    )
+
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = Field(
+        default=(), description="origins of pages, with commas between: https://portal.example"
+    )
+
+    operation_cost: int = Field(
+        default=200_000, ge=1, description="the objects that one operation may return"
+    )
+    operation_seconds: float = Field(
+        default=30.0, gt=0, description="the seconds that one operation may take, more than 0"
+    )
+    budget_capacity: int = Field(
+        default=2_000_000, ge=1, description="the objects that a viewer may ask for at once"
+    )
+    budget_per_second: int = Field(
+        default=50_000, ge=1, description="the objects that a viewer gets back each second"
+    )
+
+    get_queries: bool = Field(default=False, description="true to take queries by GET, or false")
+    documents: Annotated[Path, AfterValidator(_absolute)] | None = Field(
+        default=None, description="the file that lists the documents of clients"
+    )
+    documents_mode: Annotated[Literal["off", "allow", "only"], BeforeValidator(_lower)] = Field(
+        default="off",
+        description="off, allow to take documents of the list by id, or only to take no others",
     )
 
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (

@@ -20,10 +20,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import backlog
 from db.engine import reading
 from db.live import Terms
+from delivery import sealing
+from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.base import Gateway
 from delivery.gateways.simulator import SimulatorGateway
-from delivery.hands import Bench
 from delivery.reporting import Press, attend
 from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
@@ -81,6 +82,7 @@ class Works:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.runner.work(until))
             tasks.create_task(attend(self.press, until))
+            tasks.create_task(sealing.attend(self.bench.engine, until, clock=self.bench.clock))
             simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
             for simulator in simulators[:1]:  # all of them share one journal
                 tasks.create_task(

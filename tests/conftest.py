@@ -48,6 +48,16 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("sentlog")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """With `SENTLOG_TEST_EXECUTOR=stock` everything is answered as by `SENTLOG_EXECUTOR=stock`."""
+    if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
+        from schema.contract import SCHEMA
+        from schema.executor import LogExecutor
+
+        SCHEMA.execution_context_class = LogExecutor
+        os.environ["SENTLOG_EXECUTOR"] = "stock"  # for the servers that tests start
+
+
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs a browser, and leave it to one worker: each worker would start a Chromium and a server."""

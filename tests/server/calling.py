@@ -77,9 +77,10 @@ class Caller:
 
 
 @contextmanager
-def calling(folder: Path, template: Path) -> Iterator[Caller]:
-    """The application on a copy of the migrated database `template`, in `folder`."""
+def calling(folder: Path, template: Path, **said: Any) -> Iterator[Caller]:
+    """The application on a copy of the migrated database `template`, in `folder`, with some settings."""
     settings, clock = filled(folder, template)
+    settings = settings.model_copy(update=said)
     app = create_app(settings, clock=clock)
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         yield Caller(client, settings, clock)
@@ -110,6 +111,13 @@ def filled(folder: Path, template: Path) -> tuple[Settings, Clock]:
     asyncio.run(fill())
     settings = Settings(data_dir=folder, database_url=make_url(url), jwt_key=SecretStr(SECRET))
     return settings, Clock(NOON)
+
+
+def told(answer: Response) -> dict[str, Any]:
+    """What an answer says, but for what it cost."""
+    said: dict[str, Any] = answer.json()
+    said.pop("extensions", None)
+    return said
 
 
 def error(message: str, code: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ COMMANDS = {
     "demo": "Run a server with the log of Plainview Schools on this machine alone, and print a link",
     "serve": "Run the server.",
     "worker": "Hand messages over, and do what else is done in the background, until told to stop.",
+    "audit": "Who looked or acted: the record that nobody may change.",
     "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
     "migrate": "Bring the database to the newest revision.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",

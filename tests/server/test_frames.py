@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from domain.message import Source
-from server.frames import Socket
+from server.frames import MOST_UNDER_WAY, Socket
 from tests.log import NOON, load, message
 from tests.server.calling import Caller, calling_a_server
 
@@ -61,7 +61,11 @@ async def say(socket: ClientConnection, type: str, **rest: Any) -> None:
 
 
 async def heard(socket: ClientConnection) -> dict[str, Any]:
+    """The next message, without what the operation cost."""
     answer: dict[str, Any] = json.loads(await socket.recv())
+    if answer["type"] == "next":
+        cost = answer["payload"].pop("extensions")["cost"]
+        assert cost["requested"] == 1
     return answer
 
 
@@ -181,6 +185,13 @@ async def test_each_operation_sees_its_own_moment(caller: Caller, address: str) 
         ({"query": "{ unknown }"}, "GRAPHQL_VALIDATION_FAILED"),
         ({"query": "fragment F on Viewer { id }"}, "BAD_USER_INPUT"),
         ({"query": "query A { viewer { id } }", "operationName": "B"}, "BAD_USER_INPUT"),
+        ({"query": "query A { viewer { id } } query B { viewer { id } }"}, "BAD_USER_INPUT"),
+        (
+            {"query": "{ viewer { ...A } } fragment A on Viewer { ...A }"},
+            "GRAPHQL_VALIDATION_FAILED",
+        ),
+        ({"query": "{" + "a: __typename " * 300 + "}"}, "TOO_COMPLEX"),
+        ({"query": "{ viewer { id } } #" + "x" * 65_536}, "TOO_COMPLEX"),
     ],
 )
 async def test_an_operation_that_cannot_run_is_an_error_of_its_own(
@@ -196,6 +207,36 @@ async def test_an_operation_that_cannot_run_is_an_error_of_its_own(
         # and the socket goes on
         await say(socket, "subscribe", id="1", payload=VIEWER)
         assert (await heard(socket))["payload"] == ANSWERED
+
+
+async def test_a_viewer_has_only_so_many_operations_under_way(caller: Caller, address: str) -> None:
+    token = f"Bearer {caller.token(id='busy')}"
+    async with opened(address, token) as one, opened(address, token) as other:
+        for id in range(MOST_UNDER_WAY):
+            await say(one, "subscribe", id=str(id), payload=WATCH)
+            assert (await heard(one))["type"] == "next"
+
+        await say(other, "subscribe", id="more", payload=VIEWER)
+        assert await heard(other) == {
+            "type": "error",
+            "id": "more",
+            "payload": [
+                {
+                    "message": "You have 100 operations under way on WebSockets, which is all you may. Complete one first.",
+                    "extensions": {"code": "TOO_MUCH"},
+                }
+            ],
+        }
+        async with opened(address, f"Bearer {caller.token()}") as somebody_else:
+            await say(somebody_else, "subscribe", id="1", payload=VIEWER)
+            assert (await heard(somebody_else))["payload"] == ANSWERED
+
+        await one.close()
+        while True:  # until the server has heard of it
+            await say(other, "subscribe", id="again", payload=VIEWER)
+            answer = await heard(other)
+            if answer["type"] == "next":
+                break
 
 
 LONG = "x" * 5_000

@@ -16,7 +16,7 @@ from domain.viewer import Right
 from server import operation
 from server.graphql import GRAPHQL_RESPONSE
 from tests.log import NOON
-from tests.server.calling import JSON, Caller, calling, error
+from tests.server.calling import JSON, Caller, calling, error, told
 
 VIEWER = "{ viewer { id } }"
 NOT_SIGNED_IN = error(
@@ -26,6 +26,11 @@ EXAMPLE = '{"query": "…", "variables": {…}}'
 NO_JSON = f"The body is not JSON in UTF-8. Send {EXAMPLE}."
 NO_OBJECT = f"This is not a JSON object. Send one operation, {EXAMPLE}."
 NO_QUERY = "`query` has to be the text of the operation."
+NO_EXTENSIONS = "`extensions` has to be an object, or to be left out."
+NO_HASH = (
+    '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}, or to be left out.'
+)
+NO_ID = "`documentId` has to be a text, or to be left out."
 NO_VARIABLES = "`variables` has to be an object, or to be left out."
 NO_NAME = "`operationName` has to be a text, or to be left out."
 
@@ -44,7 +49,7 @@ def noon(caller: Caller) -> None:
 def test_an_operation_is_answered(caller: Caller) -> None:
     answer = caller.ask("query($id: ID!) { message(id: $id) { subject } }", {"id": "message.1"})
 
-    assert (answer.status_code, answer.json()) == (
+    assert (answer.status_code, told(answer)) == (
         200,
         {"data": {"message": {"subject": "Student Behavior"}}},
     )
@@ -56,7 +61,7 @@ def test_a_name_chooses_among_several_operations(caller: Caller) -> None:
     document = "query A { viewer { id } } query B { viewer { name } }"
     body = json.dumps({"query": document, "operationName": "B"})
 
-    assert caller.post(body).json() == {"data": {"viewer": {"name": "Administrator, System"}}}
+    assert told(caller.post(body)) == {"data": {"viewer": {"name": "Administrator, System"}}}
 
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer x.y.z", "Basic dTpw"])
@@ -149,7 +154,26 @@ def test_only_json_is_read(caller: Caller, content_type: str | None, named: str)
 
 
 @pytest.mark.parametrize(
-    "content_type", ["application/json", "Application/JSON", "application/json; charset=utf-8"]
+    "charset", ["iso-8859-1", '"UTF-16"', "utf-8-sig", ""], ids=["latin", "16", "sig", "none"]
+)
+def test_json_is_read_in_utf_8_alone(caller: Caller, charset: str) -> None:
+    answer = caller.ask(VIEWER, content_type=f"application/json; Charset={charset}")
+
+    named = charset.strip('"').lower() or "missing"
+    assert (answer.status_code, answer.json()) == (
+        415,
+        error(f"The charset is {named}. Send application/json in UTF-8.", "BAD_USER_INPUT"),
+    )
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        'application/json;charset="UTF-8"; x=y',
+    ],
 )
 def test_json_may_be_spelled_in_many_ways(caller: Caller, content_type: str) -> None:
     assert caller.ask(VIEWER, content_type=content_type).status_code == 200
@@ -181,9 +205,25 @@ BODIES = {
     "a query of five": (b'{"query":5}', NO_QUERY),
     "an empty query": (b'{"query":""}', NO_QUERY),
     "a blank query": (b'{"query":" \\n\\t"}', NO_QUERY),
-    "a query by hash alone": (
-        b'{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}',
-        NO_QUERY,
+    "extensions of five": (b'{"query":"{viewer{id}}","extensions":5}', NO_EXTENSIONS),
+    "extensions in a list": (b'{"query":"{viewer{id}}","extensions":[]}', NO_EXTENSIONS),
+    "a hash of another version": (
+        b'{"extensions":{"persistedQuery":{"version":2,"sha256Hash":"x"}}}',
+        NO_HASH,
+    ),
+    "a hash of five": (
+        b'{"query":"{viewer{id}}","extensions":{"persistedQuery":{"version":1,"sha256Hash":5}}}',
+        NO_HASH,
+    ),
+    "a hash of something else": (
+        b'{"query":"{viewer{id}}","extensions":{"persistedQuery":{"version":1,"sha256Hash":"x"}}}',
+        "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`, in UTF-8. Correct it, or leave it out.",
+    ),
+    "an id of five": (b'{"documentId":5}', NO_ID),
+    "an empty id": (b'{"documentId":""}', NO_ID),
+    "an id and a text": (
+        b'{"documentId":"x","query":"{viewer{id}}"}',
+        "`documentId` stands for the text. Leave `query` out, or the id.",
     ),
     "variables in a list": (b'{"query":"{viewer{id}}","variables":[]}', NO_VARIABLES),
     "variables as text": (b'{"query":"{viewer{id}}","variables":"{}"}', NO_VARIABLES),
@@ -213,7 +253,9 @@ def test_a_body_that_is_no_operation_is_told_why(caller: Caller, body: bytes, pr
         b'"variables":{}',
         b'"variables":{"unknown":[1,{"a":null}]}',
         b'"operationName":null',
-        b'"extensions":5',
+        b'"extensions":null',
+        b'"extensions":{"persistedQuery":null}',
+        b'"documentId":null',
         b'"extensions":{"a":1}',
         b'"whatever":[]',
         b'"query":"{ viewer { id } }"',
@@ -222,7 +264,7 @@ def test_a_body_that_is_no_operation_is_told_why(caller: Caller, body: bytes, pr
 def test_what_says_nothing_of_the_operation_is_passed_over(caller: Caller, rest: bytes) -> None:
     answer = caller.post(b'{"query":"{ viewer { id } }",' + rest + b"}")
 
-    assert (answer.status_code, answer.json()) == (200, {"data": {"viewer": {"id": "u1"}}})
+    assert (answer.status_code, told(answer)) == (200, {"data": {"viewer": {"id": "u1"}}})
 
 
 @given(
@@ -282,7 +324,7 @@ def test_what_never_ran_has_no_data(
     answer = caller.ask(document, accept=accept)
 
     assert (answer.status_code, answer.headers["content-type"]) == (status, content_type)
-    assert [*answer.json()] == ["errors"]
+    assert [*told(answer)] == ["errors"]
     assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [code]
 
 
@@ -292,7 +334,7 @@ def test_what_failed_while_it_ran_has_null_for_data(caller: Caller, accept: str)
     answer = caller.ask(f"{{ messages(createdBetween: {days}) {{ totalCount }} }}", accept=accept)
 
     assert answer.status_code == 200
-    assert answer.json() == {
+    assert told(answer) == {
         "errors": [
             {
                 "message": "The days end (2020-01-01) before they begin (2020-02-01). Exchange the two.",
@@ -303,6 +345,67 @@ def test_what_failed_while_it_ran_has_null_for_data(caller: Caller, accept: str)
         ],
         "data": None,
     }
+
+
+DAYS = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
+
+
+def test_the_answer_tells_what_it_cost_and_what_is_left(caller: Caller) -> None:
+    document = f"{{ messages({DAYS}, first: 10) {{ nodes {{ id }} }} }}"
+    before, after = (caller.ask(document).json()["extensions"]["cost"] for _ in range(2))
+
+    assert (before["requested"], before["limit"], before["capacity"]) == (11, 200_000, 2_000_000)
+    # something may have come back meanwhile
+    assert before["left"] - 11 <= after["left"] <= 2_000_000 - 11
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "problem"),
+    [
+        (
+            f"{{ messages({DAYS}) {{ nodes {{ recipients {{ nodes {{ id }} }} }} }} }}",
+            400,
+            "The operation may return 16008001 objects; 200000 are allowed.",
+        ),
+        ("{" + "a: __typename " * 300 + "}", 400, "The operation has 1035 pairs of fields"),
+        ("{ viewer { id } } #" + "x" * 65_536, 413, "The document has 65555 bytes; 65536"),
+    ],
+)
+@pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE, "text/event-stream"])
+def test_what_asks_for_too_much_is_refused_before_it_is_run(
+    caller: Caller, document: str, status: int, problem: str, accept: str
+) -> None:
+    answer = caller.ask(document, accept=accept)
+
+    assert answer.status_code == status
+    [told_of] = answer.json()["errors"]
+    assert told_of["message"].startswith(problem)
+    assert told_of["extensions"] == {"code": "TOO_COMPLEX"}
+
+
+def test_whoever_asks_for_too_much_in_a_while_is_told_when_to_ask_again(caller: Caller) -> None:
+    token = f"Bearer {caller.token(id='greedy')}"
+    document = f"{{ messages({DAYS}) {{ nodes {{ reports(first: 45) {{ nodes {{ id }} }} }} }} }}"
+    answers = [caller.ask(document, authorization=token) for _ in range(14)]
+
+    refused = answers[-1]
+    assert [answer.status_code for answer in answers[:10]] == [200] * 10
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "4")
+    assert refused.json()["errors"][0]["extensions"] == {"code": "TOO_MUCH"}
+    # and nobody else has less
+    assert caller.ask(VIEWER).status_code == 200
+
+
+def test_a_document_of_several_operations_names_one(caller: Caller) -> None:
+    answer = caller.ask("query A { viewer { id } } query B { viewer { name } }")
+
+    assert (answer.status_code, answer.json()) == (
+        400,
+        error(
+            "The document has no operation, or several of which none is named. Name one in `operationName`.",
+            "BAD_USER_INPUT",
+        ),
+    )
 
 
 def test_a_subscription_by_post_is_told_where_it_goes(caller: Caller) -> None:

@@ -20,7 +20,7 @@ from server.running import listen
 from server.settings import Settings, SettingsError
 from server.tokens import make_token
 from tests.log import district, load, message
-from tests.server.calling import filled
+from tests.server.calling import filled, told
 from tests.server.processes import LONG, ROOT, SENTLOG, Server, environment, sentlog, serving
 from tests.server.signing import SECRET
 
@@ -45,9 +45,9 @@ def signed_in(settings: dict[str, str]) -> dict[str, str]:
     """The header of somebody who may read and write."""
     rights = [Right.VIEW_LOG, Right.INGEST_MESSAGES]
     now = datetime.now(UTC)
-    told = Settings.from_environment({**settings, "SENTLOG_JWT_KEY": SECRET})
+    told_of = Settings.from_environment({**settings, "SENTLOG_JWT_KEY": SECRET})
     token = make_token(
-        told,
+        told_of,
         id="u7",
         name="Matthews, Dexter",
         district="plainview",
@@ -76,7 +76,7 @@ def test_a_server_takes_the_token_that_the_command_prints_and_stops_when_told(
 
     assert ready.status_code == 200
     assert {"status": "ready", "database": "ready", "keys": "ready"}.items() <= ready.json().items()
-    assert (answer.status_code, answer.json()) == (
+    assert (answer.status_code, told(answer)) == (
         200,
         {"data": {"viewer": {"name": "Matthews, Dexter"}}},
     )
@@ -180,7 +180,7 @@ def test_several_processes_share_the_work_and_one_port(settings: dict[str, str])
         answers = []
         for held_up in workers:
             os.kill(held_up, signal.SIGSTOP)
-            answers.append(ask(server, headers).json())
+            answers.append(told(ask(server, headers)))
             os.kill(held_up, signal.SIGCONT)
         status, lines = server.stop()
 

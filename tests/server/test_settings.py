@@ -35,6 +35,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         variable(field): "not set" if value is None else str(value) for field, value in settings
     }
     shown["SENTLOG_DATA_DIR"] = str(settings.data_dir.relative_to(Path.cwd()))
+    shown["SENTLOG_CORS_ORIGINS"] = ",".join(settings.cors_origins) or "not set"
     shown["SENTLOG_JWT_ALGORITHMS"] = ",".join(settings.jwt_algorithms)
     shown["SENTLOG_DATABASE_URL"] = "sentlog.sqlite3` in `SENTLOG_DATA_DIR"
     assert documented == shown
@@ -69,6 +70,15 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
             "SENTLOG_JWT_CLAIM_SCHOOLS": "https://id.example/schools",
             "SENTLOG_JWT_CLAIM_RIGHTS": "realm_access.roles",
             "SENTLOG_JWT_CLAIM_NAME": "preferred_username",
+            "SENTLOG_EXECUTOR": "STOCK",
+            "SENTLOG_CORS_ORIGINS": "https://portal.example, http://127.0.0.1:5173",
+            "SENTLOG_OPERATION_COST": "10",
+            "SENTLOG_OPERATION_SECONDS": "0.5",
+            "SENTLOG_BUDGET_CAPACITY": "100",
+            "SENTLOG_BUDGET_PER_SECOND": "1",
+            "SENTLOG_GET_QUERIES": "true",
+            "SENTLOG_DOCUMENTS": str(tmp_path / "documents.json"),
+            "SENTLOG_DOCUMENTS_MODE": "Only",
             "SENTLOG_LOG_LEVEL": "DEBUG",
             "SENTLOG_LOG_FORMAT": "console",
             "SENTLOG_GATEWAYS": '{"EMAIL":"smtp"}',
@@ -123,6 +133,15 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
         "jwt_claim_schools": "https://id.example/schools",
         "jwt_claim_rights": "realm_access.roles",
         "jwt_claim_name": "preferred_username",
+        "executor": "stock",
+        "cors_origins": ("https://portal.example", "http://127.0.0.1:5173"),
+        "operation_cost": 10,
+        "operation_seconds": 0.5,
+        "budget_capacity": 100,
+        "budget_per_second": 1,
+        "get_queries": True,
+        "documents": tmp_path / "documents.json",
+        "documents_mode": "only",
         "log_level": "debug",
         "log_format": "console",
     }
@@ -215,6 +234,12 @@ def test_another_database_is_refused_without_showing_the_password(
             "SENTLOG_JWT_CLAIM_DISTRICT",
             " ",
             "' ' is refused: String should have at least 1 character. It takes the name of a claim.",
+        ),
+        (
+            "SENTLOG_CORS_ORIGINS",
+            "https://portal.example *",
+            "'https://portal.example *' is refused: * is not the origin of a page."
+            " It takes origins of pages, with commas between: https://portal.example.",
         ),
         (
             "SENTLOG_LOG_LEVEL",

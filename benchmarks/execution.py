@@ -1,0 +1,149 @@
+"""How long answers take in process, with lists answered whole and in the ordinary way; the two alternate in one run.
+
+    python -m benchmarks.execution [--rounds 15] [--url postgresql+psycopg://…/EMPTY_DATABASE] [--profile LIST]
+
+Without a URL: a SQLite file in a temporary folder. Each answer is executed in a context of its own and encoded as JSON, as
+for a request; HTTP and the sign-in are left out. The floor reads the same rows by one statement and encodes them. With
+`--profile` and the name of a row it prints where the time of that row goes instead.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import pstats
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from strawberry import Schema
+
+from benchmarks.ingest import lines, taken
+from db import migrations
+from db.engine import make_engine, reading
+from domain.viewer import Right, Viewer
+from resolvers.context import open_context
+from schema.contract import SCHEMA, ordinarily
+
+MESSAGES: Final = 4_000
+RECIPIENTS: Final = 100
+NOW: Final = datetime(2021, 1, 1, tzinfo=UTC)
+VIEWER: Final = Viewer(
+    "u", "U", "d", frozenset(), frozenset(Right), datetime(2100, 1, 1, tzinfo=UTC)
+)
+
+_LIST: Final = """{ messages(createdBetween: {from: "2020-01-01", to: "2020-12-31"}, first: %d) { nodes {
+    id externalId status type { code label } subject sender { id name } createdAt scheduledAt scheduleId deliveryModes } } }"""
+_BOUND: Final = """{ messages(createdBetween: {from: "2020-01-01", to: "2020-12-31"}, first: 500) { totalCount edges { cursor node {
+    id subject school { name } body viewerCanCancel deliverySummary { totalRecipients inboxEmail { progressPercent } } } } } }"""
+_NESTED: Final = """{ message(id: "message.%d") { subject recipients(first: 100) { totalCount nodes {
+    id name student { name } contactedByPhone deliveries { id mode address status statusLabel callStatus { code label } at } } } } }"""
+_FLOOR: Final = """SELECT id, external_id, status, type_code, type_label, subject, sender_id, sender_name, created_at, scheduled_at,
+    schedule_id, modes FROM message ORDER BY created_at DESC, id DESC LIMIT %d"""
+
+Act = Callable[[], Awaitable[bytes]]
+
+
+def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
+    """What answers `document` as JSON."""
+
+    async def answer() -> bytes:
+        context = await open_context(engine, VIEWER, now=NOW)
+        result = await schema.execute(document, context_value=context)
+        assert result.errors is None, result.errors
+        return orjson.dumps({"data": result.data})
+
+    return answer
+
+
+def floor(engine: AsyncEngine, size: int) -> Act:
+    """What reads so many rows, and writes them as JSON."""
+
+    async def answer() -> bytes:
+        async with reading(engine) as connection:
+            rows = await connection.execute(text(_FLOOR % size))
+            return orjson.dumps([dict(row) for row in rows.mappings()])
+
+    return answer
+
+
+async def times(acts: list[Act], rounds: int) -> list[float]:
+    """The median of the milliseconds that each takes, all of them in turn."""
+    taken: list[list[float]] = [[] for _ in acts]
+    for round in range(rounds + 1):
+        for act, own in zip(acts, taken, strict=True):
+            began = time.perf_counter()
+            await act()
+            if round:
+                own.append((time.perf_counter() - began) * 1000)
+    return [statistics.median(own) for own in taken]
+
+
+async def fill(engine: AsyncEngine, folder: Path) -> None:
+    """A log of 4,000 messages to one person each, and of one to a hundred."""
+    await migrations.upgrade(engine)
+    for round, (messages, recipients) in enumerate(((MESSAGES, 1), (1, RECIPIENTS))):
+        file = folder / f"{round}.ndjson"
+        with file.open("wb") as opened:
+            opened.writelines(lines(messages, recipients, round=round))
+        assert (await taken(engine, file)).outcome.is_clean
+
+
+async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) -> None:
+    """Print one line a document, or a profile."""
+    engine = make_engine(url)
+    await fill(engine, folder)
+    documents = {
+        **{f"list of {size}": _LIST % size for size in (50, 500, 4_000)},
+        "500 with relations": _BOUND,
+        "100 recipients, deliveries": _NESTED % (MESSAGES + 1),
+    }
+    ordinary = ordinarily(SCHEMA)
+    if profiled:
+        await profile(answering(SCHEMA, engine, documents[profiled]), rounds)
+    else:
+        print(f"{engine.dialect.name:28} {'whole':>9} {'ordinary':>9} {'ratio':>6} {'floor':>9}")
+        for name, document in documents.items():
+            acts = [answering(schema, engine, document) for schema in (SCHEMA, ordinary)]
+            assert await acts[0]() == await acts[1]()
+            if name.startswith("list of"):
+                acts.append(floor(engine, int(name.rpartition(" ")[2])))
+            whole, others, *lowest = await times(acts, rounds)
+            told = f"{lowest[0]:6.1f} ms" if lowest else ""
+            print(f"{name:28} {whole:6.1f} ms {others:6.1f} ms {others / whole:6.1f} {told}")
+    await engine.dispose()
+
+
+async def profile(act: Act, rounds: int) -> None:
+    """Print what takes most of the time of `act` itself."""
+    await act()
+    profiler = cProfile.Profile()
+    profiler.enable()
+    for _ in range(rounds):
+        await act()
+    profiler.disable()
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(35)
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.execution", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--url", help="an empty database; otherwise a SQLite file")
+    parser.add_argument("--profile", help="the name of a row")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = options.url or f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"
+        asyncio.run(measure(url, rounds=options.rounds, profiled=options.profile, folder=folder))
+
+
+if __name__ == "__main__":
+    main()

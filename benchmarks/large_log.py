@@ -1,0 +1,468 @@
+"""A large log, written straight into the tables: a million messages would take the ingest minutes.
+
+    python -m benchmarks.large_log --url sqlite+aiosqlite:////tmp/large.sqlite3 --deliveries 2000000
+    python -m benchmarks.large_log --url postgresql+psycopg://USER@HOST/EMPTY_DATABASE --deliveries 10000000
+
+Three years of one district: messages in the order in which they were created, each to the next few of its people, and one
+(the first) to 200,000 people with 500,000 deliveries. Everything is history with its outcome, and the same each time.
+Rows, keys and counters are as the ingest would have written them (`sentlog check` says so). Nothing is measured here.
+"""
+
+import argparse
+import asyncio
+import random
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+import psycopg
+from sqlalchemy import make_url
+
+from db import migrations
+from db.engine import make_engine
+from db.tallies import NO_CODE
+from domain.search import date_text, fold
+
+ZONE: Final = ZoneInfo("America/Chicago")
+FROM: Final = datetime(2020, 1, 1, 6, tzinfo=UTC)
+DAYS: Final = 3 * 365
+BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+SCHOOLS: Final = 20
+TYPES: Final = (
+    ("ATT", "Attendance"),
+    ("BEHAVIOR", "Behavior"),
+    ("BUS", "Transportation"),
+    ("EMERGENCY", "Emergency"),
+    ("FEES", "Fees"),
+    ("FOOD", "Food Service"),
+    ("GENERAL", "General"),
+    ("GRADES", "Grades"),
+    ("HEALTH", "Health"),
+    ("LIBRARY", "Library"),
+    ("SURVEY", "Survey"),
+    ("TEACHER", "Teacher"),
+)
+STATUSES: Final = ("SENT",) * 90 + ("ERROR",) * 7 + ("CANCELED",) * 3
+OPENINGS: Final = ("School", "The school", "Bus 12", "Lunch", "Your student", "Parent evening")
+MIDDLES: Final = ("is cancelled", "is late", "was absent", "needs an answer", "has changed")
+ENDINGS: Final = ("today", "on Monday", "due to weather", "in period 3", "at Harrison High")
+SURNAMES: Final = ("Nguyễn", "Parker", "Łukasz", "Garcia", "Johnson", "Olsen", "Smith", "王")
+NAMES: Final = ("Heather", "Zoë", "Calvin", "Maria", "Tad", "小明", "José", "Ann")
+PER_CHUNK: Final = 500
+
+Row = Sequence[Any]
+
+
+class Size(NamedTuple):
+    """How much there is: the first message has `crowd` recipients, of every five others `of_five` are made together."""
+
+    messages: int
+    of_five: int
+    people: int
+    crowd: int
+
+
+class Load(NamedTuple):
+    """The rows of one table."""
+
+    table: str
+    columns: str
+    rows: Iterable[Row]
+
+
+def size_of(messages: int, deliveries: int, crowd: int) -> Size:
+    """The size with about so many deliveries, two and a half to a recipient."""
+    others = max(0, deliveries * 2 // 5 - crowd)
+    return Size(messages, others * 5 // messages, max(crowd, 2), crowd)
+
+
+# What each row says
+
+
+def _message(number: int, size: Size) -> Row:
+    chance = random.Random(number)
+    created = FROM + timedelta(minutes=number * DAYS * 1440 // size.messages)
+    scheduled = created + timedelta(minutes=chance.choice((0, 0, 0, 5, 60, 1440)))
+    school = chance.randrange(SCHOOLS + 1) or None
+    code, label = chance.choice(TYPES)
+    words = (chance.choice(OPENINGS), chance.choice(MIDDLES), chance.choice(ENDINGS))
+    subject = f"{' '.join(words)} ({number})"
+    if number % 100_000 == 7:
+        subject = f"王小明 {words[1]}"
+    sender = chance.randrange(200)
+    sender_name = f"{SURNAMES[sender % 8]}, {NAMES[sender // 8 % 8]} {sender}"
+    schedule = f"S-{chance.randrange(size.messages)}" if chance.random() < 0.3 else None
+    listed = len(_listed(number, size))
+    return (
+        number,
+        1,
+        f"M-{number}",
+        school,
+        school and _school(school),
+        BEGINNING,
+        chance.choice(STATUSES) if number > 1 else "SENT",
+        code,
+        label,
+        fold(label),
+        subject,
+        fold(subject),
+        f"u{sender}",
+        sender_name,
+        fold(sender_name),
+        created,
+        fold(date_text(created, ZONE)),
+        scheduled,
+        fold(date_text(scheduled, ZONE)),
+        schedule,
+        schedule and fold(schedule),
+        "TEMPLATE",
+        "INBOX,EMAIL,VOICE",
+        True,
+        listed,
+        0,
+        sum(map(_is_reached, _listed(number, size))),
+        1,
+        False,
+    )
+
+
+def _school(number: int) -> str:
+    return f"school {number:02}"
+
+
+def _listed(number: int, size: Size) -> range:
+    """The people to whom a message went, as numbers that wrap around at the end of all people."""
+    if number == 1:
+        return range(size.crowd)
+    first = number * size.of_five // 5
+    return range(first, (number + 1) * size.of_five // 5)
+
+
+def _is_reached(person: int) -> bool:
+    return person % 10 != 0
+
+
+def _name(person: int) -> str:
+    return f"{SURNAMES[person % 8]}, {NAMES[person // 8 % 8]} {person}"
+
+
+def _student(person: int) -> str:
+    return f"{SURNAMES[person % 8]}, {NAMES[person // 64 % 8]} of {person}"
+
+
+def _messages(size: Size) -> Iterator[Row]:
+    return (_message(number, size) for number in range(1, size.messages + 1))
+
+
+def _contents(size: Size) -> Iterator[Row]:
+    for number in range(1, size.messages + 1):
+        digest = number.to_bytes(32)
+        yield number, "School is cancelled due to weather.", "PLAIN", "[]", digest
+
+
+def _people(size: Size) -> Iterator[Row]:
+    for person in range(size.people):
+        yield 2 * person + 1, 1, "CONTACT", f"p{person}", _name(person)
+        yield 2 * person + 2, 1, "STUDENT", f"s{person}", _student(person)
+
+
+def _names(size: Size) -> Iterator[Row]:
+    for person in range(size.people):
+        yield 2 * person + 1, 2 * person + 1, fold(_name(person))
+        yield 2 * person + 2, 2 * person + 2, fold(_student(person))
+
+
+def _addresses(size: Size) -> Iterator[Row]:
+    for person in range(size.people):
+        yield 3 * person + 1, 1, "INBOX", _account(person)
+        yield 3 * person + 2, 1, "PHONE", _phone(person)
+        yield 3 * person + 3, 1, "EMAIL", _email(person)
+
+
+def _account(person: int) -> str:
+    return f"account{person}"
+
+
+def _phone(person: int) -> str:
+    return f"+1612{person:07}"
+
+
+def _email(person: int) -> str:
+    return f"p{person}@nomail.example"
+
+
+def _recipients(size: Size) -> Iterator[Row]:
+    rows = [
+        (
+            2 * person + 1,
+            _name(person),
+            2 * person + 2,
+            _student(person),
+            f"{fold(_name(person))}\n{fold(_student(person))}",
+            False,
+            _is_reached(person),
+        )
+        for person in range(size.people)
+    ]
+    for message in range(1, size.messages + 1):
+        for number, person in enumerate(_listed(message, size)):
+            yield message, number, *rows[person % size.people]
+
+
+def _deliveries(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
+    for message in range(1, size.messages + 1):
+        at, count = instants[message], 0
+        for number, person in enumerate(_listed(message, size)):
+            who = person % size.people
+            call = ("DELIVERED", 5) if _is_reached(who) else ("FAILED", -5)
+            # message, recipient, number, chunk, mode, address, its id, duplicate, status, code, confirmed, at, attempts
+            chunk = count // PER_CHUNK
+            count += 2
+            account, phone = _account(who), _phone(who)
+            yield (
+                message,
+                number,
+                0,
+                chunk,
+                "INBOX",
+                account,
+                3 * who + 1,
+                False,
+                "SENT",
+                None,
+                False,
+                at,
+                1,
+            )
+            yield message, number, 1, chunk, "VOICE", phone, 3 * who + 2, False, *call, False, at, 1
+            if who % 2:
+                count += 1
+                email = _email(who)
+                yield (
+                    message,
+                    number,
+                    2,
+                    chunk,
+                    "EMAIL",
+                    email,
+                    3 * who + 3,
+                    False,
+                    "SENT",
+                    None,
+                    False,
+                    at,
+                    1,
+                )
+
+
+def _tallies(size: Size) -> Iterator[Row]:
+    for message in range(1, size.messages + 1):
+        counts: Counter[tuple[str, str, int]] = Counter()
+        for person in _listed(message, size):
+            who = person % size.people
+            counts["INBOX", "SENT", NO_CODE] += 1
+            counts["VOICE", *(("DELIVERED", 5) if _is_reached(who) else ("FAILED", -5))] += 1
+            counts["EMAIL", "SENT", NO_CODE] += who % 2
+        for facts, count in counts.items():
+            if count:
+                yield message, *facts, False, count
+
+
+def _spans(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
+    for message in range(1, size.messages + 1):
+        at, listed = instants[message], _listed(message, size)
+        has_email = any(person % size.people % 2 for person in listed)
+        for mode in ("INBOX", "VOICE", *(["EMAIL"] if has_email else [])):
+            if listed:
+                yield message, mode, at, at
+
+
+def loads(size: Size) -> Iterator[Load]:
+    """The rows of each table, in the order in which keys refer to them."""
+    yield Load(
+        "district",
+        "id, external_id, name, time_zone, has_voice",
+        [(1, "plainview", "Plainview Schools", "America/Chicago", True)],
+    )
+    schools = [(n, 1, f"s{n}", f"School {n:02}", _school(n)) for n in range(1, SCHOOLS + 1)]
+    yield Load("school", "id, district_id, external_id, name, key", schools)
+    yield Load(
+        "message",
+        "id, district_id, external_id, school_id, school_key, visible_from, status, type_code, type_label, type_key, "
+        "subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text, scheduled_at, "
+        "scheduled_text, schedule_id, schedule_key, source, modes, is_recorded, people, people_without_device, "
+        "people_contacted, revision, has_open",
+        _messages(size),
+    )
+    yield Load("content", "message_id, body, body_format, filter_criteria, digest", _contents(size))
+    yield Load("person", "id, district_id, role, external_id, name", _people(size))
+    yield Load("person_name", "id, person_id, key", _names(size))
+    yield Load("address", "id, district_id, kind, key", _addresses(size))
+    yield Load(
+        "recipient",
+        "message_id, number, person_id, name, student_id, student_name, key, is_repeat, contacted",
+        _recipients(size),
+    )
+    instants = _Instants(size)
+    yield Load(
+        "delivery",
+        "message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status, "
+        "confirmed, at, attempts",
+        _deliveries(size, instants),
+    )
+    yield Load(
+        "tally",
+        "message_id, mode, status, call_status, is_duplicate, deliveries",
+        _tallies(size),
+    )
+    yield Load("span", "message_id, mode, started_at, ended_at", _spans(size, instants))
+
+
+class _Instants(dict[int, datetime]):
+    """When the deliveries of each message were made."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self._size = size
+
+    def __missing__(self, number: int) -> datetime:
+        return FROM + timedelta(minutes=number * DAYS * 1440 // self._size.messages + 1)
+
+
+# The way into each engine: indexes go before the rows come, and are built again after
+
+
+class Store(Protocol):
+    """A migrated, empty database."""
+
+    def clear_the_way(self) -> None:
+        """Take away what makes rows slow to write."""
+
+    def write(self, load: Load) -> None:
+        """Write the rows of one table."""
+
+    def finish(self) -> None:
+        """Bring back what was taken away, and let the planner count."""
+
+
+class Sqlite:
+    """A SQLite file."""
+
+    def __init__(self, file: str) -> None:
+        self._connection = sqlite3.connect(file, isolation_level=None)
+        for pragma in ("synchronous = OFF", "cache_size = -1000000", "temp_store = MEMORY"):
+            self._connection.execute(f"PRAGMA {pragma}")
+        self._taken: list[str] = []
+
+    def clear_the_way(self) -> None:
+        kept = self._connection.execute(
+            "SELECT type, name, sql FROM sqlite_master"
+            " WHERE sql IS NOT NULL AND (type = 'index' OR (type = 'trigger' AND name LIKE '%trigrams%'))"
+        ).fetchall()
+        for kind, name, statement in kept:
+            self._connection.execute(f"DROP {kind} {name}")
+            self._taken.append(statement)
+
+    def write(self, load: Load) -> None:
+        places = ", ".join("?" * (load.columns.count(",") + 1))
+        self._connection.execute("BEGIN")
+        self._connection.executemany(
+            f"INSERT INTO {load.table} ({load.columns}) VALUES ({places})",
+            (tuple(map(_for_sqlite, row)) for row in load.rows),
+        )
+        self._connection.execute("COMMIT")
+
+    def finish(self) -> None:
+        for table in ("message", "person_name", "address"):
+            index = f"{table}_trigrams"
+            self._connection.execute(f"INSERT INTO {index} ({index}) VALUES ('rebuild')")
+        for statement in self._taken:
+            self._connection.execute(statement)
+        self._connection.close()
+
+
+def _for_sqlite(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    return value
+
+
+class Postgresql:
+    """A PostgreSQL database, whose role may do without foreign keys for a while."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute("SET session_replication_role = replica")
+        self._connection.execute("SET maintenance_work_mem = '1GB'")
+        self._taken: list[str] = []
+
+    def clear_the_way(self) -> None:
+        kept = self._connection.execute(
+            "SELECT indexname, indexdef FROM pg_indexes JOIN pg_class c ON c.relname = indexname"
+            " WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%%'"
+            " AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = c.oid)"
+        ).fetchall()
+        for name, statement in kept:
+            self._connection.execute(f"DROP INDEX {name}".encode())
+            self._taken.append(statement)
+
+    def write(self, load: Load) -> None:
+        statement = f"COPY {load.table} ({load.columns}) FROM STDIN".encode()
+        with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in load.rows:
+                copy.write_row(row)
+
+    def finish(self) -> None:
+        for statement in self._taken:
+            self._connection.execute(statement.encode())
+        for table in ("district", "school", "message", "person", "person_name", "address"):
+            self._connection.execute(
+                f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table}))".encode()
+            )
+        self._connection.execute("VACUUM ANALYZE")
+        self._connection.close()
+
+
+def build(url: str, size: Size) -> None:
+    """Migrate the empty database at `url`, and fill it."""
+    asyncio.run(_migrate(url))
+    named = make_url(url)
+    if named.get_backend_name() == "sqlite":
+        store: Store = Sqlite(named.database or "")
+    else:
+        plain = named.set(drivername="postgresql")
+        store = Postgresql(plain.render_as_string(hide_password=False))
+    store.clear_the_way()
+    for load in loads(size):
+        began = time.perf_counter()
+        store.write(load)
+        print(f"{load.table:12} {time.perf_counter() - began:6.1f} s", flush=True)
+    began = time.perf_counter()
+    store.finish()
+    print(f"{'indexes':12} {time.perf_counter() - began:6.1f} s", flush=True)
+
+
+async def _migrate(url: str) -> None:
+    engine = make_engine(url)
+    await migrations.upgrade(engine)
+    await engine.dispose()
+
+
+def main() -> None:
+    """Read the options, and build."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.large_log", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--url", required=True, help="an empty database")
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--deliveries", type=int, default=2_000_000, help="in all, about")
+    parser.add_argument("--crowd", type=int, default=200_000, help="recipients of the first")
+    options = parser.parse_args()
+    build(options.url, size_of(options.messages, options.deliveries, options.crowd))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""Reports end to end, out of a database: what a search waits while one is made, and the memory that making one takes.
+
+    python -m benchmarks.reports [--rows 200000] [--searches 300]
+
+A message with so many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder. The search
+is executed over GraphQL in the process that has the report made, as in a server: some searches while nothing is made, then
+some while a report of each format is, in turn. Memory is that of the process that makes the report, above what it has
+taken once everything is imported. What the renderers alone do is in `benchmarks.renderers`.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import io
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from benchmarks.large_log import build, size_of
+from benchmarks.renderers import high_water
+from db.engine import make_engine, writing
+from db.report_jobs import ReportJob
+from db.reports import Request, ask
+from delivery.report_process import Order, make
+from delivery.report_store import Place
+from delivery.reporting import Press, work_on_reports
+from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
+from domain.viewer import Right, Viewer
+from resolvers.context import open_context
+from schema.contract import SCHEMA
+
+MESSAGES: Final = 2_000
+CROWD: Final = 1
+"""The message with the rows."""
+
+ZONE: Final = "America/Chicago"
+BETWEEN: Final = 0.01
+"""Seconds between two searches: a server that is in use, not one that is overrun."""
+
+VIEWER: Final = Viewer(
+    "u", "U", "plainview", frozenset(), frozenset(Right), datetime(2100, 1, 1, tzinfo=UTC)
+)
+
+SEARCH: Final = """{ messages(createdBetween: {from: "2020-01-01", to: "2022-12-31"}, first: 50) { nodes {
+    id status subject sender { id name } createdAt deliveryModes } } }"""
+
+
+Act = Callable[[], Awaitable[bytes]]
+
+
+def log_of(rows: int, folder: Path) -> str:
+    """The URL of a new log with a message of so many delivery rows."""
+    url = f"sqlite+aiosqlite:///{folder / f'{rows}.sqlite3'}"
+    crowd = rows * 2 // 5
+    with contextlib.redirect_stdout(io.StringIO()):
+        build(url, size_of(MESSAGES, rows + 10 * MESSAGES, crowd))
+    return url
+
+
+# What a search waits
+
+
+def searching(engine: AsyncEngine) -> Act:
+    """The search, executed in a context of its own and encoded, as for a request."""
+
+    async def search() -> bytes:
+        context = await open_context(engine, VIEWER, now=datetime.now(UTC))
+        result = await SCHEMA.execute(SEARCH, context_value=context)
+        assert result.errors is None, result.errors
+        return orjson.dumps({"data": result.data})
+
+    return search
+
+
+async def search_times(search: Act, *, until: asyncio.Future[int] | None, most: int) -> list[float]:
+    """The milliseconds of `most` searches, or of those that fit before `until` is done."""
+    taken: list[float] = []
+    while len(taken) < most and not (until is not None and until.done()):
+        began = time.perf_counter()
+        await search()
+        taken.append((time.perf_counter() - began) * 1000)
+        await asyncio.sleep(BETWEEN)
+    return taken
+
+
+async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
+    """Print one line a format: the search alone, the search beside the report, and their ratios."""
+    engine = make_engine(url)
+    press = Press(engine=engine, place=Place(str(folder)), clock=lambda: datetime.now(UTC))
+    search = searching(engine)
+    await search_times(search, until=None, most=20)
+    print(
+        f"{'search, ms':10}{'alone p50':>12}{'p99':>8}{'beside p50':>12}{'p99':>8}{'p50':>8}{'p99':>8}"
+    )
+    for format in ReportFormat:
+        alone = await search_times(search, until=None, most=searches)
+        await _ask(press, format)
+        began = time.perf_counter()
+        work = asyncio.ensure_future(work_on_reports(press))
+        beside = await search_times(search, until=work, most=sys.maxsize)
+        assert await work == 1
+        _print_waits(format, alone, beside, time.perf_counter() - began)
+    await engine.dispose()
+
+
+def _print_waits(
+    format: ReportFormat, alone: Sequence[float], beside: Sequence[float], seconds: float
+) -> None:
+    (p50, p99), (beside_p50, beside_p99) = (
+        (statistics.median(some), statistics.quantiles(some, n=100)[98]) for some in (alone, beside)
+    )
+    ratios = f"{beside_p50 / p50:>7.2f}x{beside_p99 / p99:>7.2f}x"
+    print(
+        f"{format:10}{p50:>12.1f}{p99:>8.1f}{beside_p50:>12.1f}{beside_p99:>8.1f}{ratios}"
+        f"  {len(beside)} searches, {seconds:.0f} s"
+    )
+
+
+async def _ask(press: Press, format: ReportFormat) -> None:
+    now = press.clock()
+    choice = ReportChoice(tuple(ReportDevice), ReportDetail.ALL, format)
+    request = Request(
+        message_id=CROWD,
+        district_id=1,
+        choice=choice,
+        is_masked=False,
+        time_zone=ZONE,
+        file_name=f"report.{format.lower()}",
+        requested_by_id="u",
+        requested_by_name="U",
+        requested_at=now,
+        expires_at=now + KEPT,
+    )
+    async with writing(press.engine) as connection:
+        await ask(connection, request)
+
+
+# Memory
+
+
+def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
+    """Make a report in this process: its megabytes at the most before, and at the most by then."""
+    job = ReportJob(
+        1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, attempts=1
+    )
+    order = Order(url, Place(str(folder)), job, f"memory.{format.lower()}")
+    idle = high_water()
+    asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=lambda percent: None))
+    return idle, high_water()
+
+
+def memory(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
+    """The same in a new process, since the most that a process ever took does not go down."""
+    command = [sys.executable, "-m", "benchmarks.reports", "--memory", format, url, str(folder)]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    idle, peak = json.loads(told)
+    return idle, peak
+
+
+def print_memory(few: str, many: str, folder: Path) -> None:
+    """Print one line a format: megabytes above idle with a tenth of the rows and with all, and the growth of the peak."""
+    print(f"\n{'memory, MB':10}{'idle':>8}{'above: a tenth':>16}{'all':>8}{'growth':>9}")
+    for format in ReportFormat:
+        (idle, low), (idle_again, high) = (memory(url, format, folder) for url in (few, many))
+        print(
+            f"{format:10}{idle:>8.0f}{low - idle:>16.0f}{high - idle_again:>8.0f}{high / low - 1:>9.1%}"
+        )
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.reports", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--searches", type=int, default=300, help="while nothing is made")
+    parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    if options.memory:
+        format, url, folder = options.memory
+        print(json.dumps(memory_here(url, ReportFormat(format), Path(folder))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        few, many = (log_of(rows, folder) for rows in (options.rows // 10, options.rows))
+        asyncio.run(wait_of_search(many, folder, searches=options.searches))
+        print_memory(few, many, folder)
+
+
+if __name__ == "__main__":
+    main()

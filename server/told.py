@@ -1,0 +1,42 @@
+"""What every command tells alike: what is wrong, in words on standard error; and where it finds its settings."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+from domain.errors import LogError
+from server.bars import note
+from server.settings import Settings, SettingsError, variable
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Say what is wrong in words, and end with status 1; a fault of ours keeps its traceback."""
+    try:
+        yield
+    except SettingsError as error:
+        complain(*error.problems)
+        sys.exit(1)
+    except LogError as error:
+        complain(error.message)
+        sys.exit(1)
+    except DBAPIError as error:
+        if error.statement is not None:  # it is there, and does not take what we ask of it
+            raise
+        reason = str(error.orig).partition("\n")[0]
+        complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
+        sys.exit(1)
+
+
+def complain(*problems: str) -> None:
+    """Print problems, a line each: long ones are not broken, so that they can be searched for."""
+    for problem in problems:
+        note.print(problem, style="red", markup=False, soft_wrap=True)
+
+
+def settings_here() -> Settings:
+    """The settings that the environment gives."""
+    return Settings.from_environment(os.environ)
