@@ -5,6 +5,7 @@ No table and no statement of the log is named here.
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, event, make_url
@@ -18,19 +19,27 @@ SQLITE_PRAGMAS: Final = {
     "synchronous": "NORMAL",  # in WAL mode a power cut can lose the last commits, never the file
     "foreign_keys": "ON",  # off by default, connection by connection
     "busy_timeout": 30_000,  # milliseconds; 0 would make the second writer fail at once
-    "cache_size": -65_536,  # KiB; the default of 2 MiB thrashes while a large import keeps its indexes
 }
+
+LARGE_CACHE: Final = 64 * 1024
+"""KiB of SQLite's pages: its own 2 MiB thrash while a large import keeps its indexes."""
+
+SMALL_CACHE: Final = 8 * 1024
+"""KiB for whoever reads a great deal once: more pages would be kept, and never looked at again."""
 
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
 
 
-def make_engine(url: str) -> AsyncEngine:
-    """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done."""
+def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
+    """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done.
+
+    `cache` is how many KiB of pages a connection to SQLite keeps.
+    """
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(url)
         engine.dialect.statement_compiler = HintingCompiler
-        event.listen(engine.sync_engine, "connect", _set_up_sqlite)
+        event.listen(engine.sync_engine, "connect", partial(_set_up_sqlite, cache=cache))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         keep_time(engine)
         return engine
@@ -94,12 +103,12 @@ def after_commits(engine: AsyncEngine, told: Callable[[], None]) -> Iterator[Non
         engine.update_execution_options(**{_AFTER_COMMIT: before})
 
 
-def _set_up_sqlite(connection: Any, record: Any) -> None:
+def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
     connection.isolation_level = (
         None  # BEGIN is ours: the driver's own would come too late, and never before a SELECT
     )
     cursor = connection.cursor()
-    for name, value in SQLITE_PRAGMAS.items():
+    for name, value in {**SQLITE_PRAGMAS, "cache_size": -cache}.items():
         cursor.execute(f"PRAGMA {name} = {value}")
     cursor.close()
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from db.engine import make_engine
+from db.engine import SMALL_CACHE, make_engine
 from db.report_jobs import Made, ReportJob
 from delivery.report_source import reading_report
 from delivery.report_store import Place, open_store
@@ -52,7 +52,7 @@ class Word:
 
 async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[int], None]) -> Made:
     """Make a report and put it into its store. `told` gets its percentage, from another thread; what it raises ends all."""
-    engine = make_engine(order.database_url)
+    engine = make_engine(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)
     try:
         # Without a name: killed at any moment, nothing of it is left behind.
