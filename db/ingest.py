@@ -101,4 +101,5 @@ async def _count(connection: AsyncConnection, table: Table) -> None:
 _SETTINGS: Final = (
     "SET LOCAL work_mem = '64MB'",  # with the default of 4 MB the sorts of a large message go to the disk
     "SET LOCAL jit = off",  # compiling these statements takes longer than running them
+    "SET LOCAL plan_cache_mode = 'auto'",  # or the look-up behind each foreign key is planned anew for each row
 )
