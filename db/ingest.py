@@ -88,18 +88,17 @@ async def move(connection: AsyncConnection) -> None:
         for table in (stage.MESSAGES, stage.RECIPIENTS, stage.DELIVERIES):
             await _count(connection, table)
     for step in moves(connection.dialect.name):
-        await connection.execute(text(step.statement))
-        if is_postgresql and step.fills is not None:
+        moved = await connection.execute(text(step.statement))
+        if is_postgresql and step.fills is not None and moved.rowcount >= step.counted_from:
             await _count(connection, step.fills)
 
 
 async def _count(connection: AsyncConnection, table: Table) -> None:
-    """Tell the planner how large a temporary table is: otherwise it takes it for nearly empty."""
+    """Tell the planner what a table holds now: otherwise it goes by what it held when it was counted last, or by nothing."""
     await connection.exec_driver_sql(f"ANALYZE {table.name}")
 
 
 _SETTINGS: Final = (
     "SET LOCAL work_mem = '64MB'",  # with the default of 4 MB the sorts of a large message go to the disk
     "SET LOCAL jit = off",  # compiling these statements takes longer than running them
-    "SET LOCAL plan_cache_mode = 'auto'",  # or the look-up behind each foreign key is planned anew for each row
 )

@@ -10,15 +10,22 @@ from typing import Final, NamedTuple
 from sqlalchemy import Table
 
 from db import stage
+from db.tables import RECIPIENT
 from db.tallies import NO_CODE
 from domain.people import Role
 
+MANY: Final = 5_000
+"""New recipients. Behind each of their deliveries PostgreSQL looks one up by message and number, and of a message that it has
+not counted it believes that it has few: it then reads the whole message by name to find one, each time.
+"""
+
 
 class Move(NamedTuple):
-    """One step: a statement, and the table of the stage that it fills."""
+    """One step: a statement, and the table that it fills, if PostgreSQL is to count that from so many new rows on."""
 
     statement: str
     fills: Table | None = None
+    counted_from: int = 0
 
 
 @cache
@@ -170,7 +177,9 @@ _ROWS: Final = (
             EXISTS (SELECT 1 FROM staged_contacted c WHERE c.ref = r.ref AND c.person = r.person)
         FROM staged_recipient r
         JOIN staged_message s ON s.ref = r.ref
-        """.replace("char_lf", "'\n'")
+        """.replace("char_lf", "'\n'"),
+        fills=RECIPIENT,
+        counted_from=MANY,
     ),
     Move(
         """
