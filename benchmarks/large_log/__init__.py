@@ -1,0 +1,46 @@
+"""A large log, written straight into the tables: a million messages would take the ingest minutes.
+
+    python -m benchmarks.large_log --url sqlite+aiosqlite:////tmp/large.sqlite3 --deliveries 2000000
+    python -m benchmarks.large_log --url postgresql+psycopg://USER@HOST/EMPTY_DATABASE --deliveries 10000000
+
+Three years of one district: messages in the order in which they were created, each to the next few of its people, and one
+(the first) to 200,000 people with 500,000 deliveries. Everything is history with its outcome, and the same each time.
+Rows, keys and counters are as the ingest would have written them (`sentlog check` says so). Nothing is measured here.
+"""
+
+import asyncio
+import time
+
+from sqlalchemy import make_url
+
+from benchmarks.large_log.rows import Size, loads, size_of
+from benchmarks.large_log.stores import Postgresql, Sqlite, Store
+from db import migrations
+from db.engine import make_engine
+
+__all__ = ["build", "size_of"]
+
+
+def build(url: str, size: Size) -> None:
+    """Migrate the empty database at `url`, and fill it."""
+    asyncio.run(_migrate(url))
+    named = make_url(url)
+    if named.get_backend_name() == "sqlite":
+        store: Store = Sqlite(named.database or "")
+    else:
+        plain = named.set(drivername="postgresql")
+        store = Postgresql(plain.render_as_string(hide_password=False))
+    store.clear_the_way()
+    for load in loads(size):
+        began = time.perf_counter()
+        store.write(load)
+        print(f"{load.table:12} {time.perf_counter() - began:6.1f} s", flush=True)
+    began = time.perf_counter()
+    store.finish()
+    print(f"{'indexes':12} {time.perf_counter() - began:6.1f} s", flush=True)
+
+
+async def _migrate(url: str) -> None:
+    engine = make_engine(url)
+    await migrations.upgrade(engine)
+    await engine.dispose()
