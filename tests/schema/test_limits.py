@@ -1,21 +1,18 @@
 """What one operation may ask for; and that whatever is refused is refused at once, however it is written."""
 
-import time
+from collections import Counter
 from typing import Any
 
 import pytest
-from graphql import get_introspection_query, parse
+from graphql import SelectionSetNode, get_introspection_query, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.errors import LogError, TooComplex, TooLong
+from domain.errors import LogError, TooComplex
 from schema.contract import SCHEMA
 from schema.documents import Documents
-from schema.limits import LIMITS, Limits, SpreadsItself, check_shape
-
-DAYS = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
-AT_ONCE = 0.05
-"""Seconds of the processor: what else the machine does is not counted."""
+from schema.limits import LIMITS, Limits, _Shapes, _Walk, check_shape
+from tests.schema.excessive import DAYS, EXCESSIVE, chain
 
 
 def cost(document: str, **variables: Any) -> int:
@@ -29,73 +26,26 @@ def documents() -> Documents:
     return Documents(SCHEMA._schema)
 
 
-def chain(levels: int, times: int = 2) -> str:
-    """Fragments that each spread the next one twice."""
-    links = [
-        f"fragment F{one} on Viewer {{ {f'...F{one + 1} ' * times} }}" for one in range(levels)
-    ]
-    return " ".join(["{ viewer { ...F0 } }", *links, f"fragment F{levels} on Viewer {{ id }}"])
-
-
-def nested(levels: int) -> str:
-    return "{ viewer " + "{ district " * levels + "{ id }" + " }" * levels + " }"
-
-
-EXCESSIVE = {
-    "a chain of fragments": (chain(40), TooComplex),
-    "a chain of fragments with fields between": (
-        "{ viewer { ...F0 } }"
-        + "".join(
-            f"fragment F{one} on Viewer {{ a: district {{ ...F{one + 1} }} b: district {{ ...F{one + 1} }} }}"
-            for one in range(40)
-        )
-        + "fragment F40 on Viewer { id }",
-        TooComplex,
-    ),
-    "ten thousand aliases": (
-        "{" + " ".join(f"a{one}:__typename" for one in range(10_000)) + "}",
-        TooLong,
-    ),
-    "three hundred aliases": (
-        "{" + " ".join(f"a{one}:__typename" for one in range(300)) + "}",
-        TooComplex,
-    ),
-    "five megabytes of comments": ("#" + "x" * 79 + "\n" * 65_536 * 80, TooLong),
-    "as many comments as are read": ("#\n" * (LIMITS.bytes // 2), TooComplex),
-    "a hundred levels": (nested(100), TooComplex),
-    "a thousand fragments in a row": (chain(1_000, times=1), TooComplex),
-    "one field a thousand times": ("{" + "__typename " * 1_000 + "}", TooComplex),
-    "four thousand of four thousand": (
-        f"{{ messages({DAYS}, first: 4000) {{ nodes {{ recipients(first: 4000) {{ nodes {{ id }} }} }} }} }}",
-        TooComplex,
-    ),
-    "pages of no size": (
-        f"{{ messages({DAYS}) {{ nodes {{ recipients {{ nodes {{ id }} }} }} }} }}",
-        TooComplex,
-    ),
-    "directives without end": ("{ viewer { id " + "@skip(if: false) " * 300 + "} }", TooComplex),
-    "fifty-one things at once": (
-        "{" + " ".join(f"a{one}: viewer {{ id }}" for one in range(51)) + "}",
-        TooComplex,
-    ),
-    "a fragment in itself": (
-        "{ viewer { ...A } } fragment A on Viewer { ...B } fragment B on Viewer { id ...A }",
-        SpreadsItself,
-    ),
-}
-
-
 @pytest.mark.parametrize(("document", "refusal"), EXCESSIVE.values(), ids=EXCESSIVE)
-def test_what_asks_for_too_much_is_refused_at_once(document: str, refusal: type[LogError]) -> None:
-    fresh = documents()
-    taken = []
-    for _ in range(3):
-        begun = time.process_time()
-        with pytest.raises(refusal):
-            fresh.prepare(document)
-        taken.append(time.process_time() - begun)
+def test_what_asks_for_too_much_is_refused_and_no_selection_is_looked_at_twice(
+    document: str, refusal: type[LogError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = Counter[SelectionSetNode]()
+    for walk in (_Shapes, _Walk):
+        of = walk.of
 
-    assert min(taken) < AT_ONCE
+        def counted(self: Any, node: SelectionSetNode, *rest: Any, of: Any = of) -> Any:
+            looked_at[node] += 1
+            return of(self, node, *rest)
+
+        monkeypatch.setattr(walk, "of", counted)
+    fresh = documents()
+
+    with pytest.raises(refusal):
+        fresh.prepare(document)
+
+    # Once for its shape, and once for its cost.
+    assert max(looked_at.values(), default=0) <= 2
     assert len(fresh) <= 1
 
 

@@ -1,0 +1,45 @@
+"""How long it takes to refuse what asks for too much: processor time of one process, each operation new to it.
+
+    python -m benchmarks.edge [--rounds 5]
+
+The operations are those that the tests have refused (`tests.schema.excessive`). Printed are the first round, in which nothing is
+warm, and the median; no refusal should take 50 ms.
+"""
+
+import argparse
+import statistics
+import time
+from contextlib import suppress
+
+from domain.errors import LogError
+from schema.contract import SCHEMA
+from schema.documents import Documents
+from tests.schema.excessive import EXCESSIVE
+
+
+def refused_in(document: str) -> float:
+    """Milliseconds until an operation is refused."""
+    fresh = Documents(SCHEMA._schema)
+    began = time.process_time()
+    with suppress(LogError):
+        fresh.prepare(document)
+    return 1_000 * (time.process_time() - began)
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.edge", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    taken: dict[str, list[float]] = {name: [] for name in EXCESSIVE}
+    for _ in range(rounds):
+        for name, (document, _refusal) in EXCESSIVE.items():
+            taken[name].append(refused_in(document))
+    print(f"{'milliseconds':44}{'first':>8}{'median':>8}")
+    for name, times in taken.items():
+        print(f"{name:44}{times[0]:8.1f}{statistics.median(times):8.1f}")
+
+
+if __name__ == "__main__":
+    main()
