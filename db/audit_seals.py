@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.insertion import insert_into
 from db.side_tables import AUDIT, AUDIT_SEAL
 from domain.chain import AuditRow, AuditSeal
 
@@ -85,8 +85,9 @@ async def count_unsealed(connection: AsyncConnection, end: AuditSeal | None) -> 
 
 async def add(connection: AsyncConnection, sealed: AuditSeal) -> bool:
     """Write a seal down; False where somebody else has written one of this number, whatever it says."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(AUDIT_SEAL).values(sealed._asdict()).on_conflict_do_nothing()
+    statement = (
+        insert_into(connection, AUDIT_SEAL).values(sealed._asdict()).on_conflict_do_nothing()
+    )
     return (await connection.execute(statement.returning(AUDIT_SEAL.c.number))).first() is not None
 
 

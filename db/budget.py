@@ -3,28 +3,14 @@
 A leaky bucket, kept as the moment at which it will be empty. What is counted, and how much there is, is not said here.
 """
 
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
 
 from sqlalchemy import case, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import Field, SQLModel
 
 from db.clock import clock, later
-from db.columns import Instant, table_of
-
-
-class Budget(SQLModel, table=True):
-    """What a viewer has asked for and what has not leaked away yet."""
-
-    viewer: str = Field(primary_key=True)
-    """The district and the id of the viewer, as `server.budget` spells them."""
-    empty_at: datetime = Field(sa_type=Instant)
-    """When all of it will have leaked away, if nothing more comes."""
-
-
-BUDGET: Final = table_of(Budget)
+from db.insertion import insert_into
+from db.side_tables import BUDGET
 
 
 async def draw(
@@ -36,7 +22,7 @@ async def draw(
     """
     width, whole = timedelta(seconds=cost / per_second), timedelta(seconds=capacity / per_second)
     now, alone = clock(connection), clock(connection, after=width)
-    insertion = _insert(connection).values(viewer=viewer, empty_at=alone)
+    insertion = insert_into(connection, BUDGET).values(viewer=viewer, empty_at=alone)
     statement = insertion.on_conflict_do_update(
         index_elements=[BUDGET.c.viewer],
         set_={
@@ -57,8 +43,3 @@ async def draw(
 async def forget_full(connection: AsyncConnection) -> None:
     """Delete the buckets out of which nothing is taken any more: they are as good as new ones."""
     await connection.execute(delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection)))
-
-
-def _insert(connection: AsyncConnection) -> Any:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(BUDGET)

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import and_, func, literal, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock
 from db.deliveries import DeliveryKey
+from db.insertion import insert_into
 from db.keys import any_of, pairs_of, text_any_of
 from db.tables import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import AddressKind
@@ -244,9 +244,10 @@ async def set_opted_out(connection: AsyncConnection, number: str, at: datetime |
     columns = ADDRESS.c["district_id", "kind", "key", "opted_out_at"]
     said = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
     everywhere = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in said))
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # Ordered, or two of them could wait for each other.
-    remember = dialect.insert(ADDRESS).from_select(columns, everywhere.order_by(DISTRICT.c.id))
+    remember = insert_into(connection, ADDRESS).from_select(
+        columns, everywhere.order_by(DISTRICT.c.id)
+    )
     await connection.execute(
         remember.on_conflict_do_update(
             index_elements=columns[:3], set_={"opted_out_at": remember.excluded.opted_out_at}

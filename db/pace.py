@@ -5,13 +5,12 @@ The row holds when the next hand-over may leave. What counts as a hand-over, and
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import case, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock, later
+from db.insertion import insert_into
 from db.side_tables import PACE
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -31,7 +30,7 @@ async def reserve(
     """
     width = _width(connection, handovers / per_second)
     now, free = clock(connection), clock(connection, after=width)
-    insertion = _insert(connection).values(gateway=gateway, free_at=free)
+    insertion = insert_into(connection, PACE).values(gateway=gateway, free_at=free)
     statement = insertion.on_conflict_do_update(
         index_elements=[PACE.c.gateway],
         set_={
@@ -49,7 +48,7 @@ async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -
     """Let nobody use a provider for `pause` from now: it took nothing of what it was given."""
     until = clock(connection, after=pause)
     await connection.execute(
-        _insert(connection)
+        insert_into(connection, PACE)
         .values(gateway=gateway, free_at=until)
         .on_conflict_do_update(
             index_elements=[PACE.c.gateway],
@@ -72,8 +71,3 @@ def _width(connection: AsyncConnection, seconds: float) -> timedelta:
     if connection.dialect.name == "sqlite":
         return -(-width // _MILLISECOND) * _MILLISECOND
     return width
-
-
-def _insert(connection: AsyncConnection) -> Any:
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return dialect.insert(PACE)

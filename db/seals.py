@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.insertion import insert_into
 from db.side_tables import SEAL
 
 _FORGOTTEN_AT_ONCE: Final = 20
@@ -18,8 +18,9 @@ async def use(connection: AsyncConnection, token: str, *, until: datetime, now: 
 
     Where two come with the same one, the second waits for the first to commit or to give up.
     """
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(SEAL).values(token=token, until=until).on_conflict_do_nothing()
+    statement = (
+        insert_into(connection, SEAL).values(token=token, until=until).on_conflict_do_nothing()
+    )
     used = await connection.execute(statement.returning(SEAL.c.token))
     if used.first() is None:
         return False

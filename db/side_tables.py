@@ -33,6 +33,15 @@ class Seal(SQLModel, table=True):
     until: datetime = Field(sa_type=Instant)
 
 
+class Budget(SQLModel, table=True):
+    """What a viewer has asked for and what has not leaked away yet."""
+
+    viewer: str = Field(primary_key=True)
+    """The district and the id of the viewer, as `server.budget.key_of` spells them."""
+    empty_at: datetime = Field(sa_type=Instant)
+    """When all of it will have leaked away, if nothing more comes."""
+
+
 class Report(SQLModel, table=True):
     """A report on a message that somebody asked for, and what became of it. The file itself is in a store."""
 
@@ -121,3 +130,4 @@ REPORT: Final = table_of(Report)
 SECRET: Final = table_of(Secret)
 AUDIT: Final = table_of(Audit)
 AUDIT_SEAL: Final = table_of(AuditSealRow)
+BUDGET: Final = table_of(Budget)

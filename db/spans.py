@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import case, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.insertion import insert_into
 from db.live import LiveDelivery
 from db.tables import DELIVERY, SPAN
 from domain.status import DeliveryMode, DeliveryStatus
@@ -59,7 +59,7 @@ def _ended_at(delivery: LiveDelivery) -> datetime | None:
 
 
 async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) -> None:
-    new = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(SPAN)
+    new = insert_into(connection, SPAN)
     began, ended = new.excluded.started_at, new.excluded.ended_at
     statement = new.on_conflict_do_update(
         index_elements=list(SPAN.primary_key.columns),

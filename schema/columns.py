@@ -166,7 +166,7 @@ class Columns:
             raw = self._info(how, column, details, place(0))
             made = field_of(column.field)
             info = Info(_raw_info=raw, _field=made)
-            converter = raw.schema._strawberry_schema.schema_converter  # type: ignore[attr-defined]
+            converter = info.schema.schema_converter
             arguments = convert_arguments(
                 self._arguments(column, details),
                 made.arguments,

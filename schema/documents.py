@@ -6,7 +6,7 @@ All transports come by here, and so does the execution: see `schema.contract`. W
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from graphql import (
     DocumentNode,
@@ -142,6 +142,12 @@ def _parsed(text: str, limits: Limits) -> DocumentNode:
         raise
 
 
+class _Reader(Protocol):
+    """A schema that has its documents read here."""
+
+    documents: Documents
+
+
 class AsPrepared(SchemaExtension):
     """Has Strawberry execute a document as it was read here: neither parsed nor validated again."""
 
@@ -151,7 +157,7 @@ class AsPrepared(SchemaExtension):
         Raises `TooComplex`: whoever streams prepares first, since a stream has no place for it.
         """
         asked = self.execution_context
-        documents: Documents = asked.schema.documents  # type: ignore[attr-defined]
+        documents = cast(_Reader, asked.schema).documents
         with suppress(GraphQLSyntaxError):
             document = documents.read(asked.query or "")
             asked.graphql_document = document.node

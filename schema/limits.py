@@ -245,7 +245,8 @@ class _Walk:
                 on = self._schema.get_type(condition.name.value) if condition else parent
                 found = self.of(node.selection_set, on)
             else:
-                found = self._of_fragment(node.name.value)  # type: ignore[attr-defined]
+                assert isinstance(node, FragmentSpreadNode), node
+                found = self._of_fragment(node.name.value)
             fixed += found.fixed
             each += found.each
         return _Cost(fixed, each)

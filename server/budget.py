@@ -34,6 +34,11 @@ Draw = Callable[[str, int], Awaitable[int | None]]
 """Takes objects out of a viewer's bucket: how many are left, or None where that is too many."""
 
 
+def key_of(viewer: Viewer) -> str:
+    """Whose something is that is counted: of one district, as others may have a viewer of the same id."""
+    return f"{viewer.district}/{viewer.id}"
+
+
 class Bucket(NamedTuple):
     """How much there is for each viewer, and how fast it comes back: objects, and objects a second."""
 
@@ -86,7 +91,7 @@ class Budget:
 
     async def charge(self, viewer: Viewer, cost: int, *, limit: int) -> Charge:
         """Take what an operation costs out of the viewer's bucket. Raises `TooMuch`."""
-        key = f"{viewer.district}/{viewer.id}"
+        key = key_of(viewer)
         left = self._from_portion(key, cost)
         if left is None:
             left = await self._from_bucket(key, min(cost, self.bucket.capacity))

@@ -2,15 +2,15 @@
 
 Only whole answers of a text are compressed, from a size on at which it pays. A stream of events is left as it is, since each
 event has to arrive when it happens, as are downloads, which are sent in parts; files of reports are packed already.
-zstd and br need the packages `zstandard` and `brotli`; where they are not installed, gzip is what there is.
 """
 
 import gzip
 from asyncio import to_thread
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from typing import Final
 
+import brotli
+import zstandard
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,30 +26,12 @@ _STREAM: Final = "text/event-stream"
 Compress = Callable[[bytes], bytes]
 
 
-def _compressors() -> Mapping[str, Compress]:
-    """What there is to compress with, the best first."""
-    found: dict[str, Compress] = {}
-    for coding, package, make in (("zstd", "zstandard", _zstd), ("br", "brotli", _brotli)):
-        try:
-            import_module(package)
-        except ImportError:
-            continue
-        found[coding] = make()
-    found["gzip"] = lambda body: gzip.compress(body, compresslevel=5, mtime=0)
-    return found
-
-
-def _zstd() -> Compress:
-    zstandard = import_module("zstandard")
-    return lambda body: bytes(zstandard.ZstdCompressor(level=3).compress(body))
-
-
-def _brotli() -> Compress:
-    brotli = import_module("brotli")
-    return lambda body: bytes(brotli.compress(body, quality=4))
-
-
-COMPRESSORS: Final = _compressors()
+COMPRESSORS: Final[Mapping[str, Compress]] = {
+    "zstd": lambda body: zstandard.ZstdCompressor(level=3).compress(body),
+    "br": lambda body: bytes(brotli.compress(body, quality=4)),
+    "gzip": lambda body: gzip.compress(body, compresslevel=5, mtime=0),
+}
+"""What there is to compress with, the best first."""
 
 
 def preferred(accept: str, offered: tuple[str, ...] = tuple(COMPRESSORS)) -> str | None:

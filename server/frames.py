@@ -33,7 +33,7 @@ from schema.documents import Prepared
 from schema.errors import coded
 from server import operation as operations
 from server.auth import Authenticator
-from server.budget import Charge
+from server.budget import Charge, key_of
 from server.timing import streamed
 from server.trusted import Trusted
 
@@ -188,7 +188,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         """Run an operation in a context of its own: what an earlier one loaded would be old by now."""
         viewer = self.context.viewer
         assert viewer is not None, "an operation came before the connection was acknowledged"
-        under_way, key = self.view.under_way, f"{viewer.district}/{viewer.id}"
+        under_way, key = self.view.under_way, key_of(viewer)
         under_way[key] += 1
         try:
             await self._run(operation, viewer, count=under_way[key])

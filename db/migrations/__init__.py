@@ -14,13 +14,11 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-import db.budget
 import db.side_tables
 import db.tables
 from db.engine import writing
 
 # Imported so that the metadata knows every table.
-assert db.budget
 assert db.side_tables
 assert db.tables
 

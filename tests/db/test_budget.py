@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.budget import BUDGET, draw, forget_full
+from db.budget import draw, forget_full
 from db.engine import writing
+from db.side_tables import BUDGET
 from tests.log import NOON
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.budget import BUDGET
 from db.engine import reading, writing
+from db.side_tables import BUDGET
 from db.timing import each_within, untimed, within
 from domain.errors import TimedOut
 from tests.log import NOON

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.budget import BUDGET
 from db.engine import reading, writing
+from db.side_tables import BUDGET
 from domain.errors import TooMuch
 from server.budget import FRESH, Bucket, Budget, of_one_process, shared
 from tests.log import NOON, viewer
