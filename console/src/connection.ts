@@ -13,18 +13,23 @@ export interface Connection {
 }
 
 /**
- * Ask the server as the one whom `token` names; call `onRefused` whenever it does not take the token.
+ * Ask the server as the one whom `token` names; call `onRefused` whenever it does not take the token, until closed.
  *
  * Queries go by fetch, subscriptions by WebSocket (graphql-transport-ws), which opens with the first of them.
  */
 export function connect(token: string, onRefused: () => void): Connection {
   const authorization = `Bearer ${token}`;
+  let isClosed = false;
+  // An answer may come after another token was taken: it says nothing of that one.
+  const refuse = () => {
+    if (!isClosed) onRefused();
+  };
   const socket = createClient({
     url: new URL(ENDPOINT, location.href.replace(/^http/, "ws")).href,
     connectionParams: { Authorization: authorization },
     on: {
       closed: (event) => {
-        if (event instanceof CloseEvent && REFUSED_CLOSE_CODES.includes(event.code)) onRefused();
+        if (event instanceof CloseEvent && REFUSED_CLOSE_CODES.includes(event.code)) refuse();
       },
     },
   });
@@ -37,9 +42,13 @@ export function connect(token: string, onRefused: () => void): Connection {
       const headers = new Headers(init?.headers);
       headers.set("Authorization", authorization);
       const response = await fetch(input, { ...init, headers, credentials: "omit" });
-      if (response.status === 401) onRefused();
+      if (response.status === 401) refuse();
       return response;
     },
   });
-  return { fetcher, close: () => void socket.dispose() };
+  const close = () => {
+    isClosed = true;
+    void socket.dispose();
+  };
+  return { fetcher, close };
 }

@@ -1,10 +1,11 @@
 """GraphiQL in a real browser: what the page does with a token, what it keeps, and what it says when it is refused."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.console.stand_in import StandIn
 from tests.live_server import serving
@@ -107,6 +108,38 @@ async def test_a_second_link_in_the_same_tab_signs_in_anew(address: str, page: P
     assert page.url == address
     await ask(page, GREETING)
     await expect(answer(page)).to_contain_text(GREETED)
+
+
+async def test_a_late_refusal_of_the_token_before_says_nothing_of_the_new_one(
+    address: str, page: Page
+) -> None:
+    late: list[Route] = []
+    asked = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if route.request.headers["authorization"] == f"Bearer {TOKEN}":
+            await route.continue_()
+        else:
+            late.append(route)
+            asked.set()
+
+    await page.route("**/graphql", hold)
+    await page.goto(f"{address}#token=expired")
+    async with asyncio.timeout(30):
+        await asked.wait()
+    await page.evaluate(f"location.hash = '#token={TOKEN}'")
+    await ask(page, GREETING)
+    await expect(answer(page)).to_contain_text(GREETED)
+
+    for route in late:
+        async with page.expect_response(lambda response: response.status == 401):
+            await route.fulfill(status=401, json={"errors": [{"message": "expired"}]})
+    # What follows from an answer is on the page in the frame after the next.
+    await page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    )
+
+    await expect(refusal(page)).to_be_hidden()
 
 
 async def test_without_a_token_one_is_asked_for_and_taken_however_it_is_pasted(
