@@ -19,9 +19,8 @@ from domain.errors import (
     TooMuch,
     Unauthenticated,
 )
+from server.accept import JSON
 from server.request_log import current_id
-
-JSON: Final = "application/json"
 
 
 class WrongMethod(BadUserInput):
@@ -38,6 +37,18 @@ class UnsupportedType(BadUserInput):
 
 class TooLarge(BadUserInput):
     """The body is larger than the route reads."""
+
+
+class TooSlow(BadUserInput):
+    """A request did not come in time."""
+
+
+class HeadTooLarge(BadUserInput):
+    """The address and the headers are larger than is read."""
+
+
+class Full(TooMuch):
+    """All that one server does at once is being done, for whomever."""
 
 
 class Absent(BadUserInput):
@@ -61,13 +72,16 @@ STATUS: Final[Mapping[type[LogError], int]] = {
     Forbidden: 403,
     Absent: 404,
     WrongMethod: 405,
+    TooSlow: 408,
     Conflict: 409,
     Gone: 410,
     TooLarge: 413,
     UnsupportedType: 415,
+    HeadTooLarge: 431,
     TooComplex: 400,
     TooLong: 413,
     TooMuch: 429,
+    Full: 503,
     TimedOut: 503,
 }
 """HTTP's word for each error of ours, and for those derived from it; any other is a fault that passes, such as keys that cannot be read: 503."""
@@ -79,10 +93,11 @@ _UNROUTED: Final[Mapping[int, str]] = {
 
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
     401: {"www-authenticate": "Bearer"},
+    408: {"connection": "close"},
 }
 
 
-def refusal(error: LogError) -> Response:
+def refusal(error: LogError, *, media_type: str = JSON) -> Response:
     """The answer that says `error`, with what HTTP wants beside it."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
     headers = dict(_HEADERS.get(status, {}))
@@ -90,7 +105,7 @@ def refusal(error: LogError) -> Response:
         headers["retry-after"] = str(error.retry_after)
     if isinstance(error, WrongMethod):
         headers["allow"] = error.allow
-    return _errors(error.message, error.code, status=status, headers=headers)
+    return _errors(error.message, error.code, status=status, headers=headers, media_type=media_type)
 
 
 def require_content_type(request: Request, wanted: str) -> None:
@@ -104,6 +119,12 @@ def require_content_type(request: Request, wanted: str) -> None:
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8"):
             raise UnsupportedType(f"The charset is {charset or 'missing'}. Send {wanted} in UTF-8.")
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """What a route refuses and leaves to be said here."""
+    assert isinstance(error, LogError)
+    return refusal(error)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -137,10 +158,16 @@ def json(
 
 
 def _errors(
-    message: str, code: str, *, status: int, headers: Mapping[str, str] | None = None
+    message: str,
+    code: str,
+    *,
+    status: int,
+    headers: Mapping[str, str] | None = None,
+    media_type: str = JSON,
 ) -> Response:
     return json(
         {"errors": [{"message": message, "extensions": {"code": code}}]},
         status=status,
         headers={"cache-control": "no-store", **(headers or {})},
+        media_type=media_type,
     )

@@ -22,15 +22,18 @@ from db.engine import make_engine
 from db.notices import Notices
 from delivery.errands import Errands
 from delivery.report_store import open_store
+from domain.errors import LogError
 from resolvers.backstage import Backstage
 from schema.contract import SCHEMA, ordinarily
 from server import answers, callbacks, console, downloads, health, ingest
 from server.auth import Authenticator
+from server.bodies import Patience
 from server.budget import Bucket, Budget, of_one_process, shared
 from server.compression import Compression
 from server.graphql import Endpoint
 from server.hardening import Hardened
 from server.keyring import connect_keys
+from server.places import Places
 from server.request_log import RequestLog
 from server.settings import Settings
 from server.trusted import trusted_of
@@ -78,6 +81,7 @@ def create_app(
         trusted=trusted_of(settings),
         takes_get=settings.get_queries,
         origins=settings.cors_origins,
+        most_under_way=settings.viewer_subscriptions,
     )
 
     @asynccontextmanager
@@ -105,6 +109,7 @@ def create_app(
                 authenticator=authenticator,
                 clock=clock,
                 announce=works.runner.announce,
+                most=settings.ingest_bytes,
             ),
             downloads.route(
                 engine=engine,
@@ -118,11 +123,15 @@ def create_app(
         lifespan=lifespan,
         exception_handlers={
             HTTPException: answers.unrouted,
+            LogError: answers.refused,
             ClientDisconnect: answers.nobody,
             Exception: answers.fault,
         },
     )
-    return RequestLog(Hardened(crossing(settings, Compression(app))), clock=time.perf_counter)
+    limited = Places(
+        Patience(Compression(app), seconds=settings.body_seconds), most=settings.viewer_connections
+    )
+    return RequestLog(Hardened(crossing(settings, limited)), clock=time.perf_counter)
 
 
 def crossing(settings: Settings, app: ASGIApp) -> ASGIApp:

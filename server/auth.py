@@ -20,7 +20,9 @@ from jwt.exceptions import (
 
 from domain.errors import Unauthenticated
 from domain.viewer import Right, Viewer
+from server.budget import key_of
 from server.keys import Keys
+from server.places import take_place
 from server.request_log import note_viewer
 from server.settings import Settings
 
@@ -51,11 +53,13 @@ class Authenticator:
     async def viewer(self, authorization: str | None) -> Viewer:
         """The viewer behind an `Authorization` header.
 
-        Raises `Unauthenticated`, or `KeysUnavailable` if no token can be judged at the moment.
+        Raises `Unauthenticated`, `TooMuch` for one who has as many requests under way as one may, or `KeysUnavailable` if no
+        token can be judged at the moment.
         """
         claims = await self._claims(_bearer(authorization))
         viewer = self._viewer(claims)
         note_viewer(viewer.id)
+        take_place(key_of(viewer))
         return viewer
 
     async def viewer_of_connection(self, payload: object) -> Viewer:

@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from delivery.callbacks import take_callback
 from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway, Reply
+from server.answers import TooLarge
+from server.bodies import pieces
 
 LARGEST: Final = 256 * 1024
 """Bytes: Mailgun's events carry an e-mail's headers, and stay well below."""
@@ -43,10 +45,15 @@ def routes(
         accounts = gateways.get(name)
         if not accounts:
             return Response(status_code=404)
-        body = await _body(request)
-        if body is None:
+        body = bytearray()
+        try:
+            async for piece in pieces(request, LARGEST, advice="No provider sends as much."):
+                body += piece
+        except TooLarge:
             return Response(status_code=413)
-        callback = Callback(target=_target(request), headers=dict(request.headers), body=body)
+        callback = Callback(
+            target=_target(request), headers=dict(request.headers), body=bytes(body)
+        )
         try:
             reply = await _take(engine, accounts, callback, now=clock())
         except CallbackRefused as refused:
@@ -71,16 +78,6 @@ async def _take(
         with suppress(Forged):
             return await take_callback(engine, gateway, callback, now=now)
     return await take_callback(engine, accounts[-1], callback, now=now)
-
-
-async def _body(request: Request) -> bytes | None:
-    """The body; None where it is larger than any provider's."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            return None
-    return bytes(body)
 
 
 def _target(request: Request) -> str:

@@ -14,6 +14,7 @@ from domain.status import DeliveryMode
 from domain.viewer import Right
 from resolvers.ingest import Outcome, ingest
 from server.app import create_app, utc_now
+from server.connections import terms_of
 from server.logs import configure
 from server.running import listen, make_ready, ready_engine
 from server.running import run as answer
@@ -58,7 +59,8 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
         say(
             f"A message arrives every {EVERY:.0f} seconds. Nobody is reached: the provider is simulated."
         )
-        answer(listener, create_app(settings, beside=keep_sending))
+        app = create_app(settings, beside=keep_sending)
+        answer(listener, app, terms=terms_of(settings))
 
 
 def own(settings: Settings) -> Settings:

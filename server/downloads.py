@@ -30,6 +30,7 @@ from domain.report import CONTENT_TYPES, ReportStatus
 from resolvers.downloads import REFUSED, admit, note
 from server.answers import Absent, Gone, json, refusal
 from server.auth import Authenticator
+from server.places import take_place
 from server.request_log import current_id
 
 SOON: Final = 2
@@ -83,6 +84,7 @@ def route(
         )
         if admission is None:
             raise Absent("There is no report with this id that you may see.")
+        take_place(f"{admission.entry.district_id}/{admission.entry.viewer_id}")
         report = admission.report
         if report.status is not ReportStatus.READY:
             return _not_ready(report)

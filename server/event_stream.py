@@ -18,32 +18,6 @@ from strawberry.http.streaming import SSETransport
 HEARTBEAT: Final = 15.0
 """Seconds between two comments: a proxy takes a stream in which nothing comes for half a minute to be dead."""
 
-_TRANSPORT: Final = SSETransport()
-_JSON: Final = ("application/json", "application/graphql-response+json", "application/*", "*/*")
-
-
-def is_preferred(accept: str) -> bool:
-    """Whether a client would rather have events than JSON.
-
-    Many a client names both, with the same weight, and can read only JSON where there is one answer: they get JSON.
-    """
-    weights = dict(map(_weighed, accept.lower().split(",")))
-    events = weights.get(SSETransport.headers["Content-Type"], 0.0)
-    return events > max(weights.get(name, 0.0) for name in _JSON)
-
-
-def _weighed(part: str) -> tuple[str, float]:
-    """A media range and its weight (RFC 9110, 12.5.1): 1 unless `q` says otherwise, 0 where that cannot be read."""
-    name, *parameters = (piece.strip() for piece in part.split(";"))
-    for parameter in parameters:
-        key, _, value = parameter.partition("=")
-        if key.strip() == "q":
-            try:
-                return name, float(value)
-            except ValueError:
-                return name, 0.0
-    return name, 1.0
-
 
 class EventStream(Response):
     """Sends each payload as it comes, and comments in between, until there are no more or the client has left."""
@@ -78,13 +52,13 @@ class EventStream(Response):
     async def _write(self, send: Send) -> None:
         async with aclosing(self._payloads) as payloads:
             async for payload in payloads:
-                await _send(send, _TRANSPORT.encode_next(payload, _encode), more=True)  # type: ignore[arg-type]
-        await _send(send, _TRANSPORT.encode_complete(), more=False)
+                await _send(send, _event("next", orjson.dumps(payload)), more=True)
+        await _send(send, _event("complete"), more=False)
 
     async def _beat(self, send: Send) -> None:
         while True:
             await self._sleep(HEARTBEAT)
-            await _send(send, _TRANSPORT.encode_comment("still here"), more=True)
+            await _send(send, b": still here\n\n", more=True)
 
 
 async def _left(receive: Receive) -> None:
@@ -92,9 +66,13 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, text: str, *, more: bool) -> None:
-    await send({"type": "http.response.body", "body": text.encode(), "more_body": more})
+async def _send(send: Send, body: bytes, *, more: bool) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
 
 
-def _encode(payload: object) -> str:
-    return orjson.dumps(payload).decode()
+def _event(name: str, data: bytes = b"") -> bytes:
+    """One event, whose data is one line; without any it is said nevertheless, or a browser would drop the event.
+
+    Lines end in LF alone: at CRLF, which the format allows as well, urql sees no event end.
+    """
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)

@@ -6,9 +6,8 @@ sees its own moment.
 
 import asyncio
 import copy
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, cast
@@ -26,7 +25,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 )
 from strawberry.types.graphql import OperationType
 
-from domain.errors import BadUserInput, Forbidden, LogError, TooMuch, Unauthenticated
+from domain.errors import BadUserInput, Forbidden, LogError, Unauthenticated
 from domain.viewer import Viewer
 from resolvers.context import Context
 from schema.documents import Prepared
@@ -34,6 +33,7 @@ from schema.errors import coded
 from server import operation as operations
 from server.auth import Authenticator
 from server.budget import Charge, key_of
+from server.held import Held
 from server.timing import streamed
 from server.trusted import Trusted
 
@@ -41,9 +41,6 @@ BAD_REQUEST: Final = 4400
 FORBIDDEN: Final = 4403
 TRY_AGAIN_LATER: Final = 1013
 _EXPIRED: Final = "Your sign-in has expired. Sign in again and connect anew."
-MOST_UNDER_WAY: Final = 100
-"""Operations of one viewer on all WebSockets of a process: a console watches a handful of messages, a tab at a time."""
-
 LONGEST_REASON: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5); a longer one cannot be sent at all."""
 
@@ -68,8 +65,8 @@ class Door(Protocol):
     trusted: Trusted
     seconds: float
     """How long an operation may take, or an event of a subscription."""
-    under_way: Counter[str]
-    """How many operations each viewer has on WebSockets, by district and id."""
+    under_way: Held
+    """The operations that each viewer has on WebSockets and streams."""
 
     def prepare(self, asked: operations.Operation) -> Prepared | None:
         """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`."""
@@ -116,7 +113,7 @@ class Adapter(ASGIWebSocketAdapter):
     async def send_json(self, message: Mapping[str, object]) -> None:
         """Send a message; raises `WebSocketDisconnected` where nobody is there to take it."""
         try:
-            await super().send_json(message)
+            await super().send_json(_told(message))
         except ClosedAlready as gone:
             raise WebSocketDisconnected from gone
 
@@ -188,25 +185,15 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         """Run an operation in a context of its own: what an earlier one loaded would be old by now."""
         viewer = self.context.viewer
         assert viewer is not None, "an operation came before the connection was acknowledged"
-        under_way, key = self.view.under_way, key_of(viewer)
-        under_way[key] += 1
-        try:
-            await self._run(operation, viewer, count=under_way[key])
-        finally:
-            under_way[key] -= 1
-            if not under_way[key]:
-                del under_way[key]
+        with ExitStack() as held:
+            await self._run(operation, viewer, held)
 
-    async def _run(self, operation: Operation[Any, None], viewer: Viewer, *, count: int) -> None:
+    async def _run(self, operation: Operation[Any, None], viewer: Viewer, held: ExitStack) -> None:
         fresh, asked = copy.copy(self), self.asked.pop(operation.id)
         try:
             if viewer.expires_at <= self.view.clock():
                 raise Unauthenticated(_EXPIRED)
-            if count > MOST_UNDER_WAY:
-                raise TooMuch(
-                    f"You have {MOST_UNDER_WAY} operations under way on WebSockets, which is all you may. Complete one first.",
-                    retry_after=1,
-                )
+            held.enter_context(self.view.under_way.one(key_of(viewer)))
             asked = self.view.trusted.found(asked)
             operation.query = asked.query
             prepared = self.view.prepare(asked)
@@ -231,6 +218,16 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
     async def _turn_away(self, error: LogError) -> None:
         is_final = isinstance(error, Unauthenticated | Forbidden)
         await self.websocket.close(FORBIDDEN if is_final else TRY_AGAIN_LATER, error.message)
+
+
+def _told(message: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A message as it is to be sent: the result of an operation that never ran has no `data`, not even null."""
+    if message["type"] != "next" or message["payload"]["data"] is not None:
+        return message
+    result = message["payload"]
+    if any("path" in error for error in result.get("errors", ())):
+        return message
+    return {**message, "payload": {name: result[name] for name in result if name != "data"}}
 
 
 def _problem(message: object) -> str | None:

@@ -4,9 +4,8 @@ What the operation means is the schema's business; what an error says is `schema
 `server.frames`, events in `server.event_stream`.
 """
 
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
@@ -30,18 +29,17 @@ from schema.contract import Contract
 from schema.documents import Prepared
 from schema.errors import unexecutable
 from schema.limits import LIMITS
-from server import event_stream, operation
-from server.answers import JSON, WrongMethod, json, refusal, require_content_type
+from server import operation
+from server.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
+from server.answers import WrongMethod, json, refusal, require_content_type
 from server.auth import Authenticator
-from server.budget import Budget, Charge
+from server.budget import Budget, Charge, key_of
 from server.event_stream import EventStream
 from server.frames import Adapter, Connection, Socket
+from server.held import Held
 from server.request_log import current_id
 from server.timing import answered, streamed
 from server.trusted import Trusted
-
-GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
-"""With this type the status tells whether the operation ran; with plain JSON it is 200 (GraphQL over HTTP, 6.4)."""
 
 INIT_TIMEOUT: Final = timedelta(seconds=10)
 
@@ -67,10 +65,12 @@ class Endpoint(GraphQL[Any, None]):
         seconds: float = 30.0,
         trusted: Trusted | None = None,
         takes_get: bool = False,
+        most_under_way: int = 100,
     ) -> None:
         """`most` objects may one operation return, in `seconds`; without a `budget` nobody's is counted.
 
-        Pages of `origins` may open a WebSocket, beside our own. `takes_get`: queries may come by GET.
+        Pages of `origins` may open a WebSocket, beside our own. `takes_get`: queries may come by GET. `most_under_way`:
+        operations of one viewer at once on WebSockets and streams of events.
         """
         super().__init__(
             schema,
@@ -89,20 +89,25 @@ class Endpoint(GraphQL[Any, None]):
         self.seconds = seconds
         self.trusted = trusted or Trusted()
         self.takes_get = takes_get
-        self.under_way: Counter[str] = Counter()
+        self.under_way = Held(most_under_way, what="operations on WebSockets and streams")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        try:
-            answer = await self.answer(Request(scope, receive))
-        except LogError as error:
-            answer = refusal(error)
-        await answer(scope, receive, send)
+        with ExitStack() as held:
+            request = Request(scope, receive)
+            try:
+                answer = await self.answer(request, held)
+            except LogError as error:
+                answer = refusal(error, media_type=json_type(_accept(request)))
+            await answer(scope, receive, send)
 
-    async def answer(self, request: Request) -> Response:
-        """The answer to one operation. Raises whatever `LogError` stands in its way."""
+    async def answer(self, request: Request, held: ExitStack) -> Response:
+        """The answer to one operation, for which `held` has what is to be given back at its end.
+
+        Raises whatever `LogError` stands in its way.
+        """
         by_get = self.takes_get and request.method == "GET"
         if not by_get and request.method != "POST":
             raise WrongMethod(
@@ -115,12 +120,13 @@ class Endpoint(GraphQL[Any, None]):
             require_content_type(request, JSON)
         asked = operation.read_address(request) if by_get else await operation.read(request)
         asked = self.trusted.found(asked)
-        accept = request.headers.get("accept", "")
-        streams = event_stream.is_preferred(accept)
+        streams = prefers_events(_accept(request))
         prepared = self.prepare(asked)
         if by_get:
             _require_query(prepared)
-        if not streams:
+        if streams:
+            held.enter_context(self.under_way.one(key_of(viewer)))
+        else:
             _require_one_answer(prepared)
         kind = prepared.kind if prepared else None
         charge = await self.charge(viewer, prepared)
@@ -141,7 +147,7 @@ class Endpoint(GraphQL[Any, None]):
             context_value=context,
         )
         result = await answered(executed, kind=kind, seconds=self.seconds)
-        return _told(result, charge, accept=accept)
+        return _told(result, charge, type=json_type(_accept(request)))
 
     def prepare(self, asked: operation.Operation) -> Prepared | None:
         """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`.
@@ -198,15 +204,18 @@ def _require_one_answer(prepared: Prepared | None) -> None:
         raise unexecutable(InvalidOperationTypeError(prepared.kind))
 
 
-def _told(result: ExecutionResult, charge: Charge | None, *, accept: str) -> Response:
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "")
+
+
+def _told(result: ExecutionResult, charge: Charge | None, *, type: str) -> Response:
     """What an operation came to, as the one answer to its request."""
     answer = _payload(result, charge)
-    wants_status = GRAPHQL_RESPONSE in accept
     return json(
         answer,
-        status=200 if "data" in answer or not wants_status else 400,
+        status=400 if type == GRAPHQL_RESPONSE and "data" not in answer else 200,
         headers={"cache-control": "no-store"},
-        media_type=GRAPHQL_RESPONSE if wants_status else JSON,
+        media_type=type,
     )
 
 

@@ -16,8 +16,12 @@ from resolvers.backstage import Announce, to_nobody
 from resolvers.ingest import Outcome, ingest
 from server.answers import json, refusal, require_content_type
 from server.auth import Authenticator
+from server.bodies import pieces
 
 CONTENT_TYPE: Final = "application/x-ndjson"
+
+LARGEST: Final = 1024**3
+"""Bytes of an upload, unless another limit is set."""
 
 _log = structlog.get_logger(__name__)
 
@@ -28,17 +32,20 @@ def route(
     authenticator: Authenticator,
     clock: Callable[[], datetime],
     announce: Announce = to_nobody,
+    most: int = LARGEST,
 ) -> Route:
-    """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read."""
+    """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read.
+
+    413 where more than `most` bytes come, and then nothing goes in.
+    """
 
     async def receive(request: Request) -> Response:
         try:
             viewer = await authenticator.viewer(request.headers.get("authorization"))
             viewer.require(Right.INGEST_MESSAGES)
             require_content_type(request, CONTENT_TYPE)
-            outcome = await ingest(
-                engine, request.stream(), viewer=viewer, clock=clock, announce=announce
-            )
+            body = pieces(request, most, advice="Send the messages in several uploads.")
+            outcome = await ingest(engine, body, viewer=viewer, clock=clock, announce=announce)
         except LogError as error:
             return refusal(error)
         _log.info(

@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 
 from domain.errors import BadUserInput
-from server.answers import TooLarge
+from server.bodies import pieces
 
 LARGEST: Final = 1024 * 1024
 """Bytes: an operation with its variables has some kilobytes."""
@@ -32,12 +32,8 @@ class Operation(NamedTuple):
 async def read(request: Request) -> Operation:
     """The operation in a request's body. Raises `BadUserInput`, and `TooLarge` before more than that is read."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST:
-            raise TooLarge(
-                f"The body is larger than {LARGEST} bytes. Put large values into variables, or ask for less."
-            )
+    async for piece in pieces(request, LARGEST, advice="Ask for less at once."):
+        body += piece
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -72,7 +68,8 @@ def parse(value: object) -> Operation:
     if not isinstance(extensions, dict | None):
         raise BadUserInput("`extensions` has to be an object, or to be left out.")
     sha256 = _hash(extensions)
-    if query is None and (id is not None or sha256 is not None):
+    # graphql-ws sends no operation without a text; beside an id or a hash it is an empty one.
+    if query in (None, "") and (id is not None or sha256 is not None):
         query = ""
     elif not isinstance(query, str) or not query.strip():
         raise BadUserInput("`query` has to be the text of the operation.")

@@ -16,14 +16,12 @@ from uvicorn.supervisors import Multiprocess
 
 from db import migrations
 from db.engine import make_engine
-from server import operation, working
+from server import working
 from server.app import create_app, utc_now
+from server.connections import Terms, configuration, terms_of
 from server.health import revision_problem
 from server.logs import configure
 from server.settings import Settings, SettingsError, variable
-
-GRACE = 10
-"""Seconds in which requests that run may end when the server is told to stop."""
 
 _log = structlog.get_logger(__name__)
 
@@ -109,22 +107,13 @@ def serve(settings: Settings, *, host: str | None, port: int | None, workers: in
     with listen(host or settings.host, settings.port if port is None else port) as listener:
         where = listener.getsockname()
         _log.info("the server starts", host=where[0], port=where[1], workers=workers)
-        run(listener, "server.running:app_of_environment", workers=workers)
+        terms = terms_of(settings)
+        run(listener, "server.running:app_of_environment", terms=terms, workers=workers)
 
 
-def run(listener: socket.socket, app: ASGIApp | str, *, workers: int = 1) -> None:
-    """Answer on `listener` until told to stop, and let what runs end. A text is where each worker finds what makes its app."""
-    config = uvicorn.Config(
-        app,
-        factory=isinstance(app, str),
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE,
-        ws="websockets-sansio",
-        ws_max_size=operation.LARGEST,
-    )
+def run(listener: socket.socket, app: ASGIApp | str, *, terms: Terms, workers: int = 1) -> None:
+    """Answer on `listener` until told to stop, and let what runs end. `app` as for `configuration`."""
+    config = configuration(app, terms=terms, workers=workers)
     if workers > 1:
         Multiprocess(config, sockets=[listener]).run()
         return

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from server.connection_settings import OfConnections
 from server.gateway_settings import OfGateways, json_object
 from server.report_settings import OfReports
 
@@ -134,7 +135,7 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(OfGateways, OfReports, BaseSettings):
+class Settings(OfGateways, OfReports, OfConnections, BaseSettings):
     """What the server was told.
 
     To construct one reads no environment: `from_environment` does. A description ends the sentence "It takes …" of an

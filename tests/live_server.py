@@ -4,9 +4,15 @@ import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from server.connection_settings import OfConnections
+from server.connections import Terms, configuration, terms_of
+
+TERMS: Final = terms_of(OfConnections())
 
 
 class _Announced(uvicorn.Server):
@@ -29,13 +35,13 @@ class _Announced(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: ASGIApp) -> Generator[str]:
-    """Serve `app` by HTTP and WebSocket; gives its address, `http://127.0.0.1:PORT`.
+def serving(app: ASGIApp, terms: Terms = TERMS) -> Generator[str]:
+    """Serve `app` by HTTP and WebSocket, as `sentlog serve` does; gives its address, `http://127.0.0.1:PORT`.
 
     Its lifespan has run when the block begins, and ended when the block has.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Announced(uvicorn.Config(app, lifespan="on", log_config=None, access_log=False))
+        server = _Announced(configuration(app, terms=terms))
         thread = threading.Thread(target=server.run_until_stopped, args=[listener])
         thread.start()
         try:

@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 from db.engine import make_engine
 from domain.viewer import Right
 from server.app import create_app
+from server.connections import terms_of
 from server.settings import Settings
 from server.tokens import make_token
 from tests.live_server import serving
@@ -87,11 +88,12 @@ def calling(folder: Path, template: Path, **said: Any) -> Iterator[Caller]:
 
 
 @contextmanager
-def calling_a_server(folder: Path, template: Path) -> Iterator[Caller]:
+def calling_a_server(folder: Path, template: Path, **said: Any) -> Iterator[Caller]:
     """The same under a real server; `client.base_url` is where it listens."""
     settings, clock = filled(folder, template)
+    settings = settings.model_copy(update=said)
     with (
-        serving(create_app(settings, clock=clock)) as address,
+        serving(create_app(settings, clock=clock), terms_of(settings)) as address,
         Client(base_url=address) as client,
     ):
         yield Caller(client, settings, clock)

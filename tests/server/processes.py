@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.canaries import look
 from tests.server.signing import SECRET
 
 ROOT: Final = Path(__file__).parents[2]
@@ -62,6 +63,7 @@ class Server:
         """Tell it to stop, and wait: its exit status, and what it wrote into its log since it started."""
         self.process.send_signal(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=LONG)
+        look(rest, "the log of a server")
         return self.process.returncode, [json.loads(line) for line in rest.splitlines()]
 
 

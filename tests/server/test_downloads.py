@@ -18,13 +18,13 @@ from db.secrets import secrets
 from db.side_tables import AUDIT, REPORT
 from db.tables import MESSAGE
 from delivery.report_store import open_store
-from delivery.reporting import FAILURE, Press, work_on_reports
+from delivery.reporting import FAILURE, Press
 from domain.report import KEPT, ReportFormat, ReportStatus
 from domain.ticket import SECRET, Ticket, sign
 from server.auth import Authenticator
 from server.downloads import Part, disposition, part_of, route
 from server.keyring import connect_keys
-from tests.delivery.printing import asked, made, printing
+from tests.delivery.printing import asked, made, print_all, printing
 from tests.log import NOON, district, email, load, message, recipient, school, school_ids
 from tests.server.signing import Clock, claims, no_client, settings, signed
 
@@ -59,7 +59,7 @@ class Desk:
 
     async def make(self) -> bytes:
         """Make the report; its file."""
-        assert await work_on_reports(self.press) == 1
+        assert await print_all(self.press) == 1
         return await made(self.press)
 
     async def downloads(self) -> list[tuple[str, str, str, str | None]]:

@@ -15,7 +15,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from domain.message import Source
-from server.frames import MOST_UNDER_WAY, Socket
+from server.connection_settings import OfConnections
+from server.frames import Socket
 from tests.log import NOON, load, message
 from tests.server.calling import Caller, calling_a_server
 
@@ -209,10 +210,28 @@ async def test_an_operation_that_cannot_run_is_an_error_of_its_own(
         assert (await heard(socket))["payload"] == ANSWERED
 
 
+async def test_what_never_ran_has_no_data_and_what_failed_has_null(
+    caller: Caller, address: str
+) -> None:
+    days = '{from: "2020-02-01", to: "2020-01-01"}'
+    unfit = {"query": "query($id: ID!) { message(id: $id) { id } }"}
+    failing = {"query": f"{{ messages(createdBetween: {days}, first: 0) {{ totalCount }} }}"}
+    async with opened(address, f"Bearer {caller.token()}") as socket:
+        told = []
+        for id, payload in (("1", unfit), ("2", failing)):
+            await say(socket, "subscribe", id=id, payload=payload)
+            told.append((await heard(socket))["payload"])
+            assert (await heard(socket))["type"] == "complete"
+
+    assert [*told[0]] == ["errors"]
+    assert [*told[1]] == ["data", "errors"]
+    assert told[1]["data"] is None
+
+
 async def test_a_viewer_has_only_so_many_operations_under_way(caller: Caller, address: str) -> None:
     token = f"Bearer {caller.token(id='busy')}"
     async with opened(address, token) as one, opened(address, token) as other:
-        for id in range(MOST_UNDER_WAY):
+        for id in range(OfConnections().viewer_subscriptions):
             await say(one, "subscribe", id=str(id), payload=WATCH)
             assert (await heard(one))["type"] == "next"
 
@@ -222,7 +241,7 @@ async def test_a_viewer_has_only_so_many_operations_under_way(caller: Caller, ad
             "id": "more",
             "payload": [
                 {
-                    "message": "You have 100 operations under way on WebSockets, which is all you may. Complete one first.",
+                    "message": "You have 100 operations on WebSockets and streams under way, which is all you may. End one first.",
                     "extensions": {"code": "TOO_MUCH"},
                 }
             ],

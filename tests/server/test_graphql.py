@@ -14,7 +14,7 @@ from db.engine import reading
 from db.side_tables import AUDIT
 from domain.viewer import Right
 from server import operation
-from server.graphql import GRAPHQL_RESPONSE
+from server.accept import GRAPHQL_RESPONSE
 from tests.log import NOON
 from tests.server.calling import JSON, Caller, calling, error, told
 
@@ -326,6 +326,39 @@ def test_what_never_ran_has_no_data(
     assert (answer.status_code, answer.headers["content-type"]) == (status, content_type)
     assert [*told(answer)] == ["errors"]
     assert [error["extensions"]["code"] for error in answer.json()["errors"]] == [code]
+
+
+@pytest.mark.parametrize(
+    ("authorization", "body", "status"),
+    [
+        (None, "{}", 401),
+        ("", "5", 400),
+        ("", json.dumps({"query": "{ a" * 30 + " }" * 30}), 400),
+    ],
+    ids=["not signed in", "no operation", "too deep"],
+)
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (GRAPHQL_RESPONSE, GRAPHQL_RESPONSE),
+        (f"{GRAPHQL_RESPONSE}, {JSON};q=0.9", GRAPHQL_RESPONSE),
+        (JSON, JSON),
+        ("*/*", JSON),
+    ],
+)
+def test_what_is_refused_before_it_is_read_is_told_in_the_same_type(
+    caller: Caller,
+    authorization: str | None,
+    body: str,
+    status: int,
+    accept: str,
+    content_type: str,
+) -> None:
+    """In plain JSON many a client reads no errors unless the status is 200: Apollo's tells its caller of a fault."""
+    answer = caller.post(body, authorization=authorization, accept=accept)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, content_type)
+    assert [*answer.json()] == ["errors"]
 
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])

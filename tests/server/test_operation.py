@@ -45,7 +45,7 @@ async def test_a_body_is_read_no_further_than_its_limit() -> None:
 
     assert len(sender.chunks) == 95
     assert refused.value.message == (
-        "The body is larger than 1048576 bytes. Put large values into variables, or ask for less."
+        "The body is larger than 1048576 bytes. Ask for less at once."
     )
 
 
@@ -56,6 +56,14 @@ async def test_whoever_leaves_in_the_middle_is_told_apart_from_whoever_sends_non
 
 def test_what_may_be_left_out_is_left_out() -> None:
     assert parse({"query": "{ a }"}) == Operation("{ a }", None, None)
+
+
+@pytest.mark.parametrize("rest", [{}, {"query": None}, {"query": ""}])
+def test_beside_an_id_or_a_hash_the_text_may_be_left_out_or_empty(rest: dict[str, Any]) -> None:
+    hash = {"persistedQuery": {"version": 1, "sha256Hash": "b1"}}
+
+    assert parse({"documentId": "a1", **rest}) == Operation("", None, None, document_id="a1")
+    assert parse({"extensions": hash, **rest}) == Operation("", None, None, sha256="b1")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Which of the types in which an operation can be answered a client would have (RFC 9110, 12.5.1).
+
+A client that names several with the same weight gets what it can read in every case: JSON before events.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+JSON: Final = "application/json"
+
+GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
+"""With this type the status tells whether the operation ran; with plain JSON it is 200 (GraphQL over HTTP, 6.4)."""
+
+EVENTS: Final = "text/event-stream"
+
+
+def prefers_events(accept: str) -> bool:
+    """Whether a client would rather have events than JSON."""
+    weights = _weights(accept)
+    return weights.get(EVENTS, 0.0) > max(
+        weights.get(name, 0.0) for name in (JSON, GRAPHQL_RESPONSE, "application/*", "*/*")
+    )
+
+
+def json_type(accept: str) -> str:
+    """The type of JSON for a client: the one of GraphQL where it is named, and no less wanted than the plain one."""
+    weights = _weights(accept)
+    weight = weights.get(GRAPHQL_RESPONSE, 0.0)
+    return GRAPHQL_RESPONSE if weight > 0 and weight >= weights.get(JSON, 0.0) else JSON
+
+
+def _weights(accept: str) -> Mapping[str, float]:
+    return dict(map(_weighed, accept.lower().split(",")))
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    """A media range and its weight: 1 unless `q` says otherwise, 0 where that cannot be read."""
+    name, *parameters = (piece.strip() for piece in part.split(";"))
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return name, float(value)
+            except ValueError:
+                return name, 0.0
+    return name, 1.0
