@@ -23,6 +23,9 @@ class Action(StrEnum):
     CREATE_REPORT = "CREATE_REPORT"
     DOWNLOAD_REPORT = "DOWNLOAD_REPORT"
     OPEN_AUDIT = "OPEN_AUDIT"
+    PURGE_MESSAGE = "PURGE_MESSAGE"
+    OTHER = "OTHER"
+    """Never written: stands for what a later release wrote and this one does not know."""
 
 
 class Entry(NamedTuple):

@@ -100,13 +100,13 @@ middle of one would keep the message from being canceled until it goes on."""
 
 
 async def lock(connection: AsyncConnection, message_id: int) -> LiveMessage | None:
-    """The message, which nobody else changes until the transaction ends; None where there is none.
+    """The message, which nobody else changes until the transaction ends; None where there is none, or its time is over.
 
     All that change its deliveries take this first, and of one message only: so they never wait for each other in a circle.
     """
     statement = (
         select(*_MESSAGE, clock(connection))
-        .where(MESSAGE.c.id == message_id)
+        .where(MESSAGE.c.id == message_id, MESSAGE.c.purged_at.is_(None))
         # Its key stays: rows that merely refer to the message need not wait.
         .with_for_update(key_share=True)
     )

@@ -16,6 +16,7 @@ from db.hints import BY_ROWID, by_index
 from db.keys import any_of
 from db.paging import Order, Slice, Term
 from db.routes import MANY, Walk
+from db.rows import Reading
 from db.search import Search
 from db.sight import Sight, visible
 from db.tables import CANCELLATION, CONTENT, MESSAGE
@@ -47,6 +48,8 @@ class MessageRecord(NamedTuple):
     people_without_device: int
     people_contacted: int
     revision: int
+    purged_at: datetime | None = None
+    """From then on recipients and content are being removed, or gone."""
 
 
 class ContentRecord(NamedTuple):
@@ -103,9 +106,15 @@ class SchoolCount:
     count: int
 
 
-_COLUMNS: Final = tuple(
-    MESSAGE.c["modes" if field == "delivery_modes" else field] for field in MessageRecord._fields
+_READING: Final = Reading(
+    MessageRecord,
+    {
+        field: MESSAGE.c["modes" if field == "delivery_modes" else field]
+        for field in MessageRecord._fields
+    },
 )
+_KEY: Final = frozenset({"id"})
+"""What is read whatever is asked for."""
 
 
 class OrderField(StrEnum):
@@ -170,22 +179,29 @@ def order(fields: Sequence[tuple[OrderField, bool]], *, scope: str) -> Order:
 
 
 async def page_of(
-    connection: AsyncConnection, search: Search, *, order: Order, page: Page
+    connection: AsyncConnection,
+    search: Search,
+    *,
+    order: Order,
+    page: Page,
+    fields: frozenset[str] | None = None,
 ) -> Slice[MessageRecord]:
-    """The page of what `search` finds."""
+    """The page of what `search` finds; of each message no more than its id and `fields`, and all where None."""
+    reading = _READING.narrowed(fields, always=_KEY)
+    columns = reading.columns.values()
     walk = _walk(order)
     route = await search.routes.to_page(connection, walk=walk)
     first, edge = order.terms[0].column, order.edge(page)
     if edge is not None and first is MESSAGE.c.created_at:
         search = search.beyond(edge[0], falls=edge[1])
-    statement = order.apply(_read(route, *_COLUMNS).where(search.where()), page)
+    statement = order.apply(_read(route, *columns).where(search.where()), reading, page)
     if walk is not None and route == by_index(walk.index_name) and first not in _FINE:
         walked = order.numbers(_read(route, MESSAGE.c.id).where(search.where()), page)
         if walked is not None:
             statement = order.apply(
-                _read(BY_ROWID, *_COLUMNS).where(MESSAGE.c.id.in_(walked)), page
+                _read(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked)), reading, page
             )
-    return order.cut((await connection.execute(statement)).all(), page, MessageRecord)
+    return order.cut((await connection.execute(statement)).all(), page, reading)
 
 
 def _walk(order: Order) -> Walk | None:
@@ -254,7 +270,9 @@ async def messages(
     connection: AsyncConnection, ids: Sequence[int], *, sight: Sight
 ) -> Mapping[int, MessageRecord]:
     """The messages with these ids, as far as they may be seen."""
-    statement = _read(BY_ROWID, *_COLUMNS).where(any_of(MESSAGE.c.id, ids), visible(sight))
+    statement = _read(BY_ROWID, *_READING.columns.values()).where(
+        any_of(MESSAGE.c.id, ids), visible(sight)
+    )
     rows = await connection.execute(statement)
     return {row.id: MessageRecord(*row) for row in rows}
 

@@ -33,6 +33,8 @@ def _listed(statuses: Iterable[str]) -> str:
 _RANGE: Final = "message_id > :after AND message_id <= :until"
 _RANGE_OF_D: Final = "d.message_id > :after AND d.message_id <= :until"
 _RANGE_OF_R: Final = "r.message_id > :after AND r.message_id <= :until"
+_WHOLE: Final = "m.id > :after AND m.id <= :until AND m.purged_at IS NULL"
+"""A message whose recipients are removed keeps its figures: there are no rows, or not all, from which to count them."""
 _PHONES: Final = f"d.mode IN ({_listed(PHONE_MODES)})"
 _HANDED_OVER: Final = _listed(SETTLED | {DeliveryStatus.IN_PROGRESS})
 
@@ -58,7 +60,7 @@ _PEOPLE: Final = f"""
     LEFT JOIN (
         SELECT message_id, count(DISTINCT person_id) AS people FROM recipient WHERE {_RANGE} GROUP BY message_id
     ) c ON c.message_id = m.id
-    WHERE m.id > :after AND m.id <= :until AND m.people <> coalesce(c.people, 0)
+    WHERE {_WHOLE} AND m.people <> coalesce(c.people, 0)
 """
 
 _WITHOUT_DEVICE: Final = f"""
@@ -77,7 +79,7 @@ _WITHOUT_DEVICE: Final = f"""
         ) unarmed
         GROUP BY message_id
     ) c ON c.message_id = m.id
-    WHERE m.id > :after AND m.id <= :until AND m.people_without_device <> coalesce(c.people, 0)
+    WHERE {_WHOLE} AND m.people_without_device <> coalesce(c.people, 0)
 """
 
 _PEOPLE_CONTACTED: Final = f"""
@@ -88,7 +90,7 @@ _PEOPLE_CONTACTED: Final = f"""
     LEFT JOIN (
         SELECT message_id, count(*) AS people FROM contacted GROUP BY message_id
     ) c ON c.message_id = m.id
-    WHERE m.id > :after AND m.id <= :until AND m.people_contacted <> coalesce(c.people, 0)
+    WHERE {_WHOLE} AND m.people_contacted <> coalesce(c.people, 0)
 """
 
 _RECIPIENTS_CONTACTED: Final = f"""
@@ -98,7 +100,7 @@ _RECIPIENTS_CONTACTED: Final = f"""
     FROM recipient r
     JOIN message m ON m.id = r.message_id
     LEFT JOIN contacted c ON c.message_id = r.message_id AND c.person_id = r.person_id
-    WHERE {_RANGE_OF_R} AND r.contacted <> (c.person_id IS NOT NULL)
+    WHERE {_RANGE_OF_R} AND m.purged_at IS NULL AND r.contacted <> (c.person_id IS NOT NULL)
     ORDER BY r.message_id, r.number
 """
 
@@ -111,7 +113,7 @@ _REPEATS: Final = f"""
         WHERE {_RANGE}
     ) r
     JOIN message m ON m.id = r.message_id
-    WHERE r.stored <> r.counted
+    WHERE m.purged_at IS NULL AND r.stored <> r.counted
     ORDER BY r.message_id, r.number
 """
 
@@ -126,7 +128,7 @@ _DUPLICATES: Final = f"""
         WHERE {_RANGE}
     ) d
     JOIN message m ON m.id = d.message_id
-    WHERE d.stored <> d.counted
+    WHERE m.purged_at IS NULL AND d.stored <> d.counted
     ORDER BY d.message_id, d.recipient_number, d.number
 """
 
@@ -151,7 +153,7 @@ _TALLIES: Final = f"""
         GROUP BY message_id, mode, status, code, is_duplicate
     ) t
     JOIN message m ON m.id = t.message_id
-    WHERE t.stored <> t.counted
+    WHERE m.purged_at IS NULL AND t.stored <> t.counted
     ORDER BY t.message_id, what
 """
 
@@ -185,7 +187,7 @@ _SPANS: Final = f"""
     SELECT m.external_id AS message, 'span ' || e.mode || ' ' || e.edge AS what, e.stored, e.counted
     FROM edges e
     JOIN message m ON m.id = e.message_id
-    WHERE CASE
+    WHERE m.purged_at IS NULL AND CASE
         WHEN e.stored IS NULL THEN e.counted IS NOT NULL
         WHEN e.counted IS NULL THEN m.is_recorded
         WHEN m.is_recorded THEN e.stored <> e.counted
@@ -206,6 +208,17 @@ _FORGOTTEN: Final = f"""
     ORDER BY m.id
 """
 
+# While a purge is at work, or broke off, there may be some: the next one removes them.
+_PURGED: Final = f"""
+    SELECT m.external_id AS message, 'recipients after its purge' AS what, 0 AS stored, c.recipients AS counted
+    FROM message m
+    JOIN (
+        SELECT message_id, count(*) AS recipients FROM recipient WHERE {_RANGE} GROUP BY message_id
+    ) c ON c.message_id = m.id
+    WHERE m.purged_at IS NOT NULL AND m.id NOT IN (SELECT message_id FROM purge)
+    ORDER BY m.id
+"""
+
 RECOUNTS: Final = (
     _recount(Integer, _PEOPLE),
     _recount(Integer, _WITHOUT_DEVICE),
@@ -216,5 +229,6 @@ RECOUNTS: Final = (
     _recount(Integer, _TALLIES),
     _recount(Instant, _SPANS),
     _recount(Boolean, _FORGOTTEN),
+    _recount(Integer, _PURGED),
 )
 """Each takes the parameters `after` and `until`, the ids between which it looks (the second included), and `most`."""

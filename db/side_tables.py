@@ -1,4 +1,4 @@
-"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit.
+"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit, purges under way.
 
 As in `db.tables`, what each column means is said here, once; statements are elsewhere.
 """
@@ -95,7 +95,13 @@ class Secret(SQLModel, table=True):
 class Audit(SQLModel, table=True):
     """Who looked or acted: append-only, a trigger refuses anything else."""
 
-    __table_args__ = (Index("audit_of_district", "district_id", "id"),)
+    __table_args__ = (
+        # Each filter of the trail finds its entries, the newest first.
+        Index("audit_of_time", "district_id", "at", "id"),
+        Index("audit_of_viewer", "district_id", "viewer_id", "at", "id"),
+        Index("audit_of_action", "district_id", "action", "at", "id"),
+        Index("audit_of_subject", "district_id", "subject", "at", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     at: datetime = Field(sa_type=Instant)
@@ -124,6 +130,12 @@ class AuditSealRow(SQLModel, table=True):
     hash: str = Field(max_length=64)
 
 
+class Purge(SQLModel, table=True):
+    """A message whose recipients are being removed: what a purge that broke off has left to do."""
+
+    message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
+
+
 PACE: Final = table_of(Pace)
 SEAL: Final = table_of(Seal)
 REPORT: Final = table_of(Report)
@@ -131,3 +143,4 @@ SECRET: Final = table_of(Secret)
 AUDIT: Final = table_of(Audit)
 AUDIT_SEAL: Final = table_of(AuditSealRow)
 BUDGET: Final = table_of(Budget)
+PURGE: Final = table_of(Purge)

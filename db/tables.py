@@ -165,6 +165,8 @@ class Message(SQLModel, table=True):
     """When the provider has had its time to say how the last call or text went; null while none was handed over."""
     refreshed_at: datetime | None = Field(default=None, sa_type=Instant)
     """When the providers were last asked for it."""
+    purged_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When its recipients and what it said began to be removed; its figures stay. Null: it is whole."""
 
 
 class Content(SQLModel, table=True):
@@ -178,7 +180,8 @@ class Content(SQLModel, table=True):
     reply_to: str | None = None
     filter_criteria: tuple[Criterion, ...] = Field(sa_type=Criteria)
     digest: bytes = Field(sa_type=LargeBinary)
-    """SHA-256 over the lines it came in: tells the same message sent again from another one under its id."""
+    """SHA-256 over the lines it came in: tells the same message sent again from another one under its id. A purge leaves it, so
+    that what was removed does not come in again."""
 
 
 class Person(SQLModel, table=True):

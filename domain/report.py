@@ -124,8 +124,10 @@ class RowRule(NamedTuple):
     """Only recipients of whom a delivery of these modes failed, with all their deliveries of these modes."""
 
 
-def report_options(status: MessageStatus, modes: Set[DeliveryMode]) -> ReportOptions:
-    """What a message at `status` that was sent by `modes` allows."""
+def report_options(
+    status: MessageStatus, modes: Set[DeliveryMode], *, is_purged: bool = False
+) -> ReportOptions:
+    """What a message at `status` that was sent by `modes` allows; one whose recipients were removed, its summary alone."""
     devices = tuple(
         device
         for device in ReportDevice
@@ -136,6 +138,7 @@ def report_options(status: MessageStatus, modes: Set[DeliveryMode]) -> ReportOpt
         detail
         for detail in ReportDetail
         if not (running and detail is ReportDetail.FAILED_DELIVERY)
+        and not (is_purged and detail is not ReportDetail.SUMMARY)
     )
     return ReportOptions(devices, details, tuple(ReportFormat))
 
@@ -151,6 +154,12 @@ def refusal(choice: ReportChoice, options: ReportOptions) -> ReportRefusal | Non
                 "devices",
                 f"The message was not sent by {DEVICE_LABELS[device]}: choose among {offered}.",
             )
+    if choice.detail not in options.details and options.details == (ReportDetail.SUMMARY,):
+        return ReportRefusal(
+            "detail",
+            "The recipients of this message were removed, since the time for which they are kept is over. "
+            f"Its figures are still there: choose {ReportDetail.SUMMARY}.",
+        )
     if choice.detail not in options.details:
         return ReportRefusal(
             "detail",

@@ -46,7 +46,13 @@ _enum(
     INGEST_MESSAGES="A service that writes messages into the log.",
     VIEW_AUDIT="See who looked or acted, in the whole district.",
 )
-_enum(Action, name="AuditAction", OPEN_AUDIT="Looked at the audit itself.")
+_enum(
+    Action,
+    name="AuditAction",
+    OPEN_AUDIT="Looked at the audit itself.",
+    PURGE_MESSAGE="Removed the recipients of an old message, and what it said.",
+    OTHER="What a later release wrote, and this one has no word for.",
+)
 _enum(DeliveryMode)
 _enum(ReportDevice)
 _enum(ReportDetail)

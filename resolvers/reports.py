@@ -5,6 +5,7 @@ How they are made is in `delivery.reporting`; how a link is answered is the serv
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from db.audit import Action
 from db.engine import writing
 from db.messages import MessageRecord
 from db.reports import ReportRecord
+from delivery.reporting import PrintJob
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.report import (
@@ -30,6 +32,7 @@ from domain.report import (
     refusal,
     report_options,
 )
+from domain.status import DeliveryMode, MessageStatus
 from domain.ticket import SECRET, Ticket, sign
 from domain.viewer import Right
 from resolvers import enums, messages
@@ -84,17 +87,25 @@ async def create(
     if message is None:
         return NO_MESSAGE
     choice = ReportChoice(in_order(input.devices), input.detail, input.format)
-    options = report_options(message.status, frozenset(message.delivery_modes))
-    if refused := refusal(choice, options):
-        return ReportOptionUnavailable(refused.message, refused.field, options)
+    offered = options(message.status, message.delivery_modes, message.purged_at)
+    if refused := refusal(choice, offered):
+        return ReportOptionUnavailable(refused.message, refused.field, offered)
     async with writing(context.engine) as connection:
         id, is_new = await rows.ask(connection, _request(context, message, choice))
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await audit.write(connection, [act])
+            await context.backstage.announce(connection, PrintJob(id))
     context.loaders.forget()
     report = await context.loaders.report.load(id)
     return NO_MESSAGE if report is None else CreateReportSuccess(report)
+
+
+def options(
+    status: MessageStatus, modes: Sequence[DeliveryMode], purged_at: datetime | None
+) -> ReportOptions:
+    """What a report of such a message may have now."""
+    return report_options(status, frozenset(modes), is_purged=purged_at is not None)
 
 
 def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> rows.Request:

@@ -4,6 +4,7 @@ They stand in one module because they do; what they are made of is in `schema.pa
 """
 
 from datetime import datetime
+from typing import NamedTuple
 
 import strawberry
 
@@ -11,14 +12,14 @@ from db.deliveries import DeliveryRecord
 from db.messages import MessageRecord, TypeRecord
 from db.recipients import PersonRecord, RecipientRecord
 from db.reports import ReportRecord
-from domain.ids import Kind, spell
+from domain.ids import Kind, speller
 from domain.message import BodyFormat
 from domain.report import (
     ReportDetail,
     ReportDevice,
     ReportFormat,
     ReportStatus,
-    report_options,
+    status_label,
 )
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, reports, summary
@@ -38,23 +39,40 @@ from schema.parts import (
     ReportOptions,
     School,
     Sender,
+    SenderRecord,
     call_status_of,
 )
+
+
+class StudentRecord(NamedTuple):
+    """Whom a message is about."""
+
+    id: str
+    name: str
+
+
+def student_of(id: int | None, name: str | None) -> StudentRecord | None:
+    """The student, where there is one."""
+    return None if id is None else StudentRecord(f"student.{id}", name or "")
 
 
 @describes(DeliveryRecord)
 class Delivery(Node):
     """One message to one address of one recipient."""
 
-    id: strawberry.ID = pure(lambda delivery: spell(Kind.DELIVERY, *delivery.key))
+    id: strawberry.ID = pure(speller(Kind.DELIVERY), "message_id", "recipient_number", "number")
     mode: DeliveryMode
     address: str = plain(description="E-mail address, phone number (E.164) or portal account.")
     status: DeliveryStatus
     status_label: str = pure(
-        deliveries.label, description='As a report prints it: "Sent", "In-Progress", "Live Person".'
+        status_label,
+        "status",
+        "call_status_code",
+        description='As a report prints it: "Sent", "In-Progress", "Live Person".',
     )
     call_status: CallStatus | None = pure(
-        lambda delivery: call_status_of(delivery.call_status_code),
+        call_status_of,
+        "call_status_code",
         description="Voice and text only; null until the provider reports one.",
     )
     is_duplicate: bool = plain(
@@ -67,7 +85,7 @@ class Delivery(Node):
     )
 
 
-@strawberry.type
+@describes(StudentRecord)
 class Student:
     """Whom a message is about."""
 
@@ -79,7 +97,7 @@ class Student:
 class Person(Node):
     """Somebody to whom messages were sent."""
 
-    id: strawberry.ID = pure(lambda person: spell(Kind.PERSON, person.id))
+    id: strawberry.ID = pure(speller(Kind.PERSON), "id")
     name: str
     recipients: "PersonRecipientConnection" = bound(
         recipients.of_person, description="Newest first."
@@ -93,22 +111,12 @@ class Person(Node):
 class Recipient(Node):
     """One person in the list of a message."""
 
-    id: strawberry.ID = pure(
-        lambda recipient: spell(Kind.RECIPIENT, recipient.message_id, recipient.number)
-    )
-    person: Person = bound(recipients.person_of)
+    id: strawberry.ID = pure(speller(Kind.RECIPIENT), "message_id", "number")
+    person: Person = bound(recipients.person_of, reads=["person_id"])
     name: str
-    student: Student | None = pure(
-        lambda recipient: (
-            None
-            if recipient.student_id is None
-            else Student(
-                id=strawberry.ID(f"student.{recipient.student_id}"), name=recipient.student_name
-            )
-        )
-    )
+    student: Student | None = pure(student_of, "student_id", "student_name")
     contacted_by_phone: bool
-    deliveries: list[Delivery] = bound(deliveries.of_recipient)
+    deliveries: list[Delivery] = bound(deliveries.of_recipient, reads=["message_id", "number"])
 
 
 @describes(Edge)
@@ -116,7 +124,7 @@ class RecipientEdge:
     """A recipient in a list."""
 
     cursor: str
-    node: Recipient = pure(lambda edge: edge.node)
+    node: Recipient
 
 
 @describes(recipients.RecipientListing)
@@ -124,9 +132,9 @@ class RecipientConnection:
     """A page of a message's recipients."""
 
     edges: list[RecipientEdge]
-    nodes: list[Recipient] = pure(lambda listing: listing.nodes)
+    nodes: list[Recipient]
     page_info: PageInfo
-    total_count: int = bound(recipients.total_of_message)
+    total_count: int = bound(recipients.total_of_message, reads=())
 
 
 @describes(Edge)
@@ -134,7 +142,7 @@ class DeliveryEdge:
     """A delivery in a list."""
 
     cursor: str
-    node: Delivery = pure(lambda edge: edge.node)
+    node: Delivery
     recipient: Recipient = bound(deliveries.recipient_of_edge)
 
 
@@ -143,27 +151,25 @@ class DeliveryConnection:
     """A page of a message's deliveries."""
 
     edges: list[DeliveryEdge]
-    nodes: list[Delivery] = pure(lambda listing: listing.nodes)
+    nodes: list[Delivery]
     page_info: PageInfo
-    total_count: int = bound(deliveries.total_of_message)
+    total_count: int = bound(deliveries.total_of_message, reads=())
 
 
 @describes(MessageRecord)
 class Message(Node):
     """A message that somebody of the district sent."""
 
-    id: strawberry.ID = pure(lambda message: spell(Kind.MESSAGE, message.id))
+    id: strawberry.ID = pure(speller(Kind.MESSAGE), "id")
     external_id: str = plain(description="The id under which the sending system knows it.")
     status: MessageStatus
-    type: MessageType = pure(lambda message: TypeRecord(message.type_code, message.type_label))
+    type: MessageType = pure(TypeRecord, "type_code", "type_label")
     school: School | None = bound(
-        messages.school_of, description="Null: sent for the whole district."
+        messages.school_of, reads=["school_id"], description="Null: sent for the whole district."
     )
-    district: District = bound(directory.district)
+    district: District = bound(directory.district, reads=())
     subject: str
-    sender: Sender = pure(
-        lambda message: Sender(id=strawberry.ID(message.sender_id), name=message.sender_name)
-    )
+    sender: Sender = pure(SenderRecord, "sender_id", "sender_name")
     created_at: datetime
     scheduled_at: datetime
     schedule_id: str | None
@@ -173,29 +179,41 @@ class Message(Node):
 
     delivery_summary: DeliverySummary = bound(summary.of_message)
     cancellation: Cancellation | None = bound(
-        messages.cancellation, description="Null unless somebody, or the system, canceled it."
+        messages.cancellation,
+        reads=["id"],
+        description="Null unless somebody, or the system, canceled it.",
     )
-    filter_criteria: list[FilterCriterion] = bound(messages.filter_criteria)
-    reply_to: str | None = bound(messages.reply_to)
+    filter_criteria: list[FilterCriterion] = bound(messages.filter_criteria, reads=["id"])
+    reply_to: str | None = bound(messages.reply_to, reads=["id"])
     body: str = bound(
         messages.body,
+        reads=["id"],
         description="What the inbox and the email said; the other modes too, unless the next two say otherwise.",
     )
-    body_format: BodyFormat = bound(messages.body_format)
-    text_body: str | None = bound(messages.text_body)
-    voice_script: str | None = bound(messages.voice_script)
+    body_format: BodyFormat = bound(messages.body_format, reads=["id"])
+    text_body: str | None = bound(messages.text_body, reads=["id"])
+    voice_script: str | None = bound(messages.voice_script, reads=["id"])
 
     recipients: RecipientConnection = bound(
-        recipients.of_message, description="By name, then student."
+        recipients.of_message, reads=["id"], description="By name, then student."
     )
-    deliveries: DeliveryConnection = bound(deliveries.of_message)
+    deliveries: DeliveryConnection = bound(deliveries.of_message, reads=["id"])
 
     revision: int = plain(
         description="Grows by one with each change that a client can see; lets a subscriber notice a gap."
     )
-    viewer_can_cancel: bool = bound(messages.viewer_can_cancel)
+    purged_at: datetime | None = plain(
+        description=(
+            "When its recipients and what it said were removed, since their time was over. The figures stay, "
+            "the lists are empty. Null: it is whole."
+        )
+    )
+    viewer_can_cancel: bool = bound(messages.viewer_can_cancel, reads=["status"])
     report_options: ReportOptions = pure(
-        lambda message: report_options(message.status, frozenset(message.delivery_modes)),
+        reports.options,
+        "status",
+        "delivery_modes",
+        "purged_at",
         description="Which report options this message allows now.",
     )
     reports: "ReportConnection" = bound(reports.of_message, description="Newest first.")
@@ -206,7 +224,7 @@ class MessageEdge:
     """A message in the log."""
 
     cursor: str
-    node: Message = pure(lambda edge: edge.node)
+    node: Message
 
 
 @describes(messages.MessageListing)
@@ -214,9 +232,9 @@ class MessageConnection:
     """A page of the log."""
 
     edges: list[MessageEdge]
-    nodes: list[Message] = pure(lambda listing: listing.nodes)
+    nodes: list[Message]
     page_info: PageInfo
-    total_count: int = bound(messages.total)
+    total_count: int = bound(messages.total, reads=())
     facets: MessageFacets = pure(
         lambda listing: listing,
         description=(
@@ -230,7 +248,7 @@ class PersonRecipientEdge:
     """A message that a person was sent."""
 
     cursor: str
-    node: Recipient = pure(lambda edge: edge.node)
+    node: Recipient
     message: Message = bound(recipients.message_of_edge)
 
 
@@ -239,27 +257,23 @@ class PersonRecipientConnection:
     """A page of what a person was sent."""
 
     edges: list[PersonRecipientEdge]
-    nodes: list[Recipient] = pure(lambda listing: listing.nodes)
+    nodes: list[Recipient]
     page_info: PageInfo
-    total_count: int = bound(recipients.total_of_person)
+    total_count: int = bound(recipients.total_of_person, reads=())
 
 
 @describes(ReportRecord)
 class Report(Node):
     """A report on a message that somebody asked for."""
 
-    id: strawberry.ID = pure(lambda report: spell(Kind.REPORT, report.id))
+    id: strawberry.ID = pure(speller(Kind.REPORT), "id")
     message: Message = bound(reports.message_of)
     devices: list[ReportDevice]
     detail: ReportDetail
     format: ReportFormat
     status: ReportStatus
     progress_percent: int = plain(description="0 to 100.")
-    requested_by: Sender = pure(
-        lambda report: Sender(
-            id=strawberry.ID(report.requested_by_id), name=report.requested_by_name
-        )
-    )
+    requested_by: Sender = pure(SenderRecord, "requested_by_id", "requested_by_name")
     requested_at: datetime
     as_of: datetime | None = plain(description="The moment whose state it shows.")
     file_name: str
@@ -282,7 +296,7 @@ class ReportEdge:
     """A report in a list."""
 
     cursor: str
-    node: Report = pure(lambda edge: edge.node)
+    node: Report
 
 
 @describes(reports.ReportListing)
@@ -290,6 +304,6 @@ class ReportConnection:
     """A page of a message's reports."""
 
     edges: list[ReportEdge]
-    nodes: list[Report] = pure(lambda listing: listing.nodes)
+    nodes: list[Report]
     page_info: PageInfo
-    total_count: int = bound(reports.total_of_message)
+    total_count: int = bound(reports.total_of_message, reads=())

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from delivery import purging as purge
 from resolvers import check, ingest
 
 CHUNK: Final = 256 * 1024
@@ -71,5 +72,27 @@ def checking() -> Iterator[check.Watch]:
             # More may have come in meanwhile than there were at the beginning.
             total = max(finding.total, finding.messages)
             bar.update(task, total=total, completed=finding.messages)
+
+        yield watch
+
+
+@contextmanager
+def purging(messages: int) -> Iterator[purge.Watch]:
+    """A bar over the messages of a purge, and what tells it how many are done and how much that was."""
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("messages, {task.fields[recipients]:,} recipients"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=note) as bar:
+        task = bar.add_task("", total=messages, recipients=0)
+
+        def watch(progress: purge.Progress) -> None:
+            # More may have ended meanwhile than there were at the beginning.
+            total = max(messages, progress.messages)
+            bar.update(
+                task, total=total, completed=progress.messages, recipients=progress.recipients
+            )
 
         yield watch

@@ -15,6 +15,7 @@ from domain.viewer import Right
 from resolvers.ingest import Outcome
 from server.audit import audit
 from server.bars import checking, chunks, importing, note
+from server.purge import purge
 from server.settings import Settings
 from server.told import complain, settings_here, told
 
@@ -29,6 +30,7 @@ def main() -> None:
 
 
 main.add_command(audit)
+main.add_command(purge)
 
 
 @main.command()
@@ -111,7 +113,7 @@ def import_(file: BinaryIO) -> None:
                     chunks(file, bar),
                     viewer=None,
                     clock=utc_now,
-                    announce=announcing(engine, clock=utc_now),
+                    announce=announcing(settings, engine=engine, clock=utc_now),
                     watch=watch,
                 )
 

@@ -20,12 +20,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import backlog
 from db.engine import reading
 from db.live import Terms
-from delivery import sealing
+from delivery import forgetting, sealing
 from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.base import Gateway
 from delivery.gateways.simulator import SimulatorGateway
-from delivery.reporting import Press, attend
+from delivery.report_store import Place
+from delivery.reporting import Press
 from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
 from delivery.runner_procrastinate import ProcrastinateRunner
@@ -81,8 +82,8 @@ class Works:
         """Work until the event is set."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.runner.work(until))
-            tasks.create_task(attend(self.press, until))
             tasks.create_task(sealing.attend(self.bench.engine, until, clock=self.bench.clock))
+            tasks.create_task(forgetting.attend(self.bench.engine, until))
             simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
             for simulator in simulators[:1]:  # all of them share one journal
                 tasks.create_task(
@@ -136,17 +137,27 @@ def set_up(
         engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
-    place = settings.place(_beside(settings, "reports"))
-    press = Press(engine=engine, place=place, clock=clock)
-    return Works(bench=bench, runner=runner(bench), press=press, journal=journal)
+    press = _press(settings, engine, clock)
+    return Works(bench=bench, runner=runner(bench, press), press=press, journal=journal)
 
 
-def announcing(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Announce:
+def _press(settings: Settings, engine: AsyncEngine, clock: Callable[[], datetime]) -> Press:
+    return Press(engine=engine, place=report_place(settings), clock=clock)
+
+
+def report_place(settings: Settings) -> Place:
+    """Where the files of reports are kept."""
+    return settings.place(_beside(settings, "reports"))
+
+
+def announcing(
+    settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]
+) -> Announce:
     """How a process that does no work itself has others look for it. On SQLite they look by themselves, each second."""
     if engine.dialect.name == "sqlite":
         return to_nobody
     bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
-    return ProcrastinateRunner(bench).announce
+    return ProcrastinateRunner(bench, _press(settings, engine, clock)).announce
 
 
 @contextmanager

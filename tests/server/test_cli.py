@@ -29,6 +29,7 @@ COMMANDS = {
     "worker": "Hand messages over, and do what else is done in the background, until told to stop.",
     "audit": "Who looked or acted: the record that nobody may change.",
     "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
+    "purge": "Remove the recipients of old messages, what these said and their reports;",
     "migrate": "Bring the database to the newest revision.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",
     "generate": "Write made-up messages as NDJSON to standard output, as many as wanted.",

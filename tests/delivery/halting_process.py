@@ -1,0 +1,69 @@
+"""The process that makes a report, held in the middle: `python -m tests.delivery.halting_process MOMENT FIFO`.
+
+`rows`: a part of the rows is written. `store`: a part of the file is in the store. There it writes its number into the FIFO,
+which stays open as long as it lives, and stands still until it is killed or told to go on.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO, Final, TextIO
+
+from delivery import report_process, report_store
+from delivery.report_process import Word
+
+PERCENT: Final = 40
+
+_held_open: list[TextIO] = []
+
+
+def halt() -> None:
+    """Say who this is, and stand still."""
+    fifo = Path(sys.argv[2]).open("w")  # noqa: SIM115 — it ends with the process
+    _held_open.append(fifo)
+    fifo.write(f"{os.getpid()}\n")
+    fifo.flush()
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def halt_in_rows() -> None:
+    """Say at each page how far it is, and stand still after some."""
+    say = report_process.say
+
+    def saying(word: Word) -> None:
+        say(word)
+        if word.percent is not None and word.percent >= PERCENT and not _held_open:
+            halt()
+
+    report_process.say = saying
+    report_process.STEP = 0.0  # type: ignore[misc]
+
+
+class Torn:
+    """A file that stands still before its second piece."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._pieces = 0
+
+    def read(self, size: int) -> bytes:
+        self._pieces += 1
+        if self._pieces == 2:
+            halt()
+        return self._file.read(size)
+
+
+def halt_in_store() -> None:
+    """Stand still when a part of the file is in the store."""
+    put = report_store.Folder.put
+
+    def putting(self: report_store.Folder, key: str, file: BinaryIO) -> report_store.Stored:
+        return put(self, key, Torn(file))  # type: ignore[arg-type]
+
+    report_store.Folder.put = putting  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    {"rows": halt_in_rows, "store": halt_in_store}[sys.argv[1]]()
+    report_process.main()

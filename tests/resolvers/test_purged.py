@@ -1,0 +1,105 @@
+"""A message whose recipients were removed, as the contract shows it."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.purging import carry_out
+from tests.delivery.purges import load_old, purge_of
+from tests.log import NOON
+from tests.operations import EVER, ask
+
+MESSAGE: Final = """{ message(id: "message.1") {
+    status subject sender { name } purgedAt revision viewerCanCancel
+    deliverySummary {
+        totalRecipients totalNoDevice totalInbox totalEmails totalVoice totalText totalVoiceAttempted totalTextAttempted
+        recipientsContactedByPhone recipientsNotContactedByPhone tallies { mode status count } startedAt endedAt
+    }
+    cancellation { reason stopped alreadySent requestedBy { name } }
+    filterCriteria { value } replyTo body textBody voiceScript
+    recipients { totalCount nodes { name } } deliveries { totalCount nodes { address } }
+    reportOptions { details devices }
+} }"""
+CREATE: Final = """mutation($input: CreateReportInput!) { createReport(input: $input) { __typename
+    ... on CreateReportSuccess { report { detail } }
+    ... on ReportOptionUnavailable { message field } } }"""
+
+
+@pytest.fixture
+async def purged(engine: AsyncEngine, tmp_path: Path) -> AsyncEngine:
+    await load_old(engine)
+    await carry_out(purge_of(engine, tmp_path))
+    return engine
+
+
+async def test_the_figures_are_as_they_were_and_all_else_is_empty(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await load_old(engine)
+    before: dict[str, Any] = (await ask(engine, MESSAGE))["message"]
+
+    await carry_out(purge_of(engine, tmp_path))
+
+    after = (await ask(engine, MESSAGE))["message"]
+    kept = ("status", "subject", "sender", "deliverySummary", "viewerCanCancel")
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
+    assert before["deliverySummary"]["totalRecipients"] == 3
+    assert (before["purgedAt"], after["purgedAt"]) == (None, NOON.isoformat())
+    assert after["revision"] == before["revision"] + 1
+    assert after["cancellation"] == before["cancellation"] | {"reason": None}
+    assert {
+        name: after[name]
+        for name in ("filterCriteria", "replyTo", "body", "textBody", "voiceScript")
+    } == {
+        "filterCriteria": [],
+        "replyTo": None,
+        "body": "",
+        "textBody": None,
+        "voiceScript": None,
+    }
+    assert after["recipients"] == after["deliveries"] == {"totalCount": 0, "nodes": []}
+
+
+@pytest.mark.parametrize("detail", ["ALL", "FAILED_DELIVERY"])
+async def test_a_report_with_recipients_is_refused_in_words(
+    purged: AsyncEngine, detail: str
+) -> None:
+    asked = {"messageId": "message.1", "devices": ["EMAIL"], "detail": detail}
+
+    data = await ask(purged, CREATE, {"input": asked})
+
+    assert data["createReport"] == {
+        "__typename": "ReportOptionUnavailable",
+        "field": "detail",
+        "message": (
+            "The recipients of this message were removed, since the time for which they are kept is over. "
+            "Its figures are still there: choose SUMMARY."
+        ),
+    }
+    options = (await ask(purged, MESSAGE))["message"]["reportOptions"]
+    assert options["details"] == ["SUMMARY"]
+
+
+async def test_a_summary_can_still_be_had(purged: AsyncEngine) -> None:
+    asked = {"messageId": "message.1", "devices": ["EMAIL"], "detail": "SUMMARY"}
+
+    data = await ask(purged, CREATE, {"input": asked})
+
+    assert data["createReport"]["report"] == {"detail": "SUMMARY"}
+
+
+@pytest.mark.parametrize("word", ["Vanessa", "Vincenzo", "vortex", "5550199", "va"])
+async def test_nobody_who_was_removed_is_found(purged: AsyncEngine, word: str) -> None:
+    document = f"query($word: String) {{ messages(createdBetween: {EVER}, filter: {{recipient: $word}}) {{ totalCount }} }}"
+
+    assert await ask(purged, document, {"word": word}) == {"messages": {"totalCount": 0}}
+
+
+async def test_ids_of_what_was_removed_lead_nowhere(purged: AsyncEngine) -> None:
+    ids = ["person.1", "recipient.1.0", "delivery.1.0.0", "message.1"]
+
+    data = await ask(purged, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
+
+    assert data["nodes"] == [None, None, None, {"id": "message.1"}]
