@@ -1,13 +1,13 @@
 """The audit as it is read: pages of one district's entries. How they are written is in `db.audit`."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import Action
 from db.paging import Order, Slice, Term
+from db.rows import Reading
 from db.side_tables import AUDIT
 from domain.paging import Page
 
@@ -34,29 +34,29 @@ class Wanted(NamedTuple):
 
 
 def newest_first(wanted: Wanted) -> Order:
-    """The order in which entries were written, the last one first."""
-    return Order((Term("ID", AUDIT.c.id, descending=True),), scope=f"audit: {wanted}")
+    """By the time of what was done, the latest first; of one moment, what was written last."""
+    terms = (Term("AT", AUDIT.c.at, descending=True), Term("ID", AUDIT.c.id, descending=True))
+    return Order(terms, scope=f"audit: {wanted}")
 
 
 async def page_of(
     connection: AsyncConnection, wanted: Wanted, *, order: Order, page: Page
 ) -> Slice[AuditRecord]:
     """The page of the entries that are wanted. Raises `BadUserInput` for a cursor of another list."""
-    statement = select(*(AUDIT.c[name] for name in AuditRecord._fields)).where(
-        AUDIT.c.district_id == wanted.district_id
-    )
-    for column, value in (
-        (AUDIT.c.viewer_id, wanted.viewer_id),
-        (AUDIT.c.action, wanted.action),
-        (AUDIT.c.subject, wanted.subject),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
+    statement = _READING.select().where(AUDIT.c.district_id == wanted.district_id)
+    if wanted.viewer_id is not None:
+        statement = statement.where(AUDIT.c.viewer_id == wanted.viewer_id)
+    if wanted.subject is not None:
+        statement = statement.where(AUDIT.c.subject == wanted.subject)
+    if wanted.action is Action.OTHER:
+        statement = statement.where(AUDIT.c.action.not_in([known.value for known in Action]))
+    elif wanted.action is not None:
+        statement = statement.where(AUDIT.c.action == wanted.action)
     if wanted.between is not None:
         begin, end = wanted.between
         statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
-    rows = (await connection.execute(order.apply(statement, page))).all()
-    return order.cut(rows, page, _record)
+    rows = (await connection.execute(order.apply(statement, _READING, page))).all()
+    return order.cut(rows, page, _READING)
 
 
 def _record(
@@ -67,4 +67,8 @@ def _record(
     origin: str | None,
     request_id: str | None,
 ) -> AuditRecord:
-    return AuditRecord(at, viewer_id, Action(action), subject, origin, request_id)
+    return AuditRecord(at, viewer_id, _KNOWN.get(action, Action.OTHER), subject, origin, request_id)
+
+
+_KNOWN: Final = {action.value: action for action in Action}
+_READING: Final = Reading(_record, {name: AUDIT.c[name] for name in AuditRecord._fields})

@@ -40,6 +40,10 @@ async def draw(
     return max(0, min(capacity - cost, round(capacity - taken)))
 
 
-async def forget_full(connection: AsyncConnection) -> None:
-    """Delete the buckets out of which nothing is taken any more: they are as good as new ones."""
-    await connection.execute(delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection)))
+async def forget_full(connection: AsyncConnection) -> int:
+    """Delete the buckets out of which nothing is taken any more, and how many those were: they are as good as new ones.
+
+    Outside of a request: whoever asks does not pay for those who have gone.
+    """
+    gone = delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection))
+    return (await connection.execute(gone)).rowcount

@@ -6,7 +6,7 @@ from db.audit import Action
 from db.audit_trail import AuditRecord
 from resolvers import audit_trail
 from resolvers.listing import Edge
-from schema.binding import describes, plain, pure
+from schema.binding import describes, plain
 from schema.parts import PageInfo
 
 
@@ -27,7 +27,7 @@ class AuditEdge:
     """An entry in the audit."""
 
     cursor: str
-    node: AuditEntry = pure(lambda edge: edge.node)
+    node: AuditEntry
 
 
 @describes(audit_trail.AuditListing)
@@ -35,5 +35,5 @@ class AuditConnection:
     """A page of the audit."""
 
     edges: list[AuditEdge]
-    nodes: list[AuditEntry] = pure(lambda listing: listing.nodes)
+    nodes: list[AuditEntry]
     page_info: PageInfo

@@ -14,7 +14,7 @@ from graphql import (
 from strawberry.types import ExecutionContext
 
 from schema.documents import AsPrepared, Documents
-from schema.errors import coded
+from schema.errors import coded, with_choices
 from schema.executor import FastExecutor, LogExecutor
 from schema.mutation import Mutation
 from schema.parts import District, School
@@ -39,7 +39,8 @@ class Contract(strawberry.Schema):
         goes wrong outside of the operation. What Strawberry does here, writing messages into the log, is left out:
         messages hold what a person typed.
         """
-        errors[:] = map(coded, errors)
+        schema = cast(Any, self)._schema
+        errors[:] = [coded(with_choices(error, schema)) for error in errors]
 
 
 def build() -> Contract:

@@ -5,7 +5,7 @@ import secrets
 from typing import Final
 
 import structlog
-from graphql import GraphQLError
+from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from domain.errors import BadUserInput, LogError
@@ -52,6 +52,26 @@ def unexecutable(error: CannotGetOperationTypeError | InvalidOperationTypeError)
         )
     return BadUserInput(
         f"The document has no operation {error.operation_name!r}. Correct `operationName`, or leave it out."
+    )
+
+
+_NO_VALUE: Final = re.compile(r"does not exist in '(\w+)' enum\.")
+
+
+def with_choices(error: GraphQLError, schema: GraphQLSchema) -> GraphQLError:
+    """The error; where it is about a value that an enumeration has not, with those that it has."""
+    found = _NO_VALUE.search(error.message)
+    made = None if found is None else schema.get_type(found[1])
+    if not isinstance(made, GraphQLEnumType):
+        return error
+    return GraphQLError(
+        f"{error.message} Choose among {', '.join(made.values)}.",
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        original_error=error.original_error,
+        extensions=error.extensions,
     )
 
 

@@ -4,12 +4,12 @@ What an operation costs is `schema.limits`' to say. Where several processes answ
 each takes out of a bucket in portions, so that most operations need no statement of their own.
 """
 
-import itertools
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,9 +20,6 @@ from domain.viewer import Viewer
 
 PORTIONS: Final = 50
 """A process takes the fiftieth part of a bucket at once: what it does not use is lost to the viewer, and leaks away."""
-
-BETWEEN_SWEEPS: Final = 1_000
-"""Portions that a process takes before it deletes the rows of viewers who have gone."""
 
 FRESH: Final = 60.0
 """Seconds for which a portion may be used."""
@@ -35,8 +32,11 @@ Draw = Callable[[str, int], Awaitable[int | None]]
 
 
 def key_of(viewer: Viewer) -> str:
-    """Whose something is that is counted: of one district, as others may have a viewer of the same id."""
-    return f"{viewer.district}/{viewer.id}"
+    """Whose something is that is counted: of one district, as others may have a viewer of the same id.
+
+    The first slash ends the district, whatever ids hold: no two viewers share a key.
+    """
+    return f"{quote(viewer.district, safe='', errors='surrogatepass')}/{viewer.id}"
 
 
 class Bucket(NamedTuple):
@@ -128,12 +128,8 @@ class Budget:
 
 def shared(engine: AsyncEngine, bucket: Bucket) -> Budget:
     """The budget of all processes on a database."""
-    turns = itertools.count(1)
 
     async def draw(key: str, cost: int) -> int | None:
-        if next(turns) % BETWEEN_SWEEPS == 0:
-            async with writing(engine) as connection:
-                await budget.forget_full(connection)
         async with writing(engine) as connection:
             return await budget.draw(
                 connection,

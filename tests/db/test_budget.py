@@ -49,7 +49,7 @@ async def test_the_buckets_of_those_who_have_gone_are_forgotten(engine: AsyncEng
     async with writing(engine) as connection:
         gone = BUDGET.c.viewer == "plainview/u2"
         await connection.execute(update(BUDGET).where(gone).values(empty_at=NOON))
-        await forget_full(connection)
+        assert await forget_full(connection) == 1
         assert (await connection.scalars(select(BUDGET.c.viewer))).all() == ["plainview/u1"]
 
     assert await drawn(engine, 1) is None

@@ -2,7 +2,8 @@
 
 import pytest
 
-from domain.masking import MASK, masked
+from domain.masking import MASK, masked, masked_values
+from domain.message import Criterion
 
 
 @pytest.mark.parametrize("text", ["Parent, Heather", "x", "", MASK])
@@ -12,3 +13,9 @@ def test_the_mask_is_the_same_whatever_it_hides(text: str) -> None:
 
 def test_nothing_stays_nothing() -> None:
     assert masked(None) is None
+
+
+def test_of_criteria_the_labels_are_seen() -> None:
+    criteria = [Criterion("Deliver To", "Parents of Calvin"), Criterion("Calendar", "")]
+
+    assert masked_values(criteria) == (Criterion("Deliver To", MASK), Criterion("Calendar", MASK))

@@ -1,11 +1,13 @@
 """Reading the audit: who may, what is found, in which order; and that it is written down."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.audit import Action
 from db.engine import reading, writing
 from db.side_tables import AUDIT
 from domain.viewer import Right, Viewer
@@ -134,3 +136,58 @@ async def test_what_is_refused_is_not_written_down(log: AsyncEngine, arguments: 
 
     assert code == "BAD_USER_INPUT"
     assert await count(log) == 4
+
+
+ACTIONS = ", ".join(Action)
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "refusal"),
+    [
+        (
+            "query($filter: AuditFilter) { auditTrail(filter: $filter) { nodes { action } } }",
+            {"filter": {"action": "OPEN"}},
+            (
+                "BAD_USER_INPUT",
+                "Variable '$filter' has invalid value at .action: Value 'OPEN' does not exist in 'AuditAction' enum. "
+                f"Choose among {ACTIONS}.",
+            ),
+        ),
+        (
+            "{ auditTrail(filter: {action: OPEN}) { nodes { action } } }",
+            None,
+            (
+                "GRAPHQL_VALIDATION_FAILED",
+                f"Value 'OPEN' does not exist in 'AuditAction' enum. Choose among {ACTIONS}.",
+            ),
+        ),
+    ],
+)
+async def test_an_action_that_is_not_there_is_refused_with_those_that_are(
+    log: AsyncEngine, document: str, variables: Any, refusal: tuple[str, str]
+) -> None:
+    for _ in range(2):  # the second time the document is known
+        assert await refusals(log, document, variables, viewer=AUDITOR) == [refusal]
+    assert await count(log) == 4
+
+
+async def test_what_a_later_release_wrote_is_shown_and_found(log: AsyncEngine) -> None:
+    async with writing(log) as connection:
+        later = {"district_id": 1, "viewer_id": "u3", "action": "SOMETHING_NEW", "subject": "x.1"}
+        await connection.execute(insert(AUDIT).values(later | {"at": NOON}))
+
+    data = await ask(log, f"{{ auditTrail(filter: {{action: OTHER}}) {ENTRIES} }}", viewer=AUDITOR)
+
+    assert data["auditTrail"]["nodes"] == [{"viewerId": "u3", "action": "OTHER", "subject": "x.1"}]
+
+
+async def test_what_was_done_last_comes_first_whenever_it_was_written(log: AsyncEngine) -> None:
+    async with writing(log) as connection:
+        slow = {"district_id": 1, "viewer_id": "u3", "action": "INGEST", "subject": "district.1"}
+        await connection.execute(insert(AUDIT).values(slow | {"at": NOON - timedelta(hours=1)}))
+
+    data = await ask(log, f"{{ auditTrail {ENTRIES} }}", viewer=AUDITOR)
+
+    assert [node["viewerId"] for node in data["auditTrail"]["nodes"]] == [
+        *("auditor", "u2", "u1", "u1", "u3")
+    ]

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLInterfaceType,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLUnionType,
     get_named_type,
     is_leaf_type,
     is_required_argument,
@@ -56,7 +57,7 @@ async def walk(engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Seen:
     """All that `viewer` comes to see at `now`."""
     seen = Seen()
     audits = viewer.may(Right.VIEW_AUDIT) and not viewer.schools
-    _note(await ask(engine, document(None, audits=audits), viewer=viewer, now=now), seen)
+    note(await ask(engine, document(None, audits=audits), viewer=viewer, now=now), seen)
     followed: set[str] = set()
     while new := sorted(seen.ids - followed):
         followed |= set(new)
@@ -68,9 +69,9 @@ async def follow(
     engine: AsyncEngine, ids: Sequence[str], seen: Seen, *, viewer: Viewer, now: datetime
 ) -> None:
     """Look behind each of at most a hundred ids, by every root field that takes one or several."""
-    _note(await ask(engine, document("ids"), {"ids": list(ids)}, viewer=viewer, now=now), seen)
+    note(await ask(engine, document("ids"), {"ids": list(ids)}, viewer=viewer, now=now), seen)
     for id in ids:
-        _note(await ask(engine, document("id"), {"id": id}, viewer=viewer, now=now), seen)
+        note(await ask(engine, document("id"), {"id": id}, viewer=viewer, now=now), seen)
 
 
 @cache
@@ -92,19 +93,34 @@ def document(argument: str | None, *, audits: bool = True) -> str:
     return f"query{declared} {{ {' '.join(roots)} }}"
 
 
+def operation(root: str, name: str, argument: str) -> str:
+    """A mutation or subscription with all that its answer can show; its one argument comes as a variable of its name."""
+    field = cast(GraphQLObjectType, _TYPES[root]).fields[name]
+    declared = f"${argument}: {field.args[argument].type}"
+    path: frozenset[str] = frozenset()
+    below = _selection(get_named_type(field.type), path, DEEP)
+    return (
+        f"{root.lower()}({declared}) {{ {root}__{name}: {name}({argument}: ${argument}) {below} }}"
+    )
+
+
+def places_in(*documents: str) -> set[Place]:
+    """Every field for which these documents of the walk ask."""
+    return set(re.findall(r"(\w+)__(\w+):", "".join(documents)))
+
+
 def places_walked() -> set[Place]:
     """Every field that the walk asks for."""
-    aliases = re.findall(r"(\w+)__(\w+):", "".join(map(document, (None, "id", "ids"))))
-    return {(above, name) for above, name in aliases}
+    return places_in(*map(document, (None, "id", "ids")))
 
 
-def all_places() -> set[Place]:
-    """Every field of every type to which a query can lead."""
+def all_places(*roots: str) -> set[Place]:
+    """Every field of every type to which operations of these kinds can lead; queries, if none is named."""
     found: set[Place] = set()
-    waiting: list[GraphQLNamedType] = [_QUERY]
+    waiting: list[GraphQLNamedType] = [_TYPES[root] for root in roots or ("Query",)]
     while waiting:
         made = waiting.pop()
-        if isinstance(made, GraphQLInterfaceType):
+        if isinstance(made, GraphQLInterfaceType | GraphQLUnionType):
             waiting += SCHEMA._schema.get_possible_types(made)
         elif isinstance(made, GraphQLObjectType):
             new = {
@@ -134,7 +150,7 @@ def _selection(made: GraphQLNamedType, path: frozenset[str], depth: int) -> str 
         return ""
     if depth == 0 or made.name in path:
         return None
-    if isinstance(made, GraphQLInterfaceType):
+    if isinstance(made, GraphQLInterfaceType | GraphQLUnionType):
         kinds = sorted(SCHEMA._schema.get_possible_types(made), key=lambda kind: kind.name)
         parts = [f"... on {kind.name} {_selection(kind, path, depth)}" for kind in kinds]
     else:
@@ -146,15 +162,15 @@ def _selection(made: GraphQLNamedType, path: frozenset[str], depth: int) -> str 
     return f"{{ {' '.join(parts)} }}"
 
 
-def _note(answer: Any, seen: Seen, place: Place = ("", "")) -> None:
+def note(answer: Any, seen: Seen, place: Place = ("", "")) -> None:
     """Keep what an answer holds, by the aliases under which it stands."""
     if isinstance(answer, dict):
         for alias, value in answer.items():
             above, _, name = alias.partition("__")
-            _note(value, seen, (above, name))
+            note(value, seen, (above, name))
     elif isinstance(answer, list):
         for part in answer:
-            _note(part, seen, place)
+            note(part, seen, place)
     elif isinstance(answer, str):
         seen.texts[place].add(answer)
         if place[1] == "id" and place[0] in NODES:

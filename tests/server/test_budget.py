@@ -4,14 +4,13 @@ from dataclasses import replace
 from unittest.mock import ANY
 
 import pytest
-from sqlalchemy import insert, select
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.side_tables import BUDGET
 from domain.errors import TooMuch
-from server.budget import FRESH, Bucket, Budget, of_one_process, shared
-from tests.log import NOON, viewer
+from server.budget import FRESH, Bucket, Budget, key_of, of_one_process, shared
+from tests.log import viewer
 from tests.statements import recorded
 
 BUCKET = Bucket(capacity=1_000, per_second=10)
@@ -102,19 +101,37 @@ async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
         await left(other, 9)
 
 
-async def test_the_rows_of_those_who_have_gone_are_deleted_now_and_then(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("server.budget.BETWEEN_SWEEPS", 2)
-    async with writing(engine) as connection:
-        await connection.execute(insert(BUDGET).values(viewer="plainview/gone", empty_at=NOON))
+async def test_no_request_deletes_the_rows_of_others(engine: AsyncEngine) -> None:
     budget = shared(engine, BUCKET)
-    for id in ("u1", "u2"):
-        await left(budget, 500, id=id)
+    with recorded(engine) as statements:
+        for n in range(1_100):
+            await left(budget, 500, id=f"u{n}")
 
-    async with reading(engine) as connection:
-        viewers = await connection.scalars(select(BUDGET.c.viewer).order_by(BUDGET.c.viewer))
-        assert list(viewers) == ["plainview/u1", "plainview/u2"]
+    assert [text for text, _ in statements if "DELETE" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a/b", "c"), ("a", "b/c")),
+        (("a%2Fb", "c"), ("a/b", "c")),
+        (("", "a/b"), ("a", "b")),
+        (("north", "u1"), ("south", "u1")),
+    ],
+)
+def test_no_two_viewers_share_a_budget(one: tuple[str, str], other: tuple[str, str]) -> None:
+    keys = {key_of(viewer(district=district, id=id)) for district, id in (one, other)}
+
+    assert len(keys) == 2
+
+
+@given(st.tuples(st.text(), st.text()), st.tuples(st.text(), st.text()))
+def test_a_key_is_of_one_viewer_whatever_the_ids_hold(
+    one: tuple[str, str], other: tuple[str, str]
+) -> None:
+    keys = [key_of(viewer(district=district, id=id)) for district, id in (one, other)]
+
+    assert (keys[0] == keys[1]) == (one == other)
 
 
 async def test_a_portion_is_not_kept_for_ever() -> None:
