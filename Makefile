@@ -1,7 +1,7 @@
 # The two commands that a newcomer needs:  make demo   and   make check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock schema migration bench console clean
+.PHONY: help demo test check lock schema migration bench clients console clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -15,7 +15,7 @@ help: ## show this list
 demo: .venv/.made console ## the log with sample data; opens on http://127.0.0.1:8000 (or PORT=...)
 	$(BIN)/sentlog demo --port $(PORT)
 
-test: .venv/.made console ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
+test: .venv/.made console clients ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
 	@scripts/programs.sh
 	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
@@ -39,10 +39,13 @@ migration: .venv/.made ## a new Alembic revision from the tables: NAME="what it 
 bench: .venv/.made ## run the benchmarks (ARGS=... goes to them)
 	$(BIN)/python -m benchmarks $(ARGS)
 
+clients: ## install the clients that tests run against the server (a note where Node.js is missing)
+	@scripts/clients.sh
+
 console: server/static/index.html ## build GraphiQL (a note where Node.js is missing)
 
 clean: ## remove all that the other targets made
-	rm -rf .venv console/node_modules server/static build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv console/node_modules tests/clients/node_modules server/static build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/.made: requirements-dev.txt pyproject.toml scripts/venv.sh
 	scripts/venv.sh

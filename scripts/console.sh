@@ -6,10 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../console"
 
-if ! node -e '
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  process.exit(major > 22 || (major === 22 && minor >= 12) || (major === 20 && minor >= 19) ? 0 : 1);
-' 2>/dev/null; then
+if ! ../scripts/node.sh; then
   echo "note: GraphiQL was not built, that needs Node.js 20.19, 22.12 or newer; the server works without it" >&2
   [ "${CI:-}" = true ] && exit 1
   exit 0

@@ -155,8 +155,9 @@ def test_every_dependency_is_pinned_within_its_bounds(project: dict[str, Any]) -
             assert requirement.specifier.contains(pinned[requirement.name.lower()]), requirement
 
 
-def test_the_pins_of_the_page_have_hashes_and_no_host() -> None:
-    lock = json.loads((ROOT / "console" / "package-lock.json").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("folder", ["benchmarks/peers/node", "console", "tests/clients"])
+def test_the_pins_from_npm_have_hashes_and_no_host(folder: str) -> None:
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
     installed = {path: package for path, package in lock["packages"].items() if path}
 
     assert [path for path, package in installed.items() if "resolved" in package] == []

@@ -1,0 +1,49 @@
+// graphql-sse: each operation a stream of its own (distinct connections mode).
+
+import { createClient } from "graphql-sse";
+import { CANCEL, LOG, WATCH } from "./operations.js";
+import { play } from "./scenario.js";
+
+function client(log) {
+  return createClient({ url: log.http, headers: { authorization: log.authorization }, retryAttempts: 0 });
+}
+
+async function all(client, operation) {
+  const answers = [];
+  for await (const answer of client.iterate(operation)) answers.push(answer);
+  return answers;
+}
+
+async function thrown(client, operation) {
+  try {
+    return { answered: await all(client, operation) };
+  } catch (problem) {
+    return { name: problem.constructor.name, status: problem.response?.status, body: await problem.response?.json() };
+  }
+}
+
+await play({
+  query: (log) => all(client(log), { query: LOG, variables: { first: 1 } }),
+
+  async subscription(log) {
+    const sse = client(log);
+    const events = sse.iterate({ query: WATCH, variables: { id: log.id } });
+    const seen = [(await events.next()).value];
+    const [canceled] = await all(sse, { query: CANCEL, variables: { id: log.id } });
+    seen.push((await events.next()).value);
+    await events.return();
+    return { seen, canceled };
+  },
+
+  async errors(log) {
+    const sse = client(log);
+    return {
+      invalid: await thrown(sse, { query: "{ nothing }" }),
+      unseen: await thrown(sse, { query: WATCH, variables: { id: "message.0" } }),
+      tooDeep: await thrown(sse, { query: log.deep }),
+      after: await all(sse, { query: "{ viewer { id } }" }),
+    };
+  },
+
+  signInRefused: (log) => thrown(client(log), { query: "{ viewer { id } }" }),
+});

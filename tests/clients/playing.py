@@ -1,0 +1,156 @@
+"""Clients that others wrote, run by Node.js against a log under a real server.
+
+    told = log.play("graphql_ws", "query", id=log.waiting)
+
+runs the scenario `query` of `graphql_ws.js` and gives what it told. What a client does is written there, what has to come
+of it here.
+"""
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from db.engine import make_engine
+from domain.viewer import Right
+from server.app import create_app
+from server.settings import Settings
+from server.tokens import make_token
+from tests.live_server import serving
+from tests.log import NOON, district, email, load, message, recipient, school
+from tests.server.signing import SECRET, Clock
+
+HERE: Final = Path(__file__).parent
+
+SENT: Final = 5
+"""How many messages of the log have been sent, one an hour; one more waits."""
+
+WAITING: Final = f"message.{SENT + 1}"
+
+DEEP: Final = "{" + "a{" * 60 + "a" + "}" * 61
+
+TOO_DEEP: Final = {
+    "message": "The operation has 21 levels, with all fragments put in; 20 are allowed. Ask for less, or in several operations.",
+    "extensions": {"code": "TOO_COMPLEX"},
+}
+
+NOT_VALID: Final = {
+    "message": "Your sign-in is not valid here. Sign in again; if that does not help, ask who manages your account.",
+    "extensions": {"code": "UNAUTHENTICATED"},
+}
+
+PARTLY_ALLOWED: Final = '{ viewer { id } message(id: "message.1") { id } }'
+"""An operation of which somebody without rights gets the first field."""
+
+
+@dataclass
+class Log:
+    """A log that is served, and its clock, which stands still at noon."""
+
+    address: str
+    settings: Settings
+    clock: Clock
+
+    def authorization(self, *, lasts: timedelta = timedelta(hours=1), rights: Any = Right) -> str:
+        """The header of somebody who may do everything, unless a test says otherwise."""
+        token = make_token(
+            self.settings,
+            id="u1",
+            name="Administrator, System",
+            district="plainview",
+            schools=(),
+            rights=rights,
+            expires_in=lasts,
+            now=self.clock(),
+        )
+        return f"Bearer {token}"
+
+    def play(
+        self,
+        program: str,
+        scenario: str,
+        *,
+        meanwhile: Callable[[], Any] = lambda: None,
+        **given: Any,
+    ) -> Any:
+        """What a client tells of its scenario; `meanwhile` is done where it waits for that, and what it gives is told to it."""
+        told = {
+            "http": f"{self.address}/graphql",
+            "ws": f"{self.address}/graphql".replace("http", "ws"),
+            "authorization": self.authorization(),
+            **given,
+        }
+        with subprocess.Popen(
+            ["node", f"{program}.js", scenario],
+            cwd=HERE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdin is not None
+            assert client.stdout is not None
+            print(json.dumps(told), file=client.stdin, flush=True)
+            for line in client.stdout:
+                said = json.loads(line)
+                if "told" in said:
+                    break
+                print(json.dumps(meanwhile()), file=client.stdin, flush=True)
+            else:
+                pytest.fail(f"{program}.js {scenario} told nothing; what it wrote is above")
+        assert client.returncode == 0
+        return _uncounted(said["told"])
+
+
+def _uncounted(told: Any) -> Any:
+    """What was told, without what it cost: that is for other tests."""
+    if isinstance(told, list):
+        return [_uncounted(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    rest = {name: _uncounted(value) for name, value in told.items()}
+    if rest.get("extensions", {}).keys() == {"cost"}:
+        del rest["extensions"]
+    return rest
+
+
+@contextmanager
+def serving_a_log(folder: Path, template: Path, **set: Any) -> Iterator[Log]:
+    """A log in `folder`, in a copy of the migrated database `template`, served with some settings."""
+    file = shutil.copy(template, folder / "sentlog.sqlite3")
+    url = f"sqlite+aiosqlite:///{file}"
+    asyncio.run(_fill(url))
+    settings = Settings(
+        data_dir=folder,
+        database_url=make_url(url),
+        jwt_key=SecretStr(SECRET),
+        jwt_leeway=0,
+        **set,
+    )
+    clock = Clock(NOON)
+    with serving(create_app(settings, clock=clock)) as address:
+        yield Log(address, settings, clock)
+
+
+async def _fill(url: str) -> None:
+    people = [recipient("p1", email(), student=("s1", "Parent, Ann"))]
+
+    def sent(number: int) -> bytes:
+        at = NOON - timedelta(hours=number)
+        return message(f"M-{number}", people, subject=f"Message {number}", created_at=at)
+
+    waiting = message(
+        "W-1", people, subject="Late bus", status=None, scheduled_at=NOON + timedelta(hours=1)
+    )
+    engine = make_engine(url)
+    await load(engine, district(), school(), *map(sent, range(1, SENT + 1)), waiting)
+    await engine.dispose()

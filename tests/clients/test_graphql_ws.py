@@ -1,0 +1,129 @@
+"""graphql-ws, the client of the protocol graphql-transport-ws."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from tests.clients.playing import NOT_VALID, WAITING, Log
+
+SIGNED_IN: Final = {"data": {"viewer": {"id": "u1"}}}
+
+
+def changed(status: str) -> dict[str, Any]:
+    return {"data": {"messageChanged": {"id": WAITING, "status": status}}}
+
+
+def test_a_query_is_answered_once(log: Log) -> None:
+    (answer,) = log.play("graphql_ws", "query")
+
+    (edge,) = answer["data"]["messages"]["edges"]
+    assert edge["node"] == {
+        "id": WAITING,
+        "subject": "Late bus",
+        "status": "WAITING",
+        "sender": {"id": "u1", "name": "Administrator, System"},
+    }
+    assert answer["data"]["messages"]["pageInfo"] == {
+        "hasNextPage": True,
+        "endCursor": edge["cursor"],
+    }
+
+
+def test_a_subscriber_hears_of_what_happens_on_the_same_socket(log: Log) -> None:
+    told = log.play("graphql_ws", "subscription", id=WAITING)
+
+    assert told == {
+        "seen": [changed("WAITING"), changed("CANCELED")],
+        "canceled": {
+            "data": {
+                "cancelMessage": {
+                    "__typename": "CancelMessageSuccess",
+                    "isNew": True,
+                    "canceledMessage": {"id": WAITING, "status": "CANCELED"},
+                }
+            }
+        },
+        "after": SIGNED_IN,
+        "connections": 1,
+    }
+
+
+def test_errors_end_their_operation_and_no_other(log: Log) -> None:
+    told = log.play("graphql_ws", "errors")
+
+    assert told == {
+        "invalid": [
+            {
+                "message": "Cannot query field 'nothing' on type 'Query'.",
+                "locations": [{"line": 1, "column": 3}],
+                "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+            }
+        ],
+        "coerced": {
+            "answered": [
+                {
+                    "errors": [
+                        {
+                            "message": "Variable '$first' has invalid value: Int cannot represent non-integer value: 'one'",
+                            "locations": [{"line": 2, "column": 13}],
+                            "extensions": {"code": "BAD_USER_INPUT"},
+                        }
+                    ]
+                }
+            ]
+        },
+        "unseen": [
+            {
+                "message": "There is no message with this id that you may see.",
+                "locations": [{"line": 3, "column": 5}],
+                "path": ["messageChanged"],
+                "extensions": {"code": "BAD_USER_INPUT"},
+            }
+        ],
+        "after": [SIGNED_IN],
+    }
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({}, "You are not signed in. Send the header Authorization: Bearer with a token."),
+        ({"Authorization": "Bearer x"}, NOT_VALID["message"]),
+    ],
+    ids=["without a token", "with a wrong one"],
+)
+def test_who_is_not_let_in_is_told_why_at_each_try(
+    log: Log, params: dict[str, str], reason: str
+) -> None:
+    told = log.play("graphql_ws", "signInRefused", params=params, retries=2)
+
+    assert told == {"refused": {"code": 4403, "reason": reason}, "tries": 3}
+
+
+def test_a_subscription_goes_on_when_its_line_has_broken(log: Log) -> None:
+    told = log.play("graphql_ws", "lineBroken", id=WAITING)
+
+    assert told == {
+        "seen": [changed("WAITING"), changed("WAITING"), changed("CANCELED")],
+        "closes": [1006],
+    }
+
+
+def test_a_subscription_goes_on_with_a_new_token_when_the_first_has_expired(log: Log) -> None:
+    def a_minute_later() -> str:
+        log.clock.advance(minutes=1)
+        return log.authorization()
+
+    told = log.play(
+        "graphql_ws",
+        "signInExpired",
+        id=WAITING,
+        authorization=log.authorization(lasts=timedelta(seconds=1)),
+        meanwhile=a_minute_later,
+    )
+
+    assert told == {
+        "seen": [changed("WAITING"), changed("WAITING")],
+        "closes": [[4403, "Your sign-in has expired. Sign in again and connect anew."]],
+    }
