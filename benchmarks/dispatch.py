@@ -43,6 +43,8 @@ from db.tables import DELIVERY, MESSAGE, TALLY
 from delivery.bench import Bench
 from delivery.gateways.journal import Entry, Journal
 from delivery.gateways.simulator import CALM, SimulatorGateway, Temper
+from delivery.report_store import Place
+from delivery.reporting import Press
 from delivery.runner_local import LocalRunner
 from delivery.runner_procrastinate import ProcrastinateRunner
 from domain.call_status import NO_RESPONSE
@@ -159,7 +161,8 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await runner(bench).work(stop)
+    press = Press(engine=engine, place=Place(str(journal.parent)), clock=utc_now)  # nobody asks
+    await runner(bench, press).work(stop)
     await engine.dispose()
 
 

@@ -34,7 +34,7 @@ from db.report_jobs import ReportJob
 from db.reports import Request, ask
 from delivery.report_process import Order, make
 from delivery.report_store import Place
-from delivery.reporting import Press, work_on_reports
+from delivery.reporting import Press, PrintJob, print_report
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context
@@ -83,7 +83,9 @@ def searching(engine: AsyncEngine) -> Act:
     return search
 
 
-async def search_times(search: Act, *, until: asyncio.Future[int] | None, most: int) -> list[float]:
+async def search_times(
+    search: Act, *, until: asyncio.Future[bool] | None, most: int
+) -> list[float]:
     """The milliseconds of `most` searches, or of those that fit before `until` is done."""
     taken: list[float] = []
     while len(taken) < most and not (until is not None and until.done()):
@@ -105,11 +107,11 @@ async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
     )
     for format in ReportFormat:
         alone = await search_times(search, until=None, most=searches)
-        await _ask(press, format)
+        job = PrintJob(await _ask(press, format))
         began = time.perf_counter()
-        work = asyncio.ensure_future(work_on_reports(press))
+        work = asyncio.ensure_future(print_report(press, job, until=asyncio.Event()))
         beside = await search_times(search, until=work, most=sys.maxsize)
-        assert await work == 1
+        assert await work
         _print_waits(format, alone, beside, time.perf_counter() - began)
     await engine.dispose()
 
@@ -127,7 +129,7 @@ def _print_waits(
     )
 
 
-async def _ask(press: Press, format: ReportFormat) -> None:
+async def _ask(press: Press, format: ReportFormat) -> int:
     now = press.clock()
     choice = ReportChoice(tuple(ReportDevice), ReportDetail.ALL, format)
     request = Request(
@@ -143,7 +145,8 @@ async def _ask(press: Press, format: ReportFormat) -> None:
         expires_at=now + KEPT,
     )
     async with writing(press.engine) as connection:
-        await ask(connection, request)
+        id, _ = await ask(connection, request)
+    return id
 
 
 # Memory

@@ -3,8 +3,8 @@
     python -m benchmarks.large_log --url sqlite+aiosqlite:////tmp/large.sqlite3 --deliveries 2000000
     python -m benchmarks.large_log --url postgresql+psycopg://USER@HOST/EMPTY_DATABASE --deliveries 10000000
 
-Three years of one district: messages in the order in which they were created, each to the next few of its people, and one
-(the first) to 200,000 people with 500,000 deliveries. Everything is history with its outcome, and the same each time.
+Three years of one district: messages in the order in which they were created, each to the next few of its people, the
+first to 200,000 people with 500,000 deliveries, the second to a hundred. Everything is history with its outcome, and the same each time.
 Rows, keys and counters are as the ingest would have written them (`sentlog check` says so). Nothing is measured here.
 """
 

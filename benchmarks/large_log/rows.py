@@ -36,12 +36,19 @@ ENDINGS: Final = ("today", "on Monday", "due to weather", "in period 3", "at Har
 SURNAMES: Final = ("Nguyễn", "Parker", "Łukasz", "Garcia", "Johnson", "Olsen", "Smith", "王")
 NAMES: Final = ("Heather", "Zoë", "Calvin", "Maria", "Tad", "小明", "José", "Ann")
 PER_CHUNK: Final = 500
+CROWD: Final = 1
+"""The number of the message with the most recipients."""
+
+CLASS: Final = 2
+"""The number of a message with as many recipients as a screen shows."""
+
+OF_CLASS: Final = 100
 
 Row = Sequence[Any]
 
 
 class Size(NamedTuple):
-    """How much there is: the first message has `crowd` recipients, of every five others `of_five` are made together."""
+    """How much there is: the first message has `crowd` recipients, the second a hundred; every five others `of_five`."""
 
     messages: int
     of_five: int
@@ -60,7 +67,7 @@ class Load(NamedTuple):
 def size_of(messages: int, deliveries: int, crowd: int) -> Size:
     """The size with about so many deliveries, two and a half to a recipient."""
     others = max(0, deliveries * 2 // 5 - crowd)
-    return Size(messages, others * 5 // messages, max(crowd, 2), crowd)
+    return Size(messages, others * 5 // messages, max(crowd, OF_CLASS), crowd)
 
 
 # What each row says
@@ -87,7 +94,7 @@ def _message(number: int, size: Size) -> Row:
         school,
         school and _school(school),
         BEGINNING,
-        chance.choice(STATUSES) if number > 1 else "SENT",
+        chance.choice(STATUSES) if number > CLASS else "SENT",
         code,
         label,
         fold(label),
@@ -119,8 +126,10 @@ def _school(number: int) -> str:
 
 def _listed(number: int, size: Size) -> range:
     """The people to whom a message went, as numbers that wrap around at the end of all people."""
-    if number == 1:
+    if number == CROWD:
         return range(size.crowd)
+    if number == CLASS:
+        return range(OF_CLASS)
     first = number * size.of_five // 5
     return range(first, (number + 1) * size.of_five // 5)
 

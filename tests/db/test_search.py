@@ -316,7 +316,7 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
 
 
 async def found(
-    engine: AsyncEngine, asked: Asked, *, sight: Sight, order: OrderField
+    engine: AsyncEngine, asked: Asked, *, sight: Sight, sort: Sequence[tuple[OrderField, bool]]
 ) -> tuple[set[str], int]:
     """The messages that a search finds, by the sending system's ids, and how many it counts."""
     parts = dict(asked)
@@ -332,7 +332,7 @@ async def found(
         rows = await messages.page_of(
             connection,
             ready,
-            order=messages.order([(order, True)], scope=""),
+            order=messages.order(sort, scope=""),
             page=page(first=None, after=None, last=None, before=None),
         )
         count = await messages.count(connection, ready)
@@ -342,6 +342,12 @@ async def found(
 
 
 _districts = map("d{}".format, itertools.count())
+sorts = st.lists(
+    st.tuples(st.sampled_from(OrderField), st.booleans()),
+    min_size=1,
+    max_size=2,
+    unique_by=lambda sort: sort[0],
+)
 
 
 @pytest.fixture(params=FEW, ids="few: {}".format)
@@ -359,19 +365,19 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     corpus=st.lists(sent_messages, min_size=1, max_size=6),
     asked=st.lists(searches(), min_size=8, max_size=8),
     schools=st.sampled_from([(), ("east",), ("west", "elsewhere")]),
-    order=st.sampled_from([OrderField.CREATED_AT, OrderField.SUBJECT, OrderField.STATUS]),
+    asked_sorts=st.lists(sorts, min_size=8, max_size=8),
 )
 async def test_a_search_finds_what_a_reader_of_the_whole_log_would(
     engine: AsyncEngine,
     corpus: Sequence[Sent],
     asked: Sequence[tuple[Asked, Rule]],
     schools: Sequence[str],
-    order: OrderField,
+    asked_sorts: Sequence[Sequence[tuple[OrderField, bool]]],
 ) -> None:
     district = next(_districts)
     await log.load(engine, *lines(district, corpus))
     sight = await log.sight(engine, district=district, schools=schools)
-    for parts, rule in asked:
+    for (parts, rule), sort in zip(asked, asked_sorts, strict=True):
         expected = {
             str(number)
             for number, sent in enumerate(corpus)
@@ -379,5 +385,5 @@ async def test_a_search_finds_what_a_reader_of_the_whole_log_would(
             and (not schools or sent.school in schools)
             and (sent.source is not Source.SCHEDULER or sent.scheduled <= log.NOON)
         }
-        answer = await found(engine, parts, sight=sight, order=order)
-        assert answer == (expected, len(expected)), parts
+        answer = await found(engine, parts, sight=sight, sort=sort)
+        assert answer == (expected, len(expected)), (parts, sort)
