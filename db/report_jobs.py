@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.clock import clock
@@ -43,33 +43,39 @@ class Made(NamedTuple):
     sha256: str
 
 
-async def is_waiting(connection: AsyncConnection) -> bool:
-    """Whether there may be something to claim or to fail: asked before, since a look that writes wakes whoever waits."""
-    return bool(await connection.scalar(select(exists().where(TO_MAKE, _may_begin(connection)))))
+async def waiting(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
+    """The reports that may be begun, or given up, the oldest first."""
+    statement = (
+        select(REPORT.c.id)
+        .where(TO_MAKE, _may_begin(connection), REPORT.c.expires_at > now)
+        .order_by(REPORT.c.id)
+        .limit(most)
+    )
+    return list(await connection.scalars(statement))
 
 
 async def claim(
-    connection: AsyncConnection, *, token: str, lease: timedelta, most_attempts: int, now: datetime
+    connection: AsyncConnection,
+    id: int,
+    *,
+    token: str,
+    lease: timedelta,
+    most_attempts: int,
+    now: datetime,
 ) -> ReportJob | None:
-    """Claim the oldest report that waits, or whose lease has ended; None where there is none.
+    """Claim a report that waits, or whose lease has ended; None where it is not to be begun.
 
-    What was begun `most_attempts` times is not begun again: see `worn_out`.
+    What was begun `most_attempts` times is not begun again: see `give_up`.
     """
-    chosen = (
-        select(REPORT.c.id)
+    statement = (
+        update(REPORT)
         .where(
+            REPORT.c.id == id,
             TO_MAKE,
             _may_begin(connection),
             REPORT.c.expires_at > now,
             REPORT.c.attempts < most_attempts,
         )
-        .order_by(REPORT.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
-    statement = (
-        update(REPORT)
-        .where(REPORT.c.id == chosen.scalar_subquery())
         .values(
             status=ReportStatus.RENDERING,
             attempts=REPORT.c.attempts + 1,
@@ -83,7 +89,7 @@ async def claim(
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
-    await _tell(connection, row.id)
+    await _tell(connection, id)
     return ReportJob(*row)
 
 
@@ -151,20 +157,24 @@ async def fail(connection: AsyncConnection, id: int, *, token: str, failure: str
     )
 
 
-async def worn_out(
-    connection: AsyncConnection, *, most_attempts: int, failure: str
-) -> Sequence[int]:
-    """Fail those that were begun so often and never ended, as their makers died; gives their ids."""
+async def give_up(
+    connection: AsyncConnection, id: int, *, most_attempts: int, failure: str
+) -> bool:
+    """Fail what was begun so often and never ended, as its makers died; False where that is not so."""
     statement = (
         update(REPORT)
-        .where(TO_MAKE, _has_lapsed(clock(connection)), REPORT.c.attempts >= most_attempts)
+        .where(
+            REPORT.c.id == id,
+            TO_MAKE,
+            _has_lapsed(clock(connection)),
+            REPORT.c.attempts >= most_attempts,
+        )
         .values(status=ReportStatus.FAILED, failure=failure, claim=None, lease_until=None)
-        .returning(REPORT.c.id)
     )
-    ids = list(await connection.scalars(statement))
-    for id in ids:
-        await _tell(connection, id)
-    return ids
+    if (await connection.execute(statement)).rowcount == 0:
+        return False
+    await _tell(connection, id)
+    return True
 
 
 async def end_leases(connection: AsyncConnection) -> int:

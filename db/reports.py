@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of
 from db.paging import Order, Slice, Term, slices
+from db.rows import Reading
 from db.side_tables import REPORT
 from db.sight import Sight, visible
 from db.tables import MESSAGE
@@ -79,7 +80,8 @@ async def reports(
 ) -> Mapping[int, ReportRecord]:
     """The reports with these ids, as far as they may be seen; `masks` says that the viewer may not see recipients."""
     statement = (
-        _records(sight)
+        _reading(sight)
+        .select()
         .join(MESSAGE, MESSAGE.c.id == REPORT.c.message_id)
         .where(any_of(REPORT.c.id, ids), visible(sight), _may_be_read(masks))
     )
@@ -98,9 +100,10 @@ async def pages_of_messages(
     """The same page of the reports of each of these messages, which the viewer may see."""
 
     def of(message_id: Any) -> Select[Any]:
-        return _records(sight).where(REPORT.c.message_id == message_id, _may_be_read(masks))
+        return reading.select().where(REPORT.c.message_id == message_id, _may_be_read(masks))
 
-    return await slices(connection, message_ids, of=of, order=order, page=page, record=ReportRecord)
+    reading = _reading(sight)
+    return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
 
 async def counts_of_messages(
@@ -148,16 +151,16 @@ async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]
     return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
 
 
-def _records(sight: Sight) -> Select[Any]:
+def _reading(sight: Sight) -> Reading[ReportRecord]:
     status = case(
         (REPORT.c.expires_at <= sight.now, literal(ReportStatus.EXPIRED, REPORT.c.status.type)),
         else_=REPORT.c.status,
     )
-    columns = [
-        status.label("status") if field == "status" else REPORT.c[field]
+    columns = {
+        field: status.label("status") if field == "status" else REPORT.c[field]
         for field in ReportRecord._fields
-    ]
-    return select(*columns)
+    }
+    return Reading(ReportRecord, columns)
 
 
 def _may_be_read(masks: bool) -> ColumnElement[bool]:

@@ -21,7 +21,7 @@ from db.recipients import RecipientOutcome, RecipientRecord, Wanted
 from db.report_jobs import ReportJob
 from db.sight import Sight
 from domain.counting import figures
-from domain.masking import MASK, masked
+from domain.masking import MASK, masked, masked_values
 from domain.message import BodyFormat
 from domain.paging import Page
 from domain.report import RowRule, row_rule, rows_of_recipient
@@ -100,21 +100,21 @@ async def _begin(
         ),
         started_at=tallies.begun_at(spans),
         ended_at=tallies.ended_at(spans),
-        cancellation=await _cancellation(connection, job.message_id),
-        criteria=said.filter_criteria,
+        cancellation=await _cancellation(connection, job),
+        criteria=masked_values(said.filter_criteria) if job.is_masked else said.filter_criteria,
         content=_content(said, is_masked=job.is_masked),
         rows=() if rule is None else _rows(connection, job, rule, reading),
     )
 
 
-async def _cancellation(connection: AsyncConnection, message_id: int) -> Canceled | None:
-    found = (await messages.cancellations(connection, [message_id])).get(message_id)
+async def _cancellation(connection: AsyncConnection, job: ReportJob) -> Canceled | None:
+    found = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
     if found is None:
         return None
     return Canceled(
         requested_at=found.requested_at,
         requested_by=found.requested_by_name,
-        reason=found.reason,
+        reason=masked(found.reason) if job.is_masked else found.reason,
         stopped=found.stopped,
         already_sent=found.already_sent,
     )
@@ -125,7 +125,7 @@ def _content(said: ContentRecord, *, is_masked: bool) -> Content:
         return Content(
             body=MASK,
             body_format=BodyFormat.PLAIN,
-            reply_to=said.reply_to,
+            reply_to=masked(said.reply_to),
             text_body=masked(said.text_body),
             voice_script=masked(said.voice_script),
         )

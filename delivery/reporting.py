@@ -1,21 +1,22 @@
-"""Has reports made: claims those that wait, has each rendered in a process of its own, and writes down how it went.
+"""Makes reports: claims one that waits, has it rendered in a process of its own, and writes down how it went.
 
     claim    whoever has the token writes how it goes, until the lease ends on the database's clock
     render   beside this process, so that nothing here becomes slower; a file is in the store whole or not at all
     end      ready; or tried again after a pause; or failed, in words for a person
 
 A maker that dies leaves a claim behind, whose lease ends: the report is made again, under another key, so that a file never
-changes. How a report is read and written is in `delivery.report_process`; who may have it, above.
+changes. When to look at a report at all is a runner's business; how one is read and written, `delivery.report_process`'s.
 """
 
 import asyncio
 import contextlib
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -26,7 +27,6 @@ from db.engine import reading, writing
 from db.report_jobs import Made, ReportJob
 from delivery.report_process import Order, Word
 from delivery.report_store import Place, open_store
-from delivery.runner import wait
 from domain.ids import Kind, spell
 
 MOST_ATTEMPTS: Final = 3
@@ -39,7 +39,9 @@ FAILURE: Final = (
 )
 
 TOGETHER: Final = 100
-"""Reports that expire in one round."""
+"""Reports that are found at once, to be made or to expire; the next look finds the others."""
+
+PROGRAM: Final = (sys.executable, "-m", "delivery.report_process")
 
 _log = structlog.get_logger(__name__)
 
@@ -54,10 +56,12 @@ class Broken(Exception):
     """A process did not bring its report to an end; says why, with nothing in it that was in the report."""
 
 
-async def in_own_process(order: Order, *, told: Callable[[int], None]) -> Made:
+async def in_own_process(
+    order: Order, *, told: Callable[[int], None], program: Sequence[str] = PROGRAM
+) -> Made:
     """Carry an order out in a new process, which ends when this is canceled."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "delivery.report_process"),
+        *program,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -86,6 +90,10 @@ class Lost(Exception):
     """Somebody else has the claim, or the report is no longer wanted."""
 
 
+class Stopped(Exception):
+    """Whoever makes it has to stop."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
     """What all work on reports has in common: the database, the store, the clock, how to render, and the limits."""
@@ -101,47 +109,62 @@ class Press:
     """The longest that one report is waited for."""
 
 
-async def work_on_reports(press: Press) -> int:
-    """Make every report that waits, one after the other, and how many became ready. Raises nothing that one of them met."""
-    ready = 0
-    while True:
-        async with reading(press.engine) as connection:
-            if not await report_jobs.is_waiting(connection):
-                return ready
-        token = secrets.token_hex(16)
-        async with writing(press.engine) as connection:
-            for id in await report_jobs.worn_out(
-                connection, most_attempts=MOST_ATTEMPTS, failure=FAILURE
+class PrintJob(NamedTuple):
+    """A hint: this report may be to be made."""
+
+    report_id: int
+
+
+async def find_print_jobs(press: Press) -> list[PrintJob]:
+    """The reports that may be to be made now, the oldest first: from the rows alone, whatever hint got lost."""
+    async with reading(press.engine) as connection:
+        ids = await report_jobs.waiting(connection, now=press.clock(), most=TOGETHER)
+    return [PrintJob(id) for id in ids]
+
+
+async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> bool:
+    """Make a report if its row says that it is to be made, and whether it became ready. Raises nothing that it met.
+
+    Doing it twice does nothing the second time. Once the event is set it is broken off, and waits as if it had not been begun.
+    """
+    token = secrets.token_hex(16)
+    async with writing(press.engine) as connection:
+        order = await report_jobs.claim(
+            connection,
+            job.report_id,
+            token=token,
+            lease=press.lease,
+            most_attempts=MOST_ATTEMPTS,
+            now=press.clock(),
+        )
+        if order is None:
+            if await report_jobs.give_up(
+                connection, job.report_id, most_attempts=MOST_ATTEMPTS, failure=FAILURE
             ):
-                _log.error(
-                    "a report was given up: its makers died", report_id=spell(Kind.REPORT, id)
-                )
-            job = await report_jobs.claim(
-                connection,
-                token=token,
-                lease=press.lease,
-                most_attempts=MOST_ATTEMPTS,
-                now=press.clock(),
-            )
-        if job is None:
-            return ready
-        ready += await _make(press, job, token=token)
+                report = spell(Kind.REPORT, job.report_id)
+                _log.error("a report was given up: its makers died", report_id=report)
+            return False
+    return await _make(press, order, token=token, until=until)
 
 
-async def _make(press: Press, job: ReportJob, *, token: str) -> bool:
+async def _make(press: Press, job: ReportJob, *, token: str, until: asyncio.Event) -> bool:
     """Make a claimed report, and whether it became ready."""
     key = f"{job.id}.{token}.{job.format.lower()}"
     url = press.engine.url.render_as_string(hide_password=False)
+    store = open_store(press.place)
     try:
-        made = await _render(press, Order(url, press.place, job, key), token=token)
+        if job.attempts > 1:
+            await store.remove(f"{job.id}.")  # what a maker that died had begun to store
+        made = await _render(press, Order(url, press.place, job, key), token=token, until=until)
         async with writing(press.engine) as connection:
             if not await report_jobs.finish(connection, job.id, made, token=token):
                 raise Lost
-    except asyncio.CancelledError:
-        await asyncio.shield(_give_back(press, job, token=token))
-        raise
+    except Stopped:
+        async with writing(press.engine) as connection:
+            await report_jobs.give_back(connection, job.id, token=token)
+        return False
     except Lost:
-        await open_store(press.place).remove(key)
+        await store.remove(key)
         return False
     except Exception as error:
         await _put_off(press, job, error, token=token)
@@ -150,8 +173,8 @@ async def _make(press: Press, job: ReportJob, *, token: str) -> bool:
     return True
 
 
-async def _render(press: Press, order: Order, *, token: str) -> Made:
-    """Render, and meanwhile hold the claim and say how far it is. Raises `Lost`, or what the rendering met."""
+async def _render(press: Press, order: Order, *, token: str, until: asyncio.Event) -> Made:
+    """Render, and meanwhile hold the claim and say how far it is. Raises `Lost`, `Stopped`, or what the rendering met."""
     now = asyncio.get_running_loop().time
     percent = 0
 
@@ -160,10 +183,17 @@ async def _render(press: Press, order: Order, *, token: str) -> Made:
         percent = so_far
 
     work = asyncio.ensure_future(press.render(order, told=told))
+    stop = asyncio.ensure_future(until.wait())
+    ended = partial(
+        asyncio.wait,
+        {work, stop},
+        timeout=press.step.total_seconds(),
+        return_when=asyncio.FIRST_COMPLETED,
+    )
     try:
         async with asyncio.timeout(press.limit.total_seconds()):
             written, at = 0, now()
-            while not (await asyncio.wait({work}, timeout=press.step.total_seconds()))[0]:
+            while not (await ended())[0]:
                 if percent == written and now() - at < press.lease.total_seconds() / 3:
                     continue
                 written, at = percent, now()
@@ -172,15 +202,13 @@ async def _render(press: Press, order: Order, *, token: str) -> Made:
                         connection, order.job.id, token=token, lease=press.lease, percent=written
                     ):
                         raise Lost
+        if not work.done():
+            raise Stopped
         return work.result()
     finally:
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-
-
-async def _give_back(press: Press, job: ReportJob, *, token: str) -> None:
-    async with writing(press.engine) as connection:
-        await report_jobs.give_back(connection, job.id, token=token)
+        for task in (work, stop):
+            task.cancel()
+        await asyncio.gather(work, stop, return_exceptions=True)
 
 
 async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
@@ -211,26 +239,3 @@ async def expire(press: Press) -> int:
         async with writing(press.engine) as connection:
             await report_jobs.expire(connection, id)
     return len(over)
-
-
-async def attend(press: Press, until: asyncio.Event, *, pause: float = 1.0) -> None:
-    """Make and expire reports until told to stop; what is at hand then is given back. Raises nothing: the log has it."""
-    if press.engine.dialect.name == "sqlite":
-        # Whoever made the claims that are there is gone: a SQLite file has one server.
-        async with writing(press.engine) as connection:
-            await report_jobs.end_leases(connection)
-    while not until.is_set():
-        work = asyncio.ensure_future(_round(press))
-        stop = asyncio.ensure_future(until.wait())
-        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (work, stop):
-            task.cancel()
-        outcome, _ = await asyncio.gather(work, stop, return_exceptions=True)
-        if isinstance(outcome, Exception):
-            _log.error("a round of reports failed", exc_info=outcome)
-        await wait(pause, until)
-
-
-async def _round(press: Press) -> None:
-    await expire(press)
-    await work_on_reports(press)

@@ -1,7 +1,7 @@
 """The port to what works in the background, and what every runner does alike.
 
-A runner keeps no truth of its own: what there is to do is found in the rows (`delivery.sweep`), so that whatever a runner
-forgets is found again. How jobs wait, and who takes them, is the runner's; what a job does is `delivery.sweep`'s too.
+A runner keeps no truth of its own: what there is to do is found in the rows (`delivery.sweep`, `delivery.reporting`), so that
+whatever a runner forgets is found again. How jobs wait, and who takes them, is the runner's; what a job does is theirs too.
 """
 
 import asyncio
@@ -14,7 +14,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from delivery.bench import Bench
+from delivery.reporting import Press, PrintJob, print_report
 from delivery.sweep import Job, begin_due, do, find_jobs
+from domain.ids import Kind, spell
 
 TURN: Final = 5.0
 """Seconds after which a job makes room for others: behind a provider's pace one chunk can take minutes."""
@@ -26,10 +28,11 @@ class Runner(ABC):
     """Has the work of the log done, in this process or in others."""
 
     @abstractmethod
-    async def announce(self, connection: AsyncConnection) -> None:
+    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
         """Have work looked for as soon as the transaction of `connection` has committed: it has made some.
 
-        A hint, lost without harm: the next round, some seconds later, finds the same. Waits for nobody's transaction.
+        `job` is what it has made, where that is a report. A hint, lost without harm: the next round, some seconds later, finds
+        the same. Waits for nobody's transaction.
         """
 
     @abstractmethod
@@ -91,13 +94,27 @@ async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
     except Exception:
         _log.exception(
             "a job failed",
-            message_id=f"message.{job.message_id}",
+            message_id=spell(Kind.MESSAGE, job.message_id),
             chunk=job.chunk,
         )
         return Attempt.NOTHING
     if is_broken_off:
         return Attempt.BROKEN_OFF
     return Attempt.DONE if handled else Attempt.NOTHING
+
+
+async def attempt_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> Attempt:
+    """Make a report, until the event is set. It takes as long as it takes: a runner has a hand for reports alone.
+
+    Where it fails, the log says why by ids, and its row says when it is to be tried again.
+    """
+    try:
+        if await print_report(press, job, until=until):
+            return Attempt.DONE
+    except Exception:
+        _log.exception("a job failed", report_id=spell(Kind.REPORT, job.report_id))
+        return Attempt.NOTHING
+    return Attempt.BROKEN_OFF if until.is_set() else Attempt.NOTHING
 
 
 async def wait(seconds: float, *events: asyncio.Event) -> None:

@@ -13,10 +13,11 @@ import structlog
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backlog
+from db import backlog, report_jobs
 from db.engine import writing
 from delivery.bench import Bench
-from delivery.runner import Attempt, Runner, attempt, look, wait
+from delivery.reporting import Press, PrintJob, expire, find_print_jobs
+from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
 
@@ -33,22 +34,31 @@ class LocalRunner(Runner):
     """Works in this process. `work` is called once."""
 
     def __init__(
-        self, bench: Bench, *, pause: float = 1.0, rest: float = 15.0, grace: float = 20.0
+        self,
+        bench: Bench,
+        press: Press,
+        *,
+        pause: float = 1.0,
+        rest: float = 15.0,
+        grace: float = 20.0,
     ) -> None:
         """`pause` seconds lie between two rounds. What failed, or came to nothing, is left alone for `rest`.
 
         `grace` is what a job has when all stops.
         """
         self._bench = bench
+        self._press = press
         self._pause = pause
         self._rest = rest
         self._grace = grace
         self._announced = asyncio.Event()
         self._waiting = Waiting()
-        self._known = set[Job]()
+        self._to_print = asyncio.Queue[PrintJob | None]()
+        """None when all stops."""
+        self._known = set[Job | PrintJob]()
         """What waits, is at hand, or rests: it is not taken on a second time."""
 
-    async def announce(self, connection: AsyncConnection) -> None:
+    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
         def hear(_: Connection) -> None:
             self._announced.set()
 
@@ -64,11 +74,14 @@ class LocalRunner(Runner):
         tasks = [
             asyncio.ensure_future(self._repeat(self._look, until, self._announced)),
             asyncio.ensure_future(self._repeat(self._settle, until)),
+            asyncio.ensure_future(self._repeat(self._expire, until)),
             *(asyncio.ensure_future(self._work_off(until)) for _ in range(HANDS)),
+            asyncio.ensure_future(self._print(until)),
         ]
         try:
             await until.wait()
             self._waiting.close()
+            self._to_print.put_nowait(None)
             await asyncio.wait(tasks, timeout=self._grace)
         finally:
             # What is cut off here is settled by whoever begins on this file next.
@@ -79,6 +92,7 @@ class LocalRunner(Runner):
     async def _end_leases(self) -> None:
         async with writing(self._bench.engine) as connection:
             await backlog.end_leases(connection)
+            await report_jobs.end_leases(connection)
 
     async def _look(self) -> None:
         if self._announced.is_set():
@@ -86,6 +100,10 @@ class LocalRunner(Runner):
             # It is told right before the commit: this waits for the writer, so that what it wrote is seen.
             async with writing(self._bench.engine):
                 pass
+        for report in await find_print_jobs(self._press):
+            if report not in self._known:
+                self._known.add(report)
+                self._to_print.put_nowait(report)
         for job in await look(self._bench):
             if job not in self._known:
                 self._known.add(job)
@@ -94,15 +112,28 @@ class LocalRunner(Runner):
     async def _settle(self) -> None:
         await settle_lapsed(self._bench)
 
+    async def _expire(self) -> None:
+        await expire(self._press)
+
     async def _work_off(self, until: asyncio.Event) -> None:
         while (job := await self._waiting.take()) is not None:
-            match await attempt(self._bench, job, until=until):
-                case Attempt.DONE:
-                    self._known.discard(job)
-                case Attempt.BROKEN_OFF:
-                    self._waiting.add(job)
-                case Attempt.NOTHING:
-                    asyncio.get_running_loop().call_later(self._rest, self._known.discard, job)
+            outcome = await attempt(self._bench, job, until=until)
+            if outcome is Attempt.BROKEN_OFF:
+                self._waiting.add(job)
+            else:
+                self._forget(job, outcome)
+
+    async def _print(self, until: asyncio.Event) -> None:
+        """Make reports, one at a time: what renders one takes a core for itself."""
+        while (job := await self._to_print.get()) is not None and not until.is_set():
+            self._forget(job, await attempt_report(self._press, job, until=until))
+
+    def _forget(self, job: Job | PrintJob, outcome: Attempt) -> None:
+        """Let a look find the job again: now where it was done, otherwise after a while."""
+        if outcome is Attempt.DONE:
+            self._known.discard(job)
+        else:
+            asyncio.get_running_loop().call_later(self._rest, self._known.discard, job)
 
     async def _repeat(
         self,

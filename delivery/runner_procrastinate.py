@@ -19,16 +19,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
 from delivery.bench import Bench
-from delivery.runner import Attempt, Runner, attempt, look, wait
+from delivery.reporting import Press, PrintJob, expire, find_print_jobs
+from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
 
 QUEUE: Final = "sentlog"
+REPORTS: Final = "sentlog reports"
+"""A queue, and a hand, of their own: a report takes minutes, and must neither wait for chunks nor keep them waiting."""
 
 HANDS: Final = 6
 """Jobs at a time in one worker. Each takes a connection for each gateway, of the twenty that an engine has."""
 
 HAND_OVER: Final = "hand over"
+PRINT: Final = "print"
 LOOK: Final = "look"
 
 # procrastinate's sixth field is the second.
@@ -50,6 +54,7 @@ class ProcrastinateRunner(Runner):
     def __init__(
         self,
         bench: Bench,
+        press: Press,
         *,
         every: str = EVERY_ROUND,
         pause: float = 5.0,
@@ -64,6 +69,7 @@ class ProcrastinateRunner(Runner):
         A worker shows every `heartbeat` seconds that it lives. What one had that did not for `dead_after` is done by others.
         """
         self._bench = bench
+        self._press = press
         self._pause = pause
         self._grace = grace
         self._heartbeat = heartbeat
@@ -77,10 +83,12 @@ class ProcrastinateRunner(Runner):
         )
         self._looking = OneAtATime(self._look)
         self._settling = OneAtATime(self._settle)
-        self._hand_over = self._app.task(name=HAND_OVER, queue=QUEUE)(self._attempt)
+        self._app.task(name=HAND_OVER, queue=QUEUE)(self._attempt)
+        self._print = self._app.task(name=PRINT, queue=REPORTS)(self._attempt_report)
         self._look_soon = self._periodic(LOOK, every, self._looking)
         self._periodic("settle", every, self._settling)
         self._periodic("rescue", EVERY_MINUTE, OneAtATime(self.rescue))
+        self._periodic("expire", EVERY_MINUTE, OneAtATime(self._expire))
 
     def _periodic(self, name: str, cron: str, turn: "OneAtATime") -> Any:
         """A task that is deferred again and again; one of it waits at most.
@@ -94,10 +102,17 @@ class ProcrastinateRunner(Runner):
         task = self._app.task(name=name, queue=QUEUE, priority=FIRST_OF_ALL)(run)
         return self._app.periodic(cron=cron, queueing_lock=name)(task)
 
-    async def announce(self, connection: AsyncConnection) -> None:
-        # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
+    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
         raw = (await connection.get_raw_connection()).driver_connection
-        await self._look_soon.configure(connection=raw).defer_async()
+        if job is None:
+            # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
+            await self._look_soon.configure(connection=raw).defer_async()
+        else:
+            # With one, for looks find the report as well; nobody else can have its name before the transaction is over.
+            lock = hint_of(job).queueing_lock
+            await self._print.configure(connection=raw, queueing_lock=lock).defer_async(
+                **job._asdict()
+            )
 
     async def has_workers(self, connection: AsyncConnection) -> bool:
         return await backlog.has_workers(connection, within=timedelta(seconds=self._dead_after))
@@ -115,25 +130,31 @@ class ProcrastinateRunner(Runner):
                 await wait(self._pause, until)
 
     async def _serve(self, until: asyncio.Event) -> None:
-        serving = asyncio.ensure_future(
-            self._app.run_worker_async(
-                queues=[QUEUE],
-                concurrency=HANDS,
-                delete_jobs="successful",
-                install_signal_handlers=False,
-                shutdown_graceful_timeout=self._grace,
-                update_heartbeat_interval=self._heartbeat,
-                stalled_worker_timeout=self._dead_after,
-                # What is notified while it looks for a job, it does not hear.
-                fetch_job_polling_interval=1.0,
+        hands = {QUEUE: HANDS, REPORTS: 1}  # what renders a report takes a core for itself
+        serving = [
+            asyncio.ensure_future(
+                self._app.run_worker_async(
+                    queues=[queue],
+                    concurrency=concurrency,
+                    delete_jobs="successful",
+                    install_signal_handlers=False,
+                    shutdown_graceful_timeout=self._grace,
+                    update_heartbeat_interval=self._heartbeat,
+                    stalled_worker_timeout=self._dead_after,
+                    # What is notified while it looks for a job, it does not hear.
+                    fetch_job_polling_interval=1.0,
+                )
             )
-        )
+            for queue, concurrency in hands.items()
+        ]
         stopping = asyncio.ensure_future(until.wait())
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        serving.cancel()  # which lets it finish
-        with suppress(asyncio.CancelledError):
-            await serving
+        for one in serving:
+            one.cancel()  # which lets it finish
+        for ended in await asyncio.gather(*serving, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
     # What the tasks do
 
@@ -142,12 +163,18 @@ class ProcrastinateRunner(Runner):
         if await attempt(self._bench, job, until=self._until) is Attempt.BROKEN_OFF:
             await self._defer([job])
 
+    async def _attempt_report(self, report_id: int) -> None:
+        job = PrintJob(report_id)
+        if await attempt_report(self._press, job, until=self._until) is Attempt.BROKEN_OFF:
+            await self._defer([job])
+
     async def _look(self) -> None:
         # Who announced up to here is heard by this look; who announces from here on has another.
         jobs = self._app.job_manager
         for hint in await jobs.list_jobs_async(task=LOOK, status="todo"):
             assert hint.id is not None
             await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
+        await self._defer(await find_print_jobs(self._press))
         found = await look(self._bench)
         at_hand = await self._at_hand()
         await self._defer([job for job in found if hint_of(job).queueing_lock not in at_hand])
@@ -159,12 +186,17 @@ class ProcrastinateRunner(Runner):
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
         return {hint.queueing_lock for hint in begun} - {hint.queueing_lock for hint in stalled}
 
-    async def _defer(self, found: Sequence[Job]) -> None:
+    async def _defer(self, found: Sequence[Job] | Sequence[PrintJob]) -> None:
+        """Let jobs of one kind wait, as far as they do not yet and there is room."""
+        hints = [hint_of(job) for job in found]
+        if not hints:
+            return
         jobs = self._app.job_manager
         waiting = {
-            hint.queueing_lock for hint in await jobs.list_jobs_async(task=HAND_OVER, status="todo")
+            hint.queueing_lock
+            for hint in await jobs.list_jobs_async(task=hints[0].task_name, status="todo")
         }
-        new = [hint for hint in map(hint_of, found) if hint.queueing_lock not in waiting]
+        new = [hint for hint in hints if hint.queueing_lock not in waiting]
         # Another look may have been faster; what it lacks, the next one finds.
         with suppress(AlreadyEnqueued):
             if room := new[: max(AHEAD - len(waiting), 0)]:
@@ -173,12 +205,13 @@ class ProcrastinateRunner(Runner):
     async def _settle(self) -> None:
         await settle_lapsed(self._bench)
 
+    async def _expire(self) -> None:
+        await expire(self._press)
+
     async def rescue(self) -> None:
         """Throw away what dead workers had, and what failed a day ago: the rows say what of it is still to be done."""
         jobs = self._app.job_manager
-        stalled = list(
-            await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
-        )
+        stalled = list(await jobs.get_stalled_jobs(seconds_since_heartbeat=self._dead_after))
         for hint in stalled:
             with suppress(ConnectorException):  # another rescue was faster
                 await jobs.finish_job(hint, Status.FAILED, delete_job=True)
@@ -213,14 +246,19 @@ class OneAtATime:
             self._is_running = False
 
 
-def hint_of(job: Job) -> Hint:
-    """A job as procrastinate keeps it: one of a chunk waits at most, and chunks of all messages go side by side."""
+def hint_of(job: Job | PrintJob) -> Hint:
+    """A job as procrastinate keeps it: one of a chunk or a report waits at most, and chunks of all messages go side by side."""
+    if isinstance(job, PrintJob):
+        queue, task, lock, priority = REPORTS, PRINT, f"report {job.report_id}", 0
+    else:
+        lock = f"chunk {job.message_id}.{job.chunk}"
+        queue, task, priority = QUEUE, HAND_OVER, -job.chunk
     return Hint(
         id=None,
-        queue=QUEUE,
+        queue=queue,
         lock=None,
-        queueing_lock=f"chunk {job.message_id}.{job.chunk}",
-        task_name=HAND_OVER,
-        task_kwargs={"message_id": job.message_id, "chunk": job.chunk},
-        priority=-job.chunk,
+        queueing_lock=lock,
+        task_name=task,
+        task_kwargs=job._asdict(),
+        priority=priority,
     )

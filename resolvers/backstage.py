@@ -4,18 +4,23 @@ What a request itself is made of is in `resolvers.context`.
 """
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.notices import Notices
 from delivery.bench import Bench
 from delivery.errands import Errands
+from delivery.reporting import PrintJob
 
-Announce = Callable[[AsyncConnection], Awaitable[None]]
-"""Have work looked for as soon as a transaction has committed: it has made some (`delivery.runner`). A hint."""
+
+class Announce(Protocol):
+    """Have work looked for as soon as a transaction has committed: it has made some (`delivery.runner`). A hint."""
+
+    async def __call__(self, connection: AsyncConnection, job: PrintJob | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +33,7 @@ class Backstage:
     errands: Errands
 
 
-async def to_nobody(connection: AsyncConnection) -> None:
+async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) -> None:
     """Announce nothing: the next round of whoever works on this database finds what there is to do."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,18 @@ async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
     return printing(engine, tmp_path / "store")
 
 
-async def claimed(press: Press, token: str, *, now: datetime = NOON) -> ReportJob | None:
+async def claimed(
+    press: Press, token: str, id: int = 1, *, now: datetime = NOON
+) -> ReportJob | None:
     async with writing(press.engine) as connection:
         return await report_jobs.claim(
-            connection, token=token, lease=LEASE, most_attempts=3, now=now
+            connection, id, token=token, lease=LEASE, most_attempts=3, now=now
         )
+
+
+async def waiting(press: Press, *, now: datetime = NOON, most: int = 100) -> list[int]:
+    async with reading(press.engine) as connection:
+        return [*await report_jobs.waiting(connection, now=now, most=most)]
 
 
 # Asking
@@ -75,11 +83,19 @@ async def test_two_who_ask_at_the_same_time_get_one_report(press: Press) -> None
 # Making
 
 
-async def test_the_oldest_is_claimed_first_and_none_twice(press: Press) -> None:
+async def test_those_that_wait_are_found_oldest_first_until_they_are_claimed(press: Press) -> None:
     ids = [await asked(press, format=format) for format in ReportFormat]
-    jobs = [await claimed(press, token) for token in "abcde"]
-    assert [job and job.id for job in jobs] == [*ids, None]
-    assert {(await row(press.engine, id)).status for id in ids} == {ReportStatus.RENDERING}
+    assert await waiting(press) == ids
+    assert await waiting(press, most=2) == ids[:2]
+    assert await waiting(press, now=NOON + KEPT) == []
+    job = await claimed(press, "a", ids[1])
+    assert job is not None
+    assert job.id == ids[1]
+    assert await waiting(press) == [id for id in ids if id != ids[1]]
+    assert await claimed(press, "b", ids[1]) is None
+    assert {(await row(press.engine, id)).status for id in await waiting(press)} == {
+        ReportStatus.QUEUED
+    }
 
 
 async def test_of_several_who_claim_at_once_one_has_it(press: Press) -> None:
@@ -105,14 +121,28 @@ async def test_whose_lease_has_ended_writes_nothing_more(press: Press) -> None:
     assert await row(press.engine) == before
 
 
+async def test_what_may_still_be_begun_is_not_given_up(press: Press) -> None:
+    id = await asked(press)
+    await claimed(press, "a")
+    for _ in range(2):
+        before = await row(press.engine)
+        async with writing(press.engine) as connection:
+            assert not await report_jobs.give_up(connection, id, most_attempts=3, failure="No.")
+        assert await row(press.engine) == before
+        await hurry(press.engine)
+
+
 async def test_what_was_begun_too_often_is_given_up(press: Press) -> None:
     id = await asked(press)
     for token in "abc":
         assert await claimed(press, token) is not None
         await hurry(press.engine)
     assert await claimed(press, "d") is None
+    assert await waiting(press) == [id]  # to be given up
     async with writing(press.engine) as connection:
-        assert await report_jobs.worn_out(connection, most_attempts=3, failure="Thrice.") == [id]
+        give_up = partial(report_jobs.give_up, connection, most_attempts=3, failure="Thrice.")
+        assert await give_up(id)
+        assert not await give_up(id)
     failed = await row(press.engine)
     assert (failed.status, failed.failure, failed.claim) == (ReportStatus.FAILED, "Thrice.", None)
 
@@ -122,7 +152,7 @@ async def test_what_is_put_off_waits_for_its_pause(press: Press) -> None:
     await claimed(press, "a")
     async with writing(press.engine) as connection:
         assert await report_jobs.put_off(connection, id, token="a", pause=LEASE)
-        assert not await report_jobs.is_waiting(connection)
+    assert await waiting(press) == []
     assert await claimed(press, "b") is None
     await hurry(press.engine)
     assert await claimed(press, "b") is not None
@@ -146,8 +176,8 @@ async def test_what_is_no_longer_kept_is_not_begun(press: Press) -> None:
 async def test_a_lease_that_was_ended_for_all_is_taken_over(press: Press) -> None:
     await asked(press)
     await claimed(press, "a")
+    assert await waiting(press) == []
     async with writing(press.engine) as connection:
-        assert not await report_jobs.is_waiting(connection)
         assert await report_jobs.end_leases(connection) == 1
     assert await claimed(press, "b") is not None
 

@@ -1,44 +1,34 @@
-"""A server's work on reports that is killed at a certain moment: `python -m tests.delivery.press_process URL FOLDER MOMENT NOW`.
+"""A server that makes reports, for tests that kill it: `python -m tests.delivery.press_process URL FOLDER NOW [PROGRAM …]`.
 
-`begun`: a process of its own has just begun to make the report. `stored`: the file is in the store, and no row says so.
+It is the runner of its database, without gateways. PROGRAM makes a report in place of the usual one.
 """
 
 import asyncio
-import os
-import signal
 import sys
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Final
 
-from db import report_jobs
 from db.engine import make_engine
+from delivery.bench import Bench
 from delivery.report_store import Place
-from delivery.reporting import Press, work_on_reports
+from delivery.reporting import PROGRAM, Press, in_own_process
+from server.logs import configure
+from tests.delivery.runners import runner_of
+
+COMMAND: Final = (sys.executable, "-m", "tests.delivery.press_process")
 
 
-def die_at(moment: str) -> None:
-    """Have this process killed when the moment comes."""
-    start = asyncio.create_subprocess_exec
-
-    async def begun(*arguments: Any, **options: Any) -> None:
-        await start(*arguments, **options)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    async def stored(*arguments: Any, **options: Any) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    if moment == "begun":
-        asyncio.create_subprocess_exec = begun  # type: ignore[assignment]
-    else:
-        report_jobs.finish = stored  # type: ignore[assignment]
-
-
-async def main(url: str, folder: str, now: datetime) -> None:
-    """Work on the reports that wait."""
-    press = Press(engine=make_engine(url), place=Place(folder), clock=lambda: now)
-    await work_on_reports(press)
+async def main(url: str, folder: str, at: str, *program: str) -> None:
+    """Work until killed."""
+    now = datetime.fromisoformat(at)
+    engine = make_engine(url)
+    bench = Bench(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
+    render = partial(in_own_process, program=program or PROGRAM)
+    press = Press(engine=engine, place=Place(folder), clock=bench.clock, render=render)
+    await runner_of(bench, press).work(asyncio.Event())
 
 
 if __name__ == "__main__":
-    die_at(sys.argv[3])
-    asyncio.run(main(sys.argv[1], sys.argv[2], datetime.fromisoformat(sys.argv[4])))
+    configure("error", "console", clock=lambda: datetime.fromisoformat(sys.argv[3]))
+    asyncio.run(main(*sys.argv[1:]))

@@ -2,11 +2,13 @@
 
 press = printing(engine, tmp_path)
 await asked(press)
-assert await work_on_reports(press) == 1
+assert await print_all(press) == 1
 assert await made(press) == b"…"
 """
 
 import asyncio
+import csv
+import io
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +26,7 @@ from db.side_tables import REPORT
 from db.tables import MESSAGE
 from delivery.report_process import Order, make
 from delivery.report_store import Place
-from delivery.reporting import Press
+from delivery.reporting import Press, find_print_jobs, print_report
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from tests.log import NOON
 
@@ -69,6 +71,12 @@ async def asked(
     return id
 
 
+async def print_all(press: Press, *, until: asyncio.Event | None = None) -> int:
+    """Do the print jobs that the rows show, and how many reports became ready."""
+    jobs = await find_print_jobs(press)
+    return sum([await print_report(press, job, until=until or asyncio.Event()) for job in jobs])
+
+
 async def row(engine: AsyncEngine, id: int = 1) -> Any:
     """All that is written of a report."""
     async with reading(engine) as connection:
@@ -79,6 +87,14 @@ async def made(press: Press, id: int = 1) -> bytes:
     """The file of a report."""
     key: str = (await row(press.engine, id)).file_key
     return (Path(press.place.address) / key).read_bytes()
+
+
+async def detail_rows(press: Press, id: int = 1) -> list[list[str]]:
+    """The Delivery Detail of a CSV report, without its head."""
+    file = (await made(press, id)).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(file, newline="")))
+    start = next(n for n, row in enumerate(rows) if row[0] == "Recipient")
+    return rows[start + 1 :]
 
 
 def files(press: Press) -> list[str]:

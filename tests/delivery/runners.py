@@ -4,6 +4,7 @@ Nobody here sleeps: who waits, waits for a commit, and for so long at most.
 """
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.engine import after_commits, writing
 from db.notices import Notices
 from delivery.bench import Bench
+from delivery.reporting import Press, PrintJob
 from delivery.runner import Runner
 from delivery.runner_local import LocalRunner
 from delivery.runner_procrastinate import ProcrastinateRunner
 from domain.ids import Kind, spell
 from domain.status import DeliveryStatus
+from tests.delivery.printing import printing
 from tests.delivery.workbench import statuses
 
 PATIENCE: Final = 30.0
@@ -34,14 +37,17 @@ NEVER: Final = "0 0 29 2 *"
 """On the twenty-ninth of February: cron knows no never."""
 
 
-def runner_of(bench: Bench, *, has_rounds: bool = True, grace: float = PATIENCE) -> Runner:
+def runner_of(
+    bench: Bench, press: Press | None = None, *, has_rounds: bool = True, grace: float = PATIENCE
+) -> Runner:
     """The runner of the bench's engine. Without rounds it looks for work when it begins, at most, and when it is told to."""
+    press = press or printing(bench.engine, Path(os.devnull))
     if bench.engine.dialect.name == "sqlite":
-        return LocalRunner(
-            bench, pause=0.02 if has_rounds else 2 * PATIENCE, rest=0.05, grace=grace
-        )
+        pause = 0.02 if has_rounds else 2 * PATIENCE
+        return LocalRunner(bench, press, pause=pause, rest=0.05, grace=grace)
     return ProcrastinateRunner(
         bench,
+        press,
         every=EVERY_SECOND if has_rounds else NEVER,
         pause=0.05,
         grace=grace,
@@ -63,10 +69,10 @@ async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
             await working
 
 
-async def announce(engine: AsyncEngine, runner: Runner) -> None:
+async def announce(engine: AsyncEngine, runner: Runner, job: PrintJob | None = None) -> None:
     """Announce work in a transaction of its own."""
     async with writing(engine) as connection:
-        await runner.announce(connection)
+        await runner.announce(connection, job)
 
 
 async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -> None:
@@ -80,12 +86,16 @@ async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -
 
 
 async def holds_anywhere(
-    engine: AsyncEngine, message_id: int, condition: Callable[[], Awaitable[bool]]
+    engine: AsyncEngine,
+    id: int,
+    condition: Callable[[], Awaitable[bool]],
+    *,
+    kind: Kind = Kind.MESSAGE,
 ) -> None:
-    """Wait until a condition holds; it is looked at whenever any process may have changed the message."""
+    """Wait until a condition holds; it is looked at whenever any process may have changed the message, or what else it is."""
     notices = Notices(engine, sleep=lambda seconds: asyncio.sleep(seconds / 20))
     async with notices.listening(), asyncio.timeout(PATIENCE):
-        with notices.watch(spell(Kind.MESSAGE, message_id)) as watch:
+        with notices.watch(spell(kind, id)) as watch:
             while not await condition():
                 await watch.changed()
 

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.report_bucket import PART
 from delivery.report_store import NotStored, Place, ReportStore, open_store
-from delivery.reporting import expire, in_own_process, work_on_reports
+from delivery.reporting import expire, in_own_process
 from domain.report import KEPT
-from tests.delivery.printing import asked, printing, row
+from tests.delivery.printing import asked, print_all, printing, row
 from tests.log import NOON, district, email, load, message, recipient
 
 _buckets = count(1)
@@ -99,7 +99,7 @@ async def test_a_report_goes_into_the_bucket_and_out_of_it_after_its_day(
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
     press = replace(printing(engine, tmp_path), place=place, render=in_own_process)
     await asked(press)
-    assert await work_on_reports(press) == 1
+    assert await print_all(press) == 1
     report = await row(engine)
     store = open_store(place)
     file = await drawn(store, report.file_key, 0, report.byte_size)
@@ -114,5 +114,5 @@ async def test_a_store_that_is_down_loses_no_report(engine: AsyncEngine, tmp_pat
     press = replace(printing(engine, tmp_path), place=Place(f"{tmp_path / 'file'}"))
     (tmp_path / "file").write_bytes(b"where a folder should be")
     await asked(press)
-    assert await work_on_reports(press) == 0
+    assert await print_all(press) == 0
     assert (await row(engine)).status == "QUEUED"

@@ -19,13 +19,13 @@ from db.engine import reading, writing
 from db.secrets import secrets
 from db.side_tables import REPORT
 from db.tables import MESSAGE
-from delivery.reporting import expire, work_on_reports
+from delivery.reporting import PrintJob, expire
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, MessageStatus
 from domain.ticket import LONGEST, SECRET, Ticket, read, sign
 from domain.viewer import Right
 from schema.contract import SCHEMA
-from tests.delivery.printing import printing
+from tests.delivery.printing import print_all, printing
 from tests.log import email, inbox, message, recipient, school, school_ids, viewer, voice
 from tests.operations import ask
 from tests.resolvers.house import House
@@ -101,6 +101,7 @@ async def test_a_report_is_asked_for_and_answered_before_it_is_made(house: House
         },
     }
     assert await house.audit() == [("u1", "CREATE_REPORT", "report.1", "192.0.2.1", "r-1")]
+    assert house.announced_reports == [PrintJob(1)]
 
 
 async def test_the_same_again_within_a_minute_is_the_same_and_written_down_once(
@@ -113,6 +114,7 @@ async def test_the_same_again_within_a_minute_is_the_same_and_written_down_once(
     again = await house.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"])
     assert again["report"]["id"] == "report.2"
     assert len(await house.audit()) == 2
+    assert house.announced_reports == [PrintJob(1), PrintJob(2)]
 
 
 async def test_without_the_right_nothing_is_made(house: House) -> None:
@@ -191,6 +193,7 @@ async def test_a_refusal_says_what_there_is_instead(house: House) -> None:
     }
     assert await count(house) == 0
     assert await house.audit() == []
+    assert house.announced_reports == []
 
 
 # Finding them
@@ -250,7 +253,7 @@ async def test_a_report_tells_how_it_goes_to_whoever_watches(house: House, tmp_p
 
     first = {"id": "report.1", "status": "QUEUED", "progressPercent": 0, "rowCount": None}
     assert await shown() == first
-    assert await work_on_reports(press) == 1
+    assert await print_all(press) == 1
     house.backstage.notices.ring("report.1")
     waiting = await _after_pause(house, shown())
     assert waiting == first | {"status": "READY", "progressPercent": 100, "rowCount": 1}
