@@ -26,6 +26,8 @@ from server.settings import Settings
 from tests.live_server import serving
 from tests.postgres import find_programs, running_postgres
 
+pytest_plugins = ["tests.canaries"]
+
 IN_CI: Final = os.environ.get("CI") == "true"
 CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS: Final = [
