@@ -19,11 +19,12 @@ test: .venv/.made console clients ## all tests, on SQLite, PostgreSQL and in a b
 	@scripts/programs.sh
 	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
 
-check: .venv/.made ## lint, format check, types, layers, tests: all that CI asks for
+check: .venv/.made ## lint, format check, types, layers, known vulnerabilities, tests: all that CI asks for
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@$(BIN)/python scripts/supply.py
 	@$(MAKE) --no-print-directory test
 
 lock: .venv/.made ## renew the pinned requirements from pyproject.toml (ARGS="--upgrade-package NAME")

@@ -3,6 +3,7 @@
 What changes them is not here.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, pairs_of
 from db.paging import Order, Slice, Term, slices
+from db.rows import Reading, Rows
 from db.sight import Sight, is_of_visible
 from db.tables import DELIVERY, DELIVERY_EVENT
 from domain.paging import Page
@@ -62,10 +64,15 @@ class Wanted(NamedTuple):
     statuses: tuple[DeliveryStatus, ...] | None = None
 
 
-_COLUMNS: Final = tuple(
-    DELIVERY.c["call_status" if field == "call_status_code" else field]
-    for field in DeliveryRecord._fields
+_READING: Final = Reading(
+    DeliveryRecord,
+    {
+        field: DELIVERY.c["call_status" if field == "call_status_code" else field]
+        for field in DeliveryRecord._fields
+    },
 )
+_KEY: Final = frozenset(DeliveryKey._fields)
+"""What is read whatever is asked for: it tells a row from all others."""
 
 
 def in_order_of_list(scope: str) -> Order:
@@ -77,18 +84,26 @@ def in_order_of_list(scope: str) -> Order:
 
 
 async def of_recipients(
-    connection: AsyncConnection, keys: Sequence[tuple[int, int]]
-) -> Mapping[tuple[int, int], Sequence[DeliveryRecord]]:
-    """The deliveries of each of these recipients (message, number) that has any, in the order in which they came."""
+    connection: AsyncConnection,
+    keys: Sequence[tuple[int, int]],
+    *,
+    fields: frozenset[str] | None = None,
+) -> Mapping[tuple[int, int], Rows[DeliveryRecord]]:
+    """The deliveries of each of these recipients (message, number) that has any, in the order in which they came.
+
+    Of each, here and in `pages_of_messages`, no more is read than its key and `fields`, and all where None.
+    """
+    reading = _READING.narrowed(fields, always=_KEY)
     statement = (
-        select(*_COLUMNS)
+        reading.select()
         .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, keys))
         .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
     )
-    found: dict[tuple[int, int], list[DeliveryRecord]] = {}
+    found: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
     for row in await connection.execute(statement):
-        found.setdefault((row.message_id, row.recipient_number), []).append(DeliveryRecord(*row))
-    return found
+        found[row[0], row[1]].append(row)
+    names = tuple(reading.columns)
+    return {key: Rows(DeliveryRecord, names, rows) for key, rows in found.items()}
 
 
 async def pages_of_messages(
@@ -98,15 +113,15 @@ async def pages_of_messages(
     wanted: Wanted,
     order: Order,
     page: Page,
+    fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[DeliveryRecord]]:
     """The same page of the deliveries of each of these messages."""
+    reading = _READING.narrowed(fields, always=_KEY)
 
     def of(message_id: Any) -> Select[Any]:
-        return select(*_COLUMNS).where(DELIVERY.c.message_id == message_id, _is_wanted(wanted))
+        return reading.select().where(DELIVERY.c.message_id == message_id, _is_wanted(wanted))
 
-    return await slices(
-        connection, message_ids, of=of, order=order, page=page, record=DeliveryRecord
-    )
+    return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
 
 async def counts_of_messages(
@@ -126,7 +141,7 @@ async def deliveries(
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
     """The deliveries with these keys, as far as their messages may be seen."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
-    statement = select(*_COLUMNS).where(
+    statement = _READING.select().where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
         is_of_visible(DELIVERY.c.message_id, sight),
     )

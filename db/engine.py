@@ -3,12 +3,14 @@
 No table and no statement of the log is named here.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, Dialect, event, make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.hints import HintingCompiler
@@ -27,8 +29,12 @@ LARGE_CACHE: Final = 64 * 1024
 SMALL_CACHE: Final = 8 * 1024
 """KiB for whoever reads a great deal once: more pages would be kept, and never looked at again."""
 
+LONGEST_UNASKED: Final = 1.0
+"""Seconds for which a connection to PostgreSQL may lie in the pool and be trusted to be alive."""
+
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
+_USED_AT: Final = "sentlog_used_at"
 
 
 def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
@@ -43,24 +49,33 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         keep_time(engine)
         return engine
-    # pre_ping: after a restart of the server the first request would otherwise get the dead connection.
-    engine = create_async_engine(url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+    # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
+    # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
+    engine = create_async_engine(url, pool_size=10, max_overflow=10, skip_autocommit_rollback=True)
     event.listen(engine.sync_engine, "connect", _set_up_postgresql)
+    event.listen(engine.sync_engine, "checkout", partial(_ask_the_idle, engine.dialect))
+    event.listen(engine.sync_engine, "checkin", _note_the_time)
     keep_time(engine)
     return engine
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection whose statements see one moment on SQLite and each its own on PostgreSQL; changes are rolled back."""
+    """A connection to read with, whose statements see one moment on SQLite and each its own on PostgreSQL.
+
+    It is in no transaction on PostgreSQL: to begin and to end one is to wait for the server twice more. What belongs to a
+    transaction (a lock, SET LOCAL) is for `snapshot` or `writing`.
+    """
     async with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
 
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection that only reads, and all of whose statements see one moment: that of the first."""
-    async with reading(engine) as connection:
+    async with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -120,6 +135,21 @@ def _set_up_postgresql(connection: Any, record: Any) -> None:
     cursor.execute("SET plan_cache_mode = force_custom_plan")
     cursor.close()
     connection.commit()  # a SET is undone with its transaction
+
+
+def _note_the_time(connection: Any, record: Any) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ask_the_idle(dialect: Dialect, connection: Any, record: Any, proxy: Any) -> None:
+    """Have the pool replace a connection that has died while nobody used it: after a restart of the server, all have."""
+    used_at = record.info.get(_USED_AT)
+    if used_at is None or time.monotonic() - used_at < LONGEST_UNASKED:
+        return
+    try:
+        dialect.do_ping(connection)
+    except Exception as fault:
+        raise InvalidatePoolError() from fault
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -5,9 +5,10 @@ What is listed, and who may see it, is not known here.
 
 import base64
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
 
 import orjson
 from sqlalchemy import (
@@ -33,6 +34,7 @@ from sqlalchemy.types import TypeEngine
 from db.columns import Instant
 from db.hints import BY_ROWID
 from db.keys import each
+from db.rows import Reading, Rows
 from domain.errors import BadUserInput
 from domain.paging import Page
 
@@ -50,10 +52,33 @@ class Term(NamedTuple):
 class Slice(NamedTuple, Generic[R]):
     """The rows of a page in the list's order, what each is ordered by, and whether there are more on either side."""
 
-    rows: Sequence[R]
-    keys: Sequence[tuple[Any, ...]]
+    rows: Rows[R]
+    keys: "Keys"
     has_previous: bool
     has_next: bool
+
+
+class Keys(Sequence[tuple[Any, ...]]):
+    """What each of some rows is ordered by; taken out of a row when it is asked for, as most are not."""
+
+    __slots__ = ("_places", "_rows")
+
+    def __init__(self, rows: Sequence[Sequence[Any]], places: Sequence[int]) -> None:
+        self._rows = rows
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> tuple[Any, ...]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[tuple[Any, ...]]: ...
+    def __getitem__(self, place: int | slice) -> tuple[Any, ...] | Sequence[tuple[Any, ...]]:
+        if isinstance(place, slice):
+            return Keys(self._rows[place], self._places)
+        row = self._rows[place]
+        return tuple(row[at] for at in self._places)
 
 
 class Order:
@@ -61,9 +86,6 @@ class Order:
 
     def __init__(self, terms: Sequence[Term], *, scope: str) -> None:
         self.terms = tuple(terms)
-        self.columns = tuple(
-            term.column.label(f"key_{place}") for place, term in enumerate(self.terms)
-        )
         spelled = repr((scope, [(str(term.name), term.descending) for term in self.terms]))
         self.mark = hashlib.blake2b(spelled.encode(), digest_size=6).hexdigest()
 
@@ -94,9 +116,17 @@ class Order:
         except (ValueError, OverflowError):
             raise _no_cursor(cursor) from None
 
-    def apply(self, statement: Select[Any], page: Page) -> Select[Any]:
-        """`statement` for the rows of `page`, and one more to see whether there are any."""
-        return self.narrow(statement.add_columns(*self.columns), page)
+    def apply(self, statement: Select[Any], reading: Reading[Any], page: Page) -> Select[Any]:
+        """`statement`, which selects what `reading` says, for the rows of `page`, and one more to see whether there are any."""
+        return self.narrow(statement.add_columns(*self.beside(reading)), page)
+
+    def beside(self, reading: Reading[Any]) -> Sequence[ColumnElement[Any]]:
+        """The columns that a page is ordered by and that `reading` does not read."""
+        return [
+            term.column.label(f"key_{place}")
+            for place, term in enumerate(self.terms)
+            if not _is_read(term.column, reading)
+        ]
 
     def by(self, *, backward: bool = False) -> list[ColumnElement[Any]]:
         """The ORDER BY of this list, walked from its front or from its end."""
@@ -105,7 +135,7 @@ class Order:
             for term in self.terms
         ]
 
-    def cut(self, rows: Sequence[Sequence[Any]], page: Page, record: Callable[..., R]) -> Slice[R]:
+    def cut(self, rows: Sequence[Sequence[Any]], page: Page, reading: Reading[R]) -> Slice[R]:
         """The slice that the rows of an applied statement make.
 
         On the side of a cursor there is a row, the cursor's own; on the other side, the row that was read beyond the
@@ -115,13 +145,21 @@ class Order:
         kept = rows[: page.size]
         if page.backward:
             kept = kept[::-1]
-        width = len(self.terms)
         return Slice(
-            rows=[record(*row[:-width]) for row in kept],
-            keys=[tuple(row[-width:]) for row in kept],
+            rows=Rows(reading.record, tuple(reading.columns), kept),
+            keys=Keys(kept, self._places(reading)),
             has_previous=more if page.backward else page.after is not None,
             has_next=page.before is not None if page.backward else more,
         )
+
+    def _places(self, reading: Reading[Any]) -> Sequence[int]:
+        """Where in a row of an applied statement the values stand that it is ordered by."""
+        names = {id(column): place for place, column in enumerate(reading.columns.values())}
+        beside = itertools.count(len(names))
+        return [
+            names[id(term.column)] if _is_read(term.column, reading) else next(beside)
+            for term in self.terms
+        ]
 
     def narrow(self, statement: Select[Any], page: Page) -> Select[Any]:
         """`statement`, whatever it selects, for the rows that `apply` gives."""
@@ -180,6 +218,10 @@ class Order:
         return self.terms[place].descending != backward
 
 
+def _is_read(column: ColumnElement[Any], reading: Reading[Any]) -> bool:
+    return any(column is one for one in reading.columns.values())
+
+
 _RANGES: Final = ((SmallInteger, 2**15), (BigInteger, 2**63), (Integer, 2**31))
 """Below which a number fits each type of column; PostgreSQL fails on others, whatever they are compared with."""
 
@@ -215,31 +257,38 @@ async def slices(
     of: Callable[[Any], Select[Any]],
     order: Order,
     page: Page,
-    record: Callable[..., R],
+    reading: Reading[R],
 ) -> Mapping[int, Slice[R]]:
     """The same page of the list of each parent, by parent, in one statement that reads those pages and no more.
 
-    `of` selects the list of one parent; the first of its columns belongs to the table of which each row is one entry.
+    `of` selects what `reading` says of the list of one parent; the first of its columns belongs to the table of which each
+    row is one entry.
     """
     if len(parents) == 1:
-        rows = (await connection.execute(order.apply(of(literal(parents[0])), page))).all()
-        return {parents[0]: order.cut(rows, page, record)}
-    if connection.dialect.name == "sqlite":
-        statement = _page_of_each_in_sqlite(parents, of, order, page)
-    else:
-        statement = _page_of_each_in_postgresql(parents, of, order, page)
+        statement = order.apply(of(literal(parents[0])), reading, page)
+        rows = (await connection.execute(statement)).all()
+        return {parents[0]: order.cut(rows, page, reading)}
+    paged = (
+        _page_of_each_in_sqlite
+        if connection.dialect.name == "sqlite"
+        else _page_of_each_in_postgresql
+    )
     found: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
-    for *row, parent in await connection.execute(statement):
-        found[parent].append(row)
-    return {parent: order.cut(rows, page, record) for parent, rows in found.items()}
+    for row in await connection.execute(paged(parents, of, order, reading, page)):
+        found[row[-1]].append(row)
+    return {parent: order.cut(rows, page, reading) for parent, rows in found.items()}
 
 
 def _page_of_each_in_postgresql(
-    parents: Sequence[int], of: Callable[[Any], Select[Any]], order: Order, page: Page
+    parents: Sequence[int],
+    of: Callable[[Any], Select[Any]],
+    order: Order,
+    reading: Reading[Any],
+    page: Page,
 ) -> Select[Any]:
     given = each(parents, "postgresql")
     place = func.row_number().over(order_by=order.by(backward=page.backward)).label("place")
-    rows = order.apply(of(given.c.value), page).add_columns(place).lateral("page")
+    rows = order.apply(of(given.c.value), reading, page).add_columns(place).lateral("page")
     kept = [column for column in rows.c if column.name != "place"]
     return (
         select(*kept, given.c.value.label("parent"))
@@ -249,7 +298,11 @@ def _page_of_each_in_postgresql(
 
 
 def _page_of_each_in_sqlite(
-    parents: Sequence[int], of: Callable[[Any], Select[Any]], order: Order, page: Page
+    parents: Sequence[int],
+    of: Callable[[Any], Select[Any]],
+    order: Order,
+    reading: Reading[Any],
+    page: Page,
 ) -> Select[Any]:
     """SQLite has no LATERAL, but a subquery in WHERE may have a limit: it gives the numbers of the rows on each page."""
     given = each(parents, "sqlite")
@@ -258,7 +311,7 @@ def _page_of_each_in_sqlite(
     number = literal_column(f"{table.name}.rowid", Integer)
     paged = order.narrow(whole.with_only_columns(number), page).correlate(given)
     return (
-        whole.add_columns(*order.columns, given.c.value.label("parent"))
+        whole.add_columns(*order.beside(reading), given.c.value.label("parent"))
         .with_hint(table, BY_ROWID, "sqlite")
         .where(number.in_(paged))
         .order_by(given.c.value, *order.by(backward=page.backward))

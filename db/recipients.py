@@ -28,6 +28,7 @@ from db.hints import by_index
 from db.keys import any_of, pairs_of
 from db.needles import FEW, contains, few_addresses, few_people, in_address
 from db.paging import Order, Slice, Term, slices
+from db.rows import Reading
 from db.sight import Sight, is_of_visible, visible
 from db.tables import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
 from domain.paging import Page
@@ -79,14 +80,14 @@ _PEOPLE: Final = (
 """The columns that name people, each with the index that leads from them to recipients."""
 
 _KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
-_COLUMNS: Final = (
-    RECIPIENT.c.message_id,
-    RECIPIENT.c.number,
-    RECIPIENT.c.person_id,
-    RECIPIENT.c.name,
-    RECIPIENT.c.student_id,
-    RECIPIENT.c.student_name,
-    RECIPIENT.c.contacted,
+_ALWAYS: Final = frozenset({"message_id", "number"})
+"""What is read whatever is asked for: it tells a row from all others."""
+_READING: Final = Reading(
+    RecipientRecord,
+    {
+        field: RECIPIENT.c["contacted" if field == "contacted_by_phone" else field]
+        for field in RecipientRecord._fields
+    },
 )
 
 
@@ -124,16 +125,16 @@ async def pages_of_messages(
     wanted: Wanted,
     order: Order,
     page: Page,
+    fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[RecipientRecord]]:
-    """The same page of the list of each of these messages."""
+    """The same page of the list of each of these messages; of each recipient its key and `fields`, and all where None."""
+    reading = _READING.narrowed(fields, always=_ALWAYS)
     is_wanted = await _is_wanted(connection, message_ids, wanted)
 
     def of(message_id: Any) -> Select[Any]:
-        return select(*_COLUMNS).where(RECIPIENT.c.message_id == message_id, is_wanted)
+        return reading.select().where(RECIPIENT.c.message_id == message_id, is_wanted)
 
-    return await slices(
-        connection, message_ids, of=of, order=order, page=page, record=RecipientRecord
-    )
+    return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
 
 async def counts_of_messages(
@@ -162,14 +163,12 @@ async def pages_of_people(
 
     def of(person_id: Any) -> Select[Any]:
         return (
-            select(*_COLUMNS)
+            _READING.select()
             .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
             .where(RECIPIENT.c.person_id == person_id, visible(sight), created)
         )
 
-    return await slices(
-        connection, person_ids, of=of, order=order, page=page, record=RecipientRecord
-    )
+    return await slices(connection, person_ids, of=of, order=order, page=page, reading=_READING)
 
 
 async def counts_of_people(
@@ -193,7 +192,7 @@ async def recipients(
     connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
 ) -> Mapping[tuple[int, int], RecipientRecord]:
     """The recipients with these keys (message, number), as far as their messages may be seen."""
-    statement = select(*_COLUMNS).where(
+    statement = _READING.select().where(
         pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
         is_of_visible(RECIPIENT.c.message_id, sight),
     )

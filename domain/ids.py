@@ -3,6 +3,7 @@
 An id says what kind of thing it names and which one; it says nothing about who may see it.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -35,6 +36,11 @@ class Reference(NamedTuple):
 def spell(kind: Kind, *key: int) -> str:
     """The id of the thing of `kind` with this key."""
     return ".".join((kind, *map(str, key)))
+
+
+def speller(kind: Kind) -> Callable[..., str]:
+    """What spells the ids of `kind`, from the numbers of a key; for thousands, where `spell` takes five times as long."""
+    return f"{kind}{'.{}' * WIDTHS[kind]}".format
 
 
 def read(text: str) -> Reference | None:

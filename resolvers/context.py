@@ -3,10 +3,12 @@
 Nothing is looked up here; see `resolvers.loaders`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import strawberry
+from graphql import GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit
@@ -35,6 +37,8 @@ class Context:
     backstage: Backstage
     origin: str | None
     request_id: str | None
+    reads: "Reads | None" = None
+    """How a resolver learns what the answer shows of its records; without it, it reads them whole."""
 
     @property
     def now(self) -> datetime:
@@ -65,6 +69,15 @@ class Context:
 
 
 Info = strawberry.Info[Context, None]
+
+Reads = Callable[[GraphQLResolveInfo[Context], type], frozenset[str] | None]
+"""The fields that are read of the records of a class in what stands below a field; None where any may be."""
+
+
+def fields_read(info: Info, record: type) -> frozenset[str] | None:
+    """The fields of `record` that the answer to this field is made of; None where any may be read."""
+    reads = info.context.reads
+    return None if reads is None else reads(info._raw_info, record)
 
 
 async def open_context(

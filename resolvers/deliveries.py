@@ -9,12 +9,11 @@ from db.messages import MessageRecord
 from db.recipients import RecipientRecord
 from domain.ids import Kind, spell
 from domain.paging import page
-from domain.report import status_label
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 from resolvers import enums
-from resolvers.context import Info
+from resolvers.context import Info, fields_read
 from resolvers.listing import Edge, Listing
-from resolvers.loaders import DeliveryList
+from resolvers.loaders import DeliveriesOf, DeliveryList
 from resolvers.together import Together
 
 assert enums  # makes the enumerations that the arguments below name
@@ -44,7 +43,8 @@ async def of_message(
     modes = None if mode is None else tuple(sorted(set(mode)))
     statuses = None if status is None else tuple(sorted(set(status)))
     asked = page(first=first, after=after, last=last, before=before)
-    lists = [DeliveryList(message.id, Wanted(modes, statuses)) for message in root]
+    fields = fields_read(info, DeliveryRecord)
+    lists = [DeliveryList(message.id, Wanted(modes, statuses), fields) for message in root]
     pages = await context.loaders.delivery_page.load_all([(wanted, asked) for wanted in lists])
     await context.audit.load_all(
         [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
@@ -66,8 +66,9 @@ async def of_recipient(
     root: Sequence[RecipientRecord], info: Info
 ) -> Sequence[Sequence[DeliveryRecord]]:
     """Each recipient's deliveries, in the order in which they came."""
+    fields = fields_read(info, DeliveryRecord)
     return await info.context.loaders.deliveries_of_recipient.load_all(
-        [(recipient.message_id, recipient.number) for recipient in root]
+        [DeliveriesOf(recipient.message_id, recipient.number, fields) for recipient in root]
     )
 
 
@@ -115,8 +116,3 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Deliv
         [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message)) for message in sorted(messages)]
     )
     return found
-
-
-def label(delivery: DeliveryRecord) -> str:
-    """The outcome as a report prints it."""
-    return status_label(delivery.status, delivery.call_status_code)

@@ -6,9 +6,9 @@ here masked. Which list is meant by which arguments is said in the resolvers.
 
 from asyncio import Future, shield
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +18,7 @@ from db.engine import reading
 from db.paging import Order, Slice
 from db.sight import Sight
 from domain import counting
-from domain.masking import MASK, masked
+from domain.masking import MASK, masked, masked_values
 from domain.paging import Page
 
 K = TypeVar("K", bound=Hashable)
@@ -30,10 +30,11 @@ FetchCounts = Callable[[AsyncConnection, Sequence[L]], Awaitable[Mapping[int, in
 
 
 class RecipientList(NamedTuple):
-    """Those recipients of a message that were asked for."""
+    """Those recipients of a message that were asked for, and what of each."""
 
     message_id: int
     wanted: recipients.Wanted
+    fields: frozenset[str] | None = None
 
     def order(self, *, masks: bool) -> Order:
         """By name; a cursor holds what a row is sorted by, so where names are masked, in the order of the list."""
@@ -42,13 +43,22 @@ class RecipientList(NamedTuple):
 
 
 class DeliveryList(NamedTuple):
-    """Those deliveries of a message that were asked for."""
+    """Those deliveries of a message that were asked for, and what of each."""
 
     message_id: int
     wanted: deliveries.Wanted
+    fields: frozenset[str] | None = None
 
     def order(self) -> Order:
         return deliveries.in_order_of_list(f"deliveries of {self.message_id}: {self.wanted}")
+
+
+class DeliveriesOf(NamedTuple):
+    """The deliveries to one recipient of a message, and what of each was asked for."""
+
+    message_id: int
+    number: int
+    fields: frozenset[str] | None = None
 
 
 class PersonList(NamedTuple):
@@ -68,6 +78,18 @@ class ReportList(NamedTuple):
 
     def order(self) -> Order:
         return reports.newest_first(f"reports of {self.message_id}")
+
+
+Masks = Mapping[str, Callable[[Any], Any]]
+"""What becomes of some fields of a record where the viewer may not read them."""
+
+
+def _hidden(value: Any) -> str:
+    return MASK
+
+
+_OF_RECIPIENT: Final[Masks] = {"name": _hidden, "student_name": masked}
+_OF_DELIVERY: Final[Masks] = {"address": _hidden}
 
 
 class Loader(DataLoader[K, V]):
@@ -98,6 +120,16 @@ class Loader(DataLoader[K, V]):
         return [found[key] for key in keys]
 
 
+def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """What is asked for by any of some."""
+    fields: frozenset[str] = frozenset()
+    for some in asked:
+        if some is None:
+            return None
+        fields |= some
+    return fields
+
+
 def _heard(future: Future[V]) -> None:
     """Take note of an error that nobody waits for any more, or Python says so in the log."""
     if not future.cancelled():
@@ -115,15 +147,15 @@ class Loaders:
         self.school = self._one(districts.schools)
         self.message = self._one(self._messages)
         self.content = self._one(self._contents)
-        self.cancellation = self._one(messages.cancellations)
+        self.cancellation = self._one(self._cancellations)
         self.tallies: Loader[int, Sequence[counting.Tally]] = self._many(tallies.of_messages)
         self.spans: Loader[int, Sequence[tallies.SpanRecord]] = self._many(tallies.spans)
         self.person = self._one(self._people)
         self.recipient = self._one(self._recipients)
         self.delivery = self._one(self._deliveries)
-        self.deliveries_of_recipient: Loader[
-            tuple[int, int], Sequence[deliveries.DeliveryRecord]
-        ] = self._many(self._deliveries_of_recipients)
+        self.deliveries_of_recipient: Loader[DeliveriesOf, Sequence[deliveries.DeliveryRecord]] = (
+            self._many(self._deliveries_of_recipients)
+        )
         self.events: Loader[deliveries.DeliveryKey, Sequence[deliveries.EventRecord]] = self._many(
             self._events
         )
@@ -213,6 +245,15 @@ class Loaders:
             else found
         )
 
+    async def _cancellations(
+        self, connection: AsyncConnection, ids: Sequence[int]
+    ) -> Mapping[int, messages.CancellationRecord]:
+        found = await messages.cancellations(connection, ids)
+        if not self.masks:
+            return found
+        # Why a message was stopped is written by staff to staff, and may well say whom it should not have reached.
+        return {key: stop._replace(reason=masked(stop.reason)) for key, stop in found.items()}
+
     async def _people(
         self, connection: AsyncConnection, ids: Sequence[int]
     ) -> Mapping[int, recipients.PersonRecord]:
@@ -236,14 +277,17 @@ class Loaders:
         return {key: self._mask_delivery(delivery) for key, delivery in found.items()}
 
     async def _deliveries_of_recipients(
-        self, connection: AsyncConnection, keys: Sequence[tuple[int, int]]
-    ) -> Mapping[tuple[int, int], Sequence[deliveries.DeliveryRecord]]:
-        found = await deliveries.of_recipients(connection, keys)
+        self, connection: AsyncConnection, lists: Sequence[DeliveriesOf]
+    ) -> Mapping[DeliveriesOf, Sequence[deliveries.DeliveryRecord]]:
+        rows = await deliveries.of_recipients(
+            connection,
+            list({(wanted.message_id, wanted.number): None for wanted in lists}),
+            fields=_together(wanted.fields for wanted in lists),
+        )
+        found = {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
         if not self.masks:
             return found
-        return {
-            key: [self._mask_delivery(delivery) for delivery in some] for key, some in found.items()
-        }
+        return {key: some.changed(**_OF_DELIVERY) for key, some in found.items()}
 
     async def _events(
         self, connection: AsyncConnection, keys: Sequence[deliveries.DeliveryKey]
@@ -266,8 +310,9 @@ class Loaders:
             wanted=lists[0].wanted,
             order=lists[0].order(masks=self.masks),
             page=page,
+            fields=lists[0].fields,
         )
-        return {key: self._mask_rows(one, self._mask_recipient) for key, one in pages.items()}
+        return {key: self._mask_rows(one, _OF_RECIPIENT) for key, one in pages.items()}
 
     async def _recipient_counts(
         self, connection: AsyncConnection, lists: Sequence[RecipientList]
@@ -284,8 +329,9 @@ class Loaders:
             wanted=lists[0].wanted,
             order=lists[0].order(),
             page=page,
+            fields=lists[0].fields,
         )
-        return {key: self._mask_rows(one, self._mask_delivery) for key, one in pages.items()}
+        return {key: self._mask_rows(one, _OF_DELIVERY) for key, one in pages.items()}
 
     async def _delivery_counts(
         self, connection: AsyncConnection, lists: Sequence[DeliveryList]
@@ -304,7 +350,7 @@ class Loaders:
             order=lists[0].order(),
             page=page,
         )
-        return {key: self._mask_rows(one, self._mask_recipient) for key, one in pages.items()}
+        return {key: self._mask_rows(one, _OF_RECIPIENT) for key, one in pages.items()}
 
     async def _person_counts(
         self, connection: AsyncConnection, lists: Sequence[PersonList]
@@ -339,8 +385,8 @@ class Loaders:
         ids = [wanted.message_id for wanted in lists]
         return await reports.counts_of_messages(connection, ids, masks=self.masks)
 
-    def _mask_rows(self, one: Slice[V], mask: Callable[[V], V]) -> Slice[V]:
-        return one._replace(rows=[mask(row) for row in one.rows]) if self.masks else one
+    def _mask_rows(self, one: Slice[V], masks: Masks) -> Slice[V]:
+        return one._replace(rows=one.rows.changed(**masks)) if self.masks else one
 
     def _mask_recipient(self, recipient: recipients.RecipientRecord) -> recipients.RecipientRecord:
         if not self.masks:
@@ -355,4 +401,6 @@ class Loaders:
             body=MASK,
             text_body=masked(content.text_body),
             voice_script=masked(content.voice_script),
+            reply_to=masked(content.reply_to),
+            filter_criteria=masked_values(content.filter_criteria),
         )

@@ -33,7 +33,7 @@ from domain.search import fold_date
 from domain.status import MessageStatus
 from domain.viewer import Right
 from resolvers import enums
-from resolvers.context import Context, Info
+from resolvers.context import Context, Info, fields_read
 from resolvers.days import DateRange
 from resolvers.listing import Listing
 from resolvers.together import Together
@@ -133,7 +133,15 @@ async def search(
     async with reading(context.engine) as connection:
         found = await prepare(connection, criteria, sight=context.sight)
         return MessageListing(
-            order, await rows.page_of(connection, found, order=order, page=wanted), found
+            order,
+            await rows.page_of(
+                connection,
+                found,
+                order=order,
+                page=wanted,
+                fields=fields_read(info, MessageRecord),
+            ),
+            found,
         )
 
 

@@ -15,7 +15,7 @@ from db.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wante
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
-from resolvers.context import Info
+from resolvers.context import Info, fields_read
 from resolvers.days import DateRange
 from resolvers.listing import Edge, Listing
 from resolvers.loaders import PersonList, RecipientList
@@ -57,7 +57,8 @@ async def of_message(
         context.viewer.require(Right.VIEW_RECIPIENTS)
     asked = page(first=first, after=after, last=last, before=before)
     such = Wanted(typed(search, argument="search"), outcome)
-    lists = [RecipientList(message.id, such) for message in root]
+    fields = fields_read(info, RecipientRecord)
+    lists = [RecipientList(message.id, such, fields) for message in root]
     pages = await context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists])
     await context.audit.load_all(
         [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]

@@ -1,7 +1,9 @@
 """How a GraphQL type describes a record.
 
-A field without a value is *plain*: it is read from the record by its name. `pure` is a function of the record. `bound`
-names a resolver. What is read wrongly is found when the module is imported, not when a client asks.
+A field without a value is *plain*: it is read from the record by its name. `pure` is a function of some fields of the record.
+`bound` names a resolver. What is read wrongly is found when the module is imported, not when a client asks.
+
+Each says which fields of the record it reads: a statement reads those of what an operation asks for, and no others.
 """
 
 import types
@@ -32,7 +34,8 @@ T = TypeVar("T")
 
 RECORD = "__describes__"
 
-_PURE: Final = "the function of the record"
+_PURE: Final = "the function, and the fields that it is given"
+_READS: Final = "the fields that the resolver reads"
 _DEFINITION: Final = "strawberry-definition"
 """Where Strawberry keeps what a type or field of graphql-core was made from."""
 
@@ -41,18 +44,24 @@ class Mismatch(TypeError):
     """A type promises a field that its record does not have, or has otherwise."""
 
 
-def pure(function: Callable[[Any], object], *, description: str | None = None) -> Any:
-    """A field that is made from its record."""
+def pure(function: Callable[..., object], *names: str, description: str | None = None) -> Any:
+    """A field that `function` makes from the fields `names` of its record, or from the record where none is named."""
+    source = Source(names, function)
 
     def resolve(root: Any) -> Any:
-        return function(root)
+        return source.value(root)
 
-    return strawberry.field(resolver=resolve, description=description, metadata={_PURE: function})
+    return strawberry.field(resolver=resolve, description=description, metadata={_PURE: source})
 
 
-def bound(resolver: Callable[..., object], *, description: str | None = None) -> Any:
-    """A field that `resolver` answers; its arguments are the resolver's."""
-    return strawberry.field(resolver=resolver, description=description)
+def bound(
+    resolver: Callable[..., object],
+    *,
+    reads: Sequence[str] | None = None,
+    description: str | None = None,
+) -> Any:
+    """A field that `resolver` answers; its arguments are the resolver's. Of the record it may read all but for `reads`."""
+    return strawberry.field(resolver=resolver, description=description, metadata={_READS: reads})
 
 
 def watched(resolver: Callable[..., object], *, description: str | None = None) -> Any:
@@ -66,10 +75,21 @@ def plain(*, description: str) -> Any:
 
 
 class Source(NamedTuple):
-    """Where the value of a field is in its record: under a name, or what a function makes of the record."""
+    """Where the value of a field is in its record: under a name, or what a function makes of what is under some names.
 
-    name: str
-    function: Callable[[Any], object] | None
+    A function without names is one of the record itself.
+    """
+
+    names: tuple[str, ...]
+    function: Callable[..., object] | None
+
+    def value(self, record: Any) -> Any:
+        """The value of the field."""
+        if self.function is None:
+            return getattr(record, self.names[0])
+        if not self.names:
+            return self.function(record)
+        return self.function(*(getattr(record, name) for name in self.names))
 
 
 def source_of(field: GraphQLField) -> Source | Together[Any, ..., Any] | None:
@@ -81,11 +101,23 @@ def source_of(field: GraphQLField) -> Source | Together[Any, ..., Any] | None:
     if not isinstance(made, StrawberryField) or made.extensions:
         return None
     if made.base_resolver is None:
-        return Source(made.python_name, None)
-    if function := made.metadata.get(_PURE):
-        return Source(made.python_name, function)
+        return Source((made.python_name,), None)
+    if isinstance(source := made.metadata.get(_PURE), Source):
+        return source
     resolver = made.base_resolver.wrapped_func
     return resolver if isinstance(resolver, Together) else None
+
+
+def reads_of(field: GraphQLField) -> Sequence[str] | None:
+    """Which fields of its record a field reads, or its resolver; None where it may read any."""
+    source = source_of(field)
+    if isinstance(source, Source):
+        return source.names or None
+    made = field.extensions.get(_DEFINITION)
+    reads: Sequence[str] | None = (
+        made.metadata.get(_READS) if isinstance(made, StrawberryField) else None
+    )
+    return reads
 
 
 def field_of(field: GraphQLField) -> StrawberryField:
@@ -113,15 +145,19 @@ def describes(record: type, *, description: str | None = None) -> Callable[[type
         cls.is_type_of = classmethod(lambda _, thing, info: _is_of(thing, record))  # type: ignore[attr-defined]
         given = _field_types(record)
         for name, promised in _promises(cls).items():
-            if _is_plain(getattr(cls, name, None)):
+            made = getattr(cls, name, None)
+            if _is_plain(made):
                 _check(cls, name, promised, record, given)
+            for read in _named(made):
+                if read not in given:
+                    raise _absent(cls, name, record, read)
         return strawberry.type(cls, description=description)
 
     return decorate
 
 
 def _is_of(thing: object, record: type) -> bool:
-    return type(thing) is record
+    return isinstance(thing, record)
 
 
 def _promises(cls: type) -> Mapping[str, Any]:
@@ -137,11 +173,23 @@ def _is_plain(value: object) -> bool:
     return value is None or (isinstance(value, StrawberryField) and value.base_resolver is None)
 
 
+def _named(made: object) -> Sequence[str]:
+    """The fields of a record that a field names."""
+    if not isinstance(made, StrawberryField):
+        return ()
+    source = made.metadata.get(_PURE)
+    return source.names if isinstance(source, Source) else made.metadata.get(_READS) or ()
+
+
+def _absent(cls: type, name: str, record: type, read: str) -> Mismatch:
+    return Mismatch(
+        f"{cls.__name__}.{name}: {record.__name__} has no {read!r}. Make it pure or bound, or rename it."
+    )
+
+
 def _check(cls: type, name: str, promised: Any, record: type, given: Mapping[str, Any]) -> None:
     if name not in given:
-        raise Mismatch(
-            f"{cls.__name__}.{name}: {record.__name__} has no {name!r}. Make it pure or bound, or rename it."
-        )
+        raise _absent(cls, name, record, name)
     if not fits(promised, given[name]):
         raise Mismatch(
             f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {given[name]}."
@@ -173,6 +221,9 @@ def fits(promised: Any, given: Any) -> bool:
         element = _element(given)
         return element is not None and fits(get_args(promised)[0], element)
     described = getattr(promised, RECORD, None)
+    if isinstance(given, TypeVar) and described is not None:
+        # A generic record, such as a page: what it holds is looked at when it is answered.
+        return True
     if described is not None:
         return given is described or get_origin(given) is described
     if promised is strawberry.ID:

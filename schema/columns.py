@@ -23,8 +23,10 @@ from strawberry import Info
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.arguments import convert_arguments
 
+from db.rows import Rows, joined
 from resolvers.together import Together
 from schema.binding import Source, field_of
+from schema.completion import LISTS
 from schema.plan import Column, Completion, Objects
 from schema.selection import Unforeseen
 
@@ -70,6 +72,8 @@ class Columns:
     ) -> list[Any]:
         if isinstance(of, GraphQLNonNull):
             return await self._present(of.of_type, how, values, details, place)
+        if type(values) is Rows:
+            return await self._present(of, how, values, details, place)
         kept = [number for number, value in enumerate(values) if value is not None]
         if len(kept) == len(values):
             return await self._present(of, how, values, details, place)
@@ -92,7 +96,7 @@ class Columns:
         """Complete values none of which may be None."""
         if not isinstance(of, GraphQLList):
             return await self._objects(how, values, details, place)
-        if not {list, tuple}.issuperset(map(type, values)):
+        if not LISTS.issuperset(map(type, values)):
             raise Unforeseen
         ends = list(accumulate(map(len, values), initial=0))
 
@@ -100,7 +104,7 @@ class Columns:
             whole = bisect_right(ends, number) - 1
             return place(whole).add_key(number - ends[whole])
 
-        parts = [part for value in values for part in value]
+        parts = joined(values)
         completed = await self._values(of.of_type, how, parts, details, place_of_part)
         return [completed[start:end] for start, end in pairwise(ends)]
 
@@ -109,7 +113,8 @@ class Columns:
     ) -> list[dict[str, Any]]:
         if not records:
             return []
-        if set(map(type, records)) != {how.record}:
+        is_of_rows = type(records) is Rows and records.record is how.record
+        if not is_of_rows and not all(isinstance(record, how.record) for record in records):
             raise Unforeseen
         fields = self._executor.collect_subfields(how.of, details).grouped_field_set
         columns = [
@@ -140,12 +145,7 @@ class Columns:
 
         source = column.source
         if isinstance(source, Source):
-            read = source.function
-            values: Sequence[Any] = (
-                [getattr(record, source.name) for record in records]
-                if read is None
-                else list(map(read, records))
-            )
+            values: Sequence[Any] = list(map(source.value, records))
         else:
             resolve = self._resolve_each if source is None else self._resolve_all
             values = await resolve(how, column, records, details, place_of_field)

@@ -6,6 +6,7 @@ anything is not as it is foreseen, the list is answered in the ordinary way, fro
 """
 
 from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from graphql import (
@@ -19,9 +20,12 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import Path, RefMap
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from resolvers.context import Context
 from resolvers.progress import Moment
 from schema.columns import Columns
+from schema.completion import LISTS
 from schema.plan import Completion, Plans
+from schema.reads import fields_read
 from schema.selection import selection_of
 
 _PLANS: Final = Plans()
@@ -47,6 +51,8 @@ class FastExecutor(LogExecutor):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        if isinstance(self.context_value, Context):
+            self.context_value = replace(self.context_value, reads=self._fields_read)
         self._ways: RefMap[list[FieldDetails], dict[GraphQLOutputType, Completion | None]] = (
             RefMap()
         )
@@ -82,7 +88,7 @@ class FastExecutor(LogExecutor):
         position_context: Any,
     ) -> Completion | None:
         """How a list is completed whole; None where it is not."""
-        if type(values) not in (list, tuple) or position_context is not None:
+        if type(values) not in LISTS or position_context is not None:
             return None
         ways: dict[GraphQLOutputType, Completion | None] | None = self._ways.get(details)
         if ways is None:
@@ -105,6 +111,19 @@ class FastExecutor(LogExecutor):
             return _PLANS.plan(of, selection_of(named, details, self.collect_subfields))
         except Exception:
             # The ordinary way meets it again, and tells it in its place.
+            return None
+
+    def _fields_read(
+        self, info: GraphQLResolveInfo[Context], record: type
+    ) -> frozenset[str] | None:
+        """What is read of records of a class in what stands below the field of `info`; None where any may be."""
+        named = get_named_type(info.return_type)
+        details = [FieldDetails(node, None) for node in info.field_nodes]
+        if not isinstance(named, GraphQLObjectType):
+            return None
+        try:
+            return fields_read(selection_of(named, details, self.collect_subfields), record)
+        except Exception:
             return None
 
     async def _in_columns(

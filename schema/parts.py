@@ -1,6 +1,7 @@
 """The types that lead to no message: small things of which messages, people and summaries are made."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import strawberry
 
@@ -9,7 +10,7 @@ from db.districts import DistrictRecord, SchoolRecord
 from db.messages import CancellationRecord, SchoolCount, StatusCount, TypeCount, TypeRecord
 from domain import call_status as codes
 from domain import report
-from domain.ids import Kind, spell
+from domain.ids import Kind, speller
 from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
@@ -17,6 +18,23 @@ from domain.viewer import Viewer as ViewerRecord
 from resolvers import directory, messages, summary
 from resolvers import listing as pages
 from schema.binding import bound, describes, plain, pure
+
+
+class SenderRecord(NamedTuple):
+    """Who sent or did something, under the id and the name that the sending system gave."""
+
+    id: str
+    name: str
+
+
+def sender_of(id: str | None, name: str | None) -> SenderRecord | None:
+    """Who did it, where somebody did."""
+    return None if id is None else SenderRecord(id, name or "")
+
+
+def call_status_of(code: int | None) -> codes.CallStatus | None:
+    """The meaning of a code, where there is one."""
+    return None if code is None else codes.call_status(code)
 
 
 @strawberry.interface(description="Anything that has an id of its own.")
@@ -40,7 +58,7 @@ class PageInfo:
 class District(Node):
     """A school district."""
 
-    id: strawberry.ID = pure(lambda district: spell(Kind.DISTRICT, district.id))
+    id: strawberry.ID = pure(speller(Kind.DISTRICT), "id")
     name: str
     time_zone: str
     has_voice: bool = plain(description="Has Messenger with Voice: phone calls and text messages.")
@@ -50,7 +68,7 @@ class District(Node):
 class School(Node):
     """A school of a district."""
 
-    id: strawberry.ID = pure(lambda school: spell(Kind.SCHOOL, school.id))
+    id: strawberry.ID = pure(speller(Kind.SCHOOL), "id")
     name: str
 
 
@@ -61,7 +79,9 @@ class Viewer:
     id: strawberry.ID
     name: str
     district: District = bound(directory.district)
-    rights: list[Right] = pure(lambda viewer: [right for right in Right if right in viewer.rights])
+    rights: list[Right] = pure(
+        lambda rights: [right for right in Right if right in rights], "rights"
+    )
     schools: list[School] = bound(
         directory.schools_of_viewer, description="Empty: every school of the district."
     )
@@ -75,7 +95,7 @@ class MessageType:
     label: str
 
 
-@strawberry.type
+@describes(SenderRecord)
 class Sender:
     """Who sent or did something."""
 
@@ -130,9 +150,9 @@ class SchoolFacet:
 class MessageFacets:
     """The values to offer in each column's drop-down."""
 
-    statuses: list[StatusFacet] = bound(messages.status_facets)
-    types: list[TypeFacet] = bound(messages.type_facets)
-    schools: list[SchoolFacet] = bound(messages.school_facets)
+    statuses: list[StatusFacet] = bound(messages.status_facets, reads=())
+    types: list[TypeFacet] = bound(messages.type_facets, reads=())
+    schools: list[SchoolFacet] = bound(messages.school_facets, reads=())
 
 
 @describes(summary.ModeProgress)
@@ -151,7 +171,7 @@ class DeliveryTally:
 
     mode: DeliveryMode
     status: DeliveryStatus
-    count: int = pure(lambda tally: tally.deliveries)
+    count: int = pure(lambda deliveries: deliveries, "deliveries")
 
 
 @describes(
@@ -189,11 +209,9 @@ class Cancellation:
 
     requested_at: datetime
     requested_by: Sender | None = pure(
-        lambda stop: (
-            None
-            if stop.requested_by_id is None
-            else Sender(id=strawberry.ID(stop.requested_by_id), name=stop.requested_by_name or "")
-        ),
+        sender_of,
+        "requested_by_id",
+        "requested_by_name",
         description="Null: the system itself.",
     )
     reason: str | None
@@ -204,18 +222,13 @@ class Cancellation:
     already_sent: int = plain(description="Deliveries that had left before it.")
 
 
-def call_status_of(code: int | None) -> codes.CallStatus | None:
-    """The meaning of a code, where there is one."""
-    return None if code is None else codes.call_status(code)
-
-
 @describes(EventRecord)
 class DeliveryEvent:
     """Something that happened to a delivery."""
 
     at: datetime
     status: DeliveryStatus
-    call_status: CallStatus | None = pure(lambda event: call_status_of(event.call_status_code))
+    call_status: CallStatus | None = pure(call_status_of, "call_status_code")
     source: EventSource
     detail: str | None
 

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 from graphql import GraphQLField, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType
 
 from resolvers.together import Together
+from schema import completion
 from schema.binding import Source, described, source_of
-from schema.completion import Assemble, Complete, assembles, completes
+from schema.completion import Complete, completes
 from schema.selection import TYPENAME, Selected, Selection, Unforeseen
 
 MOST_PLANS: Final = 500
@@ -33,7 +34,7 @@ class Objects(NamedTuple):
     of: GraphQLObjectType
     record: type
     columns: tuple[Column, ...]
-    assemble: Assemble
+    assemble: Complete
 
 
 class Completion(NamedTuple):
@@ -95,7 +96,10 @@ def _objects(selection: Selection) -> Objects:
         if not _answers(selection.of, one)
     )
     return Objects(
-        selection.of, record, columns, assembles(selection, frozenset(one.key for one in columns))
+        selection.of,
+        record,
+        columns,
+        completion.Objects(selection, frozenset(one.key for one in columns)),
     )
 
 

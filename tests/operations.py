@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 
@@ -32,15 +33,17 @@ async def execute(
     origin: str | None = None,
     request_id: str | None = None,
 ) -> ExecutionResult:
-    """What an operation comes to, errors and all."""
+    """What an operation comes to, errors and all; its data as a client reads it."""
     context = await open_context(
         engine, viewer or log.viewer(), now=now, origin=origin, request_id=request_id
     )
-    return await SCHEMA.execute(
+    result = await SCHEMA.execute(
         document,
         variable_values=None if variables is None else dict(variables),
         context_value=context,
     )
+    result.data = orjson.loads(orjson.dumps(result.data))
+    return result
 
 
 async def ask(

@@ -1,7 +1,8 @@
 // Apollo Client: links, errors, persisted queries, pages, and a cache in which each object stands once.
 
 import { createHash } from "node:crypto";
-import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemoryCache, ServerError } from "@apollo/client";
+import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from "@apollo/client";
+import { CombinedGraphQLErrors, ServerError } from "@apollo/client/errors";
 import { ErrorLink } from "@apollo/client/link/error";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
@@ -159,10 +160,11 @@ await play({
     const link = new PersistedQueryLink({ generateHash, disable: () => false, retry: () => false });
     const apollo = client(ApolloLink.from([link, recorded(log, sent)]));
     const ask = (query) => thrown(apollo.query({ query, fetchPolicy: "no-cache" }));
+    const other = gql`query Other { viewer { name } }`;
     return {
       listed: await ask(gql`query Who { viewer { id } }`),
-      unlisted: await ask(gql`query Other { viewer { name } }`),
-      unlistedText: await thrown(client(http(log)).query({ query: gql`query Other { viewer { name } }` })),
+      unlisted: await ask(other),
+      unlistedText: await thrown(client(http(log)).query({ query: other })),
       texts: sent.filter(([, by]) => by === "text").length,
     };
   },
@@ -173,8 +175,8 @@ await play({
       webSocketImpl: WebSocket,
       connectionParams: { Authorization: log.authorization },
     });
-    const link = ApolloLink.split(({ operationType }) => operationType === "subscription", new GraphQLWsLink(ws), http(log));
-    const apollo = client(link);
+    const lasts = ({ operationType }) => operationType === "subscription";
+    const apollo = client(ApolloLink.split(lasts, new GraphQLWsLink(ws), http(log)));
     await apollo.query({ query: page, variables: { first: 1 } });
     const shown = () => apollo.readQuery({ query: page, variables: { first: 1 } }).messages.edges[0].node.status;
     const seen = [];

@@ -21,6 +21,7 @@ from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
 from delivery.bench import Bench
 from delivery.errands import Errands
 from delivery.gateways.base import Accepted, Gateway, Handover, Outcome, Polled, Sent
+from delivery.reporting import PrintJob
 from delivery.sweep import begin_due, do, find_jobs
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -112,6 +113,7 @@ class House:
         self.naps = Naps()
         self.announced = 0
         """How often a runner was told that there is work."""
+        self.announced_reports: list[PrintJob] = []
         bench = Bench(
             engine=engine,
             gateways=dict.fromkeys(Provider.modes, self.provider),
@@ -126,8 +128,9 @@ class House:
             errands=Errands(),
         )
 
-    async def _hear(self, connection: AsyncConnection) -> None:
+    async def _hear(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
         self.announced += 1
+        self.announced_reports += [] if job is None else [job]
 
     @property
     def bench(self) -> Bench:

@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context
-from resolvers.listing import Listing
+from resolvers.listing import Edge, Listing
 from resolvers.together import Together
 from schema.binding import source_of
 from schema.contract import SCHEMA, ordinarily
@@ -75,9 +75,16 @@ def _with(row: Any, **fields: Any) -> Any:
     return row._replace(**{name: fields[name] for name in fields if name in row._fields})
 
 
-def _is_hit(record: object, planted: Planted) -> bool:
+KEYS: Final = ("id", "message_id", "recipient_number", "number")
+"""What is read of a row whatever is asked for."""
+
+
+def _is_hit(record: Any, planted: Planted) -> bool:
+    record = record.node if isinstance(record, Edge) else record
+    names = [name for name in KEYS if name in getattr(record, "_fields", ())]
+    key = [getattr(record, name) for name in names]
     # A listing holds functions, whose addresses differ between the two answers.
-    shown = re.sub(r" at 0x[0-9a-f]+", "", repr(record))
+    shown = repr(key or type(record)) if names else re.sub(r" at 0x[0-9a-f]+", "", repr(record))
     return zlib.crc32(shown.encode()) % planted.every == 0
 
 

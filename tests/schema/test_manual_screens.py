@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -100,7 +101,7 @@ async def ask(engine: AsyncEngine, query: str, **variables: Any) -> dict[str, An
     context = await open_context(engine, ADMINISTRATOR, now=NOW)
     result: Any = await SCHEMA.execute(query, variable_values=variables, context_value=context)
     assert result.errors is None
-    data: dict[str, Any] = result.data
+    data: dict[str, Any] = orjson.loads(orjson.dumps(result.data))
     return data
 
 

@@ -126,7 +126,9 @@ APOLLO: Final = {
 
 
 @pytest.mark.parametrize(
-    "manifest", [APOLLO, LIST, {**LIST, "format": OTHER}], ids=["Apollo", "Relay", "format as id"]
+    "manifest",
+    [APOLLO, LIST, {**LIST, "format": OTHER}],
+    ids=["Apollo", "Relay and graphql-codegen", "format as id"],
 )
 def test_a_list_is_read_as_clients_write_it(tmp_path: Path, manifest: Any) -> None:
     file = tmp_path / "documents.json"

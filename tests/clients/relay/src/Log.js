@@ -1,4 +1,4 @@
-// Relay, without React: what its compiler makes of the tags below, run by relay-runtime. Documents go by their ids alone.
+// Relay, without React: what its compiler makes of the tags below, run by its runtime. Documents are sent by id alone.
 
 import { createRequire } from "node:module";
 import { createClient } from "graphql-ws";
