@@ -5,7 +5,7 @@ What a request itself is made of is in `resolvers.context`.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from db.notices import Notices
 from delivery.bench import Bench
 from delivery.errands import Errands
 from delivery.reporting import PrintJob
+from resolvers.sights import Sights
 
 
 class Announce(Protocol):
@@ -25,12 +26,13 @@ class Announce(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backstage:
-    """One process: its ways to the providers, its runner, its errands, and what it hears of changes."""
+    """One process: its ways to the providers, its runner, its errands, what it hears of changes, and whose district it knows."""
 
     bench: Bench
     announce: Announce
     notices: Notices
     errands: Errands
+    sights: Sights = field(default_factory=Sights)
 
 
 async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) -> None:

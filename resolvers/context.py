@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit
 from db.audit import Action, Entry
-from db.engine import reading, writing
-from db.sight import Sight, sight_of
+from db.engine import writing
+from db.sight import Sight
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.backstage import Backstage, nothing_behind
@@ -93,8 +93,8 @@ async def open_context(
 
     Raises `Forbidden` where the log does not know the district, or none of the schools that the viewer is limited to.
     """
-    async with reading(engine) as connection:
-        sight = await sight_of(connection, viewer, now=now)
+    backstage = backstage or nothing_behind(engine, clock=lambda: now)
+    sight = await backstage.sights.of(engine, viewer, now=now)
     if sight is None:
         raise Forbidden(
             f"The log has no district {viewer.district!r}, for which you are signed in. Nothing was sent there yet."
@@ -117,7 +117,7 @@ async def open_context(
         sight,
         loaders,
         Loader(write),
-        backstage or nothing_behind(engine, clock=lambda: now),
+        backstage,
         origin,
         request_id,
     )

@@ -23,6 +23,7 @@ from domain.viewer import Right, Viewer
 from server.budget import key_of
 from server.keys import Keys
 from server.places import take_place
+from server.proven import Proof, Proven
 from server.request_log import note_viewer
 from server.settings import Settings
 
@@ -49,6 +50,7 @@ class Authenticator:
         self._keys = keys
         self._clock = clock
         self._leeway = timedelta(seconds=settings.jwt_leeway)
+        self._proven = Proven()
 
     async def viewer(self, authorization: str | None) -> Viewer:
         """The viewer behind an `Authorization` header.
@@ -79,8 +81,11 @@ class Authenticator:
             )
         return await self.viewer(named[0] if named else None)
 
-    async def _claims(self, token: str) -> dict[str, Any]:
+    async def _claims(self, token: str) -> Mapping[str, Any]:
         """What the token says, once its signature, audience and issuer hold."""
+        proof = self._proven.find(token)
+        if proof and await self._keys.find(proof.kid, proof.algorithm) == proof.key:
+            return proof.claims
         try:
             header = jwt.get_unverified_header(token)
             algorithm, kid = header.get("alg"), header.get("kid")
@@ -106,9 +111,10 @@ class Authenticator:
             )
         except PyJWTError as error:
             raise _refused(type(error).__name__, _message(error)) from None
+        self._proven.keep(token, Proof(kid, algorithm, key, claims))
         return claims
 
-    def _viewer(self, claims: dict[str, Any]) -> Viewer:
+    def _viewer(self, claims: Mapping[str, Any]) -> Viewer:
         settings = self._settings
         expires_at = self._valid_until(claims)
         id = _text(claims["sub"], "sub")
@@ -126,7 +132,7 @@ class Authenticator:
             expires_at=expires_at,
         )
 
-    def _valid_until(self, claims: dict[str, Any]) -> datetime:
+    def _valid_until(self, claims: Mapping[str, Any]) -> datetime:
         """The moment from which the token is refused: `exp`, and what the clocks may differ by."""
         now = self._clock()
         for name in ("nbf", "iat"):
@@ -177,7 +183,7 @@ def _bearer(authorization: str | None) -> str:
     return token
 
 
-def _claim(claims: dict[str, Any], name: str) -> object:
+def _claim(claims: Mapping[str, Any], name: str) -> object:
     """The claim of that very name, else the one at that dotted path; None if there is neither.
 
     The very name comes first because names with dots are common: issuers use addresses as names.
