@@ -23,8 +23,13 @@ MODE_LABELS: Final = {
 }
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_REMEMBERED: Final = 8192
+REMEMBERED: Final = 8192
 """Minutes: most rows of a message share theirs with many others; a bound, so that memory stays flat."""
+
+
+def minute_of(instant: datetime) -> int:
+    """Whole minutes since 1970, which is as exact as a report is."""
+    return int(instant.timestamp()) // 60
 
 
 class Clock:
@@ -40,11 +45,11 @@ class Clock:
 
     def text(self, instant: datetime) -> str:
         """`MM/DD/YYYY hh:mm AM`."""
-        minute = int(instant.timestamp()) // 60
+        minute = minute_of(instant)
         known = self._texts.get(minute)
         if known is not None:
             return known
-        if len(self._texts) >= _REMEMBERED:
+        if len(self._texts) >= REMEMBERED:
             self._texts.clear()
         local = (_EPOCH + timedelta(minutes=minute)).astimezone(self._zone)
         noon = "PM" if local.hour >= 12 else "AM"

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
-from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from db.tables import DELIVERY, MESSAGE
 from delivery import report_source
 from delivery.report_process import Order, make
 from delivery.reporting import Press
-from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
+from domain.report import ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
 from server.sample.demo import manual_lines
@@ -28,9 +27,8 @@ from tests.delivery.printing import (
     message_called,
     print_all,
     printing,
-    row,
 )
-from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
+from tests.log import NOON, district, email, load, message, recipient, voice
 from tests.renderers.example import at, one_page, rendered, school_is_cancelled
 from tests.renderers.example import row as line
 
@@ -151,43 +149,3 @@ async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.Monke
     assert [row[4] for row in await detail_rows(press)] == ["Sent"] * 3
     assert b"Total Recipients,3," in await made(press)
     assert len(changes) == 1
-
-
-# Every combination
-
-SUBSETS = [
-    *chain.from_iterable(combinations(ReportDevice, n) for n in range(1, len(ReportDevice) + 1))
-]
-
-
-@pytest.mark.parametrize("format", ReportFormat)
-@pytest.mark.parametrize("detail", ReportDetail)
-async def test_every_choice_of_devices_has_its_rows_in_every_detail_and_format(
-    press: Press, detail: ReportDetail, format: ReportFormat
-) -> None:
-    """Two people with one device of each mode, of which one failed each, and one without any."""
-    failed = {"status": "FAILED"}
-    people = [
-        recipient("p1", inbox(status="SENT"), email(**failed), voice(**failed), text(status="SENT")),
-        recipient("p2", inbox("other", status="SENT"), email("o@nomail.example", status="SENT")),
-        recipient("p3"),
-    ]  # fmt: skip
-    await load(press.engine, district(), message("M-1", people))
-    rows_of = {
-        ReportDetail.SUMMARY: dict.fromkeys(ReportDevice, 0),
-        ReportDetail.ALL: dict(zip(ReportDevice, (1, 2, 2, 2), strict=True)),
-    }
-    for devices in SUBSETS:
-        id = await asked(press, devices=devices, detail=detail, format=format)
-        assert await print_all(press) == 1
-        report = await row(press.engine, id)
-        assert (report.status, report.progress_percent) == (ReportStatus.READY, 100)
-        assert report.byte_size == len(await made(press, id)) > 0
-        if detail is ReportDetail.FAILED_DELIVERY:
-            # Of the first person alone, and only if a chosen device of theirs failed.
-            chosen = {ReportDevice.INBOX: 1, ReportDevice.EMAIL: 1, ReportDevice.VOICE_TEXT: 2}
-            has_failed = {ReportDevice.EMAIL, ReportDevice.VOICE_TEXT} & set(devices)
-            expected = sum(chosen.get(device, 0) for device in devices) if has_failed else 0
-        else:
-            expected = sum(rows_of[detail][device] for device in devices)
-        assert report.row_count == expected, devices

@@ -75,7 +75,7 @@ def rows_of(devices: Sequence[ReportDevice], detail: ReportDetail) -> list[str] 
 Said = tuple[str, str, list[str] | None]
 
 
-def told(name: str, device: str, mode: str | None) -> str:
+def told(name: str, device: str, mode: str = "") -> str:
     """A row as it is printed: only of an e-mail address it is plain that it is one."""
     return f"{name} {device}" + (f" ({mode})" if mode and mode != "Email" else "")
 
@@ -85,7 +85,7 @@ def read_csv(file: bytes) -> Said:
     first = [line[0] for line in lines]
     start = first.index("Recipient") + 1 if "Recipient" in first else None
     rows = None if start is None else [told(line[0], line[2], line[3]) for line in lines[start:]]
-    return lines[0][0], dict(line[:2] for line in lines[:9])["Subject"], rows  # type: ignore[misc]
+    return lines[0][0], dict(line[:2] for line in lines[:9])["Subject"], rows
 
 
 def read_xlsx(file: bytes) -> Said:
@@ -94,7 +94,7 @@ def read_xlsx(file: bytes) -> Said:
     rows = None
     if "Delivery Detail" in book.sheetnames:
         lines = list(book["Delivery Detail"].iter_rows(values_only=True))[1:]
-        rows = [told(str(line[0]), str(line[2]), line[3]) for line in lines]  # type: ignore[arg-type]
+        rows = [told(str(line[0]), str(line[2]), str(line[3] or "")) for line in lines]
     return str(summary[0][0]), str(summary[1][0]), rows
 
 
@@ -105,7 +105,7 @@ def read_docx(file: bytes) -> Said:
     for table in document.tables:
         if table.cell(0, 0).text == "Recipient":
             lines = [[cell.text for cell in line.cells] for line in table.rows][1:]
-            rows = [told(line[0], line[2], None) for line in lines if line[0] != NO_ROWS]
+            rows = [told(line[0], line[2]) for line in lines if line[0] != NO_ROWS]
     return title, subject, rows
 
 
