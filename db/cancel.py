@@ -43,7 +43,7 @@ async def cancel(
     for the system itself. Asking again changes nothing: the first cancellation stands. The deliveries that the
     cancellation stopped count as stopped at once; their rows are marked by whoever works, at the next sweep.
     """
-    message = await live.lock(connection, message_id)
+    message = await live.lock(connection, message_id, though_purged=True)
     if message is None:
         return None
     if message.status in changes.CANCELED:

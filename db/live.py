@@ -99,14 +99,18 @@ LONGEST_IDLE: Final = "2s"
 middle of one would keep the message from being canceled until it goes on."""
 
 
-async def lock(connection: AsyncConnection, message_id: int) -> LiveMessage | None:
-    """The message, which nobody else changes until the transaction ends; None where there is none, or its time is over.
+async def lock(
+    connection: AsyncConnection, message_id: int, *, though_purged: bool = False
+) -> LiveMessage | None:
+    """The message, which nobody else changes until the transaction ends; None where there is none.
+
+    One that was purged is as good as none to whoever works on deliveries: there are none, or soon will be.
 
     All that change its deliveries take this first, and of one message only: so they never wait for each other in a circle.
     """
     statement = (
         select(*_MESSAGE, clock(connection))
-        .where(MESSAGE.c.id == message_id, MESSAGE.c.purged_at.is_(None))
+        .where(MESSAGE.c.id == message_id, or_(MESSAGE.c.purged_at.is_(None), though_purged))
         # Its key stays: rows that merely refer to the message need not wait.
         .with_for_update(key_share=True)
     )

@@ -7,8 +7,10 @@ from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
 RESENDABLE: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.SENT, MessageStatus.ERROR})
 
 
-def why_not(status: MessageStatus, *, is_recorded: bool) -> str | None:
+def why_not(status: MessageStatus, *, is_recorded: bool, is_purged: bool = False) -> str | None:
     """Why nothing of a message can be sent again, for a person to read; None where it can."""
+    if is_purged:
+        return "The recipients of this message were removed, since the time for which they are kept is over."
     if is_recorded:
         return "This message was sent by another system, and can only be sent again there."
     if status in RESENDABLE:

@@ -50,7 +50,11 @@ async def resend_failed(
     message = await messages.by_id(info, input.message_id)
     if message is None:
         return NO_MESSAGE
-    problem = why_not(message.status, is_recorded=message.is_recorded)
+    problem = why_not(
+        message.status,
+        is_recorded=message.is_recorded,
+        is_purged=message.purged_at is not None,
+    )
     if problem is not None:
         return NothingToResend(problem)
     modes = frozenset(DeliveryMode if input.modes is None else input.modes)

@@ -1,5 +1,6 @@
 """A message whose recipients were removed, as the contract shows it."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.purging import carry_out
+from resolvers.check import check
 from tests.delivery.purges import load_old, purge_of
 from tests.log import NOON
 from tests.operations import EVER, ask
@@ -22,6 +24,7 @@ MESSAGE: Final = """{ message(id: "message.1") {
     recipients { totalCount nodes { name } } deliveries { totalCount nodes { address } }
     reportOptions { details devices }
 } }"""
+LATER: Final = NOON + timedelta(days=1)
 CREATE: Final = """mutation($input: CreateReportInput!) { createReport(input: $input) { __typename
     ... on CreateReportSuccess { report { detail } }
     ... on ReportOptionUnavailable { message field } } }"""
@@ -103,3 +106,46 @@ async def test_ids_of_what_was_removed_lead_nowhere(purged: AsyncEngine) -> None
     data = await ask(purged, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
 
     assert data["nodes"] == [None, None, None, {"id": "message.1"}]
+
+
+ACTS: Final = {
+    "cancelMessage": """mutation($id: ID!) { cancelMessage(input: {messageId: $id}) {
+        ... on CancelMessageSuccess { isNew } ... on MessageNotCancelable { status } } }""",
+    "refreshMessage": """mutation($id: ID!) { refreshMessage(input: {messageId: $id}) {
+        ... on RefreshMessageSuccess { changedDeliveries } } }""",
+    "resendFailed": """mutation($id: ID!) { resendFailed(input: {messageId: $id}) {
+        ... on NothingToResend { message } } }""",
+}
+
+
+@pytest.mark.parametrize(
+    ("act", "id", "answer"),
+    [
+        ("cancelMessage", "message.1", {"isNew": False}),
+        ("cancelMessage", "message.2", {"status": "SENT"}),
+        ("refreshMessage", "message.1", {"changedDeliveries": 0}),
+        (
+            "resendFailed",
+            "message.1",
+            {
+                "message": (
+                    "The recipients of this message were removed, since the time for which they are kept is over."
+                )
+            },
+        ),
+    ],
+)
+async def test_what_was_done_stands_and_nothing_more_is_done(
+    engine: AsyncEngine, tmp_path: Path, act: str, id: str, answer: dict[str, Any]
+) -> None:
+    await load_old(engine)
+    await carry_out(purge_of(engine, tmp_path, before=LATER))
+
+    assert await ask(engine, ACTS[act], {"id": id}) == {act: answer}
+
+
+async def test_a_check_by_hand_is_clean_after_all_of_that(purged: AsyncEngine) -> None:
+    for document in ACTS.values():
+        await ask(purged, document, {"id": "message.1"})
+
+    assert (await check(purged)).is_clean
