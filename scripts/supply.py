@@ -41,12 +41,9 @@ def main() -> int:
     """Look everything up, say what came of it, and give the exit status."""
     reasons = ignored(IGNORED.read_text(encoding="utf-8"))
     known: dict[str, str] = {}
-    for what, look in [
-        ("Python", lambda: of_python(PINS.read_text(encoding="utf-8"))),
-        *((folder, lambda folder=folder: of_npm(ROOT / folder)) for folder in LOCKS),
-    ]:
+    for what in ("Python", *LOCKS):
         try:
-            found = look()
+            found = of_python(PINS.read_text("utf-8")) if what == "Python" else of_npm(ROOT / what)
         except NotReached as missing:
             print(f"supply: {what}: not looked up: {missing}", file=sys.stderr)
             continue

@@ -7,6 +7,7 @@ uvicorn speaks HTTP and the WebSocket protocol; here is what it leaves open. Wha
 
 import asyncio
 import time
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
@@ -15,7 +16,10 @@ import uvicorn
 from starlette.responses import Response
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.frames import CloseCode
 from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
 
 from domain.errors import BadUserInput, LogError
@@ -300,10 +304,34 @@ class Frames(_Taken, WebSocketsSansIOProtocol):
                 _log.info("a connection was cut", reason="its pongs were not taken")
                 self.transport.abort()
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on; of a text that is no UTF-8 the sender is told, and nobody else: it is no fault of ours."""
+        if self.curr_msg_data_type == "text" and not _is_utf_8(self.frames):
+            self.frames = []
+            with suppress(InvalidState):  # the other side closes already
+                self.conn.send_close(CloseCode.INVALID_DATA)
+                self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
+    async def send(self, message: Any) -> None:
+        """Send; where this side has closed for what came in, whoever answers hears that nobody is there any more."""
+        if self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
+
     def resume_writing(self) -> None:
         """Write again."""
         self._pongs = 0
         super().resume_writing()
+
+
+def _is_utf_8(frames: list[bytes]) -> bool:
+    try:
+        b"".join(frames).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _fits_an_upgrade(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -1,0 +1,100 @@
+"""Operations made from the schema at random: whatever is asked, nothing falls over, and nothing is told that must not be."""
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import graphql
+import hypothesis_graphql
+from graphql.language import visit
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from domain.errors import LogError, TimedOut
+from domain.viewer import Right
+from schema.contract import SCHEMA
+from tests.fuzz.looking import NAMES, called, leaks, still_answers
+
+EXAMPLES: Final = 1_000
+"""On each engine."""
+
+IDS: Final = (
+    *(f"message.{number}" for number in range(1, 7)),
+    *("person.1", "school.1", "recipient.1.1", "delivery.1.1.1", "report.1"),
+    *("message.99999999999999999999", "message.-1", "", "nothing.1", "message.1.2"),
+)
+DATES: Final = ("2020-01-31", "2019-12-31", "0001-01-01", "9999-12-31", "2020-02-30", "")
+INSTANTS: Final = ("2020-01-31T12:00:00Z", "2020-01-31T12:00:00-06:00", "9999-12-31T23:59:59Z", "x")
+
+
+def texts(*some: str) -> st.SearchStrategy[graphql.StringValueNode]:
+    return st.sampled_from(some).map(lambda value: graphql.StringValueNode(value=value))
+
+
+class _WithIds(graphql.Visitor):
+    """Puts ids of the log, and some that look like them, where an id is asked for."""
+
+    def enter_string_value(self, node: Any, key: Any, parent: Any, path: Any, above: Any) -> Any:
+        return self._put(node, parent, above)
+
+    def enter_int_value(self, node: Any, key: Any, parent: Any, path: Any, above: Any) -> Any:
+        return self._put(node, parent, above)
+
+    def _put(self, node: Any, parent: Any, above: Any) -> Any:
+        chain = [*above, parent]
+        named = [one.name.value for one in chain if getattr(one, "name", None) is not None]
+        if not named or not named[-1].lower().endswith(("id", "ids")):
+            return None
+        id = IDS[zlib.crc32(str(node.value).encode()) % len(IDS)]
+        return graphql.StringValueNode(value=id)
+
+
+def printed(document: graphql.DocumentNode) -> str:
+    """The operation as text, with ids that can be meant."""
+    return graphql.print_ast(visit(document, _WithIds()))
+
+
+OPERATIONS: Final = hypothesis_graphql.from_schema(
+    SCHEMA._schema,
+    custom_scalars={"Date": texts(*DATES), "DateTime": texts(*INSTANTS)},
+    print_ast=printed,
+)
+MASKED: Final = tuple(set(Right) - {Right.VIEW_RECIPIENTS})
+
+
+def test_nothing_that_the_schema_allows_is_a_fault_or_tells_too_much(
+    tmp_path: Path, database_url: str
+) -> None:
+    asked: list[int] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(OPERATIONS, st.booleans())
+    def ask(document: Any, sees_names: bool) -> None:
+        answer = caller.ask(document, authorization=sees_all if sees_names else masked)
+        asked.append(answer.status_code)
+        told = answer.json()
+        errors = told.get("errors", [])
+        codes = [error["extensions"]["code"] for error in errors]
+        assert LogError.code not in codes, told
+        assert answer.status_code < 500 or codes == [TimedOut.code], told
+        assert leaks(json.dumps(errors)) == []
+        if not sees_names:
+            assert leaks(answer.text, words=NAMES) == []
+
+    with called(tmp_path, database_url) as caller, capture_logs() as lines:
+        sees_all = f"Bearer {caller.token()}"
+        masked = f"Bearer {caller.token(rights=MASKED, id='u9')}"
+        ask()
+        still_answers(caller)
+
+    assert len(asked) >= EXAMPLES
+    assert asked.count(200) > EXAMPLES / 2
+    assert [line for line in lines if line["log_level"] == "error"] == []
