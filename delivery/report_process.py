@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -85,12 +86,15 @@ def main() -> None:
             say(Word(percent=percent))
 
     try:
-        word = Word(made=asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=told)))
+        try:
+            word = Word(made=asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=told)))
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            word = Word(fault=where(error))
+        say(word)
     except BrokenPipeError:
         sys.exit(1)
-    except Exception as error:
-        word = Word(fault=where(error))
-    say(word)
 
 
 def say(word: Word) -> None:
@@ -100,9 +104,9 @@ def say(word: Word) -> None:
 
 
 def where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through, but not its message: that may hold a name or an address."""
+    """The kind of an error and the lines it came through, without folders, and not its message: that may hold a name."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in frames]
+    lines = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
     return "\n".join([type(error).__name__, *lines])
 
 

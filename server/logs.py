@@ -64,6 +64,8 @@ def configure(
     others = max(own, logging.WARNING)
     # A library may set its own level, as SQLAlchemy's echo does: so the handler judges too.
     handler.addFilter(lambda record: record.levelno >= (own if _is_own(record.name) else others))
+    # A line that cannot be written is lost: `logging` would print its exceptions, with what they say, in its place.
+    logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(others)
@@ -110,7 +112,7 @@ def _formatter(
             _without_messages,
             ProcessorFormatter.remove_processors_meta,
             _only_known,
-            json if format == "json" else console,
+            *((json,) if format == "json" else (_as_paragraph, console)),
         ],
     )
 
@@ -183,6 +185,13 @@ def _only_known(_logger: object, _method: str, line: EventDict) -> EventDict:
     if dropped:
         known["dropped"] = sorted(dropped)
     return known
+
+
+def _as_paragraph(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """The frames of an exception as a console's line has them: one below the other."""
+    if "stack" in line:
+        line["stack"] = "\n".join(line["stack"])
+    return line
 
 
 def _is_plain(value: object) -> bool:

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache, wraps
@@ -102,16 +102,15 @@ def _formatter() -> logging.Formatter:
 def _watch_structlog() -> None:
     process = structlog.BoundLoggerBase._process_event
 
-    @wraps(process)
     def watching(
-        self: Any, method: str, event: str | None, event_kw: MutableMapping[str, Any]
+        self: structlog.BoundLoggerBase, method: str, event: str | None, event_kw: dict[str, Any]
     ) -> Any:
         line = {**structlog.contextvars.get_contextvars(), **self._context, **event_kw}
         line |= {"event": event, "level": method}
         look(_written(line, method), "a log line")
         return process(self, method, event, event_kw)
 
-    structlog.BoundLoggerBase._process_event = watching  # type: ignore[method-assign]
+    structlog.BoundLoggerBase._process_event = watching  # type: ignore[assignment, method-assign]
 
 
 def _written(line: dict[str, Any], method: str) -> str:
@@ -120,7 +119,7 @@ def _written(line: dict[str, Any], method: str) -> str:
     record = logging.LogRecord(
         "sentlog", logging.INFO, "", 0, add_request(None, method, line), (), None
     )
-    record._logger, record._name = None, method  # type: ignore[attr-defined]  # as structlog marks its own
+    record._logger, record._name = None, method  # as structlog marks its own
     return _formatter().format(record)
 
 
@@ -233,6 +232,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     for _, name, written in item._report_sections:
-        if name == "stderr":  # where processes that the test started wrote to, if they were not heard otherwise
+        if (
+            name == "stderr"
+        ):  # where processes that the test started wrote to, if they were not heard otherwise
             look(written, "what a process wrote")
     return (yield from _judged())

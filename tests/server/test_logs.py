@@ -40,7 +40,7 @@ class Log(io.StringIO):
 @pytest.fixture
 def log() -> Generator[Log]:
     """The server's log of this test; what was set up before it comes back after it."""
-    root = logging.getLogger()
+    root, raises = logging.getLogger(), logging.raiseExceptions
     loggers = [root, *(logging.getLogger(name) for name in (*OWN_PACKAGES, "uvicorn.access"))]
     before = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     stream = Log()
@@ -49,6 +49,7 @@ def log() -> Generator[Log]:
     for logger, handlers, level, propagate in before:
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
+    logging.raiseExceptions = raises
     structlog.reset_defaults()
 
 
@@ -218,6 +219,31 @@ def test_an_exception_is_its_type_and_its_frames_without_its_message(log: Log) -
         ]
         assert "Heather" not in json.dumps(line)
         assert "dropped" not in line
+
+
+def test_the_console_shows_an_exception_by_its_frames_too(log: Log) -> None:
+    configure("info", "console", clock=Clock(), stream=log)
+    try:
+        _fail(KeyError("Heather"))
+    except KeyError:
+        logger().exception("not sent")
+        logging.getLogger("some.library").exception("not sent")
+    shown = log.getvalue()
+    assert shown.count("not sent") == 2
+    assert len(re.findall(rf"{__name__}:\d+ _fail", shown)) == 2
+    assert "Heather" not in shown
+    assert "Traceback" not in shown
+
+
+def test_a_line_that_cannot_be_written_is_lost_without_a_word(
+    log: Log, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log.close()
+    try:
+        _fail(KeyError("Heather"))
+    except KeyError:
+        logger().exception("not sent")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_of_a_group_the_first_failure_is_shown_and_a_circle_ends(log: Log) -> None:
