@@ -27,8 +27,8 @@ from renderers import renderer
 STEP: Final = 1.0
 """Seconds between two words on how far it is."""
 
-POLITENESS: Final = 10
-"""What is taken from its priority: answers to requests come before reports."""
+POLITENESS: Final = 19
+"""What is taken from its priority where there is no class for what may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[i
 
 def main() -> None:
     """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice."""
-    if hasattr(os, "nice"):
-        os.nice(POLITENESS)
+    make_way()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     last = time.monotonic()
 
@@ -95,6 +94,17 @@ def main() -> None:
         say(word)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def make_way() -> None:
+    """Take the processor when nobody else wants it: answers to requests come before reports.
+
+    A low priority is not enough: it keeps its turn of some milliseconds, and who answers a request waits for the end of it.
+    """
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    elif hasattr(os, "nice"):
+        os.nice(POLITENESS)
 
 
 def say(word: Word) -> None:

@@ -1,7 +1,8 @@
-"""The process that makes a report, held in the middle: `python -m tests.delivery.halting_process MOMENT FIFO`.
+"""The process that makes a report, held in the middle: `python -m tests.delivery.halting_process MOMENT [FIFO]`.
 
-`rows`: a part of the rows is written. `store`: a part of the file is in the store. There it writes its number into the FIFO,
-which stays open as long as it lives, and stands still until it is killed or told to go on.
+`never`: it goes on to its end. `rows`: a part of the rows is written. `store`: a part of the file is in the store. There it writes its number into the FIFO,
+which stays open as long as it lives, and stands still until it is killed or told to go on. It does not make way for others, or
+a test would wait for it as long as other tests keep the machine busy.
 """
 
 import os
@@ -65,5 +66,10 @@ def halt_in_store() -> None:
 
 
 if __name__ == "__main__":
-    {"rows": halt_in_rows, "store": halt_in_store}[sys.argv[1]]()
+    report_process.make_way = lambda: None
+    match sys.argv[1]:
+        case "rows":
+            halt_in_rows()
+        case "store":
+            halt_in_store()
     report_process.main()

@@ -24,6 +24,7 @@ from tests.delivery.printing import asked, detail_rows, files, hurry, print_all,
 from tests.delivery.runners import PATIENCE, ROOT, holds_anywhere
 from tests.log import NOON, district, email, load, message, recipient
 
+PROGRAM: Final = (sys.executable, "-m", "tests.delivery.halting_process")
 PEOPLE: Final = 3_000
 DEVICES: Final = 2
 
@@ -38,7 +39,9 @@ async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyP
     await load(engine, district(), message("M-1", people))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    press = printing(engine, tmp_path / "store", render=in_own_process)
+    press = printing(
+        engine, tmp_path / "store", render=partial(in_own_process, program=(*PROGRAM, "never"))
+    )
     await asked(press)
     return press
 
@@ -50,7 +53,7 @@ class Halted:
         self._fifo = folder / "fifo"
         os.mkfifo(self._fifo)
         self._file: TextIO
-        self.program = (sys.executable, "-m", "tests.delivery.halting_process", moment, str(self._fifo))  # fmt: skip
+        self.program = (*PROGRAM, moment, str(self._fifo))
 
     async def reached(self) -> int:
         """Wait until it stands still; its number."""
@@ -148,7 +151,7 @@ async def test_a_server_that_is_killed_in_the_middle_is_replaced_and_its_process
     await nothing_is_to_be_had(press)
 
     await hurry(press.engine)
-    async with serving(press):
+    async with serving(press, *PROGRAM, "never"):
 
         async def is_ready() -> bool:
             return (await row(press.engine)).status is ReportStatus.READY

@@ -1,6 +1,8 @@
 """Reports as they are made: how far they are, what becomes of those that break off, and how they end."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -142,6 +144,16 @@ async def test_a_process_of_its_own_makes_it(one: Press) -> None:
     assert report.status is ReportStatus.READY
     assert report.as_of > datetime(2025, 1, 1, tzinfo=UTC)  # its own clock
     assert [row[0] for row in await detail_rows(one)] == ["Parent, Heather*"]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has such a class")
+async def test_the_process_takes_the_processor_only_when_nobody_else_wants_it() -> None:
+    code = "import os; from delivery.report_process import make_way; make_way(); print(os.sched_getscheduler(0))"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert int(said) == os.SCHED_IDLE
 
 
 async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: Press) -> None:
