@@ -6,10 +6,10 @@ What counts as reached is a rule of `domain.counting`.
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.keys import any_of
+from db.keys import any_of, is_there
 from db.live import LiveDelivery
 from db.tables import DELIVERY, RECIPIENT
 from domain.call_status import SUCCESSES
@@ -75,11 +75,14 @@ async def _flags(
 async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:
     """Those of these people of whom a number was reached, by whichever delivery to it."""
     hit = DELIVERY.alias("hit")
-    reached = exists().where(
-        hit.c.message_id == message_id,
-        hit.c.address_id == DELIVERY.c.address_id,
-        hit.c.mode.in_(_PHONES),
-        or_(hit.c.confirmed, hit.c.call_status.in_(sorted(SUCCESSES))),
+    # A join would read all that reached anybody in the message, to find those who have these numbers.
+    reached = is_there(
+        select(literal(1)).where(
+            hit.c.message_id == message_id,
+            hit.c.address_id == DELIVERY.c.address_id,
+            hit.c.mode.in_(_PHONES),
+            or_(hit.c.confirmed, hit.c.call_status.in_(sorted(SUCCESSES))),
+        )
     )
     statement = (
         select(RECIPIENT.c.person_id)

@@ -83,8 +83,7 @@ async def move(connection: AsyncConnection) -> None:
     """
     is_postgresql = connection.dialect.name == "postgresql"
     if is_postgresql:
-        for setting in _SETTINGS:
-            await connection.exec_driver_sql(setting)
+        await connection.exec_driver_sql(_ROOM)
         for table in (stage.MESSAGES, stage.RECIPIENTS, stage.DELIVERIES):
             await _count(connection, table)
     for step in moves(connection.dialect.name):
@@ -98,7 +97,5 @@ async def _count(connection: AsyncConnection, table: Table) -> None:
     await connection.exec_driver_sql(f"ANALYZE {table.name}")
 
 
-_SETTINGS: Final = (
-    "SET LOCAL work_mem = '64MB'",  # with the default of 4 MB the sorts of a large message go to the disk
-    "SET LOCAL jit = off",  # compiling these statements takes longer than running them
-)
+_ROOM: Final = "SET LOCAL work_mem = '64MB'"
+"""With the default of 4 MB the sorts of a large message go to the disk."""

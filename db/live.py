@@ -110,10 +110,12 @@ async def lock(
     """
     statement = (
         select(*_MESSAGE, clock(connection))
-        .where(MESSAGE.c.id == message_id, or_(MESSAGE.c.purged_at.is_(None), though_purged))
+        .where(MESSAGE.c.id == message_id)
         # Its key stays: rows that merely refer to the message need not wait.
         .with_for_update(key_share=True)
     )
+    if not though_purged:
+        statement = statement.where(MESSAGE.c.purged_at.is_(None))
     if connection.dialect.name == "postgresql":
         patience = func.set_config("idle_in_transaction_session_timeout", LONGEST_IDLE, True)
         statement = statement.add_columns(patience)

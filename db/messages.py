@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Column, ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.groups import rows_by_group
 from db.hints import BY_ROWID, by_index
 from db.keys import any_of
 from db.paging import Order, Slice, Term
@@ -164,6 +165,11 @@ _FINE: Final = frozenset(
 )
 """Columns of which few messages share a value: whatever else sorts after them, the log is nearly in order."""
 
+_GROUPED: Final = frozenset(
+    {MESSAGE.c.status_rank, MESSAGE.c.type_key, MESSAGE.c.school_up, MESSAGE.c.school_down}
+)
+"""Columns of few values: what sorts after them is walked within each."""
+
 _COARSE: Final = frozenset({MESSAGE.c.status_rank, MESSAGE.c.type_key})
 """Columns of which very many share a value, and among them the oldest stands first: a walk to later days is long."""
 
@@ -188,20 +194,63 @@ async def page_of(
 ) -> Slice[MessageRecord]:
     """The page of what `search` finds; of each message no more than its id and `fields`, and all where None."""
     reading = _READING.narrowed(fields, always=_KEY)
-    columns = reading.columns.values()
+    columns = [*reading.columns.values(), *order.beside(reading)]
+    if order.terms[0].column is not MESSAGE.c.created_at:
+        search = await search.told(connection)
+    rows = await _rows(connection, search, order, page, columns)
+    return order.cut(rows, page, reading)
+
+
+async def _rows(
+    connection: AsyncConnection,
+    search: Search,
+    order: Order,
+    page: Page,
+    columns: Sequence[ColumnElement[Any]],
+) -> Sequence[Sequence[Any]]:
+    """The `columns` of the rows of `page`, and of one more if there is one."""
+    first = order.terms[0].column
+    if first in _GROUPED and len(order.terms) > 2 and not search.routes.are_rows_known:
+        return await _rows_by_group(connection, search, order, page, columns)
     walk = _walk(order)
     route = await search.routes.to_page(connection, walk=walk)
-    first, edge = order.terms[0].column, order.edge(page)
+    edge = order.edge(page)
     if edge is not None and first is MESSAGE.c.created_at:
         search = search.beyond(edge[0], falls=edge[1])
-    statement = order.apply(_read(route, *columns).where(search.where()), reading, page)
+    statement = _read(route, *columns).where(search.where())
     if walk is not None and route == by_index(walk.index_name) and first not in _FINE:
         walked = order.numbers(_read(route, MESSAGE.c.id).where(search.where()), page)
         if walked is not None:
-            statement = order.apply(
-                _read(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked)), reading, page
-            )
-    return order.cut((await connection.execute(statement)).all(), page, reading)
+            statement = _read(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked))
+    rows: Sequence[Sequence[Any]] = (await connection.execute(order.narrow(statement, page))).all()
+    return rows
+
+
+async def _rows_by_group(
+    connection: AsyncConnection,
+    search: Search,
+    order: Order,
+    page: Page,
+    columns: Sequence[ColumnElement[Any]],
+) -> Sequence[Sequence[Any]]:
+    column = order.terms[0].column
+    index = by_index(_WALKS[column])
+
+    async def next_value(such: ColumnElement[bool], falls: bool) -> Any:
+        value = func.max(column) if falls else func.min(column)
+        of_district = MESSAGE.c.district_id == search.sight.district.id
+        return await connection.scalar(_read(index, value).where(of_district, such))
+
+    async def read(inner: Order, page: Page, such: ColumnElement[bool]) -> Sequence[Sequence[Any]]:
+        if inner is not order:
+            return await _rows(connection, search.within(column, such), inner, page, columns)
+        others = search.within(column, such)
+        route = await others.routes.to_page(connection, walk=None)
+        statement = order.narrow(_read(route, *columns).where(others.where()), page)
+        rows: Sequence[Sequence[Any]] = (await connection.execute(statement)).all()
+        return rows
+
+    return await rows_by_group(order, page, next_value=next_value, read=read)
 
 
 def _walk(order: Order) -> Walk | None:

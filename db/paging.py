@@ -172,7 +172,7 @@ class Order:
     def edge(self, page: Page) -> tuple[Any, bool] | None:
         """The first value of the cursor from which `page` is walked, and whether values fall from there; None without one."""
         cursor = page.before if page.backward else page.after
-        return None if cursor is None else (self.key(cursor)[0], self._falls(0, page.backward))
+        return None if cursor is None else (self.key(cursor)[0], self.falls(0, page.backward))
 
     def numbers(self, statement: Select[Any], page: Page) -> CompoundSelect[Any] | None:
         """The numbers that `statement` selects for the rows of `page`, in two walks; None where there is no cursor.
@@ -185,7 +185,7 @@ class Order:
             return None
         first, ties = self.key(cursor)
         shared, number = (term.column for term in self.terms)
-        falls = self._falls(0, page.backward)
+        falls = self.falls(0, page.backward)
         arms = (
             and_(shared == first, number < ties if falls else number > ties),
             shared < first if falls else shared > first,
@@ -203,18 +203,19 @@ class Order:
         ]
         if len({term.descending for term in self.terms}) == 1:
             row = tuple_(*(term.column for term in self.terms))
-            return row < tuple_(*edge) if self._falls(0, backward) else row > tuple_(*edge)
+            return row < tuple_(*edge) if self.falls(0, backward) else row > tuple_(*edge)
         columns = [term.column for term in self.terms]
         steps: list[ColumnElement[bool]] = []
         for place, column in enumerate(columns):
             same = [columns[earlier] == edge[earlier] for earlier in range(place)]
-            further = column < edge[place] if self._falls(place, backward) else column > edge[place]
+            further = column < edge[place] if self.falls(place, backward) else column > edge[place]
             steps.append(and_(*same, further))
         # An index is entered at the first bound; among the alternatives alone it would be read from its beginning.
-        bound = columns[0] <= edge[0] if self._falls(0, backward) else columns[0] >= edge[0]
+        bound = columns[0] <= edge[0] if self.falls(0, backward) else columns[0] >= edge[0]
         return and_(bound, or_(*steps))
 
-    def _falls(self, place: int, backward: bool) -> bool:
+    def falls(self, place: int, backward: bool) -> bool:
+        """Whether the values of the term at `place` fall in the direction in which a page is walked."""
         return self.terms[place].descending != backward
 
 

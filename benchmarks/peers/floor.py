@@ -213,7 +213,7 @@ Read = Callable[[AsyncConnection[Any], Case, str | None], Awaitable[bytes]]
 def _app(read: Read) -> Starlette:
     known = {case.name: case for case in cases(int(os.environ["MESSAGES"]))}
     size = int(os.environ["POOL"])
-    options = "-c timezone=UTC -c plan_cache_mode=force_custom_plan"
+    options = "-c timezone=UTC -c plan_cache_mode=force_custom_plan -c jit=off"
     pool = AsyncConnectionPool(
         os.environ["DATABASE_URL"],
         kwargs={"autocommit": True, "options": options},

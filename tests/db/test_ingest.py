@@ -205,7 +205,7 @@ async def test_a_move_asks_as_often_for_one_message_as_for_five_hundred(
         await connection.invalidate()
 
     assert (await rows(engine))["message"] == count
-    assert len(asked) == {"sqlite": 16, "postgresql": 24}[engine.dialect.name]
+    assert len(asked) == {"sqlite": 16, "postgresql": 23}[engine.dialect.name]
 
 
 async def test_what_is_staged_and_in_the_log_already_is_told_with_whether_it_is_the_same(

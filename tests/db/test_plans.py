@@ -47,7 +47,12 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "address": {"recipient": "p471@nomail"},
 }
 TEXTS: Final = {"subject", "sender", "created_text", "scheduled_text", "schedule_id", "recipient"}
-SORTS: Final = [(field, down) for field in OrderField for down in (False, True)]
+SORTS: Final = [
+    *[[(field, down)] for field in OrderField for down in (False, True)],
+    [(OrderField.STATUS, False), (OrderField.CREATED_AT, True)],
+    [(OrderField.SCHOOL, True), (OrderField.SUBJECT, False)],
+    [(OrderField.TYPE, False), (OrderField.STATUS, True), (OrderField.SENDER, False)],
+]
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +122,10 @@ async def read_whole(
         ]
 
 
-def search(asked: dict[str, Any], *, sort: tuple[OrderField, bool], after: bool = False) -> Run:
-    order: Order = messages.order([sort], scope="")
+def search(
+    asked: dict[str, Any], *, sort: Sequence[tuple[OrderField, bool]], after: bool = False
+) -> Run:
+    order: Order = messages.order(sort, scope="")
     parts = dict(asked)
     days = parts.pop("days", EVER)
 

@@ -8,7 +8,7 @@ import jsonwebtoken from 'jsonwebtoken';
 const { DATABASE_URL, JWT_KEY, POOL, PORT, PROCESSES } = process.env;
 
 // What our own connections ask for as well: a search is planned with its values, instants come in UTC.
-const options = '-c plan_cache_mode=force_custom_plan -c timezone=UTC';
+const options = '-c plan_cache_mode=force_custom_plan -c jit=off -c timezone=UTC';
 
 export const poolConfig = { connectionString: DATABASE_URL, max: Number(POOL), options };
 
