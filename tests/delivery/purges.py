@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import String, func, or_, select
+from sqlalchemy import String, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.engine import reading
+from db.engine import reading, writing
+from db.tables import DELIVERY, MESSAGE
 from delivery.purging import Purge
 from delivery.report_store import Place
 from domain.status import DeliveryStatus, MessageStatus
+from tests.delivery.workbench import call
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
 
 OLD: Final = datetime(2018, 5, 1, 15, tzinfo=UTC)
@@ -106,3 +108,18 @@ async def places_with(engine: AsyncEngine, *words: str) -> Sequence[tuple[str, s
                 if await connection.scalar(select(func.count()).select_from(table).where(such)):
                     found.append((table.name, column.name))
     return found
+
+
+async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
+    async with reading(engine) as connection:
+        return [tuple(row) for row in await connection.execute(select(*columns).order_by(*columns))]
+
+
+async def stand(engine: AsyncEngine, at: MessageStatus, delivery: DeliveryStatus) -> None:
+    """An old message to be sent from here, with one call, that stands there."""
+    people = [recipient("p1", call(1))]
+    await load(engine, district(), message(recipients=people, created_at=OLD, status=None))
+    async with writing(engine) as connection:
+        await connection.execute(update(MESSAGE).values(status=at))
+        await connection.execute(update(DELIVERY).values(status=delivery))
+        await connection.exec_driver_sql(f"UPDATE tally SET status = '{delivery}'")
