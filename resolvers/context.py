@@ -18,7 +18,8 @@ from db.sight import Sight
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.backstage import Backstage, nothing_behind
-from resolvers.loaders import Loader, Loaders
+from resolvers.loaders import Loaders
+from resolvers.loading import Loader
 
 Look = tuple[Action, str]
 """An act, and the id of what it was done to."""
@@ -55,6 +56,11 @@ class Context:
             self.origin,
             self.request_id,
         )
+
+    async def settled(self) -> None:
+        """Wait for what an operation that has failed left under way: it holds connections, and may be writing."""
+        await self.loaders.settled()
+        await self.audit.settled()
 
     async def anew(self, *, now: datetime) -> "Context":
         """A context of the same request at a later moment, with nothing loaded. Raises as `open_context`."""

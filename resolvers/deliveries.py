@@ -1,5 +1,6 @@
 """Deliveries: of a message, of a recipient, and what happened to each."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,9 +46,12 @@ async def of_message(
     asked = page(first=first, after=after, last=last, before=before)
     fields = fields_read(info, DeliveryRecord)
     lists = [DeliveryList(message.id, Wanted(modes, statuses), fields) for message in root]
-    pages = await context.loaders.delivery_page.load_all([(wanted, asked) for wanted in lists])
-    await context.audit.load_all(
-        [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+    # Side by side: nothing is shown before both are done.
+    pages, _ = await asyncio.gather(
+        context.loaders.delivery_page.load_all([(wanted, asked) for wanted in lists]),
+        context.audit.load_all(
+            [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+        ),
     )
     return [
         DeliveryListing(wanted.order(), found, wanted)

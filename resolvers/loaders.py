@@ -4,13 +4,11 @@ Each batch opens a connection of its own, since those of one level run side by s
 here masked. Which list is meant by which arguments is said in the resolvers.
 """
 
-from asyncio import Future, shield
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 
-from aiodataloader import DataLoader
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import deliveries, districts, messages, recipients, reports, secrets, tallies
@@ -20,6 +18,7 @@ from db.sight import Sight
 from domain import counting
 from domain.masking import MASK, masked, masked_values
 from domain.paging import Page
+from resolvers.loading import Loader
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -92,34 +91,6 @@ _OF_RECIPIENT: Final[Masks] = {"name": _hidden, "student_name": masked}
 _OF_DELIVERY: Final[Masks] = {"address": _hidden}
 
 
-class Loader(DataLoader[K, V]):
-    """A loader that can be asked for many at once, and that survives whoever asked and was called off.
-
-    GraphQL calls the other fields off where one fails; to call off who waits for a future calls off the future, and with it
-    all others who wait for the same.
-    """
-
-    def load(self, key: K) -> Future[V]:
-        """What a key stands for."""
-        return shield(super().load(key))
-
-    async def load_all(self, keys: Sequence[K]) -> list[V]:
-        """What each key stands for, in their order; one future a key, however often it is there, and no task."""
-        load = super().load
-        asked = {key: load(key) for key in dict.fromkeys(keys)}
-        try:
-            # Those of one batch are done together, so that nearly all are found done.
-            found = {
-                key: future.result() if future.done() else await shield(future)
-                for key, future in asked.items()
-            }
-        except BaseException:
-            for future in asked.values():
-                future.add_done_callback(_heard)
-            raise
-        return [found[key] for key in keys]
-
-
 def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
     """What is asked for by any of some."""
     fields: frozenset[str] = frozenset()
@@ -128,12 +99,6 @@ def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
             return None
         fields |= some
     return fields
-
-
-def _heard(future: Future[V]) -> None:
-    """Take note of an error that nobody waits for any more, or Python says so in the log."""
-    if not future.cancelled():
-        future.exception()
 
 
 class Loaders:
@@ -173,8 +138,14 @@ class Loaders:
     def forget(self) -> None:
         """Forget what was loaded: this request has changed it."""
         for loader in vars(self).values():
-            if isinstance(loader, DataLoader):
+            if isinstance(loader, Loader):
                 loader.clear_all()
+
+    async def settled(self) -> None:
+        """Wait for what is still under way: an operation that has failed ends before what it had asked for."""
+        for loader in list(vars(self).values()):
+            if isinstance(loader, Loader):
+                await loader.settled()
 
     def _one(self, fetch: Fetch[K, V]) -> Loader[K, V | None]:
         """A loader of what there is one of, or none."""

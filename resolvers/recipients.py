@@ -3,6 +3,7 @@
 Each opening of recipients is written into the audit.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
@@ -59,9 +60,12 @@ async def of_message(
     such = Wanted(typed(search, argument="search"), outcome)
     fields = fields_read(info, RecipientRecord)
     lists = [RecipientList(message.id, such, fields) for message in root]
-    pages = await context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists])
-    await context.audit.load_all(
-        [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+    # Side by side: nothing is shown before both are done.
+    pages, _ = await asyncio.gather(
+        context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists]),
+        context.audit.load_all(
+            [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
+        ),
     )
     return [
         RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)

@@ -11,8 +11,9 @@ from graphql import (
     GraphQLObjectType,
     Undefined,
 )
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, ExecutionResult
 
+from resolvers.context import Context
 from schema.documents import AsPrepared, Documents
 from schema.errors import coded, with_choices
 from schema.executor import FastExecutor, LogExecutor
@@ -29,6 +30,17 @@ class Contract(strawberry.Schema):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"extensions": [AsPrepared], **options})
         self.documents = Documents(cast(Any, self)._schema)
+
+    async def execute(self, *args: Any, **named: Any) -> ExecutionResult:
+        """What an operation comes to; nothing of it is under way any more.
+
+        GraphQL ends an operation with the first error that leaves nothing to answer; what was being loaded goes on.
+        """
+        result: ExecutionResult = await super().execute(*args, **named)
+        context = named.get("context_value")
+        if result.errors and isinstance(context, Context):
+            await context.settled()
+        return result
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import NullPool
 
 from server.settings import Settings
+from tests.executing import SERVED, executes
 from tests.live_server import serving
 from tests.postgres import find_programs, running_postgres
 
@@ -62,7 +63,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a browser, and leave it to one worker: each worker would start a Chromium and a server."""
+    """Mark what needs a browser, and leave it to one worker: each worker would start a Chromium and a server.
+
+    With `SENTLOG_TEST_EXECUTOR=stock` only those tests stay that can come to execute an operation.
+    """
+    if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
+        items[:] = [
+            test
+            for test in items
+            if executes(test.path) or SERVED in getattr(test, "fixturenames", ())
+        ]
     for test in items:
         if isinstance(test, pytest.Function) and "browser" in test.fixturenames:
             test.add_marker(pytest.mark.browser)

@@ -1,0 +1,146 @@
+"""How soon a server answers, and what memory its one process takes: idle, and after lists of 4,000 messages.
+
+    python -m benchmarks.start [--rounds 5] [--url postgresql+psycopg://…/EMPTY_DATABASE]
+
+Without a URL: a SQLite file in a temporary folder. From the command to the first answer over HTTP, with the tables there; memory
+is what the process holds (VmRSS of Linux), sixteen clients at once asking for the list.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import httpx2
+from pydantic import SecretStr
+
+from benchmarks.execution import LIST, fill
+from db.engine import make_engine
+from domain.viewer import Right
+from server.settings import Settings
+from server.tokens import make_token
+
+KEY: Final = "the key of the benchmark, which signs the one token that everybody is asked with"
+CLIENTS: Final = 16
+LISTS: Final = 160
+PATIENCE: Final = 60.0
+
+
+class Started(NamedTuple):
+    """A server that answers."""
+
+    address: str
+    process: int
+    seconds: float
+
+
+@contextmanager
+def started(url: str, folder: Path) -> Iterator[Started]:
+    """A server on a port that was free; it is stopped at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    environment = {
+        **os.environ,
+        "SENTLOG_DATABASE_URL": url,
+        "SENTLOG_DATA_DIR": str(folder),
+        "SENTLOG_JWT_KEY": KEY,
+        "SENTLOG_BUDGET_CAPACITY": "1000000000",
+        "SENTLOG_LOG_LEVEL": "warning",
+    }
+    command = [str(Path(sys.executable).with_name("sentlog")), "serve", "--port", str(port)]
+    began = time.perf_counter()
+    with subprocess.Popen(command, env=environment) as child:
+        try:
+            while not _answers(address):
+                if child.poll() is not None or time.perf_counter() - began > PATIENCE:
+                    sys.exit("the server does not start")
+                time.sleep(0.005)
+            yield Started(address, child.pid, time.perf_counter() - began)
+        finally:
+            child.send_signal(signal.SIGTERM)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx2.post(f"{address}/graphql", json={"query": "{ __typename }"}).status_code < 500
+    except httpx2.TransportError:
+        return False
+
+
+def memory(process: int) -> float:
+    """What a process holds, in MiB."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    told = next(line for line in lines if line.startswith("VmRSS:"))
+    return int(told.split()[1]) / 1024
+
+
+async def ask(address: str) -> None:
+    """Ask for the list, again and again, by so many clients at once."""
+    token = make_token(
+        Settings(jwt_key=SecretStr(KEY)),
+        id="u",
+        name="U",
+        district="d",
+        schools=(),
+        rights=Right,
+        expires_in=timedelta(days=1),
+        now=datetime.now(UTC),
+    )
+    limits = httpx2.Limits(max_connections=CLIENTS)
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(base_url=address, headers=headers, limits=limits) as client:
+
+        async def lists() -> None:
+            for _ in range(LISTS // CLIENTS):
+                answer = await client.post(
+                    "/graphql", json={"query": LIST % 4_000}, timeout=PATIENCE
+                )
+                assert len(answer.json()["data"]["messages"]["nodes"]) == 4_000, answer.text[:500]
+
+        await asyncio.gather(*(lists() for _ in range(CLIENTS)))
+
+
+async def filled(url: str, folder: Path) -> None:
+    """Put 4,000 messages into the log."""
+    engine = make_engine(url)
+    await fill(engine, folder)
+    await engine.dispose()
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.start", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--url", help="an empty database; otherwise a SQLite file")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        url = options.url or f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"
+        asyncio.run(filled(url, folder))
+        seconds, idle, after = [], [], []
+        for _ in range(options.rounds):
+            with started(url, folder) as server:
+                seconds.append(server.seconds)
+                idle.append(memory(server.process))
+                asyncio.run(ask(server.address))
+                after.append(memory(server.process))
+        print(f"{'start to first answer':32} {statistics.median(seconds):6.2f} s")
+        print(f"{'memory, idle':32} {statistics.median(idle):6.0f} MiB")
+        print(f"{f'memory, after {LISTS} lists':32} {statistics.median(after):6.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

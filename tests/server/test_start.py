@@ -1,0 +1,52 @@
+"""What serving needs is imported when it starts, and nothing else: a process that answers holds no renderer."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+ROOT: Final = Path(__file__).parents[2]
+
+ELSEWHERE: Final = frozenset(
+    {
+        "PIL",  # fpdf2's
+        "boto3",
+        "docx",
+        "fontTools",
+        "fpdf",
+        "hypothesis",
+        "numpy",
+        "obstore",
+        "openpyxl",
+        "pytest",
+        "uharfbuzz",
+    }
+)
+"""What files are made with, stored far away, or tested: imported where they are used."""
+
+SERVES: Final = """
+import sys
+from server.app import create_app
+from server.settings import Settings
+import server.cli
+
+create_app(Settings.from_environment({"SENTLOG_DATA_DIR": sys.argv[1], "SENTLOG_JWT_KEY": "k" * 64}))
+import orjson
+sys.stdout.buffer.write(orjson.dumps(sorted(sys.modules)))
+"""
+
+MOST: Final = 1_700
+"""Modules, on all systems and releases of Python that the suite runs with; each takes memory in each process."""
+
+
+def test_a_process_that_serves_imports_nothing_that_makes_files(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SERVES, str(tmp_path)], cwd=ROOT, check=True, capture_output=True
+    )
+    modules: list[str] = orjson.loads(ran.stdout)
+
+    assert ELSEWHERE.intersection(name.partition(".")[0] for name in modules) == set()
+    assert {name for name in modules if name.startswith("renderers.")} <= {"renderers.document"}
+    assert len(modules) < MOST
