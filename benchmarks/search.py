@@ -125,7 +125,11 @@ def _spell(sort: Sort) -> str:
 async def _deep(connection: AsyncConnection, sort: Sort) -> str | None:
     """The cursor behind which page 10,000 of the whole log begins."""
     order: Order = messages.order(sort, scope="")
-    statement = select(*(term.column for term in order.terms)).where(MESSAGE.c.district_id == 1).order_by(*order.by())
+    statement = (
+        select(*(term.column for term in order.terms))
+        .where(MESSAGE.c.district_id == 1)
+        .order_by(*order.by())
+    )
     key = (await connection.execute(statement.offset((DEPTH - 1) * PAGE - 1).limit(1))).first()
     return None if key is None else order.cursor(tuple(key))
 

@@ -50,7 +50,13 @@ class Instant(TypeDecorator[datetime]):
 
 
 def _read_in_sqlite(kept: str | None) -> datetime | None:
-    return None if kept is None else datetime.fromisoformat(f"{kept}+00:00")
+    """The instant of a text without its zone, as we write it; or with one, as whoever else wrote into the file may have."""
+    if kept is None:
+        return None
+    try:
+        return datetime.fromisoformat(f"{kept}+00:00")
+    except ValueError:
+        return datetime.fromisoformat(kept).astimezone(UTC)
 
 
 def _in_utc(instant: datetime | None) -> datetime | None:

@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import and_, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.hints import by_index
 from db.keys import any_of, is_there
 from db.live import LiveDelivery
 from db.tables import DELIVERY, RECIPIENT
@@ -17,6 +18,7 @@ from domain.counting import is_reached
 from domain.status import PHONE_MODES
 
 _PHONES: Final = sorted(PHONE_MODES)
+# SQLite is told by which index: it would read all recipients, or all deliveries, of the message for each change.
 _OF_RECIPIENT: Final = and_(
     DELIVERY.c.message_id == RECIPIENT.c.message_id,
     DELIVERY.c.recipient_number == RECIPIENT.c.number,
@@ -63,6 +65,7 @@ async def _flags(
         select(RECIPIENT.c.person_id, RECIPIENT.c.contacted)
         .distinct()
         .join(DELIVERY, _OF_RECIPIENT)
+        .with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite")
         .where(
             DELIVERY.c.message_id == message_id,
             any_of(DELIVERY.c.address_id, numbers),
@@ -88,6 +91,7 @@ async def _reached(connection: AsyncConnection, message_id: int, people: Sequenc
         select(RECIPIENT.c.person_id)
         .distinct()
         .join(DELIVERY, _OF_RECIPIENT)
+        .with_hint(RECIPIENT, by_index("recipient_of_person"), "sqlite")
         .where(
             RECIPIENT.c.message_id == message_id,
             any_of(RECIPIENT.c.person_id, people),

@@ -19,7 +19,6 @@ SETTINGS: Final = {
     "max_connections": "400",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
-    "shared_preload_libraries": "",
 }
 CROWD: Final = 200_000
 

@@ -86,16 +86,16 @@ def _list(name: str, size: int) -> Key:
 
 
 def _speeds(results: Results) -> Iterator[str]:
-    """Answers a second of eight clients, PostGraphile's being 1; a logarithmic scale from a tenth to a hundred."""
-    low, high = -1, 2
+    """Answers a second of eight clients, PostGraphile's being 1; a logarithmic scale from a tenth to ten."""
+    low, high = -1, 1
 
     def x(ratio: float) -> float:
-        return _scaled(math.log10(min(max(ratio, 0.1), 100)), low, high, RIGHT[0] + 100, RIGHT[1])
+        return _scaled(math.log10(min(max(ratio, 0.1), 10)), low, high, RIGHT[0] + 100, RIGHT[1])
 
     yield _text(
         RIGHT[0], 22, "Answers a second beside PostGraphile's, 8 clients", ' font-weight="bold"'
     )
-    for ratio in (0.1, 1, 10, 100):
+    for ratio in (0.1, 0.3, 1, 3, 10):
         yield _line(x(ratio), TOP, x(ratio), BOTTOM)
         yield _text(x(ratio), BOTTOM + 18, f"{ratio:g}×", ' text-anchor="middle"')
     rows = questions(results)
