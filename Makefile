@@ -26,6 +26,8 @@ check: .venv/.made ## lint, format check, types, layers, known vulnerabilities, 
 	$(BIN)/lint-imports --no-logo
 	@$(BIN)/python scripts/supply.py
 	@$(MAKE) --no-print-directory test
+	@echo 'Once more, each operation executed as Strawberry does:'
+	SENTLOG_TEST_EXECUTOR=stock $(BIN)/python -m pytest $(WHOLE_SUITE)
 
 lock: .venv/.made ## renew the pinned requirements from pyproject.toml (ARGS="--upgrade-package NAME")
 	scripts/lock.sh $(or $(ARGS),--upgrade)

@@ -120,20 +120,20 @@ async def _begin(work: Purge, district: District, message_id: int) -> bool:
 
 
 async def _remove(work: Purge, message_id: int, progress: Progress, watch: Watch) -> None:
-    more = True
-    while more:
+    while True:
         async with _turn(work) as connection:
-            removed = await purge_rows.remove_deliveries(connection, message_id, most=work.rows)
-        progress.deliveries += removed
+            deliveries = await purge_rows.remove_deliveries(connection, message_id, most=work.rows)
+            room = (
+                work.rows - deliveries
+            )  # only where none is left: recipients go after their deliveries
+            recipients = (
+                await purge_rows.remove_recipients(connection, message_id, most=room) if room else 0
+            )
+        progress.deliveries += deliveries
+        progress.recipients += recipients
         watch(progress)
-        more = removed == work.rows
-    more = True
-    while more:
-        async with _turn(work) as connection:
-            removed = await purge_rows.remove_recipients(connection, message_id, most=work.rows)
-        progress.recipients += removed
-        watch(progress)
-        more = removed == work.rows
+        if recipients < room:
+            break
     await _end(work, message_id)
 
 

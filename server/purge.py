@@ -96,9 +96,10 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
             _show(found, district)
             if dry_run:
                 return
-            if not yes:
+            messages = sum(one.messages for one in found)
+            if messages and not yes:
                 click.confirm("This cannot be undone. Remove all that?", abort=True, err=True)
-            with purging(sum(one.messages for one in found)) as watch:
+            with purging(messages) as watch:
                 progress = await carry_out(work, watch=watch)
             _sum_up(progress, work.run)
 
@@ -118,6 +119,9 @@ def _show(found: Sequence[Found], district: str | None) -> None:
 
 
 def _sum_up(progress: Progress, run: str) -> None:
+    if progress == Progress():
+        note.print("Nothing was to be removed.")
+        return
     resumed = f", and of {progress.resumed} begun earlier" if progress.resumed else ""
     note.print(
         f"The recipients of {progress.messages} messages{resumed} were removed: {progress.recipients} recipients and"

@@ -105,7 +105,7 @@ async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[
 
 
 @given(lists=LISTS, at_once=st.integers(1, 4))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_what_is_left_is_what_would_be_there_had_the_old_never_come(
     engine: AsyncEngine, tmp_path: Path, lists: list[tuple[bool, Any]], at_once: int
 ) -> None:

@@ -44,9 +44,7 @@ async def test_a_body_is_read_no_further_than_its_limit() -> None:
         await read(request(sender))
 
     assert len(sender.chunks) == 95
-    assert refused.value.message == (
-        "The body is larger than 1048576 bytes. Ask for less at once."
-    )
+    assert refused.value.message == ("The body is larger than 1048576 bytes. Ask for less at once.")
 
 
 async def test_whoever_leaves_in_the_middle_is_told_apart_from_whoever_sends_nonsense() -> None:

@@ -121,6 +121,16 @@ async def test_without_a_yes_nothing_is_removed(
     assert await places_with(engine, *WORDS) == []
 
 
+async def test_where_nothing_is_old_nothing_is_asked(
+    settings: dict[str, str], engine: AsyncEngine
+) -> None:
+    await load(engine, district())
+
+    result = await asked(settings, "")
+
+    assert (result.exit_code, told(result)) == (0, ["Nothing was to be removed."])
+
+
 async def test_a_district_that_is_not_there_is_told(
     settings: dict[str, str], engine: AsyncEngine
 ) -> None:
