@@ -32,6 +32,8 @@ class _Request:
     viewer: str | None = None
     status: int | None = None
     accepted: bool = False
+    left: bool = False
+    """The other side closed a WebSocket: the code is its own, and says nothing about us."""
 
 
 _current: ContextVar[_Request | None] = ContextVar("request", default=None)
@@ -92,6 +94,7 @@ class RequestLog:
             message = await receive()
             if message["type"] == "websocket.disconnect" and request.status is None:
                 request.status = message.get("code")
+                request.left = True
             return message
 
         async def send_and_note(message: Message) -> None:
@@ -135,7 +138,7 @@ def _write(scope: Scope, request: _Request, fault: Exception | None, *, ms: floa
     route = getattr(scope.get("route"), "path", "none")
     is_http = scope["type"] == "http"
     failed = request.status is not None and (
-        request.status >= 500 if is_http else request.status == _SERVER_FAULT
+        request.status >= 500 if is_http else request.status == _SERVER_FAULT and not request.left
     )
     if fault is not None or failed:
         write = _log.error

@@ -31,7 +31,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def lines() -> Iterator[bytes]:
         yield from (district(), message("M-1"), message("M-2"))
 
-    def answer(listener: socket.socket, app: Any) -> None:
+    def answer(listener: socket.socket, app: Any, **terms: Any) -> None:
         served.append(listener.getsockname())
 
     monkeypatch.setattr(demo, "demo_lines", lines)
