@@ -1,0 +1,134 @@
+"""The processes of an installation, and what is seen of them from outside. What clients do is in `benchmarks.soak.clients`."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx2
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests.postgres import find_programs, running_postgres
+
+SENTLOG: Final = [sys.executable, "-c", "from server.cli import main; main(prog_name='sentlog')"]
+
+
+class Process:
+    """A command that runs, and is started again when it was killed."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
+        self._arguments = arguments
+        self._environment = environment
+        self._log = log
+        self.kills = 0
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [*SENTLOG, *self._arguments],
+                env={**os.environ, **self._environment},
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """As a machine that loses its power, and comes back."""
+        self.process.kill()
+        self.process.wait()
+        self.kills += 1
+        self.start()
+
+    def stop(self) -> int:
+        """Tell it to stop; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    @property
+    def memory(self) -> float:
+        """MiB that it holds; 0 between a kill and a start."""
+        with suppress(OSError, StopIteration, ValueError):
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+            return int(line.split()[1]) / 1024
+        return 0.0
+
+
+@dataclass
+class Seen:
+    """What was measured from outside, again and again."""
+
+    memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Seconds since the beginning, and MiB."""
+    connections: list[int] = field(default_factory=list)
+
+
+async def connections(engine: AsyncEngine) -> int:
+    """Those that others than ourselves hold to the database."""
+    asked = text(
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and backend_type = 'client backend' and application_name <> 'soak'"
+    )
+    async with engine.connect() as connection:
+        return int((await connection.execute(asked)).scalar_one())
+
+
+async def measure(processes: Mapping[str, Process], engine: AsyncEngine, seen: Seen) -> None:
+    began = time.monotonic()
+    while True:
+        for name, process in processes.items():
+            place = (time.monotonic() - began, process.memory)
+            seen.memory.setdefault(name, []).append(place)
+        seen.connections.append(await connections(engine))
+        await asyncio.sleep(2)
+
+
+async def kill(processes: Mapping[str, Process], address: str, *, every: float) -> None:
+    """Kill what is to be killed, again and again."""
+    while True:
+        await asyncio.sleep(every)
+        for name in ("server 2", "worker"):
+            processes[name].kill()
+        await answers(address)
+
+
+async def answers(address: str) -> None:
+    """Wait until a server is ready."""
+    async with httpx2.AsyncClient() as client:
+        while True:
+            with suppress(httpx2.TransportError):
+                if (await client.get(f"{address}/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)
+
+
+@contextmanager
+def database(url: str | None) -> Iterator[str]:
+    """The URL that was given, or that of a server of our own."""
+    if url:
+        yield url
+        return
+    programs = find_programs()
+    if programs is None:
+        sys.exit("no PostgreSQL programs: install postgresql, or give --url")
+    with running_postgres(programs) as own:
+        yield own
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

@@ -1,0 +1,193 @@
+"""How long a small query waits while one server process is sent the worst that it may be sent, by two clients without a pause.
+
+    python -m benchmarks.waiting [--seconds 5] [--url postgresql+psycopg://…/EMPTY_DATABASE]
+
+The worst are the operations that are refused (`tests.schema.excessive`), those that are just let through, each a new document,
+and bodies that are no operation. The clients are processes of their own. No small query should wait for 250 ms.
+"""
+
+import argparse
+import asyncio
+import http.client
+import itertools
+import json
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from graphql import get_introspection_query
+from pydantic import SecretStr
+
+from benchmarks.soak.installation import Process, answers, database, free_port
+from db import migrations
+from db.engine import make_engine
+from domain.viewer import Right
+from resolvers.ingest import ingest
+from schema.limits import LIMITS
+from server import operation
+from server.sample.generate import lines as sample
+from server.settings import Settings
+from server.tokens import make_token
+from tests.schema.excessive import EXCESSIVE
+
+KEY: Final = "the key of a benchmark, which signs nothing that anybody else would take"
+PRESSING: Final = 2
+"""Clients that send the worst at once: one waits while the other is answered."""
+
+_DAYS: Final = 'createdBetween: {from: "2000-01-01", to: "2100-01-01"}'
+_LIST: Final = f"""{{ messages({_DAYS}, first: 4000) {{ nodes {{
+    id subject body status sender {{ id name }} school {{ name }} createdAt scheduledAt }} }} }}"""
+_ONE: Final = f"""messages({_DAYS}, first: 1) {{ totalCount pageInfo {{ endCursor hasNextPage }} nodes {{
+    id subject body bodyFormat textBody voiceScript replyTo revision status createdAt scheduledAt sender {{ id name }} school {{ id name }} }} }}"""
+_SCREENS: Final = f"""{{ messages({_DAYS}, first: 40) {{ totalCount nodes {{ id subject deliverySummary {{ totalRecipients }}
+    recipients(first: 20) {{ totalCount nodes {{ name deliveries {{ status address }} }} }} }} }} }}"""
+
+
+def worst() -> Mapping[str, bytes]:
+    """What is sent, by what it is called; `NUMBER` in it is another number each time, so that nothing was read before."""
+    lists = " ".join(f"a{number}: {_ONE}" for number in range(LIMITS.root_fields))
+    documents = {
+        "nothing": "",
+        **{f"refused: {name}": document for name, (document, _) in EXCESSIVE.items()},
+        "4,000 messages": _LIST,
+        "40 messages, 20 recipients each": _SCREENS,
+        "introspection, new each time": get_introspection_query() + "#NUMBER",
+        "fifty lists at once, new each time": f"{{ {lists} }} #NUMBER",
+    }
+    bodies = {
+        name: json.dumps({"query": document}).encode() for name, document in documents.items()
+    }
+    half = operation.LARGEST // 2 - 16
+    return bodies | {
+        "a body nested without end": b"[" * half + b"]" * half,
+        "a body that is a number without end": b"1" * (2 * half),
+        "variables nested without end": (
+            b'{"query": "{ viewer { id } }", "variables": {"a": %s}}'
+            % (b'{"a":' * 900 + b"1" + b"}" * 900)
+        ),
+        "a body of one text": b'{"query": "%s"}' % (b"x" * (2 * half)),
+    }
+
+
+def ask(line: http.client.HTTPConnection, token: str, body: bytes) -> int:
+    """The status of the answer, which was read to its end."""
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "application/json",
+        "accept-encoding": "zstd",
+    }
+    try:
+        line.request("POST", "/graphql", body=body, headers=headers)
+        answer = line.getresponse()
+        answer.read()
+    except (http.client.HTTPException, OSError):  # refused before the body was read
+        line.close()
+        return 0
+    return answer.status
+
+
+def line_to(address: str) -> http.client.HTTPConnection:
+    """A connection that stays open."""
+    return http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+
+
+def press(address: str, token: str, body: bytes) -> None:
+    """Send a body again and again, until the process is ended."""
+    line = line_to(address)
+    for number in itertools.count(time.monotonic_ns()):
+        ask(line, token, body.replace(b"NUMBER", b"%d" % number))
+
+
+def waits(address: str, token: str, seconds: float) -> Iterator[float]:
+    """How long a small query takes, in milliseconds, time after time."""
+    line, body = line_to(address), b'{"query": "{ viewer { id } }"}'
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        began = time.perf_counter()
+        status = ask(line, token, body)
+        yield (time.perf_counter() - began) * 1_000
+        assert status == 200, status
+        time.sleep(0.005)
+
+
+def measure(address: str, token: str, *, seconds: float) -> None:
+    """Print one line for each of the worst."""
+    spawn = multiprocessing.get_context("spawn")
+    print(f"{'a small query beside, ms':52}{'median':>8}{'p99':>8}{'longest':>9}")
+    for name, body in worst().items():
+        pressing = [
+            spawn.Process(target=press, args=(address, token, body), daemon=True)
+            for _ in range(PRESSING if name != "nothing" else 0)
+        ]
+        for process in pressing:
+            process.start()
+        if pressing:
+            time.sleep(1.5)  # they have been started, and the first round is over
+        times = sorted(waits(address, token, seconds))
+        for process in pressing:
+            process.kill()
+            process.join()
+        p99 = times[int(len(times) * 0.99)]
+        print(f"{name:52}{statistics.median(times):8.1f}{p99:8.1f}{times[-1]:9.1f}", flush=True)
+
+
+async def fill(url: str) -> None:
+    """A log of four thousand messages."""
+    engine = make_engine(url)
+    await migrations.upgrade(engine)
+
+    async def history() -> AsyncIterator[bytes]:
+        yield b"".join(sample(messages=4_000, recipients=20, seed=1))
+
+    outcome = await ingest(engine, history(), viewer=None, clock=lambda: datetime.now(UTC))
+    assert outcome.is_clean, outcome.problems[:3]
+    await engine.dispose()
+
+
+def main() -> None:
+    """Read the options, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--url", help="of an empty database of PostgreSQL")
+    options = parser.parse_args()
+    with database(options.url) as url, tempfile.TemporaryDirectory() as folder:
+        asyncio.run(fill(url))
+        token = make_token(
+            Settings(jwt_key=SecretStr(KEY)),
+            id="u",
+            name="Administrator",
+            district="lakeview",
+            schools=(),
+            rights=tuple(Right),
+            expires_in=timedelta(hours=2),
+            now=datetime.now(UTC),
+        )
+        port = free_port()
+        address = f"http://127.0.0.1:{port}"
+        environment = {
+            "SENTLOG_DATABASE_URL": url,
+            "SENTLOG_DATA_DIR": folder,
+            "SENTLOG_JWT_KEY": KEY,
+            "SENTLOG_BUDGET_CAPACITY": str(10**9),
+            "SENTLOG_BUDGET_PER_SECOND": str(10**8),
+            "SENTLOG_LOG_LEVEL": "warning",
+        }
+        server = Process(
+            "serve", "--port", str(port), environment=environment, log=Path(folder) / "log"
+        )
+        try:
+            asyncio.run(answers(address))
+            measure(address, token, seconds=options.seconds)
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
