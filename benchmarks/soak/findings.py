@@ -35,9 +35,9 @@ async def missing(engine: AsyncEngine, clients: Clients, journal: Path) -> list[
             .where(MESSAGE.c.external_id.like("soak %"))
             .group_by(MESSAGE.c.external_id)
         )
-        there: dict[str, int] = dict(await connection.execute(counted))
+        there: dict[str, int] = dict((await connection.execute(counted)).tuples().all())
         statuses = select(MESSAGE.c.id, MESSAGE.c.status)
-        status_of = dict(await connection.execute(statuses))
+        status_of = dict((await connection.execute(statuses)).tuples().all())
     lost += [
         f"message {name}: {there.get(name)} of {recipients} recipients"
         for name, recipients in clients.kept.messages.items()
