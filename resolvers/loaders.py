@@ -87,8 +87,24 @@ def _hidden(value: Any) -> str:
     return MASK
 
 
+_OF_CONTENT: Final[Masks] = {
+    "body": _hidden,
+    "text_body": masked,
+    "voice_script": masked,
+    "reply_to": masked,
+    "filter_criteria": masked_values,
+}
+_OF_CANCELLATION: Final[Masks] = {"reason": masked}
+"""Why a message was stopped is written by staff to staff, and may well say whom it should not have reached."""
+_OF_PERSON: Final[Masks] = {"name": _hidden}
 _OF_RECIPIENT: Final[Masks] = {"name": _hidden, "student_name": masked}
 _OF_DELIVERY: Final[Masks] = {"address": _hidden}
+_OF_EVENT: Final[Masks] = {"detail": masked}
+"""A provider's own words often repeat the address that it refused."""
+
+
+def _veiled(record: Any, masks: Masks) -> Any:
+    return record._replace(**{field: veil(getattr(record, field)) for field, veil in masks.items()})
 
 
 def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
@@ -210,42 +226,31 @@ class Loaders:
         self, connection: AsyncConnection, ids: Sequence[int]
     ) -> Mapping[int, messages.ContentRecord]:
         found = await messages.contents(connection, ids)
-        return (
-            {key: self._mask_content(content) for key, content in found.items()}
-            if self.masks
-            else found
-        )
+        return self._mask(found, _OF_CONTENT)
 
     async def _cancellations(
         self, connection: AsyncConnection, ids: Sequence[int]
     ) -> Mapping[int, messages.CancellationRecord]:
         found = await messages.cancellations(connection, ids)
-        if not self.masks:
-            return found
-        # Why a message was stopped is written by staff to staff, and may well say whom it should not have reached.
-        return {key: stop._replace(reason=masked(stop.reason)) for key, stop in found.items()}
+        return self._mask(found, _OF_CANCELLATION)
 
     async def _people(
         self, connection: AsyncConnection, ids: Sequence[int]
     ) -> Mapping[int, recipients.PersonRecord]:
         found = await recipients.people(connection, ids, sight=self._sight)
-        return (
-            {key: person._replace(name=MASK) for key, person in found.items()}
-            if self.masks
-            else found
-        )
+        return self._mask(found, _OF_PERSON)
 
     async def _recipients(
         self, connection: AsyncConnection, keys: Sequence[tuple[int, int]]
     ) -> Mapping[tuple[int, int], recipients.RecipientRecord]:
         found = await recipients.recipients(connection, keys, sight=self._sight)
-        return {key: self._mask_recipient(recipient) for key, recipient in found.items()}
+        return self._mask(found, _OF_RECIPIENT)
 
     async def _deliveries(
         self, connection: AsyncConnection, keys: Sequence[deliveries.DeliveryKey]
     ) -> Mapping[deliveries.DeliveryKey, deliveries.DeliveryRecord]:
         found = await deliveries.deliveries(connection, keys, sight=self._sight)
-        return {key: self._mask_delivery(delivery) for key, delivery in found.items()}
+        return self._mask(found, _OF_DELIVERY)
 
     async def _deliveries_of_recipients(
         self, connection: AsyncConnection, lists: Sequence[DeliveriesOf]
@@ -266,11 +271,7 @@ class Loaders:
         found = await deliveries.events(connection, keys)
         if not self.masks:
             return found
-        # A provider's own words often repeat the address that it refused.
-        return {
-            key: [event._replace(detail=masked(event.detail)) for event in some]
-            for key, some in found.items()
-        }
+        return {key: [_veiled(event, _OF_EVENT) for event in some] for key, some in found.items()}
 
     async def _recipient_pages(
         self, connection: AsyncConnection, lists: Sequence[RecipientList], page: Page
@@ -359,19 +360,7 @@ class Loaders:
     def _mask_rows(self, one: Slice[V], masks: Masks) -> Slice[V]:
         return one._replace(rows=one.rows.changed(**masks)) if self.masks else one
 
-    def _mask_recipient(self, recipient: recipients.RecipientRecord) -> recipients.RecipientRecord:
+    def _mask(self, found: Mapping[K, V], masks: Masks) -> Mapping[K, V]:
         if not self.masks:
-            return recipient
-        return recipient._replace(name=MASK, student_name=masked(recipient.student_name))
-
-    def _mask_delivery(self, delivery: deliveries.DeliveryRecord) -> deliveries.DeliveryRecord:
-        return delivery._replace(address=MASK) if self.masks else delivery
-
-    def _mask_content(self, content: messages.ContentRecord) -> messages.ContentRecord:
-        return content._replace(
-            body=MASK,
-            text_body=masked(content.text_body),
-            voice_script=masked(content.voice_script),
-            reply_to=masked(content.reply_to),
-            filter_criteria=masked_values(content.filter_criteria),
-        )
+            return found
+        return {key: _veiled(record, masks) for key, record in found.items()}
