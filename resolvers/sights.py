@@ -23,11 +23,9 @@ MOST: Final = 1_000
 class Sights:
     """The sights of one process. What the log does not know yet is looked up each time: it may be there at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
         self._known: OrderedDict[tuple[str, frozenset[str]], Sight] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Sight | None:
         """What `viewer` may see; None where the log does not know the district."""
@@ -42,6 +40,6 @@ class Sights:
         ):
             self._known[key] = sight
             self._known.move_to_end(key)
-            if len(self._known) > MOST:
+            if len(self._known) > self._most:
                 self._known.popitem(last=False)
         return sight

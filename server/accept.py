@@ -16,7 +16,7 @@ EVENTS: Final = "text/event-stream"
 
 def prefers_events(accept: str) -> bool:
     """Whether a client would rather have events than JSON."""
-    weights = _weights(accept)
+    weights = weights_of(accept)
     return weights.get(EVENTS, 0.0) > max(
         weights.get(name, 0.0) for name in (JSON, GRAPHQL_RESPONSE, "application/*", "*/*")
     )
@@ -24,12 +24,13 @@ def prefers_events(accept: str) -> bool:
 
 def json_type(accept: str) -> str:
     """The type of JSON for a client: the one of GraphQL where it is named, and no less wanted than the plain one."""
-    weights = _weights(accept)
+    weights = weights_of(accept)
     weight = weights.get(GRAPHQL_RESPONSE, 0.0)
     return GRAPHQL_RESPONSE if weight > 0 and weight >= weights.get(JSON, 0.0) else JSON
 
 
-def _weights(accept: str) -> Mapping[str, float]:
+def weights_of(accept: str) -> Mapping[str, float]:
+    """What a header of the kind of Accept names, in lower case, and how much each is wanted: from 0, not at all, to 1."""
     return dict(map(_weighed, accept.lower().split(",")))
 
 
@@ -40,7 +41,8 @@ def _weighed(part: str) -> tuple[str, float]:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
             try:
-                return name, float(value)
+                weight = float(value)
             except ValueError:
                 return name, 0.0
+            return name, weight if 0 <= weight <= 1 else 0.0
     return name, 1.0

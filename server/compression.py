@@ -14,6 +14,8 @@ import zstandard
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.accept import weights_of
+
 SMALLEST: Final = 1_400
 """Bytes: what fits into one packet arrives no earlier for being smaller."""
 
@@ -36,27 +38,13 @@ COMPRESSORS: Final[Mapping[str, Compress]] = {
 
 def preferred(accept: str, offered: tuple[str, ...] = tuple(COMPRESSORS)) -> str | None:
     """The coding that `accept`, the value of Accept-Encoding, wants most; of equals the first offered. None: none of them."""
-    wanted: dict[str, float] = {}
-    for part in accept.lower().split(","):
-        coding, _, parameter = part.partition(";")
-        wanted[coding.strip()] = _weight(parameter)
+    wanted = weights_of(accept)
     plain = wanted.get("identity", 0.0)
     best = max(offered, key=lambda coding: wanted.get(coding, wanted.get("*", 0.0)), default=None)
     if best is None:
         return None
     weight = wanted.get(best, wanted.get("*", 0.0))
     return best if weight > 0 and weight >= plain else None
-
-
-def _weight(parameter: str) -> float:
-    name, _, value = parameter.partition("=")
-    if not name.strip():
-        return 1.0
-    try:
-        weight = float(value)
-    except ValueError:
-        return 0.0
-    return weight if name.strip() == "q" and 0 <= weight <= 1 else 0.0
 
 
 class Compression:

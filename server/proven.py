@@ -31,9 +31,6 @@ class Proven:
         self._most = most
         self._proofs: OrderedDict[bytes, Proof] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._proofs)
-
     def find(self, token: str) -> Proof | None:
         """The proof of a token that was checked before. It holds only while its key is the one to check with."""
         name = _name(token)

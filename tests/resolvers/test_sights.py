@@ -65,3 +65,13 @@ async def test_viewers_of_other_schools_see_others(engine: AsyncEngine) -> None:
     assert everybody[1] is None
     assert one[1] is not None
     assert one[2]
+
+
+async def test_so_many_are_known_and_no_more(engine: AsyncEngine) -> None:
+    sights = Sights(most=1)
+    await load(engine, district(), school())
+    of_school = viewer(schools=("harrison-high",))
+    asked_for = [
+        await asked(sights, engine, one) for one in (viewer(), of_school, of_school, viewer())
+    ]
+    assert [told and told[2] for told in asked_for] == [True, True, False, True]
