@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry import Schema
 
 from benchmarks.ingest import lines, taken
+from benchmarks.peers.floor import list_of
 from db import migrations
 from db.engine import make_engine, reading
 from domain.viewer import Right, Viewer
@@ -79,35 +80,7 @@ def floor(engine: AsyncEngine, size: int) -> Act:
     async def answer() -> bytes:
         async with reading(engine) as connection:
             rows = await connection.execute(text(_FLOOR % size))
-            nodes = [
-                {
-                    "id": f"message.{id}",
-                    "externalId": external_id,
-                    "status": status,
-                    "type": {"code": code, "label": label},
-                    "subject": subject,
-                    "sender": {"id": sender_id, "name": sender_name},
-                    "createdAt": created_at,
-                    "scheduledAt": scheduled_at,
-                    "scheduleId": schedule_id,
-                    "deliveryModes": modes.split(","),
-                }
-                for (
-                    id,
-                    external_id,
-                    status,
-                    code,
-                    label,
-                    subject,
-                    sender_id,
-                    sender_name,
-                    created_at,
-                    scheduled_at,
-                    schedule_id,
-                    modes,
-                ) in rows
-            ]
-            return orjson.dumps({"data": {"messages": {"nodes": nodes}}})
+            return orjson.dumps({"data": list_of(rows)})
 
     return answer
 

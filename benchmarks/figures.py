@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
 from db import bulk, changes, live, tallies
-from db.changes import Change
+from db.changes import EVENT, Change
 from db.engine import make_engine
 from db.tables import DELIVERY, DELIVERY_EVENT
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
@@ -85,16 +85,7 @@ def changing(made: list[Change], *, counted: bool) -> Act:
                 (*one.after.key, NOW, DeliveryStatus.DELIVERED, REACHED, one.source, None)
                 for one in made
             ],
-            columns=(
-                "message_id",
-                "recipient_number",
-                "delivery_number",
-                "at",
-                "status",
-                "call_status",
-                "source",
-                "detail",
-            ),
+            columns=EVENT,
         )
 
     return change

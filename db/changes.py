@@ -82,7 +82,7 @@ _WRITTEN: Final = (
     "resends",
 )
 _MIRRORED: Final = ("status", "call_status", "confirmed", "at")
-_EVENT: Final = (
+EVENT: Final = (
     "message_id",
     "recipient_number",
     "delivery_number",
@@ -222,7 +222,7 @@ async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) ->
         for change in changes
         if change.event is not None and (said := change.said or _said(change.after))
     ]
-    await insert_rows(connection, DELIVERY_EVENT, rows, columns=_EVENT)
+    await insert_rows(connection, DELIVERY_EVENT, rows, columns=EVENT)
 
 
 def _said(delivery: LiveDelivery) -> Said:

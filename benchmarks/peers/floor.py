@@ -7,7 +7,7 @@ JSON that the database made. The database's URL is in `DATABASE_URL`, the number
 """
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import groupby
@@ -92,7 +92,8 @@ def _parameters(case: Case, after: str | None) -> Mapping[str, object]:
 # From rows
 
 
-def _list_of(rows: Sequence[Any], case: Case) -> object:
+def list_of(rows: Iterable[Any]) -> object:
+    """A page of the log as it is answered, of rows in the order of the columns that are read."""
     return {
         "messages": {
             "nodes": [
@@ -125,6 +126,10 @@ def _list_of(rows: Sequence[Any], case: Case) -> object:
             ]
         }
     }
+
+
+def _list_of(rows: Sequence[Any], case: Case) -> object:
+    return list_of(rows)
 
 
 def _recipients_of(rows: Sequence[Any], case: Case) -> object:
