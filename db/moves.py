@@ -5,27 +5,13 @@ When they run, and what must hold before, is in `db.ingest`.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Final, NamedTuple
-
-from sqlalchemy import Table
+from typing import Final
 
 from db import stage
-from db.tables import RECIPIENT
+from db.found import BY_FOUND
+from db.known import BY_LOOKUP
+from db.move import Move
 from db.tallies import NO_CODE
-from domain.people import Role
-
-MANY: Final = 5_000
-"""New recipients. Behind each of their deliveries PostgreSQL looks one up by message and number, and of a message that it has
-not counted it believes that it has few: it then reads the whole message by name to find one, each time.
-"""
-
-
-class Move(NamedTuple):
-    """One step: a statement, and the table that it fills, if PostgreSQL is to count that from so many new rows on."""
-
-    statement: str
-    fills: Table | None = None
-    counted_from: int = 0
 
 
 @cache
@@ -34,17 +20,12 @@ def moves(dialect: str) -> Sequence[Move]:
     return (
         *_FINDINGS,
         *_MESSAGES,
-        *_people(Role.CONTACT, "person", name="name", key="name_key", dialect=dialect),
-        *_people(Role.STUDENT, "student", name="student_name", key="student_key", dialect=dialect),
-        *_ROWS,
+        *(BY_LOOKUP if dialect == "sqlite" else BY_FOUND),
         *_COUNTERS,
     )
 
 
-# Two things make these quick, and both look clumsy. Ids are looked up by scalar subqueries: each is one descent of a
-# unique index, whatever the planner knows of the tables, which on the first day is nothing; as joins they took twenty
-# times as long then. And rows go in as they lie on the stage, without DISTINCT, window or ORDER BY over whole rows: what
-# needs those is found first, as keys only.
+# What needs DISTINCT or a window is found first, as keys only: rows go in as they lie on the stage, without either.
 
 _HAS_OUTCOME: Final = "'SENT', 'DELIVERED', 'FAILED'"
 _HANDED_OVER: Final = f"'IN_PROGRESS', {_HAS_OUTCOME}"
@@ -145,62 +126,6 @@ _MESSAGES: Final = (
     ),
 )
 
-_ROWS: Final = (
-    Move(
-        """
-        INSERT INTO address (district_id, kind, key)
-        SELECT s.district_id, d.kind, d.address_key
-        FROM staged_delivery d
-        JOIN staged_message s ON s.ref = d.ref
-        WHERE true
-        ON CONFLICT (district_id, kind, key) DO NOTHING
-        """
-    ),
-    Move(
-        """
-        INSERT INTO recipient (
-            message_id, number, person_id, name, student_id, student_name, key, is_repeat, contacted
-        )
-        SELECT
-            s.message_id, r.number,
-            (
-                SELECT p.id FROM person p
-                WHERE p.district_id = s.district_id AND p.role = 'CONTACT' AND p.external_id = r.person
-            ),
-            r.name,
-            (
-                SELECT p.id FROM person p
-                WHERE p.district_id = s.district_id AND p.role = 'STUDENT' AND p.external_id = r.student
-            ),
-            r.student_name, r.name_key || char_lf || coalesce(r.student_key, ''),
-            EXISTS (SELECT 1 FROM staged_repeat t WHERE t.ref = r.ref AND t.number = r.number),
-            EXISTS (SELECT 1 FROM staged_contacted c WHERE c.ref = r.ref AND c.person = r.person)
-        FROM staged_recipient r
-        JOIN staged_message s ON s.ref = r.ref
-        """.replace("char_lf", "'\n'"),
-        fills=RECIPIENT,
-        counted_from=MANY,
-    ),
-    Move(
-        """
-        INSERT INTO delivery (
-            message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status,
-            confirmed, at, attempts
-        )
-        SELECT
-            s.message_id, d.recipient_number, d.number, d.chunk, d.mode, d.address,
-            (SELECT a.id FROM address a WHERE a.district_id = s.district_id AND a.kind = d.kind AND a.key = d.address_key),
-            EXISTS (
-                SELECT 1 FROM staged_duplicate t
-                WHERE t.ref = d.ref AND t.recipient_number = d.recipient_number AND t.number = d.number
-            ),
-            d.status, d.call_status, d.confirmed, d.at, d.attempts
-        FROM staged_delivery d
-        JOIN staged_message s ON s.ref = d.ref
-        """
-    ),
-)
-
 _COUNTERS: Final = (
     Move(
         f"""
@@ -237,40 +162,3 @@ _COUNTERS: Final = (
         """
     ),
 )
-
-
-def _people(role: Role, person: str, *, name: str, key: str, dialect: str) -> Sequence[Move]:
-    """The people in one role, and the names under which they came; `person`, `name` and `key` are the stage's columns."""
-    # A person may come under several names, and the last one stays. SQLite takes them one after the other; PostgreSQL
-    # refuses to change a row twice in one statement.
-    only_last, last = "", ""
-    if dialect == "postgresql":
-        only_last = f"DISTINCT ON (s.district_id, r.{person})"
-        last = f"ORDER BY s.district_id, r.{person}, r.ref DESC, r.number DESC"
-    return (
-        Move(
-            f"""
-            INSERT INTO person (district_id, role, external_id, name)
-            SELECT {only_last} s.district_id, '{role}', r.{person}, r.{name}
-            FROM staged_recipient r
-            JOIN staged_message s ON s.ref = r.ref
-            WHERE r.{person} IS NOT NULL
-            {last}
-            ON CONFLICT (district_id, role, external_id) DO UPDATE SET name = excluded.name
-            WHERE person.name <> excluded.name
-            """
-        ),
-        Move(
-            f"""
-            INSERT INTO person_name (person_id, key)
-            SELECT (
-                SELECT p.id FROM person p
-                WHERE p.district_id = s.district_id AND p.role = '{role}' AND p.external_id = r.{person}
-            ), r.{key}
-            FROM staged_recipient r
-            JOIN staged_message s ON s.ref = r.ref
-            WHERE r.{person} IS NOT NULL
-            ON CONFLICT (person_id, key) DO NOTHING
-            """
-        ),
-    )

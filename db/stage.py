@@ -186,7 +186,34 @@ DUPLICATES: Final = _table(
 )
 """The deliveries whose mode and address stand earlier in the message."""
 
+FOUND_PEOPLE: Final = Table(
+    "found_person",
+    _metadata,
+    Column("id", BigInt),
+    Column("district_id", Integer()),
+    Column("role", KeyText),
+    Column("external_id", KeyText),
+    Column("name", Text()),
+    Column("key", KeyText),
+    Column("is_new", Boolean()),
+    prefixes=["TEMPORARY"],
+)
+"""PostgreSQL: the people of whole messages, each once, under the name that came last, with the id that they have or get."""
+
+FOUND_ADDRESSES: Final = Table(
+    "found_address",
+    _metadata,
+    Column("id", BigInt),
+    Column("district_id", Integer()),
+    Column("kind", KeyText),
+    Column("key", KeyText),
+    Column("is_new", Boolean()),
+    prefixes=["TEMPORARY"],
+)
+"""PostgreSQL: their addresses, each once, with the id that it has or gets."""
+
 STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, CONTACTED, REPEATS, DUPLICATES)
+FOUND: Final = (FOUND_PEOPLE, FOUND_ADDRESSES)
 
 
 async def create(connection: AsyncConnection) -> None:
@@ -199,6 +226,8 @@ async def clear(connection: AsyncConnection) -> None:
     whole = select(MESSAGES.c.ref)
     for table in reversed(STAGES):
         await connection.execute(delete(table).where(table.c.ref.in_(whole)))
+    if connection.dialect.name == "postgresql":
+        await _truncate(connection, FOUND)
 
 
 async def empty(connection: AsyncConnection) -> None:
@@ -208,8 +237,12 @@ async def empty(connection: AsyncConnection) -> None:
         for table in STAGES:
             await connection.execute(delete(table))
     else:
-        names = ", ".join(table.name for table in STAGES)
-        await connection.exec_driver_sql(f"TRUNCATE {names}")
+        await _truncate(connection, (*STAGES, *FOUND))
+
+
+async def _truncate(connection: AsyncConnection, tables: Sequence[Table]) -> None:
+    names = ", ".join(table.name for table in tables)
+    await connection.exec_driver_sql(f"TRUNCATE {names}")
 
 
 async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:

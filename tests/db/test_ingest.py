@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db import districts, stage
 from db import ingest as log
 from db.engine import begin_writing, reading, writing
-from db.moves import MANY
+from db.move import MANY
 from db.stage import DeliveryRow, MessageRow, RecipientRow
 from db.tables import DISTRICT
 from tests.log import district, load, message, school
@@ -205,7 +205,7 @@ async def test_a_move_asks_as_often_for_one_message_as_for_five_hundred(
         await connection.invalidate()
 
     assert (await rows(engine))["message"] == count
-    assert len(asked) == {"sqlite": 16, "postgresql": 23}[engine.dialect.name]
+    assert len(asked) == {"sqlite": 16, "postgresql": 26}[engine.dialect.name]
 
 
 async def test_what_is_staged_and_in_the_log_already_is_told_with_whether_it_is_the_same(
