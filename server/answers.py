@@ -35,6 +35,10 @@ class UnsupportedType(BadUserInput):
     """The body is of a type that the route does not read."""
 
 
+class UnsupportedCoding(UnsupportedType):
+    """The body is compressed."""
+
+
 class TooLarge(BadUserInput):
     """The body is larger than the route reads."""
 
@@ -105,6 +109,8 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
         headers["retry-after"] = str(error.retry_after)
     if isinstance(error, WrongMethod):
         headers["allow"] = error.allow
+    if isinstance(error, UnsupportedCoding):
+        headers["accept-encoding"] = "identity"  # RFC 9110, 12.5.3: what would have been read
     return _errors(error.message, error.code, status=status, headers=headers, media_type=media_type)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.answers import TooLarge, TooSlow
+from server.answers import TooLarge, TooSlow, UnsupportedCoding
 
 SLOWEST: Final = 1024
 """Bytes a second: a body that comes faster may take as long as it needs."""
@@ -22,8 +22,13 @@ _MOST_DIGITS: Final = 18
 async def pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[bytes, None]:
     """The body, piece by piece. Raises `TooLarge` beyond `most` bytes; at once where its length says so.
 
-    `advice` tells what to do instead.
+    `advice` tells what to do instead. Raises `UnsupportedCoding` for one that is compressed: some bytes can be made into any
+    number of others.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedCoding(
+            "The body has a Content-Encoding. Send it as it is, not compressed, without that header."
+        )
     refusal = TooLarge(f"The body is larger than {most} bytes. {advice}")
     said = request.headers.get("content-length", "")
     if said.isdecimal() and (len(said) > _MOST_DIGITS or int(said) > most):

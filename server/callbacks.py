@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from delivery.callbacks import take_callback
 from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway, Reply
-from server.answers import TooLarge
+from server.answers import TooLarge, UnsupportedCoding
 from server.bodies import pieces
 
 LARGEST: Final = 256 * 1024
@@ -36,8 +36,8 @@ def routes(
 ) -> list[Route]:
     """The routes below `/callbacks/`; `gateways` are those that are set up, by name: several where districts have accounts.
 
-    200 where it was taken in, 404 for a gateway that is not set up, 413 for a body that is too large, 403 for what its
-    provider has not signed, 406 for what was taken in before or cannot be read.
+    200 where it was taken in, 404 for a gateway that is not set up, 413 for a body that is too large, 415 for one that is
+    compressed, 403 for what its provider has not signed, 406 for what was taken in before or cannot be read.
     """
 
     async def receive(request: Request) -> Response:
@@ -51,6 +51,8 @@ def routes(
                 body += piece
         except TooLarge:
             return Response(status_code=413)
+        except UnsupportedCoding:
+            return Response(status_code=415)
         callback = Callback(
             target=_target(request), headers=dict(request.headers), body=bytes(body)
         )

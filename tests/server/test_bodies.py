@@ -18,7 +18,7 @@ from server import callbacks, operation
 from server.answers import TooLarge, TooSlow
 from server.bodies import SLOWEST, Patience, pieces
 from tests.log import message
-from tests.server.calling import Caller, calling_a_server
+from tests.server.calling import Caller, calling_a_server, error, told
 
 LONG: Final = 30.0
 LARGEST: Final = 4_000
@@ -117,6 +117,32 @@ async def test_an_upload_that_is_too_large_leaves_nothing(caller: Caller) -> Non
 
         assert answer(line)[0] == 413
     assert await messages(caller) == before
+
+
+@pytest.mark.parametrize(("path", "content_type", "most", "advice"), ROUTES)
+@pytest.mark.parametrize("coding", ["gzip", "br, identity", "GZIP", "no such"])
+def test_a_body_that_is_compressed_is_not_read(
+    caller: Caller, path: str, content_type: str, most: int, advice: str, coding: str
+) -> None:
+    refused = caller.post(
+        b"{}", path=path, content_type=content_type, **{"content-encoding": coding}
+    )
+
+    assert (refused.status_code, refused.headers["accept-encoding"], refused.json()) == (
+        415,
+        "identity",
+        error(
+            "The body has a Content-Encoding. Send it as it is, not compressed, without that header.",
+            "BAD_USER_INPUT",
+        ),
+    )
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity"])
+def test_a_body_that_says_it_is_not_compressed_is_read(caller: Caller, coding: str) -> None:
+    answered = caller.post(b'{"query": "{ __typename }"}', **{"content-encoding": coding})
+
+    assert told(answered) == {"data": {"__typename": "Query"}}
 
 
 @pytest.mark.parametrize(("path", "content_type", "most", "advice"), ROUTES)

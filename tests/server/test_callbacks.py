@@ -55,12 +55,14 @@ async def post(
     *,
     signature: str = "",
     path: str = "/callbacks/fake/status?x=%2F1",
+    coding: str = "identity",
 ) -> httpx2.Response:
     """The answer to a callback."""
     app = Starlette(routes=callbacks.routes({"fake": accounts}, engine=engine, clock=Clock()))
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://log") as client:
-        return await client.post(path, content=body, headers={"x-signature": signature})
+        headers = {"x-signature": signature, "content-encoding": coding}
+        return await client.post(path, content=body, headers=headers)
 
 
 async def sent(engine: AsyncEngine) -> int:
@@ -89,22 +91,28 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
 
 
 @pytest.mark.parametrize(
-    ("signature", "body", "path", "status"),
+    ("signature", "body", "path", "coding", "status"),
     [
-        ("nobody", b"1.0.0", "/callbacks/fake", 403),
-        ("house", b"?", "/callbacks/fake", 406),
-        ("house", b"x" * (callbacks.LARGEST + 1), "/callbacks/fake", 413),
-        ("house", b"1.0.0", "/callbacks/unknown", 404),
+        ("nobody", b"1.0.0", "/callbacks/fake", "identity", 403),
+        ("house", b"?", "/callbacks/fake", "identity", 406),
+        ("house", b"x" * (callbacks.LARGEST + 1), "/callbacks/fake", "identity", 413),
+        ("house", b"1.0.0", "/callbacks/fake", "gzip", 415),
+        ("house", b"1.0.0", "/callbacks/unknown", "identity", 404),
     ],
 )
 async def test_what_is_refused_changes_nothing_and_tells_nothing(
-    engine: AsyncEngine, signature: str, body: bytes, path: str, status: int
+    engine: AsyncEngine, signature: str, body: bytes, path: str, coding: str, status: int
 ) -> None:
     await sent(engine)
     before = await everything(engine)
 
     answer = await post(
-        engine, [Account("house"), Account("district")], body, signature=signature, path=path
+        engine,
+        [Account("house"), Account("district")],
+        body,
+        signature=signature,
+        path=path,
+        coding=coding,
     )
 
     assert (answer.status_code, answer.content) in ((status, b""), (404, b"Not Found"))
