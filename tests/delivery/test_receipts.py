@@ -254,6 +254,21 @@ async def test_all_who_share_a_number_are_contacted_by_one_call_and_each_person_
     await recount(engine)
 
 
+async def test_all_who_share_a_number_are_contacted_and_not_any_more_in_a_message_of_texts_alone(
+    engine: AsyncEngine,
+) -> None:
+    shared = [log.recipient(f"p{one}", text_to(number)) for one, number in ((1, 0), (2, 0), (3, 4))]
+    message_id = await handed_over(engine, shared)
+    flags = "select contacted from recipient order by number"
+
+    await hear(engine, said(message_id, status=DeliveryStatus.SENT, code=-27))
+    assert await columns_of(engine, flags) == [(True,), (True,), (False,)]
+    await hear(engine, said(message_id, status=DeliveryStatus.FAILED, code=-40, after=2))
+
+    assert await columns_of(engine, flags) == [(False,), (False,), (False,)]
+    await recount(engine)
+
+
 async def test_who_pressed_zero_is_contacted_whatever_the_code(engine: AsyncEngine) -> None:
     message_id = await handed_over(engine, people(1, call))
 
