@@ -9,6 +9,7 @@ import asyncio
 import time
 from contextlib import suppress
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, NamedTuple, cast
 
 import structlog
@@ -20,11 +21,12 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.frames import CloseCode
-from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS
+from websockets.http11 import MAX_LINE_LENGTH, MAX_NUM_HEADERS, Request
+from websockets.server import ServerProtocol
 
 from domain.errors import BadUserInput, LogError
 from server import operation
-from server.answers import Full, HeadTooLarge, TooSlow, refusal
+from server.answers import Full, HeadTooLarge, TooSlow, WrongMethod, refusal
 from server.bodies import SLOWEST
 from server.connection_settings import OfConnections
 from server.hardening import HEADERS
@@ -292,6 +294,16 @@ class Frames(_Taken, WebSocketsSansIOProtocol):
         self._pongs = 0
         """Bytes of answers to pings that wait to be taken."""
 
+    def handle_connect(self, event: Request) -> None:
+        """Open the WebSocket; what is no handshake is refused in our words, before the library does in its own."""
+        status = ServerProtocol().accept(event).status_code
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            super().handle_connect(event)
+            return
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        self.transport.write(_raw(refusal(_no_handshake(status))))
+        self.transport.close()
+
     def handle_ping(self) -> None:
         """Answer a ping; whoever sends them without reading the answers is left."""
         if self.transport.is_closing():
@@ -324,6 +336,14 @@ class Frames(_Taken, WebSocketsSansIOProtocol):
         """Write again."""
         self._pongs = 0
         super().resume_writing()
+
+
+def _no_handshake(status: int) -> LogError:
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return WrongMethod("A WebSocket is opened by GET.", allow="GET")
+    return BadUserInput(
+        "This is no handshake of a WebSocket. Send Upgrade, Connection, Sec-WebSocket-Key and Sec-WebSocket-Version: 13."
+    )
 
 
 def _is_utf_8(frames: list[bytes]) -> bool:

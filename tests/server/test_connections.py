@@ -282,6 +282,30 @@ def test_an_upgrade_with_headers_that_its_reader_cannot_take_is_refused(
     assert [one["log_level"] for one in lines] == ["info"]
 
 
+KEY: Final = b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "words"),
+    [
+        (UPGRADE.replace(b"GET", b"POST"), 405, "A WebSocket is opened by GET."),
+        (UPGRADE.replace(b"version: 13", b"version: 12"), 400, "This is no handshake"),
+        (UPGRADE.replace(KEY, b""), 400, "This is no handshake"),
+        (UPGRADE.replace(KEY, b"sec-websocket-key: short\r\n"), 400, "This is no handshake"),
+    ],
+    ids=["method", "version", "no key", "short key"],
+)
+def test_what_is_no_handshake_is_refused_as_all_else(
+    app: App, head: bytes, status: int, words: str
+) -> None:
+    with served(app, TERMS) as connect:
+        line = connect()
+        line.send(head + b"\r\n")
+
+        told = refused(line)
+    assert (told[0], told[2].startswith(words)) == (status, True)
+
+
 @pytest.mark.parametrize(
     "junk",
     [
