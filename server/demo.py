@@ -13,6 +13,7 @@ from delivery.runner import wait
 from domain.status import DeliveryMode
 from domain.viewer import Right
 from resolvers.ingest import Outcome, ingest
+from server import memory
 from server.app import create_app, utc_now
 from server.connections import terms_of
 from server.logs import configure
@@ -60,6 +61,7 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
             f"A message arrives every {EVERY:.0f} seconds. Nobody is reached: the provider is simulated."
         )
         app = create_app(settings, beside=keep_sending)
+        memory.settle()
         answer(listener, app, terms=terms_of(settings))
 
 

@@ -131,6 +131,8 @@ class Endpoint(GraphQL[Any, None]):
         kind = prepared.kind if prepared else None
         charge = await self.charge(viewer, prepared)
         context = await self.open(viewer, _connection(request))
+        # Loaders refer to each other: what they hold would stay until the cyclic collector looks.
+        held.callback(context.loaders.forget)
         if streams:
             results = await self.schema.stream(
                 asked.query,
@@ -147,6 +149,8 @@ class Endpoint(GraphQL[Any, None]):
             context_value=context,
         )
         result = await answered(executed, kind=kind, seconds=self.seconds)
+        # Thousands of objects take as long to be thrown away as to be written: after the answer is on its way.
+        held.callback(id, result)
         return _told(result, charge, type=json_type(_accept(request)))
 
     def prepare(self, asked: operation.Operation) -> Prepared | None:

@@ -16,7 +16,7 @@ from uvicorn.supervisors import Multiprocess
 
 from db import migrations
 from db.engine import make_engine
-from server import working
+from server import memory, working
 from server.app import create_app, utc_now
 from server.connections import Terms, configuration, terms_of
 from server.health import revision_problem
@@ -131,6 +131,7 @@ def work(settings: Settings) -> None:
 
     async def run() -> None:
         async with ready_engine(settings) as engine:
+            memory.settle()
             await working.work(settings, engine=engine, clock=utc_now)
 
     configure(settings.log_level, settings.log_format, clock=utc_now)
@@ -141,4 +142,6 @@ def app_of_environment() -> ASGIApp:
     """The application of a worker: each is a process of its own, and reads the environment for itself."""
     settings = Settings.from_environment(os.environ)
     configure(settings.log_level, settings.log_format, clock=utc_now)
-    return create_app(settings)
+    app = create_app(settings)
+    memory.settle()
+    return app

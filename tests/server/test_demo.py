@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 
 from domain.status import DeliveryMode
 from domain.viewer import Right
-from server import demo
+from server import demo, memory
 from server.auth import Authenticator
 from server.keyring import connect_keys
 from server.settings import Settings, SettingsError
@@ -36,6 +36,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(demo, "demo_lines", lines)
     monkeypatch.setattr(demo, "answer", answer)
+    monkeypatch.setattr(memory, "settle", lambda: served.append("settled"))
     monkeypatch.setattr(demo, "configure", lambda *told, **more: None)
     return served
 
@@ -55,7 +56,7 @@ async def test_the_link_signs_in_as_an_administrator_who_may_do_everything(
     # in a thread of its own, since it runs loops of its own
     await asyncio.to_thread(demo.run, Settings(data_dir=tmp_path), port=port, say=said.append)
 
-    assert served == [("127.0.0.1", port)]
+    assert served == ["settled", ("127.0.0.1", port)]
     assert said[:2] == ["Loading the log of Plainview Schools …", "2 messages are in the log."]
     [link] = [line.strip() for line in said if "graphiql" in line]
     address, _, token = link.removeprefix("Open").strip().partition("#token=")
