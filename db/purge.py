@@ -187,7 +187,8 @@ def _is_old(district_id: Any, before: datetime) -> ColumnElement[bool]:
 
 
 def _has_ended() -> ColumnElement[bool]:
-    """Nothing of the message will be handed over or settled any more; history from elsewhere never was."""
+    """Nothing of the message will be handed over or settled any more; nothing of history from elsewhere ever was, and it stays
+    as it came, under way or not."""
     is_owed = and_(
         TALLY.c.message_id == MESSAGE.c.id,
         ~TALLY.c.is_duplicate,
@@ -200,8 +201,8 @@ def _has_ended() -> ColumnElement[bool]:
             ),
         ),
     )
+    is_done = and_(MESSAGE.c.status.in_(ENDED), not_(exists().where(is_owed).correlate(MESSAGE)))
     return and_(
-        MESSAGE.c.status.in_(ENDED),
-        or_(MESSAGE.c.is_recorded, not_(exists().where(is_owed).correlate(MESSAGE))),
+        or_(MESSAGE.c.is_recorded, is_done),
         MESSAGE.c.id.not_in(select(DELIVERY.c.message_id).where(CLAIMED)),
     )

@@ -20,6 +20,7 @@ from db.paging import Slice
 from db.recipients import RecipientOutcome, RecipientRecord, Wanted
 from db.report_jobs import ReportJob
 from db.sight import Sight
+from db.tallies import Counters
 from domain.counting import figures
 from domain.masking import MASK, masked, masked_values
 from domain.message import BodyFormat
@@ -74,8 +75,7 @@ async def _begin(
     if message.school_id is not None:
         school = (await districts.schools(connection, [message.school_id]))[message.school_id].name
     said = (await messages.contents(connection, ids))[job.message_id]
-    facts = (await tallies.of_messages(connection, ids)).get(job.message_id, ())
-    spans = (await tallies.spans(connection, ids)).get(job.message_id, ())
+    counters = (await tallies.of_messages(connection, ids)).get(job.message_id, Counters())
     rule = row_rule(job.devices, job.detail)
     if rule is not None:
         counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
@@ -93,14 +93,15 @@ async def _begin(
         detail=job.detail,
         modes=frozenset(message.delivery_modes),
         figures=figures(
-            facts,
+            counters.tallies,
             people=message.people,
             without_device=message.people_without_device,
             contacted=message.people_contacted,
         ),
-        started_at=tallies.begun_at(spans),
-        ended_at=tallies.ended_at(spans),
+        started_at=tallies.begun_at(counters.spans),
+        ended_at=tallies.ended_at(counters.spans),
         cancellation=await _cancellation(connection, job),
+        purged_at=message.purged_at,
         criteria=masked_values(said.filter_criteria) if job.is_masked else said.filter_criteria,
         content=_content(said, is_masked=job.is_masked),
         rows=() if rule is None else _rows(connection, job, rule, reading),

@@ -91,6 +91,8 @@ class Report:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     cancellation: Canceled | None = None
+    purged_at: datetime | None = None
+    """When the recipients were removed from the log: the figures tell of people of whom nothing is kept."""
     criteria: Sequence[Criterion] = ()
     content: Content
     rows: Iterable[Sequence[DeliveryRow]] = field(default=(), repr=False)
@@ -143,12 +145,14 @@ def heading(report: Report) -> tuple[Line, ...]:
 def summary(report: Report) -> tuple[tuple[Line, ...], ...]:
     """The Delivery Summary in the manual's three columns, and a fourth group after a cancellation.
 
-    The figures are those of the whole message, whatever devices are chosen.
+    The figures are those of the whole message, whatever devices are chosen; of one that was purged, those it had before.
     """
     figures = report.figures
     people = [Line("Total Recipients", figures.total_recipients)]
     if ReportDevice.NO_DEVICE in report.devices:
         people.append(Line("Total No Device", figures.total_no_device))
+    if report.purged_at is not None:
+        people.append(Line("Recipients Removed", report.purged_at))
     groups = (
         (
             Line("Start Time", report.started_at),

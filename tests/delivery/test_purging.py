@@ -14,11 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.audit import Action
 from db.engine import reading, writing
 from db.side_tables import AUDIT, REPORT
-from db.tables import ADDRESS, DELIVERY, DISTRICT, MESSAGE, PERSON, PERSON_NAME, RECIPIENT
+from db.tables import (
+    ADDRESS,
+    DELIVERY,
+    DISTRICT,
+    MESSAGE,
+    PERSON,
+    PERSON_NAME,
+    RECIPIENT,
+    TALLY,
+)
 from delivery.purging import Progress, carry_out, outlook
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
+from domain.status import DeliveryStatus, MessageStatus
 from resolvers.check import check
 from tests.delivery import workbench
+from tests.delivery.printing import asked, made, print_all, printing
 from tests.delivery.purges import (
     NEWER,
     OLD,
@@ -173,6 +184,28 @@ async def test_the_figures_are_the_same_and_no_check_calls_them_wrong(
     assert (finding.is_clean, finding.differences, finding.faults) == (True, [], [])
 
 
+@pytest.mark.parametrize("status", MessageStatus)
+async def test_history_from_elsewhere_goes_whatever_became_of_it(
+    engine: AsyncEngine, tmp_path: Path, status: MessageStatus
+) -> None:
+    devices = [
+        email(f"{of}@nomail.example", status=of)
+        for of in (DeliveryStatus.PENDING, DeliveryStatus.IN_PROGRESS, DeliveryStatus.SENT)
+    ]
+    sent = message("E-1", [recipient("p1", *devices)], created_at=OLD, status=status)
+    await load(engine, district(), sent)
+    before = await rows(engine, *TALLY.c)
+
+    done = await carry_out(purge_of(engine, tmp_path))
+
+    assert (done.messages, done.recipients, done.deliveries) == (1, 1, 3)
+    left = [await rows(engine, *table.primary_key) for table in (RECIPIENT, DELIVERY, ADDRESS)]
+    assert left == [[], [], []]
+    assert await rows(engine, *TALLY.c) == before
+    assert await rows(engine, MESSAGE.c.status) == [(status,)]
+    assert (await check(engine)).is_clean
+
+
 async def test_a_recipient_who_was_left_behind_is_found_by_a_check(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
@@ -288,6 +321,25 @@ async def test_reports_that_tell_of_recipients_go_with_their_files(
         (3, ReportStatus.READY, "3.t.csv", None),
         (4, ReportStatus.READY, "4.t.csv", None),
         (5, ReportStatus.EXPIRED, None, None),
+    ]
+
+
+async def test_a_summary_of_what_was_purged_says_when_the_recipients_left(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await load_old(engine)
+    await carry_out(purge_of(engine, tmp_path))
+    press = printing(engine, tmp_path / "later")
+
+    await asked(press, 1, detail=ReportDetail.SUMMARY)
+    assert await print_all(press) == 1
+
+    lines = (await made(press)).decode("utf-8-sig").splitlines()
+    assert [
+        line.rstrip(",") for line in lines if line.startswith(("Total Recip", "Recipients Rem"))
+    ] == [
+        "Total Recipients,3",
+        "Recipients Removed,01/31/2020 12:00 PM",
     ]
 
 

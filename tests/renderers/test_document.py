@@ -56,6 +56,15 @@ def test_a_message_that_has_not_ended_has_no_duration(missing: str) -> None:
     assert summary(school_is_cancelled(**{missing: None}))[0][2] == ("Duration", None)
 
 
+def test_the_figures_of_a_message_that_was_purged_say_since_when_nobody_is_left() -> None:
+    report = school_is_cancelled(purged_at=at(9))
+    assert summary(report)[0][3:] == (
+        ("Total Recipients", 127),
+        ("Total No Device", 34),
+        ("Recipients Removed", at(9)),
+    )
+
+
 def test_a_cancellation_says_who_when_why_and_how_much() -> None:
     cancellation = Canceled(
         requested_at=at(8, 56),
