@@ -46,7 +46,6 @@ def reading(message: int) -> Act:
 
     async def read(connection: AsyncConnection) -> None:
         await tallies.of_messages(connection, [message])
-        await tallies.spans(connection, [message])
 
     return read
 

@@ -21,11 +21,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
-from db import messages, recipients
+from db import log_page, messages, recipients
+from db.criteria import Criteria
 from db.engine import make_engine, reading
-from db.messages import OrderField
+from db.log_page import OrderField
 from db.paging import Order
-from db.search import Criteria, prepare
+from db.search import prepare
 from db.sight import Sight, sight_of
 from db.tables import MESSAGE
 from domain.paging import Page
@@ -57,12 +58,12 @@ def _first(size: int = PAGE, after: str | None = None) -> Page:
 
 
 def _page(name: str, sight: Sight, sort: Sort = NEWEST, **asked: Any) -> Case:
-    order = messages.order(sort, scope="")
+    order = log_page.order(sort, scope="")
     after, days = asked.pop("after", None), asked.pop("days", EVER)
 
     async def run(connection: AsyncConnection) -> int:
         search = await prepare(connection, Criteria(*days, **asked), sight=sight)
-        page = await messages.page_of(connection, search, order=order, page=_first(after=after))
+        page = await log_page.page_of(connection, search, order=order, page=_first(after=after))
         return len(page.rows)
 
     return Case(name, run)
@@ -124,7 +125,7 @@ def _spell(sort: Sort) -> str:
 
 async def _deep(connection: AsyncConnection, sort: Sort) -> str | None:
     """The cursor behind which page 10,000 of the whole log begins."""
-    order: Order = messages.order(sort, scope="")
+    order: Order = log_page.order(sort, scope="")
     statement = (
         select(*(term.column for term in order.terms))
         .where(MESSAGE.c.district_id == 1)

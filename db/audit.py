@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.side_tables import AUDIT
@@ -40,7 +40,11 @@ class Entry(NamedTuple):
     request_id: str | None
 
 
+ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in Entry._fields}).inline()
+"""Adds an entry: it is asked with one as a mapping."""
+
+
 async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
     """Add entries, in their order."""
     if entries:
-        await connection.execute(insert(AUDIT), [entry._asdict() for entry in entries])
+        await connection.execute(ADDED, [entry._asdict() for entry in entries])

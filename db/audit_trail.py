@@ -55,7 +55,8 @@ async def page_of(
     if wanted.between is not None:
         begin, end = wanted.between
         statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
-    rows = (await connection.execute(order.apply(statement, _READING, page))).all()
+    paged = order.apply(statement, _READING, page)
+    rows = (await connection.execute(paged, order.given(page))).all()
     return order.cut(rows, page, _READING)
 
 

@@ -6,12 +6,14 @@ What changes them is not here.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.keys import any_of, pairs_of
+from db.keyed import Source, rows_of
+from db.keys import any_of, given_pairs, pairs_of, pairs_of_given
 from db.paging import Order, Slice, Term, slices
 from db.rows import Reading, Rows
 from db.sight import Sight, is_of_visible
@@ -64,15 +66,18 @@ class Wanted(NamedTuple):
     statuses: tuple[DeliveryStatus, ...] | None = None
 
 
-_READING: Final = Reading(
+READING: Final = Reading(
     DeliveryRecord,
     {
         field: DELIVERY.c["call_status" if field == "call_status_code" else field]
         for field in DeliveryRecord._fields
     },
 )
-_KEY: Final = frozenset(DeliveryKey._fields)
+KEY: Final = frozenset(DeliveryKey._fields)
 """What is read whatever is asked for: it tells a row from all others."""
+
+MOST_CHOICES: Final = 200
+"""Statements that are kept, by the fields that they read; operations choose some dozens."""
 
 
 def in_order_of_list(scope: str) -> Order:
@@ -84,7 +89,7 @@ def in_order_of_list(scope: str) -> Order:
 
 
 async def of_recipients(
-    connection: AsyncConnection,
+    source: Source,
     keys: Sequence[tuple[int, int]],
     *,
     fields: frozenset[str] | None = None,
@@ -93,17 +98,22 @@ async def of_recipients(
 
     Of each, here and in `pages_of_messages`, no more is read than its key and `fields`, and all where None.
     """
-    reading = _READING.narrowed(fields, always=_KEY)
-    statement = (
-        reading.select()
-        .where(pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, keys))
-        .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
-    )
+    reading = READING.narrowed(fields, always=KEY)
     found: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
-    for row in await connection.execute(statement):
+    for row in await rows_of(source, _of_recipients(fields), given_pairs("recipients", keys)):
         found[row[0], row[1]].append(row)
     names = tuple(reading.columns)
     return {key: Rows(DeliveryRecord, names, rows) for key, rows in found.items()}
+
+
+@lru_cache(MOST_CHOICES)
+def _of_recipients(fields: frozenset[str] | None) -> Select[Any]:
+    return (
+        READING.narrowed(fields, always=KEY)
+        .select()
+        .where(pairs_of_given(DELIVERY.c.message_id, DELIVERY.c.recipient_number, "recipients"))
+        .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
+    )
 
 
 async def pages_of_messages(
@@ -116,7 +126,7 @@ async def pages_of_messages(
     fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[DeliveryRecord]]:
     """The same page of the deliveries of each of these messages."""
-    reading = _READING.narrowed(fields, always=_KEY)
+    reading = READING.narrowed(fields, always=KEY)
 
     def of(message_id: Any) -> Select[Any]:
         return reading.select().where(DELIVERY.c.message_id == message_id, _is_wanted(wanted))
@@ -141,7 +151,7 @@ async def deliveries(
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
     """The deliveries with these keys, as far as their messages may be seen."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
-    statement = _READING.select().where(
+    statement = READING.select().where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
         is_of_visible(DELIVERY.c.message_id, sight),
     )
@@ -150,29 +160,32 @@ async def deliveries(
     return {record.key: record for record in records if record.key in asked}
 
 
+_EVENTS: Final = (
+    select(
+        DELIVERY_EVENT.c.message_id,
+        DELIVERY_EVENT.c.recipient_number,
+        DELIVERY_EVENT.c.delivery_number,
+        DELIVERY_EVENT.c.at,
+        DELIVERY_EVENT.c.status,
+        DELIVERY_EVENT.c.call_status,
+        DELIVERY_EVENT.c.source,
+        DELIVERY_EVENT.c.detail,
+    )
+    .where(
+        pairs_of_given(DELIVERY_EVENT.c.message_id, DELIVERY_EVENT.c.recipient_number, "recipients")
+    )
+    .order_by(DELIVERY_EVENT.c.at, DELIVERY_EVENT.c.id)
+)
+
+
 async def events(
-    connection: AsyncConnection, keys: Sequence[DeliveryKey]
+    source: Source, keys: Sequence[DeliveryKey]
 ) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
     """What is written of each of these deliveries of which anything is, oldest first."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
-    columns = DELIVERY_EVENT.c
-    statement = (
-        select(
-            columns.message_id,
-            columns.recipient_number,
-            columns.delivery_number,
-            columns.at,
-            columns.status,
-            columns.call_status,
-            columns.source,
-            columns.detail,
-        )
-        .where(pairs_of(columns.message_id, columns.recipient_number, pairs))
-        .order_by(columns.at, columns.id)
-    )
     asked = set(keys)
     found: dict[DeliveryKey, list[EventRecord]] = {}
-    for row in await connection.execute(statement):
+    for row in await rows_of(source, _EVENTS, given_pairs("recipients", pairs)):
         key = DeliveryKey(*row[:3])
         if key in asked:
             found.setdefault(key, []).append(EventRecord(*row[3:]))

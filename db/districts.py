@@ -7,7 +7,8 @@ from typing import NamedTuple
 from sqlalchemy import exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.keys import any_of
+from db.keyed import Source, rows_of
+from db.keys import any_of, any_of_given
 from db.tables import DISTRICT, MESSAGE, SCHOOL
 
 
@@ -41,6 +42,7 @@ _DISTRICT = select(
 _SCHOOL = select(
     SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
 )
+_SCHOOLS = _SCHOOL.where(any_of_given(SCHOOL.c.id, "ids"))
 
 
 async def district_known_as(connection: AsyncConnection, external_id: str) -> DistrictRecord | None:
@@ -57,10 +59,10 @@ async def districts(
     return {row.id: DistrictRecord(*row) for row in rows}
 
 
-async def schools(connection: AsyncConnection, ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
+async def schools(source: Source, ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
     """The schools with these ids."""
-    rows = await connection.execute(_SCHOOL.where(any_of(SCHOOL.c.id, ids)))
-    return {row.id: SchoolRecord(*row) for row in rows}
+    rows = await rows_of(source, _SCHOOLS, {"ids": ids})
+    return {row[0]: SchoolRecord(*row) for row in rows}
 
 
 async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[SchoolRecord]:

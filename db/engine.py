@@ -14,6 +14,7 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.hints import HintingCompiler
+from db.keyed import keep_keyed
 from db.timing import keep_time
 
 SQLITE_PRAGMAS: Final = {
@@ -31,6 +32,9 @@ SMALL_CACHE: Final = 8 * 1024
 
 LONGEST_UNASKED: Final = 1.0
 """Seconds for which a connection to PostgreSQL may lie in the pool and be trusted to be alive."""
+
+KEYED: Final = 5
+"""Connections beside the others for statements that find rows by keys: none of them takes a millisecond."""
 
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
@@ -51,7 +55,19 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
         return engine
     # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
     # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
-    engine = create_async_engine(url, pool_size=10, max_overflow=10, skip_autocommit_rollback=True)
+    engine = _to_postgresql(url, pool_size=10, max_overflow=10)
+    event.listen(engine.sync_engine, "connect", _plan_each_time)
+    keyed = _to_postgresql(url, pool_size=KEYED)
+    event.listen(keyed.sync_engine, "connect", _plan_once)
+    keep_keyed(engine, keyed)
+    return engine
+
+
+def _to_postgresql(url: str, **pool: Any) -> AsyncEngine:
+    # In a transaction is who writes, or wants one moment, and says so: those who only read are more.
+    engine = create_async_engine(
+        url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **pool
+    )
     event.listen(engine.sync_engine, "connect", _set_up_postgresql)
     event.listen(engine.sync_engine, "checkout", partial(_ask_the_idle, engine.dialect))
     event.listen(engine.sync_engine, "checkin", _note_the_time)
@@ -67,8 +83,6 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     transaction (a lock, SET LOCAL) is for `snapshot` or `writing`.
     """
     async with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            await connection.execution_options(isolation_level="AUTOCOMMIT")
         yield connection
 
 
@@ -97,7 +111,10 @@ async def begin_writing(connection: AsyncConnection) -> AsyncIterator[None]:
     A SQLite transaction that first reads and then writes fails at once when another wrote in between, whatever the
     busy timeout: so a writer says so before its first statement.
     """
-    await connection.execution_options(**{_WRITES: True})
+    options: dict[str, Any] = {_WRITES: True}
+    if connection.dialect.name == "postgresql":
+        options["isolation_level"] = "READ COMMITTED"
+    await connection.execution_options(**options)
     try:
         async with connection.begin():
             yield
@@ -129,16 +146,30 @@ def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
 
 
 def _set_up_postgresql(connection: Any, record: Any) -> None:
-    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
-    # the same plan for a common word as for a rare one, which reads the whole log.
     cursor = connection.cursor()
-    cursor.execute("SET plan_cache_mode = force_custom_plan")
     # To compile a statement that is thought to be long takes a tenth of a second, each time; those here are short.
     cursor.execute("SET jit = off")
     # Instants come in UTC then: thousands of them to be moved there take longer than the rest of their rows.
     cursor.execute("SET timezone = 'UTC'")
     cursor.close()
     connection.commit()  # a SET is undone with its transaction
+
+
+def _plan_each_time(connection: Any, record: Any) -> None:
+    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
+    # the same plan for a common word as for a rare one, which reads the whole log.
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_custom_plan")
+    cursor.close()
+    connection.commit()
+
+
+def _plan_once(connection: Any, record: Any) -> None:
+    # Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it.
+    cursor = connection.cursor()
+    cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.close()
+    connection.commit()
 
 
 def _note_the_time(connection: Any, record: Any) -> None:

@@ -4,8 +4,8 @@ An `IN` with a parameter a key is another statement for each number of keys, and
 to answer it.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
@@ -26,6 +26,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+_PARTS: Final = ("firsts", "seconds", "pairs")
 
 
 class KeyList(TypeDecorator[Sequence[Any]]):
@@ -71,6 +73,13 @@ def any_of(key: Any, keys: Sequence[int]) -> ColumnElement[bool]:
     return _AnyOf(key, bindparam(None, keys, KeyList(), unique=True))
 
 
+def any_of_given(
+    key: Any, name: str, *, kind: type[BigInteger] | type[Text] = BigInteger
+) -> ColumnElement[bool]:
+    """Whether `key` is one of the keys, numbers or texts, with which the statement is asked under this name."""
+    return _AnyOf(key, bindparam(name, type_=KeyList(kind)))
+
+
 def text_any_of(key: Any, keys: Sequence[str]) -> ColumnElement[bool]:
     """Whether the text `key` is one of `keys`."""
     return _AnyOf(key, bindparam(None, keys, KeyList(Text), unique=True))
@@ -85,6 +94,18 @@ def pairs_of(first: Any, second: Any, keys: Sequence[tuple[int, int]]) -> Column
         bindparam(None, [pair[1] for pair in keys], KeyList(), unique=True),
         bindparam(None, [(pair[0], pair[1]) for pair in keys], KeyList(), unique=True),
     )
+
+
+def pairs_of_given(first: Any, second: Any, name: str) -> ColumnElement[bool]:
+    """Whether `(first, second)` is one of the keys with which the statement is asked under this name; see `given_pairs`."""
+    parts = [bindparam(f"{name}_{part}", type_=KeyList()) for part in _PARTS]
+    return _PairsOf(first, second, *parts)
+
+
+def given_pairs(name: str, keys: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
+    """The parameters under which a statement is given pairs: each engine reads them in its way."""
+    parts = ([pair[0] for pair in keys], [pair[1] for pair in keys], keys)
+    return {f"{name}_{part}": values for part, values in zip(_PARTS, parts, strict=True)}
 
 
 def is_there(rows: Select[Any]) -> ColumnElement[bool]:

@@ -61,7 +61,8 @@ _FINDINGS: Final = (
         """,
         fills=stage.REPEATS,
     ),
-    # The second and later deliveries of one mode to one address are duplicates.
+    # The second and later deliveries of one mode to one address are duplicates. Where there are few, there is little to sort.
+    # The plus keeps SQLite from going through the whole message for each address, by its number.
     Move(
         """
         INSERT INTO staged_duplicate (ref, recipient_number, number)
@@ -71,7 +72,13 @@ _FINDINGS: Final = (
                 PARTITION BY ref, mode, address_key ORDER BY recipient_number, number
             ) AS nth
             FROM staged_delivery
-            WHERE ref IN (SELECT ref FROM staged_message)
+            WHERE (+ref, mode, address_key) IN (
+                SELECT ref, mode, address_key
+                FROM staged_delivery
+                WHERE ref IN (SELECT ref FROM staged_message)
+                GROUP BY ref, mode, address_key
+                HAVING count(*) > 1
+            )
         ) addressed
         WHERE nth > 1
         """,

@@ -21,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -80,9 +79,19 @@ class _Needle(TypeDecorator[str]):
 
 def contains(key: Any, needle: str) -> ColumnElement[bool]:
     """Whether `needle` stands in the folded text `key`; `%` and `_` are plain characters."""
-    if not is_storable(needle) or (key in _DATES and not _IN_DATES.issuperset(needle)):
+    if not can_stand_in(key, needle):
         return false()
     return _Contains(key, bindparam(None, needle, _Needle(), unique=True))
+
+
+def contains_given(key: Any, name: str) -> ColumnElement[bool]:
+    """The same of the needle with which the statement is asked under this name, and which can stand there."""
+    return _Contains(key, bindparam(name, type_=_Needle()))
+
+
+def can_stand_in(key: Any, needle: str) -> bool:
+    """Whether any folded text of that column could hold this one."""
+    return is_storable(needle) and (key not in _DATES or _IN_DATES.issuperset(needle))
 
 
 def in_address(typed: str) -> ColumnElement[bool]:
@@ -137,14 +146,18 @@ def _behind(needle: str) -> str:
     return needle + "\U0010ffff"
 
 
-def short_parts(needles: Mapping[str, str]) -> ColumnElement[bool]:
-    """Whether the short ones among the needles stand in a message at all: what PostgreSQL has an index of."""
-    short = [
+def short_among(needles: Mapping[str, str]) -> Sequence[str]:
+    """The needles of which PostgreSQL has an index of its own."""
+    return [
         needle
         for name, needle in needles.items()
         if name in _IN_SHORT_PARTS and len(needle) < TRIGRAM and is_storable(needle)
     ]
-    return _SHORT_PARTS.contains(short) if short else true()
+
+
+def has_short_given(name: str) -> ColumnElement[bool]:
+    """Whether the short needles with which the statement is asked under this name stand in a message at all."""
+    return _SHORT_PARTS.contains(bindparam(name, type_=ARRAY(Text)))
 
 
 async def few_people(

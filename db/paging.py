@@ -8,17 +8,20 @@ import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
 
 import orjson
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
     SmallInteger,
     and_,
+    bindparam,
     func,
     literal,
     literal_column,
@@ -34,11 +37,16 @@ from sqlalchemy.types import TypeEngine
 from db.columns import Instant
 from db.hints import BY_ROWID
 from db.keys import each
-from db.rows import Reading, Rows
+from db.rows import Reader, Reading, Rows
 from domain.errors import BadUserInput
 from domain.paging import Page
 
 R = TypeVar("R")
+
+
+_AFTER: Final = "after"
+_BEFORE: Final = "before"
+_ROWS: Final = bindparam("rows", type_=Integer)
 
 
 class Term(NamedTuple):
@@ -82,12 +90,18 @@ class Keys(Sequence[tuple[Any, ...]]):
 
 
 class Order:
-    """The order of a list, whose last term tells any two rows apart. `scope` names all else that a cursor depends on."""
+    """The order of a list, whose last term tells any two rows apart. `scope` spells all else that a cursor depends on."""
 
-    def __init__(self, terms: Sequence[Term], *, scope: str) -> None:
+    def __init__(self, terms: Sequence[Term], *, scope: object) -> None:
         self.terms = tuple(terms)
-        spelled = repr((scope, [(str(term.name), term.descending) for term in self.terms]))
-        self.mark = hashlib.blake2b(spelled.encode(), digest_size=6).hexdigest()
+        self._scope = scope
+
+    @cached_property
+    def mark(self) -> str:
+        """What each cursor of this list begins with. Most lists are read without one."""
+        terms = [(str(term.name), term.descending) for term in self.terms]
+        spelled = repr((self._scope, terms))
+        return hashlib.blake2b(spelled.encode(), digest_size=6).hexdigest()
 
     def cursor(self, key: Sequence[Any]) -> str:
         """The cursor of the row with these values."""
@@ -117,7 +131,10 @@ class Order:
             raise _no_cursor(cursor) from None
 
     def apply(self, statement: Select[Any], reading: Reading[Any], page: Page) -> Select[Any]:
-        """`statement`, which selects what `reading` says, for the rows of `page`, and one more to see whether there are any."""
+        """`statement`, which selects what `reading` says, for the rows of `page`, and one more to see whether there are any.
+
+        To be asked with what `given` says.
+        """
         return self.narrow(statement.add_columns(*self.beside(reading)), page)
 
     def beside(self, reading: Reading[Any]) -> Sequence[ColumnElement[Any]]:
@@ -135,8 +152,14 @@ class Order:
             for term in self.terms
         ]
 
-    def cut(self, rows: Sequence[Sequence[Any]], page: Page, reading: Reading[R]) -> Slice[R]:
-        """The slice that the rows of an applied statement make.
+    def cut(
+        self,
+        rows: Sequence[Sequence[Any]],
+        page: Page,
+        reading: Reading[R],
+        readers: tuple[Reader | None, ...] = (),
+    ) -> Slice[R]:
+        """The slice that the rows of an applied statement make; `readers` as for `Rows`.
 
         On the side of a cursor there is a row, the cursor's own; on the other side, the row that was read beyond the
         page. Between two cursors only what lies between them counts (Relay's rule).
@@ -146,7 +169,7 @@ class Order:
         if page.backward:
             kept = kept[::-1]
         return Slice(
-            rows=Rows(reading.record, tuple(reading.columns), kept),
+            rows=Rows(reading.record, tuple(reading.columns), kept, readers),
             keys=Keys(kept, self._places(reading)),
             has_previous=more if page.backward else page.after is not None,
             has_next=page.before is not None if page.backward else more,
@@ -162,12 +185,23 @@ class Order:
         ]
 
     def narrow(self, statement: Select[Any], page: Page) -> Select[Any]:
-        """`statement`, whatever it selects, for the rows that `apply` gives."""
+        """`statement`, whatever it selects, for the rows that `apply` gives.
+
+        Of the page it has no value: it is the same for all that have a cursor on the same sides and are walked the same way.
+        """
         if page.after is not None:
-            statement = statement.where(self._beyond(self.key(page.after), backward=False))
+            statement = statement.where(self._beyond(_AFTER, backward=False))
         if page.before is not None:
-            statement = statement.where(self._beyond(self.key(page.before), backward=True))
-        return statement.order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+            statement = statement.where(self._beyond(_BEFORE, backward=True))
+        return statement.order_by(*self.by(backward=page.backward)).limit(_ROWS)
+
+    def given(self, page: Page) -> Mapping[str, Any]:
+        """The values with which a statement that was narrowed to `page` is asked. Raises `BadUserInput` as `key` does."""
+        given: dict[str, Any] = {_ROWS.key: page.size + 1}
+        for side, cursor in ((_AFTER, page.after), (_BEFORE, page.before)):
+            if cursor is not None:
+                given |= {f"{side}_{place}": value for place, value in enumerate(self.key(cursor))}
+        return given
 
     def edge(self, page: Page) -> tuple[Any, bool] | None:
         """The first value of the cursor from which `page` is walked, and whether values fall from there; None without one."""
@@ -177,13 +211,15 @@ class Order:
     def numbers(self, statement: Select[Any], page: Page) -> CompoundSelect[Any] | None:
         """The numbers that `statement` selects for the rows of `page`, in two walks; None where there is no cursor.
 
+        To be asked with what `given` says.
+
         For SQLite, which enters an index at a first value, but not at a number among those that share it: one walk goes
         through the rows that share the cursor's first value, and one through those beyond.
         """
-        cursor = page.before if page.backward else page.after
+        cursor, side = (page.before, _BEFORE) if page.backward else (page.after, _AFTER)
         if cursor is None or len(self.terms) != 2 or (page.after and page.before):
             return None
-        first, ties = self.key(cursor)
+        first, ties = self._edge(side)
         shared, number = (term.column for term in self.terms)
         falls = self.falls(0, page.backward)
         arms = (
@@ -191,16 +227,20 @@ class Order:
             shared < first if falls else shared > first,
         )
         walks = [
-            statement.where(arm).order_by(*self.by(backward=page.backward)).limit(page.size + 1)
+            statement.where(arm).order_by(*self.by(backward=page.backward)).limit(_ROWS)
             for arm in arms
         ]
         return union_all(*(select(walk.subquery()) for walk in walks))
 
-    def _beyond(self, key: Sequence[Any], *, backward: bool) -> ColumnElement[bool]:
-        """Whether a row stands after `key`, or before it when `backward`."""
-        edge = [
-            literal(value, term.column.type) for value, term in zip(key, self.terms, strict=True)
+    def _edge(self, side: str) -> Sequence[BindParameter[Any]]:
+        return [
+            bindparam(f"{side}_{place}", type_=term.column.type)
+            for place, term in enumerate(self.terms)
         ]
+
+    def _beyond(self, side: str, *, backward: bool) -> ColumnElement[bool]:
+        """Whether a row stands after the cursor of that side, or before it when `backward`."""
+        edge = self._edge(side)
         if len({term.descending for term in self.terms}) == 1:
             row = tuple_(*(term.column for term in self.terms))
             return row < tuple_(*edge) if self.falls(0, backward) else row > tuple_(*edge)
@@ -267,7 +307,7 @@ async def slices(
     """
     if len(parents) == 1:
         statement = order.apply(of(literal(parents[0])), reading, page)
-        rows = (await connection.execute(statement)).all()
+        rows = (await connection.execute(statement, order.given(page))).all()
         return {parents[0]: order.cut(rows, page, reading)}
     paged = (
         _page_of_each_in_sqlite
@@ -275,7 +315,8 @@ async def slices(
         else _page_of_each_in_postgresql
     )
     found: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
-    for row in await connection.execute(paged(parents, of, order, reading, page)):
+    statement = paged(parents, of, order, reading, page)
+    for row in await connection.execute(statement, order.given(page)):
         found[row[-1]].append(row)
     return {parent: order.cut(rows, page, reading) for parent, rows in found.items()}
 

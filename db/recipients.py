@@ -73,6 +73,8 @@ class Wanted(NamedTuple):
     outcome: RecipientOutcome | None = None
 
 
+ALL: Final = Wanted()
+
 _PEOPLE: Final = (
     (RECIPIENT.c.person_id, "recipient_of_person"),
     (RECIPIENT.c.student_id, "recipient_of_student"),
@@ -80,9 +82,9 @@ _PEOPLE: Final = (
 """The columns that name people, each with the index that leads from them to recipients."""
 
 _KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
-_ALWAYS: Final = frozenset({"message_id", "number"})
+ALWAYS: Final = frozenset({"message_id", "number"})
 """What is read whatever is asked for: it tells a row from all others."""
-_READING: Final = Reading(
+READING: Final = Reading(
     RecipientRecord,
     {
         field: RECIPIENT.c["contacted" if field == "contacted_by_phone" else field]
@@ -128,7 +130,7 @@ async def pages_of_messages(
     fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[RecipientRecord]]:
     """The same page of the list of each of these messages; of each recipient its key and `fields`, and all where None."""
-    reading = _READING.narrowed(fields, always=_ALWAYS)
+    reading = READING.narrowed(fields, always=ALWAYS)
     is_wanted = await _is_wanted(connection, message_ids, wanted)
 
     def of(message_id: Any) -> Select[Any]:
@@ -163,12 +165,12 @@ async def pages_of_people(
 
     def of(person_id: Any) -> Select[Any]:
         return (
-            _READING.select()
+            READING.select()
             .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
             .where(RECIPIENT.c.person_id == person_id, visible(sight), created)
         )
 
-    return await slices(connection, person_ids, of=of, order=order, page=page, reading=_READING)
+    return await slices(connection, person_ids, of=of, order=order, page=page, reading=READING)
 
 
 async def counts_of_people(
@@ -192,7 +194,7 @@ async def recipients(
     connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
 ) -> Mapping[tuple[int, int], RecipientRecord]:
     """The recipients with these keys (message, number), as far as their messages may be seen."""
-    statement = _READING.select().where(
+    statement = READING.select().where(
         pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
         is_of_visible(RECIPIENT.c.message_id, sight),
     )

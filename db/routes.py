@@ -5,7 +5,7 @@ in an index and only up to a limit. PostgreSQL keeps figures and is told nothing
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,6 +42,8 @@ class Routes(NamedTuple):
 
     leads: Mapping[str, Lead]
     are_rows_known: bool
+    values: Mapping[str, Any]
+    """Those of the search, with which the leads are asked."""
 
     async def to_count(
         self, connection: AsyncConnection, *, leaving_out: str | None = None
@@ -52,7 +54,7 @@ class Routes(NamedTuple):
         if self.are_rows_known:
             return BY_ROWID
         leads = [lead for part, lead in self.leads.items() if part != leaving_out]
-        return by_index(await _shortest(connection, leads, limit=MANY))
+        return by_index(await self._shortest(connection, leads, limit=MANY))
 
     async def to_page(self, connection: AsyncConnection, *, walk: Walk | None) -> str | None:
         """The hint for a statement that reads one page in an order in which the index of `walk` stands, if any does."""
@@ -64,43 +66,45 @@ class Routes(NamedTuple):
         others = [lead for part, lead in self.leads.items() if part != DAYS]
         if walk is None or walk.index_name != days.index_name:
             if walk is None:
-                return by_index(await _shortest(connection, [days, *others], limit=MANY))
+                return by_index(await self._shortest(connection, [days, *others], limit=MANY))
             return by_index(
-                await _shortest(
+                await self._shortest(
                     connection, [days, *others], limit=walk.beyond, otherwise=walk.index_name
                 )
             )
         if in_order := [lead for lead in others if lead.in_order]:
-            return by_index(await _shortest(connection, in_order, limit=FEW))
-        return by_index(await _shortest(connection, others, limit=FEW, otherwise=days.index_name))
-
-
-async def _shortest(
-    connection: AsyncConnection,
-    leads: Sequence[Lead],
-    *,
-    limit: int,
-    otherwise: str | None = None,
-) -> str:
-    """The index that leads to the fewest rows; `otherwise`, where one is given and all lead to more than `limit`."""
-    indexes = [lead.index_name for lead in leads]
-    if not indexes and otherwise is not None:
-        return otherwise
-    if len(indexes) == 1 and otherwise is None:
-        return indexes[0]
-    counted = [
-        select(func.count())
-        .select_from(
-            select(literal(1))
-            .select_from(MESSAGE)
-            .with_hint(MESSAGE, by_index(lead.index_name), "sqlite")
-            .where(lead.where)
-            .limit(limit + 1)
-            .subquery()
+            return by_index(await self._shortest(connection, in_order, limit=FEW))
+        return by_index(
+            await self._shortest(connection, others, limit=FEW, otherwise=days.index_name)
         )
-        .scalar_subquery()
-        for lead in leads
-    ]
-    counts = (await connection.execute(select(*counted))).one()
-    fewest, index = min(zip(counts, indexes, strict=True))
-    return index if otherwise is None or fewest <= limit else otherwise
+
+    async def _shortest(
+        self,
+        connection: AsyncConnection,
+        leads: Sequence[Lead],
+        *,
+        limit: int,
+        otherwise: str | None = None,
+    ) -> str:
+        """The index that leads to the fewest rows; `otherwise`, where one is given and all lead to more than `limit`."""
+        indexes = [lead.index_name for lead in leads]
+        if not indexes and otherwise is not None:
+            return otherwise
+        if len(indexes) == 1 and otherwise is None:
+            return indexes[0]
+        counted = [
+            select(func.count())
+            .select_from(
+                select(literal(1))
+                .select_from(MESSAGE)
+                .with_hint(MESSAGE, by_index(lead.index_name), "sqlite")
+                .where(lead.where)
+                .limit(limit + 1)
+                .subquery()
+            )
+            .scalar_subquery()
+            for lead in leads
+        ]
+        counts = (await connection.execute(select(*counted), self.values)).one()
+        fewest, index = min(zip(counts, indexes, strict=True))
+        return index if otherwise is None or fewest <= limit else otherwise

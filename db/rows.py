@@ -42,17 +42,29 @@ class Reading(NamedTuple, Generic[R]):
         )
 
 
-class Rows(Sequence[R]):
-    """Rows that were read. A row may have more values than fields are named; those are no part of its record."""
+Reader = Callable[[Any], Any]
+"""What makes of a value, as it is kept, the one that a record holds."""
 
-    __slots__ = ("_made", "fields", "record", "tuples")
+
+class Rows(Sequence[R]):
+    """Rows that were read. A row may have more values than fields are named; those are no part of its record.
+
+    `readers` has for each field how its values are read, and None where they are as a record holds them.
+    """
+
+    __slots__ = ("_made", "fields", "readers", "record", "tuples")
 
     def __init__(
-        self, record: Callable[..., R], fields: tuple[str, ...], tuples: Sequence[Sequence[Any]]
+        self,
+        record: Callable[..., R],
+        fields: tuple[str, ...],
+        tuples: Sequence[Sequence[Any]],
+        readers: tuple[Reader | None, ...] = (),
     ) -> None:
         self.record = record
         self.fields = fields
         self.tuples = tuples
+        self.readers = readers if any(readers) else ()
         self._made: list[R] | None = None
 
     def __len__(self) -> int:
@@ -73,27 +85,33 @@ class Rows(Sequence[R]):
         made = [changes.get(field) for field in self.fields]
         if not any(made):
             return self
-        width = len(self.fields)
-        return Rows(
-            self.record,
-            self.fields,
-            [
-                (
-                    *(
-                        value if to is None else to(value)
-                        for to, value in zip(made, row, strict=False)
-                    ),
-                    *row[width:],
-                )
-                for row in self.tuples
-            ],
+        tuples = read_by(
+            made, self.tuples if not self.readers else read_by(self.readers, self.tuples)
         )
+        return Rows(self.record, self.fields, tuples)
 
     def _records(self) -> list[R]:
         if self._made is None:
             make, width = narrowed(self.record, self.fields), len(self.fields)
-            self._made = [make(*row[:width]) for row in self.tuples]
+            rows = read_by(self.readers, self.tuples) if self.readers else self.tuples
+            self._made = [make(*row[:width]) for row in rows]
         return self._made
+
+
+def read_by(
+    functions: Sequence[Reader | None], rows: Sequence[Sequence[Any]]
+) -> Sequence[Sequence[Any]]:
+    """The rows with each value as the function of its place makes it, and as it is where there is none."""
+    made = [(place, function) for place, function in enumerate(functions) if function is not None]
+    if not made:
+        return rows
+    read = []
+    for row in rows:
+        values = list(row)
+        for place, function in made:
+            values[place] = function(values[place])
+        read.append(tuple(values))
+    return read
 
 
 def joined(lists: Sequence[Sequence[R]]) -> Sequence[R]:
@@ -101,12 +119,18 @@ def joined(lists: Sequence[Sequence[R]]) -> Sequence[R]:
     first = lists[0] if lists else ()
     if type(first) is Rows and all(_is_alike(first, other) for other in lists):
         rows = cast(Sequence[Rows[R]], lists)
-        return Rows(first.record, first.fields, [row for one in rows for row in one.tuples])
+        tuples = [row for one in rows for row in one.tuples]
+        return Rows(first.record, first.fields, tuples, first.readers)
     return [member for one in lists for member in one]
 
 
 def _is_alike(one: Rows[Any], other: object) -> bool:
-    return type(other) is Rows and other.record is one.record and other.fields == one.fields
+    return (
+        type(other) is Rows
+        and other.record is one.record
+        and other.fields == one.fields
+        and other.readers == one.readers
+    )
 
 
 def narrowed(record: Callable[..., R], fields: tuple[str, ...]) -> Callable[..., R]:

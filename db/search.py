@@ -1,24 +1,29 @@
-"""Which messages a search finds: each part of it as a predicate, and the ways that lead there."""
+"""Which messages a search finds, and the ways that lead there.
+
+What can be asked for is in `db.criteria`.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Select,
-    and_,
-    literal,
-    or_,
-    select,
-    union,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, union, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.keys import any_of, is_there, text_any_of
+from db.criteria import (
+    FROM,
+    MINE,
+    UNTIL,
+    Criteria,
+    Kind,
+    Shape,
+    asked,
+    needles,
+    predicate,
+    predicates,
+)
+from db.keys import any_of, is_there
 from db.needles import (
     FEW,
     contains,
@@ -26,69 +31,45 @@ from db.needles import (
     few_messages,
     few_people,
     in_address,
-    is_storable,
-    short_parts,
+    short_among,
 )
-from db.routes import DAYS, Lead, Routes
-from db.sight import Sight, visible
+from db.routes import Lead, Routes
+from db.sight import Sight
 from db.tables import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.search import fold
-from domain.status import MessageStatus
-
-_MINE: Final = "mine"
-"""The part of a search that asks for what the viewer sent."""
 
 MOMENT: Final = timedelta(microseconds=1)
 """The least difference of two instants."""
 
 
-class Criteria(NamedTuple):
-    """A search: every part that is not None must hold. Instants are UTC, schools our ids, texts folded.
+class Search(NamedTuple):
+    """A search made ready: predicates by the part they come from, so that a drop-down can leave out its own.
 
-    `recipient` is as it was typed: an address keeps the accents that a name loses.
+    A statement of them is to be asked with `values`.
     """
 
-    created_from: datetime
-    created_until: datetime
-    """Excluded."""
-    statuses: Sequence[MessageStatus] | None = None
-    types: Sequence[str] | None = None
-    schools: Sequence[int] | None = None
-    district_wide: bool | None = None
-    subject: str | None = None
-    sender: str | None = None
-    created_text: str | None = None
-    scheduled_text: str | None = None
-    schedule_id: str | None = None
-    sender_id: str | None = None
-    recipient: str | None = None
-
-
-class Search(NamedTuple):
-    """A search made ready: predicates by the part they come from, so that a drop-down can leave out its own."""
-
     sight: Sight
-    days: tuple[datetime, datetime]
     parts: Mapping[str, ColumnElement[bool]]
     routes: Routes
+    values: Mapping[str, Any]
+    shape: Shape | None
+    """None where there are values in the predicates, so that a statement of them serves no other search."""
 
     def where(self, *, leaving_out: str | None = None) -> ColumnElement[bool]:
         """Whether a message is found, whatever the part `leaving_out` says."""
-        return and_(*(predicate for part, predicate in self.parts.items() if part != leaving_out))
+        return where(self.parts, leaving_out=leaving_out)
 
     def beyond(self, edge: datetime, *, falls: bool) -> "Search":
         """The search within those of its days that lie on one side of `edge`, which is one of them.
 
         A page says it of its cursor already, but of two bounds SQLite may take that of the days, and walk from there.
         """
-        begin, end = self.days
+        begin, end = self.values[FROM], self.values[UNTIL]
         if falls:
             end = edge + MOMENT if edge < end else end
         else:
             begin = max(begin, edge)
-        return self._replace(
-            days=(begin, end), parts={**self.parts, DAYS: _created_within(begin, end)}
-        )
+        return self._replace(values={**self.values, FROM: begin, UNTIL: end})
 
     async def told(self, connection: AsyncConnection) -> "Search":
         """The search with the viewer's own messages named, where it asks for these and they are few.
@@ -96,14 +77,20 @@ class Search(NamedTuple):
         PostgreSQL takes every sender to have sent about as much: for one who sent nothing it walks the whole log in the
         order asked for, to find fifty. In the order of creation the index of senders leads it.
         """
-        lead = self.routes.leads.get(_MINE)
+        lead = self.routes.leads.get(MINE)
         if lead is None or connection.dialect.name != "postgresql":
             return self
         own = select(MESSAGE.c.id).where(lead.where).limit(FEW + 1)
-        ids = (await connection.scalars(own)).all()
-        if len(ids) > FEW:
-            return self
-        return self._replace(parts={**self.parts, "own": any_of(MESSAGE.c.id, ids)})
+        ids = (await connection.scalars(own, self.values)).all()
+        return self if len(ids) > FEW else self.that("own", Kind.SOME, ids)
+
+    def that(self, part: str, kind: Kind, value: object) -> "Search":
+        """The search with one part more."""
+        return self._replace(
+            parts={**self.parts, part: predicate(part, kind)},
+            values={**self.values, part: value},
+            shape=None if self.shape is None else (*self.shape, (part, kind)),
+        )
 
     def within(self, column: ColumnElement[Any], such: ColumnElement[bool]) -> "Search":
         """The search among those messages of which `such` holds, which says something of the values of `column` alone."""
@@ -116,6 +103,7 @@ class Search(NamedTuple):
         return self._replace(
             parts={**self.parts, f"within {column.key}": such},
             routes=self.routes._replace(leads=leads),
+            shape=None,
         )
 
 
@@ -128,109 +116,29 @@ _BY_VALUE: Final[Mapping[ColumnElement[Any], str]] = {
 """The index that leads to the messages of a value of each column."""
 
 
-def _created_within(begin: datetime, end: datetime) -> ColumnElement[bool]:
-    return and_(MESSAGE.c.created_at >= begin, MESSAGE.c.created_at < end)
+def where(
+    parts: Mapping[str, ColumnElement[bool]], *, leaving_out: str | None = None
+) -> ColumnElement[bool]:
+    """Whether all parts hold, whatever the part `leaving_out` says."""
+    return and_(*(predicate for part, predicate in parts.items() if part != leaving_out))
 
 
 async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
     """The search for `criteria` among what `sight` sees."""
-    chosen = _chosen(criteria)
-    days = (criteria.created_from, criteria.created_until)
-    needles = {
-        name: needle
-        for name, needle in (
-            ("subject_key", criteria.subject),
-            ("sender_key", criteria.sender),
-            ("created_text", criteria.created_text),
-            ("scheduled_text", criteria.scheduled_text),
-            ("schedule_key", criteria.schedule_id),
-        )
-        if needle
-    }
-    parts = {
-        "sight": visible(sight),
-        DAYS: _created_within(*days),
-        **{part: choice.where for part, choice in chosen.items()},
-        **{name: contains(MESSAGE.c[name], needle) for name, needle in needles.items()},
-    }
+    shape, values = asked(criteria, sight=sight)
+    parts, leads = predicates(shape)
+    search = Search(sight, parts, Routes(leads, are_rows_known=False, values=values), values, shape)
+    texts = needles(criteria)
     are_known = False
-    if (found := await few_messages(connection, needles)) is not None:
-        parts["found"], are_known = any_of(MESSAGE.c.id, found), True
-    elif needles and connection.dialect.name == "postgresql":
-        parts["short"] = short_parts(needles)
+    if (found := await few_messages(connection, texts)) is not None:
+        search, are_known = search.that("found", Kind.SOME, found), True
+    elif connection.dialect.name == "postgresql" and (short := short_among(texts)):
+        search = search.that("short", Kind.SHORT, short)
     if criteria.recipient:
-        parts["recipient"], is_list = await _sent_to(connection, criteria.recipient, sight=sight)
+        sent_to, is_list = await _sent_to(connection, criteria.recipient, sight=sight)
+        search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)
         are_known = are_known or is_list
-    return Search(sight, days, parts, Routes(_leads(sight, parts[DAYS], chosen), are_known))
-
-
-# What the drop-downs choose
-
-
-class _Choice(NamedTuple):
-    """A part of a search that an index answers; `is_one` where it asks for one value."""
-
-    index_name: str
-    where: ColumnElement[bool]
-    is_one: bool = True
-
-
-def _chosen(criteria: Criteria) -> Mapping[str, _Choice]:
-    chosen: dict[str, _Choice] = {}
-    if criteria.statuses is not None:
-        statuses = [status.value for status in criteria.statuses]
-        chosen["status"] = _of_statuses(statuses)
-    if criteria.types is not None:
-        types = [code for code in criteria.types if is_storable(code)]
-        chosen["type"] = _one_of("message_of_type", MESSAGE.c.type_code, types)
-    if criteria.schools is not None or criteria.district_wide is not None:
-        chosen["school"] = _of_schools(criteria.schools, criteria.district_wide)
-    if criteria.sender_id is not None:
-        senders = [criteria.sender_id] if is_storable(criteria.sender_id) else []
-        chosen[_MINE] = _one_of("message_of_sender", MESSAGE.c.sender_id, senders)
-    return chosen
-
-
-def _of_statuses(statuses: Sequence[str]) -> _Choice:
-    """At one of these statuses; by their places too, for a log that is read in the order of status."""
-    choice = _one_of("message_of_status", MESSAGE.c.status, statuses)
-    places = [list(MessageStatus).index(MessageStatus(status)) for status in statuses]
-    if not places:
-        return choice
-    between = MESSAGE.c.status_rank.between(min(places), max(places))
-    return choice._replace(where=and_(choice.where, between))
-
-
-def _one_of(index: str, column: Column[Any], values: Sequence[Any]) -> _Choice:
-    if len(values) == 1:
-        return _Choice(index, column == values[0])
-    among = any_of if column is MESSAGE.c.school_id else text_any_of
-    return _Choice(index, among(column, values), is_one=False)
-
-
-def _of_schools(schools: Sequence[int] | None, district_wide: bool | None) -> _Choice:
-    """Of these schools; `district_wide` adds what was sent for the district, or, without schools, asks for that alone."""
-    index, column = "message_of_school", MESSAGE.c.school_id
-    if schools is None:
-        whole = column.is_(None) if district_wide else column.is_not(None)
-        return _Choice(index, whole, is_one=bool(district_wide))
-    some = _one_of(index, column, schools)
-    if not district_wide:
-        return some
-    return _Choice(index, or_(some.where, column.is_(None)), is_one=False)
-
-
-def _leads(
-    sight: Sight, days: ColumnElement[bool], chosen: Mapping[str, _Choice]
-) -> Mapping[str, Lead]:
-    within = and_(MESSAGE.c.district_id == sight.district.id, days)
-    choices = dict(chosen)
-    if sight.school_ids is not None:
-        choices["sight"] = _one_of("message_of_school", MESSAGE.c.school_id, sight.school_ids)
-    return {DAYS: Lead("message_by_created", within, in_order=True)} | {
-        part: Lead(choice.index_name, and_(within, choice.where), choice.is_one)
-        for part, choice in choices.items()
-    }
+    return search._replace(routes=search.routes._replace(are_rows_known=are_known))
 
 
 # Whom a message was sent to

@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.districts import DistrictRecord, district_known_as
-from db.keys import any_of, is_there, text_any_of
+from db.keys import any_of, any_of_given, is_there, text_any_of
 from db.tables import MESSAGE, SCHOOL
 from domain.viewer import Viewer
 
@@ -38,10 +38,33 @@ async def sight_of(connection: AsyncConnection, viewer: Viewer, *, now: datetime
 
 def visible(sight: Sight) -> ColumnElement[bool]:
     """Whether a message may be seen: of the district, of the schools, and not before a scheduler's time."""
-    parts = [MESSAGE.c.district_id == sight.district.id, MESSAGE.c.visible_from <= sight.now]
-    if sight.school_ids is not None:
-        parts.append(any_of(MESSAGE.c.school_id, sight.school_ids))
-    return and_(*parts)
+    schools = sight.school_ids
+    return _visible(
+        sight.district.id,
+        sight.now,
+        None if schools is None else any_of(MESSAGE.c.school_id, schools),
+    )
+
+
+def visible_then(*, limited: bool) -> ColumnElement[bool]:
+    """The same in a statement that is kept, and is asked with what `seen` says of a viewer who is `limited` to schools or not."""
+    return _visible(
+        bindparam("district"),
+        bindparam("now"),
+        any_of_given(MESSAGE.c.school_id, "schools") if limited else None,
+    )
+
+
+def seen(sight: Sight) -> dict[str, Any]:
+    """What a statement with `visible_then` is asked with."""
+    return {"district": sight.district.id, "now": sight.now, "schools": sight.school_ids}
+
+
+def _visible(
+    district: Any, now: Any, is_of_schools: ColumnElement[bool] | None
+) -> ColumnElement[bool]:
+    parts = [MESSAGE.c.district_id == district, MESSAGE.c.visible_from <= now]
+    return and_(*parts) if is_of_schools is None else and_(*parts, is_of_schools)
 
 
 def is_of_visible(message_id: Any, sight: Sight) -> ColumnElement[bool]:

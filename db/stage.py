@@ -259,13 +259,9 @@ async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[A
         return
     names = ", ".join(column.name for column in table.columns if column.name != "message_id")
     if connection.dialect.name == "sqlite":
-        instants = [
-            place for place, column in enumerate(table.columns) if isinstance(column.type, Instant)
-        ]
         marks = ", ".join("?" * len(rows[0]))
         await connection.exec_driver_sql(
-            f"INSERT INTO {table.name} ({names}) VALUES ({marks})",
-            [_for_sqlite(row, instants) for row in rows],
+            f"INSERT INTO {table.name} ({names}) VALUES ({marks})", _for_sqlite(table, rows)
         )
         return
     # COPY: row by row over the extended protocol costs ten times as much.
@@ -279,11 +275,17 @@ async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[A
             await copy.write_row(row)
 
 
-def _for_sqlite(row: tuple[Any, ...], instants: Sequence[int]) -> tuple[Any, ...]:
-    """The row as SQLAlchemy's own type would write it: SQLite has no instants, and compares them as text."""
-    cells = None
-    for place in instants:
-        if (instant := row[place]) is not None:
-            cells = cells or list(row)
-            cells[place] = instant.replace(tzinfo=None).isoformat(" ", "microseconds")
-    return tuple(cells) if cells else row
+def _for_sqlite(table: Table, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
+    """The rows as SQLAlchemy's own type would write them: SQLite has no instants, and compares them as text."""
+    spelled: dict[datetime | None, str | None] = {None: None}  # many rows have the same instant
+
+    def spell(instant: datetime | None) -> str | None:
+        if instant not in spelled:
+            assert instant is not None
+            spelled[instant] = instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+        return spelled[instant]
+
+    for place, column in enumerate(table.columns):
+        if isinstance(column.type, Instant):
+            rows = [(*row[:place], spell(row[place]), *row[place + 1 :]) for row in rows]
+    return rows

@@ -3,14 +3,14 @@
 What figures they make is in `domain.counting`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import and_, select
 
-from db.keys import any_of
+from db.keyed import Source, rows_of
+from db.keys import any_of_given
 from db.tables import SPAN, TALLY
 from domain import counting
 from domain.status import DeliveryMode
@@ -27,50 +27,54 @@ class SpanRecord(NamedTuple):
     ended_at: datetime | None
 
 
-async def of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int]
-) -> Mapping[int, Sequence[counting.Tally]]:
-    """The tallies of each message that has deliveries, in the order mode, status, code."""
-    statement = (
-        select(
-            TALLY.c.message_id,
-            TALLY.c.mode,
-            TALLY.c.status,
-            TALLY.c.call_status,
-            TALLY.c.is_duplicate,
-            TALLY.c.deliveries,
-        )
-        .where(any_of(TALLY.c.message_id, message_ids))
-        .order_by(
-            TALLY.c.message_id,
-            TALLY.c.mode,
-            TALLY.c.status,
-            TALLY.c.call_status,
-            TALLY.c.is_duplicate,
-        )
-    )
-    found: dict[int, list[counting.Tally]] = {}
-    for message_id, mode, status, code, is_duplicate, deliveries in await connection.execute(
-        statement
-    ):
-        tally = counting.Tally(
-            mode, status, None if code == NO_CODE else code, is_duplicate, deliveries
-        )
-        found.setdefault(message_id, []).append(tally)
-    return found
+class Counters(NamedTuple):
+    """What is kept of the deliveries of a message: how many have which facts, and when each mode began and ended."""
+
+    tallies: Sequence[counting.Tally] = ()
+    spans: Sequence[SpanRecord] = ()
 
 
-async def spans(
-    connection: AsyncConnection, message_ids: Sequence[int]
-) -> Mapping[int, Sequence[SpanRecord]]:
-    """The spans of each message of which something was handed over."""
-    statement = select(SPAN.c.message_id, SPAN.c.mode, SPAN.c.started_at, SPAN.c.ended_at).where(
-        any_of(SPAN.c.message_id, message_ids)
-    )
-    found: dict[int, list[SpanRecord]] = {}
-    for message_id, *span in await connection.execute(statement):
-        found.setdefault(message_id, []).append(SpanRecord(*span))
-    return found
+COLUMNS: Final = (
+    TALLY.c.message_id,
+    TALLY.c.mode,
+    TALLY.c.status,
+    TALLY.c.call_status,
+    TALLY.c.is_duplicate,
+    TALLY.c.deliveries,
+    SPAN.c.started_at,
+    SPAN.c.ended_at,
+)
+"""Of a tally beside the span of its mode: where a mode has a span, it has deliveries, and so a tally."""
+
+SPAN_OF_TALLY: Final = and_(SPAN.c.message_id == TALLY.c.message_id, SPAN.c.mode == TALLY.c.mode)
+
+_OF_MESSAGES: Final = (
+    select(*COLUMNS)
+    .select_from(TALLY.outerjoin(SPAN, SPAN_OF_TALLY))
+    .where(any_of_given(TALLY.c.message_id, "ids"))
+)
+
+
+async def of_messages(source: Source, message_ids: Sequence[int]) -> Mapping[int, Counters]:
+    """The counters of each message that has deliveries."""
+    return by_message(await rows_of(source, _OF_MESSAGES, {"ids": message_ids}))
+
+
+def by_message(rows: Iterable[Sequence[Any]]) -> Mapping[int, Counters]:
+    """What rows of `COLUMNS` say of each message."""
+    found: dict[int, tuple[list[counting.Tally], dict[DeliveryMode, SpanRecord]]] = {}
+    for message_id, mode, status, code, is_duplicate, deliveries, started_at, ended_at in rows:
+        if message_id is None:  # there is none beside a message without deliveries
+            continue
+        facts, spans = found.setdefault(message_id, ([], {}))
+        code = None if code == NO_CODE else code
+        facts.append(counting.Tally(mode, status, code, is_duplicate, deliveries))
+        if started_at is not None or ended_at is not None:
+            spans[mode] = SpanRecord(mode, started_at, ended_at)
+    return {
+        message_id: Counters(facts, tuple(spans.values()))
+        for message_id, (facts, spans) in found.items()
+    }
 
 
 def begun_at(spans: Sequence[SpanRecord]) -> datetime | None:

@@ -10,7 +10,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import TimedOut
@@ -137,6 +137,19 @@ def keep_time(engine: AsyncEngine) -> None:
     event.listen(sync, "before_cursor_execute", _before)
     event.listen(sync, "commit", _before)
     event.listen(sync, "handle_error", _told)
+
+
+@contextmanager
+def in_time(connection: Connection, text: str, parameters: Any) -> Iterator[None]:
+    """Inside the block the driver runs a statement by itself: it is announced as any other, and keeps to the limit."""
+    connection.dispatch.before_cursor_execute(connection, None, text, parameters, None, False)
+    try:
+        yield
+    except Exception as fault:
+        limit = _LIMIT.get()
+        if limit is not None and limit.is_over and not isinstance(fault, TimedOut):
+            raise limit.refusal() from None
+        raise
 
 
 def _check_out(connection: Any, record: Any, proxy: Any) -> None:

@@ -3,7 +3,7 @@
 Nothing is looked up here; see `resolvers.loaders`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import audit
 from db.audit import Action, Entry
 from db.engine import writing
+from db.keyed import Keyed
 from db.sight import Sight
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
@@ -40,6 +41,8 @@ class Context:
     request_id: str | None
     reads: "Reads | None" = None
     """How a resolver learns what the answer shows of its records; without it, it reads them whole."""
+    below: "Below | None" = None
+    """How a resolver learns which other it may read for; without it, each reads for itself."""
 
     @property
     def now(self) -> datetime:
@@ -86,6 +89,17 @@ def fields_read(info: Info, record: type) -> frozenset[str] | None:
     return None if reads is None else reads(info._raw_info, record)
 
 
+Below = Callable[[GraphQLResolveInfo[Context], object, type], Sequence[frozenset[str] | None]]
+"""What is read of the records of a class that a resolver gives, for each place in what stands below a field where it is asked
+with no other resolver between."""
+
+
+def asked_below(info: Info, resolver: object, record: type) -> tuple[bool, frozenset[str] | None]:
+    """Whether `resolver` will be asked for what this field gives, and which fields of its records; all where None."""
+    places = info.context.below(info._raw_info, resolver, record) if info.context.below else ()
+    return (True, places[0]) if places else (False, None)
+
+
 async def open_context(
     engine: AsyncEngine,
     viewer: Viewer,
@@ -112,9 +126,15 @@ async def open_context(
         )
     loaders = Loaders(engine, sight, masks=not viewer.may(Right.VIEW_RECIPIENTS))
 
+    keyed = Keyed(engine)
+
     async def write(looks: list[Look]) -> list[None]:
-        async with writing(engine) as connection:
-            await audit.write(connection, [context.entry(*look) for look in looks])
+        entries = [context.entry(*look) for look in looks]
+        if len(entries) == 1 and keyed.commits:
+            await keyed.write(audit.ADDED, entries[0]._asdict())
+        else:
+            async with writing(engine) as connection:
+                await audit.write(connection, entries)
         return [None] * len(looks)
 
     context = Context(

@@ -8,13 +8,14 @@ from db.audit import Action
 from db.deliveries import DeliveryKey, DeliveryRecord, EventRecord, Wanted
 from db.messages import MessageRecord
 from db.recipients import RecipientRecord
+from db.rows import Rows
 from domain.ids import Kind, spell
 from domain.paging import page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 from resolvers import enums
 from resolvers.context import Info, fields_read
 from resolvers.listing import Edge, Listing
-from resolvers.loaders import DeliveriesOf, DeliveryList
+from resolvers.lists import DeliveriesOf, DeliveryList
 from resolvers.together import Together
 
 assert enums  # makes the enumerations that the arguments below name
@@ -71,9 +72,20 @@ async def of_recipient(
 ) -> Sequence[Sequence[DeliveryRecord]]:
     """Each recipient's deliveries, in the order in which they came."""
     fields = fields_read(info, DeliveryRecord)
-    return await info.context.loaders.deliveries_of_recipient.load_all(
-        [DeliveriesOf(recipient.message_id, recipient.number, fields) for recipient in root]
+    loaders = info.context.loaders
+    keys = _keys(root)
+    sent = loaders.sent.get(fields)
+    if sent is not None and all(key in sent for key in keys):
+        return [sent[key] for key in keys]
+    return await loaders.deliveries_of_recipient.load_all(
+        [DeliveriesOf(*key, fields) for key in keys]
     )
+
+
+def _keys(recipients: Sequence[RecipientRecord]) -> Sequence[tuple[int, int]]:
+    if type(recipients) is Rows and recipients.fields[:2] == ("message_id", "number"):
+        return [(row[0], row[1]) for row in recipients.tuples]  # no record is made for its key
+    return [(recipient.message_id, recipient.number) for recipient in recipients]
 
 
 @Together

@@ -10,20 +10,22 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
+from db import log_page
 from db import messages as rows
+from db.criteria import Criteria
 from db.districts import SchoolRecord
 from db.engine import reading
+from db.log_page import OrderField
 from db.messages import (
     CancellationRecord,
     ContentRecord,
     MessageRecord,
-    OrderField,
     SchoolCount,
     StatusCount,
     TypeCount,
     TypeRecord,
 )
-from db.search import Criteria, Search, prepare
+from db.search import Search, prepare
 from domain.cancel import may_cancel
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
@@ -32,8 +34,8 @@ from domain.paging import page
 from domain.search import fold_date
 from domain.status import MessageStatus
 from domain.viewer import Right
-from resolvers import enums
-from resolvers.context import Context, Info, fields_read
+from resolvers import enums, summary
+from resolvers.context import Context, Info, asked_below, fields_read
 from resolvers.days import DateRange
 from resolvers.listing import Listing
 from resolvers.together import Together
@@ -129,12 +131,12 @@ async def search(
     fields = [(order.field, order.direction is OrderDirection.DESC) for order in chosen]
     if len({field for field, _ in fields}) != len(fields):
         raise BadUserInput("orderBy names a field twice. Name each once.")
-    order = rows.order(fields, scope=f"log of {context.sight.district.id}: {criteria}")
+    order = log_page.order(fields, scope=("log", context.sight.district.id, criteria))
     async with reading(context.engine) as connection:
         found = await prepare(connection, criteria, sight=context.sight)
         return MessageListing(
             order,
-            await rows.page_of(
+            await log_page.page_of(
                 connection,
                 found,
                 order=order,
@@ -214,7 +216,11 @@ async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
     """The message with this id, if the viewer may see it."""
     info.context.viewer.require(Right.VIEW_LOG)
     key = key_of(Kind.MESSAGE, id)
-    return None if key is None else await info.context.loaders.message.load(key[0])
+    if key is None:
+        return None
+    loaders = info.context.loaders
+    is_counted, _ = asked_below(info, summary.of_message, summary.Summary)
+    return await (loaders.counted_message if is_counted else loaders.message).load(key[0])
 
 
 async def anew(info: Info, message: MessageRecord) -> MessageRecord:

@@ -11,15 +11,18 @@ from zoneinfo import ZoneInfo
 import strawberry
 
 from db.audit import Action
+from db.deliveries import DeliveryRecord
 from db.messages import MessageRecord
+from db.recipient_page import Shown
 from db.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wanted
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
-from resolvers.context import Info, fields_read
+from resolvers.context import Info, asked_below, fields_read
 from resolvers.days import DateRange
+from resolvers.deliveries import of_recipient
 from resolvers.listing import Edge, Listing
-from resolvers.loaders import PersonList, RecipientList
+from resolvers.lists import PersonList, RecipientList
 from resolvers.together import Together
 from resolvers.typed import typed
 
@@ -58,8 +61,10 @@ async def of_message(
         context.viewer.require(Right.VIEW_RECIPIENTS)
     asked = page(first=first, after=after, last=last, before=before)
     such = Wanted(typed(search, argument="search"), outcome)
-    fields = fields_read(info, RecipientRecord)
-    lists = [RecipientList(message.id, such, fields) for message in root]
+    shown = Shown(
+        fields_read(info, RecipientRecord), *asked_below(info, of_recipient, DeliveryRecord)
+    )
+    lists = [RecipientList(message.id, such, shown) for message in root]
     # Side by side: nothing is shown before both are done.
     pages, _ = await asyncio.gather(
         context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists]),

@@ -38,7 +38,7 @@ from domain.viewer import Right
 from resolvers import enums, messages
 from resolvers.context import Context, Info
 from resolvers.listing import Listing
-from resolvers.loaders import ReportList
+from resolvers.lists import ReportList
 from resolvers.refusals import NO_MESSAGE, NotFound
 from resolvers.together import Together
 

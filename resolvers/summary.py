@@ -1,6 +1,5 @@
 """The figures of a message, from its counters: the same cost for ten deliveries and for a million."""
 
-import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +22,9 @@ from resolvers.context import Info
 from resolvers.together import Together
 
 SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
+
+
+_PLACES: Final = [(mode, status) for mode in DeliveryMode for status in DeliveryStatus]
 
 
 class TallyCount(NamedTuple):
@@ -58,12 +60,7 @@ class Summary(Figures):
         for fact in self.facts:
             place = (fact.mode, fact.status)
             counts[place] = counts.get(place, 0) + fact.deliveries
-        return [
-            TallyCount(mode, status, counts[mode, status])
-            for mode in DeliveryMode
-            for status in DeliveryStatus
-            if counts.get((mode, status))
-        ]
+        return [TallyCount(*place, counts[place]) for place in _PLACES if counts.get(place)]
 
     @property
     def started_at(self) -> datetime | None:
@@ -112,13 +109,11 @@ class Summary(Figures):
 @Together
 async def of_message(root: Sequence[MessageRecord], info: Info) -> Sequence[Summary]:
     """The summary of each message."""
-    loaders = info.context.loaders
-    ids = [message.id for message in root]
-    facts, spans = await asyncio.gather(loaders.tallies.load_all(ids), loaders.spans.load_all(ids))
+    counters = await info.context.loaders.counters.load_all([message.id for message in root])
     has_voice = info.context.sight.district.has_voice
     return [
-        _summary(message, own_facts, own_spans, has_voice=has_voice)
-        for message, own_facts, own_spans in zip(root, facts, spans, strict=True)
+        _summary(message, own.tallies, own.spans, has_voice=has_voice)
+        for message, own in zip(root, counters, strict=True)
     ]
 
 

@@ -10,6 +10,7 @@ Records are objects, or rows as the database gave them (`db.rows`): then no obje
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 from graphql import (
@@ -23,7 +24,7 @@ from graphql import (
 )
 from strawberry.schema.types.base_scalars import DateTimeDefinition
 
-from db.rows import Rows
+from db.rows import Reader, Rows, joined
 from schema.binding import Source, described, source_of
 from schema.selection import TYPENAME, Selected, Selection, Unforeseen
 
@@ -45,7 +46,9 @@ _CHECKS: Final = {
 def completes(given: GraphQLOutputType, below: Selection | None) -> Complete:
     """The function that completes values of the type `given`, of which `below` is selected; all of it in the records."""
     item = given.of_type if isinstance(given, GraphQLNonNull) else given
-    if below is not None and not isinstance(item, GraphQLList):
+    if below is not None:
+        if isinstance(item, GraphQLList):
+            return Lists(completes(item.of_type, below), may_be_none=item is given)
         return Objects(below, frozenset(), may_be_none=item is given)
     code = _Code()
     code.add("out = []", "append = out.append", "for v in values:", deeper=True)
@@ -55,6 +58,23 @@ def completes(given: GraphQLOutputType, below: Selection | None) -> Complete:
 
 LISTS: Final = frozenset({list, tuple, Rows})
 """What a list comes as; anything else is graphql-core's to iterate over, or to refuse."""
+
+_LISTS_OR_NONE: Final = LISTS | {type(None)}
+
+
+class Lists:
+    """Completes lists of lists: the parts of all in one go, as most are short."""
+
+    def __init__(self, complete: Complete, *, may_be_none: bool = False) -> None:
+        self._complete = complete
+        self._may_be_none = may_be_none
+
+    def __call__(self, lists: Sequence[Any]) -> list[Any]:
+        """The completed lists, in their order."""
+        if not (_LISTS_OR_NONE if self._may_be_none else LISTS).issuperset(map(type, lists)):
+            raise Unforeseen
+        parts = iter(self._complete(joined([one for one in lists if one])))
+        return [None if one is None else list(islice(parts, len(one))) for one in lists]
 
 
 class Objects:
@@ -71,28 +91,28 @@ class Objects:
         self._may_be_none = may_be_none
         self._record = described(selection.of)
         self._of_records = self._function(None)
-        self._of_rows: dict[tuple[tuple[str, ...], int], Complete | None] = {}
+        self._of_rows: dict[_Layout, Complete | None] = {}
 
     def __call__(self, records: Sequence[Any], *columns: Sequence[Any]) -> list[Any]:
         """The completed objects, in the order of the records."""
         if type(records) is Rows and records and records.record is self._record:
-            layout = (records.fields, len(records.tuples[0]))
+            layout = _Layout(records.fields, records.readers, len(records.tuples[0]))
             if layout not in self._of_rows and len(self._of_rows) < MOST_LAYOUTS:
-                self._of_rows[layout] = self._of_layout(*layout)
+                self._of_rows[layout] = self._of_layout(layout)
             if complete := self._of_rows.get(layout):
                 return complete(records.tuples, *columns)
         return self._of_records(records, *columns)
 
-    def _of_layout(self, fields: tuple[str, ...], width: int) -> Complete | None:
-        names = [f"x{place}" for place in range(width)]
+    def _of_layout(self, layout: "_Layout") -> Complete | None:
         try:
-            return self._function(_Thing(dict(zip(fields, names, strict=False)), names))
+            return self._function(layout)
         except Unforeseen:
             return None
 
-    def _function(self, row: "_Thing | None") -> Complete:
-        """The function for records, or for rows that are taken apart into the names of `row`."""
+    def _function(self, layout: "_Layout | None") -> Complete:
+        """The function for records, or for rows of a layout, which are taken apart."""
         code = _Code()
+        row = None if layout is None else code.row(layout)
         given = {
             one.key: f"c{place}"
             for place, one in enumerate(
@@ -116,6 +136,14 @@ class Objects:
         return code.function(", ".join(("records", *(f"{name}s" for name in given.values()))))
 
 
+class _Layout(NamedTuple):
+    """How rows come: the fields that stand first in each, how those are read, and how many values there are."""
+
+    fields: tuple[str, ...]
+    readers: tuple[Reader | None, ...]
+    width: int
+
+
 class _Thing(NamedTuple):
     """What fields are read from: each under an expression, or, where it is an object, from it."""
 
@@ -123,6 +151,8 @@ class _Thing(NamedTuple):
     names: Sequence[str]
     """What a row is taken apart into; all of it has a name."""
     itself: str | None = None
+    kept_as: Mapping[str, str] = {}
+    """What those fields are read from that are kept otherwise than they are shown: of each there are few values."""
 
     def field(self, name: str) -> str:
         if self.itself is not None:
@@ -136,6 +166,7 @@ class _Code:
     """A function as it is written, line by line, and the objects that it names."""
 
     def __init__(self) -> None:
+        self._begin: list[str] = []
         self._lines: list[str] = []
         self._depth = 1
         self._names = 0
@@ -149,10 +180,23 @@ class _Code:
         self._depth += 1
 
     def function(self, arguments: str) -> Complete:
-        body = "\n".join((f"def completed({arguments}):", *self._lines, "    return out"))
+        body = "\n".join(
+            (f"def completed({arguments}):", *self._begin, *self._lines, "    return out")
+        )
         # Every name in it is ours, and every key is quoted.
         exec(compile(body, "<a selection>", "exec"), self._objects)
         return cast(Complete, self._objects["completed"])
+
+    def row(self, layout: _Layout) -> _Thing:
+        """A row of this layout: what it is taken apart into, and the expression of each field."""
+        names = [f"x{place}" for place in range(layout.width)]
+        fields = dict(zip(layout.fields, names, strict=False))
+        kept_as: dict[str, str] = {}
+        for field, reader in zip(layout.fields, layout.readers, strict=False):
+            if reader is not None:
+                kept_as[field] = fields[field]
+                fields[field] = f"{self._object('r', reader)}({fields[field]})"
+        return _Thing(fields, names, kept_as=kept_as)
 
     def value(self, given: GraphQLOutputType, below: Selection | None, source: str) -> str:
         """Write what completes `source`; returns where the completed value stands."""
@@ -188,7 +232,10 @@ class _Code:
         assert isinstance(source, Source), f"{of}.{one.name} is not in the record"
         made = source.function
         if made is None:
-            return self.value(field.type, one.below, thing.field(source.names[0]))
+            (name,) = source.names
+            if name in thing.kept_as:
+                return self._once(field.type, one.below, thing.field(name), thing.kept_as[name])
+            return self.value(field.type, one.below, thing.field(name))
         if not source.names:
             if thing.itself is None:
                 raise Unforeseen
@@ -200,6 +247,17 @@ class _Code:
             return self.shown(one.below, _Thing(dict(zip(names, values, strict=True)), ()), {})
         called = f"{self._object('f', made)}({', '.join(values)})"
         return self.value(field.type, one.below, called)
+
+    def _once(
+        self, given: GraphQLOutputType, below: Selection | None, source: str, kept: str
+    ) -> str:
+        """The same of a `source` that is read from `kept`: completed once in a list for each value that is kept."""
+        known, name = self._name("d"), self._name("v")
+        self._begin.append(f"    {known} = {{}}")
+        self.add(f"{name} = {known}.get({kept})", f"if {name} is None:", deeper=True)
+        self.add(f"{name} = {known}[{kept}] = {self.value(given, below, source)}")
+        self._depth -= 1
+        return name
 
     def _present(self, given: GraphQLOutputType, below: Selection | None, name: str) -> None:
         """Write what completes a value that is not None, in its place."""

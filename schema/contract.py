@@ -1,5 +1,6 @@
 """The schema: everything that can be asked, made once when this module is imported."""
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any, Final, cast
 
@@ -11,10 +12,13 @@ from graphql import (
     GraphQLObjectType,
     Undefined,
 )
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from resolvers.context import Context
-from schema.documents import AsPrepared, Documents
+from schema.documents import AsRead, Documents
 from schema.errors import coded, with_choices
 from schema.executor import FastExecutor, LogExecutor
 from schema.mutation import Mutation
@@ -24,12 +28,33 @@ from schema.subscription import Subscription
 from schema.types import Delivery, Message, Person, Recipient, Report
 
 
+class Names(NameConverter):
+    """Strawberry's names, each made once: Strawberry asks for those of the arguments with each operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, str] = {}
+
+    def apply_naming_config(self, name: str) -> str:
+        """The name in GraphQL of what has this name in Python."""
+        if name not in self._made:
+            self._made[name] = super().apply_naming_config(name)
+        return self._made[name]
+
+
 class Contract(strawberry.Schema):
     """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"extensions": [AsPrepared], **options})
+        super().__init__(*args, **{"config": StrawberryConfig(name_converter=Names()), **options})
+        assert not self.extensions, "AsRead runs none"
         self.documents = Documents(cast(Any, self)._schema)
+
+    def create_extensions_runner(
+        self, execution_context: ExecutionContext, extensions: Sequence[SchemaExtension]
+    ) -> AsRead:
+        """What runs around the steps of an operation."""
+        return AsRead(execution_context)
 
     async def execute(self, *args: Any, **named: Any) -> ExecutionResult:
         """What an operation comes to; nothing of it is under way any more.

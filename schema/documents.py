@@ -4,8 +4,8 @@ All transports come by here, and so does the execution: see `schema.contract`. W
 """
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from typing import Any, Final, NamedTuple, Protocol, cast
 
 from graphql import (
@@ -14,45 +14,68 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    parse,
     specified_rules,
 )
-from strawberry.extensions import SchemaExtension
+from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
 from domain.errors import TooComplex
+from schema.collected import Text
 from schema.errors import unexecutable
 from schema.limits import (
     LIMITS,
     Costs,
     Limits,
+    OperationCost,
     check_cost,
     check_length,
     check_shape,
     operations_of,
 )
+from schema.parsing import parse
 
 MOST_DOCUMENTS: Final = 1_000
-MOST_CHARACTERS: Final = 2 * 1024 * 1024
-"""Of all documents that are kept; what is made of one takes about fifty times as much memory."""
+MOST_CHARACTERS: Final = 256 * 1024
+"""Of all documents that are kept. Every other character is an object that the cyclic collector looks at, when it looks at all:
+a tenth of a second for so many."""
 
 
-class Document(NamedTuple):
+class Asked(NamedTuple):
+    """One of the operations of a document, and what it costs."""
+
+    operation: OperationDefinitionNode
+    kind: OperationType
+    cost: OperationCost
+
+
+class Document:
     """A document, and what is wrong with it: nothing, or all that validation found."""
 
-    node: DocumentNode
-    problems: tuple[GraphQLError, ...]
+    def __init__(
+        self, text: Text, node: DocumentNode, problems: tuple[GraphQLError, ...], costs: Costs
+    ) -> None:
+        self.text = text
+        self.node = node
+        self.problems = problems
+        self._costs = costs
+        self._asked: dict[str | None, Asked] = {}
+        """By the names that there are, and None."""
 
-    def operation(self, name: str | None) -> OperationDefinitionNode:
+    def asked(self, name: str | None) -> Asked:
         """The operation of that name, or the only one (GraphQL, 6.1, GetOperation). Raises `BadUserInput`."""
-        operations = operations_of(self.node)
-        if name is not None:
-            operations = [one for one in operations if one.name and one.name.value == name]
-        if len(operations) != 1:
-            raise unexecutable(CannotGetOperationTypeError(name))
-        return operations[0]
+        if name not in self._asked:
+            operations = operations_of(self.node)
+            if name is not None:
+                operations = [one for one in operations if one.name and one.name.value == name]
+            if len(operations) != 1:
+                raise unexecutable(CannotGetOperationTypeError(name))
+            (operation,) = operations
+            kind = OperationType(operation.operation.value)
+            self._asked[name] = Asked(operation, kind, self._costs.of(self.node, operation))
+        return self._asked[name]
 
 
 class Prepared(NamedTuple):
@@ -110,30 +133,34 @@ class Documents:
             document = self.read(text)
         except GraphQLSyntaxError:
             return None
-        operation = document.operation(name)
+        asked = document.asked(name)
         if document.problems:
             return None
-        cost = self._costs.cost(document.node, operation, variables)
+        cost = asked.cost.given(variables)
         check_cost(cost, most)
-        return Prepared(OperationType(operation.operation.value), cost)
+        return Prepared(asked.kind, cost)
 
     def _read(self, text: str) -> Document:
-        node = _parsed(text, self.limits)
+        source = Text(text)
+        node = _parsed(source, self.limits)
         check_shape(node, self.limits)
         problems = validate_document(self._schema, node, tuple(specified_rules))
-        return Document(node, tuple(problems))
+        if not problems:
+            source.keep(node)
+        return Document(source, node, tuple(problems), self._costs)
 
     def _keep(self, text: str, document: Document) -> None:
         self._kept[text] = document
         self._characters += len(text)
         while len(self._kept) > self._most or self._characters > self._most_characters:
-            oldest, _ = self._kept.popitem(last=False)
+            oldest, document = self._kept.popitem(last=False)
+            document.text.forget()
             self._characters -= len(oldest)
 
 
-def _parsed(text: str, limits: Limits) -> DocumentNode:
+def _parsed(source: Text, limits: Limits) -> DocumentNode:
     try:
-        return parse(text, max_tokens=limits.tokens)
+        return parse(source, most_tokens=limits.tokens)
     except GraphQLSyntaxError as error:
         if f"more than {limits.tokens} tokens" in error.message:
             raise TooComplex(
@@ -148,18 +175,53 @@ class _Reader(Protocol):
     documents: Documents
 
 
-class AsPrepared(SchemaExtension):
-    """Has Strawberry execute a document as it was read here: neither parsed nor validated again."""
+class AsRead(SchemaExtensionsRunner):
+    """Has Strawberry execute a document as it was read here, neither parsed nor validated again, and runs nothing else.
 
-    async def on_parse(self) -> AsyncIterator[None]:
-        """Give the execution its document. What cannot be read is left to the ordinary way, which tells it.
+    What an extension would do around the steps of an operation, our schema does itself.
+    """
+
+    def operation(self) -> Any:
+        """Nothing."""
+        return _NOTHING
+
+    def parsing(self) -> Any:
+        """What gives the execution its document."""
+        return _Reading(self.execution_context)
+
+    def validation(self) -> Any:
+        """Nothing."""
+        return _NOTHING
+
+    def executing(self) -> Any:
+        """Nothing."""
+        return _NOTHING
+
+    def on_stream_result(self, result: object) -> Any:
+        """Nothing."""
+        return _NOTHING
+
+
+_NOTHING: Final = nullcontext()
+
+
+class _Reading:
+    """Around the parsing of a document that was read already."""
+
+    def __init__(self, asked: ExecutionContext) -> None:
+        self._asked = asked
+
+    async def __aenter__(self) -> None:
+        """Give the execution its document. What cannot be read is left to Strawberry, which tells it.
 
         Raises `TooComplex`: whoever streams prepares first, since a stream has no place for it.
         """
-        asked = self.execution_context
+        asked = self._asked
         documents = cast(_Reader, asked.schema).documents
         with suppress(GraphQLSyntaxError):
             document = documents.read(asked.query or "")
             asked.graphql_document = document.node
             asked.pre_execution_errors = list(document.problems)
-        yield
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing is left to do."""

@@ -5,28 +5,36 @@ list by a function that was compiled for what is selected, and asks each resolve
 anything is not as it is foreseen, the list is answered in the ordinary way, from what the resolvers have given already.
 """
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
 from graphql import (
     Executor,
+    FieldNode,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
     get_named_type,
 )
-from graphql.execution.collect_fields import FieldDetails
-from graphql.pyutils import Path, RefMap
+from graphql.execution.collect_fields import (
+    CollectedFields,
+    DeferUsage,
+    FieldDetails,
+    GroupedFieldSet,
+)
+from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.context import Context
 from resolvers.progress import Moment
+from schema.ahead import asked_below
+from schema.collected import collected
 from schema.columns import Columns
 from schema.completion import LISTS
 from schema.plan import Completion, Plans
 from schema.reads import fields_read
-from schema.selection import selection_of
+from schema.selection import Selection, Unforeseen
 
 _PLANS: Final = Plans()
 _STREAM: Final = "stream"
@@ -46,16 +54,55 @@ class LogExecutor(StrawberryGraphQLCoreExecutionContext):
         return executor
 
 
-class FastExecutor(LogExecutor):
+class CollectingExecutor(LogExecutor):
+    """Collects the fields of a document once for all who execute it."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.collected = collected(self.operation, self.variable_values)
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: GroupedFieldSet,
+        serially: bool,
+        new_defer_usages: Sequence[DeferUsage],
+    ) -> Any:
+        """The completed fields of the operation, or what they can be awaited from."""
+        fields = grouped_field_set
+        if not new_defer_usages:
+            fields = self.collected.root(root_type, fields)
+        return super().execute_collected_root_fields(
+            root_type, root_value, fields, serially, new_defer_usages
+        )
+
+    def collect_subfields(
+        self, return_type: GraphQLObjectType, field_details_list: list[FieldDetails]
+    ) -> CollectedFields:
+        """The fields of a type that are selected below some others."""
+        found = self.collected.below.get((return_type, id(field_details_list)))
+        if found is None:
+            collect = super().collect_subfields
+            found = self.collected.collect(return_type, field_details_list, collect)
+        return found
+
+
+class FastExecutor(CollectingExecutor):
     """Answers lists whole."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         if isinstance(self.context_value, Context):
-            self.context_value = replace(self.context_value, reads=self._fields_read)
-        self._ways: RefMap[list[FieldDetails], dict[GraphQLOutputType, Completion | None]] = (
-            RefMap()
-        )
+            self.context_value = replace(
+                self.context_value, reads=self._fields_read, below=self._asked_below
+            )
+        watches = self.middleware_manager is not None and self.middleware_manager.middlewares
+        self._is_watched = bool(watches) or self.abort_signal is not None
+        self._ways: dict[
+            tuple[GraphQLOutputType, int], tuple[list[FieldDetails], Completion | None]
+        ] = {}
+        """By the list of fields, which is held beside: an operation can come to thousands of lists below the same ones."""
 
     def complete_iterable_value(
         self,
@@ -80,6 +127,27 @@ class FastExecutor(LogExecutor):
         except Exception:
             return super().complete_iterable_value(item_type, field_details_list, *rest)
 
+    def complete_object_value(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: list[FieldDetails],
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        """The completed object, or what it can be awaited from."""
+        how = self._how(return_type, field_details_list, (), position_context)
+        if how is not None and how.complete is not None:
+            try:
+                (completed,) = how.complete((result,))
+                return completed
+            except Exception:  # the ordinary way meets it again
+                pass
+        return super().complete_object_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
     def _how(
         self,
         of: GraphQLOutputType,
@@ -88,27 +156,19 @@ class FastExecutor(LogExecutor):
         position_context: Any,
     ) -> Completion | None:
         """How a list is completed whole; None where it is not."""
-        if type(values) not in LISTS or position_context is not None:
+        if self._is_watched or type(values) not in LISTS or position_context is not None:
             return None
-        ways: dict[GraphQLOutputType, Completion | None] | None = self._ways.get(details)
-        if ways is None:
-            ways = self._ways[details] = {}
-        if of not in ways:
-            ways[of] = self._way(of, details)
-        return ways[of]
+        key = (of, id(details))
+        if key not in self._ways:
+            self._ways[key] = (details, self._way(of, details))
+        return self._ways[key][1]
 
     def _way(self, of: GraphQLOutputType, details: list[FieldDetails]) -> Completion | None:
         """How lists of this type are completed whole below these fields; None where they are not."""
-        named = get_named_type(of)
-        if (
-            not isinstance(named, GraphQLObjectType)
-            or self.abort_signal is not None
-            or (self.middleware_manager is not None and self.middleware_manager.middlewares)
-            or any(_streams(one) for one in details)
-        ):
+        if any(one.defer_usage is not None or _streams(one) for one in details):
             return None
         try:
-            return _PLANS.plan(of, selection_of(named, details, self.collect_subfields))
+            return _PLANS.plan(of, self._selection(of, [one.node for one in details]))
         except Exception:
             # The ordinary way meets it again, and tells it in its place.
             return None
@@ -117,14 +177,27 @@ class FastExecutor(LogExecutor):
         self, info: GraphQLResolveInfo[Context], record: type
     ) -> frozenset[str] | None:
         """What is read of records of a class in what stands below the field of `info`; None where any may be."""
-        named = get_named_type(info.return_type)
-        details = [FieldDetails(node, None) for node in info.field_nodes]
-        if not isinstance(named, GraphQLObjectType):
-            return None
         try:
-            return fields_read(selection_of(named, details, self.collect_subfields), record)
+            return fields_read(self._selection(info.return_type, info.field_nodes), record)
         except Exception:
             return None
+
+    def _asked_below(
+        self, info: GraphQLResolveInfo[Context], resolver: object, record: type
+    ) -> Sequence[frozenset[str] | None]:
+        """What is read of the records that a resolver gives below the field of `info`, for each place where it is asked."""
+        try:
+            selection = self._selection(info.return_type, info.field_nodes)
+            return asked_below(selection, resolver, record)
+        except Exception:
+            return ()
+
+    def _selection(self, given: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Selection:
+        """What is selected below the fields `nodes`, of this type and in no deferred part. Raises as `selection_of`."""
+        of = get_named_type(given)
+        if not isinstance(of, GraphQLObjectType):
+            raise Unforeseen
+        return self.collected.selection(of, nodes, self.collect_subfields)
 
     async def _in_columns(
         self,
@@ -146,7 +219,7 @@ class FastExecutor(LogExecutor):
             return cast("list[Any]", completed)
 
 
-class _Again(LogExecutor):
+class _Again(CollectingExecutor):
     """Answers a list in the ordinary way, but asks no resolver again for what it has given."""
 
     found: Mapping[Path, Any]

@@ -6,7 +6,7 @@ not looked at here, and neither is who asks.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -46,6 +46,10 @@ NESTING: Final = 100
 """Selections within each other, fragments and all: whoever walks a document has a stack that ends."""
 
 
+MOST_SIZES: Final = 16
+"""For which the cost of one operation is kept: clients ask for pages of a few sizes."""
+
+
 class SpreadsItself(BadUserInput):
     """A fragment has itself within it."""
 
@@ -62,7 +66,8 @@ class Limits(NamedTuple):
     fields: int = 2_000
     aliases: int = 200
     directives: int = 200
-    root_fields: int = 50
+    root_fields: int = 25
+    """So many lists with all that a screen shows are read and validated in 25 ms; an operation of the console has one."""
     collisions: int = 1_000
     """Pairs of fields in one place under one key: validation compares each with each."""
     cost: int = 200_000
@@ -202,20 +207,50 @@ class Costs:
         self._schema = schema
         self._introspected = _sizes_of_introspection(schema)
 
-    def cost(
+    def of(self, document: DocumentNode, operation: OperationDefinitionNode) -> "OperationCost":
+        """What one operation of a document costs."""
+        root = self._schema.get_root_type(operation.operation)
+        fragments = fragments_of(document)
+
+        def measure(variables: Mapping[str, Any]) -> tuple[int, Set[str]]:
+            walk = _Walk(self._schema, self._introspected, fragments, variables)
+            return walk.of(operation.selection_set, root).fixed, walk.sizing
+
+        return OperationCost(operation, measure)
+
+
+class OperationCost:
+    """What one operation costs: measured once, and once more for each new size that its variables give."""
+
+    def __init__(
         self,
-        document: DocumentNode,
         operation: OperationDefinitionNode,
-        variables: Mapping[str, Any] | None,
-    ) -> int:
-        """The most objects that an operation can return; a page without a size counts as the largest."""
-        given = {
+        measure: Callable[[Mapping[str, Any]], tuple[int, Set[str]]],
+    ) -> None:
+        """`measure` tells the cost with some variables, and which of them it looked at: the same ones each time."""
+        self._measure = measure
+        self._defaults = {
             one.variable.name.value: _literal(one.default_value, {})
             for one in operation.variable_definitions or ()
-        } | dict(variables or {})
-        root = self._schema.get_root_type(operation.operation)
-        walk = _Walk(self._schema, self._introspected, fragments_of(document), given)
-        return walk.of(operation.selection_set, root).fixed
+        }
+        self._sizing: Set[str] | None = None
+        self._found: dict[tuple[object, ...], int] = {}
+
+    def given(self, variables: Mapping[str, Any] | None) -> int:
+        """The most objects that it can return; a page without a size counts as the largest."""
+        values = {**self._defaults, **(variables or {})}
+        if self._sizing is not None:
+            cost = self._found.get(self._sizes(values))
+            if cost is not None:
+                return cost
+        cost, self._sizing = self._measure(values)
+        if len(self._found) >= MOST_SIZES:
+            self._found.clear()
+        self._found[self._sizes(values)] = cost
+        return cost
+
+    def _sizes(self, values: Mapping[str, Any]) -> tuple[object, ...]:
+        return tuple(_size(values.get(name)) for name in self._sizing or ())
 
 
 class _Walk:
@@ -233,6 +268,8 @@ class _Walk:
         self._fragments = fragments
         self._variables = variables
         self._found: dict[str, _Cost] = {}
+        self.sizing: set[str] = set()
+        """The variables that say how many there are of something."""
 
     def of(self, selections: SelectionSetNode, parent: GraphQLNamedType | None) -> _Cost:
         """The cost of what is selected on one object."""
@@ -278,7 +315,7 @@ class _Walk:
         if "first" not in defined.args:
             return 1
         asked = [
-            _literal(argument.value, self._variables)
+            self._said(argument.value)
             for argument in node.arguments or ()
             if argument.name.value in ("first", "last")
         ]
@@ -292,9 +329,14 @@ class _Walk:
             return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
         for argument in node.arguments or ():
             if argument.name.value == "ids":
-                ids = _literal(argument.value, self._variables)
+                ids = self._said(argument.value)
                 return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
         return USUAL
+
+    def _said(self, node: object) -> object:
+        if isinstance(node, VariableNode):
+            self.sizing.add(node.name.value)
+        return _literal(node, self._variables)
 
 
 def check_cost(cost: int, most: int) -> None:
@@ -340,6 +382,13 @@ def _literal(node: object, variables: Mapping[str, Any]) -> object:
     if isinstance(node, IntValueNode):
         return int(node.value) if len(node.value) < 10 else None
     return list(node.values) if isinstance(node, ListValueNode) else None
+
+
+def _size(value: object) -> tuple[type, int] | None:
+    """What a measure looks at of a value; None where it is no size."""
+    if type(value) is int:
+        return int, value
+    return (list, len(value)) if isinstance(value, list) else None
 
 
 def _defined(

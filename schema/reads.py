@@ -1,15 +1,21 @@
 """Which fields of a record an answer is made of, so that a statement can leave out the others."""
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
 
 from schema.binding import Source, described, reads_of, source_of
 from schema.selection import TYPENAME, Selection
+
+MOST_ANSWERS: Final = 500
+"""Answers that are kept, by what is selected; operations select some dozens of things."""
 
 
 class _All(Exception):
     """Something may read any field of the record."""
 
 
+@lru_cache(MOST_ANSWERS)
 def fields_read(selection: Selection, record: type) -> frozenset[str] | None:
     """The fields of `record` that are read below `selection`, wherever the same list shows it; None where any may be.
 

@@ -6,10 +6,11 @@ from typing import Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import groups, messages
+from db import groups, log_page
+from db.criteria import Criteria
 from db.engine import reading
-from db.messages import OrderField
-from db.search import Criteria, prepare
+from db.log_page import OrderField
+from db.search import prepare
 from domain.paging import Page
 from domain.status import MessageStatus
 from tests import log
@@ -29,10 +30,10 @@ async def page(
     async with reading(engine) as connection:
         ready = await prepare(connection, Criteria(*days), sight=sight)
         with recorded(engine) as asked:
-            found = await messages.page_of(
+            found = await log_page.page_of(
                 connection,
                 ready,
-                order=messages.order(sort, scope=""),
+                order=log_page.order(sort, scope=""),
                 page=Page(size, None, None, backward=False),
             )
     read = [one for one in asked if "message.subject," in one.text and "LIMIT" in one.text]

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import deliveries, messages, recipients, routes
+from db import deliveries, log_page, messages, recipients, routes
+from db.criteria import Criteria
 from db.engine import reading, writing
-from db.messages import OrderField
+from db.log_page import OrderField
 from db.paging import Order, Slice
-from db.search import Criteria, prepare
+from db.search import prepare
 from db.tables import DELIVERY, RECIPIENT
 from domain.paging import Page
 from domain.search import fold
@@ -126,7 +127,7 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
     schools = [log.school(school, district=district) for school in ("east", "west")]
     await log.load(engine, log.district(district), *schools, *lines(corpus))
     sight = await log.sight(engine, district=district)
-    order = messages.order(sort, scope="")
+    order = log_page.order(sort, scope="")
     later = iter(arriving)
 
     async def arrive() -> None:
@@ -136,7 +137,7 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
     async def fetch(page: Page) -> Slice[Any]:
         async with reading(engine) as connection:
             search = await prepare(connection, Criteria(*EVER, statuses), sight=sight)
-            return await messages.page_of(connection, search, order=order, page=page)
+            return await log_page.page_of(connection, search, order=order, page=page)
 
     await assert_complete(fetch, order=order, size=size, backward=backward, arrive=arrive)
 

@@ -11,12 +11,13 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
-from db import messages, purge, purge_rows, recipients
+from db import log_page, messages, purge, purge_rows, recipients
+from db.criteria import Criteria
 from db.engine import make_engine, reading
-from db.messages import OrderField
+from db.log_page import OrderField
 from db.paging import Order
 from db.recipients import RecipientOutcome, Wanted
-from db.search import Criteria, prepare
+from db.search import prepare
 from db.sight import Sight
 from domain.paging import Page
 from domain.status import MessageStatus
@@ -125,18 +126,18 @@ async def read_whole(
 def search(
     asked: dict[str, Any], *, sort: Sequence[tuple[OrderField, bool]], after: bool = False
 ) -> Run:
-    order: Order = messages.order(sort, scope="")
+    order: Order = log_page.order(sort, scope="")
     parts = dict(asked)
     days = parts.pop("days", EVER)
 
     async def run(connection: AsyncConnection, sight: Sight) -> None:
         ready = await prepare(connection, Criteria(*days, **parts), sight=sight)
-        page = await messages.page_of(
+        page = await log_page.page_of(
             connection, ready, order=order, page=Page(50, None, None, backward=False)
         )
         if after and page.keys:
             cursor = order.cursor(page.keys[-1])
-            await messages.page_of(
+            await log_page.page_of(
                 connection, ready, order=order, page=Page(50, cursor, None, backward=False)
             )
 

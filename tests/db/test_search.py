@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import messages, needles, routes, search
+from db import log_page, messages, needles, routes, search
+from db.criteria import Criteria
 from db.engine import reading
-from db.messages import OrderField
-from db.search import Criteria, prepare
+from db.log_page import OrderField
+from db.search import prepare
 from db.sight import Sight
 from domain.message import Source
 from domain.paging import page
@@ -329,10 +330,10 @@ async def found(
     criteria = Criteria(created_from=begin, created_until=end, **parts)
     async with reading(engine) as connection:
         ready = await prepare(connection, criteria, sight=sight)
-        rows = await messages.page_of(
+        rows = await log_page.page_of(
             connection,
             ready,
-            order=messages.order(sort, scope=""),
+            order=log_page.order(sort, scope=""),
             page=page(first=None, after=None, last=None, before=None),
         )
         count = await messages.count(connection, ready)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import tallies
 from db.engine import reading
 from db.tables import MESSAGE
+from db.tallies import Counters
 from domain.call_status import CALL_STATUSES
 from domain.counting import Figures, figures
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -169,7 +170,7 @@ async def counted(engine: AsyncEngine, message_id: str) -> Figures:
         row = (await connection.execute(statement)).one()
         found = await tallies.of_messages(connection, [row.id])
     return figures(
-        found.get(row.id, ()),
+        found.get(row.id, Counters()).tallies,
         people=row.people,
         without_device=row.people_without_device,
         contacted=row.people_contacted,

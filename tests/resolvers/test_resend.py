@@ -176,7 +176,7 @@ async def test_the_events_tell_both_sendings_and_the_figures_follow(house: House
     await house.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
     await house.do(RESEND, id="message.1")
     async with reading(house.engine) as connection:
-        (tally,) = [t for t in (await of_messages(connection, [1]))[1] if t.deliveries]
+        (tally,) = [t for t in (await of_messages(connection, [1]))[1].tallies if t.deliveries]
     house.provider.outcomes["+16125550101"] = ANSWERED
     await house.work()
 

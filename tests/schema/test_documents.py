@@ -1,14 +1,20 @@
 """Documents, each read once: parsed, measured and validated, and kept within bounds."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from graphql import DocumentNode, OperationDefinitionNode
 from sqlalchemy.ext.asyncio import AsyncEngine
+from strawberry.extensions import SchemaExtension
+from strawberry.types.graphql import OperationType
 
 from domain.errors import BadUserInput, TooComplex
 from schema import documents as module
-from schema.contract import SCHEMA
+from schema.contract import SCHEMA, Contract
 from schema.documents import Documents
+from schema.limits import MOST_SIZES, Costs, OperationCost
+from schema.query import Query
 from tests.log import district, load
 from tests.operations import ask, execute, refusals, told
 
@@ -72,6 +78,11 @@ async def test_a_document_that_does_not_fit_is_validated_once_too(
     assert reads == ["parse", "validate_document"]
 
 
+def test_a_schema_with_extensions_is_refused_since_nothing_would_run_them() -> None:
+    with pytest.raises(AssertionError):
+        Contract(Query, extensions=[SchemaExtension])
+
+
 async def test_nothing_is_executed_past_the_limits(engine: AsyncEngine) -> None:
     await load(engine, district())
 
@@ -88,7 +99,7 @@ async def test_nothing_is_executed_past_the_limits(engine: AsyncEngine) -> None:
 def test_the_operation_is_the_one_that_is_named_or_the_only_one(
     text: str, name: str | None, found: str | None
 ) -> None:
-    operation = documents().read(text).operation(name)
+    operation = documents().read(text).asked(name).operation
 
     assert (operation.name.value if operation.name else None) == found
 
@@ -141,3 +152,71 @@ def test_what_is_refused_is_not_kept() -> None:
             kept.read("{" + "a:__typename " * 300 + "}")
 
     assert len(kept) == 0
+
+
+def test_a_cost_is_measured_once_for_the_sizes_that_variables_give() -> None:
+    measured: list[Mapping[str, Any]] = []
+
+    def measure(variables: Mapping[str, Any]) -> tuple[int, frozenset[str]]:
+        measured.append(variables)
+        return len(measured), frozenset({"first", "ids"})
+
+    operation = documents().read(
+        "query($first: Int = 5, $ids: [ID!], $other: String) { __typename }"
+    )
+    cost = OperationCost(operation.asked(None).operation, measure)
+    given: list[Mapping[str, Any] | None] = [
+        None,
+        {},
+        {"first": 5},
+        {"first": 5, "other": "a"},
+        {"first": 7},
+        {"first": 5, "ids": ["a"]},
+        {"first": 5, "ids": ["b"]},
+        {"first": 5, "ids": ["b", "c"]},
+        {"first": True},
+        {"first": None},
+        {"first": {"a": []}},
+        {"first": 7, "ids": "a"},
+    ]
+
+    assert [cost.given(one) for one in given] == [1, 1, 1, 1, 2, 3, 3, 4, 5, 5, 5, 2]
+    assert measured[0] == {"first": 5, "ids": None, "other": None}
+
+
+def test_the_costs_of_only_so_many_sizes_are_kept() -> None:
+    operation = documents().read("query($first: Int) { __typename }").asked(None).operation
+    measured: list[Any] = []
+
+    def measure(variables: Mapping[str, Any]) -> tuple[int, frozenset[str]]:
+        measured.append(variables["first"])
+        return 1, frozenset({"first"})
+
+    cost = OperationCost(operation, measure)
+    for first in range(MOST_SIZES + 1):
+        cost.given({"first": first})
+
+    assert len(measured) == MOST_SIZES + 1
+    cost.given({"first": MOST_SIZES})
+    assert len(measured) == MOST_SIZES + 1
+    cost.given({"first": 0})
+    assert len(measured) == MOST_SIZES + 2
+
+
+def test_an_operation_that_is_prepared_again_is_measured_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[str] = []
+    original = Costs.of
+
+    def counted(costs: Costs, node: DocumentNode, operation: OperationDefinitionNode) -> Any:
+        measured.append(operation.name.value if operation.name else "")
+        return original(costs, node, operation)
+
+    monkeypatch.setattr(Costs, "of", counted)
+    kept = documents()
+
+    prepared = [kept.prepare(SEVERAL, name=name) for name in ("A", "B", "A", "B")]
+
+    assert prepared == [(OperationType.QUERY, 1)] * 4
+    assert measured == ["A", "B"]

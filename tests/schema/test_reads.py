@@ -17,6 +17,7 @@ from resolvers.context import open_context
 from schema.binding import Source, source_of
 from schema.contract import SCHEMA, ordinarily
 from schema.executor import FastExecutor
+from schema.reads import fields_read
 from tests.log import NOON, viewer
 from tests.operations import EVER
 from tests.schema.origins import load_origins
@@ -142,6 +143,8 @@ async def test_a_field_that_reads_what_it_does_not_name_fails_and_answers_no_nul
         return ("id",) if asked is field else ("revision",)
 
     monkeypatch.setattr("schema.reads.reads_of", reads)
+    # Neither what was found before, nor for those who come after.
+    monkeypatch.setattr("schema.executor.fields_read", fields_read.__wrapped__)
     context = await open_context(engine, NORTH, now=NOON)
     document = f"{{ messages(createdBetween: {EVER}) {{ nodes {{ scheduleId }} }} }}"
 
