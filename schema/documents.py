@@ -24,17 +24,9 @@ from strawberry.types.graphql import OperationType
 
 from domain.errors import TooComplex
 from schema.collected import Text
+from schema.costs import Costs, OperationCost, check_cost
 from schema.errors import unexecutable
-from schema.limits import (
-    LIMITS,
-    Costs,
-    Limits,
-    OperationCost,
-    check_cost,
-    check_length,
-    check_shape,
-    operations_of,
-)
+from schema.limits import LIMITS, Limits, check_length, check_shape, operations_of
 from schema.parsing import parse
 
 MOST_DOCUMENTS: Final = 1_000

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from domain.errors import LogError, TooComplex
 from schema.contract import SCHEMA
+from schema.costs import _Walk
 from schema.documents import Documents
-from schema.limits import LIMITS, Limits, _Shapes, _Walk, check_shape
+from schema.limits import LIMITS, Limits, _Shapes, check_shape
 from tests.schema.excessive import DAYS, EXCESSIVE, chain
 
 
