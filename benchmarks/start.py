@@ -18,20 +18,15 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx2
-from pydantic import SecretStr
 
 from benchmarks.execution import LIST, fill
+from benchmarks.sign_in import environment, token
 from db.engine import make_engine
-from domain.viewer import Right
-from server.settings import Settings
-from server.tokens import make_token
 
-KEY: Final = "the key of the benchmark, which signs the one token that everybody is asked with"
 CLIENTS: Final = 16
 LISTS: Final = 160
 PATIENCE: Final = 60.0
@@ -51,17 +46,9 @@ def started(url: str, folder: Path) -> Iterator[Started]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    environment = {
-        **os.environ,
-        "SENTLOG_DATABASE_URL": url,
-        "SENTLOG_DATA_DIR": str(folder),
-        "SENTLOG_JWT_KEY": KEY,
-        "SENTLOG_BUDGET_CAPACITY": "1000000000",
-        "SENTLOG_LOG_LEVEL": "warning",
-    }
     command = [str(Path(sys.executable).with_name("sentlog")), "serve", "--port", str(port)]
     began = time.perf_counter()
-    with subprocess.Popen(command, env=environment) as child:
+    with subprocess.Popen(command, env=os.environ | environment(url, folder)) as child:
         try:
             while not _answers(address):
                 if child.poll() is not None or time.perf_counter() - began > PATIENCE:
@@ -88,18 +75,8 @@ def memory(process: int) -> float:
 
 async def ask(address: str) -> None:
     """Ask for the list, again and again, by so many clients at once."""
-    token = make_token(
-        Settings(jwt_key=SecretStr(KEY)),
-        id="u",
-        name="U",
-        district="d",
-        schools=(),
-        rights=Right,
-        expires_in=timedelta(days=1),
-        now=datetime.now(UTC),
-    )
     limits = httpx2.Limits(max_connections=CLIENTS)
-    headers = {"authorization": f"Bearer {token}"}
+    headers = {"authorization": f"Bearer {token('d')}"}
     async with httpx2.AsyncClient(base_url=address, headers=headers, limits=limits) as client:
 
         async def lists() -> None:

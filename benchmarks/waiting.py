@@ -16,27 +16,25 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from graphql import get_introspection_query
-from pydantic import SecretStr
 
+from benchmarks.sign_in import environment, token
+from benchmarks.soak.clients import DISTRICT
 from benchmarks.soak.installation import Process, answers, database, free_port
 from db import migrations
 from db.engine import make_engine
-from domain.viewer import Right
 from resolvers.ingest import ingest
 from schema.limits import LIMITS
 from server import operation
 from server.sample.generate import lines as sample
-from server.settings import Settings
-from server.tokens import make_token
 from tests.schema.excessive import EXCESSIVE
 
-KEY: Final = "the key of a benchmark, which signs nothing that anybody else would take"
 PRESSING: Final = 2
 """Clients that send the worst at once: one waits while the other is answered."""
 
@@ -58,7 +56,7 @@ def worst() -> Mapping[str, bytes]:
         "4,000 messages": _LIST,
         "40 messages, 20 recipients each": _SCREENS,
         "introspection, new each time": get_introspection_query() + "#NUMBER",
-        "fifty lists at once, new each time": f"{{ {lists} }} #NUMBER",
+        "as many lists at once as may be, new each time": f"{{ {lists} }} #NUMBER",
     }
     bodies = {
         name: json.dumps({"query": document}).encode() for name, document in documents.items()
@@ -97,11 +95,12 @@ def line_to(address: str) -> http.client.HTTPConnection:
     return http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
 
 
-def press(address: str, token: str, body: bytes) -> None:
-    """Send a body again and again, until the process is ended."""
+def press(address: str, token: str, body: bytes, begun: Event) -> None:
+    """Send a body again and again, until the process is ended; `begun` when the first has been answered."""
     line = line_to(address)
     for number in itertools.count(time.monotonic_ns()):
         ask(line, token, body.replace(b"NUMBER", b"%d" % number))
+        begun.set()
 
 
 def waits(address: str, token: str, seconds: float) -> Iterator[float]:
@@ -121,14 +120,15 @@ def measure(address: str, token: str, *, seconds: float) -> None:
     spawn = multiprocessing.get_context("spawn")
     print(f"{'a small query beside, ms':52}{'median':>8}{'p99':>8}{'longest':>9}")
     for name, body in worst().items():
+        begun = [spawn.Event() for _ in range(PRESSING if name != "nothing" else 0)]
         pressing = [
-            spawn.Process(target=press, args=(address, token, body), daemon=True)
-            for _ in range(PRESSING if name != "nothing" else 0)
+            spawn.Process(target=press, args=(address, token, body, event), daemon=True)
+            for event in begun
         ]
         for process in pressing:
             process.start()
-        if pressing:
-            time.sleep(1.5)  # they have been started, and the first round is over
+        for event in begun:
+            assert event.wait(60), name
         times = sorted(waits(address, token, seconds))
         for process in pressing:
             process.kill()
@@ -159,32 +159,16 @@ def main() -> None:
     options = parser.parse_args()
     with database(options.url) as url, tempfile.TemporaryDirectory() as folder:
         asyncio.run(fill(url))
-        token = make_token(
-            Settings(jwt_key=SecretStr(KEY)),
-            id="u",
-            name="Administrator",
-            district="lakeview",
-            schools=(),
-            rights=tuple(Right),
-            expires_in=timedelta(hours=2),
-            now=datetime.now(UTC),
-        )
         port = free_port()
         address = f"http://127.0.0.1:{port}"
-        environment = {
-            "SENTLOG_DATABASE_URL": url,
-            "SENTLOG_DATA_DIR": folder,
-            "SENTLOG_JWT_KEY": KEY,
-            "SENTLOG_BUDGET_CAPACITY": str(10**9),
-            "SENTLOG_BUDGET_PER_SECOND": str(10**8),
-            "SENTLOG_LOG_LEVEL": "warning",
-        }
         server = Process(
-            "serve", "--port", str(port), environment=environment, log=Path(folder) / "log"
+            *("serve", "--port", str(port)),
+            environment=environment(url, Path(folder)),
+            log=Path(folder) / "log",
         )
         try:
             asyncio.run(answers(address))
-            measure(address, token, seconds=options.seconds)
+            measure(address, token(DISTRICT), seconds=options.seconds)
         finally:
             server.stop()
 

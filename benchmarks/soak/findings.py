@@ -2,7 +2,10 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import datetime
+from math import isnan
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -12,6 +15,27 @@ from benchmarks.soak.installation import Process, Seen
 from db.engine import reading
 from db.tables import MESSAGE, RECIPIENT
 from delivery.gateways.journal import Journal
+
+POOL: Final = 10 + 5
+"""Connections that the two pools of `db.engine` keep when nobody asks."""
+
+LISTENER: Final = 1
+RUNNER: Final = 4 + 1
+"""Those of procrastinate: its pool, and one that listens."""
+
+KEPT: Final = {
+    "server-1": POOL + LISTENER,
+    "server-2": POOL + LISTENER,
+    "worker": POOL + LISTENER + RUNNER,
+}
+"""How many a process may keep at rest, each for a reason; one more is a leak."""
+
+
+class Outcome(NamedTuple):
+    """What came of a run: the document, and what was wrong."""
+
+    page: str
+    wrong: list[str]
 
 
 def slope(places: list[tuple[float, float]], *, after: float) -> float:
@@ -57,15 +81,23 @@ async def missing(engine: AsyncEngine, clients: Clients, journal: Path) -> list[
     return lost
 
 
+def leaks(seen: Seen) -> list[str]:
+    """Connections that nobody should hold: beyond what pools keep, in a transaction at rest, of processes that ended."""
+    faults = [
+        f"{name}: {number} connections at rest, of which its pools keep {KEPT[name]}"
+        for name, number in seen.after.items()
+        if number > KEPT.get(name, 0)
+    ]
+    if seen.stuck:
+        faults.append(f"{seen.stuck} connections in a transaction at rest")
+    if seen.left:
+        faults.append(f"{seen.left} connections of processes that have stopped")
+    return faults
+
+
 def told(
-    clients: Clients,
-    seen: Seen,
-    processes: Mapping[str, Process],
-    *,
-    minutes: float,
-    counts: tuple[int, int, int],
-    wrong: list[str],
-) -> str:
+    clients: Clients, seen: Seen, processes: Mapping[str, Process], *, minutes: float
+) -> list[str]:
     """The figures, as they go into the document."""
     lines = [
         f"| {minutes:g} minutes | done | cut by a kill | longest, ms |",
@@ -76,23 +108,50 @@ def told(
         lines.append(f"| {what} | {clients.done[what]:,} | {clients.cut[what]:,} | {longest} |")
     lines += [
         "",
-        "| | killed | MiB after a minute | at the end | most | MiB a minute after two minutes |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| | killed | MiB after a minute | at the end | most | MiB a minute after two minutes"
+        " | connections before | after | of which its pools keep |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, places in seen.memory.items():
         sizes = [size for _, size in places]
         warm = next((size for at, size in places if at >= 60 and size), sizes[-1])
+        growth = slope(places, after=120)
         lines.append(
             f"| {name} | {processes[name].kills} | {warm:.0f} | {sizes[-1]:.0f} | {max(sizes):.0f}"
-            f" | {slope(places, after=120):+.2f} |"
+            f" | {'' if isnan(growth) else f'{growth:+.2f}'}"
+            f" | {seen.before.get(name, 0)} | {seen.after.get(name, 0)} | {KEPT[name]} |"
         )
     kept = clients.kept
-    lines += [
+    return [
+        *lines,
         "",
-        f"Connections to the database: {counts[0]} before, at most {max(seen.connections)} meanwhile, {counts[1]} after, "
-        f"{counts[2]} when all had stopped. Looked for at the end: {len(kept.messages):,} messages that were taken in with "
-        f"{sum(kept.messages.values()):,} recipients, {len(kept.canceled):,} cancels of messages that came due afterwards, "
-        f"{len(kept.reports):,} reports. Missing, handed over twice or after a cancel, answered with 5xx, or an error in a "
-        f"log: {len(wrong)}.",
+        f"All held at most {max(seen.connections)} connections to the database meanwhile; {seen.stuck} were in a transaction when",
+        f"nobody asked any more, and {seen.left} were left when all had stopped. Looked for at the end: {len(kept.messages):,} messages",
+        f"that were taken in with {sum(kept.messages.values()):,} recipients, {len(kept.canceled):,} cancels of messages that came due",
+        f"afterwards, {len(kept.reports):,} reports.",
     ]
-    return "\n".join(lines)
+
+
+def page(
+    figures: list[str], wrong: list[str], *, minutes: float, every: float, at: datetime
+) -> str:
+    """The document: what was done, the figures, and what was wrong."""
+    if wrong:
+        verdict = [f"**Wrong: {len(wrong)}.** The first:", "", *(f"    {one}" for one in wrong[:5])]
+    else:
+        verdict = [
+            "None was missing, nothing was handed over twice or after a cancel, nothing was answered with 5xx, no process wrote an",
+            "error into its log, and no connection was held beyond what pools keep.",
+        ]
+    lines = [
+        "# Soak",
+        "",
+        "`python -m benchmarks.soak --write` runs two servers and a worker on PostgreSQL under mixed load, kills the second server",
+        "and the worker with SIGKILL again and again, and then looks for everything that was answered as done. It wrote this page on",
+        f"{at:%Y-%m-%d}, after {minutes:g} minutes with kills every {every:g} seconds.",
+        "",
+        *figures,
+        "",
+        *verdict,
+    ]
+    return "\n".join(lines) + "\n"

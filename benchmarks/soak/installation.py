@@ -19,6 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.postgres import find_programs, running_postgres
 
+OWN_NAME: Final = "soak"
+"""Of our own connections, which are not counted."""
+
+KILLED: Final = ("server-2", "worker")
+
+AT_REST: Final = 10.0
+"""Seconds after which nothing is under way any more of what was."""
+
+_OF_OTHERS: Final = (
+    "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    f" AND application_name <> '{OWN_NAME}'"
+)
+
 SENTLOG: Final = [sys.executable, "-c", "from server.cli import main; main(prog_name='sentlog')"]
 
 
@@ -69,21 +82,47 @@ class Process:
 
 @dataclass
 class Seen:
-    """What was measured from outside, again and again."""
+    """What was seen from outside: again and again under load, and where connections are named, at rest."""
 
+    before: Mapping[str, int]
+    """Connections of each process when nobody had asked much."""
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     """Seconds since the beginning, and MiB."""
     connections: list[int] = field(default_factory=list)
+    after: Mapping[str, int] = field(default_factory=dict)
+    """The same as `before` when the load had ended."""
+    stuck: int = 0
+    """Connections that were in a transaction then, for longer than anything takes."""
+    left: int = 0
+    """Connections of processes that had stopped."""
 
 
-async def connections(engine: AsyncEngine) -> int:
-    """Those that others than ourselves hold to the database."""
+async def connections(engine: AsyncEngine) -> Mapping[str, int]:
+    """How many each process holds to the database, by its name."""
+    asked = text(f"SELECT application_name, count(*) {_OF_OTHERS} GROUP BY application_name")
+    async with engine.connect() as connection:
+        return dict((await connection.execute(asked)).tuples().all())
+
+
+async def stuck(engine: AsyncEngine) -> int:
+    """How many are in a transaction, and have asked nothing for some seconds."""
     asked = text(
-        "select count(*) from pg_stat_activity where datname = current_database()"
-        " and backend_type = 'client backend' and application_name <> 'soak'"
+        f"SELECT count(*) {_OF_OTHERS} AND state LIKE 'idle in transaction%'"
+        f" AND state_change < clock_timestamp() - interval '{AT_REST:g} seconds'"
     )
     async with engine.connect() as connection:
         return int((await connection.execute(asked)).scalar_one())
+
+
+async def left(engine: AsyncEngine) -> int:
+    """How many are left of processes that have stopped: PostgreSQL may hear of their end a moment later."""
+    number = 0
+    for _ in range(int(AT_REST / 0.1)):
+        number = sum((await connections(engine)).values())
+        if not number:
+            break
+        await asyncio.sleep(0.1)
+    return number
 
 
 async def measure(processes: Mapping[str, Process], engine: AsyncEngine, seen: Seen) -> None:
@@ -92,7 +131,7 @@ async def measure(processes: Mapping[str, Process], engine: AsyncEngine, seen: S
         for name, process in processes.items():
             place = (time.monotonic() - began, process.memory)
             seen.memory.setdefault(name, []).append(place)
-        seen.connections.append(await connections(engine))
+        seen.connections.append(sum((await connections(engine)).values()))
         await asyncio.sleep(2)
 
 
@@ -100,7 +139,7 @@ async def kill(processes: Mapping[str, Process], address: str, *, every: float) 
     """Kill what is to be killed, again and again."""
     while True:
         await asyncio.sleep(every)
-        for name in ("server 2", "worker"):
+        for name in KILLED:
             processes[name].kill()
         await answers(address)
 
@@ -113,6 +152,11 @@ async def answers(address: str) -> None:
                 if (await client.get(f"{address}/readyz")).status_code == 200:
                     return
             await asyncio.sleep(0.1)
+
+
+def called(url: str, name: str) -> str:
+    """The same database for connections of that name."""
+    return f"{url}{'&' if '?' in url else '?'}application_name={name}"
 
 
 @contextmanager
