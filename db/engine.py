@@ -57,7 +57,7 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
     # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
     engine = _to_postgresql(url, pool_size=10, max_overflow=10)
     event.listen(engine.sync_engine, "connect", _plan_each_time)
-    keyed = _to_postgresql(url, pool_size=KEYED)
+    keyed = _to_postgresql(url, pool_size=KEYED, max_overflow=KEYED)
     event.listen(keyed.sync_engine, "connect", _plan_once)
     keep_keyed(engine, keyed)
     return engine

@@ -16,7 +16,7 @@ from benchmarks.large_log.rows import CLASS, OF_CLASS
 from tests.postgres import find_programs, running_cluster
 
 SETTINGS: Final = {
-    "max_connections": "400",
+    "max_connections": "600",
     "shared_buffers": "1GB",
     "max_wal_size": "8GB",
 }
