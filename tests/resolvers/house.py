@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -168,13 +169,13 @@ class House:
     async def do(
         self, document: str, *, viewer: Viewer | None = None, **variables: Any
     ) -> Mapping[str, Any]:
-        """What the one field of an operation comes to; fails the test if it has errors."""
+        """What the one field of an operation comes to, as a client reads it; fails the test if it has errors."""
         result = await SCHEMA.execute(
             document, variable_values=variables, context_value=await self.open(viewer)
         )
         assert result.errors is None, result.errors
         assert result.data is not None
-        (answer,) = result.data.values()
+        (answer,) = orjson.loads(orjson.dumps(result.data)).values()
         assert isinstance(answer, Mapping)
         return answer
 

@@ -11,6 +11,8 @@ from db.engine import writing
 from db.side_tables import REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
+from schema.contract import SCHEMA
+from schema.executor import FastExecutor
 from tests.log import (
     NOON,
     district,
@@ -104,6 +106,12 @@ OPERATIONS = {
 def count(statements: Sequence[Statement]) -> int:
     """How many there are; SQLite is told when a transaction begins, PostgreSQL's driver sees to that."""
     return sum(not statement.text.startswith("BEGIN") for statement in statements)
+
+
+@pytest.fixture(autouse=True)
+def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all other tests ask a schema that answers in the ordinary way, in which nobody looks ahead."""
+    monkeypatch.setattr(SCHEMA, "execution_context_class", FastExecutor)
 
 
 @pytest.fixture
