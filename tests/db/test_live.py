@@ -66,6 +66,7 @@ async def test_a_process_that_is_suspended_with_the_lock_loses_it(
 
     suspended = engine.connect()
     await suspended.start()
+    await suspended.execution_options(isolation_level="READ COMMITTED")
     await live.lock(suspended, message_id)
     async with asyncio.timeout(30):
         assert await locked_by_another()

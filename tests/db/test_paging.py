@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import deliveries, log_page, messages, recipients, routes
+from db import deliveries, log_page, recipients, routes
 from db.criteria import Criteria
 from db.engine import reading, writing
 from db.log_page import OrderField
@@ -94,7 +94,7 @@ sorts = st.lists(
 @pytest.fixture(params=[0, 20_000], ids="many: {}".format)
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """How many rows are many: beyond none, each page is found by walking an index."""
-    for module in (routes, messages):
+    for module in (routes, log_page):
         monkeypatch.setattr(module, "MANY", request.param)
     return int(request.param)
 
