@@ -3,7 +3,7 @@
 import gc
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, Final, NamedTuple, cast
@@ -180,12 +180,17 @@ PLANTS: Final = st.one_of(
 pytestmark = pytest.mark.usefixtures("unlimited")
 
 
-@pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncIterator[AsyncEngine]:
-    await load_origins(engine)
-    yield engine
-    # What was called off is found here, and not in a test that has nothing to do with it.
+@pytest.fixture(autouse=True)
+def found_here() -> Iterator[None]:
+    """What was called off is found by its own test, once its engine is gone, and not by one that has nothing to do with it."""
+    yield
     gc.collect()
+
+
+@pytest.fixture
+async def log(engine: AsyncEngine) -> AsyncEngine:
+    await load_origins(engine)
+    return engine
 
 
 @CALLED_OFF
