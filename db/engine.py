@@ -56,9 +56,12 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
     # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
     # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
     engine = _to_postgresql(url, pool_size=10, max_overflow=10)
-    event.listen(engine.sync_engine, "connect", _plan_each_time)
+    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
+    # the same plan for a common word as for a rare one, which reads the whole log.
+    event.listen(engine.sync_engine, "connect", partial(_plan, mode="force_custom_plan"))
     keyed = _to_postgresql(url, pool_size=KEYED, max_overflow=KEYED)
-    event.listen(keyed.sync_engine, "connect", _plan_once)
+    # Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it.
+    event.listen(keyed.sync_engine, "connect", partial(_plan, mode="force_generic_plan"))
     keep_keyed(engine, keyed)
     return engine
 
@@ -155,19 +158,9 @@ def _set_up_postgresql(connection: Any, record: Any) -> None:
     connection.commit()  # a SET is undone with its transaction
 
 
-def _plan_each_time(connection: Any, record: Any) -> None:
-    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
-    # the same plan for a common word as for a rare one, which reads the whole log.
+def _plan(connection: Any, record: Any, *, mode: str) -> None:
     cursor = connection.cursor()
-    cursor.execute("SET plan_cache_mode = force_custom_plan")
-    cursor.close()
-    connection.commit()
-
-
-def _plan_once(connection: Any, record: Any) -> None:
-    # Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it.
-    cursor = connection.cursor()
-    cursor.execute("SET plan_cache_mode = force_generic_plan")
+    cursor.execute(f"SET plan_cache_mode = {mode}")
     cursor.close()
     connection.commit()
 

@@ -15,7 +15,7 @@ from db.criteria import Shape, predicates
 from db.fetch import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.groups import rows_by_group
 from db.hints import BY_ROWID, by_index
-from db.messages import KEY, READING, MessageRecord, read_by
+from db.messages import KEY, READING, MessageRecord, select_by
 from db.paging import Order, Slice, Term
 from db.routes import MANY, Walk
 from db.search import Search, where
@@ -149,13 +149,13 @@ def _page(
     route: str | None,
 ) -> Select[Any]:
     """The statement for the rows of `page`; it has no value of it."""
-    statement = read_by(route, *columns).where(where(parts))
+    statement = select_by(route, *columns).where(where(parts))
     walk = _walk(order.terms)
     first = order.terms[0].column
     if walk is not None and route == by_index(walk.index_name) and first not in _FINE:
-        walked = order.numbers(read_by(route, MESSAGE.c.id).where(where(parts)), page)
+        walked = order.numbers(select_by(route, MESSAGE.c.id).where(where(parts)), page)
         if walked is not None:
-            statement = read_by(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked))
+            statement = select_by(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked))
     return order.narrow(statement, page)
 
 
@@ -172,7 +172,7 @@ async def _rows_by_group(
     async def next_value(such: ColumnElement[bool], falls: bool) -> Any:
         value = func.max(column) if falls else func.min(column)
         of_district = MESSAGE.c.district_id == search.sight.district.id
-        return await connection.scalar(read_by(index, value).where(of_district, such))
+        return await connection.scalar(select_by(index, value).where(of_district, such))
 
     async def read(inner: Order, page: Page, such: ColumnElement[bool]) -> Sequence[Sequence[Any]]:
         if inner is not order:
@@ -180,7 +180,7 @@ async def _rows_by_group(
             return some.rows
         others = search.within(column, such)
         route = await others.routes.to_page(connection, walk=None)
-        statement = order.narrow(read_by(route, *columns).where(others.where()), page)
+        statement = order.narrow(select_by(route, *columns).where(others.where()), page)
         values = {**others.values, **order.given(page)}
         rows: Sequence[Sequence[Any]] = (await connection.execute(statement, values)).all()
         return rows

@@ -114,7 +114,7 @@ KEY: Final = frozenset({"id"})
 """What is read whatever is asked for."""
 
 
-def read_by(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
+def select_by(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
     """A statement that reads messages by `route`."""
     statement = select(*columns).select_from(MESSAGE)
     return statement if route is None else statement.with_hint(MESSAGE, route, "sqlite")
@@ -123,7 +123,7 @@ def read_by(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
 async def count(connection: AsyncConnection, search: Search) -> int:
     """How many messages `search` finds."""
     route = await search.routes.to_count(connection)
-    counted = read_by(route, func.count()).where(search.where())
+    counted = select_by(route, func.count()).where(search.where())
     return (await connection.scalar(counted, search.values)) or 0
 
 
@@ -131,7 +131,7 @@ async def count_by_status(connection: AsyncConnection, search: Search) -> Sequen
     """How many messages `search` finds at each status, whatever statuses it asks for, in their order."""
     route = await search.routes.to_count(connection, leaving_out="status")
     statement = (
-        read_by(route, MESSAGE.c.status, func.count())
+        select_by(route, MESSAGE.c.status, func.count())
         .where(search.where(leaving_out="status"))
         .group_by(MESSAGE.c.status, MESSAGE.c.status_rank)
         .order_by(MESSAGE.c.status_rank)
@@ -143,7 +143,7 @@ async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence
     """How many messages `search` finds of each type, whatever types it asks for, by label; labels as in `types`."""
     route = await search.routes.to_count(connection, leaving_out="type")
     counted = (
-        read_by(route, MESSAGE.c.type_code, func.count().label("count"))
+        select_by(route, MESSAGE.c.type_code, func.count().label("count"))
         .where(search.where(leaving_out="type"))
         .group_by(MESSAGE.c.type_code)
         .subquery("counted")
@@ -162,7 +162,7 @@ async def count_by_school(connection: AsyncConnection, search: Search) -> Sequen
     """How many messages `search` finds of each school, whatever schools it asks for, by name; the district's own last."""
     route = await search.routes.to_count(connection, leaving_out="school")
     statement = (
-        read_by(route, MESSAGE.c.school_id, func.count())
+        select_by(route, MESSAGE.c.school_id, func.count())
         .where(search.where(leaving_out="school"))
         .group_by(MESSAGE.c.school_id)
         .order_by(func.max(MESSAGE.c.school_up), MESSAGE.c.school_id)
@@ -172,7 +172,7 @@ async def count_by_school(connection: AsyncConnection, search: Search) -> Sequen
 
 def by_ids(*, limited: bool) -> Select[Any]:
     """The statement that reads whole messages with these `ids`, as far as `visible_then` lets see them."""
-    return read_by(BY_ROWID, *READING.columns.values()).where(
+    return select_by(BY_ROWID, *READING.columns.values()).where(
         any_of_given(MESSAGE.c.id, "ids"), visible_then(limited=limited)
     )
 
