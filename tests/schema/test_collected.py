@@ -197,10 +197,18 @@ def test_of_a_document_that_nobody_keeps_nothing_is_kept() -> None:
         assert collected(one, nothing) is not collected(one, nothing)
 
 
+def only_field(text: str) -> FieldNode:
+    """The one field of a document of one operation."""
+    (operation,) = parse(text).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    (field,) = operation.selection_set.selections
+    assert isinstance(field, FieldNode)
+    return field
+
+
 def test_a_list_of_fields_that_somebody_else_made_is_not_kept() -> None:
     kept = Collected()
-    node = parse("{ id }").definitions[0].selection_set.selections[0]  # type: ignore[attr-defined]
-    assert isinstance(node, FieldNode)
+    node = only_field("{ id }")
     below = CollectedFields({"id": [FieldDetails(node, None)]}, [], [])
     own, foreign = [FieldDetails(node, None)], [FieldDetails(node, None)]
     kept.root(MESSAGE, {"id": own})
@@ -213,7 +221,7 @@ def test_a_list_of_fields_that_somebody_else_made_is_not_kept() -> None:
 
 def test_what_cannot_be_said_beforehand_is_asked_for_once() -> None:
     kept, asked = Collected(), []
-    node = parse("{ id }").definitions[0].selection_set.selections[0]  # type: ignore[attr-defined]
+    node = only_field("{ id }")
 
     def refused(of: GraphQLObjectType, details: list[FieldDetails]) -> CollectedFields:
         asked.append(of)
