@@ -77,6 +77,10 @@ Shape = tuple[tuple[str, Kind], ...]
 """The parts of a search, each with its kind: searches of one shape differ in values alone."""
 
 
+WHOLE_LOG: Final[Shape] = ((_SIGHT, Kind.ALL),)
+"""The shape of a search for whatever a district sent on some days."""
+
+
 class Predicates(NamedTuple):
     """What holds of a message that is found, by part; and the indexes that lead to some of the parts."""
 

@@ -33,8 +33,12 @@ SMALL_CACHE: Final = 8 * 1024
 LONGEST_UNASKED: Final = 1.0
 """Seconds for which a connection to PostgreSQL may lie in the pool and be trusted to be alive."""
 
-KEYED: Final = 5
-"""Connections beside the others for statements that find rows by keys: none of them takes a millisecond."""
+POOLED: Final = 20
+"""Connections of a process to PostgreSQL, opened as they are wanted and kept: to open one takes longer than most of what is
+asked by it, and where more ask at once than a pool keeps, each would open its own."""
+
+KEYED: Final = 10
+"""Connections beside those for statements that find rows by keys: none of them takes a millisecond."""
 
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
@@ -55,21 +59,27 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
         return engine
     # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
     # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
-    engine = _to_postgresql(url, pool_size=10, max_overflow=10)
+    engine = _to_postgresql(url, pool_size=POOLED)
     # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
     # the same plan for a common word as for a rare one, which reads the whole log.
     event.listen(engine.sync_engine, "connect", partial(_plan, mode="force_custom_plan"))
-    keyed = _to_postgresql(url, pool_size=KEYED, max_overflow=KEYED)
+    keyed = _to_postgresql(url, pool_size=KEYED)
     # Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it.
     event.listen(keyed.sync_engine, "connect", partial(_plan, mode="force_generic_plan"))
     keep_keyed(engine, keyed)
     return engine
 
 
-def _to_postgresql(url: str, **pool: Any) -> AsyncEngine:
+def _to_postgresql(url: str, *, pool_size: int) -> AsyncEngine:
     # In a transaction is who writes, or wants one moment, and says so: those who only read are more.
+    # Last in, first out: a connection that was used a moment ago has its statements prepared, and its tables at hand.
     engine = create_async_engine(
-        url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **pool
+        url,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_use_lifo=True,
     )
     event.listen(engine.sync_engine, "connect", _set_up_postgresql)
     event.listen(engine.sync_engine, "checkout", partial(_ask_the_idle, engine.dialect))

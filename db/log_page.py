@@ -8,17 +8,21 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Select, func
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Column, ColumnElement, Select, func, literal_column
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.criteria import Shape, predicates
+from db.criteria import WHOLE_LOG, Criteria, Shape, predicates
+from db.engine import reading
 from db.fetch import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.groups import rows_by_group
 from db.hints import BY_ROWID, by_index
+from db.keyed import Keyed
 from db.messages import KEY, READING, MessageRecord, select_by
 from db.paging import Order, Slice, Term
 from db.routes import MANY, Walk
-from db.search import Search, where
+from db.rows import Reading
+from db.search import Search, prepare, unread, where
+from db.sight import Sight
 from db.tables import MESSAGE
 from domain.paging import Page
 
@@ -89,6 +93,30 @@ def order(fields: Sequence[tuple[OrderField, bool]], *, scope: object) -> Order:
     return Order([*terms, ties], scope=scope)
 
 
+async def found(
+    engine: AsyncEngine,
+    criteria: Criteria,
+    *,
+    sight: Sight,
+    order: Order,
+    page: Page,
+    fields: frozenset[str] | None = None,
+) -> tuple[Slice[MessageRecord], Search]:
+    """The page of what is found for `criteria` among what `sight` sees, and the search; `fields` as for `page_of`."""
+    keyed = Keyed(engine)
+    search = unread(criteria, sight=sight)
+    if keyed.dialect.name != "postgresql" or not _is_walked(criteria, search, order):
+        async with reading(engine) as connection:
+            search = await prepare(connection, criteria, sight=sight)
+            return await page_of(connection, search, order=order, page=page, fields=fields), search
+    read, columns = _read(order, fields)
+    sides = page._replace(after=page.after and "", before=page.before and "")
+    statement = _kept_walk(order.terms, sides, columns)
+    beyond = _beyond(search, order, page)
+    fetched = await keyed.fetch(statement, {**beyond.values, **order.given(page)})
+    return order.cut(fetched.rows, page, read, fetched.readers), search
+
+
 async def page_of(
     connection: AsyncConnection,
     search: Search,
@@ -98,12 +126,43 @@ async def page_of(
     fields: frozenset[str] | None = None,
 ) -> Slice[MessageRecord]:
     """The page of what `search` finds; of each message no more than its id and `fields`, and all where None."""
-    reading = READING.narrowed(fields, always=KEY)
-    columns = (*reading.columns.values(), *order.beside(reading))
+    read, columns = _read(order, fields)
     if order.terms[0].column is not MESSAGE.c.created_at:
         search = await search.told(connection)
     fetched = await _rows(connection, search, order, page, columns)
-    return order.cut(fetched.rows, page, reading, fetched.readers)
+    return order.cut(fetched.rows, page, read, fetched.readers)
+
+
+def _read(
+    order: Order, fields: frozenset[str] | None
+) -> tuple[Reading[MessageRecord], tuple[ColumnElement[Any], ...]]:
+    """What is read of each message, and the columns for it and for the order."""
+    read = READING.narrowed(fields, always=KEY)
+    return read, (*read.columns.values(), *order.beside(read))
+
+
+def _is_walked(criteria: Criteria, search: Search, order: Order) -> bool:
+    """Whether the page is read along one index whichever its days are: to plan that for them takes longer than to do it."""
+    first = order.terms[0].column
+    is_whole = search.shape == WHOLE_LOG and not criteria.recipient
+    return is_whole and first is MESSAGE.c.created_at and len(order.terms) == 2
+
+
+@lru_cache(MOST_STATEMENTS)
+def _kept_walk(
+    terms: tuple[Term, ...], page: Page, columns: tuple[ColumnElement[Any], ...]
+) -> Select[Any]:
+    statement = _page(predicates(WHOLE_LOG).parts, Order(terms, scope=""), page, columns, None)
+    # The number of rows is part of the text: planned without it, PostgreSQL takes it for a tenth of the log.
+    return statement.limit(literal_column(str(page.size + 1)))
+
+
+def _beyond(search: Search, order: Order, page: Page) -> Search:
+    """The search within those of its days that lie beyond the cursor of `page`, where these are its order."""
+    edge = order.edge(page)
+    if edge is None or order.terms[0].column is not MESSAGE.c.created_at:
+        return search
+    return search.beyond(edge[0], falls=edge[1])
 
 
 async def _rows(
@@ -118,9 +177,7 @@ async def _rows(
     if first in _GROUPED and len(order.terms) > 2 and not search.routes.are_rows_known:
         return read_already(await _rows_by_group(connection, search, order, page, columns))
     route = await search.routes.to_page(connection, walk=_walk(order.terms))
-    edge = order.edge(page)
-    if edge is not None and first is MESSAGE.c.created_at:
-        search = search.beyond(edge[0], falls=edge[1])
+    search = _beyond(search, order, page)
     values = {**search.values, **order.given(page)}
     if search.shape is None:
         statement = _page(search.parts, order, page, columns, route)

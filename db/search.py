@@ -123,11 +123,16 @@ def where(
     return and_(*(predicate for part, predicate in parts.items() if part != leaving_out))
 
 
-async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
-    """The search for `criteria` among what `sight` sees."""
+def unread(criteria: Criteria, *, sight: Sight) -> Search:
+    """The search for `criteria` among what `sight` sees, with nothing of it looked up; whom it was sent to is no part of it."""
     shape, values = asked(criteria, sight=sight)
     parts, leads = predicates(shape)
-    search = Search(sight, parts, Routes(leads, are_rows_known=False, values=values), values, shape)
+    return Search(sight, parts, Routes(leads, are_rows_known=False, values=values), values, shape)
+
+
+async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
+    """The search for `criteria` among what `sight` sees."""
+    search = unread(criteria, sight=sight)
     texts = needles(criteria)
     are_known = False
     if (found := await few_messages(connection, texts)) is not None:

@@ -25,7 +25,7 @@ from db.messages import (
     TypeCount,
     TypeRecord,
 )
-from db.search import Search, prepare
+from db.search import Search
 from domain.cancel import may_cancel
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
@@ -132,19 +132,15 @@ async def search(
     if len({field for field, _ in fields}) != len(fields):
         raise BadUserInput("orderBy names a field twice. Name each once.")
     order = log_page.order(fields, scope=("log", context.sight.district.id, criteria))
-    async with reading(context.engine) as connection:
-        found = await prepare(connection, criteria, sight=context.sight)
-        return MessageListing(
-            order,
-            await log_page.page_of(
-                connection,
-                found,
-                order=order,
-                page=wanted,
-                fields=fields_read(info, MessageRecord),
-            ),
-            found,
-        )
+    rows, found = await log_page.found(
+        context.engine,
+        criteria,
+        sight=context.sight,
+        order=order,
+        page=wanted,
+        fields=fields_read(info, MessageRecord),
+    )
+    return MessageListing(order, rows, found)
 
 
 def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criteria:

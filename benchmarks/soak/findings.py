@@ -12,21 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.soak.clients import Clients
 from benchmarks.soak.installation import Process, Seen
-from db.engine import reading
+from db.engine import KEYED, POOLED, reading
 from db.tables import MESSAGE, RECIPIENT
 from delivery.gateways.journal import Journal
 
-POOL: Final = 10 + 5
-"""Connections that the two pools of `db.engine` keep when nobody asks."""
+POOLS: Final = POOLED + KEYED
+"""Connections that a process keeps when nobody asks any more."""
 
 LISTENER: Final = 1
 RUNNER: Final = 4 + 1
 """Those of procrastinate: its pool, and one that listens."""
 
 KEPT: Final = {
-    "server-1": POOL + LISTENER,
-    "server-2": POOL + LISTENER,
-    "worker": POOL + LISTENER + RUNNER,
+    "server-1": POOLS + LISTENER,
+    "server-2": POOLS + LISTENER,
+    "worker": POOLS + LISTENER + RUNNER,
 }
 """How many a process may keep at rest, each for a reason; one more is a leak."""
 

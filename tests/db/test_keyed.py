@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit, deliveries, messages, summaries, tallies
 from db.audit import Action, Entry
-from db.engine import reading
+from db.engine import KEYED, reading
 from db.keyed import Keyed, fetch_from
 from db.side_tables import AUDIT
 from db.timing import within
@@ -113,8 +113,8 @@ async def test_it_keeps_to_the_time_of_the_operation(engine: AsyncEngine) -> Non
 async def test_its_connections_end_with_those_of_the_engine(engine: AsyncEngine) -> None:
     keyed = Keyed(engine)
     await fetch_from(keyed, _PLANS, {})
-    assert keyed.engine.pool.status().startswith("Pool size: 5  Connections in pool: 1 ")
+    assert keyed.engine.pool.status().startswith(f"Pool size: {KEYED}  Connections in pool: 1 ")
 
     await engine.dispose()
 
-    assert keyed.engine.pool.status().startswith("Pool size: 5  Connections in pool: 0 ")
+    assert keyed.engine.pool.status().startswith(f"Pool size: {KEYED}  Connections in pool: 0 ")
