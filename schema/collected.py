@@ -1,7 +1,7 @@
 """The fields of an operation, collected once and kept with the text of the document for whoever executes it again.
 
 Which fields there are depends on the document, on the types, and on the variables of `@skip` and `@include`; nothing else of a
-request is kept here: no argument, no record, no viewer.
+request is kept here: no value of a variable, no record, no viewer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,9 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLField,
     GraphQLObjectType,
+    GraphQLSchema,
     InlineFragmentNode,
     OperationDefinitionNode,
     Source,
@@ -20,6 +22,7 @@ from graphql import (
 from graphql.execution.collect_fields import CollectedFields, FieldDetails, GroupedFieldSet
 from graphql.execution.values import VariableValues
 
+from schema.calls import Call, call_of
 from schema.selection import Collect, Selection, Unforeseen, selection_of
 
 MOST_COLLECTED: Final = 4
@@ -38,6 +41,7 @@ class Collected:
         self.below: dict[tuple[GraphQLObjectType, int], CollectedFields] = {}
         """The fields of a type, by the list of fields that they stand below."""
         self._selections: dict[tuple[GraphQLObjectType, tuple[int, ...]], Selection | None] = {}
+        self._calls: dict[int, Call | None] = {}
 
     def root(self, of: GraphQLObjectType, fields: GroupedFieldSet) -> GroupedFieldSet:
         """The fields of the operation itself as they were collected first: what is found below these is kept."""
@@ -71,6 +75,21 @@ class Collected:
         if found is None:
             raise Unforeseen
         return found
+
+    def call(
+        self, schema: GraphQLSchema, field: GraphQLField, details: list[FieldDetails]
+    ) -> Call | None:
+        """How the resolver of a field is called; None where that is Strawberry's to do, and to tell what is wrong."""
+        key = id(details)
+        if key in self._calls:
+            return self._calls[key]
+        try:
+            call = call_of(schema, field, details[0])
+        except Exception:
+            call = None
+        if key in self._held:
+            self._calls[key] = call
+        return call
 
     def _hold(self, fields: GroupedFieldSet) -> None:
         self._held.update(map(id, fields.values()))

@@ -21,11 +21,12 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import Path
 from strawberry import Info
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.types.arguments import convert_arguments
 
 from db.rows import Rows, joined
 from resolvers.together import Together
 from schema.binding import Source, field_of
+from schema.calls import Arguments, arguments
+from schema.collected import Collected
 from schema.completion import LISTS
 from schema.plan import Column, Completion, Objects
 from schema.selection import Unforeseen
@@ -37,8 +38,11 @@ Place = Callable[[int], Path]
 class Columns:
     """One list of an operation, as it is answered."""
 
-    def __init__(self, executor: StrawberryGraphQLCoreExecutionContext) -> None:
+    def __init__(
+        self, executor: StrawberryGraphQLCoreExecutionContext, collected: Collected
+    ) -> None:
         self._executor = executor
+        self._collected = collected
         self._found: list[tuple[Place, Sequence[Any]]] = []
 
     def found(self) -> Mapping[Path, Any]:
@@ -163,18 +167,8 @@ class Columns:
         """What a resolver gives that is asked once for all records."""
         assert isinstance(column.source, Together)
         try:
-            raw = self._info(how, column, details, place(0))
-            made = field_of(column.field)
-            info = Info(_raw_info=raw, _field=made)
-            converter = info.schema.schema_converter
-            arguments = convert_arguments(
-                self._arguments(column, details),
-                made.arguments,
-                scalar_registry=converter.scalar_registry,
-                config=converter.config,
-                info=info,
-            )
-            values = await column.source.of_all(records, info, **arguments)
+            info = Info(self._info(how, column, details, place(0)), field_of(column.field))
+            values = await column.source.of_all(records, info, **self._given(column, details))
         except Exception:
             # Whose fault it is, of one record or of all, is found by asking for each.
             return await self._resolve_each(how, column, records, details, place)
@@ -215,6 +209,14 @@ class Columns:
     ) -> GraphQLResolveInfo[Any]:
         nodes = [one.node for one in details]
         return self._executor.build_resolve_info(column.field, nodes, how.of, path)
+
+    def _given(self, column: Column, details: list[FieldDetails]) -> Arguments:
+        """The arguments of a resolver that answers many at once."""
+        schema = self._executor.schema
+        call = self._collected.call(schema, column.field, details)
+        if call is not None and call.given is not None:
+            return call.given
+        return arguments(schema, column.field, details[0], self._executor.variable_values)
 
     def _arguments(self, column: Column, details: list[FieldDetails]) -> dict[str, Any]:
         node = details[0].node

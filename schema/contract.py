@@ -10,13 +10,17 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLObjectType,
+    GraphQLSyntaxError,
+    OperationType,
     Undefined,
 )
+from strawberry.execution import optimized_is_awaitable
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 
+from domain.errors import LogError
 from resolvers.context import Context
 from schema.documents import AsRead, Documents
 from schema.errors import coded, with_choices
@@ -56,16 +60,65 @@ class Contract(strawberry.Schema):
         """What runs around the steps of an operation."""
         return AsRead(execution_context)
 
-    async def execute(self, *args: Any, **named: Any) -> ExecutionResult:
+    async def execute(self, query: str | None, *args: Any, **named: Any) -> ExecutionResult:
         """What an operation comes to; nothing of it is under way any more.
 
         GraphQL ends an operation with the first error that leaves nothing to answer; what was being loaded goes on.
         """
-        result: ExecutionResult = await super().execute(*args, **named)
+        executor = None if args else self._ready(query, **named)
+        if executor is None:
+            result: ExecutionResult = await super().execute(query, *args, **named)
+        else:
+            result = await self._executed(executor)
         context = named.get("context_value")
         if result.errors and isinstance(context, Context):
             await context.settled()
         return result
+
+    def _ready(
+        self,
+        query: str | None,
+        *,
+        variable_values: dict[str, Any] | None = None,
+        context_value: object = None,
+        operation_name: str | None = None,
+        **others: Any,
+    ) -> FastExecutor | None:
+        """What executes an operation of one answer; None where it is Strawberry's, which tells what is wrong with it.
+
+        Strawberry would make its own of the document, of the extensions and of the errors, and come to the same.
+        """
+        if others or not query or not issubclass(self.execution_context_class, FastExecutor):
+            return None
+        try:
+            document = self.documents.read(query)
+        except (LogError, GraphQLSyntaxError):
+            return None
+        if document.problems:
+            return None
+        executor = self.execution_context_class.build(
+            cast(Any, self)._schema,
+            document.node,
+            context_value=context_value,
+            raw_variable_values=variable_values,
+            operation_name=operation_name,
+            is_awaitable=cast(Any, optimized_is_awaitable),
+        )
+        if isinstance(executor, list) or executor.operation.operation is OperationType.SUBSCRIPTION:
+            return None
+        return cast(FastExecutor, executor)
+
+    async def _executed(self, executor: FastExecutor) -> ExecutionResult:
+        try:
+            came: Any = executor.execute_operation()
+            if executor.is_awaitable(came):
+                came = await came
+            data, errors = came.data, came.errors or []
+        except Exception as fault:
+            data, errors = None, [GraphQLError(str(fault), original_error=fault)]
+        if errors:
+            self.process_errors(errors)
+        return ExecutionResult(data, errors or None)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

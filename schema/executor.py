@@ -29,6 +29,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from resolvers.context import Context
 from resolvers.progress import Moment
 from schema.ahead import asked_below
+from schema.calls import Call, arguments
 from schema.collected import collected
 from schema.columns import Columns
 from schema.completion import LISTS
@@ -104,6 +105,54 @@ class FastExecutor(CollectingExecutor):
         ] = {}
         """By the list of fields, which is held beside: an operation can come to thousands of lists below the same ones."""
 
+    def execute_field(
+        self,
+        parent_type: GraphQLObjectType,
+        source: Any,
+        field_details_list: list[FieldDetails],
+        path: Path,
+        position_context: Any,
+    ) -> Any:
+        """The completed value of a field, or what it can be awaited from."""
+        call = None if self._is_watched else self._call(parent_type, field_details_list)
+        if call is None:
+            return super().execute_field(
+                parent_type, source, field_details_list, path, position_context
+            )
+        nodes = [one.node for one in field_details_list]
+        info = self.build_resolve_info(call.field, nodes, parent_type, path)
+        return self._answered(call, source, field_details_list, info, position_context)
+
+    def _call(self, of: GraphQLObjectType, details: list[FieldDetails]) -> Call | None:
+        """How a field is called, with its arguments; None where it is answered in the ordinary way."""
+        field = of.fields.get(details[0].node.name.value)
+        call = None if field is None else self.collected.call(self.schema, field, details)
+        if call is None or call.given is not None:
+            return call
+        try:
+            given = arguments(self.schema, call.field, details[0], self.variable_values)
+        except Exception:
+            return None
+        return call._replace(given=given)
+
+    async def _answered(
+        self,
+        call: Call,
+        source: Any,
+        details: list[FieldDetails],
+        info: GraphQLResolveInfo[Any],
+        position_context: Any,
+    ) -> Any:
+        try:
+            resolved = await call.made_for(source, info)
+            completed = self.complete_value(
+                call.field.type, details, info, info.path, resolved, position_context
+            )
+            return await completed if self.is_awaitable(completed) else completed
+        except Exception as error:
+            self.handle_field_error(error, call.field.type, details, info.path)
+            return None
+
     def complete_iterable_value(
         self,
         item_type: GraphQLOutputType,
@@ -120,7 +169,7 @@ class FastExecutor(CollectingExecutor):
             return super().complete_iterable_value(item_type, field_details_list, *rest)
         values = cast("list[Any] | tuple[Any, ...]", items)
         if how.complete is None:
-            columns = Columns(self)
+            columns = Columns(self, self.collected)
             return self._in_columns(columns, how, values, item_type, field_details_list, rest)
         try:
             return how.complete(values)
