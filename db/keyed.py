@@ -1,7 +1,7 @@
-"""Statements that find rows by keys: each is written once, and on PostgreSQL planned once.
+"""Statements that stand alone: each has a connection for itself, and only until its rows are there.
 
-Each has a connection for itself, and only until its rows are there. What belongs together in one moment, and what is planned
-for its values as searches are, is read in `db.engine.reading`. Which rows are found is not said here.
+Those that find rows by keys are written once, and on PostgreSQL planned once. What belongs together in one moment is read in
+`db.engine.reading`. Which rows are found is not said here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,11 @@ from db.rows import read_by
 _KEYED: Final = "sentlog_keyed"
 
 
-class Keyed:
-    """The connections of an engine that are kept for such statements; on SQLite, any."""
+class Alone:
+    """The connections of an engine; on PostgreSQL a statement is planned for its values, as that of a search has to be."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self.engine: Engine = engine.get_execution_options().get(_KEYED, engine.sync_engine)
+        self.engine: Engine = engine.sync_engine
 
     @property
     def dialect(self) -> Dialect:
@@ -48,13 +48,21 @@ class Keyed:
             return fetch_aside(connection, statement, values)
 
 
-Source = AsyncConnection | Keyed
+class Keyed(Alone):
+    """The connections that an engine has for what is found by keys; on SQLite, any."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self.engine = engine.get_execution_options().get(_KEYED, self.engine)
+
+
+Source = AsyncConnection | Alone
 """What rows are read from: a connection that is held, or whichever is free."""
 
 
 async def fetch_from(source: Source, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
     """The rows of a statement that is kept, with these values."""
-    if isinstance(source, Keyed):
+    if isinstance(source, Alone):
         return await source.fetch(statement, values)
     return await fetch(source, statement, values)
 

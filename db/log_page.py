@@ -11,17 +11,17 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Select, func, literal_column
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.criteria import WHOLE_LOG, Criteria, Shape, predicates
+from db.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
 from db.engine import reading
 from db.fetch import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.groups import rows_by_group
 from db.hints import BY_ROWID, by_index
-from db.keyed import Keyed
+from db.keyed import Alone, Keyed
 from db.messages import KEY, READING, MessageRecord, select_by
 from db.paging import Order, Slice, Term
 from db.routes import MANY, Walk
 from db.rows import Reading
-from db.search import Search, prepare, unread, where
+from db.search import Search, at_once, prepare, where
 from db.sight import Sight
 from db.tables import MESSAGE
 from domain.paging import Page
@@ -103,18 +103,12 @@ async def found(
     fields: frozenset[str] | None = None,
 ) -> tuple[Slice[MessageRecord], Search]:
     """The page of what is found for `criteria` among what `sight` sees, and the search; `fields` as for `page_of`."""
-    keyed = Keyed(engine)
-    search = unread(criteria, sight=sight)
-    if keyed.dialect.name != "postgresql" or not _is_walked(criteria, search, order):
-        async with reading(engine) as connection:
-            search = await prepare(connection, criteria, sight=sight)
-            return await page_of(connection, search, order=order, page=page, fields=fields), search
-    read, columns = _read(order, fields)
-    sides = page._replace(after=page.after and "", before=page.before and "")
-    statement = _kept_walk(order.terms, sides, columns)
-    beyond = _beyond(search, order, page)
-    fetched = await keyed.fetch(statement, {**beyond.values, **order.given(page)})
-    return order.cut(fetched.rows, page, read, fetched.readers), search
+    search = at_once(criteria, sight=sight) if engine.dialect.name == "postgresql" else None
+    if search is not None and _is_one_statement(search, order):
+        return await _by_one(engine, search, order, page, fields), search
+    async with reading(engine) as connection:
+        search = await prepare(connection, criteria, sight=sight)
+        return await page_of(connection, search, order=order, page=page, fields=fields), search
 
 
 async def page_of(
@@ -141,11 +135,46 @@ def _read(
     return read, (*read.columns.values(), *order.beside(read))
 
 
-def _is_walked(criteria: Criteria, search: Search, order: Order) -> bool:
+def _is_one_statement(search: Search, order: Order) -> bool:
+    """Whether PostgreSQL is asked for a page once: not group by group, nor for the viewer's own messages before."""
+    is_told = MINE in search.routes.leads and order.terms[0].column is not MESSAGE.c.created_at
+    return not is_told and not _is_grouped(search, order)
+
+
+def _is_grouped(search: Search, order: Order) -> bool:
+    is_known = search.routes.are_rows_known
+    return order.terms[0].column in _GROUPED and len(order.terms) > 2 and not is_known
+
+
+async def _by_one(
+    engine: AsyncEngine,
+    search: Search,
+    order: Order,
+    page: Page,
+    fields: frozenset[str] | None,
+) -> Slice[MessageRecord]:
+    """The page, by one statement."""
+    read, columns = _read(order, fields)
+    values = {**_beyond(search, order, page).values, **order.given(page)}
+    if _is_walked(search, order):
+        walk = _kept_walk(order.terms, _sides(page, size=page.size), columns)
+        fetched = await Keyed(engine).fetch(walk, values)
+    else:
+        assert search.shape is not None, "a search that is asked at once has its values beside it"
+        kept = _kept_page(search.shape, order.terms, _sides(page), columns, None)
+        fetched = await Alone(engine).fetch(kept, values)
+    return order.cut(fetched.rows, page, read, fetched.readers)
+
+
+def _is_walked(search: Search, order: Order) -> bool:
     """Whether the page is read along one index whichever its days are: to plan that for them takes longer than to do it."""
     first = order.terms[0].column
-    is_whole = search.shape == WHOLE_LOG and not criteria.recipient
-    return is_whole and first is MESSAGE.c.created_at and len(order.terms) == 2
+    return search.shape == WHOLE_LOG and first is MESSAGE.c.created_at and len(order.terms) == 2
+
+
+def _sides(page: Page, *, size: int = 0) -> Page:
+    """A page as a statement knows it: on which sides it has a cursor, and how it is walked."""
+    return page._replace(size=size, after=page.after and "", before=page.before and "")
 
 
 @lru_cache(MOST_STATEMENTS)
@@ -173,8 +202,7 @@ async def _rows(
     columns: tuple[ColumnElement[Any], ...],
 ) -> Fetched:
     """The `columns` of the rows of `page`, and of one more if there is one."""
-    first = order.terms[0].column
-    if first in _GROUPED and len(order.terms) > 2 and not search.routes.are_rows_known:
+    if _is_grouped(search, order):
         return read_already(await _rows_by_group(connection, search, order, page, columns))
     route = await search.routes.to_page(connection, walk=_walk(order.terms))
     search = _beyond(search, order, page)
@@ -182,8 +210,7 @@ async def _rows(
     if search.shape is None:
         statement = _page(search.parts, order, page, columns, route)
         return read_already((await connection.execute(statement, values)).all())
-    sides = page._replace(size=0, after=page.after and "", before=page.before and "")
-    kept = _kept_page(search.shape, order.terms, sides, columns, route)
+    kept = _kept_page(search.shape, order.terms, _sides(page), columns, route)
     return await fetch(connection, kept, values)
 
 

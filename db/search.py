@@ -123,22 +123,34 @@ def where(
     return and_(*(predicate for part, predicate in parts.items() if part != leaving_out))
 
 
-def unread(criteria: Criteria, *, sight: Sight) -> Search:
-    """The search for `criteria` among what `sight` sees, with nothing of it looked up; whom it was sent to is no part of it."""
+def at_once(criteria: Criteria, *, sight: Sight) -> Search | None:
+    """The search as PostgreSQL is asked, with nothing looked up before; None where it is for a recipient."""
+    if criteria.recipient:
+        return None
+    return _by_short(_begun(criteria, sight), needles(criteria))
+
+
+def _begun(criteria: Criteria, sight: Sight) -> Search:
     shape, values = asked(criteria, sight=sight)
     parts, leads = predicates(shape)
     return Search(sight, parts, Routes(leads, are_rows_known=False, values=values), values, shape)
 
 
+def _by_short(search: Search, texts: Mapping[str, str]) -> Search:
+    """The search by PostgreSQL's index of short texts, if there are any."""
+    short = short_among(texts)
+    return search.that("short", Kind.SHORT, short) if short else search
+
+
 async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
     """The search for `criteria` among what `sight` sees."""
-    search = unread(criteria, sight=sight)
+    search = _begun(criteria, sight)
     texts = needles(criteria)
     are_known = False
-    if (found := await few_messages(connection, texts)) is not None:
+    if connection.dialect.name == "postgresql":
+        search = _by_short(search, texts)
+    elif (found := await few_messages(connection, texts)) is not None:
         search, are_known = search.that("found", Kind.SOME, found), True
-    elif connection.dialect.name == "postgresql" and (short := short_among(texts)):
-        search = search.that("short", Kind.SHORT, short)
     if criteria.recipient:
         sent_to, is_list = await _sent_to(connection, criteria.recipient, sight=sight)
         search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)
