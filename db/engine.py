@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Dialect, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from db.drivers import LONGEST_UNASKED, Drivers
 from db.hints import HintingCompiler
-from db.keyed import keep_keyed
+from db.keyed import keep_drivers
 from db.timing import keep_time
 
 SQLITE_PRAGMAS: Final = {
@@ -30,15 +31,29 @@ LARGE_CACHE: Final = 64 * 1024
 SMALL_CACHE: Final = 8 * 1024
 """KiB for whoever reads a great deal once: more pages would be kept, and never looked at again."""
 
-LONGEST_UNASKED: Final = 1.0
-"""Seconds for which a connection to PostgreSQL may lie in the pool and be trusted to be alive."""
+_SESSION: Final = (
+    # To compile a statement that is thought to be long takes a tenth of a second, each time; those here are short.
+    "SET jit = off",
+    # Instants come in UTC then: thousands of them to be moved there take longer than the rest of their rows.
+    "SET timezone = 'UTC'",
+)
 
-POOLED: Final = 20
+_PLANNED: Final = (*_SESSION, "SET plan_cache_mode = force_custom_plan")
+"""The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values: the same
+plan for a common word as for a rare one, which reads the whole log."""
+
+_PLANNED_ONCE: Final = (*_SESSION, "SET plan_cache_mode = force_generic_plan")
+"""Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it."""
+
+POOLED: Final = 10
 """Connections of a process to PostgreSQL, opened as they are wanted and kept: to open one takes longer than most of what is
 asked by it, and where more ask at once than a pool keeps, each would open its own."""
 
+ALONE: Final = 10
+"""Connections beside those for searches that are one statement."""
+
 KEYED: Final = 10
-"""Connections beside those for statements that find rows by keys: none of them takes a millisecond."""
+"""And for statements that find rows by keys: none of them takes a millisecond."""
 
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
@@ -57,27 +72,15 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         keep_time(engine)
         return engine
+    # In a transaction is who writes, or wants one moment, and says so: those who only read are more. Where each statement
+    # stands alone there is nothing to roll back.
     # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
-    # skip_autocommit_rollback: where each statement stands alone there is nothing to roll back.
-    engine = _to_postgresql(url, pool_size=POOLED)
-    # The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values:
-    # the same plan for a common word as for a rare one, which reads the whole log.
-    event.listen(engine.sync_engine, "connect", partial(_plan, mode="force_custom_plan"))
-    keyed = _to_postgresql(url, pool_size=KEYED)
-    # Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it.
-    event.listen(keyed.sync_engine, "connect", partial(_plan, mode="force_generic_plan"))
-    keep_keyed(engine, keyed)
-    return engine
-
-
-def _to_postgresql(url: str, *, pool_size: int) -> AsyncEngine:
-    # In a transaction is who writes, or wants one moment, and says so: those who only read are more.
     # Last in, first out: a connection that was used a moment ago has its statements prepared, and its tables at hand.
     engine = create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        pool_size=pool_size,
+        pool_size=POOLED,
         max_overflow=0,
         pool_use_lifo=True,
     )
@@ -85,6 +88,11 @@ def _to_postgresql(url: str, *, pool_size: int) -> AsyncEngine:
     event.listen(engine.sync_engine, "checkout", partial(_ask_the_idle, engine.dialect))
     event.listen(engine.sync_engine, "checkin", _note_the_time)
     keep_time(engine)
+    keep_drivers(
+        engine,
+        alone=Drivers(engine, most=ALONE, settings=_PLANNED),
+        keyed=Drivers(engine, most=KEYED, settings=_PLANNED_ONCE),
+    )
     return engine
 
 
@@ -160,19 +168,9 @@ def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
 
 def _set_up_postgresql(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
-    # To compile a statement that is thought to be long takes a tenth of a second, each time; those here are short.
-    cursor.execute("SET jit = off")
-    # Instants come in UTC then: thousands of them to be moved there take longer than the rest of their rows.
-    cursor.execute("SET timezone = 'UTC'")
+    cursor.execute("; ".join(_PLANNED))
     cursor.close()
     connection.commit()  # a SET is undone with its transaction
-
-
-def _plan(connection: Any, record: Any, *, mode: str) -> None:
-    cursor = connection.cursor()
-    cursor.execute(f"SET plan_cache_mode = {mode}")
-    cursor.close()
-    connection.commit()
 
 
 def _note_the_time(connection: Any, record: Any) -> None:

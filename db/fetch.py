@@ -50,22 +50,22 @@ def fetch_aside(
         return read_already(
             cast(Sequence[Sequence[Any]], result.all()) if result.returns_rows else ()
         )
-    spelled = _spelled(statement, connection.dialect)
-    given = spelled.given(values)
+    told = spelled(statement, connection.dialect)
+    given = told.given(values)
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
-    with in_time(connection, spelled.text, given):
+    with in_time(connection, told.text, given):
         try:
-            rows = await_only(_driven(driver, spelled, given))
+            rows = await_only(run(driver, told, given))
         except BaseException as fault:
             if driver.closed or not isinstance(fault, Exception):
                 # The pool would give it to the next one, who has done nothing.
                 connection.invalidate(fault)
             raise
-    return Fetched(rows, spelled.readers)
+    return Fetched(rows, told.readers)
 
 
-class _Spelled(NamedTuple):
+class Spelled(NamedTuple):
     """A statement in the words of the driver, and how its values are written and read."""
 
     text: str
@@ -83,9 +83,10 @@ class _Spelled(NamedTuple):
         return given
 
 
-async def _driven(
-    driver: psycopg.AsyncConnection[Any], spelled: _Spelled, given: Mapping[str, Any]
+async def run(
+    driver: psycopg.AsyncConnection[Any], spelled: Spelled, given: Mapping[str, Any]
 ) -> Sequence[Sequence[Any]]:
+    """The rows that the driver has of a statement; of one that writes, none."""
     # Binary: to read numbers and instants that are spelled out takes half as long again.
     cursor = driver.cursor(binary=True)
     await cursor.execute(spelled.text.encode(), given)
@@ -93,7 +94,8 @@ async def _driven(
 
 
 @lru_cache(MOST_STATEMENTS)
-def _spelled(statement: Select[Any] | Insert, dialect: Dialect) -> _Spelled:
+def spelled(statement: Select[Any] | Insert, dialect: Dialect) -> Spelled:
+    """A statement that is kept, as the driver is asked it."""
     compiled = statement.compile(dialect=dialect)
     columns = statement.selected_columns if isinstance(statement, Select) else ()
     # What the text names, and no more: a parameter that was rendered in its place is none.
@@ -102,7 +104,7 @@ def _spelled(statement: Select[Any] | Insert, dialect: Dialect) -> _Spelled:
         name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
         for name, parameter in parameters.items()
     }
-    return _Spelled(
+    return Spelled(
         compiled.string,
         tuple(name for name, parameter in parameters.items() if not parameter.unique),
         {name: parameter.value for name, parameter in parameters.items() if parameter.unique},

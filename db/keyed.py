@@ -5,55 +5,55 @@ Those that find rows by keys are written once, and on PostgreSQL planned once. W
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from sqlalchemy import Dialect, Engine, Insert, Select, event
+from sqlalchemy import Dialect, Insert, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.util import greenlet_spawn
 
-from db.fetch import Fetched, fetch, fetch_aside
+from db.drivers import Drivers
+from db.fetch import Fetched, fetch
 from db.rows import read_by
 
+_ALONE: Final = "sentlog_alone"
 _KEYED: Final = "sentlog_keyed"
 
 
 class Alone:
-    """The connections of an engine; on PostgreSQL a statement is planned for its values, as that of a search has to be."""
+    """The connections of a database; on PostgreSQL a statement is planned for its values, as that of a search has to be."""
+
+    _kept_as: ClassVar[str] = _ALONE
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self.engine: Engine = engine.sync_engine
+        self._engine = engine
+        self._drivers: Drivers | None = engine.get_execution_options().get(self._kept_as)
 
     @property
     def dialect(self) -> Dialect:
         """Of the database, as that of a connection."""
-        return self.engine.dialect
+        return self._engine.dialect
 
     @property
     def commits(self) -> bool:
         """Whether what one statement writes stands when it is done; on SQLite a writer has to say so beforehand."""
-        return self.dialect.name == "postgresql"
+        return self._drivers is not None
 
     async def fetch(self, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
         """The rows of a statement."""
-        # One step aside for all of it: to take a connection, to use it and to give it back are one each, else.
-        return await greenlet_spawn(self._fetch, statement, values)
+        if self._drivers is not None:
+            return await self._drivers.fetch(statement, values)
+        async with self._engine.connect() as connection:
+            return await fetch(connection, statement, values)
 
     async def write(self, statement: Insert, values: Mapping[str, Any]) -> None:
         """Write one row with one statement. Only where it `commits`."""
-        assert self.commits
-        await greenlet_spawn(self._fetch, statement, values)
-
-    def _fetch(self, statement: Select[Any] | Insert, values: Mapping[str, Any]) -> Fetched:
-        with self.engine.connect() as connection:
-            return fetch_aside(connection, statement, values)
+        assert self._drivers is not None
+        await self._drivers.fetch(statement, values)
 
 
 class Keyed(Alone):
-    """The connections that an engine has for what is found by keys; on SQLite, any."""
+    """Those for what is found by keys, whose plan is the same for all values."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        super().__init__(engine)
-        self.engine = engine.get_execution_options().get(_KEYED, self.engine)
+    _kept_as = _KEYED
 
 
 Source = AsyncConnection | Alone
@@ -75,8 +75,6 @@ async def rows_of(
     return read_by(fetched.readers, fetched.rows)
 
 
-def keep_keyed(engine: AsyncEngine, connections: AsyncEngine) -> None:
-    """Have `Keyed` of an engine use these connections, which end with its own."""
-    kept = connections.sync_engine
-    engine.update_execution_options(**{_KEYED: kept})
-    event.listen(engine.sync_engine, "engine_disposed", lambda _: kept.dispose())
+def keep_drivers(engine: AsyncEngine, *, alone: Drivers, keyed: Drivers) -> None:
+    """Have `Alone` and `Keyed` of an engine use these connections."""
+    engine.update_execution_options(**{_ALONE: alone, _KEYED: keyed})

@@ -10,7 +10,7 @@ from contextvars import ContextVar, copy_context
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import TimedOut
@@ -139,8 +139,26 @@ def keep_time(engine: AsyncEngine) -> None:
     event.listen(sync, "handle_error", _told)
 
 
+def hold(driver: Any) -> "_Limit | None":
+    """Have a connection that no engine lends keep to the limit of whoever uses it, until it is released."""
+    limit = _LIMIT.get()
+    if limit is not None:
+        _refuse(limit)
+        limit.hold(driver)
+    return limit
+
+
+def release(limit: "_Limit | None", driver: Any) -> bool:
+    """Have a connection that was held be free; whether the time was up, so that it may still be canceled."""
+    if limit is None:
+        return False
+    was_over = limit.is_over
+    limit.release(driver)
+    return was_over
+
+
 @contextmanager
-def in_time(connection: Connection, text: str, parameters: Any) -> Iterator[None]:
+def in_time(connection: Connection | Engine, text: str, parameters: Any) -> Iterator[None]:
     """Inside the block the driver runs a statement by itself: it is announced as any other, and keeps to the limit."""
     connection.dispatch.before_cursor_execute(connection, None, text, parameters, None, False)
     try:
@@ -188,7 +206,7 @@ def _told(context: Any) -> None:
 
 
 async def _cancel(connection: Any) -> None:
-    driver = connection.driver_connection
+    driver = getattr(connection, "driver_connection", connection)
     try:
         if hasattr(driver, "cancel_safe"):
             await driver.cancel_safe(timeout=GRACE)

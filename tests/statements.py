@@ -13,8 +13,6 @@ import orjson
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.keyed import Keyed
-
 
 class Statement(NamedTuple):
     """A statement as the driver gets it, with its parameters."""
@@ -33,14 +31,11 @@ def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
     ) -> None:
         statements.append(Statement(text, parameters))
 
-    engines = {engine.sync_engine, Keyed(engine).engine}
-    for one in engines:
-        event.listen(one, "before_cursor_execute", note)
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        for one in engines:
-            event.remove(one, "before_cursor_execute", note)
+        event.remove(engine.sync_engine, "before_cursor_execute", note)
 
 
 async def tables_read_whole(connection: AsyncConnection, statement: Statement) -> Sequence[str]:

@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.soak.clients import Clients
 from benchmarks.soak.installation import Process, Seen
-from db.engine import KEYED, POOLED, reading
+from db.engine import ALONE, KEYED, POOLED, reading
 from db.tables import MESSAGE, RECIPIENT
 from delivery.gateways.journal import Journal
 
-POOLS: Final = POOLED + KEYED
+POOLS: Final = POOLED + ALONE + KEYED
 """Connections that a process keeps when nobody asks any more."""
 
 LISTENER: Final = 1

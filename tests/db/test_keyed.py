@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit, deliveries, messages, summaries, tallies
 from db.audit import Action, Entry
-from db.engine import KEYED, reading
-from db.keyed import Keyed, fetch_from
+from db.engine import reading
+from db.keyed import Alone, Keyed
 from db.side_tables import AUDIT
 from db.timing import within
 from domain.errors import TimedOut
@@ -86,6 +86,7 @@ async def test_what_is_found_by_keys_is_planned_once_and_a_search_each_time(
 ) -> None:
     async with reading(engine) as connection:
         assert await connection.scalar(_PLANS) == "force_custom_plan"
+    assert (await Alone(engine).fetch(_PLANS, {})).rows == [("force_custom_plan",)]
     assert (await Keyed(engine).fetch(_PLANS, {})).rows == [("force_generic_plan",)]
 
 
@@ -107,14 +108,3 @@ async def test_it_keeps_to_the_time_of_the_operation(engine: AsyncEngine) -> Non
     with pytest.raises(TimedOut):
         await within(0.05, Keyed(engine).fetch(select(func.pg_sleep(600)), {}))
     assert (await Keyed(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]
-
-
-@ON_POSTGRESQL
-async def test_its_connections_end_with_those_of_the_engine(engine: AsyncEngine) -> None:
-    keyed = Keyed(engine)
-    await fetch_from(keyed, _PLANS, {})
-    assert keyed.engine.pool.status().startswith(f"Pool size: {KEYED}  Connections in pool: 1 ")
-
-    await engine.dispose()
-
-    assert keyed.engine.pool.status().startswith(f"Pool size: {KEYED}  Connections in pool: 0 ")

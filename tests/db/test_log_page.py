@@ -4,19 +4,18 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import log_page
 from db.criteria import Criteria
 from db.engine import reading
-from db.keyed import Keyed
 from db.log_page import OrderField
 from db.paging import Order
 from db.search import prepare
 from domain.paging import Page
 from domain.status import MessageStatus
 from tests import log
+from tests.statements import recorded
 
 NEWEST: Final = [(OrderField.CREATED_AT, True)]
 OLDEST: Final = [(OrderField.CREATED_AT, False)]
@@ -40,18 +39,12 @@ async def messages(engine: AsyncEngine) -> AsyncEngine:
 
 async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
     """The page, by whichever way, and whether it was read by the connections for keys."""
-    asked = list[str]()
-
-    def note(_connection: Any, _cursor: Any, text: str, *_: Any) -> None:
-        asked.append(text)
-
-    keyed = Keyed(engine).engine
-    event.listen(keyed, "before_cursor_execute", note)
-    rows, _ = await log_page.found(
-        engine, criteria, sight=await log.sight(engine), order=order, page=page
-    )
-    event.remove(keyed, "before_cursor_execute", note)
-    return rows, bool(asked) and engine.dialect.name == "postgresql"
+    sight = await log.sight(engine)
+    with recorded(engine) as statements:
+        rows, _ = await log_page.found(engine, criteria, sight=sight, order=order, page=page)
+    (statement, *_) = statements
+    # How many rows a page has is said in the text where a statement is planned once.
+    return rows, f"LIMIT {page.size + 1}" in statement.text
 
 
 async def planned(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
