@@ -5,11 +5,13 @@ That is kept here whatever is passed: keys that are not in `KEYS` are dropped, l
 them, exceptions their messages. Who looked at what is for the audit, not for the log.
 """
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import cache
 from types import TracebackType
 from typing import Any, Final, Literal, TextIO
 
@@ -38,6 +40,9 @@ KEYS: Final = frozenset(
 _LONGEST: Final = 200
 """Characters of a value: longer ones are no ids."""
 
+_PLAIN: Final = frozenset({str, int, float, type(None)})
+"""The types of nearly all values: what is of one need not be asked whether it is of a kind of one."""
+
 _DEEPEST: Final = 30
 """Frames of an exception, the last ones: what failed is there, and an endless recursion has thousands."""
 
@@ -58,7 +63,7 @@ def configure(
     this for itself.
     """
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
+    handler = _Pipe(stream, _shape(format, clock=clock, colors=stream.isatty()))
     handler.setFormatter(_formatter(format, clock=clock, colors=stream.isatty()))
     own = logging.getLevelNamesMapping()[level.upper()]
     others = max(own, logging.WARNING)
@@ -80,12 +85,55 @@ def configure(
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             *_ORIGIN,
-            ProcessorFormatter.wrap_for_formatter,
+            _whole,
         ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        # Kept by the names of our modules, which are as many as there are.
+        logger_factory=cache(lambda name: _Own(logging.getLogger(name), handler.write)),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+
+
+class _Pipe(logging.StreamHandler[TextIO]):
+    """Where all lines go: records of libraries by `emit`, and our own lines, which need no record, by `write`."""
+
+    def __init__(self, stream: TextIO, shape: tuple[Processor, ...]) -> None:
+        super().__init__(stream)
+        self._shape = shape
+
+    def write(self, line: Any) -> None:
+        """Write a line; as `emit` does with a record, it loses what cannot be written."""
+        try:
+            for processor in self._shape:
+                line = processor(None, "", line)
+            self.acquire()
+            try:
+                self.stream.write(line + self.terminator)
+                self.stream.flush()
+            finally:
+                self.release()
+        except RecursionError:
+            raise
+        except Exception:  # there is nowhere to say so
+            pass
+
+
+class _Own:
+    """What structlog takes for a logger: it hands each line to the pipe. Whether it is heard, `logging` knows.
+
+    To make a record of each, to look for who made it, and to have it handed on takes longer than to write it.
+    """
+
+    def __init__(self, judge: logging.Logger, write: Callable[[EventDict], None]) -> None:
+        self.name = judge.name
+        self.getEffectiveLevel = judge.getEffectiveLevel
+        self._judge = judge
+        self.debug = self.info = self.warning = self.error = write
+        self.critical = self.exception = write
+
+    @property
+    def disabled(self) -> bool:
+        return self._judge.disabled
 
 
 _ORIGIN: Final[tuple[Processor, ...]] = (
@@ -94,25 +142,39 @@ _ORIGIN: Final[tuple[Processor, ...]] = (
     structlog.stdlib.add_log_level,
 )
 
+# ASCII only: a lone surrogate or a line end from elsewhere can neither break a line nor forge one.
+_JSON: Final = json.JSONEncoder(ensure_ascii=True)
+
+
+def _whole(_logger: object, _method: str, line: EventDict) -> Any:
+    """The line as the one argument of whatever writes it."""
+    return (line,), {}
+
+
+def _shape(
+    format: Literal["json", "console"], *, clock: Callable[[], datetime], colors: bool
+) -> tuple[Processor, ...]:
+    """What makes text of a line, whosever it is."""
+
+    def stamp(_logger: object, _method: str, line: EventDict) -> EventDict:
+        # After what is from elsewhere was cleaned: it looks like a telephone number, and is none.
+        line["at"] = clock().isoformat(timespec="milliseconds")
+        return line
+
+    console = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="at", sort_keys=False)
+    rendered = (_as_json,) if format == "json" else (_as_paragraph, console)
+    return (_without_messages, _only_known, stamp, *rendered)
+
 
 def _formatter(
     format: Literal["json", "console"], *, clock: Callable[[], datetime], colors: bool
 ) -> ProcessorFormatter:
-    def stamp(_logger: object, _method: str, line: EventDict) -> EventDict:
-        line["at"] = clock().isoformat(timespec="milliseconds")
-        return line
-
-    # ASCII only: a lone surrogate or a line end from elsewhere can neither break a line nor forge one.
-    json = structlog.processors.JSONRenderer(sort_keys=False, ensure_ascii=True)
-    console = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="at", sort_keys=False)
+    """What makes text of records."""
     return ProcessorFormatter(
         foreign_pre_chain=[*_ORIGIN, _without_values],
         processors=[
-            stamp,
-            _without_messages,
             ProcessorFormatter.remove_processors_meta,
-            _only_known,
-            *((json,) if format == "json" else (_as_paragraph, console)),
+            *_shape(format, clock=clock, colors=colors),
         ],
     )
 
@@ -178,13 +240,17 @@ def _only_known(_logger: object, _method: str, line: EventDict) -> EventDict:
     known: dict[str, Any] = {}
     dropped: list[str] = []
     for key, value in line.items():
-        if key in KEYS and _is_plain(value):
+        if key in KEYS and (type(value) in _PLAIN or _is_plain(value)):
             known[key] = _cleaned(value)
         else:
             dropped.append(key)
     if dropped:
         known["dropped"] = sorted(dropped)
     return known
+
+
+def _as_json(_logger: object, _method: str, line: EventDict) -> str:
+    return _JSON.encode(line)
 
 
 def _as_paragraph(_logger: object, _method: str, line: EventDict) -> EventDict:
@@ -202,9 +268,7 @@ def _is_plain(value: object) -> bool:
 
 def _cleaned(value: Any) -> Any:
     """The value without addresses, and no longer than an id is."""
-    if isinstance(value, list):
-        return [_cleaned(part) for part in value]
-    if not isinstance(value, str):
-        return value
-    text = str(value)[:_LONGEST]
-    return _ADDRESS.sub("[address]", text) if "@" in text or "+" in text else text
+    if isinstance(value, str):
+        text = str(value)[:_LONGEST]
+        return _ADDRESS.sub("[address]", text) if "@" in text or "+" in text else text
+    return [_cleaned(part) for part in value] if isinstance(value, list) else value
