@@ -3,8 +3,9 @@
 A client that names several with the same weight gets what it can read in every case: JSON before events.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from functools import lru_cache, wraps
+from typing import Final, TypeVar
 
 JSON: Final = "application/json"
 
@@ -13,7 +14,25 @@ GRAPHQL_RESPONSE: Final = "application/graphql-response+json"
 
 EVENTS: Final = "text/event-stream"
 
+MOST_KEPT: Final = 100
+LONGEST_KEPT: Final = 200
+"""Headers, and characters of one, whose reading is kept: clients send the same few with every request."""
 
+T = TypeVar("T")
+
+
+def _kept(read: Callable[[str], T]) -> Callable[[str], T]:
+    """The same function, which reads a header that it has read before no more."""
+    kept = lru_cache(MOST_KEPT)(read)
+
+    @wraps(read)
+    def reading(accept: str) -> T:
+        return kept(accept) if len(accept) <= LONGEST_KEPT else read(accept)
+
+    return reading
+
+
+@_kept
 def prefers_events(accept: str) -> bool:
     """Whether a client would rather have events than JSON."""
     weights = weights_of(accept)
@@ -22,6 +41,7 @@ def prefers_events(accept: str) -> bool:
     )
 
 
+@_kept
 def json_type(accept: str) -> str:
     """The type of JSON for a client: the one of GraphQL where it is named, and no less wanted than the plain one."""
     weights = weights_of(accept)

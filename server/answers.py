@@ -20,6 +20,7 @@ from domain.errors import (
     Unauthenticated,
 )
 from server.accept import JSON
+from server.headers import first
 from server.request_log import current_id
 
 
@@ -116,11 +117,11 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
 
 def require_content_type(request: Request, wanted: str) -> None:
     """Pass if the body of `request` is of the type `wanted`, in UTF-8; otherwise raise `UnsupportedType`."""
-    sent, _, parameters = request.headers.get("content-type", "").partition(";")
+    sent, _, parameters = (first(request.scope, b"content-type") or "").partition(";")
     sent = sent.strip().lower()
     if sent != wanted:
         raise UnsupportedType(f"The content type is {sent or 'missing'}. Send {wanted}.")
-    for parameter in parameters.split(";"):
+    for parameter in parameters.split(";") if parameters else ():
         name, _, value = parameter.partition("=")
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8"):

@@ -4,13 +4,15 @@ What a body says is its route's business.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.answers import TooLarge, TooSlow, UnsupportedCoding
+from server.begun import Begun
+from server.headers import first
 
 SLOWEST: Final = 1024
 """Bytes a second: a body that comes faster may take as long as it needs."""
@@ -19,26 +21,57 @@ _MOST_DIGITS: Final = 18
 """Of a length; a longer one is no length, and takes ever longer to read as a number."""
 
 
+async def whole(request: Request, most: int, *, advice: str) -> bytearray:
+    """The body. Raises as `pieces` does."""
+    _require_readable(request, most, advice)
+    body, goes_on = bytearray(), True
+    while goes_on:
+        piece, goes_on = await _next(request)
+        body += piece
+        if len(body) > most:
+            raise _too_large(most, advice)
+    return body
+
+
 async def pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[bytes, None]:
     """The body, piece by piece. Raises `TooLarge` beyond `most` bytes; at once where its length says so.
 
     `advice` tells what to do instead. Raises `UnsupportedCoding` for one that is compressed: some bytes can be made into any
     number of others.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    _require_readable(request, most, advice)
+    size, goes_on = 0, True
+    while goes_on:
+        piece, goes_on = await _next(request)
+        size += len(piece)
+        if size > most:
+            raise _too_large(most, advice)
+        if piece:
+            yield piece
+
+
+def _require_readable(request: Request, most: int, advice: str) -> None:
+    """Pass if the head of a request announces nothing that is not read."""
+    coding = first(request.scope, b"content-encoding")
+    if coding is not None and coding.strip().lower() != "identity":
         raise UnsupportedCoding(
             "The body has a Content-Encoding. Send it as it is, not compressed, without that header."
         )
-    refusal = TooLarge(f"The body is larger than {most} bytes. {advice}")
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and (len(said) > _MOST_DIGITS or int(said) > most):
-        raise refusal
-    size = 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size > most:
-            raise refusal
-        yield piece
+    said = first(request.scope, b"content-length")
+    if said and said.isdecimal() and (len(said) > _MOST_DIGITS or int(said) > most):
+        raise _too_large(most, advice)
+
+
+async def _next(request: Request) -> tuple[bytes, bool]:
+    """A piece of the body, and whether more is to come. Raises `ClientDisconnect` where its sender is gone."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
+
+
+def _too_large(most: int, advice: str) -> TooLarge:
+    return TooLarge(f"The body is larger than {most} bytes. {advice}")
 
 
 class Patience:
@@ -76,23 +109,29 @@ class _Body:
         """As the server's."""
         if self._is_whole:
             return await self._receive()
+        begun = Begun(self._receive())
+        if begun.is_over:
+            return self._counted(begun.result, waited=0.0)
         now = asyncio.get_running_loop().time
         began = now()
         try:
             async with asyncio.timeout(self._left):
-                message = await self._receive()
+                message = await begun
         except TimeoutError:
             if self._is_answered:
                 return {"type": "http.disconnect"}
             raise TooSlow(
                 f"The body kept us waiting for more than {self._seconds:g} seconds. Send it again, without pauses."
             ) from None
+        return self._counted(message, waited=now() - began)
+
+    def _counted(self, message: Message, *, waited: float) -> Message:
         earned = len(message.get("body", b"")) / SLOWEST
-        self._left = min(self._left - (now() - began) + earned, self._seconds)
+        self._left = min(self._left - waited + earned, self._seconds)
         self._is_whole = not message.get("more_body", False)
         return message
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         """As the server's."""
         self._is_answered = True
-        await self._send(message)
+        return self._send(message)

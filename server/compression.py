@@ -6,15 +6,16 @@ event has to arrive when it happens, as are downloads, which are sent in parts; 
 
 import gzip
 from asyncio import to_thread
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import brotli
 import zstandard
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.accept import weights_of
+from server.headers import first
 
 SMALLEST: Final = 1_400
 """Bytes: what fits into one packet arrives no earlier for being smaller."""
@@ -22,8 +23,11 @@ SMALLEST: Final = 1_400
 LARGE: Final = 128 * 1024
 """Bytes: beyond, others would wait for a millisecond and more while this is compressed."""
 
-_TEXTS: Final = ("application/json", "application/graphql-response+json", "text/", "image/svg+xml")
-_STREAM: Final = "text/event-stream"
+_TEXTS: Final = (
+    *(b"application/json", b"application/graphql-response+json"),
+    *(b"text/", b"image/svg+xml"),
+)
+_STREAM: Final = b"text/event-stream"
 
 Compress = Callable[[bytes], bytes]
 
@@ -57,20 +61,19 @@ class Compression:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        coding = preferred(Headers(scope=scope).get("accept-encoding", ""))
-        await self.app(scope, receive, _Answer(send, coding).send)
+        await self.app(scope, receive, _Answer(scope, send).send)
 
 
 class _Answer:
     """One answer on its way: its head waits until the body shows whether it is all there."""
 
-    def __init__(self, send: Send, coding: str | None) -> None:
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
         self._send = send
-        self._coding = coding
         self._head: Message | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_text(Headers(raw=message["headers"])):
+        if message["type"] == "http.response.start" and _is_text(message["headers"]):
             self._head = message
             return
         head, self._head = self._head, None
@@ -78,26 +81,41 @@ class _Answer:
             await self._send(message)
             return
         if message["type"] == "http.response.body" and not message.get("more_body", False):
-            headers = MutableHeaders(raw=list(head["headers"]))
-            headers.add_vary_header("Accept-Encoding")
+            raw = _varying(head["headers"])
             body = message.get("body", b"")
-            if self._coding is not None and len(body) >= SMALLEST:
-                compress = COMPRESSORS[self._coding]
+            coding = self._coding() if len(body) >= SMALLEST else None
+            if coding is not None:
+                compress = COMPRESSORS[coding]
                 body = await to_thread(compress, body) if len(body) > LARGE else compress(body)
-                headers["content-encoding"] = self._coding
+                headers = MutableHeaders(raw=raw)
+                headers["content-encoding"] = coding
                 headers["content-length"] = str(len(body))
-            head = {**head, "headers": headers.raw}
-            message = {**message, "body": body}
+                message = {**message, "body": body}
+            head = {**head, "headers": raw}
         await self._send(head)
         await self._send(message)
 
+    def _coding(self) -> str | None:
+        return preferred(first(self._scope, b"accept-encoding") or "")
 
-def _is_text(headers: Headers) -> bool:
+
+def _varying(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer that differs by what its client can read."""
+    raw = [*headers]
+    if any(name == b"vary" for name, _ in raw):
+        MutableHeaders(raw=raw).add_vary_header("Accept-Encoding")
+    else:
+        raw.append((b"vary", b"Accept-Encoding"))
+    return raw
+
+
+def _is_text(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether an answer with these headers is worth compressing, and is not compressed yet."""
-    kind = headers.get("content-type", "")
+    said = dict(headers)
+    kind = said.get(b"content-type", b"")
     return (
         kind.startswith(_TEXTS)
         and not kind.startswith(_STREAM)
-        and "content-encoding" not in headers
-        and "content-range" not in headers
+        and b"content-encoding" not in said
+        and b"content-range" not in said
     )

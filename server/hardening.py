@@ -3,10 +3,9 @@
 An answer that has one of these headers keeps its own: the pages for the browser allow more than JSON does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -21,6 +20,9 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 
 
+_RAW: Final = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
+
+
 class Hardened:
     """ASGI middleware that puts `HEADERS` into each answer that lacks them."""
 
@@ -30,12 +32,12 @@ class Hardened:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
 
-        async def send_hardened(message: Message) -> None:
+        def send_hardened(message: Message) -> Awaitable[None]:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = MutableHeaders(raw=[*message.get("headers", ())])
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                message = {**message, "headers": headers.raw}
-            await send(message)
+                own = [*message.get("headers", ())]
+                names = {name for name, _ in own}
+                added = [header for header in _RAW if header[0] not in names]
+                message = {**message, "headers": own + added}
+            return send(message)
 
         await self._app(scope, receive, send_hardened)

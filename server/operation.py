@@ -9,7 +9,7 @@ import orjson
 from starlette.requests import Request
 
 from domain.errors import BadUserInput
-from server.bodies import pieces
+from server.bodies import whole
 
 LARGEST: Final = 1024 * 1024
 """Bytes: an operation with its variables has some kilobytes."""
@@ -31,9 +31,7 @@ class Operation(NamedTuple):
 
 async def read(request: Request) -> Operation:
     """The operation in a request's body. Raises `BadUserInput`, and `TooLarge` before more than that is read."""
-    body = bytearray()
-    async for piece in pieces(request, LARGEST, advice="Ask for less at once."):
-        body += piece
+    body = await whole(request, LARGEST, advice="Ask for less at once.")
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:

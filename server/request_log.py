@@ -5,7 +5,7 @@ The path, the query string and the headers stay out of it: they hold what a pers
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -97,17 +97,18 @@ class RequestLog:
                 request.left = True
             return message
 
-        async def send_and_note(message: Message) -> None:
+        def send_and_note(message: Message) -> Awaitable[None]:
             _note_status(request, message)
             if message["type"] in _STARTS:
                 message = {**message, "headers": [*message.get("headers", ()), header]}
-            await send(message)
+            return send(message)
 
+        heard = receive if scope["type"] == "http" else receive_and_note
         before = _current.set(request)
         started = self._clock()
         fault: Exception | None = None
         try:
-            await self._app(scope, receive_and_note, send_and_note)
+            await self._app(scope, heard, send_and_note)
         except Exception as error:
             fault = error
             request.status = request.status or 500
