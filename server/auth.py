@@ -23,7 +23,7 @@ from domain.viewer import Right, Viewer
 from server.budget import key_of
 from server.keys import Keys
 from server.places import take_place
-from server.proven import Proof, Proven
+from server.proven import Proof, Proven, SignIn
 from server.request_log import note_viewer
 from server.settings import Settings
 
@@ -36,6 +36,7 @@ _SIGN_IN_AGAIN: Final = "Sign in again; if that does not help, ask who manages y
 _UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 """Controls and halves of surrogate pairs: a database refuses some of them, and a log line none should have."""
 
+_BEGIN_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """Seconds; past that, adding the leeway leaves what a `datetime` can hold."""
 
@@ -58,8 +59,7 @@ class Authenticator:
         Raises `Unauthenticated`, `TooMuch` for one who has as many requests under way as one may, or `KeysUnavailable` if no
         token can be judged at the moment.
         """
-        claims = await self._claims(_bearer(authorization))
-        viewer = self._viewer(claims)
+        viewer = self._viewer(await self._proof(_bearer(authorization)))
         note_viewer(viewer.id)
         take_place(key_of(viewer))
         return viewer
@@ -81,11 +81,11 @@ class Authenticator:
             )
         return await self.viewer(named[0] if named else None)
 
-    async def _claims(self, token: str) -> Mapping[str, Any]:
+    async def _proof(self, token: str) -> Proof:
         """What the token says, once its signature, audience and issuer hold."""
         proof = self._proven.find(token)
         if proof and await self._keys.find(proof.kid, proof.algorithm) == proof.key:
-            return proof.claims
+            return proof
         try:
             header = jwt.get_unverified_header(token)
             algorithm, kid = header.get("alg"), header.get("kid")
@@ -111,12 +111,22 @@ class Authenticator:
             )
         except PyJWTError as error:
             raise _refused(type(error).__name__, _message(error)) from None
-        self._proven.keep(token, Proof(kid, algorithm, key, claims))
-        return claims
+        proof = Proof(kid, algorithm, key, claims)
+        self._proven.keep(token, proof)
+        return proof
 
-    def _viewer(self, claims: Mapping[str, Any]) -> Viewer:
+    def _viewer(self, proof: Proof) -> Viewer:
+        """The viewer that the claims make, while they hold."""
+        known = proof.sign_in
+        if known and known.begins_at <= self._clock() < known.viewer.expires_at:
+            return known.viewer
+        begins_at, expires_at = self._validity(proof.claims)
+        viewer = self._read(proof.claims, expires_at)
+        proof.sign_in = SignIn(begins_at, viewer)
+        return viewer
+
+    def _read(self, claims: Mapping[str, Any], expires_at: datetime) -> Viewer:
         settings = self._settings
-        expires_at = self._valid_until(claims)
         id = _text(claims["sub"], "sub")
         name = _claim(claims, settings.jwt_claim_name)
         return Viewer(
@@ -132,18 +142,20 @@ class Authenticator:
             expires_at=expires_at,
         )
 
-    def _valid_until(self, claims: Mapping[str, Any]) -> datetime:
-        """The moment from which the token is refused: `exp`, and what the clocks may differ by."""
-        now = self._clock()
+    def _validity(self, claims: Mapping[str, Any]) -> tuple[datetime, datetime]:
+        """The moments from which the token is taken, and refused: `nbf`, `iat`, `exp`, and what the clocks may differ by."""
+        now, begins_at = self._clock(), _BEGIN_OF_TIME
         for name in ("nbf", "iat"):
-            if name in claims and _instant(claims[name], name) - self._leeway > now:
-                raise _refused(
-                    name, "Your sign-in is not valid yet. Check that the clocks are right."
-                )
+            if name in claims:
+                begins_at = max(begins_at, _instant(claims[name], name) - self._leeway)
+                if begins_at > now:
+                    raise _refused(
+                        name, "Your sign-in is not valid yet. Check that the clocks are right."
+                    )
         until = _instant(claims["exp"], "exp") + self._leeway
         if now >= until:
             raise _refused("expired", "Your sign-in has expired. Sign in again.")
-        return until
+        return begins_at, until
 
 
 def _refused(reason: str, message: str) -> Unauthenticated:

@@ -8,6 +8,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -27,6 +28,9 @@ FRESH: Final = 60.0
 MOST_VIEWERS: Final = 10_000
 """Of whom one process knows at once: those who have not asked for longest begin anew."""
 
+MOST_DISTRICTS: Final = 100
+"""Whose ids are not written anew for each request."""
+
 Draw = Callable[[str, int], Awaitable[int | None]]
 """Takes objects out of a viewer's bucket: how many are left, or None where that is too many."""
 
@@ -36,7 +40,12 @@ def key_of(viewer: Viewer) -> str:
 
     The first slash ends the district, whatever ids hold: no two viewers share a key.
     """
-    return f"{quote(viewer.district, safe='', errors='surrogatepass')}/{viewer.id}"
+    return f"{_quoted(viewer.district)}/{viewer.id}"
+
+
+@lru_cache(MOST_DISTRICTS)
+def _quoted(district: str) -> str:
+    return quote(district, safe="", errors="surrogatepass")
 
 
 class Bucket(NamedTuple):
@@ -101,8 +110,9 @@ class Budget:
         held = self._portions.pop(key, None)
         if held is None or held.taken_at + FRESH < self._seconds() or held.left_of_it < cost:
             return None
-        self._keep(key, held._replace(left_of_it=held.left_of_it - cost))
-        return held.left_in_bucket + held.left_of_it - cost
+        left = held.left_of_it - cost
+        self._keep(key, _Portion(left, held.left_in_bucket, held.taken_at))
+        return held.left_in_bucket + left
 
     async def _from_bucket(self, key: str, cost: int) -> int:
         portion = max(cost, self._portion)

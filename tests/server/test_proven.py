@@ -65,6 +65,26 @@ async def test_a_token_that_is_known_expires_like_any_other() -> None:
         await authenticator.viewer(f"Bearer {token}")
 
 
+async def test_a_token_that_is_known_does_not_hold_before_its_time() -> None:
+    clock = Clock()
+    authenticator = Authenticator(settings(), Issuer(), clock=clock)
+    token = signed(claims(nbf=clock.now.timestamp()))
+    await authenticator.viewer(f"Bearer {token}")
+    clock.advance(hours=-1)
+    with pytest.raises(Unauthenticated, match="not valid yet"):
+        await authenticator.viewer(f"Bearer {token}")
+    clock.advance(hours=1)
+    await authenticator.viewer(f"Bearer {token}")
+
+
+async def test_claims_that_are_unfit_are_refused_each_time() -> None:
+    authenticator = Authenticator(settings(), Issuer(), clock=Clock())
+    token = signed(claims(sub=" "))
+    for _ in range(2):
+        with pytest.raises(Unauthenticated, match="The claim sub"):
+            await authenticator.viewer(f"Bearer {token}")
+
+
 @pytest.mark.parametrize("key", [None, key_of(OTHER_SECRET)], ids=["withdrawn", "replaced"])
 async def test_a_token_that_is_known_is_refused_once_its_key_is_gone(key: Key | None) -> None:
     issuer = Issuer()
