@@ -30,6 +30,7 @@ from server.answers import Full, HeadTooLarge, TooSlow, WrongMethod, refusal
 from server.bodies import SLOWEST
 from server.connection_settings import OfConnections
 from server.hardening import HEADERS
+from server.joined import Joined
 
 LINGER: Final = 2.0
 """Seconds for which a connection stays open after a refusal: closed at once, it would take the answer along that whoever is
@@ -40,6 +41,8 @@ MOST_PONGS: Final = 1024 * 1024
 
 GRACE: Final = 10
 """Seconds in which requests that run may end when the server is told to stop."""
+
+_BETWEEN: Final = len(": \r\n")
 
 _log = structlog.get_logger(__name__)
 
@@ -155,6 +158,7 @@ class Http(_Taken, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a request."""
         super().connection_made(transport)
+        self._answers = Joined(self.transport, loop=self.loop)
         self.idle_since = time.monotonic()  # the loop's own clock has ties
         self._await_head()
         self._make_room()
@@ -168,12 +172,12 @@ class Http(_Taken, HttpToolsProtocol):
         """Read on; what was refused is read no more."""
         if self._refused is not None or self.parser is None:
             return
-        if self._deadline is None and self.idle_since is not None:
-            self._await_head()
         self._unread += len(data)
         super().data_received(data)
         if self._unread > self.terms.head_bytes and self._refused is None:
             self._refuse(self._too_large())
+        if self._deadline is None and self.idle_since is not None:
+            self._await_head()  # most heads come whole, and need no clock
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -187,7 +191,7 @@ class Http(_Taken, HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, or what comes in the manner of one after a body."""
-        self._count(len(name) + len(value) + len(": \r\n"))
+        self._count(len(name) + len(value) + _BETWEEN)
         super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
@@ -210,6 +214,8 @@ class Http(_Taken, HttpToolsProtocol):
             self._refused = self._too_large()
             raise self._refused
         super().on_headers_complete()
+        if self.cycle is not None:
+            self.cycle.transport = cast(asyncio.Transport, self._answers)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
@@ -357,7 +363,7 @@ def _is_utf_8(frames: list[bytes]) -> bool:
 def _fits_an_upgrade(headers: list[tuple[bytes, bytes]]) -> bool:
     """Whether the WebSocket's own reader takes these headers: it has limits too, and falls over what is beyond."""
     return len(headers) <= MAX_NUM_HEADERS and all(
-        len(name) + len(value) + len(": \r\n") <= MAX_LINE_LENGTH for name, value in headers
+        len(name) + len(value) + _BETWEEN <= MAX_LINE_LENGTH for name, value in headers
     )
 
 
