@@ -15,7 +15,7 @@ from sqlalchemy import Insert, Select, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from db.fetch import Fetched, run, spelled
+from db.fetch import Fetched, Spelled, run, spelled
 from db.timing import hold, in_time, release
 
 LONGEST_UNASKED: Final = 1.0
@@ -38,6 +38,8 @@ class Drivers:
         self._idle: list[tuple[Driver, float]] = []
         self._ended = 0
         """How often the engine was disposed of: what was lent before is not taken back."""
+        self.lent = 0
+        """How many somebody has, or has opened for himself."""
         event.listen(self._engine, "engine_disposed", lambda _: await_only(self.end()))
 
     def __len__(self) -> int:
@@ -52,27 +54,30 @@ class Drivers:
         told = spelled(statement, self._engine.dialect)
         given = told.given(values)
         async with self._free:
-            ended = self._ended  # before one is opened: the end may come meanwhile
-            driver = await self._ready()
-            is_sound = False
+            self.lent += 1
             try:
-                limit = hold(driver)
-                try:
-                    with in_time(self._engine, told.text, given):
-                        rows = await run(driver, told, given)
-                    is_sound = True
-                except Exception:
-                    is_sound = True
-                    raise
-                finally:
-                    # A cancel that is on its way must not meet the next one's statement.
-                    is_sound = not release(limit, driver) and is_sound
+                return Fetched(await self._run(told, given), told.readers)
             finally:
-                if is_sound and not driver.closed and ended == self._ended:
-                    self._idle.append((driver, time.monotonic()))
-                else:
-                    await driver.close()
-        return Fetched(rows, told.readers)
+                self.lent -= 1
+
+    async def _run(self, told: Spelled, given: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        ended = self._ended  # before one is opened: the end may come meanwhile
+        driver = await self._ready()
+        limit, is_sound = None, True
+        try:
+            limit = hold(driver)
+            with in_time(self._engine, told.text, given):
+                return await run(driver, told, given)
+        except BaseException as fault:
+            is_sound = isinstance(fault, Exception)
+            raise
+        finally:
+            # A cancel that is on its way must not meet the next one's statement.
+            was_canceled = release(limit, driver)
+            if is_sound and not was_canceled and not driver.closed and ended == self._ended:
+                self._idle.append((driver, time.monotonic()))
+            else:
+                await driver.close()
 
     async def end(self) -> None:
         """Close what lies idle, and what is lent as soon as it comes back."""

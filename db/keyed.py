@@ -37,6 +37,11 @@ class Alone:
         """Whether what one statement writes stands when it is done; on SQLite a writer has to say so beforehand."""
         return self._drivers is not None
 
+    @property
+    def lent(self) -> int:
+        """How many connections somebody has; 0 on SQLite, where they are the engine's."""
+        return 0 if self._drivers is None else self._drivers.lent
+
     async def fetch(self, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
         """The rows of a statement."""
         if self._drivers is not None:

@@ -69,7 +69,11 @@ class Contract(strawberry.Schema):
         if executor is None:
             result: ExecutionResult = await super().execute(query, *args, **named)
         else:
-            result = await self._executed(executor)
+            result = await _executed(executor)
+            if result.errors:
+                variables = named.get("variable_values")
+                asked = ExecutionContext(query, self, frozenset(), variables=variables)
+                self.process_errors(result.errors, asked)
         context = named.get("context_value")
         if result.errors and isinstance(context, Context):
             await context.settled()
@@ -108,18 +112,6 @@ class Contract(strawberry.Schema):
             return None
         return cast(FastExecutor, executor)
 
-    async def _executed(self, executor: FastExecutor) -> ExecutionResult:
-        try:
-            came: Any = executor.execute_operation()
-            if executor.is_awaitable(came):
-                came = await came
-            data, errors = came.data, came.errors or []
-        except Exception as fault:
-            data, errors = None, [GraphQLError(str(fault), original_error=fault)]
-        if errors:
-            self.process_errors(errors)
-        return ExecutionResult(data, errors or None)
-
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
@@ -131,6 +123,16 @@ class Contract(strawberry.Schema):
         """
         schema = cast(Any, self)._schema
         errors[:] = [coded(with_choices(error, schema)) for error in errors]
+
+
+async def _executed(executor: FastExecutor) -> ExecutionResult:
+    try:
+        came: Any = executor.execute_operation()
+        if executor.is_awaitable(came):
+            came = await came
+        return ExecutionResult(came.data, came.errors or None)
+    except Exception as fault:
+        return ExecutionResult(None, [GraphQLError(str(fault), original_error=fault)])
 
 
 def build() -> Contract:

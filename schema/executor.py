@@ -33,19 +33,39 @@ from schema.calls import Call, arguments
 from schema.collected import collected
 from schema.columns import Columns
 from schema.completion import LISTS
+from schema.gathering import call_off, end_together
 from schema.plan import Completion, Plans
 from schema.reads import fields_read
 from schema.selection import Selection, Unforeseen
+
+end_together()
 
 _PLANS: Final = Plans()
 _STREAM: Final = "stream"
 
 
 class LogExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Answers each event of a subscription in the context that came with it; all else as Strawberry does.
+    """Answers each event of a subscription in the context that came with it, and ends with its answer; all else as Strawberry
+    does.
 
     GraphQL knows one context an operation; an operation that goes on for hours would show what it loaded in the first second.
     """
+
+    def execute_operation(self, serially: bool | None = None) -> Any:
+        """The answer, or what it can be awaited from; no field is under way any more when it is there."""
+        answer = super().execute_operation(serially)
+        if self.is_awaitable(answer) or self.background_futures:
+            return self._to_the_end(answer)
+        return answer
+
+    async def _to_the_end(self, answer: Any) -> Any:
+        try:
+            return await answer if self.is_awaitable(answer) else answer
+        finally:
+            # A field that fails before it waits leaves those beside it to graphql-core's background, where they would ask
+            # for all that is selected below them, behind the answer and outside of its time.
+            while pending := [one for one in self.background_futures if not one.done()]:
+                await call_off(pending)
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """The executor of one event, which is a `Moment`."""

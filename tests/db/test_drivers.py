@@ -120,7 +120,9 @@ async def test_one_that_died_while_nobody_used_it_is_replaced(
 async def test_one_that_is_opened_while_they_end_is_not_kept(
     drivers: Drivers, engine: AsyncEngine
 ) -> None:
-    asking = asyncio.ensure_future(pid(drivers))
+    await pid(drivers)
+    await engine.dispose()
+    asking = asyncio.ensure_future(pid(drivers))  # nothing lies idle any more
     await asyncio.sleep(0)
     await engine.dispose()
 

@@ -1,6 +1,5 @@
 """Lists that are answered whole: the same answer as in the ordinary way, whatever is asked and whatever goes wrong."""
 
-import gc
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +14,12 @@ from graphql.execution.collect_fields import CollectedFields, FieldDetails
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from strawberry import Schema
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
+from db.keyed import Alone, Keyed
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context
 from resolvers.listing import Edge, Listing
@@ -129,9 +130,17 @@ async def answer(
     schema: Schema, engine: AsyncEngine, asked: Drawn, *, viewer: Viewer = NORTH
 ) -> ExecutionResult:
     context = await open_context(engine, viewer, now=NOON)
-    return await schema.execute(
+    result = await schema.execute(
         asked.document, variable_values=asked.variables, context_value=context
     )
+    assert held(engine) == 0, asked.document
+    return result
+
+
+def held(engine: AsyncEngine) -> int:
+    """How many connections somebody has, of any kind."""
+    of_engine: int = cast(QueuePool, engine.pool).checkedout()
+    return of_engine + Alone(engine).lent + Keyed(engine).lent
 
 
 def told(result: ExecutionResult) -> tuple[bytes, Mapping[tuple[Any, ...], set[bytes]]]:
@@ -161,11 +170,9 @@ def _null(data: Any, path: Sequence[Any]) -> tuple[Any, ...]:
 CALLED_OFF: Final = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning",
     "ignore:Exception ignored in. <coroutine object:pytest.PytestUnraisableExceptionWarning",
-    "ignore:Exception ignored in. <function (Base)?Connection:pytest.PytestUnraisableExceptionWarning",
 )
 """In the ordinary way graphql-core cancels fields where one fails: a task that is cancelled before its first step never awaits
-what it was given, and a resolver that was just opening a connection leaves it to the collector. What loaders had
-begun is waited for.
+what it was given. A connection that is left open is no such thing: `answer` counts them.
 """
 
 PLANTS: Final = st.one_of(
@@ -178,13 +185,6 @@ PLANTS: Final = st.one_of(
 
 
 pytestmark = pytest.mark.usefixtures("unlimited")
-
-
-@pytest.fixture(autouse=True)
-def found_here() -> Iterator[None]:
-    """What was called off is found by its own test, once its engine is gone, and not by one that has nothing to do with it."""
-    yield
-    gc.collect()
 
 
 @pytest.fixture
