@@ -88,13 +88,17 @@ async def within(seconds: float, running: Coroutine[Any, Any, T]) -> T:
     """
     limit, context = _Limit(seconds), copy_context()
     context.run(_LIMIT.set, limit)
-    task = asyncio.get_running_loop().create_task(running, context=context)
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    task = loop.create_task(_telling(running, over), context=context)
+    timer = loop.call_later(seconds, _tell, over)
     try:
-        await asyncio.wait({task}, timeout=seconds)
+        await over
         if not task.done():
             await limit.end()
             await asyncio.wait({task}, timeout=GRACE)
     finally:
+        timer.cancel()
         if not task.done():
             # The statements first: a driver that is left in the middle of one gives its connection up.
             await limit.end()
@@ -105,6 +109,19 @@ async def within(seconds: float, running: Coroutine[Any, Any, T]) -> T:
     if not task.done() or task.cancelled():
         raise limit.refusal()
     return task.result()
+
+
+async def _telling(running: Coroutine[Any, Any, T], over: asyncio.Future[None]) -> T:
+    """The same, and whoever waits is told in the turn of the loop in which it ends, not in the one after the next."""
+    try:
+        return await running
+    finally:
+        _tell(over)
+
+
+def _tell(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
 
 
 @contextmanager
