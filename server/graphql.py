@@ -120,7 +120,8 @@ class Endpoint(GraphQL[Any, None]):
             require_content_type(request, JSON)
         asked = operation.read_address(request) if by_get else await operation.read(request)
         asked = self.trusted.found(asked)
-        streams = prefers_events(_accept(request))
+        accepted = _accept(request)
+        streams = prefers_events(accepted)
         prepared = self.prepare(asked)
         if by_get:
             _require_query(prepared)
@@ -149,9 +150,8 @@ class Endpoint(GraphQL[Any, None]):
             context_value=context,
         )
         result = await answered(executed, kind=kind, seconds=self.seconds)
-        # Thousands of objects take as long to be thrown away as to be written: after the answer is on its way.
-        held.callback(id, result)
-        return _told(result, charge, type=json_type(_accept(request)))
+        held.callback(_let_go, result)
+        return _told(result, charge, type=json_type(accepted))
 
     def prepare(self, asked: operation.Operation) -> Prepared | None:
         """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`.
@@ -193,6 +193,11 @@ class Endpoint(GraphQL[Any, None]):
     def encode_json(self, data: object) -> str:
         """The text: a frame of this protocol is text, not bytes."""
         return orjson.dumps(data).decode()
+
+
+def _let_go(result: ExecutionResult) -> None:
+    """Nothing, with what was held until its answer was on its way: thousands of objects take as long to be thrown away as to be
+    written."""
 
 
 def _require_query(prepared: Prepared | None) -> None:
