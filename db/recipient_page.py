@@ -5,6 +5,7 @@ Lists of which a part is wanted, and the lists of many messages, are in `db.reci
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, select
@@ -14,7 +15,7 @@ from db.deliveries import DeliveryRecord
 from db.keyed import Source, fetch_from
 from db.paging import Order, Slice
 from db.recipients import ALWAYS, READING, RecipientRecord
-from db.rows import Reading, Rows
+from db.rows import Reader, Reading, Rows
 from db.tables import DELIVERY, RECIPIENT
 from domain.paging import Page
 
@@ -57,22 +58,40 @@ async def page_of_message(
     own = readers[: len(reading.columns)]
     if fields is None:
         return order.cut(rows, page, reading, own), {}
-    # A row ends with what is read of the delivery; its recipient is told by what the row begins with.
+    people, found = grouped(rows, fields, readers)
+    return order.cut(people, page, reading, own), found
+
+
+def grouped(
+    rows: Sequence[Sequence[Any]], fields: tuple[str, ...], readers: tuple[Reader | None, ...]
+) -> tuple[Sequence[Sequence[Any]], Deliveries]:
+    """The recipients among rows of both, a row each, and the deliveries to each in their order.
+
+    A row begins with the key of the recipient, and ends with what is read of the delivery beside that.
+    """
     end = len(_OF_RECIPIENT) - len(fields)
     theirs = (None, None, *readers[end:]) if readers else ()
     people: list[Sequence[Any]] = []
     found: dict[tuple[int, int], Rows[DeliveryRecord]] = {}
-    sent: list[Sequence[Any]] = []
+    lists: list[list[Sequence[Any]]] = [[]]
     key: Sequence[Any] = ()
+    in_order, last = True, 0
     for row in rows:
         if row[:2] != key:
-            key = row[:2]
+            key, last = row[:2], -1
             people.append(row)
-            sent = []
-            found[row[0], row[1]] = Rows(DeliveryRecord, fields, sent, theirs)
-        if row[end] is not None:
-            sent.append((*key, *row[end:]))
-    return order.cut(people, page, reading, own), found
+            lists.append([])
+            found[row[0], row[1]] = Rows(DeliveryRecord, fields, lists[-1], theirs)
+        number = row[end]
+        if number is not None:
+            in_order = in_order and last < number
+            last = number
+            lists[-1].append((*key, *row[end:]))
+    if not in_order:
+        # They come by an index in which they stand in order; but nobody has promised it.
+        for sent in lists:
+            sent.sort(key=itemgetter(len(_OF_RECIPIENT)))
+    return people, found
 
 
 class _Kept(NamedTuple):
@@ -95,7 +114,7 @@ def _kept(ordered: Ordered, page: Page, shown: Shown) -> _Kept:
         return _Kept(people, reading, None)
     beside = deliveries.READING.narrowed(shown.deliveries, always=deliveries.KEY)
     fields = tuple(beside.columns)
-    assert fields[: len(_OF_RECIPIENT)] == _OF_RECIPIENT
+    assert fields[: len(_OF_RECIPIENT) + 1] == (*_OF_RECIPIENT, "number")
     of_delivery = [beside.columns[field] for field in fields[len(_OF_RECIPIENT) :]]
     return _Kept(_joined(people, order, page, of_delivery), reading, fields)
 
@@ -113,11 +132,11 @@ def _joined(
     return (
         select(*listed.c, *of_delivery)
         .select_from(listed.outerjoin(DELIVERY, is_to))
+        # Not by the number of the delivery too, by which PostgreSQL would sort anew what it has in order: see `grouped`.
         .order_by(
             *(
                 column.desc() if order.falls(place, page.backward) else column.asc()
                 for place, column in enumerate(cast("list[ColumnElement[Any]]", columns))
-            ),
-            DELIVERY.c.number,
+            )
         )
     )

@@ -9,7 +9,7 @@ from db import deliveries, recipients
 from db.engine import reading
 from db.keyed import Keyed
 from db.paging import Slice
-from db.recipient_page import Ordered, Shown, page_of_message
+from db.recipient_page import Ordered, Shown, grouped, page_of_message
 from db.recipients import ALL, RecipientRecord, by_name, in_order_of_list
 from domain.paging import Page
 from tests import log
@@ -114,3 +114,24 @@ async def test_where_no_deliveries_are_shown_none_are_read(filled: AsyncEngine) 
 
     assert (len(found.rows), beside) == (7, {})
     assert not any("delivery" in statement.text for statement in statements)
+
+
+def test_deliveries_that_come_in_another_order_stand_in_theirs() -> None:
+    fields = ("message_id", "recipient_number", "number", "mode")
+    rows = [
+        (1, 4, "Ann", 0, "EMAIL"),
+        (1, 4, "Ann", 1, "TEXT"),
+        (1, 2, "Bea", None, None),
+        (1, 7, "Cy", 2, "VOICE"),
+        (1, 7, "Cy", 0, "EMAIL"),
+        (1, 7, "Cy", 1, "TEXT"),
+    ]
+
+    people, found = grouped(rows, fields, ())
+
+    assert [row[1:3] for row in people] == [(4, "Ann"), (2, "Bea"), (7, "Cy")]
+    assert {key: [row[2:] for row in sent.tuples] for key, sent in found.items()} == {
+        (1, 4): [(0, "EMAIL"), (1, "TEXT")],
+        (1, 2): [],
+        (1, 7): [(0, "EMAIL"), (1, "TEXT"), (2, "VOICE")],
+    }
