@@ -156,21 +156,21 @@ def keep_time(engine: AsyncEngine) -> None:
     event.listen(sync, "handle_error", _told)
 
 
-def hold(driver: Any) -> "_Limit | None":
-    """Have a connection that no engine lends keep to the limit of whoever uses it, until it is released."""
+def hold(connection: Any) -> _Limit | None:
+    """Have a connection keep to the limit of whoever uses it, until it is released; those of an engine do so by themselves."""
     limit = _LIMIT.get()
     if limit is not None:
         _refuse(limit)
-        limit.hold(driver)
+        limit.hold(connection)
     return limit
 
 
-def release(limit: "_Limit | None", driver: Any) -> bool:
+def release(limit: _Limit | None, connection: Any) -> bool:
     """Have a connection that was held be free; whether the time was up, so that it may still be canceled."""
     if limit is None:
         return False
     was_over = limit.is_over
-    limit.release(driver)
+    limit.release(connection)
     return was_over
 
 
@@ -188,21 +188,14 @@ def in_time(connection: Connection | Engine, text: str, parameters: Any) -> Iter
 
 
 def _check_out(connection: Any, record: Any, proxy: Any) -> None:
-    if (limit := _LIMIT.get()) is not None:
-        _refuse(limit)
-        record.info[_HELD_BY] = limit
-        limit.hold(connection)
+    record.info[_HELD_BY] = hold(connection)
 
 
 def _check_in(connection: Any, record: Any) -> None:
     # Not the limit of the present context: what was forgotten is brought back by whoever finds it.
-    limit: _Limit | None = record.info.pop(_HELD_BY, None)
-    if limit is None:
-        return
-    if limit.is_over:
+    if release(record.info.pop(_HELD_BY, None), connection):
         # The cancel may still be on its way, and must not meet the next one's statement.
         record.invalidate(soft=True)
-    limit.release(connection)
 
 
 def _before(*_: Any) -> None:
