@@ -18,7 +18,7 @@ from db.groups import rows_by_group
 from db.hints import BY_ROWID, by_index
 from db.keyed import Alone, Keyed
 from db.messages import KEY, READING, MessageRecord, select_by
-from db.paging import Order, Slice, Term
+from db.paging import Order, Slice, Term, sides
 from db.routes import MANY, Walk
 from db.rows import Reading
 from db.search import Search, at_once, prepare, where
@@ -157,11 +157,11 @@ async def _by_one(
     read, columns = _read(order, fields)
     values = {**_beyond(search, order, page).values, **order.given(page)}
     if _is_walked(search, order):
-        walk = _kept_walk(order.terms, _sides(page, size=page.size), columns)
+        walk = _kept_walk(order.terms, sides(page), columns)
         fetched = await Keyed(engine).fetch(walk, values)
     else:
         assert search.shape is not None, "a search that is asked at once has its values beside it"
-        kept = _kept_page(search.shape, order.terms, _sides(page), columns, None)
+        kept = _kept_page(search.shape, order.terms, sides(page)._replace(size=0), columns, None)
         fetched = await Alone(engine).fetch(kept, values)
     return order.cut(fetched.rows, page, read, fetched.readers)
 
@@ -170,11 +170,6 @@ def _is_walked(search: Search, order: Order) -> bool:
     """Whether the page is read along one index whichever its days are: to plan that for them takes longer than to do it."""
     first = order.terms[0].column
     return search.shape == WHOLE_LOG and first is MESSAGE.c.created_at and len(order.terms) == 2
-
-
-def _sides(page: Page, *, size: int = 0) -> Page:
-    """A page as a statement knows it: on which sides it has a cursor, and how it is walked."""
-    return page._replace(size=size, after=page.after and "", before=page.before and "")
 
 
 @lru_cache(MOST_STATEMENTS)
@@ -210,7 +205,7 @@ async def _rows(
     if search.shape is None:
         statement = _page(search.parts, order, page, columns, route)
         return read_already((await connection.execute(statement, values)).all())
-    kept = _kept_page(search.shape, order.terms, _sides(page), columns, route)
+    kept = _kept_page(search.shape, order.terms, sides(page)._replace(size=0), columns, route)
     return await fetch(connection, kept, values)
 
 

@@ -66,6 +66,11 @@ class Slice(NamedTuple, Generic[R]):
     has_next: bool
 
 
+def sides(page: Page) -> Page:
+    """A page as a statement that is kept knows it: its size, how it is walked, and on which sides it has a cursor."""
+    return page._replace(after=page.after and "", before=page.before and "")
+
+
 class Keys(Sequence[tuple[Any, ...]]):
     """What each of some rows is ordered by; taken out of a row when it is asked for, as most are not."""
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, bindparam, literal_column, s
 from db import deliveries
 from db.deliveries import DeliveryRecord
 from db.keyed import Source, fetch_from
-from db.paging import Order, Slice
+from db.paging import Order, Slice, sides
 from db.recipients import ALWAYS, READING, RecipientRecord
 from db.rows import Reader, Reading, Rows
 from db.tables import DELIVERY, RECIPIENT
@@ -51,8 +51,7 @@ async def page_of_message(
 ) -> tuple[Slice[RecipientRecord], Deliveries]:
     """A page of the list of a message, and the deliveries to each on it; of nobody where none are shown."""
     order = ordered(scope)
-    sides = page._replace(after=page.after and "", before=page.before and "")
-    statement, reading, fields = _kept(ordered, sides, shown)
+    statement, reading, fields = _kept(ordered, sides(page), shown)
     values = {"message": message_id, **order.given(page)}
     rows, readers = await fetch_from(source, statement, values)
     own = readers[: len(reading.columns)]

@@ -44,7 +44,7 @@ class Call(NamedTuple):
     given: Arguments | None
     """Its arguments; None where variables are among them."""
 
-    def made_for(self, record: Any, info: GraphQLResolveInfo[Any]) -> Awaitable[Any]:
+    def ask(self, record: Any, info: GraphQLResolveInfo[Any]) -> Awaitable[Any]:
         """What the resolver is to be awaited from."""
         named = dict(self.given or ())
         if self.of_record is not None:
@@ -52,6 +52,14 @@ class Call(NamedTuple):
         if self.of_info is not None:
             named[self.of_info] = Info(info, self.made)
         return cast(Awaitable[Any], self.resolver(**named))
+
+    def asked_with(
+        self, schema: GraphQLSchema, details: FieldDetails, variables: VariableValues
+    ) -> "Call":
+        """The same with its arguments, whatever they are made of. Raises as `arguments`."""
+        if self.given is not None:
+            return self
+        return self._replace(given=arguments(schema, self.field, details, variables))
 
 
 def call_of(schema: GraphQLSchema, field: GraphQLField, details: FieldDetails) -> Call | None:

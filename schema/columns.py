@@ -25,7 +25,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from db.rows import Rows, joined
 from resolvers.together import Together
 from schema.binding import Source, field_of
-from schema.calls import Arguments, arguments
+from schema.calls import Arguments
 from schema.collected import Collected
 from schema.completion import LISTS
 from schema.plan import Column, Completion, Objects
@@ -214,9 +214,9 @@ class Columns:
         """The arguments of a resolver that answers many at once."""
         schema = self._executor.schema
         call = self._collected.call(schema, column.field, details)
-        if call is not None and call.given is not None:
-            return call.given
-        return arguments(schema, column.field, details[0], self._executor.variable_values)
+        if call is None:
+            raise Unforeseen
+        return call.asked_with(schema, details[0], self._executor.variable_values).given or {}
 
     def _arguments(self, column: Column, details: list[FieldDetails]) -> dict[str, Any]:
         node = details[0].node

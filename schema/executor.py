@@ -29,7 +29,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from resolvers.context import Context
 from resolvers.progress import Moment
 from schema.ahead import asked_below
-from schema.calls import Call, arguments
+from schema.calls import Call
 from schema.collected import collected
 from schema.columns import Columns
 from schema.completion import LISTS
@@ -147,13 +147,12 @@ class FastExecutor(CollectingExecutor):
         """How a field is called, with its arguments; None where it is answered in the ordinary way."""
         field = of.fields.get(details[0].node.name.value)
         call = None if field is None else self.collected.call(self.schema, field, details)
-        if call is None or call.given is not None:
-            return call
+        if call is None:
+            return None
         try:
-            given = arguments(self.schema, call.field, details[0], self.variable_values)
+            return call.asked_with(self.schema, details[0], self.variable_values)
         except Exception:
             return None
-        return call._replace(given=given)
 
     async def _answered(
         self,
@@ -164,7 +163,7 @@ class FastExecutor(CollectingExecutor):
         position_context: Any,
     ) -> Any:
         try:
-            resolved = await call.made_for(source, info)
+            resolved = await call.ask(source, info)
             completed = self.complete_value(
                 call.field.type, details, info, info.path, resolved, position_context
             )
