@@ -38,18 +38,15 @@ async def fetch(
     connection: AsyncConnection, statement: Select[Any], values: Mapping[str, Any]
 ) -> Fetched:
     """The rows of a statement that is kept and asked with other values each time. `connection` is one that only reads."""
-    return await connection.run_sync(fetch_aside, statement, values)
+    return await connection.run_sync(_fetch_aside, statement, values)
 
 
-def fetch_aside(
-    connection: Connection, statement: Select[Any] | Insert, values: Mapping[str, Any]
+def _fetch_aside(
+    connection: Connection, statement: Select[Any], values: Mapping[str, Any]
 ) -> Fetched:
-    """The same inside of what `AsyncConnection.run_sync` runs; of a statement that writes, no rows."""
     if connection.dialect.name != "postgresql":
         result = connection.execute(statement, values)
-        return read_already(
-            cast(Sequence[Sequence[Any]], result.all()) if result.returns_rows else ()
-        )
+        return read_already(cast(Sequence[Sequence[Any]], result.all()))
     told = spelled(statement, connection.dialect)
     given = told.given(values)
     driver = connection.connection.driver_connection

@@ -2,7 +2,7 @@
 
 from asyncio import FIRST_EXCEPTION, CancelledError, Future, ensure_future, wait
 from collections.abc import Awaitable, Collection
-from typing import Any
+from typing import Any, cast
 
 from graphql.execution import executor
 
@@ -43,4 +43,4 @@ def end_together() -> None:
     for all that is selected below them, when the operation has long been answered
     (https://github.com/graphql-python/graphql-core/issues/217).
     """
-    executor.gather_with_cancel = gather_with_cancel  # type: ignore[attr-defined]
+    cast(Any, executor).gather_with_cancel = gather_with_cancel

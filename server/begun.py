@@ -31,4 +31,5 @@ class Begun(Generic[T]):
                 else:
                     waits_for = self._steps.send(given)
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            result: T = end.value
+            return result
