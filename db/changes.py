@@ -81,6 +81,7 @@ _WRITTEN: Final = (
     "gateway",
     "reference",
     "resends",
+    "copies",
 )
 _MIRRORED: Final = ("status", "call_status", "confirmed", "at")
 EVENT: Final = (
@@ -312,8 +313,12 @@ async def _settle(
     )
     limit = overdue_at or message.overdue_at
     is_overdue = limit is not None and limit <= now and owed > 0
+    stands = status or message.status
+    if stands is MessageStatus.CANCELED_IN_PROGRESS and part.canceled == part.total:
+        # What might have left when it was canceled was held at the gate: nothing was handed over.
+        stands = MessageStatus.CANCELED
     changed = message._replace(
-        status=message_status(status or message.status, part, is_overdue=is_overdue),
+        status=message_status(stands, part, is_overdue=is_overdue),
         revision=message.revision + 1,
         overdue_at=limit,
         has_open=part.open > 0,

@@ -62,6 +62,8 @@ class LiveDelivery(NamedTuple):
     reference: str | None
     resends: int = 0
     """How often it was sent again on demand: part of its name at the provider (`delivery.keys`)."""
+    copies: int = 0
+    """Of how many of its sendings since then nobody can tell whether they arrived."""
 
     @property
     def key(self) -> DeliveryKey:

@@ -307,6 +307,8 @@ class Delivery(SQLModel, table=True):
         default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")}
     )
     """How often it was sent again on demand: to the provider each time is something new."""
+    copies: int = Field(default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")})
+    """Of how many of its sendings since then nobody can tell whether they arrived."""
 
 
 class DeliveryEvent(SQLModel, table=True):

@@ -4,6 +4,7 @@ Nothing is done here: who takes a bench along works with it.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from weakref import WeakValueDictionary
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.live import Terms
-from delivery.gateways.base import Gateway
+from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
 
 
@@ -28,6 +29,8 @@ class Bench:
     clock: Callable[[], datetime]
     chance: Callable[[], float]
     """0 to 1, for pauses that should not fall together."""
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds that nobody sets back: for how long a look at the database is good."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     lease: timedelta = timedelta(minutes=5)
     send_limit: timedelta = timedelta(minutes=2)

@@ -9,7 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import seals
 from db.engine import writing
-from delivery.gateways.base import Callback, CallbackRefused, Gateway, Reply
+from delivery.gateways.base import Callback, CallbackRefused, Reply
+from delivery.gateways.port import Gateway
 from delivery.receipts import take_consents, take_in_together
 from domain.status import EventSource
 

@@ -1,8 +1,8 @@
 """Hands a chunk of a message over, a wave at a time: claim, send, record.
 
-    claim   the last look before a hand-over: the message runs, the delivery is nobody's. From this commit on it may have
-            left, and whoever has the token may hand it over, until the lease ends on the database's clock
-    send    outside of any transaction, and never later than the claim allows
+    claim   the message runs, the delivery is nobody's. From this commit on it may have left, and whoever has the token may
+            hand it over, until the lease ends on the database's clock
+    send    outside of any transaction; each request passes the gate, and never later than the claim allows
     record  what came of it, fenced by the token
 
 What is never recorded, because a process died, is settled in `delivery.settlement`. When to look at a chunk at all is
@@ -25,7 +25,9 @@ from db.engine import reading, writing
 from db.live import LiveDelivery, LiveMessage, Terms
 from delivery import paces
 from delivery.bench import Bench
-from delivery.gateways.base import Content, Gateway, NotAccepted, Outcome, Refused, Unsure
+from delivery.cancel_gate import RUNNING, CancelGate
+from delivery.gateways.base import Content, Held, NotAccepted, Outcome, Refused, Unsure
+from delivery.gateways.port import OUT_OF_TIME, Gateway
 from delivery.outcomes import (
     claimed,
     content_of,
@@ -35,18 +37,13 @@ from delivery.outcomes import (
     put_in_place,
     silenced,
 )
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, MessageStatus
-
-RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
-"""The statuses at which deliveries are handed over."""
+from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
 
 LARGEST_WAVE: Final = 500
 """Deliveries that one transaction claims: more would keep a cancellation waiting."""
 
 BEFORE_WRITING_AGAIN: Final = 1.0
 """Seconds between two attempts to write down an outcome."""
-
-_HELD_UP: Final = NotAccepted("held up before the hand-over")
 
 _log = structlog.get_logger(__name__)
 
@@ -113,8 +110,9 @@ async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> 
             outcomes = await _send(bench, load, wave)
             await _record(bench, load, wave, outcomes, token=token)
             if all(isinstance(outcome, NotAccepted) for outcome in outcomes):
-                if _HELD_UP not in outcomes:
-                    await paces.hold_if_down(bench, load.gateway, wave.deliveries, outcomes)
+                await paces.hold_if_down(bench, load.gateway, wave.deliveries, outcomes)
+                return handed
+            if all(isinstance(outcome, NotAccepted | Held) for outcome in outcomes):
                 return handed
         if wave.size < size:
             return handed
@@ -181,27 +179,20 @@ def _runs(message: LiveMessage) -> bool:
 
 
 async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
-    """What the provider answered for each delivery; unsure where it did not, for then each may have left."""
+    """What came of each delivery of a wave. No request begins when the message is canceled, or the claim about to end."""
     left = (wave.send_by - bench.clock()).total_seconds()
     if left <= 0:
-        # The process was held up since the claim. Whoever takes the claim over must find nothing that leaves later.
-        return [_HELD_UP] * len(wave.deliveries)
+        # The process was suspended since the claim. Whoever takes the claim over must find nothing that leaves later.
+        return [OUT_OF_TIME] * len(wave.deliveries)
+    gate = CancelGate(
+        bench.engine,
+        load.message_id,
+        send_by=wave.send_by,
+        clock=bench.clock,
+        monotonic=bench.monotonic,
+    )
     handovers = [handover_of(delivery, load.content) for delivery in wave.deliveries]
-    try:
-        async with asyncio.timeout(left):
-            outcomes = await load.gateway.send(handovers)
-        if len(outcomes) == len(handovers):
-            return outcomes
-        reason = f"the gateway gave {len(outcomes)} outcomes for {len(handovers)} hand-overs"
-        _log.error(reason, gateway=load.gateway.name)
-    except TimeoutError:
-        reason = "the provider did not answer in time"
-        _log.warning(reason, gateway=load.gateway.name, deliveries=len(handovers))
-    except Exception:
-        # A gateway raises nothing. Where one does all the same, its deliveries must not be taken for unsent.
-        reason = "the gateway failed while it handed over"
-        _log.exception(reason, gateway=load.gateway.name, deliveries=len(handovers))
-    return [Unsure(reason)] * len(handovers)
+    return await load.gateway.send(handovers, gate=gate, seconds=left)
 
 
 async def _record(
@@ -228,6 +219,7 @@ async def _record(
         deliveries=len(outcomes),
         refused=sum(isinstance(outcome, Refused) for outcome in outcomes),
         not_accepted=sum(isinstance(outcome, NotAccepted) for outcome in outcomes),
+        held=sum(isinstance(outcome, Held) for outcome in outcomes),
         unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
     )
 
@@ -244,7 +236,7 @@ async def _write(
         assert message is not None
         mine = await claims.held(connection, list(of_wave), token=token)
         moves = [
-            of_outcome(delivery, outcome, message.status, now=now, chance=bench.chance())
+            of_outcome(delivery, outcome, message, now=now, chance=bench.chance())
             for key, (delivery, outcome) in of_wave.items()
             if key in mine
         ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from db.changes import CANCELED, Change, Said
-from db.live import LiveContent, LiveDelivery
+from db.live import LiveContent, LiveDelivery, LiveMessage
 from delivery import keys
 from delivery.gateways.base import (
     Accepted,
@@ -17,6 +17,7 @@ from delivery.gateways.base import (
     Finding,
     Found,
     Handover,
+    Held,
     NotAccepted,
     Outcome,
     Refused,
@@ -25,8 +26,8 @@ from delivery.gateways.base import (
 )
 from domain.call_status import OPTED_OUT
 from domain.receipts import Receipt, State, apply
-from domain.retry import GivenUp, Later, after_refusal, after_silence
-from domain.status import DeliveryStatus, EventSource, MessageStatus
+from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_silence
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 
 def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
@@ -100,12 +101,12 @@ def stopped(delivery: LiveDelivery, *, now: datetime) -> Change:
 def of_outcome(
     delivery: LiveDelivery,
     outcome: Outcome,
-    message: MessageStatus,
+    message: LiveMessage,
     *,
     now: datetime,
     chance: float,
 ) -> Change:
-    """What a gateway's answer makes of a delivery that its claimant still has."""
+    """What a gateway's answer makes of a delivery of a locked message that its claimant still has."""
     match outcome:
         case Accepted():
             return heard(delivery, _receipt(outcome, now), EventSource.DISPATCH)
@@ -123,10 +124,24 @@ def of_outcome(
                 chance=chance,
                 asked_for=outcome.after,
             )
-            return _again(delivery, decided, message, EventSource.DISPATCH, outcome.reason, now=now)
+            if (
+                message.status in CANCELED
+            ):  # it surely did not leave: it was stopped, whatever else holds
+                decided = Later(now)
+            source = EventSource.DISPATCH
+            return _again(delivery, decided, message.status, source, outcome.reason, now=now)
+        case Held():
+            # It was no attempt: nothing was asked of the provider.
+            unoffered = delivery._replace(attempts=delivery.attempts - 1)
+            source = EventSource.DISPATCH
+            change = _again(unoffered, Later(now), message.status, source, outcome.reason, now=now)
+            return change._replace(before=delivery)
         case Unsure():
             # The claim stays: when its lease ends, the provider is asked.
-            return Change(delivery, delivery, EventSource.DISPATCH, now, outcome.reason)
+            after = delivery
+            if delivery.mode is DeliveryMode.EMAIL:
+                after = delivery._replace(lease_until=message.locked_at + EMAIL_SILENCE)
+            return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
 
 
 def of_late_outcome(
@@ -165,18 +180,21 @@ def of_finding(
             reason = "it had not arrived at the provider"
             return [_again(delivery, Later(now), message, EventSource.TIMEOUT, reason, now=now)]
         case CannotTell():
+            # A copy more of which nobody can tell whether it arrived.
+            silent = delivery._replace(copies=delivery.copies + 1)
             decided = after_silence(
-                delivery.mode,
-                delivery.attempts,
-                first_at=delivery.first_at or now,
+                silent.mode,
+                silent.attempts,
+                copies=silent.copies,
+                first_at=silent.first_at or now,
                 now=now,
                 chance=chance,
             )
             if message in CANCELED and isinstance(decided, Later):
                 decided = GivenUp(None, f"{finding.reason}; canceled before it went again")
-            return [
-                _again(delivery, decided, message, EventSource.TIMEOUT, finding.reason, now=now)
-            ]
+            source = EventSource.TIMEOUT
+            change = _again(silent, decided, message, source, finding.reason, now=now)
+            return [change._replace(before=delivery)]
 
 
 def heard(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:

@@ -14,7 +14,8 @@ from db import pace
 from db.engine import writing
 from db.live import LiveDelivery
 from delivery.bench import Bench
-from delivery.gateways.base import Gateway, NotAccepted, Outcome
+from delivery.gateways.base import NotAccepted, Outcome
+from delivery.gateways.port import Gateway
 from domain.retry import pause
 
 EVENNESS: Final = timedelta(milliseconds=250)

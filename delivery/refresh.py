@@ -16,7 +16,8 @@ from db.live import LiveDelivery, Terms
 from db.refresh import keep_turn
 from delivery import keys
 from delivery.bench import Bench
-from delivery.gateways.base import Gateway, Sent
+from delivery.gateways.base import Sent
+from delivery.gateways.port import Gateway
 from delivery.receipts import take_in
 from domain.status import EventSource
 

@@ -71,6 +71,7 @@ def _again(deliveries: Sequence[LiveDelivery], *, now: datetime) -> list[Change]
                 handed_at=None,
                 reference=None,
                 resends=delivery.resends + 1,
+                copies=0,
             ),
             EventSource.DISPATCH,
             now,

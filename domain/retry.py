@@ -25,6 +25,12 @@ PATIENCE: Final = {
 }
 """How long after the first attempt a delivery is still tried, by mode."""
 
+MOST_COPIES: Final = 3
+"""How often one e-mail is given to a server, where nobody can tell of any of them whether it arrived."""
+
+EMAIL_SILENCE: Final = timedelta(minutes=30)
+"""How long an e-mail without an answer is left alone: a server that is slow to answer has often taken it."""
+
 CALL_EXPIRED: Final = -11
 TEXT_FAILED: Final = -30
 
@@ -84,12 +90,21 @@ def after_refusal(
 
 
 def after_silence(
-    mode: DeliveryMode, attempts: int, *, first_at: datetime, now: datetime, chance: float
+    mode: DeliveryMode,
+    attempts: int,
+    *,
+    copies: int,
+    first_at: datetime,
+    now: datetime,
+    chance: float,
 ) -> Later | GivenUp:
-    """What follows when nobody can tell whether a delivery left.
+    """What follows when nobody can tell whether a delivery left; `copies`: of how many sendings of it that is so by now.
 
-    A call or a text could be the second one: never again by itself. An e-mail may go again under its Message-ID.
+    A call or a text could be the second one: never again by itself. An e-mail may go again under its Message-ID, which
+    keeps some readers from showing it twice, up to `MOST_COPIES` in all.
     """
     if mode in PHONE_MODES:
         return GivenUp(NO_RESPONSE, "no answer, and the provider cannot tell whether it left")
+    if copies >= MOST_COPIES:
+        return GivenUp(None, f"it may have arrived: sent {copies} times, each without an answer")
     return after_refusal(mode, attempts, first_at=first_at, now=now, chance=chance)

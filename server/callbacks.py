@@ -15,7 +15,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from delivery.callbacks import take_callback
-from delivery.gateways.base import Callback, CallbackRefused, Forged, Gateway, Reply
+from delivery.gateways.base import Callback, CallbackRefused, Forged, Reply
+from delivery.gateways.port import Gateway
 from server.answers import TooLarge, UnsupportedCoding
 from server.bodies import pieces
 

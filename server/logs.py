@@ -27,11 +27,11 @@ OWN_PACKAGES: Final = ("server", "schema", "resolvers", "delivery", "renderers",
 KEYS: Final = frozenset(
     {
         *("event", "level", "logger", "at", "request_id", "error_id", "error", "stack", "where"),
-        *("method", "route", "status", "ms", "viewer", "operation", "code", "reason"),
+        *("method", "route", "status", "ms", "viewer", "operation", "code", "reason", "cause"),
         *("message_id", "delivery_id", "report_id", "job_id", "chunk", "attempt"),
         *("district", "school", "mode", "gateway", "format", "engine", "revision", "version"),
         *("count", "lines", "messages", "recipients", "deliveries", "refused", "bytes", "seconds"),
-        *("rows", "open", "unsure", "not_accepted"),
+        *("rows", "open", "unsure", "not_accepted", "held"),
         *("host", "port", "pid", "workers", "folder"),
     }
 )

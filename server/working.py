@@ -23,7 +23,7 @@ from db.live import Terms
 from delivery import forgetting, sealing
 from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
-from delivery.gateways.base import Gateway
+from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import SimulatorGateway
 from delivery.report_store import Place
 from delivery.reporting import Press

@@ -13,10 +13,10 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx2
 
-from delivery.gateways.base import Gateway
 from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.journal import Journal
 from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import LIVELY, SimulatorGateway, Temper
 from delivery.gateways.smtp import Encryption, SmtpGateway
 from delivery.gateways.telephony import TwilioGateway

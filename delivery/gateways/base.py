@@ -1,7 +1,6 @@
-"""The port to a provider: what is handed over, and what can come of it.
+"""What is handed over to a provider, what can come of it, and what comes back.
 
-Whether something is due, allowed, canceled or sent before is decided before a gateway is called; what follows from an
-outcome, after it. A gateway keeps nothing between two calls but connections, and knows no database.
+The port itself is `delivery.gateways.port`.
 
     GatewayError
      ├── Unavailable       the provider cannot be asked now; ask again later
@@ -10,11 +9,10 @@ outcome, after it. A gateway keeps nothing between two calls but connections, an
           └── Malformed    it is signed, and cannot be read
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 from domain.message import BodyFormat
 from domain.receipts import Receipt
@@ -100,7 +98,19 @@ class Unsure(NamedTuple):
     reason: str
 
 
-Outcome = Accepted | Refused | NotAccepted | Unsure
+class Held(NamedTuple):
+    """It was not offered to the provider: the gate was closed, or the time was over. It surely did not leave."""
+
+    reason: str
+
+
+Outcome = Accepted | Refused | NotAccepted | Unsure | Held
+
+
+class NoneTaken(NamedTuple):
+    """The provider took none of a request, because it objects to some address in it: each half goes by itself."""
+
+    reason: str
 
 
 class Found(NamedTuple):
@@ -195,55 +205,3 @@ class Forged(CallbackRefused):
 
 class Malformed(CallbackRefused):
     """It cannot be read."""
-
-
-# The port
-
-
-class Gateway(ABC):
-    """A way to one provider.
-
-    Methods may be called at the same time. Where a call is cancelled while it runs, what it had handed over is unsure.
-    """
-
-    name: ClassVar[str]
-    """As settings, limits and callbacks call it."""
-    modes: ClassVar[frozenset[DeliveryMode]]
-    batch: int
-    """The most hand-overs that `send` takes at once."""
-    per_second: float | None
-    """Hand-overs a second that the provider bears; None: no limit is known."""
-    settles_after: ClassVar[timedelta] = timedelta()
-    """How long after a hand-over its absence at the provider means something: `find` refuses to be asked before."""
-    in_transaction: ClassVar[bool] = False
-    """`send` touches nothing outside: outcome and claim can be one transaction, which makes it exactly once."""
-
-    @abstractmethod
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        """Hand over up to `batch` deliveries; one outcome for each, in their order. Raises nothing."""
-
-    async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
-        """Whether a hand-over of `handed_at` that had no answer arrived.
-
-        A reference that another delivery has already is no finding: two of the same text look alike to some providers.
-        Raises `Unavailable`: then it stays open.
-        """
-        return CannotTell(f"{self.name} cannot be asked")
-
-    async def poll(self, sent: Sequence[Sent]) -> Polled:
-        """What the provider says about each now. Raises nothing: who could not be asked about is in the answer."""
-        return Polled([])
-
-    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
-        """Check that the provider made this callback; the seal, where it has one, that tells a replay.
-
-        Raises `Forged`.
-        """
-        raise Forged(f"{self.name} makes no callbacks")
-
-    def parse(self, callback: Callback, *, now: datetime) -> Parsed:
-        """Read a callback that was verified; `now` dates what bears no date. Raises `Malformed`."""
-        raise Malformed(f"{self.name} makes no callbacks")
-
-    async def close(self) -> None:  # noqa: B027  # most have none
-        """Let go of connections that are the gateway's own."""

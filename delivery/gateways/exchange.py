@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
 import httpx2
 import msgspec
 
 from delivery.gateways.base import Malformed, NotAccepted, Unavailable, Unsure
+from delivery.gateways.gate import Passage
 from delivery.gateways.wording import redacted
 
 ANSWER_SECONDS: Final = 30.0
@@ -59,12 +61,21 @@ async def ask(
     account: Account,
     form: Fields | None = None,
     query: Fields | None = None,
+    passage: Passage | None = None,
 ) -> Answer | NotAccepted | Unsure:
-    """One request and its answer, of whatever status; what is known instead where there was none."""
+    """One request and its answer, of whatever status; what is known instead where there was none.
+
+    A request that delivers something passes `passage`, and raises `Closed` where that does not let it begin.
+    """
+    extensions = {} if passage is None else {"trace": partial(_at_the_wire, passage)}
     try:
+        if passage is not None:
+            await passage.leave()
         async with (
             asyncio.timeout(ANSWER_SECONDS),
-            client.stream(method, url, auth=account, data=form, params=query) as response,
+            client.stream(
+                method, url, auth=account, data=form, params=query, extensions=extensions
+            ) as response,
         ):
             body = bytearray()
             async for piece in response.aiter_bytes():
@@ -78,6 +89,15 @@ async def ask(
         return Unsure(f"no answer within {ANSWER_SECONDS:.0f} seconds")
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         return Unsure(f"the connection broke ({type(error).__name__})")
+
+
+async def _at_the_wire(passage: Passage, event: str, _info: object) -> None:
+    """Pass the gate once more when there is a connection: the wait for one, and its handshake, may take seconds.
+
+    https://www.python-httpx.org/advanced/extensions/#trace names the events.
+    """
+    if event.endswith(".send_request_headers.started"):
+        await passage.leave()
 
 
 async def read(

@@ -5,11 +5,13 @@ Its outcome is known before it is asked for. Written in the transaction that cla
 
 from collections.abc import Sequence
 
-from delivery.gateways.base import Accepted, Gateway, Handover, Outcome
+from delivery.gateways.base import Accepted, Handover, Outcome
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode, DeliveryStatus
 
 
-class InboxGateway(Gateway):
+class InboxGateway(Gateway[Handover]):
     """Puts messages in the inbox."""
 
     name = "inbox"
@@ -18,5 +20,9 @@ class InboxGateway(Gateway):
     per_second = None
     in_transaction = True
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        return [Accepted(None, DeliveryStatus.SENT) for _ in handovers]
+    def compose(self, handover: Handover) -> Handover:
+        return handover
+
+    async def transmit(self, composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
+        await passage.leave()
+        return [Accepted(None, DeliveryStatus.SENT) for _ in composed]

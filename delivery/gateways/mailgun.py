@@ -12,9 +12,10 @@ what an event is about. The Message-ID belongs to the message, since one request
 import asyncio
 import hmac
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -27,9 +28,9 @@ from delivery.gateways.base import (
     Finding,
     Forged,
     Found,
-    Gateway,
     Handover,
     Malformed,
+    NoneTaken,
     NotAccepted,
     Outcome,
     Parsed,
@@ -41,7 +42,19 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
-from delivery.gateways.exchange import Account, Fields, ask, decode, instant, not_taken, read, said
+from delivery.gateways.exchange import (
+    Account,
+    Answer,
+    Fields,
+    ask,
+    decode,
+    instant,
+    not_taken,
+    read,
+    said,
+)
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from delivery.gateways.wording import markup, message_id, plain, redacted, sender, subject_line
 from domain.message import BodyFormat
 from domain.receipts import Receipt
@@ -138,16 +151,34 @@ class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
 # The request
 
 
-def _fields(content: Content, handovers: Sequence[Handover], *, mail_from: str) -> Fields:
-    """The form that sends `content` to each of `handovers`, each alone in its To line."""
+class _Letter(NamedTuple):
+    """An e-mail to one address, ready to be asked for."""
+
+    address: str
+    key: str
+    fields: Fields
+    """What it says: the same for all in one request."""
+
+
+def _form(letters: Sequence[_Letter]) -> Fields:
+    """The form that sends one message to each of these addresses, each alone in its To line."""
+    variables = {letter.address: {"delivery": letter.key} for letter in letters}
+    return {
+        **letters[0].fields,
+        "to": [letter.address for letter in letters],
+        "recipient-variables": msgspec.json.encode(variables).decode(),
+    }
+
+
+# A request has up to a thousand deliveries of one message, composed one after the other.
+@lru_cache(maxsize=1)
+def _fields(content: Content, *, mail_from: str) -> Fields:
+    """What the form says for `content`, whoever gets it."""
     domain = mail_from.rpartition("@")[2]
-    variables = {handover.address: {"delivery": handover.key} for handover in handovers}
     fields: dict[str, str | Sequence[str]] = {
         "from": str(sender(content, mail_from)),
-        "to": [handover.address for handover in handovers],
         "subject": _inert(subject_line(content)),
         "text": _inert(plain(content)) or " ",
-        "recipient-variables": msgspec.json.encode(variables).decode(),
         "v:delivery": "%recipient.delivery%",
         "h:Message-Id": message_id(content.key, domain),
         "h:Auto-Submitted": "auto-generated",
@@ -167,7 +198,7 @@ def _inert(text: str) -> str:
 # The class
 
 
-class MailgunGateway(Gateway):
+class MailgunGateway(Gateway[_Letter]):
     """Sends e-mail through Mailgun, up to a thousand with one request."""
 
     name = "mailgun"
@@ -194,42 +225,28 @@ class MailgunGateway(Gateway):
         self._mail_from = mail_from
         self.per_second = per_second
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        outcomes: dict[int, Outcome] = {}
-        for numbers in _requests(handovers):
-            outcomes |= await self._send_alike(handovers, numbers)
-        return [outcomes[number] for number in range(len(handovers))]
+    def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
+        """One message a request, and no address twice: variables go by the address."""
+        return _requests(handovers)
 
-    async def _send_alike(
-        self, handovers: Sequence[Handover], numbers: Sequence[int]
-    ) -> Mapping[int, Outcome]:
-        """One request; where Mailgun minds an address, it took none: then each half by itself, down to the culprit."""
-        chosen = [handovers[number] for number in numbers]
-        form = _fields(chosen[0].content, chosen, mail_from=self._mail_from)
+    def compose(self, handover: Handover) -> _Letter:
+        fields = _fields(handover.content, mail_from=self._mail_from)
+        return _Letter(handover.address, handover.key, fields)
+
+    async def transmit(
+        self, composed: Sequence[_Letter], passage: Passage
+    ) -> Sequence[Outcome] | NoneTaken:
+        form = _form(composed)
         answer = await ask(
-            self._client, "POST", f"{self._url}/messages", account=self._account, form=form
+            self._client,
+            "POST",
+            f"{self._url}/messages",
+            account=self._account,
+            form=form,
+            passage=passage,
         )
-        if isinstance(answer, NotAccepted | Unsure):
-            return dict.fromkeys(numbers, answer)
-        if unclear := not_taken(answer):
-            return dict.fromkeys(numbers, unclear)
-        if answer.status == 413:
-            return dict.fromkeys(numbers, Refused("the message is larger than Mailgun takes"))
-        try:
-            if 200 <= answer.status < 300:
-                reference = decode(answer.body, _Queued).id.strip("<>")
-                return dict.fromkeys(numbers, Accepted(reference, DeliveryStatus.SENT))
-            problem = decode(answer.body, _Problem).message
-        except Malformed:
-            nonsense = Unsure if answer.status < 300 else NotAccepted
-            return dict.fromkeys(numbers, nonsense(said(answer)))
-        if not _minds_an_address(problem):
-            return dict.fromkeys(numbers, NotAccepted(said(answer)))
-        if len(numbers) == 1:
-            return {numbers[0]: Refused(redacted(problem))}
-        half = len(numbers) // 2
-        first = await self._send_alike(handovers, numbers[:half])
-        return {**first, **await self._send_alike(handovers, numbers[half:])}
+        outcome = _outcome(answer)
+        return outcome if isinstance(outcome, NoneTaken) else [outcome] * len(composed)
 
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
         if now < handed_at + self.settles_after:
@@ -334,6 +351,24 @@ def _detail(event: _Event) -> str:
     reason = event.reason if isinstance(event.reason, str) else None
     words = (event.event, event.severity, reason, code, told.message or told.description)
     return redacted(", ".join(str(word) for word in words if word))
+
+
+def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
+    """What Mailgun's answer to a request says about each delivery in it: it takes all of them, or none."""
+    if isinstance(answer, NotAccepted | Unsure):
+        return answer
+    if unclear := not_taken(answer):
+        return unclear
+    if answer.status == 413:
+        return Refused("the message is larger than Mailgun takes")
+    try:
+        if 200 <= answer.status < 300:
+            reference = decode(answer.body, _Queued).id.strip("<>")
+            return Accepted(reference, DeliveryStatus.SENT)
+        problem = decode(answer.body, _Problem).message
+    except Malformed:
+        return Unsure(said(answer)) if answer.status < 300 else NotAccepted(said(answer))
+    return NoneTaken(redacted(problem)) if _minds_an_address(problem) else NotAccepted(said(answer))
 
 
 def _requests(handovers: Sequence[Handover]) -> list[list[int]]:

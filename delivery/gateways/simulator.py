@@ -18,7 +18,6 @@ from delivery.gateways.base import (
     CannotTell,
     Finding,
     Found,
-    Gateway,
     Handover,
     NotAccepted,
     Outcome,
@@ -29,7 +28,9 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
+from delivery.gateways.gate import Passage
 from delivery.gateways.journal import Entry, Journal
+from delivery.gateways.port import Gateway
 from domain.call_status import CALL_STATUSES, OPTED_OUT, TEXT_SENT
 from domain.receipts import Receipt, status_of_code
 from domain.status import DeliveryMode, DeliveryStatus
@@ -120,7 +121,7 @@ class Said(NamedTuple):
 # The class
 
 
-class SimulatorGateway(Gateway):
+class SimulatorGateway(Gateway[Handover]):
     """Hands over to a provider that exists as a seed and a journal."""
 
     name = "simulator"
@@ -148,18 +149,26 @@ class SimulatorGateway(Gateway):
         # When the next receipt of an entry is heard, which entry, which of its receipts.
         self._waiting: list[tuple[datetime, int, int]] = []
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
+    def compose(self, handover: Handover) -> Handover:
+        return handover
+
+    def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
+        return [range(len(handovers))] if handovers else []
+
+    async def transmit(self, composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
         if self._is_out():
-            return [NotAccepted("no connection (simulated outage)") for _ in handovers]
-        outcomes = [self._answer(handover) for handover in handovers]
-        waits = [self._between(self._temper.latency, "latency", one.key) for one in handovers]
+            return [NotAccepted("no connection (simulated outage)") for _ in composed]
+        outcomes = [self._answer(handover) for handover in composed]
+        waits = [self._between(self._temper.latency, "latency", one.key) for one in composed]
         half = max(waits, default=0.0) / 2
+        await passage.check()
         await self._sleep(half)
+        await passage.leave()
         now = self._clock()
         self._journal.append(
             [
                 Entry(now, one.key, one.mode, one.address)
-                for one, outcome in zip(handovers, outcomes, strict=True)
+                for one, outcome in zip(composed, outcomes, strict=True)
                 if isinstance(outcome, Accepted) or outcome is _ARRIVED
             ]
         )

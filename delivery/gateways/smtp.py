@@ -14,7 +14,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from functools import partial
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from aiosmtplib import (
     SMTP,
@@ -24,15 +24,9 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from delivery.gateways.base import (
-    Accepted,
-    Gateway,
-    Handover,
-    NotAccepted,
-    Outcome,
-    Refused,
-    Unsure,
-)
+from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from delivery.gateways.wording import markup, message_id, plain, redacted, sender, subject_line
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus
@@ -76,10 +70,17 @@ def compose(handover: Handover, *, mail_from: str, at: datetime) -> EmailMessage
     return email
 
 
+class _Letter(NamedTuple):
+    """An e-mail to one address, as it goes over the line."""
+
+    address: str
+    email: bytes
+
+
 # The class
 
 
-class SmtpGateway(Gateway):
+class SmtpGateway(Gateway[_Letter]):
     """Sends e-mail over a few connections that stay open.
 
     `encryption` is "implicit" (TLS from the first byte), "required" (STARTTLS or nothing) or "offered" (STARTTLS where
@@ -122,30 +123,29 @@ class SmtpGateway(Gateway):
         self._idle: list[SMTP] = []
         self.per_second = per_second
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        return list(await asyncio.gather(*map(self._send, handovers)))
+    def compose(self, handover: Handover) -> _Letter:
+        email = compose(handover, mail_from=self._mail_from, at=self._clock())
+        return _Letter(handover.address, email.as_bytes())
 
-    async def _send(self, handover: Handover) -> Outcome:
-        try:
-            email = compose(handover, mail_from=self._mail_from, at=self._clock()).as_bytes()
-        except ValueError as error:  # a header of it cannot be written
-            return Refused(f"it cannot be an e-mail: {redacted(str(error))}")
+    async def transmit(self, composed: Sequence[_Letter], passage: Passage) -> Sequence[Outcome]:
+        [letter] = composed
         async with self._gate:
+            await passage.check()
             try:
-                server = await self._begun(beyond_ascii=not handover.address.isascii())
+                server = await self._begun(beyond_ascii=not letter.address.isascii())
             except _Inapt as error:
-                return Refused(str(error))
+                return [Refused(str(error))]
             except (SMTPException, OSError, ValueError) as error:
-                return NotAccepted(f"before the recipient was named: {_said(error)}")
+                return [NotAccepted(f"before the recipient was named: {_said(error)}")]
             finished = False
             try:
-                outcome, finished = await _hand_over(server, handover.address, email)
+                outcome, finished = await _hand_over(server, letter, passage)
             finally:  # also when this is cancelled in the middle of an e-mail
                 if finished:
                     self._idle.append(server)
                 else:
                     server.close()
-            return outcome
+            return [outcome]
 
     async def _begun(self, *, beyond_ascii: bool) -> SMTP:
         """A connection on which an e-mail has begun: an idle one, or one that is opened now."""
@@ -184,8 +184,9 @@ class _Inapt(Exception):
     """The server cannot do what this address needs."""
 
 
-async def _hand_over(server: SMTP, address: str, email: bytes) -> tuple[Outcome, bool]:
+async def _hand_over(server: SMTP, letter: _Letter, passage: Passage) -> tuple[Outcome, bool]:
     """Name the recipient and give the e-mail; the outcome, and whether the connection is as good as new."""
+    address = letter.address
     try:
         await server.rcpt(address, encoding="ascii" if address.isascii() else "utf-8")
     except SMTPRecipientRefused as error:
@@ -193,8 +194,9 @@ async def _hand_over(server: SMTP, address: str, email: bytes) -> tuple[Outcome,
         return outcome, await _reset(server)
     except (SMTPException, OSError, ValueError) as error:
         return NotAccepted(f"before the e-mail was given: {_said(error)}"), False
+    await passage.leave()
     try:
-        reply = await server.data(email)
+        reply = await server.data(letter.email)
     except SMTPDataError as error:
         outcome = _outcome(error) or Unsure(f"a reply that SMTP does not know: {_said(error)}")
         return outcome, await _reset(server)

@@ -12,7 +12,7 @@ without an answer by itself as soon as Twilio calls back, and `find` looks for i
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, quote, urlencode
 
 import httpx2
@@ -25,7 +25,6 @@ from delivery.gateways.base import (
     CannotTell,
     Finding,
     Found,
-    Gateway,
     Handover,
     Malformed,
     NotAccepted,
@@ -41,6 +40,7 @@ from delivery.gateways.base import (
 )
 from delivery.gateways.exchange import (
     Account,
+    Answer,
     Fields,
     ask,
     decode,
@@ -49,6 +49,8 @@ from delivery.gateways.exchange import (
     read,
     said,
 )
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from delivery.gateways.twilio_callbacks import SID
 from delivery.gateways.twilio_words import Standing, call_outcome, refusal, text_outcome
 from delivery.gateways.twiml import voice_twiml
@@ -104,10 +106,19 @@ def _number(address: str) -> tuple[str, str]:
     return number, extension
 
 
+class _Request(NamedTuple):
+    """A call or a text, ready to be asked for."""
+
+    handover: Handover
+    url: str
+    form: Fields
+    was_cut: bool
+
+
 # The class
 
 
-class TwilioGateway(Gateway):
+class TwilioGateway(Gateway[_Request]):
     """Places calls and sends texts through Twilio."""
 
     name = "twilio"
@@ -115,6 +126,7 @@ class TwilioGateway(Gateway):
     # Which requests Twilio made for a call can be read a quarter of an hour after its end.
     settles_after = timedelta(minutes=20)
     batch = 50
+    at_once = _AT_ONCE
 
     def __init__(
         self,
@@ -141,33 +153,27 @@ class TwilioGateway(Gateway):
             query["extension"] = "1"
         return f"{self._public_url}/callbacks/twilio/{kind}?{urlencode(query)}"
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        return list(await asyncio.gather(*map(self._send, handovers)))
-
-    async def _send(self, handover: Handover) -> Outcome:
+    def compose(self, handover: Handover) -> _Request | Refused:
         is_call = handover.mode is DeliveryMode.VOICE
         number, extension = _number(handover.address)
         if extension and not is_call:
             return Refused("a number with an extension takes no texts", code=-30)
         form, was_cut = (self._call if is_call else self._text)(handover, number, extension)
         path = "Calls.json" if is_call else "Messages.json"
+        return _Request(handover, f"{self._url}/{path}", form, was_cut)
+
+    async def transmit(self, composed: Sequence[_Request], passage: Passage) -> Sequence[Outcome]:
+        [request] = composed
         async with self._gate:
             answer = await ask(
-                self._client, "POST", f"{self._url}/{path}", account=self._account, form=form
+                self._client,
+                "POST",
+                request.url,
+                account=self._account,
+                form=request.form,
+                passage=passage,
             )
-        if isinstance(answer, NotAccepted | Unsure):
-            return answer
-        if unclear := not_taken(answer):
-            return unclear
-        try:
-            if answer.status >= 400:
-                return refusal(handover.mode, decode(answer.body, _Problem).code, said(answer))
-            made = decode(answer.body, _Resource)
-        except Malformed:
-            return NotAccepted(said(answer)) if answer.status >= 400 else Unsure(said(answer))
-        status, code = _outcome_of(handover.mode, made, handover.address)
-        detail = f"{made.status}, cut to fit" if was_cut else made.status
-        return Accepted(made.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
+        return [_outcome(request, answer)]
 
     def _call(self, handover: Handover, number: str, extension: str) -> tuple[Fields, bool]:
         call, was_cut = voice_twiml(
@@ -301,6 +307,24 @@ class TwilioGateway(Gateway):
 
     def parse(self, callback: Callback, *, now: datetime) -> Parsed:
         return twilio_callbacks.parse(callback, public_url=self._public_url, now=now)
+
+
+def _outcome(request: _Request, answer: Answer | NotAccepted | Unsure) -> Outcome:
+    """What Twilio's answer to a request says about its delivery."""
+    if isinstance(answer, NotAccepted | Unsure):
+        return answer
+    if unclear := not_taken(answer):
+        return unclear
+    handover = request.handover
+    try:
+        if answer.status >= 400:
+            return refusal(handover.mode, decode(answer.body, _Problem).code, said(answer))
+        made = decode(answer.body, _Resource)
+    except Malformed:
+        return NotAccepted(said(answer)) if answer.status >= 400 else Unsure(said(answer))
+    status, code = _outcome_of(handover.mode, made, handover.address)
+    detail = f"{made.status}, cut to fit" if request.was_cut else made.status
+    return Accepted(made.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
 
 
 def _outcome_of(mode: DeliveryMode, made: _Resource, address: str) -> Standing:

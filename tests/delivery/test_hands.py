@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from delivery.gateways.base import (
     SurelyNot,
     Unsure,
 )
+from delivery.gateways.gate import Passage
 from delivery.gateways.inbox import InboxGateway
 from delivery.hands import hand_over
 from delivery.paces import DOWN_FROM
@@ -422,8 +424,10 @@ async def test_a_gateway_that_fails_or_answers_nonsense_leaves_what_it_had_unsur
     engine: AsyncEngine,
 ) -> None:
     class Broken(FakeGateway):
-        async def send(self, handovers: list[Handover]) -> list[Outcome]:  # type: ignore[override]
-            await super().send(handovers)
+        async def transmit(
+            self, composed: Sequence[Handover], passage: Passage
+        ) -> Sequence[Outcome]:
+            await super().transmit(composed, passage)
             if len(self.waves) == 1:
                 raise RuntimeError("a bug")
             return []
@@ -439,10 +443,10 @@ async def test_a_gateway_that_fails_or_answers_nonsense_leaves_what_it_had_unsur
     assert {row.status for row in rows} == {DeliveryStatus.IN_PROGRESS}
     assert all(row.claim for row in rows)
     assert [[event.detail for event in await events(engine, row.key)] for row in rows] == [
-        ["the gateway failed while it handed over"],
-        ["the gateway failed while it handed over"],
-        ["the gateway gave 0 outcomes for 2 hand-overs"],
-        ["the gateway gave 0 outcomes for 2 hand-overs"],
+        ["RuntimeError"],
+        ["RuntimeError"],
+        ["the gateway gave 0 outcomes for 2 deliveries"],
+        ["the gateway gave 0 outcomes for 2 deliveries"],
     ]
     await recount(engine)
 
@@ -458,9 +462,7 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for_longer_than_its
 
     row = await one(engine, message_id)
     assert (row.status, row.reference) == (DeliveryStatus.IN_PROGRESS, None)
-    assert [e.detail for e in await events(engine, row.key)] == [
-        "the provider did not answer in time"
-    ]
+    assert [e.detail for e in await events(engine, row.key)] == ["no answer in time"]
 
 
 # The fence

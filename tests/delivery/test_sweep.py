@@ -10,7 +10,8 @@ from db import cancel, pace
 from db.engine import writing
 from delivery import sweep
 from delivery.bench import Bench
-from delivery.gateways.base import Accepted, Gateway, Handover, NotAccepted, Outcome
+from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
+from delivery.gateways.port import Gateway
 from delivery.hands import hand_over
 from delivery.paces import LONGEST_WAIT
 from delivery.receipts import take_in

@@ -18,15 +18,9 @@ from db.side_tables import PACE
 from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tallies import NO_CODE
 from delivery.bench import Bench
-from delivery.gateways.base import (
-    Accepted,
-    Finding,
-    Gateway,
-    Handover,
-    Outcome,
-    SurelyNot,
-    Unavailable,
-)
+from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from delivery.settlement import settle_lapsed
 from delivery.sweep import begin_due, do, find_jobs
 from domain.counting import is_reached
@@ -70,8 +64,8 @@ def no_find(handover: Handover) -> Finding:
     return SurelyNot()
 
 
-class FakeGateway(Gateway):
-    """Keeps what it was given, and answers as the test says."""
+class FakeGateway(Gateway[Handover]):
+    """Keeps what it was given, all of a wave with one request, and answers as the test says."""
 
     name = "fake"
     modes = frozenset({DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT})
@@ -101,12 +95,19 @@ class FakeGateway(Gateway):
         """The deliveries that it was given, by our names, in order."""
         return [handover.key for handover in self.given]
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        self.given += handovers
-        self.waves.append(len(handovers))
+    def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
+        return [range(len(handovers))]
+
+    def compose(self, handover: Handover) -> Handover:
+        return handover
+
+    async def transmit(self, composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
+        await passage.leave()
+        self.given += composed
+        self.waves.append(len(composed))
         if self.meanwhile is not None:
             await self.meanwhile()
-        return [self.answer(handover) for handover in handovers]
+        return [self.answer(handover) for handover in composed]
 
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
         self.asked.append(handover)

@@ -76,15 +76,26 @@ def test_each_mode_is_given_up_when_its_time_is_over(
 
 @pytest.mark.parametrize("mode", [DeliveryMode.VOICE, DeliveryMode.TEXT])
 def test_a_call_or_text_that_may_have_left_is_never_tried_again(mode: DeliveryMode) -> None:
-    verdict = after_silence(mode, 1, first_at=NOON, now=NOON, chance=0.5)
+    verdict = after_silence(mode, 1, copies=1, first_at=NOON, now=NOON, chance=0.5)
 
     assert verdict == GivenUp(-5, "no answer, and the provider cannot tell whether it left")
 
 
-def test_an_email_that_may_have_left_goes_again() -> None:
-    verdict = after_silence(DeliveryMode.EMAIL, 1, first_at=NOON, now=NOON, chance=1.0)
-
-    assert verdict == Later(NOON + FIRST_PAUSE)
+@pytest.mark.parametrize(
+    ("copies", "verdict"),
+    [
+        (1, Later(NOON + FIRST_PAUSE)),
+        (2, Later(NOON + FIRST_PAUSE)),
+        (3, GivenUp(None, "it may have arrived: sent 3 times, each without an answer")),
+        (4, GivenUp(None, "it may have arrived: sent 4 times, each without an answer")),
+    ],
+)
+def test_an_email_that_may_have_left_goes_three_times_in_all(
+    copies: int, verdict: Later | GivenUp
+) -> None:
+    assert verdict == after_silence(
+        DeliveryMode.EMAIL, 1, copies=copies, first_at=NOON, now=NOON, chance=1.0
+    )
 
 
 @given(

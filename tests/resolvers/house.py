@@ -21,7 +21,9 @@ from db.side_tables import AUDIT
 from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
 from delivery.bench import Bench
 from delivery.errands import Errands
-from delivery.gateways.base import Accepted, Gateway, Handover, Outcome, Polled, Sent
+from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
 from delivery.reporting import PrintJob
 from delivery.sweep import begin_due, do, find_jobs
 from domain.receipts import Receipt
@@ -35,7 +37,7 @@ from tests import log
 TAKEN = Accepted("taken", DeliveryStatus.IN_PROGRESS)
 
 
-class Provider(Gateway):
+class Provider(Gateway[Handover]):
     """A provider of every mode that does as it is told, and remembers what it was given and asked."""
 
     name = "provider"
@@ -55,9 +57,13 @@ class Provider(Gateway):
         """Whoever asks waits for it."""
         self.answers.set()
 
-    async def send(self, handovers: Sequence[Handover]) -> list[Outcome]:
-        self.handed += handovers
-        return [self.outcomes.get(one.address, _taken(one)) for one in handovers]
+    def compose(self, handover: Handover) -> Handover:
+        return handover
+
+    async def transmit(self, composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
+        await passage.leave()
+        self.handed += composed
+        return [self.outcomes.get(one.address, _taken(one)) for one in composed]
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
         self.asked.append(list(sent))

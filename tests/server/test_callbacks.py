@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from delivery.gateways.base import Callback, Forged, Gateway, Malformed, Parsed, Reply, Seal
+from delivery.gateways.base import Callback, Forged, Malformed, Parsed, Reply, Seal
+from delivery.gateways.port import Gateway
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from server import callbacks

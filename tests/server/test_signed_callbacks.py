@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
 from db.live import LiveDelivery
-from delivery.gateways.base import Gateway
+from delivery.gateways.port import Gateway
 from delivery.keys import spell
 from domain.status import DeliveryStatus, EventSource
 from server import callbacks

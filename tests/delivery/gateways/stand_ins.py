@@ -17,9 +17,10 @@ from urllib.parse import parse_qs
 import httpx2
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from delivery.gateways.base import Content, Gateway, Handover
+from delivery.gateways.base import Content, Handover
 from delivery.gateways.journal import Journal
 from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import SimulatorGateway, Temper
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.telephony import TwilioGateway

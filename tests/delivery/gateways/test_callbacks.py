@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.gateways.base import Callback, CallbackRefused, Gateway
+from delivery.gateways.base import Callback, CallbackRefused
 from delivery.gateways.inbox import InboxGateway
+from delivery.gateways.port import Gateway
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import (
     NOON,

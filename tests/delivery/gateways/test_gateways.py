@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
-from delivery.gateways.base import Gateway
+from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
 
 WHOLE: dict[str, Any] = {
