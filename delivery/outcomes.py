@@ -24,7 +24,9 @@ from delivery.gateways.base import (
     SurelyNot,
     Unsure,
 )
+from domain.addresses import InvalidAddress
 from domain.call_status import OPTED_OUT
+from domain.mailbox import Mailbox, read_mailbox
 from domain.receipts import Receipt, State, apply
 from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_silence
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -43,7 +45,18 @@ def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
 
 def content_of(message_id: int, content: LiveContent) -> Content:
     """What a message says, as a gateway takes it."""
-    return Content(key=f"message.{message_id}", **content._asdict())
+    fields = content._asdict() | {"reply_to": _reply_to(content.reply_to)}
+    return Content(key=f"message.{message_id}", **fields)
+
+
+def _reply_to(text: str | None) -> Mailbox | None:
+    """Where answers go; None where `text` cannot be read: that keeps no message back, and the import warned of it."""
+    if not text:
+        return None
+    try:
+        return read_mailbox(text)
+    except InvalidAddress:
+        return None
 
 
 # Before a provider has it

@@ -21,6 +21,7 @@ from delivery.gateways.simulator import LIVELY, SimulatorGateway, Temper
 from delivery.gateways.smtp import Encryption, SmtpGateway
 from delivery.gateways.telephony import TwilioGateway
 from domain.addresses import InvalidAddress, normalise
+from domain.mailbox import read_mailbox
 from domain.status import DeliveryMode
 
 
@@ -106,7 +107,11 @@ def _mailgun(
         domain=domain,
         key=_required(settings, "mailgun_key"),
         signing_key=settings.mailgun_signing_key,
-        mail_from=_mail_from(settings) if settings.mail_from else f"no-reply@{domain}",
+        mail_from=(
+            _mail_from(settings)
+            if settings.mail_from
+            else _sender_address("mailgun_domain", f"no-reply@{domain}")
+        ),
         per_second=settings.gateway_limits.get("mailgun"),
     )
 
@@ -150,10 +155,18 @@ _MAKERS: Final = {
 
 
 def _mail_from(settings: GatewaySettings) -> str:
+    return _sender_address("mail_from", _required(settings, "mail_from"))
+
+
+def _sender_address(setting: str, text: str) -> str:
+    """The address that emails come from: in ASCII, since most servers take no other."""
     try:
-        return normalise(DeliveryMode.EMAIL, _required(settings, "mail_from")).shown
+        mailbox = read_mailbox(text)
     except InvalidAddress as error:
-        _refuse("mail_from", str(error))
+        _refuse(setting, str(error))
+    if mailbox.name:
+        _refuse(setting, f"{text!r} has a name: write the address alone, like {mailbox.address}")
+    return mailbox.address
 
 
 def _base_url(settings: GatewaySettings, name: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -34,7 +35,8 @@ class Content:
     """What a text message says instead of the body."""
     voice_script: str | None = None
     """What a call says instead of the body."""
-    reply_to: str | None = None
+    reply_to: Mailbox | None = None
+    """Where answers go; None: to the sender of the email."""
     sender_name: str
     district_name: str
 

@@ -54,8 +54,16 @@ from delivery.gateways.exchange import (
     said,
 )
 from delivery.gateways.gate import Passage
+from delivery.gateways.headers import encoded_mailbox, plain_mailbox
 from delivery.gateways.port import Gateway
-from delivery.gateways.wording import markup, message_id, plain, redacted, sender, subject_line
+from delivery.gateways.wording import (
+    markup,
+    message_id,
+    plain,
+    redacted,
+    sender_name,
+    subject_line,
+)
 from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -176,8 +184,8 @@ def _fields(content: Content, *, mail_from: str) -> Fields:
     """What the form says for `content`, whoever gets it."""
     domain = mail_from.rpartition("@")[2]
     fields: dict[str, str | Sequence[str]] = {
-        "from": str(sender(content, mail_from)),
-        "subject": _inert(subject_line(content)),
+        "from": plain_mailbox(mail_from, name=_inert_header(sender_name(content))),
+        "subject": _inert_header(subject_line(content)),
         "text": _inert(plain(content)) or " ",
         "v:delivery": "%recipient.delivery%",
         "h:Message-Id": message_id(content.key, domain),
@@ -185,14 +193,24 @@ def _fields(content: Content, *, mail_from: str) -> Fields:
     }
     if content.body_format is BodyFormat.HTML:
         fields["html"] = _VARIABLE.sub("&#37;", markup(content))
-    if content.reply_to:
-        fields["h:Reply-To"] = " ".join(content.reply_to.split())
+    if reply_to := content.reply_to:
+        name = _inert_header(reply_to.name)
+        # Mailgun does not say how it writes a header of ours: in ASCII there is nothing left to encode.
+        fields["h:Reply-To"] = encoded_mailbox(reply_to.address, name=name)
     return fields
 
 
 def _inert(text: str) -> str:
     """`text` with its percent signs kept from meaning a variable, by a word joiner that nobody sees."""
     return _VARIABLE.sub("%\N{WORD JOINER}", text)
+
+
+def _inert_header(text: str) -> str:
+    """`text` for a header: no variable, and nothing that a reader takes for an encoded word (RFC 2047).
+
+    Mailgun encodes headers by itself, and may decode them before: the word joiner keeps apart what begins such a word.
+    """
+    return _inert(text).replace("=?", "=\N{WORD JOINER}?")
 
 
 # The class

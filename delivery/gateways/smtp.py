@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
+from email.utils import format_datetime
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
@@ -26,8 +27,9 @@ from aiosmtplib import (
 
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
 from delivery.gateways.gate import Passage
+from delivery.gateways.headers import mailbox_header, text_header, token_header
 from delivery.gateways.port import Gateway
-from delivery.gateways.wording import markup, message_id, plain, redacted, sender, subject_line
+from delivery.gateways.wording import markup, message_id, plain, redacted, sender_name
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus
 
@@ -52,22 +54,29 @@ _POLICY: Final = SMTP_POLICY.clone(cte_type="7bit")
 # The request
 
 
-def compose(handover: Handover, *, mail_from: str, at: datetime) -> EmailMessage:
-    """The e-mail: plain text, and HTML beside it where the body is HTML."""
+def compose(handover: Handover, *, mail_from: str, at: datetime) -> bytes:
+    """The email: its headers, then plain text, and HTML beside it where the body is HTML.
+
+    Raises `ValueError` where no header can hold the address.
+    """
     content = handover.content
-    email = EmailMessage(_POLICY)
-    email["From"] = sender(content, mail_from)
-    email["To"] = handover.address
-    email["Subject"] = subject_line(content)
-    email["Date"] = at
-    email["Message-ID"] = message_id(handover.key, mail_from.rpartition("@")[2])
-    email["Auto-Submitted"] = "auto-generated"
-    if content.reply_to:
-        email["Reply-To"] = " ".join(content.reply_to.split())
-    email.set_content(plain(content))
+    domain = mail_from.rpartition("@")[2]
+    headers = [
+        mailbox_header("From", mail_from, name=sender_name(content)),
+        mailbox_header("To", handover.address),
+        text_header("Subject", content.subject),
+        text_header("Date", format_datetime(at)),
+        token_header("Message-ID", message_id(handover.key, domain)),
+        token_header("Auto-Submitted", "auto-generated"),
+    ]
+    if reply_to := content.reply_to:
+        headers.append(mailbox_header("Reply-To", reply_to.address, name=reply_to.name))
+    # The body brings headers of its own: MIME-Version, Content-Type, Content-Transfer-Encoding.
+    body = EmailMessage(_POLICY)
+    body.set_content(plain(content))
     if content.body_format is BodyFormat.HTML:
-        email.add_alternative(markup(content), subtype="html")
-    return email
+        body.add_alternative(markup(content), subtype="html")
+    return b"".join([*headers, body.as_bytes()])
 
 
 class _Letter(NamedTuple):
@@ -125,9 +134,12 @@ class SmtpGateway(Gateway[_Letter]):
         self._idle: list[SMTP] = []
         self.per_second = per_second
 
-    def compose(self, handover: Handover) -> _Letter:
-        email = compose(handover, mail_from=self._mail_from, at=self._clock())
-        return _Letter(handover.address, email.as_bytes())
+    def compose(self, handover: Handover) -> _Letter | Refused:
+        try:
+            email = compose(handover, mail_from=self._mail_from, at=self._clock())
+        except ValueError as error:  # a header of it cannot be written
+            return Refused(f"it cannot be an e-mail: {redacted(str(error))}")
+        return _Letter(handover.address, email)
 
     async def transmit(self, composed: Sequence[_Letter], passage: Passage) -> Sequence[Outcome]:
         [letter] = composed

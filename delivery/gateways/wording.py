@@ -4,7 +4,6 @@ How a provider wants that wrapped is its gateway's.
 """
 
 import re
-from email.headerregistry import Address
 from hashlib import sha256
 from typing import Final
 
@@ -12,6 +11,7 @@ from lxml import etree, html
 
 from delivery.gateways.base import Content
 from domain.message import BodyFormat
+from domain.texts import one_line, with_line_feeds
 
 LONGEST_TEXT: Final = 1600
 """Characters: the most that a text message may have at Twilio (its error 21617)."""
@@ -29,21 +29,23 @@ _ADDRESS: Final = re.compile(r"[^\s<>\"'(,;:]+@[^\s<>\"'),;:]+|\+?\d[\d().-]{6,}
 # What no document may hold (XML 1.0, 2.2), and halves of characters, which cannot be encoded.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
+# FS, GS, RS and US: white space in Python and in Unicode.
+_SEPARATORS: Final = re.compile(r"[\x1c-\x1f]")
+
+# The line breaks of `domain.texts` as HTML may write them: &#11; &#x0D; &#8232; (&#133; is an ellipsis there).
+_WRITTEN_BREAK: Final = re.compile(
+    r"&#(?:0*(?:1[0-3]|823[23])(?![0-9])|[xX]0*(?:[a-dA-D]|202[89])(?![0-9a-fA-F]));?"
+)
+
 
 def subject_line(content: Content) -> str:
     """The subject on one line: a line break in it would begin another header."""
     return one_line(content.subject)
 
 
-def one_line(text: str) -> str:
-    """`text` with every run of white space and control characters as one space."""
-    return " ".join(_CONTROLS.sub(" ", text).split())
-
-
-def sender(content: Content, address: str) -> Address:
-    """Who an e-mail is from: the sender and the district by name, the house's own `address`."""
-    name = f"{one_line(content.sender_name)} ({one_line(content.district_name)})"
-    return Address(name, addr_spec=address)
+def sender_name(content: Content) -> str:
+    """Whose name an email bears: the sender's and the district's."""
+    return f"{one_line(content.sender_name)} ({one_line(content.district_name)})"
 
 
 def redacted(words: str) -> str:
@@ -55,17 +57,17 @@ def plain(content: Content) -> str:
     """The body as plain text."""
     if content.body_format is BodyFormat.HTML:
         return text_of_html(content.body)
-    return _CONTROLS.sub("", content.body.replace("\r\n", "\n"))
+    return _clean(content.body)
 
 
 def markup(content: Content) -> str:
-    """The body of an HTML message as HTML."""
-    return _CONTROLS.sub("", content.body)
+    """The body of an HTML message as HTML, in which each kind of line break is a line feed, and so white space."""
+    return _WRITTEN_BREAK.sub("\n", _clean(content.body))
 
 
 def text_message(content: Content) -> tuple[str, bool]:
     """What a text message says, and whether it had to be cut."""
-    text = _CONTROLS.sub("", content.text_body or plain(content)).strip() or subject_line(content)
+    text = _clean(content.text_body or plain(content)).strip() or subject_line(content)
     if len(text) <= LONGEST_TEXT:
         return text, False
     return text[: LONGEST_TEXT - len(_CUT)] + _CUT, True
@@ -79,6 +81,11 @@ def script(content: Content) -> str:
 def message_id(key: str, domain: str) -> str:
     """The Message-ID (RFC 5322, 3.6.4) that belongs to `key`: the same each time, and it does not show the key."""
     return f"<{sha256(key.encode()).hexdigest()[:40]}@{domain}>"
+
+
+def _clean(text: str) -> str:
+    """`text` as every provider takes it: line breaks are line feeds, words stay apart, no control characters."""
+    return _CONTROLS.sub("", _SEPARATORS.sub(" ", with_line_feeds(text)))
 
 
 def text_of_html(source: str) -> str:

@@ -24,6 +24,7 @@ from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import SimulatorGateway, Temper
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.telephony import TwilioGateway
+from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.status import DeliveryMode
 
@@ -55,7 +56,7 @@ def content(**changes: Any) -> Content:
         "subject": "Student Behavior",
         "body": "Calvin was late today.",
         "body_format": BodyFormat.PLAIN,
-        "reply_to": "office@plainview.example",
+        "reply_to": Mailbox("", "office@plainview.example"),
         "sender_name": "Administrator, System",
         "district_name": "Plainview Schools",
     }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.gateways.twiml import LONGEST, confirm_twiml, voice_twiml
-from delivery.gateways.wording import one_line
+from domain.texts import one_line
 
 URL = "https://log.example/callbacks/twilio/confirm?delivery=d-1&extension=1"
 

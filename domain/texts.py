@@ -1,0 +1,26 @@
+"""Line breaks and spaces of texts that people typed, so that words stay apart wherever a text is shown.
+
+Which characters a file or a provider cannot take is decided there.
+"""
+
+import re
+from typing import Final
+
+# CR LF, CR, VT, FF, NEL, LINE SEPARATOR, PARAGRAPH SEPARATOR. A line feed is one already.
+_LINE_BREAK: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+
+# Control characters that are no white space, and code points that no encoding of Unicode can hold.
+_UNWRITABLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def with_line_feeds(text: str) -> str:
+    """`text` with each kind of line break as one line feed.
+
+    A line break that is dropped instead joins the words on both sides of it.
+    """
+    return text if text.isprintable() else _LINE_BREAK.sub("\n", text)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: each run of white space, line breaks and control characters is one space, none at the ends."""
+    return " ".join(_UNWRITABLE.sub(" ", text).split())
