@@ -21,6 +21,7 @@ from aiosmtplib import (
     SMTP,
     SMTPDataError,
     SMTPException,
+    SMTPHeloError,
     SMTPRecipientRefused,
     SMTPResponseException,
 )
@@ -44,6 +45,9 @@ STATUSES: Final = {
 
 REPLY_SECONDS: Final = 60.0
 """RFC 5321 would have us wait for ten minutes after the last line; a lease is shorter."""
+
+_NO_EHLO: Final = (500, 502)
+"""What a server answers that knows HELO only (RFC 5321, 3.2)."""
 
 Encryption = Literal["implicit", "required", "offered"]
 
@@ -176,9 +180,15 @@ class SmtpGateway(Gateway[_Letter]):
     async def _begin(self, server: SMTP, *, beyond_ascii: bool) -> SMTP:
         begun = False
         try:
-            if beyond_ascii and not server.supports_extension("smtputf8"):
-                raise _Inapt("the server takes no addresses beyond ASCII")
-            await server.mail(self._mail_from, options=["SMTPUTF8"] if beyond_ascii else [])
+            if beyond_ascii and not await _offers_smtputf8(server):
+                begun = True  # nothing is wrong with the connection
+                self._idle.append(server)
+                raise _Inapt(
+                    "the mail server does not offer SMTPUTF8, which an address with letters beyond ASCII needs"
+                )
+            # RFC 6531, 3.6: whoever offers SMTPUTF8 offers 8BITMIME, and the headers have 8 bits.
+            options = ["BODY=8BITMIME", "SMTPUTF8"] if beyond_ascii else []
+            await server.mail(self._mail_from, options=options)
             begun = True
         finally:
             if not begun:
@@ -196,6 +206,20 @@ class SmtpGateway(Gateway[_Letter]):
 
 class _Inapt(Exception):
     """The server cannot do what this address needs."""
+
+
+async def _offers_smtputf8(server: SMTP) -> bool:
+    """Whether the server takes addresses beyond ASCII, by its answer to the EHLO that holds now.
+
+    What a server says before STARTTLS is forgotten (RFC 3207, 4.2): on a connection that is new, nothing is known yet.
+    """
+    if server.is_ehlo_or_helo_needed:
+        try:
+            await server.ehlo()
+        except SMTPHeloError as error:
+            if error.code not in _NO_EHLO:
+                raise
+    return server.supports_extension("smtputf8")
 
 
 async def _hand_over(server: SMTP, letter: _Letter, passage: Passage) -> tuple[Outcome, bool]:
