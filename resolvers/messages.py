@@ -33,6 +33,7 @@ from domain.message import BodyFormat, Criterion
 from domain.paging import page
 from domain.search import fold_date
 from domain.status import MessageStatus
+from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import enums, summary
 from resolvers.context import Context, Info, asked_below, fields_read
@@ -246,8 +247,8 @@ async def _contents(root: Sequence[MessageRecord], info: Info) -> Sequence[Conte
 
 @Together
 async def body(root: Sequence[MessageRecord], info: Info) -> Sequence[str]:
-    """What each says."""
-    return [content.body for content in await _contents(root, info)]
+    """What each says. The portal's inbox shows it, so line breaks are as in the email."""
+    return [with_line_feeds(content.body) for content in await _contents(root, info)]
 
 
 @Together
@@ -259,13 +260,17 @@ async def body_format(root: Sequence[MessageRecord], info: Info) -> Sequence[Bod
 @Together
 async def text_body(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
     """What each says as a text message, if not the body."""
-    return [content.text_body for content in await _contents(root, info)]
+    return [_with_line_feeds(content.text_body) for content in await _contents(root, info)]
 
 
 @Together
 async def voice_script(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
     """What each says in a call, if not the body."""
-    return [content.voice_script for content in await _contents(root, info)]
+    return [_with_line_feeds(content.voice_script) for content in await _contents(root, info)]
+
+
+def _with_line_feeds(text: str | None) -> str | None:
+    return None if text is None else with_line_feeds(text)
 
 
 @Together

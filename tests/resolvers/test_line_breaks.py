@@ -1,0 +1,43 @@
+"""What an inbox shows: a portal reads `Message.body`, and its lines are those of the email."""
+
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tests import log
+from tests.operations import ask
+
+SAID: Final = '{ message(id: "message.1") { body textBody voiceScript subject } }'
+
+
+@pytest.mark.parametrize(
+    "written", ["\r\n", "\r", "\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"], ids=ascii
+)
+async def test_each_kind_of_line_break_is_a_line_feed_in_what_a_message_says(
+    engine: AsyncEngine, written: str
+) -> None:
+    typed = f"one{written}two"
+    said = log.message(
+        "M-1", [log.recipient("p1", log.inbox())], body=typed, text_body=typed, voice_script=typed
+    )
+    await log.load(engine, log.district(), said)
+
+    shown = (await ask(engine, SAID))["message"]
+
+    assert shown == {
+        "body": "one\ntwo",
+        "textBody": "one\ntwo",
+        "voiceScript": "one\ntwo",
+        "subject": "Student Behavior",
+    }
+
+
+async def test_a_message_that_says_no_more_than_its_body_has_no_other_texts(
+    engine: AsyncEngine,
+) -> None:
+    await log.load(engine, log.district(), log.message("M-1", [log.recipient("p1", log.inbox())]))
+
+    shown = (await ask(engine, SAID))["message"]
+
+    assert (shown["textBody"], shown["voiceScript"]) == (None, None)
