@@ -6,8 +6,9 @@ Which characters a file or a provider cannot take is decided there.
 import re
 from typing import Final
 
-# CR LF, CR, VT, FF, NEL, LINE SEPARATOR, PARAGRAPH SEPARATOR. A line feed is one already.
-_LINE_BREAK: Final = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+# CR, VT, FF, NEL, LINE SEPARATOR, PARAGRAPH SEPARATOR. A line feed is one already.
+_BREAKS: Final = "\r\x0b\x0c\x85\u2028\u2029"
+_LINE_BREAK: Final = re.compile(f"\r\n|[{_BREAKS}]")
 
 # Control characters that are no white space, and code points that no encoding of Unicode can hold.
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")
@@ -18,7 +19,12 @@ def with_line_feeds(text: str) -> str:
 
     A line break that is dropped instead joins the words on both sides of it.
     """
-    return text if text.isprintable() else _LINE_BREAK.sub("\n", text)
+    for (
+        character
+    ) in _BREAKS:  # a list of messages has thousands of texts, and hardly one with such a break
+        if character in text:
+            return _LINE_BREAK.sub("\n", text)
+    return text
 
 
 def one_line(text: str) -> str:

@@ -298,8 +298,8 @@ class SmtpStandIn(StandIn):
         loop = asyncio.get_running_loop()
         server = await loop.create_server(connect, "127.0.0.1", 0, ssl=tls)
         self._server = server
-        port = server.sockets[0].getsockname()[1]
-        self.gateway = SmtpGateway("127.0.0.1", port, **self.of_gateway)
+        self.port: int = server.sockets[0].getsockname()[1]
+        self.gateway = SmtpGateway("127.0.0.1", self.port, **self.of_gateway)
         try:
             yield self
         finally:

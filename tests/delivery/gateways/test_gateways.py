@@ -8,8 +8,10 @@ import httpx2
 import pytest
 
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
+from delivery.gateways.base import Accepted, Gateway
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
+from tests.delivery.gateways.stand_ins import SmtpStandIn
 
 WHOLE: dict[str, Any] = {
     "public_url": "https://log.plainview.example",
@@ -67,6 +69,21 @@ async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> N
         ({EMAIL: "smtp"}, {"smtp_url": "smtp://m:x"}, "SENTLOG_SMTP_URL: it is not a URL."),
         ({EMAIL: "smtp"}, {"mail_from": None}, "SENTLOG_MAIL_FROM: it is not set"),
         ({EMAIL: "smtp"}, {"mail_from": "us"}, "SENTLOG_MAIL_FROM: 'us' is not an e-mail address"),
+        (
+            {EMAIL: "smtp"},
+            {"mail_from": "Us <us@x.example>"},
+            "SENTLOG_MAIL_FROM: 'Us <us@x.example>' has a name: write the address alone, like us@x.example.",
+        ),
+        (
+            {EMAIL: "smtp"},
+            {"mail_from": "zoë@x.example"},
+            "SENTLOG_MAIL_FROM: 'zoë@x.example' has letters beyond ASCII before the @",
+        ),
+        (
+            {EMAIL: "mailgun"},
+            {"mail_from": None, "mailgun_domain": "mg..example"},
+            "SENTLOG_MAILGUN_DOMAIN: 'no-reply@mg..example' is not an e-mail address",
+        ),
         ({EMAIL: "mailgun"}, {"mailgun_key": ""}, "SENTLOG_MAILGUN_KEY: it is not set"),
         (
             {EMAIL: "mailgun"},
@@ -87,6 +104,19 @@ def test_what_cannot_be_made_is_refused_by_the_name_of_its_setting(
 
     assert str(refusal.value).startswith(problem)
     assert "secret" not in str(refusal.value)
+
+
+async def test_emails_come_from_the_address_of_the_settings_in_its_normal_form() -> None:
+    async with SmtpStandIn().running() as server:
+        url = f"smtp://127.0.0.1:{server.port}"
+        gateways = made({EMAIL: "smtp"}, smtp_url=url, mail_from=" Office@Bücher.example ")
+
+        [outcome] = await gateways[EMAIL].send(server.handovers("heather@nomail.example"))
+        await gateways[EMAIL].close()
+
+        assert isinstance(outcome, Accepted)
+        assert server.envelopes[0].mail_from == "office@xn--bcher-kva.example"
+        assert server.emails()[0]["From"].addresses[0].addr_spec == "office@xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.0.1", "[::1]"])
