@@ -47,11 +47,17 @@ def _name(written: str, text: str) -> str:
 
 
 def _address(text: str) -> str:
+    address = _normal_form(text)
+    if not address.isascii():
+        raise InvalidAddress(f"{text!r} has letters beyond ASCII before the @: write another")
+    if "=?" in address:  # no header may hold it: `delivery/gateways/headers.py`
+        raise InvalidAddress(f"{text!r} looks like an encoded word: write another")
+    return address
+
+
+def _normal_form(text: str) -> str:
     try:
         read = validate_email(text, check_deliverability=False)
     except EmailNotValidError:
         raise InvalidAddress(f"{text!r} is not an e-mail address: write name@domain") from None
-    address = f"{read.local_part.casefold()}@{read.ascii_domain}"
-    if not address.isascii():
-        raise InvalidAddress(f"{text!r} has letters beyond ASCII before the @: write another")
-    return address
+    return f"{read.local_part.casefold()}@{read.ascii_domain}"

@@ -52,6 +52,8 @@ def test_one_mailbox_is_read_as_a_person_means_it(text: str, mailbox: Mailbox) -
         "a\x00b@nomail.example",
         "a@nomail.example\r\nBcc: c@nomail.example",
         "zoë@nomail.example",
+        "=?utf-8?q?office?=@nomail.example",
+        "Office <=?utf-8?q?office?=@nomail.example>",
     ],
 )
 def test_what_is_not_one_mailbox_is_refused(text: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from delivery.gateways.headers import (
@@ -16,6 +16,8 @@ from delivery.gateways.headers import (
     text_header,
     token_header,
 )
+from domain.addresses import InvalidAddress
+from domain.mailbox import read_mailbox
 from domain.texts import one_line
 from tests.delivery.gateways.strict_reader import Address, addresses_of, headers_of, text_of
 
@@ -151,6 +153,21 @@ def test_an_address_that_no_header_can_hold_is_refused(address: str) -> None:
             write(address)
     with pytest.raises(ValueError, match="no header can hold"):
         mailbox_header("To", address)
+
+
+LOCAL: Final = st.text(alphabet="aZ0._-+=?'!#$%&*/^`{|}~é\"\\ ", min_size=1, max_size=20)
+DOMAIN: Final = st.sampled_from(["nomail.example", "bücher.example", "x--y.example", "1.example"])
+
+
+@given(LOCAL, DOMAIN, st.text(max_size=20))
+@example(local="=?utf-8?q?a?=", domain="nomail.example", name="A")
+def test_each_reply_address_that_is_read_can_be_written(local: str, domain: str, name: str) -> None:
+    try:
+        mailbox = read_mailbox(f'"{name}" <{local}@{domain}>')
+    except InvalidAddress:
+        return
+    [header] = headers_of(mailbox_header("Reply-To", mailbox.address, name=mailbox.name) + b"\r\n")
+    assert addresses_of(header.value) == [Address(mailbox.name, mailbox.address)]
 
 
 def test_a_line_that_no_server_has_to_take_is_refused() -> None:
