@@ -1,0 +1,50 @@
+"""An address beyond ASCII, from the upload to the mail server: it gets its email, or that delivery alone fails."""
+
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from tests import log
+from tests.delivery.gateways.stand_ins import SmtpStandIn
+from tests.delivery.workbench import (
+    Clock,
+    bench_of,
+    deliveries,
+    events,
+    load,
+    recount,
+    status,
+    work,
+)
+
+FAMILIES: Final = ["heather@nomail.example", "zoë@nomail.example", "calvin@nomail.example"]
+SENT, FAILED = DeliveryStatus.SENT, DeliveryStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("offers", "expected"), [(True, [SENT, SENT, SENT]), (False, [SENT, FAILED, SENT])]
+)
+async def test_a_server_decides_about_that_address_alone(
+    engine: AsyncEngine, offers: bool, expected: list[DeliveryStatus]
+) -> None:
+    list_ = [
+        log.recipient(f"p{number}", log.email(address)) for number, address in enumerate(FAMILIES)
+    ]
+    message_id = await load(engine, list_)
+    async with SmtpStandIn().running(enable_SMTPUTF8=offers) as server:
+        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+
+        await work(bench, rounds=3)
+
+        taken = [address for address, was in zip(FAMILIES, expected, strict=True) if was is SENT]
+        assert sorted(server.taken()) == sorted(taken)
+    rows = await deliveries(engine, message_id)
+    assert [row.status for row in rows] == expected
+    assert await status(engine, message_id) is MessageStatus.SENT
+    if not offers:
+        last = (await events(engine, rows[1].key))[-1]
+        assert last.detail is not None
+        assert "does not offer SMTPUTF8" in last.detail
+    await recount(engine)
