@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
-from delivery.gateways.base import Accepted, Gateway
+from delivery.gateways.base import Accepted
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
 from tests.delivery.gateways.stand_ins import SmtpStandIn
