@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import changes, live
+from db.blockers import ending_blockers
 from db.tables import CANCELLATION, TALLY
 from domain.cancel import may_cancel
 from domain.status import MessageStatus
@@ -42,8 +43,11 @@ async def cancel(
     Once that has committed, nothing that was not claimed before is handed to a provider. `by_id` and `by_name` are None
     for the system itself. Asking again changes nothing: the first cancellation stands. The deliveries that the
     cancellation stopped count as stopped at once; their rows are marked by whoever works, at the next sweep.
+
+    It does not wait for a process that was suspended with the message's lock: the session of that process is ended.
     """
-    message = await live.lock(connection, message_id, though_purged=True)
+    async with ending_blockers(connection):
+        message = await live.lock(connection, message_id, though_purged=True)
     if message is None:
         return None
     if message.status in changes.CANCELED:

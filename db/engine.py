@@ -3,6 +3,7 @@
 No table and no statement of the log is named here.
 """
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -10,7 +11,8 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, event, make_url
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError, OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.drivers import LONGEST_UNASKED, Drivers
@@ -46,8 +48,11 @@ _PLANNED_ONCE: Final = (*_SESSION, "SET plan_cache_mode = force_generic_plan")
 """Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it."""
 
 POOLED: Final = 10
-"""Connections of a process to PostgreSQL, opened as they are wanted and kept: to open one takes longer than most of what is
-asked by it, and where more ask at once than a pool keeps, each would open its own."""
+"""Connections of a server process to PostgreSQL, opened as they are wanted and kept: to open one takes longer than most of what
+is asked by it, and where more ask at once than a pool keeps, each would open its own. Requests wait for one in their turn."""
+
+KEPT: Final = 5
+"""Connections to SQLite that stay open when nobody uses them: each keeps a cache. Opening one takes a millisecond."""
 
 ALONE: Final = 10
 """Connections beside those for searches that are one statement."""
@@ -60,17 +65,24 @@ _AFTER_COMMIT: Final = "sentlog_after_commit"
 _USED_AT: Final = "sentlog_used_at"
 
 
-def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
+def make_engine(url: str, *, cache: int = LARGE_CACHE, most: int = POOLED) -> AsyncEngine:
     """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done.
 
-    `cache` is how many KiB of pages a connection to SQLite keeps.
+    `cache` is how many KiB of pages a connection to SQLite keeps. `most` is how many connections the pool opens at most: a
+    process that works needs one for each job that may wait for one at the same time (`server.working.connections_of`).
     """
     if make_url(url).get_backend_name() == "sqlite":
-        engine = create_async_engine(url)
+        engine = create_async_engine(
+            url,
+            pool_size=min(KEPT, most),
+            max_overflow=most - min(KEPT, most),
+            pool_use_lifo=True,
+        )
         engine.dialect.statement_compiler = HintingCompiler
         event.listen(engine.sync_engine, "connect", partial(_set_up_sqlite, cache=cache))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         keep_time(engine)
+        event.listen(engine.sync_engine, "handle_error", _sort_sqlite_error)
         return engine
     # In a transaction is who writes, or wants one moment, and says so: those who only read are more. Where each statement
     # stands alone there is nothing to roll back.
@@ -80,7 +92,7 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE) -> AsyncEngine:
         url,
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
-        pool_size=POOLED,
+        pool_size=most,
         max_overflow=0,
         pool_use_lifo=True,
     )
@@ -164,6 +176,21 @@ def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
     for name, value in {**SQLITE_PRAGMAS, "cache_size": -cache}.items():
         cursor.execute(f"PRAGMA {name} = {value}")
     cursor.close()
+
+
+def _sort_sqlite_error(context: ExceptionContext) -> None:
+    """Raise an error of SQLite as the kind that PostgreSQL's driver has for it, so that `db.away` holds for both.
+
+    `sqlite3.OperationalError` is a wrong statement as well as a locked file; a broken file is a bare `DatabaseError`.
+    """
+    error = context.original_exception
+    if not isinstance(error, sqlite3.DatabaseError):
+        return
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(error, sqlite3.OperationalError) and code == sqlite3.SQLITE_ERROR:
+        raise ProgrammingError(context.statement, context.parameters, error) from error
+    if type(error) is sqlite3.DatabaseError:
+        raise OperationalError(context.statement, context.parameters, error) from error
 
 
 def _set_up_postgresql(connection: Any, record: Any) -> None:

@@ -96,9 +96,11 @@ COLUMNS: Final = tuple(DELIVERY.c[field] for field in LiveDelivery._fields)
 """What a `LiveDelivery` is made of."""
 
 
-LONGEST_IDLE: Final = "2s"
-"""How long PostgreSQL lets a transaction with a lock do nothing, then it ends it: a process that was suspended in the
-middle of one would keep the message from being canceled until it goes on."""
+LONGEST_IDLE: Final = "30s"
+"""How long PostgreSQL lets a transaction with a lock do nothing; then it ends the transaction.
+
+A process on a busy machine may need seconds between two statements. A cancel does not wait for so long: `db.blockers`.
+"""
 
 
 async def lock(

@@ -12,13 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
-import psycopg
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from db.away import AWAY, cause
 from db.engine import after_commits
 
 CHANNEL: Final = "sentlog"
@@ -110,8 +109,11 @@ class Notices:
             try:
                 async with engine.connect() as connection:
                     await (self._hear if is_postgres else self._look)(connection)
-            except (SQLAlchemyError, psycopg.Error, OSError) as error:
-                _log.warning("notices do not come through", reason=type(error).__name__)
+            except AWAY as error:
+                _log.warning("notices do not come through", reason=cause(error))
+            except Exception:
+                # Not the database's absence but a fault of ours: without this task, nobody would hear of changes any more.
+                _log.exception("notices do not come through")
             await self._sleep(PAUSE)
 
     async def _hear(self, connection: AsyncConnection) -> None:

@@ -32,6 +32,8 @@ class Bench:
     monotonic: Callable[[], float] = time.monotonic
     """Seconds that nobody sets back: for how long a look at the database is good."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    pace_sleep: Callable[[float], Awaitable[None]] | None = None
+    """Waits for a provider's pace, before anything is claimed: a runner breaks it off when it stops. None: as `sleep`."""
     lease: timedelta = timedelta(minutes=5)
     send_limit: timedelta = timedelta(minutes=2)
     """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""

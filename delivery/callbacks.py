@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import seals
+from db.away import retry_once
 from db.engine import writing
 from delivery.gateways.base import Callback, CallbackRefused, Reply
 from delivery.gateways.port import Gateway
@@ -25,17 +26,26 @@ async def take_callback(
     """Take in a callback, and what its provider wants to hear.
 
     Raises `CallbackRefused`: then nothing was changed. A fault changes nothing either, and leaves the seal unused, so that
-    the provider may come again.
+    the provider may come again. A transaction that the database ends is run once more.
     """
     seal = gateway.verify(callback, now=now)
     parsed = gateway.parse(callback, now=now)
-    async with writing(engine) as connection:
-        if seal is not None and not await seals.use(
-            connection, seal.token, until=seal.until, now=now
-        ):
-            raise Replayed("it was taken in before")
-        await take_consents(connection, parsed.consents)
-        await take_in_together(
-            connection, gateway.name, parsed.receipts, source=EventSource.CALLBACK, now=now
-        )
+    attempts = 0
+
+    async def take() -> None:
+        nonlocal attempts
+        attempts += 1
+        async with writing(engine) as connection:
+            if seal is not None and not await seals.use(
+                connection, seal.token, until=seal.until, now=now
+            ):
+                if attempts > 1:
+                    return  # the first attempt was committed, and only its answer was lost
+                raise Replayed("it was taken in before")
+            await take_consents(connection, parsed.consents)
+            await take_in_together(
+                connection, gateway.name, parsed.receipts, source=EventSource.CALLBACK, now=now
+            )
+
+    await retry_once(take)
     return parsed.reply

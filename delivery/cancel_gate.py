@@ -9,10 +9,10 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import live
+from db.away import AWAY, cause
 from db.engine import reading
 from delivery.gateways.gate import Closed
 from domain.status import MessageStatus
@@ -70,11 +70,11 @@ class CancelGate:
         try:
             async with reading(self._engine) as connection:
                 status = await live.status(connection, self._message_id)
-        except (SQLAlchemyError, OSError) as error:
+        except AWAY as error:
             _log.warning(
                 "the database does not tell whether a message is canceled",
                 message_id=f"message.{self._message_id}",
-                cause=type(error).__name__,
+                cause=cause(error),
             )
             raise Closed("the database does not tell whether the message is canceled") from None
         if status not in RUNNING:

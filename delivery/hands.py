@@ -11,16 +11,17 @@ What is never recorded, because a process died, is settled in `delivery.settleme
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import changes, claims, live
+from db.deliveries import DeliveryKey
 from db.engine import reading, writing
 from db.live import LiveDelivery, LiveMessage, Terms
 from delivery import paces
@@ -37,13 +38,12 @@ from delivery.outcomes import (
     put_in_place,
     silenced,
 )
+from delivery.recording import record
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
 
 LARGEST_WAVE: Final = 500
 """Deliveries that one transaction claims: more would keep a cancellation waiting."""
 
-BEFORE_WRITING_AGAIN: Final = 1.0
-"""Seconds between two attempts to write down an outcome."""
 
 _log = structlog.get_logger(__name__)
 
@@ -198,20 +198,19 @@ async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
 async def _record(
     bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
 ) -> None:
-    """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends.
-
-    A database that is away for a moment must not make unsure what is known: it is tried for as long as the claim lasts.
-    """
-    until = wave.send_by - bench.send_limit + bench.lease
-    while True:
-        try:
-            await _write(bench, load, wave, outcomes, token=token)
-            break
-        except DBAPIError:
-            if bench.clock() >= until:
-                raise
-            _log.exception("an outcome cannot be written yet", gateway=load.gateway.name)
-            await bench.sleep(BEFORE_WRITING_AGAIN)
+    """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
+    of_wave = {
+        delivery.key: (delivery, outcome)
+        for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
+    }
+    await record(
+        bench,
+        of_wave,
+        partial(_write, bench, load.message_id, token),
+        lease_until=wave.send_by - bench.send_limit + bench.lease,
+        gateway=load.gateway.name,
+        message_id=f"message.{load.message_id}",
+    )
     _log.info(
         "handed over",
         gateway=load.gateway.name,
@@ -225,14 +224,14 @@ async def _record(
 
 
 async def _write(
-    bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
+    bench: Bench,
+    message_id: int,
+    token: str,
+    of_wave: Mapping[DeliveryKey, tuple[LiveDelivery, Outcome]],
 ) -> None:
+    """Write outcomes in one transaction; of those whose claim was lost, what is still news."""
     now = bench.clock()
-    of_wave = {
-        delivery.key: (delivery, outcome)
-        for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
-    }
-    async with _alone_with(bench, load.message_id) as (connection, message):
+    async with _alone_with(bench, message_id) as (connection, message):
         assert message is not None
         mine = await claims.held(connection, list(of_wave), token=token)
         moves = [

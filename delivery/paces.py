@@ -42,7 +42,7 @@ async def reserve(bench: Bench, gateway: Gateway, per_second: float, *, most: in
     if wait is None:
         return 0
     if wait:
-        await bench.sleep(wait.total_seconds())
+        await (bench.pace_sleep or bench.sleep)(wait.total_seconds())
     return size
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db import changes, deliveries, live
+from db.away import retry_once
 from db.changes import Change, Said
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
@@ -40,14 +42,21 @@ async def take_in(
 ) -> int:
     """Apply receipts of one provider; how many deliveries changed. Those of no delivery of ours are passed over.
 
-    Each message is a transaction of its own: a receipt for one does not wait for the lock of another.
+    Each message is a transaction of its own: a receipt for one does not wait for the lock of another. A transaction that the
+    database ends is run once more.
     """
-    async with reading(engine) as connection:
-        known = await _addressed(connection, gateway, receipts)
-    changed: set[DeliveryKey] = set()
-    for message_id, some in _by_message(known):
+
+    async def find() -> list[_Addressed]:
+        async with reading(engine) as connection:
+            return await _addressed(connection, gateway, receipts)
+
+    async def take(message_id: int, some: Sequence[_Addressed]) -> set[DeliveryKey]:
         async with writing(engine) as connection:
-            changed |= await _apply(connection, gateway, message_id, some, source=source, now=now)
+            return await _apply(connection, gateway, message_id, some, source=source, now=now)
+
+    changed: set[DeliveryKey] = set()
+    for message_id, some in _by_message(await retry_once(find)):
+        changed |= await retry_once(partial(take, message_id, some))
     return len(changed)
 
 

@@ -82,13 +82,13 @@ async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
         is_broken_off = is_broken_off or until.is_set() or now() >= ends
         return is_broken_off
 
-    async def sleep(seconds: float) -> None:
+    async def pace_sleep(seconds: float) -> None:
         await wait(seconds, until)
         if until.is_set():
             raise Stopped
 
     try:
-        handled = await do(replace(bench, sleep=sleep), job, is_over=is_over)
+        handled = await do(replace(bench, pace_sleep=pace_sleep), job, is_over=is_over)
     except Stopped:
         return Attempt.BROKEN_OFF
     except Exception:

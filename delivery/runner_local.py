@@ -20,9 +20,13 @@ from delivery.reporting import Press, PrintJob, expire, find_print_jobs
 from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
+from domain.status import DeliveryMode
 
 HANDS: Final = 3
-"""Jobs at a time. SQLite has one writer, and each job takes a connection for each gateway: requests need some as well."""
+"""Jobs at a time. SQLite has one writer."""
+
+CONNECTIONS: Final = HANDS * len(DeliveryMode) + 4
+"""Connections that it uses at once: 3 jobs with a gateway for each of 4 modes at most, look, settle, expire and 1 report: 16."""
 
 SHARE: Final = 10
 """A turn that took long is followed by a pause of so many times that: looking costs a tenth of a core at most."""

@@ -23,13 +23,26 @@ from delivery.reporting import Press, PrintJob, expire, find_print_jobs
 from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
 from delivery.sweep import Job
+from domain.status import DeliveryMode
 
 QUEUE: Final = "sentlog"
 REPORTS: Final = "sentlog reports"
 """A queue, and a hand, of their own: a report takes minutes, and must neither wait for chunks nor keep them waiting."""
 
 HANDS: Final = 6
-"""Jobs at a time in one worker. Each takes a connection for each gateway, of the twenty that an engine has."""
+"""Jobs at a time in one worker: hand-overs, and the periodic tasks (look, settle, rescue, expire)."""
+
+REPORTS_AT_ONCE: Final = 1
+"""What renders a report takes a core for itself."""
+
+CONNECTIONS: Final = HANDS * len(DeliveryMode) + REPORTS_AT_ONCE
+"""Connections of the engine that its jobs use at once: 6 jobs with a gateway for each of 4 modes at most, and 1 report: 25.
+
+Each gateway of a job has one connection at a time; a periodic task and a report have one in all.
+"""
+
+OWN_CONNECTIONS: Final = 4
+"""Connections of procrastinate's own pool: short statements only, its two listeners have a connection each beside it."""
 
 HAND_OVER: Final = "hand over"
 PRINT: Final = "print"
@@ -78,7 +91,9 @@ class ProcrastinateRunner(Runner):
         url = bench.engine.url.set(drivername="postgresql")
         self._app = App(
             connector=PsycopgConnector(
-                conninfo=url.render_as_string(hide_password=False), min_size=1, max_size=4
+                conninfo=url.render_as_string(hide_password=False),
+                min_size=1,
+                max_size=OWN_CONNECTIONS,
             )
         )
         self._looking = OneAtATime(self._look)
@@ -130,7 +145,7 @@ class ProcrastinateRunner(Runner):
                 await wait(self._pause, until)
 
     async def _serve(self, until: asyncio.Event) -> None:
-        hands = {QUEUE: HANDS, REPORTS: 1}  # what renders a report takes a core for itself
+        hands = {QUEUE: HANDS, REPORTS: REPORTS_AT_ONCE}
         serving = [
             asyncio.ensure_future(
                 self._app.run_worker_async(

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -20,6 +21,7 @@ from db.live import LiveDelivery, Terms
 from delivery.bench import Bench
 from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
 from delivery.outcomes import content_of, handover_of, of_finding
+from delivery.recording import record
 from domain.status import EventSource
 
 MOST: Final = 100
@@ -48,7 +50,7 @@ async def settle_lapsed(bench: Bench) -> int:
 
 
 async def _settle(bench: Bench, message_id: int) -> int:
-    token = secrets.token_hex(16)
+    token, taken_at = secrets.token_hex(16), bench.clock()
     taken = await _take_over(bench, message_id, token=token)
     if not taken:
         return 0
@@ -63,8 +65,19 @@ async def _settle(bench: Bench, message_id: int) -> int:
             return await _find(bench, delivery, terms, content)
 
     findings = await asyncio.gather(*map(ask, taken))
-    await _record(
-        bench, message_id, dict(zip((d.key for d in taken), findings, strict=True)), token=token
+    known = dict(zip((d.key for d in taken), findings, strict=True))
+    await record(
+        bench,
+        known,
+        partial(_write, bench, message_id, token),
+        lease_until=taken_at + bench.lease,
+        message_id=f"message.{message_id}",
+    )
+    _log.info(
+        "settled",
+        message_id=f"message.{message_id}",
+        deliveries=sum(finding is not None for finding in findings),
+        open=sum(finding is None for finding in findings),
     )
     return len(taken)
 
@@ -112,13 +125,13 @@ async def _find(
         return None
 
 
-async def _record(
+async def _write(
     bench: Bench,
     message_id: int,
-    findings: Mapping[DeliveryKey, Finding | None],
-    *,
     token: str,
+    findings: Mapping[DeliveryKey, Finding | None],
 ) -> None:
+    """Write findings in one transaction, for those deliveries that `token` still has."""
     now = bench.clock()
     async with writing(bench.engine) as connection:
         message = await live.lock(connection, message_id)
@@ -139,12 +152,6 @@ async def _record(
             chance = bench.chance()
             moves += of_finding(delivery, finding, message.status, now=now, chance=chance)
         await changes.write(connection, message, moves, now=now)
-    _log.info(
-        "settled",
-        message_id=f"message.{message_id}",
-        deliveries=sum(finding is not None for finding in findings.values()),
-        open=sum(finding is None for finding in findings.values()),
-    )
 
 
 async def _holders(

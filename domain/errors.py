@@ -8,7 +8,8 @@
      ├── TooComplex        an operation asks for more than one may
      │    └── TooLong      its text alone is larger than is read
      ├── TooMuch           somebody has asked for as much as they may for now
-     └── TimedOut          an operation took longer than one may
+     ├── TimedOut          an operation took longer than one may
+     └── Outage            the database cannot be reached for now
 
 Every message is written for the person who can do something about it: what was wrong, the value, what to do. Whatever is
 not in this tree is a fault of ours and reaches no client. What a *rule* refuses is not here: a refusal is a value.
@@ -75,3 +76,16 @@ class TimedOut(LogError):
     """An operation took longer than one may, and was given up."""
 
     code = "TIMEOUT"
+
+
+class Outage(LogError):
+    """The database cannot be reached for now, or ended what was going on; after `retry_after` seconds it may be back."""
+
+    code = "UNAVAILABLE"
+    retry_after: ClassVar[int] = 5
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The database does not answer. Ask again in {self.retry_after} seconds; if that fails too, "
+            "tell your administrator."
+        )

@@ -8,7 +8,9 @@ import structlog
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from domain.errors import BadUserInput, LogError
+from db.away import AWAY
+from db.away import cause as kind
+from domain.errors import BadUserInput, LogError, Outage
 
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
 """The document is malformed, or does not fit the schema."""
@@ -17,12 +19,21 @@ _log = structlog.get_logger(__name__)
 
 
 def coded(error: GraphQLError) -> GraphQLError:
-    """The error as a client reads it. A `LogError` speaks for itself; a fault of ours says only where the log has it."""
+    """The error as a client reads it. A `LogError` speaks for itself; a fault of ours says only where the log has it.
+
+    A database that is away is no fault of ours: the client reads that it may ask again.
+    """
     cause = error.original_error
     if "code" in (error.extensions or {}):
         return error
     if isinstance(cause, LogError):
         return _with_code(error, cause.message, cause.code)
+    if isinstance(cause, AWAY):
+        _log.warning(
+            "an operation failed: the database is away", where=_spelled(error), reason=kind(cause)
+        )
+        outage = Outage()
+        return _with_code(error, outage.message, outage.code)
     if isinstance(cause, CannotGetOperationTypeError | InvalidOperationTypeError):
         refused = unexecutable(cause)
         return _with_code(error, refused.message, refused.code)

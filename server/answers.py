@@ -4,15 +4,18 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from db.away import cause
 from domain.errors import (
     BadUserInput,
     Conflict,
     Forbidden,
     LogError,
+    Outage,
     TimedOut,
     TooComplex,
     TooLong,
@@ -22,6 +25,8 @@ from domain.errors import (
 from server.accept import JSON
 from server.headers import first
 from server.request_log import current_id
+
+_log = structlog.get_logger(__name__)
 
 
 class WrongMethod(BadUserInput):
@@ -88,6 +93,7 @@ STATUS: Final[Mapping[type[LogError], int]] = {
     TooMuch: 429,
     Full: 503,
     TimedOut: 503,
+    Outage: 503,
 }
 """HTTP's word for each error of ours, and for those derived from it; any other is a fault that passes, such as keys that cannot be read: 503."""
 
@@ -106,7 +112,7 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
     """The answer that says `error`, with what HTTP wants beside it."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
     headers = dict(_HEADERS.get(status, {}))
-    if isinstance(error, TooMuch):
+    if isinstance(error, TooMuch | Outage):
         headers["retry-after"] = str(error.retry_after)
     if isinstance(error, WrongMethod):
         headers["allow"] = error.allow
@@ -145,6 +151,12 @@ async def fault(request: Request, error: Exception) -> Response:
     """A fault of ours: it says under which id the log has it, and nothing else."""
     message = f"Something failed here. Whoever runs the log finds it under {current_id()}."
     return _errors(message, LogError.code, status=500)
+
+
+async def away(request: Request, error: Exception) -> Response:
+    """The database is away: whoever asked may ask again, as a provider does with what it reports."""
+    _log.warning("a request failed: the database is away", reason=cause(error))
+    return refusal(Outage())
 
 
 async def nobody(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
+from db.away import AWAY
 from db.engine import make_engine
 from db.notices import Notices
 from delivery.errands import Errands
@@ -37,7 +38,7 @@ from server.places import Places
 from server.request_log import RequestLog
 from server.settings import Settings
 from server.trusted import trusted_of
-from server.working import beside_serving, meanwhile, set_up
+from server.working import beside_serving, connections_of, meanwhile, set_up
 
 
 def utc_now() -> datetime:
@@ -57,7 +58,10 @@ def create_app(
     settings: Settings, *, clock: Callable[[], datetime] = utc_now, beside: Beside = nothing
 ) -> ASGIApp:
     """The server for `settings`. Raises `SettingsError` where a key cannot be used, or a gateway."""
-    engine = make_engine(settings.database_url.render_as_string(hide_password=False))
+    engine = make_engine(
+        settings.database_url.render_as_string(hide_password=False),
+        most=connections_of(settings.database_url, serves=True),
+    )
     client = httpx2.AsyncClient()
     keys = connect_keys(settings, client, clock=clock)
     authenticator = Authenticator(settings, keys, clock=clock)
@@ -125,6 +129,7 @@ def create_app(
             HTTPException: answers.unrouted,
             LogError: answers.refused,
             ClientDisconnect: answers.nobody,
+            **dict.fromkeys(AWAY, answers.away),
             Exception: answers.fault,
         },
     )

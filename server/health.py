@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db import migrations
+from db.away import AWAY, cause
 from server.answers import json
 from server.keys import Keys
 from server.settings import variable
@@ -18,6 +20,8 @@ from server.working import Works
 
 PATIENCE: Final = 5
 """Seconds in which the database has to answer: a host that is gone would otherwise keep whoever asks for minutes."""
+
+_log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
 """What stands in the way, in words; None where nothing does."""
@@ -61,8 +65,12 @@ def database_check(engine: AsyncEngine) -> Check:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await revision_problem(engine)
-        except (SQLAlchemyError, OSError):
+        except (*AWAY, TimeoutError) as error:
+            _log.warning("the database does not answer", reason=cause(error))
             return "The database does not answer."
+        except SQLAlchemyError:
+            _log.exception("the database refuses a statement of the readiness check")
+            return "The database refuses what this program asks: the log says why."
 
     return check
 
@@ -84,8 +92,11 @@ def delivery_note(works: Works) -> Check:
             async with asyncio.timeout(PATIENCE):
                 modes = sorted({mode.value for _, mode in await works.modes_without_gateway()})
                 has_workers = await works.has_workers()
-        except (SQLAlchemyError, OSError):
+        except (*AWAY, TimeoutError):
             return "The database does not answer."
+        except SQLAlchemyError:
+            _log.exception("the database refuses a statement of the readiness check")
+            return "The database refuses what this program asks: the log says why."
         found: list[str] = []
         if modes:
             found.append(

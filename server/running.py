@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from db import migrations
-from db.engine import make_engine
+from db.engine import POOLED, make_engine
 from server import memory, working
 from server.app import create_app, utc_now
 from server.connections import Terms, configuration, terms_of
@@ -32,11 +32,11 @@ def is_sqlite(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def with_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """The engine of the settings' database, disposed of at the end. Raises `SettingsError`."""
+async def with_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
+    """The engine of the settings' database, disposed of at the end; `most` as for `make_engine`. Raises `SettingsError`."""
     if is_sqlite(settings) and settings.database_url.database:
         _make_folder(Path(settings.database_url.database).parent)
-    engine = make_engine(settings.database_url.render_as_string(hide_password=False))
+    engine = make_engine(settings.database_url.render_as_string(hide_password=False), most=most)
     try:
         yield engine
     finally:
@@ -54,13 +54,13 @@ def _make_folder(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def ready_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """An engine whose database has the tables of this program.
+async def ready_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
+    """An engine whose database has the tables of this program; `most` as for `make_engine`.
 
     A SQLite file is brought there, since it has one user. A PostgreSQL database may have many, and old servers on it:
     there it is for the operator to say when. Raises `SettingsError`.
     """
-    async with with_engine(settings) as engine:
+    async with with_engine(settings, most=most) as engine:
         if is_sqlite(settings):
             if await revision_problem(engine):
                 with working.alone(settings):
@@ -130,7 +130,8 @@ def work(settings: Settings) -> None:
     """Run a worker until it is told to stop. Raises `SettingsError`."""
 
     async def run() -> None:
-        async with ready_engine(settings) as engine:
+        most = working.connections_of(settings.database_url, serves=False)
+        async with ready_engine(settings, most=most) as engine:
             memory.settle()
             await working.work(settings, engine=engine, clock=utc_now)
 

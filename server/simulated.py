@@ -13,9 +13,11 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.away import AWAY, cause
 from delivery.gateways.simulator import SimulatorGateway
 from delivery.receipts import take_in
 from delivery.runner import wait
+from domain.receipts import Receipt
 from domain.status import EventSource
 from server import file_lock
 
@@ -60,13 +62,23 @@ async def _listen(
     until: asyncio.Event,
 ) -> None:
     simulator.due(heard.up_to())
+    receipts: list[Receipt] = []
     while not until.is_set():
         now = clock()
-        if receipts := simulator.due(now):
-            # Where this fails they are lost, as with a provider that gives up: a refresh still asks.
-            source = EventSource.CALLBACK
-            await take_in(engine, simulator.name, receipts, source=source, now=now)
-            heard.keep(now)
+        receipts += simulator.due(now)
+        if receipts:
+            try:
+                await take_in(
+                    engine, simulator.name, receipts, source=EventSource.CALLBACK, now=now
+                )
+            except AWAY as error:
+                # They are kept: what the provider has reported once it does not report again.
+                _log.warning(
+                    "receipts wait: the database is away", count=len(receipts), reason=cause(error)
+                )
+            else:
+                receipts.clear()
+                heard.keep(now)
         await wait(PAUSE, until)
 
 

@@ -13,14 +13,14 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from db.timing import each_within, within
-from domain.errors import TimedOut
+from domain.errors import Outage, TimedOut
 from schema.errors import coded
 
 
 async def answered(
     running: Coroutine[Any, Any, ExecutionResult], *, kind: OperationType | None, seconds: float
 ) -> ExecutionResult:
-    """What an operation comes to. Raises `TimedOut` where a query was not whole in time.
+    """What an operation comes to. Raises `TimedOut` where a query was not whole in time, `Outage` where the database is away.
 
     A mutation that does several things is answered all the same: those done before have been done, and the rest tell of
     the time in their places.
@@ -28,8 +28,11 @@ async def answered(
     result = await within(seconds, running)
     if kind is not OperationType.MUTATION:
         for error in result.errors or ():
-            if (error.extensions or {}).get("code") == TimedOut.code:
+            code = (error.extensions or {}).get("code")
+            if code == TimedOut.code:
                 raise TimedOut(error.message)
+            if code == Outage.code:
+                raise Outage
     return result
 
 
@@ -43,8 +46,8 @@ async def streamed(
     if kind is not OperationType.SUBSCRIPTION:
         try:
             yield await answered(_only(results), kind=kind, seconds=seconds)
-        except TimedOut as late:
-            told = coded(GraphQLError("it took too long", original_error=late))
+        except (TimedOut, Outage) as late:
+            told = coded(GraphQLError("it could not be answered", original_error=late))
             yield PreExecutionError(data=None, errors=[told])
         return
     with each_within(seconds):

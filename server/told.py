@@ -5,8 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError
-
+from db.away import AWAY
 from domain.errors import LogError
 from server.bars import note
 from server.settings import Settings, SettingsError, variable
@@ -23,11 +22,13 @@ def told() -> Iterator[None]:
     except LogError as error:
         complain(error.message)
         sys.exit(1)
-    except DBAPIError as error:
-        if error.statement is not None:  # it is there, and does not take what we ask of it
-            raise
-        reason = str(error.orig).partition("\n")[0]
-        complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
+    except AWAY as error:
+        # The driver's own words, without the statement and its values, which SQLAlchemy adds.
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        if getattr(error, "statement", None) is None:
+            complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
+        else:
+            complain(f"The database did not finish: {reason}. Run the command again.")
         sys.exit(1)
 
 

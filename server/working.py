@@ -11,16 +11,17 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 import structlog
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import backlog
-from db.engine import reading
+from db.engine import POOLED, reading
 from db.live import Terms
-from delivery import forgetting, sealing
+from delivery import forgetting, runner_local, runner_procrastinate, sealing
 from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
@@ -36,7 +37,20 @@ from server import file_lock, simulated
 from server.gateway_settings import merged
 from server.settings import Settings, SettingsError, variable
 
+BESIDE: Final = 3
+"""Connections for what goes on beside a runner: sealing, forgetting, the simulated provider."""
+
 _log = structlog.get_logger(__name__)
+
+
+def connections_of(url: URL, *, serves: bool) -> int:
+    """How many connections a process that serves, or works, has to be able to open: none of its jobs waits for another's.
+
+    On SQLite the process that serves works as well.
+    """
+    if url.get_backend_name() == "sqlite":
+        return runner_local.CONNECTIONS + BESIDE + POOLED
+    return POOLED if serves else runner_procrastinate.CONNECTIONS + BESIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

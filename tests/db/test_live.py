@@ -56,7 +56,7 @@ async def test_the_lock_of_one_message_keeps_nobody_from_another(engine: AsyncEn
 async def test_a_process_that_is_suspended_with_the_lock_loses_it(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or nobody could cancel the message until it goes on."""
+    """Or nobody could work on the message until it goes on; that a cancel does not wait is `db.blockers`'."""
     monkeypatch.setattr(live, "LONGEST_IDLE", "50ms")
     message_id = await load(engine, people(1, call))
 

@@ -8,7 +8,7 @@ import pytest
 import strawberry
 from graphql import GraphQLError
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
@@ -33,6 +33,10 @@ class Row:
 
     @strawberry.field
     def text(self) -> str:
+        raise ProgrammingError(PLANTED, {}, Exception(PLANTED))
+
+    @strawberry.field
+    def away(self) -> str:
         raise OperationalError(PLANTED, {}, Exception(PLANTED))
 
 
@@ -199,6 +203,30 @@ async def test_a_fault_of_ours_says_only_where_the_log_has_it(
     ] * faults
     assert all(isinstance(line["exc_info"], Exception) for line in lines)
     assert PLANTED not in str([error.formatted for error in result.errors or ()])
+
+
+async def test_who_asks_while_the_database_is_away_reads_that_they_may_ask_again(
+    lines: list[Any],
+) -> None:
+    result = await answer("{ rows { away } }")
+
+    message = (
+        "The database does not answer. Ask again in 5 seconds; if that fails too, "
+        "tell your administrator."
+    )
+    assert told(result) == [("UNAVAILABLE", message)] * 2
+    assert (
+        lines
+        == [
+            {
+                "event": "an operation failed: the database is away",
+                "log_level": "warning",
+                "where": "rows.away",
+                "reason": "Exception",
+            }
+        ]
+        * 2
+    )
 
 
 async def test_a_database_without_tables_says_nothing_of_itself(
