@@ -116,6 +116,12 @@ async def finish(connection: AsyncConnection, id: int, made: Made, *, token: str
     )
 
 
+async def is_finished(connection: AsyncConnection, id: int, made: Made) -> bool:
+    """Whether a report is ready with this file: it is, where the answer to the COMMIT that said so was lost."""
+    statement = select(REPORT.c.id).where(REPORT.c.id == id, REPORT.c.file_key == made.file_key)
+    return await connection.scalar(statement) is not None
+
+
 async def put_off(connection: AsyncConnection, id: int, *, token: str, pause: timedelta) -> bool:
     """It failed, and is to be tried again after a pause."""
     return await _write(

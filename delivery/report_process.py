@@ -1,7 +1,7 @@
-"""Makes one report, in a process of its own: `python -m delivery.report_process`, started by `delivery.reporting`.
+"""Makes one report, in a process of its own: `python -m delivery.report_process FD`, started by `delivery.report_child`.
 
-It reads its order from standard input, a line of JSON, and says on standard output how far it is and how it ended, each
-as a line of JSON. It only reads the database: what comes of the report is written by whoever started it.
+It reads its order from standard input, a line of JSON, and says on the file descriptor FD how far it is and how it ended
+(`delivery.report_channel`). It only reads the database: what comes of the report is written by whoever started it.
 """
 
 import asyncio
@@ -9,17 +9,16 @@ import os
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from db.engine import SMALL_CACHE, make_engine
 from db.report_jobs import Made, ReportJob
+from delivery.report_channel import Channel, Word, log_by, where
 from delivery.report_source import reading_report
 from delivery.report_store import Place, open_store
 from renderers import renderer
@@ -30,6 +29,8 @@ STEP: Final = 1.0
 POLITENESS: Final = 19
 """What is taken from its priority where there is no class for what may wait."""
 
+_channel: Channel | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -39,16 +40,6 @@ class Order:
     place: Place
     job: ReportJob
     key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """What the process says: one of the three."""
-
-    percent: int | None = None
-    made: Made | None = None
-    fault: str | None = None
-    """What went wrong and where, without a word of what was in the report."""
 
 
 async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[int], None]) -> Made:
@@ -73,8 +64,15 @@ async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[i
 
 
 def main() -> None:
-    """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice."""
+    """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice.
+
+    The last argument is the file descriptor to speak on.
+    """
+    global _channel
+    _channel = Channel(int(sys.argv[-1]))
+    log_by(say)
     make_way()
+    say(Word(started=True))
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     last = time.monotonic()
 
@@ -108,16 +106,9 @@ def make_way() -> None:
 
 
 def say(word: Word) -> None:
-    """Write a word on standard output, at once."""
-    sys.stdout.buffer.write(msgspec.json.encode(word) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through, without folders, and not its message: that may hold a name."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
-    return "\n".join([type(error).__name__, *lines])
+    """Say a word to whoever started this process, at once."""
+    assert _channel is not None
+    _channel.say(word)
 
 
 if __name__ == "__main__":

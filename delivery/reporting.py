@@ -9,23 +9,22 @@ changes. When to look at a report at all is a runner's business; how one is read
 """
 
 import asyncio
-import contextlib
 import secrets
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import report_jobs
+from db.away import AWAY, cause, retry_once
 from db.engine import reading, writing
 from db.report_jobs import Made, ReportJob
-from delivery.report_process import Order, Word
+from delivery.report_child import Broken, in_own_process
+from delivery.report_process import Order
 from delivery.report_store import Place, open_store
 from domain.ids import Kind, spell
 
@@ -41,8 +40,6 @@ FAILURE: Final = (
 TOGETHER: Final = 100
 """Reports that are found at once, to be made or to expire; the next look finds the others."""
 
-PROGRAM: Final = (sys.executable, "-m", "delivery.report_process")
-
 _log = structlog.get_logger(__name__)
 
 
@@ -50,40 +47,6 @@ class Render(Protocol):
     """Carries an order out. `told` gets the percentage now and then. Raises `Broken`, or what it met."""
 
     async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made: ...
-
-
-class Broken(Exception):
-    """A process did not bring its report to an end; says why, with nothing in it that was in the report."""
-
-
-async def in_own_process(
-    order: Order, *, told: Callable[[int], None], program: Sequence[str] = PROGRAM
-) -> Made:
-    """Carry an order out in a new process, which ends when this is canceled."""
-    process = await asyncio.create_subprocess_exec(
-        *program,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        # Not on the command line: everybody on the machine may read that, and the URL has a password in it.
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
-        async for line in process.stdout:
-            word = msgspec.json.decode(line, type=Word)
-            if word.percent is not None:
-                told(word.percent)
-            elif word.made is not None:
-                return word.made
-            else:
-                raise Broken(word.fault)
-        raise Broken(f"the process ended with {await process.wait()} and said nothing")
-    finally:
-        process.stdin.close()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 class Lost(Exception):
@@ -156,9 +119,8 @@ async def _make(press: Press, job: ReportJob, *, token: str, until: asyncio.Even
         if job.attempts > 1:
             await store.remove(f"{job.id}.")  # what a maker that died had begun to store
         made = await _render(press, Order(url, press.place, job, key), token=token, until=until)
-        async with writing(press.engine) as connection:
-            if not await report_jobs.finish(connection, job.id, made, token=token):
-                raise Lost
+        # A report that took minutes is not made again for a transaction that the database ended.
+        await retry_once(partial(_finish, press, job, made, token=token))
     except Stopped:
         async with writing(press.engine) as connection:
             await report_jobs.give_back(connection, job.id, token=token)
@@ -171,6 +133,15 @@ async def _make(press: Press, job: ReportJob, *, token: str, until: asyncio.Even
         return False
     _log.info("a report is ready", report_id=spell(Kind.REPORT, job.id), rows=made.row_count)
     return True
+
+
+async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> None:
+    """Say that a report is ready. Raises `Lost`."""
+    async with writing(press.engine) as connection:
+        if await report_jobs.finish(connection, job.id, made, token=token):
+            return
+        if not await report_jobs.is_finished(connection, job.id, made):
+            raise Lost
 
 
 async def _render(press: Press, order: Order, *, token: str, until: asyncio.Event) -> Made:
@@ -196,12 +167,8 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
             while not (await ended())[0]:
                 if percent == written and now() - at < press.lease.total_seconds() / 3:
                     continue
-                written, at = percent, now()
-                async with writing(press.engine) as connection:
-                    if not await report_jobs.renew(
-                        connection, order.job.id, token=token, lease=press.lease, percent=written
-                    ):
-                        raise Lost
+                if await _renew(press, order, token=token, percent=percent):
+                    written, at = percent, now()
         if not work.done():
             raise Stopped
         return work.result()
@@ -211,14 +178,35 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
         await asyncio.gather(work, stop, return_exceptions=True)
 
 
+async def _renew(press: Press, order: Order, *, token: str, percent: int) -> bool:
+    """Hold the claim and say how far it is; False where the database is away: the next step tries again. Raises `Lost`."""
+    try:
+        async with writing(press.engine) as connection:
+            if not await report_jobs.renew(
+                connection, order.job.id, token=token, lease=press.lease, percent=percent
+            ):
+                raise Lost
+    except AWAY as error:
+        _log.warning(
+            "the claim of a report could not be renewed",
+            report_id=spell(Kind.REPORT, order.job.id),
+            reason=cause(error),
+        )
+        return False
+    return True
+
+
 async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
     # Of an error that is not ours the log gets the kind alone: what it says may hold a name or an address.
-    reason = str(error) if isinstance(error, Broken) else type(error).__name__
+    reason, *places = (
+        str(error).split("\n") if isinstance(error, Broken) else [type(error).__name__]
+    )
     _log.error(
         "a report could not be made",
         report_id=spell(Kind.REPORT, job.id),
         attempt=job.attempts,
         reason=reason,
+        where=places,
     )
     async with writing(press.engine) as connection:
         if job.attempts >= MOST_ATTEMPTS:

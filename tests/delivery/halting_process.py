@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from delivery import report_process, report_store
-from delivery.report_process import Word
+from delivery.report_channel import Word
 
 PERCENT: Final = 40
 

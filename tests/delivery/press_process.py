@@ -11,8 +11,9 @@ from typing import Final
 
 from db.engine import make_engine
 from delivery.bench import Bench
+from delivery.report_child import PROGRAM, in_own_process
 from delivery.report_store import Place
-from delivery.reporting import PROGRAM, Press, in_own_process
+from delivery.reporting import Press
 from server.logs import configure
 from tests.delivery.runners import runner_of
 

@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.report_bucket import PART
+from delivery.report_child import in_own_process
 from delivery.report_store import NotStored, Place, ReportStore, open_store
-from delivery.reporting import expire, in_own_process
+from delivery.reporting import expire
 from domain.report import KEPT
 from tests.delivery.printing import asked, print_all, printing, row
 from tests.log import NOON, district, email, load, message, recipient

@@ -14,8 +14,9 @@ from typing import Final, TextIO
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from delivery.report_child import in_own_process
 from delivery.report_store import NotStored, open_store
-from delivery.reporting import Press, in_own_process
+from delivery.reporting import Press
 from domain.ids import Kind
 from domain.report import ReportStatus
 from tests.delivery.halting_process import PERCENT

@@ -13,10 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.engine import after_commits
 from db.report_jobs import Made
-from delivery import reporting
+from delivery import report_child
+from delivery.report_child import Broken
 from delivery.report_process import Order
 from delivery.report_store import Place
-from delivery.reporting import FAILURE, Broken, Press, expire
+from delivery.reporting import FAILURE, Press, expire
 from domain.report import KEPT, ReportFormat, ReportStatus
 from tests.delivery.printing import (
     Stuck,
@@ -138,7 +139,7 @@ async def test_a_report_that_takes_too_long_is_ended(one: Press) -> None:
 
 
 async def test_a_process_of_its_own_makes_it(one: Press) -> None:
-    press = replace(one, render=reporting.in_own_process)
+    press = replace(one, render=report_child.in_own_process)
     assert await print_all(press) == 1
     report = await row(one.engine)
     assert report.status is ReportStatus.READY
@@ -166,7 +167,7 @@ async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: 
     await print_all(replace(one, render=take))
     broken = replace(taken[0], place=Place(f"{one.place.address}/\0"))
     with pytest.raises(Broken) as met:
-        await reporting.in_own_process(broken, told=lambda percent: None)
+        await report_child.in_own_process(broken, told=lambda percent: None)
     assert str(met.value).startswith("ValueError\n")
     assert "report_store.py" in str(met.value)
     assert "null" not in str(met.value)  # the error's own words

@@ -14,8 +14,9 @@ from structlog.testing import capture_logs
 from db.engine import writing
 from db.report_jobs import Made
 from delivery.bench import Bench
+from delivery.report_child import Broken
 from delivery.report_process import Order
-from delivery.reporting import Broken, Press, PrintJob
+from delivery.reporting import Press, PrintJob
 from delivery.runner import Attempt, Runner, attempt_report
 from delivery.runner_procrastinate import HANDS, PRINT
 from domain.report import KEPT, ReportFormat, ReportStatus
