@@ -37,3 +37,8 @@ class OfConnections(BaseModel):
     keep_alive_seconds: int = Field(
         default=75, ge=1, description="the seconds for which an idle connection is kept"
     )
+    process_seconds: int = Field(
+        default=30,
+        ge=1,
+        description="the seconds in which a process of `serve --workers` answers its supervisor",
+    )

@@ -56,6 +56,8 @@ class Terms(NamedTuple):
     head_seconds: float
     answer_seconds: float
     keep_alive_seconds: int
+    process_seconds: int = 30
+    """For a process to answer its supervisor."""
 
 
 def terms_of(settings: OfConnections) -> Terms:
@@ -66,6 +68,7 @@ def terms_of(settings: OfConnections) -> Terms:
         head_seconds=settings.header_seconds,
         answer_seconds=settings.answer_seconds,
         keep_alive_seconds=settings.keep_alive_seconds,
+        process_seconds=settings.process_seconds,
     )
 
 
@@ -84,6 +87,7 @@ def configuration(app: ASGIApp | str, *, terms: Terms, workers: int = 1) -> uvic
         http=cast(Any, partial(Http, terms=terms)),
         ws=cast(Any, partial(Frames, terms=terms)),
         timeout_keep_alive=terms.keep_alive_seconds,
+        timeout_worker_healthcheck=terms.process_seconds,
     )
 
 

@@ -12,7 +12,6 @@ import structlog
 import uvicorn
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
-from uvicorn.supervisors import Multiprocess
 
 from db import migrations
 from db.engine import POOLED, make_engine
@@ -22,6 +21,7 @@ from server.connections import Terms, configuration, terms_of
 from server.health import revision_problem
 from server.logs import configure
 from server.settings import Settings, SettingsError, variable
+from server.supervisor import Supervisor
 
 _log = structlog.get_logger(__name__)
 
@@ -115,7 +115,10 @@ def run(listener: socket.socket, app: ASGIApp | str, *, terms: Terms, workers: i
     """Answer on `listener` until told to stop, and let what runs end. `app` as for `configuration`."""
     config = configuration(app, terms=terms, workers=workers)
     if workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        supervisor = Supervisor(config, [listener])
+        supervisor.run()
+        if supervisor.has_failed:
+            sys.exit(1)
         return
     server = uvicorn.Server(config)
     try:
