@@ -17,6 +17,14 @@ class Turn(NamedTuple):
     is_mine: bool
 
 
+async def last_turn(connection: AsyncConnection, message_id: int) -> datetime | None:
+    """When the providers were last asked for a message; None where they never were."""
+    asked_at: datetime | None = await connection.scalar(
+        select(MESSAGE.c.refreshed_at).where(MESSAGE.c.id == message_id)
+    )
+    return asked_at
+
+
 async def take_turn(connection: AsyncConnection, message_id: int, *, now: datetime) -> Turn:
     """Ask for the turn. It is given once in `domain.refresh.PAUSE`; the message has to be there."""
     free = or_(MESSAGE.c.refreshed_at.is_(None), MESSAGE.c.refreshed_at <= now - PAUSE)
@@ -28,15 +36,21 @@ async def take_turn(connection: AsyncConnection, message_id: int, *, now: dateti
     )
     if taken.first() is not None:
         return Turn(now, True)
-    asked_at = await connection.scalar(
-        select(MESSAGE.c.refreshed_at).where(MESSAGE.c.id == message_id)
-    )
+    asked_at = await last_turn(connection, message_id)
     assert asked_at is not None, f"there is no message {message_id}"
     return Turn(asked_at, False)
 
 
-async def keep_turn(connection: AsyncConnection, message_id: int, *, now: datetime) -> None:
-    """Say that the providers are still being asked: nobody else's turn begins meanwhile."""
-    await connection.execute(
-        update(MESSAGE).where(MESSAGE.c.id == message_id).values(refreshed_at=now)
+async def keep_turn(
+    connection: AsyncConnection, message_id: int, *, taken_at: datetime, now: datetime
+) -> bool:
+    """Say that the providers are still being asked: nobody else's turn begins meanwhile.
+
+    False, and nothing is changed, where somebody else has taken the turn since `taken_at`.
+    """
+    kept = await connection.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id == message_id, MESSAGE.c.refreshed_at == taken_at)
+        .values(refreshed_at=now)
     )
+    return kept.rowcount > 0

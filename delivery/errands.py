@@ -4,7 +4,8 @@ Only what is found again without it: nothing here survives the process.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -22,18 +23,18 @@ class Errands:
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
-    def start(self, errand: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin an errand. If it fails, the log says so, whether or not anybody awaits it."""
+    def start(self, errand: Coroutine[Any, Any, T], **about: str) -> asyncio.Task[T]:
+        """Begin an errand. If it fails, the log says so and what it was `about`, whether or not anybody awaits it."""
         with untimed():
             task = asyncio.ensure_future(errand)
         self._running.add(task)  # the loop itself holds tasks only weakly
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, about))
         return task
 
-    def _done(self, task: asyncio.Task[Any]) -> None:
+    def _done(self, about: Mapping[str, str], task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("an errand failed", exc_info=fault)
+            _log.error("an errand failed", exc_info=fault, **about)
 
     async def settled(self) -> None:
         """Wait until all that runs now has ended, well or badly."""

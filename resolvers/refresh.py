@@ -8,9 +8,9 @@ import strawberry
 
 from db import audit
 from db.audit import Action
-from db.engine import writing
+from db.engine import reading, writing
 from db.messages import MessageRecord
-from db.refresh import take_turn
+from db.refresh import Turn, last_turn, take_turn
 from delivery.refresh import Progress, refresh
 from domain.ids import Kind, spell
 from domain.refresh import throttled_until
@@ -18,8 +18,9 @@ from resolvers import messages
 from resolvers.context import Context, Info
 from resolvers.refusals import NO_MESSAGE, NotFound
 
-PATIENCE: Final = 10.0
-"""Seconds that an answer waits for providers. What takes longer goes on behind it, and is seen by whoever watches."""
+PATIENCE: Final = 0.7
+"""Seconds that an answer waits for providers: with the rest of its work it comes within a second. What takes longer goes on
+in the background, and `messageChanged` reports it page by page."""
 
 
 @strawberry.input
@@ -46,24 +47,39 @@ async def refresh_message(
     message = await messages.by_id(info, input.message_id)
     if message is None:
         return NO_MESSAGE
-    async with writing(context.engine) as connection:
-        turn = await take_turn(connection, message.id, now=context.now)
-        if turn.is_mine:
-            act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message.id))
-            await audit.write(connection, [act])
+    turn = await _take_turn(context, message.id)
     progress = Progress()
     if turn.is_mine:
-        await _ask(context, message.id, progress)
+        await _ask(context, message.id, progress, taken_at=turn.asked_at)
     until = None if turn.is_mine else throttled_until(turn.asked_at, now=context.now)
     return RefreshMessageSuccess(
         await messages.anew(info, message), progress.changed, turn.asked_at, until
     )
 
 
-async def _ask(context: Context, message_id: int, progress: Progress) -> None:
+async def _take_turn(context: Context, message_id: int) -> Turn:
+    """Whose turn it is. While a refresh runs the answer is one read: it does not wait for what that refresh writes."""
+    async with reading(context.engine) as connection:
+        asked_at = await last_turn(connection, message_id)
+    if asked_at is not None and throttled_until(asked_at, now=context.now) is not None:
+        return Turn(asked_at, False)
+    async with writing(context.engine) as connection:
+        turn = await take_turn(connection, message_id, now=context.now)
+        if turn.is_mine:
+            act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message_id))
+            await audit.write(connection, [act])
+    return turn
+
+
+async def _ask(
+    context: Context, message_id: int, progress: Progress, *, taken_at: datetime
+) -> None:
     """Wait for the providers as long as an answer may; raises what went wrong by then."""
     bench, errands = context.backstage.bench, context.backstage.errands
-    asking = errands.start(refresh(bench, message_id, progress))
+    asking = errands.start(
+        refresh(bench, message_id, progress, taken_at=taken_at),
+        message_id=spell(Kind.MESSAGE, message_id),
+    )
     patience = asyncio.ensure_future(bench.sleep(PATIENCE))
     try:
         await asyncio.wait([asking, patience], return_when=asyncio.FIRST_COMPLETED)

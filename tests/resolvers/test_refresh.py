@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery import refresh
 from delivery.gateways.base import Accepted
 from delivery.gateways.inbox import InboxGateway
+from delivery.refresh import KEEP_EVERY
 from domain.message import Source
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -104,7 +105,7 @@ async def test_of_twenty_who_ask_at_once_one_asks_the_providers(house: House) ->
     assert len(await house.audit()) == 1
 
 
-async def test_an_answer_waits_ten_seconds_and_the_rest_goes_on_behind_it(house: House) -> None:
+async def test_an_answer_comes_within_a_second_and_the_rest_goes_on_behind_it(house: House) -> None:
     await house.send(message("M-1", CALLS, status=None))
     house.provider.says("1.0.0", ANSWERED)
     house.provider.answers.clear()
@@ -122,31 +123,78 @@ async def test_an_answer_waits_ten_seconds_and_the_rest_goes_on_behind_it(house:
     assert await house.statuses() == ["DELIVERED", "IN_PROGRESS"]
 
 
-async def test_while_it_goes_on_nobody_else_asks(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each further page takes the turn anew, so that a second process does not begin beside it."""
-    monkeypatch.setattr(refresh, "PAGE", 1)
+async def test_while_it_goes_on_nobody_else_asks_however_long_a_page_takes(house: House) -> None:
+    """A refresh that runs keeps its turn, so that no second process begins beside it."""
     await house.send(message("M-1", CALLS, status=None))
     house.provider.answers.clear()
     asking = asyncio.ensure_future(house.do(REFRESH, id="message.1"))
-    while not house.provider.asked:  # noqa: ASYNC110  # a turn of the loop
-        await asyncio.sleep(0)
-    house.advance(seconds=14)
-    house.provider.answers.set()
+    await begun(house)
+    house.naps.wake(PATIENCE)
     await asking
-    house.advance(seconds=2)
+    for times in range(1, 7):
+        house.advance(seconds=KEEP_EVERY)
+        house.naps.wake(KEEP_EVERY)
+        while house.naps.asked.count(KEEP_EVERY) == times:  # noqa: ASYNC110  # a turn of the loop
+            await asyncio.sleep(0)
 
-    throttled = await house.do(REFRESH, id="message.1")
+    before = await house.all_rows()
+    throttled = await house.do(REFRESH, id="message.1", viewer=viewer(id="u2"))
 
-    assert [len(page) for page in house.provider.asked] == [1, 1]
-    assert throttled["throttledUntil"] == "2020-01-31T18:00:29+00:00"
+    assert len(house.provider.asked) == 1
+    assert throttled["refreshedAt"] == "2020-01-31T18:00:30+00:00"
+    assert throttled["throttledUntil"] == "2020-01-31T18:00:45+00:00"
+    assert await house.all_rows() == before
+    house.provider.answers.set()
+    await house.backstage.errands.settled()
+    house.advance(seconds=15)
+    assert (await house.do(REFRESH, id="message.1"))["throttledUntil"] is None
+
+
+async def test_a_process_that_stood_still_leaves_the_refresh_to_the_one_that_took_its_turn(
+    house: House,
+) -> None:
+    await house.send(message("M-1", CALLS, status=None))
+    house.provider.answers.clear()
+    first = asyncio.ensure_future(house.do(REFRESH, id="message.1"))
+    await begun(house)
+    house.naps.wake(PATIENCE)
+    await first
+    house.advance(seconds=16)
+    second = asyncio.ensure_future(house.do(REFRESH, id="message.1"))
+    await begun(house, pages=2)
+    house.naps.wake(PATIENCE)
+    await second
+
+    house.advance(seconds=KEEP_EVERY)
+    house.naps.wake(KEEP_EVERY)
+    while house.naps.asked.count(KEEP_EVERY) < 3:  # noqa: ASYNC110  # a turn of the loop
+        await asyncio.sleep(0)
+    while house.naps.running != [KEEP_EVERY]:  # noqa: ASYNC110  # a turn of the loop
+        await asyncio.sleep(0)
+    house.provider.says("1.0.0", ANSWERED)
+    house.provider.answers.set()
+    await house.backstage.errands.settled()
+
+    assert len(house.provider.asked) == 2
+    assert [event for event in await house.events() if event[1] == "REFRESH"] == [
+        ("DELIVERED", "REFRESH", "completed")
+    ]
+
+
+async def begun(house: House, *, pages: int = 1) -> None:
+    """Wait until the provider was asked, the answer waits for it, and the refresh keeps its turn."""
+    while (  # noqa: ASYNC110  # a turn of the loop
+        PATIENCE not in house.naps.running
+        or house.naps.running.count(KEEP_EVERY) < pages
+        or len(house.provider.asked) < pages
+    ):
+        await asyncio.sleep(0)
 
 
 async def test_a_provider_that_is_down_is_asked_for_one_page_and_nothing_is_lost(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refresh, "PAGE", 1)
+    monkeypatch.setattr(refresh, "FIRST_PAGE", 1)
     await house.send(message("M-1", CALLS, status=None))
     house.provider.is_down = True
 
@@ -167,7 +215,7 @@ async def test_a_provider_that_was_exchanged_since_is_not_asked_about_what_the_o
     other = limited(house, gateways=dict.fromkeys(DeliveryMode, InboxGateway()))
     progress = refresh.Progress()
 
-    await refresh.refresh(other, 1, progress)
+    await refresh.refresh(other, 1, progress, taken_at=NOON)
 
     assert progress.changed == 0
     assert await house.statuses() == ["IN_PROGRESS", "IN_PROGRESS"]
