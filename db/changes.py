@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import contacted, spans
+from db import contacted, opt_outs, spans
 from db.bulk import insert_rows, update_rows
 from db.keys import any_of
 from db.live import COLUMNS, LiveDelivery, LiveMessage
@@ -118,6 +118,7 @@ async def write(
     shown = [change for change in net if shows(change.before, change.after)]
     if not shown and not any(change.event for change in changes):
         return message
+    await opt_outs.remember(connection, net, now=now)
     counts = await _counts(connection, message.id)
     copies: Sequence[Change] = []
     if any(facts.is_duplicate for facts in counts):

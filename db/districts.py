@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import time
 from typing import NamedTuple
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keyed import Source, rows_of
 from db.keys import any_of, any_of_given
-from db.tables import DISTRICT, MESSAGE, SCHOOL
+from db.tables import ADDRESS, DISTRICT, MESSAGE, SCHOOL
 
 
 class DistrictRecord(NamedTuple):
@@ -89,7 +89,7 @@ async def add_district(
     has_voice: bool,
     hours: tuple[time, time] | None,
 ) -> None:
-    """Write a new district."""
+    """Write a new district; who opted out of texts in the others has opted out in this one too."""
     call_from, call_until = hours or (None, None)
     await connection.execute(
         insert(DISTRICT).values(
@@ -101,6 +101,20 @@ async def add_district(
             call_until=call_until,
         )
     )
+    await _carry_opt_outs_over(connection, external_id)
+
+
+async def _carry_opt_outs_over(connection: AsyncConnection, external_id: str) -> None:
+    """Let a new district know the numbers that opted out of texts in the others."""
+    columns = ("district_id", "kind", "key", "opted_out_at")
+    silent = (
+        select(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key, func.max(ADDRESS.c.opted_out_at))
+        .join(ADDRESS, true())
+        .where(DISTRICT.c.external_id == external_id, ADDRESS.c.opted_out_at.is_not(None))
+        .group_by(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key)
+        .order_by(ADDRESS.c.key)
+    )
+    await connection.execute(insert(ADDRESS).from_select(columns, silent))
 
 
 async def change_district(

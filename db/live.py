@@ -4,7 +4,7 @@ Who decides what becomes of them is in `delivery`; how a change is written, with
 `db.changes`; which of them are to be looked at, in `db.agenda`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -186,18 +186,38 @@ async def by_key(
     return [delivery for delivery in found if delivery.key in wanted]
 
 
-async def by_reference(
-    connection: AsyncConnection, gateway: str, references: Sequence[str]
-) -> Sequence[LiveDelivery]:
-    """The deliveries that a provider knows by these names."""
+async def by_reference_and_address(
+    connection: AsyncConnection, gateway: str, references: Sequence[str], addresses: Sequence[str]
+) -> Sequence[tuple[LiveDelivery, str]]:
+    """The deliveries that a provider knows by these ids and that went to one of these addresses, each with its normalised address.
+
+    A thousand emails share one id. A call has one of its own, and `addresses` may lack its extension: so phones are all given.
+    """
     if not references:
         return []
-    statement = select(*COLUMNS).where(
-        DELIVERY.c.gateway == gateway,
-        DELIVERY.c.reference.is_not(None),  # as the index says
-        text_any_of(DELIVERY.c.reference, references),
+    went_there = or_(ADDRESS.c.kind == AddressKind.PHONE, text_any_of(ADDRESS.c.key, addresses))
+    statement = (
+        select(*COLUMNS, ADDRESS.c.key)
+        .join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)
+        .where(
+            DELIVERY.c.gateway == gateway,
+            DELIVERY.c.reference.is_not(None),  # as the index says
+            text_any_of(DELIVERY.c.reference, references),
+            went_there,
+        )
     )
-    return [LiveDelivery(*row) for row in await connection.execute(statement)]
+    rows = await connection.execute(statement)
+    return [(LiveDelivery(*row[:-1]), row[-1]) for row in rows]
+
+
+async def address_keys(
+    connection: AsyncConnection, address_ids: Sequence[int]
+) -> Mapping[int, str]:
+    """The normalised addresses, by their ids."""
+    if not address_ids:
+        return {}
+    statement = select(ADDRESS.c.id, ADDRESS.c.key).where(any_of(ADDRESS.c.id, address_ids))
+    return {row[0]: row[1] for row in await connection.execute(statement)}
 
 
 async def open_with_provider(

@@ -1,4 +1,4 @@
-"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit, purges under way.
+"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit, purges under way, unmatched receipts.
 
 As in `db.tables`, what each column means is said here, once; statements are elsewhere.
 """
@@ -10,7 +10,9 @@ from sqlalchemy import Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 from db.columns import BigInt, DeviceList, Instant, SmallInt, by_value, table_of
+from domain.receipts import Mismatch
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
+from domain.status import DeliveryStatus
 
 TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
 TO_EXPIRE = text("status <> 'EXPIRED'")
@@ -136,6 +138,34 @@ class Purge(SQLModel, table=True):
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
 
 
+class UnmatchedReceipt(SQLModel, table=True):
+    """A receipt that belongs to no delivery: kept for a while, so that an administrator can find out why."""
+
+    __tablename__ = "unmatched_receipt"
+    __table_args__ = (Index("unmatched_receipt_by_time", "received_at"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
+    digest: str = Field(max_length=64, unique=True)
+    """Of the gateway and all that the receipt says: a repetition is counted, not stored."""
+    gateway: str = Field(max_length=24)
+    reason: Mismatch = Field(sa_type=by_value(Mismatch))
+    times: int
+    """How often it came."""
+    first_received_at: datetime = Field(sa_type=Instant)
+    received_at: datetime = Field(sa_type=Instant)
+    """When it came last."""
+    at: datetime = Field(sa_type=Instant)
+    """When it happened, as the provider says."""
+    status: DeliveryStatus | None = Field(default=None, sa_type=by_value(DeliveryStatus))
+    code: int | None = Field(default=None, sa_type=SmallInt)
+    confirmed: bool
+    detail: str | None = None
+    delivery_key: str | None = None
+    """Our name for the delivery, as the provider gave it."""
+    reference: str | None = None
+    address: str | None = None
+
+
 PACE: Final = table_of(Pace)
 SEAL: Final = table_of(Seal)
 REPORT: Final = table_of(Report)
@@ -144,3 +174,4 @@ AUDIT: Final = table_of(Audit)
 AUDIT_SEAL: Final = table_of(AuditSealRow)
 BUDGET: Final = table_of(Budget)
 PURGE: Final = table_of(Purge)
+UNMATCHED_RECEIPT: Final = table_of(UnmatchedReceipt)

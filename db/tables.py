@@ -43,6 +43,7 @@ UNDER_WAY = text(
 )
 CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
+TO_POLL = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
 
 
 def up(column: str) -> Computed:
@@ -269,6 +270,7 @@ class Delivery(SQLModel, table=True):
             sqlite_where=REFERRED,
             postgresql_where=REFERRED,
         ),
+        Index("delivery_to_poll", "due_at", sqlite_where=TO_POLL, postgresql_where=TO_POLL),
     )
 
     message_id: int = Field(primary_key=True, sa_type=BigInt)
@@ -291,7 +293,8 @@ class Delivery(SQLModel, table=True):
     """When the person got it, or when it last changed."""
     attempts: int = Field(sa_type=SmallInt)
     due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """Not to be tried before; null: at once."""
+    """Of a pending one: not to be tried before; null: at once. Of one in progress: when its provider is to be asked about it;
+    null: the provider reports by itself."""
     first_at: datetime | None = Field(default=None, sa_type=Instant)
     """The first attempt."""
     claim: str | None = Field(default=None, max_length=32)

@@ -11,6 +11,7 @@ What is never recorded, because a process died, is settled in `delivery.settleme
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -44,6 +45,8 @@ from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
 LARGEST_WAVE: Final = 500
 """Deliveries that one transaction claims: more would keep a cancellation waiting."""
 
+MOST_REASONS: Final = 3
+"""Reasons for which a provider did not accept that the log names for each wave; the events of the deliveries have all."""
 
 _log = structlog.get_logger(__name__)
 
@@ -221,6 +224,20 @@ async def _record(
         held=sum(isinstance(outcome, Held) for outcome in outcomes),
         unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
     )
+    _warn_of_refusals(load, outcomes)
+
+
+def _warn_of_refusals(load: _Load, outcomes: Sequence[Outcome]) -> None:
+    """Say in the log why the provider accepted less than it was given: the account or a setting may have to be mended."""
+    reasons = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, NotAccepted))
+    for reason, number in reasons.most_common(MOST_REASONS):
+        _log.warning(
+            "provider did not accept",
+            gateway=load.gateway.name,
+            message_id=f"message.{load.message_id}",
+            deliveries=number,
+            reason=reason,
+        )
 
 
 async def _write(

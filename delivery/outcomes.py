@@ -5,7 +5,8 @@ and `sweep`'s.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from db.changes import CANCELED, Change, Said
 from db.live import LiveContent, LiveDelivery, LiveMessage
@@ -30,6 +31,9 @@ from domain.mailbox import Mailbox, read_mailbox
 from domain.receipts import Receipt, State, apply
 from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_silence
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+
+POLL_AFTER: Final = timedelta(minutes=1)
+"""How long after a report that says too little the provider is asked first."""
 
 
 def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
@@ -217,9 +221,27 @@ def heard(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Chan
     if after.reference is None:
         after = after._replace(reference=receipt.reference)
     if receipt.status is not None and state.status is not DeliveryStatus.PENDING:
-        after = _free(after)._replace(due_at=None, handed_at=delivery.handed_at or receipt.at)
+        after = _free(after)._replace(
+            due_at=_poll_at(delivery, after, receipt, source),
+            handed_at=delivery.handed_at or receipt.at,
+        )
     said = Said(receipt.status or state.status, receipt.code)
     return Change(delivery, after, source, receipt.at, receipt.detail, said)
+
+
+def _poll_at(
+    before: LiveDelivery, after: LiveDelivery, receipt: Receipt, source: EventSource
+) -> datetime | None:
+    """When the provider is to be asked about a delivery after a receipt; None where it reports by itself, or has.
+
+    An answer to our own question sets nothing: `polling` decides when to ask again, and when to stop.
+    """
+    if after.status is not DeliveryStatus.IN_PROGRESS:
+        return None
+    planned = before.due_at if before.status is DeliveryStatus.IN_PROGRESS else None
+    if planned is None and receipt.is_incomplete and source is EventSource.CALLBACK:
+        return receipt.at + POLL_AFTER
+    return planned
 
 
 def outlived(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:

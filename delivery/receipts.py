@@ -1,14 +1,19 @@
-"""Takes in what providers say: receipts become states and events, whatever their order and however often they come."""
+"""Takes in what providers say: receipts become states and events, whatever their order and however often they come.
 
-from collections.abc import Iterator, Sequence
+Which delivery a receipt belongs to is decided in `delivery.matching`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Final, NamedTuple
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import changes, deliveries, live
+from db import changes, deliveries, live, unmatched_receipts
 from db.away import retry_once
 from db.changes import Change, Said
 from db.deliveries import DeliveryKey
@@ -16,20 +21,16 @@ from db.engine import reading, writing
 from db.live import LiveDelivery
 from delivery import keys
 from delivery.gateways.base import Consent
+from delivery.matching import Matched, match, mismatch
 from delivery.outcomes import heard, outlived
-from domain.receipts import Receipt
+from domain.ids import Kind, spell
+from domain.receipts import MISMATCH_REASONS, Mismatch, Receipt, Unmatched
 from domain.status import DeliveryStatus, EventSource
 
 MOST: Final = 500
 """Receipts of one message that one transaction takes in: more would keep a cancellation waiting."""
 
-
-class _Addressed(NamedTuple):
-    """A receipt, and the delivery that it is about; `resends` tells which sending of it, None where that is not said."""
-
-    key: DeliveryKey
-    resends: int | None
-    receipt: Receipt
+_log = structlog.get_logger(__name__)
 
 
 async def take_in(
@@ -40,23 +41,32 @@ async def take_in(
     source: EventSource,
     now: datetime,
 ) -> int:
-    """Apply receipts of one provider; how many deliveries changed. Those of no delivery of ours are passed over.
+    """Apply receipts of one provider; how many deliveries changed. Those of no delivery are kept as unmatched.
 
     Each message is a transaction of its own: a receipt for one does not wait for the lock of another. A transaction that the
     database ends is run once more.
     """
 
-    async def find() -> list[_Addressed]:
+    async def find() -> tuple[list[Matched], list[Unmatched]]:
         async with reading(engine) as connection:
-            return await _addressed(connection, gateway, receipts)
+            return await match(connection, gateway, receipts)
 
-    async def take(message_id: int, some: Sequence[_Addressed]) -> set[DeliveryKey]:
+    async def take(message_id: int, some: Sequence[Matched]) -> _Applied:
         async with writing(engine) as connection:
             return await _apply(connection, gateway, message_id, some, source=source, now=now)
 
+    async def keep() -> None:
+        async with writing(engine) as connection:
+            await _keep(connection, gateway, unmatched, now=now)
+
+    matched, unmatched = await retry_once(find)
     changed: set[DeliveryKey] = set()
-    for message_id, some in _by_message(await retry_once(find)):
-        changed |= await retry_once(partial(take, message_id, some))
+    for message_id, some in _by_message(matched):
+        applied = await retry_once(partial(take, message_id, some))
+        changed |= applied.changed
+        unmatched += applied.unmatched
+    if unmatched:
+        await retry_once(keep)
     return len(changed)
 
 
@@ -72,49 +82,95 @@ async def take_in_together(
 
     Messages are locked in the order of their ids, so that two such callers do not wait for each other in a circle.
     """
-    known = await _addressed(connection, gateway, receipts)
+    matched, unmatched = await match(connection, gateway, receipts)
     changed: set[DeliveryKey] = set()
-    for message_id, some in _by_message(known):
-        changed |= await _apply(connection, gateway, message_id, some, source=source, now=now)
+    for message_id, some in _by_message(matched):
+        applied = await _apply(connection, gateway, message_id, some, source=source, now=now)
+        changed |= applied.changed
+        unmatched += applied.unmatched
+    await _keep(connection, gateway, unmatched, now=now)
     return len(changed)
+
+
+class _Applied(NamedTuple):
+    """Which deliveries changed, and the receipts that belong to none."""
+
+    changed: Set[DeliveryKey] = frozenset()
+    unmatched: Sequence[Unmatched] = ()
 
 
 async def _apply(
     connection: AsyncConnection,
     gateway: str,
     message_id: int,
-    receipts: Sequence[_Addressed],
+    receipts: Sequence[Matched],
     *,
     source: EventSource,
     now: datetime,
-) -> set[DeliveryKey]:
-    """Apply receipts for deliveries of one message; which deliveries changed."""
+) -> _Applied:
+    """Apply receipts for deliveries of one message."""
     message = await live.lock(connection, message_id)
     if message is None:
-        return set()
-    about = sorted({key for key, _, _ in receipts})
-    before = {
-        delivery.key: delivery
-        for delivery in await live.by_key(connection, about)
-        # A provider speaks for what it was given. None: it has what we forgot, for this is a restored database, say.
-        if delivery.gateway in (gateway, None) and not delivery.is_duplicate
-    }
+        if await live.status(connection, message_id) is not None:
+            # Its recipients were removed on purpose: what a provider says of them must not bring their addresses back.
+            return _Applied()
+        return _Applied(
+            unmatched=[Unmatched(one.receipt, Mismatch.NO_DELIVERY) for one in receipts]
+        )
+    about = sorted({one.key for one in receipts})
+    before = {delivery.key: delivery for delivery in await live.by_key(connection, about)}
+    addresses = await live.address_keys(
+        connection, sorted({delivery.address_id for delivery in before.values()})
+    )
     after = dict(before)
     moves: list[Change] = []
-    for key, resends, receipt in receipts:
-        if key in after:
-            if resends is not None and resends != after[key].resends:
-                change = outlived(after[key], receipt, source)
-            else:
-                change = heard(after[key], receipt, source)
-                if change.after.status is not DeliveryStatus.PENDING:
-                    change = change._replace(after=change.after._replace(gateway=gateway))
-            after[key] = change.after
-            moves.append(change)
+    unmatched: list[Unmatched] = []
+    for one in receipts:
+        delivery = after.get(one.key)
+        address = addresses[delivery.address_id] if delivery else None
+        reason = mismatch(one, delivery, address, gateway=gateway)
+        if delivery is None or reason is not None:
+            unmatched.append(Unmatched(one.receipt, reason or Mismatch.NO_DELIVERY))
+        else:
+            moves.append(_change(delivery, one, gateway, source))
+            after[one.key] = moves[-1].after
     if source is EventSource.REFRESH:
         moves = await _news(connection, moves)
     await changes.write(connection, message, moves, now=now)
-    return {key for key, delivery in before.items() if changes.shows(delivery, after[key])}
+    changed = {key for key in before if changes.shows(before[key], after[key])}
+    return _Applied(changed, unmatched)
+
+
+def _change(delivery: LiveDelivery, matched: Matched, gateway: str, source: EventSource) -> Change:
+    """What a receipt makes of the delivery to which it belongs."""
+    if matched.resends is not None and matched.resends != delivery.resends:
+        return outlived(delivery, matched.receipt, source)
+    change = heard(delivery, matched.receipt, source)
+    if change.after.status is DeliveryStatus.PENDING:
+        return change
+    return change._replace(after=change.after._replace(gateway=gateway))
+
+
+async def _keep(
+    connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
+) -> None:
+    """Keep receipts that belong to no delivery, and warn of them."""
+    await unmatched_receipts.keep(connection, gateway, unmatched, now=now)
+    for (reason, message_id), number in Counter(map(_group, unmatched)).items():
+        about = {} if message_id is None else {"message_id": message_id}
+        _log.warning(
+            "receipts match no delivery",
+            gateway=gateway,
+            count=number,
+            reason=MISMATCH_REASONS[reason],
+            **about,
+        )
+
+
+def _group(one: Unmatched) -> tuple[Mismatch, str | None]:
+    """What a line of the log says of a receipt: why, and which message its key names."""
+    sending = keys.read(one.receipt.key)
+    return one.reason, spell(Kind.MESSAGE, sending.delivery.message_id) if sending else None
 
 
 async def _news(connection: AsyncConnection, moves: Sequence[Change]) -> list[Change]:
@@ -135,32 +191,13 @@ async def _news(connection: AsyncConnection, moves: Sequence[Change]) -> list[Ch
     return news
 
 
-def _by_message(known: Sequence[_Addressed]) -> Iterator[tuple[int, Sequence[_Addressed]]]:
+def _by_message(known: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matched]]]:
     """The receipts by message, in the order in which they came, and no more at once than one transaction takes."""
     ordered = sorted(known, key=lambda one: one.key.message_id)
     for message_id, group in groupby(ordered, key=lambda one: one.key.message_id):
         receipts = list(group)
         for start in range(0, len(receipts), MOST):
             yield message_id, receipts[start : start + MOST]
-
-
-async def _addressed(
-    connection: AsyncConnection, gateway: str, receipts: Sequence[Receipt]
-) -> list[_Addressed]:
-    """Each receipt with the delivery that it is about: by our key, else by the provider's name for it."""
-    named = [(keys.read(receipt.key), receipt) for receipt in receipts]
-    names = sorted({r.reference for sending, r in named if sending is None and r.reference})
-    by_name: dict[str | None, LiveDelivery] = {
-        delivery.reference: delivery
-        for delivery in await live.by_reference(connection, gateway, names)
-    }
-    found: list[_Addressed] = []
-    for sending, receipt in named:
-        if sending is not None:
-            found.append(_Addressed(sending.delivery, sending.resends, receipt))
-        elif (delivery := by_name.get(receipt.reference)) is not None:
-            found.append(_Addressed(delivery.key, None, receipt))
-    return found
 
 
 async def take_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import backlog, report_jobs
 from db.engine import writing
 from delivery.bench import Bench
+from delivery.polling import poll_due
 from delivery.reporting import Press, PrintJob, expire, find_print_jobs
 from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
@@ -115,6 +116,7 @@ class LocalRunner(Runner):
 
     async def _settle(self) -> None:
         await settle_lapsed(self._bench)
+        await poll_due(self._bench)
 
     async def _expire(self) -> None:
         await expire(self._press)

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
 from delivery.bench import Bench
+from delivery.polling import poll_due
 from delivery.reporting import Press, PrintJob, expire, find_print_jobs
 from delivery.runner import Attempt, Runner, attempt, attempt_report, look, wait
 from delivery.settlement import settle_lapsed
@@ -219,6 +220,7 @@ class ProcrastinateRunner(Runner):
 
     async def _settle(self) -> None:
         await settle_lapsed(self._bench)
+        await poll_due(self._bench)
 
     async def _expire(self) -> None:
         await expire(self._press)

@@ -22,7 +22,7 @@ from delivery.bench import Bench
 from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
 from delivery.outcomes import content_of, handover_of, of_finding
 from delivery.recording import record
-from domain.status import EventSource
+from domain.status import DeliveryMode, EventSource
 
 MOST: Final = 100
 """Claims that are settled together: each may cost a question to a provider."""
@@ -137,7 +137,8 @@ async def _write(
         message = await live.lock(connection, message_id)
         assert message is not None
         mine = [d for d in await live.by_key(connection, list(findings)) if d.claim == token]
-        holders = await _holders(connection, mine, findings)
+        addresses = await live.address_keys(connection, sorted({d.address_id for d in mine}))
+        holders = await _holders(connection, mine, findings, addresses)
         moves: list[Change] = []
         for delivery in mine:
             finding = findings[delivery.key]
@@ -146,7 +147,8 @@ async def _write(
                 moves.append(Change(delivery, later, EventSource.TIMEOUT, None))
                 continue
             if isinstance(finding, Found):
-                name = (delivery.gateway, finding.reference)
+                address = addresses[delivery.address_id]
+                name = _name(delivery, finding.reference, address)
                 if holders.setdefault(name, delivery.key) != delivery.key:
                     finding = CannotTell("what was found is another delivery's")
             chance = bench.chance()
@@ -158,15 +160,25 @@ async def _holders(
     connection: AsyncConnection,
     deliveries: Sequence[LiveDelivery],
     findings: Mapping[DeliveryKey, Finding | None],
-) -> dict[tuple[str | None, str], DeliveryKey]:
-    """Whose the names are, by gateway and name, under which something was found: two of one text look alike to some."""
-    holders: dict[tuple[str | None, str], DeliveryKey] = {}
+    addresses: Mapping[int, str],
+) -> dict[tuple[str | None, str, str], DeliveryKey]:
+    """Which deliveries have what was found, by its name: two texts of one wording look alike to some providers."""
+    holders: dict[tuple[str | None, str, str], DeliveryKey] = {}
     for gateway in sorted({delivery.gateway or "" for delivery in deliveries}):
         names = [
             finding.reference
             for delivery in deliveries
             if delivery.gateway == gateway and isinstance(finding := findings[delivery.key], Found)
         ]
-        for holder in await live.by_reference(connection, gateway, names):
-            holders[gateway, holder.reference or ""] = holder.key
+        for holder, address in await live.by_reference_and_address(
+            connection, gateway, names, sorted(set(addresses.values()))
+        ):
+            holders[_name(holder, holder.reference or "", address)] = holder.key
     return holders
+
+
+def _name(delivery: LiveDelivery, reference: str, address: str) -> tuple[str | None, str, str]:
+    """What only one delivery can have: gateway and provider's id; of an email also the address, since all emails of a message
+    have one id at Mailgun.
+    """
+    return delivery.gateway, reference, address if delivery.mode is DeliveryMode.EMAIL else ""

@@ -6,6 +6,7 @@ that was said, and does not depend on when it was said to us. Which words of whi
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from domain.call_status import NO_RESPONSE, OPTED_OUT, TEXT_SENT, call_status
@@ -16,7 +17,8 @@ class Receipt(NamedTuple):
     """One thing that a provider said about one delivery, in our terms.
 
     `status` is None where its word is unknown: then `detail` holds the word, the receipt is kept, and nothing changes.
-    `key` is our own name for the delivery and `reference` the provider's; one of them is there.
+    `key` is our own name for the delivery. Without it, `reference` (the provider's id) and `address` together name it: one id
+    of Mailgun's belongs to a thousand recipients.
     """
 
     at: datetime
@@ -29,6 +31,39 @@ class Receipt(NamedTuple):
     """What the provider said, in its words."""
     key: str | None = None
     reference: str | None = None
+    address: str | None = None
+    """The recipient, as the provider spells it; None where the provider does not say."""
+    is_incomplete: bool = False
+    """The provider has more to say than it did: its record of the delivery has to be read later."""
+
+
+class Mismatch(StrEnum):
+    """Why a receipt belongs to no delivery."""
+
+    NO_DELIVERY = "NO_DELIVERY"
+    OTHER_GATEWAY = "OTHER_GATEWAY"
+    OTHER_ADDRESS = "OTHER_ADDRESS"
+    SEVERAL_DELIVERIES = "SEVERAL_DELIVERIES"
+    SEVERAL_SENDINGS = "SEVERAL_SENDINGS"
+    UNNAMED = "UNNAMED"
+
+
+MISMATCH_REASONS: Final = {
+    Mismatch.NO_DELIVERY: "the log has no delivery with this key, or with this id and address",
+    Mismatch.OTHER_GATEWAY: "the delivery with this key went through another gateway",
+    Mismatch.OTHER_ADDRESS: "the delivery with this key went to another address",
+    Mismatch.SEVERAL_DELIVERIES: "several deliveries have this id and address",
+    Mismatch.SEVERAL_SENDINGS: "the delivery was sent again, and the receipt does not say which sending it is about",
+    Mismatch.UNNAMED: "it has neither a key nor an id with an address",
+}
+"""The reasons in words, for the log and for `sentlog receipts`."""
+
+
+class Unmatched(NamedTuple):
+    """A receipt that belongs to no delivery, and why."""
+
+    receipt: Receipt
+    reason: Mismatch
 
 
 class State(NamedTuple):

@@ -102,6 +102,10 @@ def create_app(
         await engine.dispose()
 
     checks = {"database": health.database_check(engine), "keys": health.keys_check(keys)}
+    notes = {
+        "delivery": health.delivery_note(works),
+        "receipts": health.receipts_note(engine, clock=clock),
+    }
     app = Starlette(
         routes=[
             Route("/", to_console),
@@ -121,7 +125,7 @@ def create_app(
                 authenticator=authenticator,
                 clock=clock,
             ),
-            *health.routes(checks, {"delivery": health.delivery_note(works)}),
+            *health.routes(checks, notes),
             *console.routes(),
         ],
         lifespan=lifespan,

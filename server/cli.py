@@ -16,6 +16,7 @@ from resolvers.ingest import Outcome
 from server.audit import audit
 from server.bars import checking, chunks, importing, note
 from server.purge import purge
+from server.receipts import receipts
 from server.settings import Settings
 from server.told import complain, settings_here, told
 
@@ -31,6 +32,7 @@ def main() -> None:
 
 main.add_command(audit)
 main.add_command(purge)
+main.add_command(receipts)
 
 
 @main.command()

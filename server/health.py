@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -11,12 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db import migrations
+from db import migrations, unmatched_receipts
 from db.away import AWAY, cause
+from db.engine import reading
 from server.answers import json
 from server.keys import Keys
 from server.settings import variable
 from server.working import Works
+
+RECENT: Final = timedelta(hours=24)
+"""How far back `/readyz` counts receipts that belong to no delivery."""
 
 PATIENCE: Final = 5
 """Seconds in which the database has to answer: a host that is gone would otherwise keep whoever asks for minutes."""
@@ -105,5 +110,21 @@ def delivery_note(works: Works) -> Check:
         if not has_workers:
             found.append("Nobody hands messages over: start `sentlog worker`.")
         return " ".join(found) or None
+
+    return check
+
+
+def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
+    """Whether providers reported, of late, on what the log has no delivery for."""
+
+    async def check() -> str | None:
+        try:
+            async with asyncio.timeout(PATIENCE), reading(engine) as connection:
+                count = await unmatched_receipts.count_since(connection, clock() - RECENT)
+        except (SQLAlchemyError, OSError):
+            return "The database does not answer."
+        if not count:
+            return None
+        return f"{count} receipts of the last 24 hours belong to no delivery: run `sentlog receipts --unmatched`."
 
     return check

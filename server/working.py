@@ -97,7 +97,7 @@ class Works:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.runner.work(until))
             tasks.create_task(sealing.attend(self.bench.engine, until, clock=self.bench.clock))
-            tasks.create_task(forgetting.attend(self.bench.engine, until))
+            tasks.create_task(forgetting.attend(self.bench.engine, until, clock=self.bench.clock))
             simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
             for simulator in simulators[:1]:  # all of them share one journal
                 tasks.create_task(

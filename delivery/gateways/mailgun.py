@@ -6,7 +6,8 @@ https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks (signatures)
 
 Every delivery carries its key as the variable `delivery`, which Mailgun puts in each event: that, not the Message-ID, tells
-what an event is about. The Message-ID belongs to the message, since one request carries one for all its recipients.
+what an event is about. The Message-ID belongs to the message, since one request carries one for all its recipients. Where
+Mailgun did not replace the variable, Message-ID and recipient together tell it.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ import msgspec
 from delivery.gateways.base import (
     Accepted,
     Callback,
+    CannotTell,
     Content,
     Finding,
     Forged,
@@ -55,6 +57,11 @@ from delivery.gateways.exchange import (
 )
 from delivery.gateways.gate import Passage
 from delivery.gateways.headers import encoded_mailbox, plain_mailbox
+from delivery.gateways.mailgun_words import (
+    event_status,
+    is_about_an_address,
+    is_about_the_message,
+)
 from delivery.gateways.port import Gateway
 from delivery.gateways.wording import (
     markup,
@@ -68,22 +75,7 @@ from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
-# Statuses
-
-STATUSES: Final = {
-    # Mailgun has it and tries; it has no name for "sent" in between.
-    "accepted": DeliveryStatus.SENT,
-    "stored": DeliveryStatus.SENT,
-    "rejected": DeliveryStatus.FAILED,
-    "failed": DeliveryStatus.FAILED,
-    "delivered": DeliveryStatus.DELIVERED,
-    # Who does one of these has the e-mail.
-    "opened": DeliveryStatus.DELIVERED,
-    "clicked": DeliveryStatus.DELIVERED,
-    "unsubscribed": DeliveryStatus.DELIVERED,
-    "complained": DeliveryStatus.DELIVERED,
-}
-"""What an event says, by its name; a `failed` of severity `temporary` is tried again by Mailgun itself, and is SENT."""
+# Statuses: `mailgun_words` has them.
 
 CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
 """Mailgun repeats a webhook that we did not take for eight hours."""
@@ -97,6 +89,9 @@ _PAGES: Final = 20
 """Of 300 events, about one delivery: nobody opens an e-mail that often."""
 
 _AT_ONCE: Final = 8
+
+_UNREPLACED: Final = "%recipient."
+"""How a key begins that Mailgun did not put in: the event carries the name of the variable in its place."""
 
 # What Mailgun would replace in a body, whoever wrote it.
 _VARIABLE: Final = re.compile(r"%(?=(recipient|unsubscribe|tag_unsubscribe|mailing_list))")
@@ -140,6 +135,7 @@ class _Event(
     timestamp: float
     severity: str | None = None
     reason: Any = None
+    recipient: Any = None
     message: _Message = msgspec.field(default_factory=_Message)
     delivery_status: _DeliveryStatus = msgspec.field(default_factory=_DeliveryStatus)
     variables: Any = None
@@ -269,10 +265,17 @@ class MailgunGateway(Gateway[_Letter]):
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
         if now < handed_at + self.settles_after:
             raise Unavailable("Mailgun's log of events is not complete yet")
-        receipts = await self._events(handover.key, handover.address, handed_at)
+        reference = message_id(handover.content.key, self._mail_from.rpartition("@")[2]).strip("<>")
+        heard = await self._events(handover.key, reference, handover.address, handed_at)
+        receipts = [receipt for _, receipt in heard]
         if not receipts:
             return SurelyNot()
-        return Found(receipts[0].reference or "", receipts)
+        # An email that is sent again has the Message-ID of the first: only `accepted` is written at each hand-over.
+        if not any(receipt.key or word == "accepted" for word, receipt in heard):
+            return CannotTell(
+                "Mailgun's events for this address do not say which sending they are about"
+            )
+        return Found(receipts[0].reference or reference, receipts)
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -280,9 +283,10 @@ class MailgunGateway(Gateway[_Letter]):
         async def ask_after(one: Sent) -> list[Receipt] | None:
             async with gate:
                 try:
-                    return await self._events(one.key, one.address, one.handed_at)
+                    heard = await self._events(one.key, one.reference, one.address, one.handed_at)
                 except Unavailable:
                     return None
+            return [receipt for _, receipt in heard]
 
         answers = await asyncio.gather(*map(ask_after, sent))
         return Polled(
@@ -290,28 +294,38 @@ class MailgunGateway(Gateway[_Letter]):
             [one for one, answer in zip(sent, answers, strict=True) if answer is None],
         )
 
-    async def _events(self, key: str, address: str, since: datetime) -> list[Receipt]:
-        """What Mailgun's log has about one delivery."""
+    async def _events(
+        self, key: str, reference: str, address: str, since: datetime
+    ) -> list[tuple[str, Receipt]]:
+        """What Mailgun's log has about one delivery: the event's name, and the receipt that it is."""
         query: Fields | None = {
             "recipient": address,
             "begin": str((since - CLOCKS_DIFFER).timestamp()),
             "ascending": "yes",
             "limit": "300",
         }
-        url, receipts = f"{self._url}/events", list[Receipt]()
+        url, heard = f"{self._url}/events", list[tuple[str, Receipt]]()
         for _ in range(_PAGES):
             page = await read(self._client, url, _Page, account=self._account, query=query)
             if page is None:  # no such domain: an empty list would mean that it never arrived
                 raise Unavailable("Mailgun keeps no events at this address")
             if not page.items:
                 break
-            receipts += [found for event in page.items for found in _receipts(event)]
+            heard += [found for event in page.items for found in _heard(event)]
             if not page.paging.next:
                 break
             # Only what follows the host: the key goes nowhere but to the address in the settings.
             following = urlsplit(page.paging.next)
             url, query = f"{self._base}{following.path}?{following.query}", None
-        return [receipt for receipt in receipts if receipt.key == key]
+        return [
+            (word, receipt)
+            for word, receipt in heard
+            if (
+                receipt.key == key
+                if receipt.key is not None
+                else (receipt.reference == reference and _is_same(receipt.address, address))
+            )
+        ]
 
     def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
         """As the base; the signature is over time and token, not over the rest: only the seal makes it good for once."""
@@ -334,33 +348,42 @@ class MailgunGateway(Gateway[_Letter]):
 
     def parse(self, callback: Callback, *, now: datetime) -> Parsed:
         data = decode(callback.body, _Webhook).event_data
-        receipts = _receipts(data)
-        if not receipts:
+        heard = _heard(data)
+        if not heard:
             raise Malformed("an event without name or time")
-        return Parsed([receipt for receipt in receipts if receipt.key or receipt.reference])
+        return Parsed([receipt for _, receipt in heard])
 
 
-def _receipts(data: object) -> list[Receipt]:
-    """The receipt that an event is, alone in a list; empty where it cannot be read."""
+def _is_same(recipient: str | None, address: str) -> bool:
+    """Whether Mailgun's recipient is the address that we gave it: it may write the domain in lower case."""
+    return (recipient or "").casefold() == address.casefold()
+
+
+def _heard(data: object) -> list[tuple[str, Receipt]]:
+    """An event's name and the receipt that it is, alone in a list; empty where it cannot be read."""
     try:
         event = msgspec.convert(data, _Event)
         at = instant(event.timestamp)
     except (msgspec.ValidationError, Malformed):
         return []
-    status = STATUSES.get(event.event)
-    if event.event == "failed" and event.severity == "temporary":
-        status = DeliveryStatus.SENT
+    status = event_status(
+        event.event,
+        severity=event.severity,
+        reason=event.reason if isinstance(event.reason, str) else None,
+        code=event.delivery_status.code,
+    )
     key = event.variables.get("delivery") if isinstance(event.variables, dict) else None
+    is_ours = isinstance(key, str) and not key.startswith(_UNREPLACED)
     reference = event.message.headers.message_id
-    return [
-        Receipt(
-            at=at,
-            status=status,
-            detail=_detail(event),
-            key=key if isinstance(key, str) else None,
-            reference=reference.strip("<>") if reference else None,
-        )
-    ]
+    receipt = Receipt(
+        at=at,
+        status=status,
+        detail=_detail(event),
+        key=key if is_ours else None,
+        reference=reference.strip("<>") if reference else None,
+        address=event.recipient if isinstance(event.recipient, str) else None,
+    )
+    return [(event.event, receipt)]
 
 
 def _detail(event: _Event) -> str:
@@ -386,7 +409,11 @@ def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
         problem = decode(answer.body, _Problem).message
     except Malformed:
         return Unsure(said(answer)) if answer.status < 300 else NotAccepted(said(answer))
-    return NoneTaken(redacted(problem)) if _minds_an_address(problem) else NotAccepted(said(answer))
+    if is_about_the_message(problem):
+        return Refused(redacted(problem))
+    if is_about_an_address(problem):
+        return NoneTaken(redacted(problem))
+    return NotAccepted(said(answer))
 
 
 def _requests(handovers: Sequence[Handover]) -> list[list[int]]:
@@ -401,8 +428,3 @@ def _requests(handovers: Sequence[Handover]) -> list[list[int]]:
         else:
             requests.append((handover.content.key, {handover.address}, [number]))
     return [numbers for _, _, numbers in requests]
-
-
-def _minds_an_address(problem: str) -> bool:
-    """Whether a 400 is about who it goes to: `'to' parameter is not a valid address`."""
-    return re.search(r"\bto\b\W* parameter", problem) is not None

@@ -43,6 +43,9 @@ STATUSES: Final = {
 }
 """What a reply to a recipient or to the message means, by its first digit; 4 is tried again."""
 
+ACCOUNT_CODES: Final = frozenset({530, 534, 535, 538})
+"""Replies that demand another login or TLS (RFC 4954, 6; RFC 3207): no address is at fault, and an administrator mends it."""
+
 REPLY_SECONDS: Final = 60.0
 """RFC 5321 would have us wait for ten minutes after the last line; a lease is shorter."""
 
@@ -256,6 +259,8 @@ async def _reset(server: SMTP) -> bool:
 
 def _outcome(error: SMTPDataError | SMTPRecipientRefused) -> Outcome | None:
     """What the server's refusal means; None where SMTP gives it no meaning."""
+    if error.code in ACCOUNT_CODES:
+        return NotAccepted(_said(error))
     meaning = STATUSES.get(error.code // 100)
     if meaning is DeliveryStatus.FAILED:
         return Refused(_said(error))

@@ -73,6 +73,7 @@ class _Resource(msgspec.Struct):
 
     sid: str
     status: str
+    to: str | None = None
     answered_by: str | None = None
     error_code: int | str | None = None
     body: str | None = None
@@ -340,7 +341,9 @@ def _receipt_of(made: _Resource, sent: Sent) -> Receipt:
     at = mail_instant(made.end_time) or mail_instant(made.date_updated) or sent.handed_at
     words = (made.status, made.answered_by, made.error_code)
     detail = redacted(", ".join(str(word) for word in words if word))
-    return Receipt(at, status, code, detail=detail, key=sent.key, reference=made.sid)
+    return Receipt(
+        at, status, code, detail=detail, key=sent.key, reference=made.sid, address=made.to
+    )
 
 
 def _letters(text: str) -> str:

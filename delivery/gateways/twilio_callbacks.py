@@ -17,17 +17,29 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
+import structlog
+
 from delivery.gateways.base import Callback, Consent, Forged, Malformed, Parsed, Reply
 from delivery.gateways.exchange import mail_instant
-from delivery.gateways.twilio_words import START_WORDS, STOP_WORDS, call_outcome, text_outcome
+from delivery.gateways.twilio_words import (
+    ACCOUNT_ERRORS,
+    call_outcome,
+    error_number,
+    lacks_answer,
+    text_outcome,
+)
 from delivery.gateways.twiml import CONFIRMS, MEDIA_TYPE, NOTHING, confirm_twiml
 from delivery.gateways.wording import redacted
+from domain.opt_out import Keyword, read_keyword
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
+
+_log = structlog.get_logger(__name__)
 
 SID: Final = re.compile(r"(CA|SM|MM)[0-9a-f]{32}")
 """Twilio's name for a call or a message."""
 
+_OPT_OUT_TYPES: Final = {keyword.value: keyword for keyword in Keyword}
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
 _TOLD: Final = ("CallStatus", "AnsweredBy", "SipResponseCode", "MessageStatus", "ErrorCode")
 
@@ -60,23 +72,32 @@ def parse(callback: Callback, *, public_url: str, now: datetime) -> Parsed:
     key, sid = query.get("delivery"), form.get("CallSid") or form.get("MessageSid", "")
     if not key or SID.fullmatch(sid) is None:
         raise Malformed("it names no delivery, or no call or message")
-    receipt = Receipt(mail_instant(form.get("Timestamp")) or now, None, key=key, reference=sid)
+    at = mail_instant(form.get("Timestamp")) or now
+    receipt = Receipt(at, None, key=key, reference=sid, address=form.get("To") or None)
     if kind == "confirm":
         url = public_url + callback.target
         return _confirm(form.get("Digits", ""), receipt, confirm_url=url)
     if kind == "call":
+        word, answered_by = form.get("CallStatus", ""), form.get("AnsweredBy")
+        has_extension = "extension" in query
         status, code = call_outcome(
-            form.get("CallStatus", ""),
-            form.get("AnsweredBy"),
-            sip=form.get("SipResponseCode"),
-            has_extension="extension" in query,
+            word, answered_by, sip=form.get("SipResponseCode"), has_extension=has_extension
         )
+        lacks = lacks_answer(word, answered_by, has_extension=has_extension)
+        receipt = receipt._replace(is_incomplete=lacks)
     elif kind == "text":
         status, code = text_outcome(form.get("MessageStatus", ""), form.get("ErrorCode"))
+        _warn_of_account(error_number(form.get("ErrorCode")))
     else:
         raise Malformed("Twilio has no business at this address")
     detail = redacted(", ".join(form[name] for name in _TOLD if form.get(name)))
     return Parsed([receipt._replace(status=status, code=code, detail=detail)])
+
+
+def _warn_of_account(error: int | None) -> None:
+    """Say in the log that texts fail for a reason that an administrator has to mend."""
+    if error in ACCOUNT_ERRORS:
+        _log.warning("a text failed", gateway="twilio", code=error, reason=ACCOUNT_ERRORS[error])
 
 
 def _confirm(digits: str, receipt: Receipt, *, confirm_url: str) -> Parsed:
@@ -95,11 +116,14 @@ def _incoming(form: Mapping[str, str], now: datetime) -> Parsed:
     number = form.get("From", "")
     if _NUMBER.fullmatch(number) is None:
         raise Malformed("a text from no phone number")
-    word = (form.get("OptOutType") or form.get("Body", "")).strip().upper()
-    consents = list[Consent]()
-    if word in STOP_WORDS or word in START_WORDS:
-        consents.append(Consent(now, number, word in STOP_WORDS))
+    keyword = _keyword(form.get("OptOutType", "").strip().upper(), form.get("Body", ""))
+    consents = [] if keyword is None else [Consent(now, number, keyword is Keyword.STOP)]
     return Parsed(consents=consents, reply=Reply(MEDIA_TYPE, NOTHING))
+
+
+def _keyword(opt_out_type: str, body: str) -> Keyword | None:
+    """What a text asks for: what Twilio made of it (STOP, START, HELP) where Advanced Opt-Out is on, else its words."""
+    return _OPT_OUT_TYPES.get(opt_out_type) if opt_out_type else read_keyword(body)
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:

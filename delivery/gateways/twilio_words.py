@@ -60,41 +60,104 @@ TEXT_STATUSES: Final = {
 
 UNSUBSCRIBED: Final = 21610
 
+# Errors: https://www.twilio.com/docs/api/errors. Some belong to buying numbers and come by no hand-over that is known; where
+# they come all the same, they say the same about the number.
+
 CALL_ERRORS: Final = {
+    21201: -2,  # no number to call
     21211: -2,  # not a phone number
-    21217: -2,
-    13223: -2,
+    21217: -2,  # does not appear to be a phone number
+    21401: -2,  # not a phone number (buying one)
+    21421: -2,  # the same
+    21451: -2,  # no such area code
+    21604: -2,  # no number to call
+    13223: -2,  # not a phone number
+    13226: -2,  # no such country code
     13224: -13,  # no carrier calls it
     21214: -21,  # cannot be reached
     21215: -31,  # the account may not call that country
     13227: -31,
     21216: -22,  # the account may not call that number
     13225: -22,
+    21266: -14,  # it is our own number
 }
-"""Why Twilio refuses a call to one number, by its error; every other error is about us, and mends itself or is mended."""
+"""Why Twilio refuses a call to one number, by its error: no repetition mends that."""
 
 TEXT_ERRORS: Final = {
-    21211: -2,
-    21217: -2,
+    21211: -2,  # not a phone number
+    21217: -2,  # does not appear to be a phone number
+    21401: -2,  # not a phone number (buying one)
+    21421: -2,  # the same
+    21451: -2,  # no such area code
+    21604: -2,  # no number to text
     UNSUBSCRIBED: OPTED_OUT,
+    21265: -30,  # a short code: texts cannot be sent to it
+    21266: -30,  # it is our own number
+    21268: -30,  # a premium or information service
     21408: -30,  # the account may not text that country
+    21602: -30,  # no body
+    21605: -30,  # too long
     21612: -30,  # no route from our number to that one
     21614: -30,  # not a mobile number
     21617: -30,  # too long
+    21618: -30,  # a body that Twilio does not send
+    21619: -30,  # neither body nor media
     21635: -30,  # a landline
 }
+"""Why Twilio refuses a text to one number, by its error, when it is handed over or later: no repetition mends that."""
 
-STOP_WORDS: Final = frozenset(
-    {"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "OPTOUT", "REVOKE"}
+ACCOUNT_ERRORS: Final = {
+    10001: "the Twilio account is not active",
+    10002: "a trial account cannot do this",
+    20003: "SENTLOG_TWILIO_ACCOUNT_SID and SENTLOG_TWILIO_AUTH_TOKEN are not accepted",
+    20005: "the Twilio account is not active",
+    20008: "the credentials are Twilio's test credentials",
+    21205: "SENTLOG_PUBLIC_URL is not an address that Twilio can call",
+    21210: "SENTLOG_TWILIO_FROM is not verified as a caller",
+    21212: "SENTLOG_TWILIO_FROM is not a number that can call or text",
+    21213: "SENTLOG_TWILIO_FROM is missing",
+    21219: "a trial account calls only numbers that it has verified",
+    21264: "SENTLOG_TWILIO_FROM cannot send texts",
+    21267: "a trial account cannot send from a name",
+    21601: "SENTLOG_TWILIO_FROM cannot send texts",
+    21603: "SENTLOG_TWILIO_FROM is missing",
+    21606: "SENTLOG_TWILIO_FROM cannot send texts to this destination",
+    21607: "SENTLOG_TWILIO_FROM cannot send texts",
+    21608: "a trial account texts only numbers that it has verified",
+    21609: "SENTLOG_PUBLIC_URL is not an address that Twilio can call",
+    21659: "SENTLOG_TWILIO_FROM is not a number of Twilio's, or of another country",
+    21660: "SENTLOG_TWILIO_FROM belongs to another account",
+    21661: "SENTLOG_TWILIO_FROM cannot send texts",
+    21701: "the messaging service does not exist",
+    21703: "the messaging service has no phone number",
+    21704: "the messaging service has no sender for this destination",
+    30002: "the Twilio account is suspended",
+    30023: "the daily limit of the sender's brand is reached (A2P 10DLC)",
+    30032: "the toll-free number is not verified",
+    30034: "SENTLOG_TWILIO_FROM is not registered (A2P 10DLC)",
+}
+"""What an administrator has to mend, by Twilio's error. Until then it is tried again, and the log warns."""
+
+PASSING_ERRORS: Final = frozenset(
+    {
+        10004,  # too many calls at the same time
+        14107,  # too many texts a second
+        20429,  # too many requests
+        20500,  # Twilio's own fault
+        20503,  # Twilio is not available
+        21611,  # our number has too many texts waiting
+        30001,  # the queue is full
+    }
 )
-START_WORDS: Final = frozenset({"START", "YES", "UNSTOP"})
-"""What Twilio takes for a refusal of texts, or for leave to send them; it answers them itself."""
+"""What passes by itself: it is tried again. An error that is in no table is taken for one of these: it loses nothing."""
 
 
 def call_outcome(
     word: str, answered_by: str | None, *, sip: str | None = None, has_extension: bool = False
 ) -> Standing:
     """Where a call stands, by its word, who answered, and the last SIP response."""
+    if lacks_answer(word, answered_by, has_extension=has_extension):
+        return _UNDERWAY
     if word == "completed":
         # With an extension nobody listens for who answers.
         code = EXTENSION_DIALED if has_extension else ANSWERED_BY.get(answered_by or "unknown", 9)
@@ -109,18 +172,35 @@ def call_outcome(
     return status_of_code(known), known
 
 
+def lacks_answer(word: str, answered_by: str | None, *, has_extension: bool) -> bool:
+    """Whether a call has ended and Twilio does not say (yet) who answered: its Call resource may say so later."""
+    return word == "completed" and not answered_by and not has_extension
+
+
 def text_outcome(word: str, error: int | str | None = None) -> Standing:
     """Where a text stands, by its word and error."""
-    if str(error) == str(UNSUBSCRIBED):
+    number = error_number(error)
+    if number == UNSUBSCRIBED:
         return status_of_code(OPTED_OUT), OPTED_OUT
     code = TEXT_STATUSES.get(word)
-    return (None, None) if code is None else (status_of_code(code), code)
+    if code is None:
+        return None, None
+    if word in ("failed", "undelivered") and number in TEXT_ERRORS:
+        code = TEXT_ERRORS[number]
+    return status_of_code(code), code
+
+
+def error_number(error: int | str | None) -> int | None:
+    """An error of Twilio's, which callbacks spell as text; None where there is none."""
+    text = str(error)
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def refusal(mode: DeliveryMode, error: int | None, reason: str) -> Outcome:
     """What an error of Twilio's means for one hand-over."""
     codes = CALL_ERRORS if mode is DeliveryMode.VOICE else TEXT_ERRORS
     if error not in codes:
-        return NotAccepted(reason)
+        to_mend = ACCOUNT_ERRORS.get(error or 0)
+        return NotAccepted(f"{to_mend} ({reason})" if to_mend else reason)
     code = codes[error]
     return Refused(reason, status_of_code(code), code)

@@ -123,10 +123,11 @@ async def test_a_providers_name_for_a_delivery_is_nothing_to_another_provider(
             .where(DELIVERY.c.recipient_number == 1)
             .values(gateway="twilio", reference="SID")
         )
-        found = await live.by_reference(connection, "twilio", ["SID", "none"])
-        assert [delivery.key for delivery in found] == [(message_id, 1, 0)]
-        assert await live.by_reference(connection, "mailgun", ["SID"]) == []
-        assert await live.by_reference(connection, "twilio", []) == []
+        by_id = live.by_reference_and_address
+        found = await by_id(connection, "twilio", ["SID", "none"], [])
+        assert [(one.key, key) for one, key in found] == [((message_id, 1, 0), number_of(1))]
+        assert await by_id(connection, "mailgun", ["SID"], [number_of(1)]) == []
+        assert await by_id(connection, "twilio", [], [number_of(1)]) == []
 
 
 async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: AsyncEngine) -> None:

@@ -20,7 +20,7 @@ async def test_the_budgets_of_those_who_have_gone_are_forgotten(engine: AsyncEng
     async with writing(engine) as connection:
         await connection.execute(insert(BUDGET), rows)
 
-    assert await forgetting.forget(engine) == 1
+    assert await forgetting.forget(engine, now=NOON) == 1
 
     async with reading(engine) as connection:
         assert (await connection.scalars(select(BUDGET.c.viewer))).all() == ["plainview/here"]
@@ -40,7 +40,7 @@ async def test_a_database_that_is_away_ends_nothing(
     monkeypatch.setattr(forgetting, "wait", pause)
     engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
 
-    await forgetting.attend(engine, until)
+    await forgetting.attend(engine, until, clock=lambda: NOON)
 
     assert rounds == 3
     await engine.dispose()

@@ -103,11 +103,13 @@ async def test_a_receipt_is_a_state_an_event_a_figure_and_a_revision(engine: Asy
     await recount(engine)
 
 
-async def test_a_receipt_finds_its_delivery_by_the_providers_name_for_it(
+async def test_a_receipt_finds_its_delivery_by_the_provider_s_id_and_the_address(
     engine: AsyncEngine,
 ) -> None:
     message_id = await handed_over(engine, people(2, call))
-    receipt = said(message_id)._replace(key=None, reference=f"REF-{message_id}.1.0-1")
+    receipt = said(message_id)._replace(
+        key=None, reference=f"REF-{message_id}.1.0-1", address=number_of(1)
+    )
 
     assert await hear(engine, receipt) == 1
     assert [row.call_status for row in await deliveries(engine, message_id)] == [None, 5]
@@ -127,7 +129,7 @@ async def test_a_receipt_finds_its_delivery_by_the_providers_name_for_it(
         None,
     ],
 )
-async def test_a_receipt_of_no_delivery_of_ours_is_passed_over(
+async def test_a_receipt_of_no_delivery_of_ours_changes_nothing(
     engine: AsyncEngine, key: str | None
 ) -> None:
     message_id = await handed_over(engine, people(1, call))

@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "Who looked or acted: the record that nobody may change.",
     "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
     "purge": "Remove the recipients of old messages, what these said and their reports;",
+    "receipts": "List the receipts of providers that belong to no delivery.",
     "migrate": "Bring the database to the newest revision.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",
     "generate": "Write made-up messages as NDJSON to standard output, as many as wanted.",

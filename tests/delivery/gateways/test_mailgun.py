@@ -21,7 +21,8 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
-from delivery.gateways.mailgun import CALLBACKS_GOOD_FOR, STATUSES, MailgunGateway
+from delivery.gateways.mailgun import CALLBACKS_GOOD_FOR, MailgunGateway
+from delivery.gateways.mailgun_words import STATUSES
 from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -327,7 +328,7 @@ def test_what_an_event_means(mailgun: MailgunStandIn, word: str, status: Deliver
     parsed = mailgun.gateway.parse(webhook(event), now=LATER)
 
     assert parsed.receipts == [
-        Receipt(NOON, status, detail=word, key="d-0", reference="1@mg.example")
+        Receipt(NOON, status, detail=word, key="d-0", reference="1@mg.example", address=HEATHER)
     ]
     assert parsed.reply is None
 
@@ -368,12 +369,15 @@ def test_an_event_without_name_or_time_is_malformed(mailgun: MailgunStandIn, eve
         mailgun.gateway.parse(webhook(event), now=NOON)
 
 
-def test_an_event_of_somebody_else_s_email_says_nothing_about_ours(
-    mailgun: MailgunStandIn,
+@pytest.mark.parametrize("variables", [[], {}, {"delivery": "%recipient.delivery%"}], ids=repr)
+def test_an_event_without_our_key_has_none_and_names_its_recipient(
+    mailgun: MailgunStandIn, variables: object
 ) -> None:
-    event = mailgun.event("delivered", HEATHER, "d-0", message={}, **{"user-variables": []})
+    event = mailgun.event("delivered", HEATHER, "d-0", message={}, **{"user-variables": variables})
 
-    assert mailgun.gateway.parse(webhook(event), now=NOON).receipts == []
+    [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
+
+    assert (receipt.key, receipt.reference, receipt.address) == (None, None, HEATHER)
 
 
 @pytest.mark.parametrize(

@@ -297,6 +297,7 @@ async def test_a_text_is_known_by_what_it_says(texts: TextStandIn) -> None:
             detail="queued",
             key="d-0",
             reference=finding.reference,
+            address=NUMBER,
         )
     ]
 
@@ -331,6 +332,7 @@ async def test_a_poll_reads_each_call_and_dates_it_by_its_end(calls: CallStandIn
             detail="completed, machine_end_beep",
             key="d-0",
             reference=sid,
+            address=NUMBER,
         )
     ]
 

@@ -243,6 +243,9 @@ def test_any_other_key_is_asked_again_and_says_nothing(digits: str) -> None:
         ({"Body": "start"}, False),
         ({"Body": "UNSTOP"}, False),
         ({"Body": "x", "OptOutType": "START"}, False),
+        ({"Body": "START", "OptOutType": "STOP"}, True),
+        ({"Body": "STOP", "OptOutType": " start "}, False),
+        ({"Body": "“Arrêt !”"}, True),
     ],
 )
 def test_stop_and_start_are_a_person_s_consent(fields: dict[str, str], opted_out: bool) -> None:
@@ -254,7 +257,16 @@ def test_stop_and_start_are_a_person_s_consent(fields: dict[str, str], opted_out
     )
 
 
-@pytest.mark.parametrize("fields", [{"Body": "Don't stop"}, {"OptOutType": "HELP"}, {}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Body": "Don't stop"},
+        {"OptOutType": "HELP"},
+        {"OptOutType": "HELP", "Body": "STOP"},
+        {"OptOutType": "LATER", "Body": "STOP"},
+        {},
+    ],
+)
 def test_any_other_text_changes_nothing(fields: dict[str, str]) -> None:
     parsed = read(INCOMING, From="+16125550101", **fields)
 
