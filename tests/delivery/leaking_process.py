@@ -55,7 +55,7 @@ def fail() -> None:
 
 def leaking(how: str) -> Any:
     """What finds a renderer: the usual one, which leaks first."""
-    usual = report_process.renderer
+    usual = report_process.renderer  # type: ignore[attr-defined]  # what it calls, not what it offers
 
     def find(format: Any) -> Any:
         render = usual(format)
@@ -77,5 +77,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "early":
         raise ImportError("no module that renders: install it again")
     report_process.make_way = lambda: None
-    report_process.renderer = leaking(sys.argv[1])
+    report_process.renderer = leaking(sys.argv[1])  # type: ignore[attr-defined]
     report_process.main()
