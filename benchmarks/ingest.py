@@ -139,7 +139,7 @@ async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> 
         assert outcome.is_clean, outcome.problems[:3]
         count = messages * recipients
         print(
-            f"{title:26} {seconds:7.1f} s, busy {busy:.1f} s: {count / seconds:,.0f} recipients/s,"
+            f"{title:26} {seconds:7.2f} s, busy {busy:.2f} s: {count / seconds:,.0f} recipients/s,"
             f" {messages / seconds:,.0f} messages/s; memory {peaks[len(peaks) // 10]} MiB after a tenth,"
             f" {peaks[-1]} at the end"
         )

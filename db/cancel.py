@@ -82,4 +82,5 @@ async def _has_left(connection: AsyncConnection, message_id: int) -> bool:
         ~TALLY.c.is_duplicate,
         TALLY.c.status.in_(sorted(changes.HANDED_OVER)),
     )
-    return bool(await connection.scalar(left))
+    count = await connection.scalar(left) or 0
+    return bool(count) and count > await changes.never_sent(connection, message_id)

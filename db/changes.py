@@ -17,7 +17,7 @@ from db import contacted, opt_outs, spans
 from db.bulk import insert_rows, update_rows
 from db.keys import any_of
 from db.live import COLUMNS, LiveDelivery, LiveMessage
-from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, TALLY
+from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, NEVER_SENT, TALLY
 from db.tallies import NO_CODE
 from domain.status import (
     PHONE_MODES,
@@ -344,10 +344,20 @@ async def _settle(
     return changed
 
 
+async def never_sent(connection: AsyncConnection, message_id: int) -> int:
+    """How many deliveries of a message have failed because their addresses cannot be read: none of them ever left."""
+    statement = (
+        select(func.count())
+        .select_from(DELIVERY)
+        .where(DELIVERY.c.message_id == message_id, NEVER_SENT, ~DELIVERY.c.is_duplicate)
+    )
+    return await connection.scalar(statement) or 0
+
+
 async def _count_cancellation(
     connection: AsyncConnection,
     message_id: int,
-    counts: Iterable[tuple[Facts, int]],
+    counts: Sequence[tuple[Facts, int]],
     *,
     now: datetime,
     is_complete: bool,
@@ -359,6 +369,8 @@ async def _count_cancellation(
             stopped += count
         elif facts.status in HANDED_OVER:
             already_sent += count
+    if any(facts.status is DeliveryStatus.FAILED for facts, _ in counts):
+        already_sent -= await never_sent(connection, message_id)
     await connection.execute(
         update(CANCELLATION)
         .where(CANCELLATION.c.message_id == message_id)

@@ -20,6 +20,7 @@ class DistrictRecord(NamedTuple):
     name: str
     time_zone: str
     has_voice: bool
+    country: str
 
 
 class SchoolRecord(NamedTuple):
@@ -38,6 +39,7 @@ _DISTRICT = select(
     DISTRICT.c.name,
     DISTRICT.c.time_zone,
     DISTRICT.c.has_voice,
+    DISTRICT.c.country,
 )
 _SCHOOL = select(
     SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
@@ -87,6 +89,7 @@ async def add_district(
     name: str,
     time_zone: str,
     has_voice: bool,
+    country: str,
     hours: tuple[time, time] | None,
 ) -> None:
     """Write a new district; who opted out of texts in the others has opted out in this one too."""
@@ -97,6 +100,7 @@ async def add_district(
             name=name,
             time_zone=time_zone,
             has_voice=has_voice,
+            country=country,
             call_from=call_from,
             call_until=call_until,
         )
@@ -124,6 +128,7 @@ async def change_district(
     name: str,
     time_zone: str,
     has_voice: bool,
+    country: str,
     hours: tuple[time, time] | None,
 ) -> None:
     """Bring a district up to date."""
@@ -135,6 +140,7 @@ async def change_district(
             name=name,
             time_zone=time_zone,
             has_voice=has_voice,
+            country=country,
             call_from=call_from,
             call_until=call_until,
         )

@@ -104,8 +104,8 @@ _ADDRESSES: Final = (
     # Somebody may ask for no more texts in the meantime, and so be the first to name an address.
     Move(
         """
-        INSERT INTO address (id, district_id, kind, key)
-        SELECT id, district_id, kind, key FROM found_address WHERE is_new
+        INSERT INTO address (id, district_id, kind, key, is_readable)
+        SELECT id, district_id, kind, key, left(key, 1) <> ' ' FROM found_address WHERE is_new
         ON CONFLICT (district_id, kind, key) DO NOTHING
         """
     ),

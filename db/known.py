@@ -45,8 +45,8 @@ def _people(role: Role, person: str, *, name: str, key: str) -> Sequence[Move]:
 _ROWS: Final = (
     Move(
         """
-        INSERT INTO address (district_id, kind, key)
-        SELECT s.district_id, d.kind, d.address_key
+        INSERT INTO address (district_id, kind, key, is_readable)
+        SELECT s.district_id, d.kind, d.address_key, substr(d.address_key, 1, 1) <> ' '
         FROM staged_delivery d
         JOIN staged_message s ON s.ref = d.ref
         WHERE true

@@ -4,7 +4,7 @@ Who decides what becomes of them is in `delivery`; how a change is written, with
 `db.changes`; which of them are to be looked at, in `db.agenda`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -16,7 +16,7 @@ from db.deliveries import DeliveryKey
 from db.insertion import insert_into
 from db.keys import any_of, pairs_of, text_any_of
 from db.tables import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
-from domain.addresses import AddressKind
+from domain.addresses import AddressKind, InvalidAddress, normalise
 from domain.call_window import CallWindow
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -92,6 +92,11 @@ class Terms(NamedTuple):
 
 
 _MESSAGE: Final = tuple(MESSAGE.c[field] for field in LiveMessage._fields if field != "locked_at")
+_OTHER: Final = ADDRESS.alias("other")
+_SAME: Final = (_OTHER, _OTHER.c.id == ADDRESS.c.same_as)
+_KEY: Final = func.coalesce(_OTHER.c.key, ADDRESS.c.key)
+"""What is handed over: the key of an address, or of the one that it was found to be."""
+
 COLUMNS: Final = tuple(DELIVERY.c[field] for field in LiveDelivery._fields)
 """What a `LiveDelivery` is made of."""
 
@@ -195,10 +200,12 @@ async def by_reference_and_address(
     """
     if not references:
         return []
-    went_there = or_(ADDRESS.c.kind == AddressKind.PHONE, text_any_of(ADDRESS.c.key, addresses))
+    went_there = or_(ADDRESS.c.kind == AddressKind.PHONE, text_any_of(_KEY, addresses))
     statement = (
-        select(*COLUMNS, ADDRESS.c.key)
-        .join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)
+        select(*COLUMNS, _KEY)
+        .select_from(
+            DELIVERY.join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id).outerjoin(*_SAME)
+        )
         .where(
             DELIVERY.c.gateway == gateway,
             DELIVERY.c.reference.is_not(None),  # as the index says
@@ -208,16 +215,6 @@ async def by_reference_and_address(
     )
     rows = await connection.execute(statement)
     return [(LiveDelivery(*row[:-1]), row[-1]) for row in rows]
-
-
-async def address_keys(
-    connection: AsyncConnection, address_ids: Sequence[int]
-) -> Mapping[int, str]:
-    """The normalised addresses, by their ids."""
-    if not address_ids:
-        return {}
-    statement = select(ADDRESS.c.id, ADDRESS.c.key).where(any_of(ADDRESS.c.id, address_ids))
-    return {row[0]: row[1] for row in await connection.execute(statement)}
 
 
 async def open_with_provider(
@@ -244,21 +241,83 @@ async def open_with_provider(
     return [LiveDelivery(*row) for row in rows]
 
 
-async def opted_out(connection: AsyncConnection, address_ids: Sequence[int]) -> set[int]:
-    """Those of these addresses that asked for no more texts."""
+class Target(NamedTuple):
+    """What an address is to a provider."""
+
+    key: str
+    """What is handed over: the normalized address, not what is shown."""
+    is_readable: bool
+    """False: nothing is ever sent to it."""
+    opted_out: bool
+    """It takes no texts."""
+    same_as: int | None = None
+    """The address that it was found to be, to which other deliveries of the same message go."""
+
+
+async def targets(connection: AsyncConnection, address_ids: Collection[int]) -> dict[int, Target]:
+    """What these addresses are to a provider, by their ids."""
     if not address_ids:
-        return set()
-    statement = select(ADDRESS.c.id).where(
-        any_of(ADDRESS.c.id, address_ids), ADDRESS.c.opted_out_at.is_not(None)
+        return {}
+    statement = (
+        select(
+            ADDRESS.c.id,
+            _KEY,
+            func.coalesce(_OTHER.c.is_readable, ADDRESS.c.is_readable),
+            or_(ADDRESS.c.opted_out_at.is_not(None), _OTHER.c.opted_out_at.is_not(None)),
+            ADDRESS.c.same_as,
+        )
+        .select_from(ADDRESS.outerjoin(*_SAME))
+        .where(any_of(ADDRESS.c.id, sorted(address_ids)))
     )
-    return set(await connection.scalars(statement))
+    return {row[0]: Target(*row[1:]) for row in await connection.execute(statement)}
+
+
+async def repeats(
+    connection: AsyncConnection, deliveries: Mapping[DeliveryKey, tuple[DeliveryMode, int]]
+) -> set[DeliveryKey]:
+    """Those of these deliveries of one message, each given with its mode and the address that its own was found to be, for
+    which another delivery to the same address is sent.
+
+    Only deliveries that came in before addresses were read at their ingest have one. They are no duplicates: the marks of
+    the log stay as they were.
+    """
+    message_id = next(iter(deliveries)).message_id
+    originals = sorted({address_id for _, address_id in deliveries.values()})
+    family = ADDRESS.alias("family")
+    same = func.coalesce(family.c.same_as, family.c.id)
+    statement = (
+        select(
+            DELIVERY.c.message_id,
+            DELIVERY.c.recipient_number,
+            DELIVERY.c.number,
+            DELIVERY.c.mode,
+            same,
+        )
+        .select_from(DELIVERY.join(family, family.c.id == DELIVERY.c.address_id))
+        .where(
+            DELIVERY.c.message_id == message_id,
+            ~DELIVERY.c.is_duplicate,
+            or_(any_of(family.c.id, originals), any_of(family.c.same_as, originals)),
+        )
+        # The one to the address itself is sent: at its claim nobody asks whether it has a repeat.
+        .order_by(family.c.same_as.is_not(None), DELIVERY.c.recipient_number, DELIVERY.c.number)
+    )
+    firsts: dict[tuple[DeliveryMode, int], DeliveryKey] = {}
+    for row in await connection.execute(statement):
+        firsts.setdefault((row[3], row[4]), DeliveryKey(*row[:3]))
+    return {key for key, place in deliveries.items() if firsts[place] != key}
 
 
 async def set_opted_out(connection: AsyncConnection, number: str, at: datetime | None) -> None:
     """Remember that a phone number takes no texts any more, or, without an instant, that it does again; in every district.
 
-    A number to which nothing was sent yet is remembered as well: the first message to it finds the address.
+    `number` as a provider writes it, with its country code; what is not a number is nobody's. A number to which nothing was
+    sent yet is remembered as well: the first message to it finds the address.
     """
+    try:
+        number = normalise(DeliveryMode.TEXT, number).key
+    except InvalidAddress:
+        return
     if at is None:
         await connection.execute(
             update(ADDRESS)

@@ -21,6 +21,7 @@ def moves(dialect: str) -> Sequence[Move]:
         *_FINDINGS,
         *_MESSAGES,
         *(BY_LOOKUP if dialect == "sqlite" else BY_FOUND),
+        *_EVENTS,
         *_COUNTERS,
     )
 
@@ -92,14 +93,14 @@ _MESSAGES: Final = (
         INSERT INTO message (
             district_id, external_id, school_id, school_key, visible_from, status, type_code, type_label, type_key,
             subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text,
-            scheduled_at, scheduled_text, schedule_id, schedule_key, source, modes, is_recorded,
+            scheduled_at, scheduled_text, schedule_id, schedule_key, source, modes, is_recorded, has_open,
             people, people_without_device, people_contacted, revision
         )
         SELECT
             s.district_id, s.external_id, s.school_id, (SELECT k.key FROM school k WHERE k.id = s.school_id),
             s.visible_from, s.status, s.type_code, s.type_label, s.type_key, s.subject, s.subject_key, s.sender_id,
             s.sender_name, s.sender_key, s.created_at, s.created_text, s.scheduled_at, s.scheduled_text, s.schedule_id,
-            s.schedule_key, s.source, s.modes, s.is_recorded,
+            s.schedule_key, s.source, s.modes, s.is_recorded, s.has_open,
             coalesce(listed.people, 0), coalesce(listed.people, 0) - coalesce(listed.armed, 0),
             coalesce(contacted.people, 0), 1
         FROM staged_message s
@@ -133,6 +134,19 @@ _MESSAGES: Final = (
     ),
 )
 
+_EVENTS: Final = (
+    Move(
+        """
+        INSERT INTO delivery_event (
+            message_id, recipient_number, delivery_number, at, status, call_status, source, detail
+        )
+        SELECT s.message_id, f.recipient_number, f.number, f.at, 'FAILED', f.call_status, 'IMPORT', f.reason
+        FROM staged_failure f
+        JOIN staged_message s ON s.ref = f.ref
+        """
+    ),
+)
+
 _COUNTERS: Final = (
     Move(
         f"""
@@ -149,7 +163,7 @@ _COUNTERS: Final = (
         SELECT d.message_id, d.mode, min(d.at), max(CASE WHEN d.status IN ({_HAS_OUTCOME}) THEN d.at END)
         FROM staged_message s
         JOIN delivery d ON d.message_id = s.message_id
-        WHERE d.status IN ({_HANDED_OVER}) AND NOT d.is_duplicate
+        WHERE d.status IN ({_HANDED_OVER}) AND d.attempts > 0 AND NOT d.is_duplicate
         GROUP BY d.message_id, d.mode
         """
     ),

@@ -166,6 +166,17 @@ class UnmatchedReceipt(SQLModel, table=True):
     address: str | None = None
 
 
+class Backfill(SQLModel, table=True):
+    """A change of rows that is made in pieces after a migration, and how far it is."""
+
+    name: str = Field(primary_key=True, max_length=40)
+    done_up_to: int = Field(sa_type=BigInt)
+    """The greatest id that is done."""
+    last: int = Field(sa_type=BigInt)
+    """The greatest id that there was when it began, for its progress; rows that come later are done too."""
+    finished_at: datetime | None = Field(default=None, sa_type=Instant)
+
+
 PACE: Final = table_of(Pace)
 SEAL: Final = table_of(Seal)
 REPORT: Final = table_of(Report)
@@ -175,3 +186,4 @@ AUDIT_SEAL: Final = table_of(AuditSealRow)
 BUDGET: Final = table_of(Budget)
 PURGE: Final = table_of(Purge)
 UNMATCHED_RECEIPT: Final = table_of(UnmatchedReceipt)
+BACKFILL: Final = table_of(Backfill)

@@ -55,7 +55,8 @@ async def follow(
 
 
 def _ended_at(delivery: LiveDelivery) -> datetime | None:
-    return delivery.at if delivery.status in SETTLED else None
+    # What failed before it was ever sent is no outcome of a hand-over.
+    return delivery.at if delivery.status in SETTLED and delivery.attempts else None
 
 
 async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) -> None:
@@ -91,6 +92,7 @@ async def _recount_end(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.mode == mode,
         ~DELIVERY.c.is_duplicate,
+        DELIVERY.c.attempts > 0,
         DELIVERY.c.status.in_(sorted(SETTLED)),
     )
     await connection.execute(

@@ -53,6 +53,7 @@ class MessageRow(NamedTuple):
     source: str
     modes: str
     is_recorded: bool
+    has_open: bool
     body: str
     body_format: str
     text_body: str | None
@@ -100,6 +101,17 @@ class DeliveryRow(NamedTuple):
     attempts: int
 
 
+class FailureRow(NamedTuple):
+    """A delivery that has failed before it is sent: its address cannot be read. Few messages have any."""
+
+    ref: int
+    recipient_number: int
+    number: int
+    at: datetime
+    call_status: int | None
+    reason: str
+
+
 _metadata: Final = MetaData()
 
 
@@ -127,6 +139,7 @@ MESSAGES: Final = _loaded(
         "district_id": Integer(),
         "school_id": Integer(),
         "is_recorded": Boolean(),
+        "has_open": Boolean(),
         "digest": LargeBinary(),
     }
     | dict.fromkeys(("visible_from", "created_at", "scheduled_at", "canceled_at"), Instant())
@@ -164,6 +177,20 @@ DELIVERIES: Final = _loaded(
         "reached": Boolean(),
         "at": Instant(),
         "attempts": SmallInteger(),
+    },
+)
+
+
+FAILURES: Final = _loaded(
+    "staged_failure",
+    FailureRow,
+    3,
+    {
+        "ref": Integer(),
+        "recipient_number": Integer(),
+        "number": SmallInteger(),
+        "at": Instant(),
+        "call_status": SmallInteger(),
     },
 )
 
@@ -212,7 +239,7 @@ FOUND_ADDRESSES: Final = Table(
 )
 """PostgreSQL: their addresses, each once, with the id that it has or gets."""
 
-STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, CONTACTED, REPEATS, DUPLICATES)
+STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, FAILURES, CONTACTED, REPEATS, DUPLICATES)
 FOUND: Final = (FOUND_PEOPLE, FOUND_ADDRESSES)
 
 
@@ -249,7 +276,7 @@ async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
     """Take these messages off the stage, whole or not."""
     if not refs:
         return
-    for table in (MESSAGES, RECIPIENTS, DELIVERIES):
+    for table in (MESSAGES, RECIPIENTS, DELIVERIES, FAILURES):
         await connection.execute(delete(table).where(any_of(table.c.ref, refs)))
 
 

@@ -44,6 +44,8 @@ UNDER_WAY = text(
 CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
 TO_POLL = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
+NEVER_SENT = text("status = 'FAILED' AND attempts = 0")
+"""What failed because its address cannot be read."""
 
 
 def up(column: str) -> Computed:
@@ -67,6 +69,8 @@ class District(SQLModel, table=True):
     call_from: time | None = None
     """Voice calls are placed between these two, on the district's wall clock; null: at any time."""
     call_until: time | None = None
+    country: str = Field(default="US", max_length=2, sa_column_kwargs={"server_default": "US"})
+    """ISO 3166 alpha-2: for which the phone numbers of its messages are read."""
 
 
 class School(SQLModel, table=True):
@@ -220,6 +224,13 @@ class Address(SQLModel, table=True):
     key: str = Field(sa_type=KeyText)
     opted_out_at: datetime | None = Field(default=None, sa_type=Instant)
     """When the person behind it asked for no more text messages."""
+    is_readable: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
+    """False: it cannot be read (`domain.addresses.unreadable`), and nothing is ever sent to it."""
+    same_as: int | None = Field(default=None, sa_type=BigInt)
+    """The address that this one was found to be, where deliveries of one message went to both. Null: it is itself.
+
+    New deliveries go to the other. No foreign key: as of `address`, PostgreSQL would look at each row that goes in.
+    """
 
 
 class Recipient(SQLModel, table=True):
@@ -261,6 +272,12 @@ class Delivery(SQLModel, table=True):
             "chunk",
             sqlite_where=OPEN_DELIVERY,
             postgresql_where=OPEN_DELIVERY,
+        ),
+        Index(
+            "delivery_never_sent",
+            "message_id",
+            sqlite_where=NEVER_SENT,
+            postgresql_where=NEVER_SENT,
         ),
         Index("delivery_claimed", "lease_until", sqlite_where=CLAIMED, postgresql_where=CLAIMED),
         Index(

@@ -12,7 +12,7 @@ What is never recorded, because a process died, is settled in `delivery.settleme
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import changes, claims, live
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
-from db.live import LiveDelivery, LiveMessage, Terms
+from db.live import LiveDelivery, LiveMessage, Target, Terms
 from delivery import paces
 from delivery.bench import Bench
 from delivery.cancel_gate import RUNNING, CancelGate
@@ -37,7 +37,9 @@ from delivery.outcomes import (
     of_late_outcome,
     of_outcome,
     put_in_place,
+    repeated,
     silenced,
+    unreadable,
 )
 from delivery.recording import record
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
@@ -67,9 +69,10 @@ class _Load(NamedTuple):
 
 
 class _Wave(NamedTuple):
-    """What was claimed at once. `done`: how many needed no provider."""
+    """What was claimed at once, and the key of the address of each. `done`: how many needed no provider."""
 
     deliveries: Sequence[LiveDelivery]
+    addresses: Sequence[str]
     done: int
     send_by: datetime
 
@@ -139,19 +142,23 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
     now = bench.clock()
     async with _alone_with(bench, load.message_id) as (connection, message):
         if message is None or not _runs(message):
-            return _Wave([], 0, now)
+            return _Wave([], [], 0, now)
         # Of one with a pace, the reservation said so.
         if load.gateway.per_second is None and await paces.is_held(connection, load.gateway):
-            return _Wave([], 0, now)
+            return _Wave([], [], 0, now)
         due = await claims.due(
             connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
         )
-        silent = await live.opted_out(
-            connection, sorted({d.address_id for d in due if d.mode is DeliveryMode.TEXT})
-        )
+        targets = await live.targets(connection, {delivery.address_id for delivery in due})
+        repeats = await _repeats(connection, due, targets)
         moves: list[changes.Change] = []
         for delivery in due:
-            if delivery.mode is DeliveryMode.TEXT and delivery.address_id in silent:
+            target = targets[delivery.address_id]
+            if not target.is_readable:
+                moves.append(unreadable(delivery, now=now))
+            elif delivery.key in repeats:
+                moves.append(repeated(delivery, now=now))
+            elif delivery.mode is DeliveryMode.TEXT and target.opted_out:
                 moves.append(silenced(delivery, now=now))
             elif load.gateway.in_transaction:
                 moves.append(put_in_place(delivery, load.gateway.name, now=now))
@@ -174,7 +181,20 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
             now=now,
             overdue_at=now + bench.provider_limit if calls else None,
         )
-    return _Wave(handed, len(moves) - len(handed), now + bench.send_limit)
+    addresses = [targets[delivery.address_id].key for delivery in handed]
+    return _Wave(handed, addresses, len(moves) - len(handed), now + bench.send_limit)
+
+
+async def _repeats(
+    connection: AsyncConnection, due: Sequence[LiveDelivery], targets: Mapping[int, Target]
+) -> Collection[DeliveryKey]:
+    """Those that go to an address to which another delivery of their message goes as well."""
+    merged = {
+        delivery.key: (delivery.mode, same_as)
+        for delivery in due
+        if (same_as := targets[delivery.address_id].same_as) is not None
+    }
+    return await live.repeats(connection, merged) if merged else ()
 
 
 def _runs(message: LiveMessage) -> bool:
@@ -194,7 +214,10 @@ async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
         clock=bench.clock,
         monotonic=bench.monotonic,
     )
-    handovers = [handover_of(delivery, load.content) for delivery in wave.deliveries]
+    handovers = [
+        handover_of(delivery, load.content, address=address)
+        for delivery, address in zip(wave.deliveries, wave.addresses, strict=True)
+    ]
     return await load.gateway.send(handovers, gate=gate, seconds=left)
 
 

@@ -26,22 +26,22 @@ from delivery.gateways.base import (
     Unsure,
 )
 from domain.addresses import InvalidAddress
-from domain.call_status import OPTED_OUT
+from domain.call_status import DUPLICATE, INVALID_NUMBER, OPTED_OUT
 from domain.mailbox import Mailbox, read_mailbox
 from domain.receipts import Receipt, State, apply
 from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_silence
-from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 POLL_AFTER: Final = timedelta(minutes=1)
 """How long after a report that says too little the provider is asked first."""
 
 
-def handover_of(delivery: LiveDelivery, content: Content) -> Handover:
-    """A delivery as a gateway takes it."""
+def handover_of(delivery: LiveDelivery, content: Content, *, address: str) -> Handover:
+    """A delivery as a gateway takes it; `address` is the key of its address."""
     return Handover(
         key=keys.spell(delivery),
         mode=delivery.mode,
-        address=delivery.address,
+        address=address,
         content=content,
         attempt=delivery.attempts,
     )
@@ -104,6 +104,24 @@ def silenced(delivery: LiveDelivery, *, now: datetime) -> Change:
         status=DeliveryStatus.OPTED_OUT, call_status=OPTED_OUT, at=now, due_at=None
     )
     return Change(delivery, after, EventSource.DISPATCH, now)
+
+
+def unreadable(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Its address cannot be read: nothing is sent to it. It came in before addresses were read at their ingest."""
+    code = INVALID_NUMBER if delivery.mode in PHONE_MODES else None
+    return _never_sent(delivery, code, "The address cannot be read.", now=now)
+
+
+def repeated(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Its address was found to be that of another delivery of its message, which is the one that is sent."""
+    code = DUPLICATE if delivery.mode in PHONE_MODES else None
+    reason = "Another delivery of this message goes to the same address."
+    return _never_sent(delivery, code, reason, now=now)
+
+
+def _never_sent(delivery: LiveDelivery, code: int | None, reason: str, *, now: datetime) -> Change:
+    after = delivery._replace(status=DeliveryStatus.FAILED, call_status=code, at=now, due_at=None)
+    return Change(delivery, after, EventSource.DISPATCH, now, reason)
 
 
 def stopped(delivery: LiveDelivery, *, now: datetime) -> Change:

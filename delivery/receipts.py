@@ -119,15 +119,13 @@ async def _apply(
         )
     about = sorted({one.key for one in receipts})
     before = {delivery.key: delivery for delivery in await live.by_key(connection, about)}
-    addresses = await live.address_keys(
-        connection, sorted({delivery.address_id for delivery in before.values()})
-    )
+    targets = await live.targets(connection, {delivery.address_id for delivery in before.values()})
     after = dict(before)
     moves: list[Change] = []
     unmatched: list[Unmatched] = []
     for one in receipts:
         delivery = after.get(one.key)
-        address = addresses[delivery.address_id] if delivery else None
+        address = targets[delivery.address_id].key if delivery else None
         reason = mismatch(one, delivery, address, gateway=gateway)
         if delivery is None or reason is not None:
             unmatched.append(Unmatched(one.receipt, reason or Mismatch.NO_DELIVERY))

@@ -111,12 +111,16 @@ async def ask_providers(
     bench: Bench, terms: Terms, deliveries: Sequence[LiveDelivery], progress: Progress
 ) -> bool:
     """Ask about deliveries of one message and apply the answers; False where no provider could be asked about any of them."""
+    async with reading(bench.engine) as connection:
+        targets = await live.targets(connection, {delivery.address_id for delivery in deliveries})
     by_gateway: dict[Gateway, list[Sent]] = {}
     for delivery in deliveries:
         gateway = bench.gateway_of(terms, delivery.mode)
         # One of another name was set up since: it never had this delivery.
         if gateway is not None and gateway.name == delivery.gateway:
-            by_gateway.setdefault(gateway, []).append(_sent(delivery))
+            by_gateway.setdefault(gateway, []).append(
+                _sent(delivery, targets[delivery.address_id].key)
+            )
     answered = 0
     for gateway, sent in by_gateway.items():
         try:
@@ -136,13 +140,13 @@ async def ask_providers(
     return answered > 0
 
 
-def _sent(delivery: LiveDelivery) -> Sent:
+def _sent(delivery: LiveDelivery, address: str) -> Sent:
     assert delivery.reference is not None
     assert delivery.handed_at is not None
     return Sent(
         keys.spell(delivery),
         delivery.reference,
         delivery.mode,
-        delivery.address,
+        address,
         delivery.handed_at,
     )

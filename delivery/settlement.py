@@ -57,12 +57,14 @@ async def _settle(bench: Bench, message_id: int) -> int:
     async with reading(bench.engine) as connection:
         terms = await live.terms(connection, message_id)
         content = content_of(message_id, await live.content(connection, message_id))
+        targets = await live.targets(connection, {delivery.address_id for delivery in taken})
     assert terms is not None
     places = asyncio.Semaphore(AT_ONCE)
 
     async def ask(delivery: LiveDelivery) -> Finding | None:
         async with places:
-            return await _find(bench, delivery, terms, content)
+            address = targets[delivery.address_id].key
+            return await _find(bench, delivery, address, terms, content)
 
     findings = await asyncio.gather(*map(ask, taken))
     known = dict(zip((d.key for d in taken), findings, strict=True))
@@ -103,7 +105,7 @@ async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[L
 
 
 async def _find(
-    bench: Bench, delivery: LiveDelivery, terms: Terms, content: Content
+    bench: Bench, delivery: LiveDelivery, address: str, terms: Terms, content: Content
 ) -> Finding | None:
     """What the provider knows of a delivery; None where it cannot be asked now, or is not to be asked yet."""
     gateway = bench.gateway_of(terms, delivery.mode)
@@ -115,7 +117,9 @@ async def _find(
     try:
         async with asyncio.timeout(LONGEST_ANSWER.total_seconds()):
             return await gateway.find(
-                handover_of(delivery, content), handed_at=delivery.handed_at, now=now
+                handover_of(delivery, content, address=address),
+                handed_at=delivery.handed_at,
+                now=now,
             )
     except (Unavailable, TimeoutError):
         return None
@@ -137,7 +141,8 @@ async def _write(
         message = await live.lock(connection, message_id)
         assert message is not None
         mine = [d for d in await live.by_key(connection, list(findings)) if d.claim == token]
-        addresses = await live.address_keys(connection, sorted({d.address_id for d in mine}))
+        targets = await live.targets(connection, {delivery.address_id for delivery in mine})
+        addresses = {address_id: target.key for address_id, target in targets.items()}
         holders = await _holders(connection, mine, findings, addresses)
         moves: list[Change] = []
         for delivery in mine:

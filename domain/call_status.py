@@ -11,6 +11,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+INVALID_NUMBER: Final = -2
 TEXT_SENT: Final = -27
 OPTED_OUT: Final = -33
 DUPLICATE: Final = -4

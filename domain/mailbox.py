@@ -3,9 +3,8 @@
 import re
 from typing import Final, NamedTuple
 
-from email_validator import EmailNotValidError, validate_email
-
-from domain.addresses import InvalidAddress
+from domain.addresses import InvalidAddress, normalise
+from domain.status import DeliveryMode
 from domain.texts import one_line
 
 _QUOTED: Final = re.compile(r'"(?P<name>(?:[^"\\]|\\.)*)"')
@@ -33,7 +32,7 @@ def read_mailbox(text: str) -> Mailbox:
         return Mailbox("", _address(line))
     address, bracket, rest = after.partition(">")
     if not bracket or rest.strip(" ;,."):
-        raise InvalidAddress(f"{text!r} is not a mailbox: {_HOW}")
+        raise _invalid(text, f"it is not one mailbox: {_HOW}")
     return Mailbox(_name(before.strip(), text), _address(address.strip()))
 
 
@@ -42,22 +41,18 @@ def _name(written: str, text: str) -> str:
         return one_line(_ESCAPED.sub(r"\1", quoted["name"]))
     # `a@x.example, B <b@x.example>` is two mailboxes, and not one with a strange name.
     if "<" in written or ">" in written or ("@" in written and re.search("[,;]", written)):
-        raise InvalidAddress(f"{text!r} is more than one mailbox: {_HOW}")
+        raise _invalid(text, f"it is more than one mailbox: {_HOW}")
     return written
 
 
 def _address(text: str) -> str:
-    address = _normal_form(text)
+    address = normalise(DeliveryMode.EMAIL, text).key
     if not address.isascii():
-        raise InvalidAddress(f"{text!r} has letters beyond ASCII before the @: write another")
+        raise _invalid(text, "it has letters beyond ASCII before the @: write another")
     if "=?" in address:  # no header may hold it: `delivery/gateways/headers.py`
-        raise InvalidAddress(f"{text!r} looks like an encoded word: write another")
+        raise _invalid(text, "it looks like an encoded word: write another")
     return address
 
 
-def _normal_form(text: str) -> str:
-    try:
-        read = validate_email(text, check_deliverability=False)
-    except EmailNotValidError:
-        raise InvalidAddress(f"{text!r} is not an e-mail address: write name@domain") from None
-    return f"{read.local_part.casefold()}@{read.ascii_domain}"
+def _invalid(text: str, reason: str) -> InvalidAddress:
+    return InvalidAddress(f"{text!r} cannot be used: {reason}", reason=reason)

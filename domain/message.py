@@ -46,11 +46,11 @@ def visible_from(source: Source, scheduled_at: datetime) -> datetime:
     return scheduled_at if source is Source.SCHEDULER else LONG_AGO
 
 
-def first_status(*, scheduled_at: datetime, now: datetime, has_deliveries: bool) -> MessageStatus:
-    """Where a message stands when it comes in to be sent."""
+def first_status(*, scheduled_at: datetime, now: datetime, has_open: bool) -> MessageStatus:
+    """Where a message stands when it comes in to be sent; `has_open`: some delivery of it is to be sent."""
     if scheduled_at > now:
         return MessageStatus.WAITING
-    return MessageStatus.IN_PROGRESS if has_deliveries else MessageStatus.SENT
+    return MessageStatus.IN_PROGRESS if has_open else MessageStatus.SENT
 
 
 def recorded_status(

@@ -134,11 +134,13 @@ def message_status(current: MessageStatus, part: Standing, *, is_overdue: bool) 
     return MessageStatus.ERROR if is_overdue else MessageStatus.IN_PROGRESS
 
 
-def mode_status(message: MessageStatus, part: Standing, *, has_phone: bool) -> MessageStatus:
+def mode_status(
+    message: MessageStatus, part: Standing, *, has_phone: bool, has_begun: bool = True
+) -> MessageStatus:
     """The status of some modes of a message that stands at `message`: what the log shows for inbox and e-mail, voice and text.
 
     A part never fails for the other's sake: an overdue call leaves the e-mails SENT. What a cancellation has not come to yet
-    stands as if it had.
+    stands as if it had. `has_begun`: something of these modes was handed over.
     """
     if message is MessageStatus.WAITING:
         return message
@@ -146,7 +148,8 @@ def mode_status(message: MessageStatus, part: Standing, *, has_phone: bool) -> M
     if part.total == 0:
         return message if is_canceled else MessageStatus.SENT
     if part.canceled or (is_canceled and part.open):
-        has_left = part.settled or (part.open and message is not MessageStatus.CANCELED)
+        is_under_way = part.open and message is not MessageStatus.CANCELED
+        has_left = (part.settled and has_begun) or is_under_way
         return MessageStatus.CANCELED_IN_PROGRESS if has_left else MessageStatus.CANCELED
     if part.open:
         overdue = message is MessageStatus.ERROR and has_phone

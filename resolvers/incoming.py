@@ -4,16 +4,18 @@ Where its rows go is not decided here.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from db.districts import SchoolRecord
-from db.stage import DeliveryRow, MessageRow, RecipientRow
+from db.stage import DeliveryRow, FailureRow, MessageRow, RecipientRow
 from resolvers import staging
 from resolvers.lines import canonical
 from resolvers.places import Place
 from resolvers.shapes import Message, Recipient
+from resolvers.staging import Unread
 
 
 @dataclass(slots=True)
@@ -28,14 +30,19 @@ class Incoming:
     """Bytes of its first line."""
     place: Place
     school: SchoolRecord | None
+    began: datetime
+    """When its first line came: what fails before it is sent has failed then."""
     in_log: bytes | None
     """The digest of what the log has under this id: then it is compared and not taken in."""
     recipients: list[RecipientRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
+    failures: list[FailureRow] = field(default_factory=list)
     buffered: int = 0
     """Bytes of the lines whose rows are kept here."""
     recipient_count: int = 0
     delivery_count: int = 0
+    failure_count: int = 0
+    """Deliveries that have failed already, because their addresses cannot be read."""
     is_spilled: bool = False
     """Rows of it wait on the stage."""
     _digest: "hashlib._Hash" = field(init=False)
@@ -48,28 +55,37 @@ class Incoming:
         """SHA-256 over its lines so far, in one spelling."""
         return self._digest.digest()
 
-    def take(self, line: Recipient, *, size: int) -> None:
-        """Take in the next recipient, whose line has `size` bytes; raises `BadLine`, and then the message is of no more use."""
+    def take(self, line: Recipient, *, size: int) -> Sequence[Unread]:
+        """Take in the next recipient, whose line has `size` bytes, and give its addresses that cannot be read.
+
+        Raises `BadLine`, and then the message is of no more use.
+        """
         number = self.recipient_count
         if self.in_log is not None:
             self._digest.update(canonical(line))
             self.recipient_count += 1
-            return
-        deliveries = staging.delivery_rows(
+            return ()
+        devices = staging.delivery_rows(
             line,
             self.line,
             ref=self.ref,
             number=number,
             nth=self.delivery_count,
             has_voice=self.place.record.has_voice,
+            country=self.place.record.country,
+            now=self.began,
         )
         recipient = staging.recipient_row(line, ref=self.ref, number=number)
         self._digest.update(canonical(line))
         self.recipient_count += 1
-        self.delivery_count += len(deliveries)
+        self.delivery_count += len(devices.rows)
         self.recipients.append(recipient)
-        self.deliveries += deliveries
+        self.deliveries += devices.rows
         self.buffered += size
+        if devices.failures:
+            self.failure_count += len(devices.failures)
+            self.failures += devices.failures
+        return devices.unread
 
     def row(self, *, zone: ZoneInfo, now: datetime) -> MessageRow:
         """Its own row, when it is whole; `zone` is its district's."""
@@ -80,7 +96,7 @@ class Incoming:
             zone=zone,
             school=self.school,
             digest=self.digest,
-            has_deliveries=self.delivery_count > 0,
+            has_open=self.delivery_count > self.failure_count,
             now=now,
         )
 
@@ -88,4 +104,5 @@ class Incoming:
         """Forget the rows: they are on the stage, or not wanted."""
         self.recipients.clear()
         self.deliveries.clear()
+        self.failures.clear()
         self.buffered = 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 MOST_PROBLEMS: Final = 1_000
-"""Problems that an answer lists; the others are counted."""
+"""Problems that an answer lists, and warnings; the others are counted."""
 
 
 class Problem(NamedTuple):
@@ -14,6 +14,15 @@ class Problem(NamedTuple):
     line: int
     message: str | None
     field: str | None
+    reason: str
+
+
+class Warned(NamedTuple):
+    """What a line says that cannot be used (lines are counted from 1). The message goes in without it."""
+
+    line: int
+    message: str
+    field: str
     reason: str
 
 
@@ -34,6 +43,9 @@ class Outcome:
     problems: list[Problem] = field(default_factory=list)
     """The first of them, in the order in which they were found; by line when the upload is done."""
     problem_count: int = 0
+    warnings: list[Warned] = field(default_factory=list)
+    """The first of them, by line."""
+    warning_count: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -44,6 +56,12 @@ class Outcome:
         self.problem_count += 1
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
+
+    def warn(self, warning: Warned) -> None:
+        """Count a warning, and list it while there is room."""
+        self.warning_count += 1
+        if len(self.warnings) < MOST_PROBLEMS:
+            self.warnings.append(warning)
 
 
 Watch = Callable[[Outcome], None]

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Final
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import districts
 from db import ingest as log
 from db.districts import DistrictRecord, SchoolRecord
 from db.engine import begin_writing
+from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.viewer import Viewer
 from resolvers import staging
 from resolvers.shapes import BadLine, District, Message, School
@@ -82,7 +84,8 @@ class Places:
         if isinstance(line, District):
             self._check_district(line.id, "id")
             place = await self.find(line.id)
-            return place is not None and line == _line_of(place)
+            said = structs.replace(line, country=line.country or DEFAULT_COUNTRY)
+            return place is not None and said == _line_of(place)
         self._check_district(line.district, "district")
         self._check_school(line.id, "id")
         place = await self.find(line.district)
@@ -114,6 +117,7 @@ class Places:
                 name=name,
                 time_zone=zone,
                 has_voice=line.hasVoice,
+                country=line.country or DEFAULT_COUNTRY,
                 hours=hours,
             )
             return
@@ -128,6 +132,7 @@ class Places:
             name=name,
             time_zone=zone,
             has_voice=line.hasVoice,
+            country=line.country or DEFAULT_COUNTRY,
             hours=hours,
         )
         self._known.pop(line.id, None)
@@ -171,4 +176,11 @@ def _line_of(place: Place) -> District:
     """The line that would say what is known of a district."""
     record, hours = place.record, place.hours
     window = None if hours is None else (f"{hours[0]:%H:%M}", f"{hours[1]:%H:%M}")
-    return District(record.external_id, record.name, record.time_zone, record.has_voice, window)
+    return District(
+        record.external_id,
+        record.name,
+        record.time_zone,
+        record.has_voice,
+        window,
+        record.country,
+    )

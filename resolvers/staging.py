@@ -5,13 +5,15 @@ Which lines come together, and what is done with their rows, is in `resolvers.up
 
 import json
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from db.districts import SchoolRecord
-from db.stage import DeliveryRow, MessageRow, RecipientRow
-from domain.addresses import InvalidAddress, normalise
+from db.stage import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from domain.addresses import InvalidAddress, normalise, unreadable
+from domain.call_status import INVALID_NUMBER
 from domain.counting import is_reached
+from domain.mailbox import read_mailbox
 from domain.message import CHUNK, first_status, recorded_status, visible_from
 from domain.search import date_text, fold
 from domain.status import DeliveryMode, DeliveryStatus
@@ -42,13 +44,11 @@ def message_row(
     zone: ZoneInfo,
     school: SchoolRecord | None,
     digest: bytes,
-    has_deliveries: bool,
+    has_open: bool,
     now: datetime,
 ) -> MessageRow:
     """The row of a message that is whole, of which `check_message` holds."""
-    status = line.status or first_status(
-        scheduled_at=line.scheduledAt, now=now, has_deliveries=has_deliveries
-    )
+    status = line.status or first_status(scheduled_at=line.scheduledAt, now=now, has_open=has_open)
     canceled = line.cancellation
     return MessageRow(
         ref=ref,
@@ -74,6 +74,7 @@ def message_row(
         source=line.source.value,
         modes=",".join(mode for mode in DeliveryMode if mode in line.modes),
         is_recorded=line.status is not None,
+        has_open=has_open,
         body=line.body,
         body_format=line.bodyFormat.value,
         text_body=line.textBody,
@@ -97,6 +98,17 @@ def check_message(line: Message) -> None:
     key(line.type.label, "type.label")
     key(line.sender.name, "sender.name")
     key(line.scheduleId or "", "scheduleId")
+
+
+def unusable_reply_to(line: Message) -> str | None:
+    """Why the emails of a message go without its `replyTo`; None where they carry it, or it has none."""
+    if not line.replyTo:
+        return None
+    try:
+        read_mailbox(line.replyTo)
+    except InvalidAddress as invalid:
+        return f"{invalid} The emails go without it."
+    return None
 
 
 def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
@@ -123,27 +135,58 @@ def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
     )
 
 
+class Unread(NamedTuple):
+    """An address that cannot be read: the field of the line, and why, for the person who wrote the file."""
+
+    field: str
+    reason: str
+
+
+class Devices(NamedTuple):
+    """What the devices of one recipient become."""
+
+    rows: list[DeliveryRow]
+    failures: list[FailureRow]
+    """Those that have failed already."""
+    unread: list[Unread]
+
+
 def delivery_rows(
-    line: Recipient, message: Message, *, ref: int, number: int, nth: int, has_voice: bool
-) -> list[DeliveryRow]:
+    line: Recipient,
+    message: Message,
+    *,
+    ref: int,
+    number: int,
+    nth: int,
+    has_voice: bool,
+    country: str,
+    now: datetime,
+) -> Devices:
     """The rows of the devices of recipient `number`, the first of which is the `nth` delivery of its message, from 0.
 
-    Raises `BadLine` where the message cannot have a device, or an address is none.
+    An address that cannot be read makes a delivery that is FAILED at `now`; history keeps the status that it came with.
+    Raises `BadLine` where the message cannot have a device.
     """
-    rows = list[DeliveryRow]()
+    rows, failures, unread = list[DeliveryRow](), list[FailureRow](), list[Unread]()
     for place, device in enumerate(line.devices):
         mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
         is_phone = mode is DeliveryMode.VOICE or mode is DeliveryMode.TEXT
         _check_device(device, place, message, is_phone=is_phone, has_voice=has_voice)
+        status, at, attempts = DeliveryStatus.PENDING, device.at, 0
         try:
-            address = normalise(mode, device.address)
+            address = normalise(mode, device.address, country=country)
         except InvalidAddress as invalid:
-            raise BadLine(f"devices[{place}].address", str(invalid)) from None
-        status = DeliveryStatus.PENDING
+            address = unreadable(mode, device.address)
+            unread.append(Unread(f"devices[{place}].address", str(invalid)))
+            if message.status is None:
+                status, at = DeliveryStatus.FAILED, now
+                code = INVALID_NUMBER if is_phone else None
+                failures.append(FailureRow(ref, number, place, now, code, invalid.reason))
         if message.status is not None:
             status = recorded_status(
                 message.status, mode, status=device.status, code=code, confirmed=confirmed
             )
+            attempts = 0 if status in _NOT_ATTEMPTED else 1
         rows.append(
             DeliveryRow(
                 ref,
@@ -158,11 +201,11 @@ def delivery_rows(
                 code,
                 1 if confirmed else 0,
                 1 if is_phone and is_reached(code, confirmed) else 0,
-                device.at,
-                0 if status in _NOT_ATTEMPTED else 1,
+                at,
+                attempts,
             )
         )
-    return rows
+    return Devices(rows, failures, unread)
 
 
 def _check_device(

@@ -93,10 +93,15 @@ class Summary(Figures):
     def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
         part = self._standing(modes)
         spans = [span for span in self.spans if span.mode in modes]
-        status = mode_status(self.message.status, part, has_phone=modes is PHONE_MODES)
-        return ModeProgress(
-            status, begun_at(spans), ended_at(spans), progress_percent(part, status)
+        begun = begun_at(spans)
+        status = mode_status(
+            self.message.status,
+            part,
+            has_phone=modes is PHONE_MODES,
+            # What failed before it was sent is no sign that anything had left.
+            has_begun=begun is not None or self.message.status is not MessageStatus.CANCELED,
         )
+        return ModeProgress(status, begun, ended_at(spans), progress_percent(part, status))
 
     def _standing(self, modes: Collection[DeliveryMode]) -> Standing:
         return standing(

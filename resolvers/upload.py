@@ -18,10 +18,10 @@ from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import Numbered
 from resolvers.incoming import Incoming
 from resolvers.lines import belonging, parse
-from resolvers.outcome import Outcome, Problem
+from resolvers.outcome import Outcome, Problem, Warned
 from resolvers.places import Places
 from resolvers.shapes import BadLine, District, End, Line, Message, Recipient, School
-from resolvers.staging import check_message
+from resolvers.staging import check_message, unusable_reply_to
 
 BATCH: Final = 2 * 1024 * 1024
 """Bytes of lines whose rows are kept in memory: fewer cost a commit for each few messages, more hold the lock longer."""
@@ -111,6 +111,8 @@ class Upload:
         if key in self._moved:
             in_log = await self._digests([line])
         self._left_out.pop(line.id, None)
+        if key not in in_log and (reason := unusable_reply_to(line)):
+            self.outcome.warn(Warned(numbered.number, line.id, "replyTo", reason))
         self._open[line.id] = Incoming(
             ref=self._next_ref,
             number=numbered.number,
@@ -118,6 +120,7 @@ class Upload:
             size=len(numbered.text),
             place=place,
             school=school,
+            began=self._clock(),
             in_log=in_log.get(key),
         )
         self._next_ref += 1
@@ -128,7 +131,8 @@ class Upload:
             self._check_left_out(line)
             return
         before = message.buffered
-        message.take(line, size=len(numbered.text))
+        for field, reason in message.take(line, size=len(numbered.text)):
+            self.outcome.warn(Warned(numbered.number, line.message, field, reason))
         self.buffered += message.buffered - before
         if self.buffered >= BATCH:
             await self._make_room()
@@ -179,6 +183,7 @@ class Upload:
         for table, rows in (
             (stage.RECIPIENTS, [row for message in messages for row in message.recipients]),
             (stage.DELIVERIES, [row for message in messages for row in message.deliveries]),
+            (stage.FAILURES, [row for message in messages for row in message.failures]),
         ):
             await stage.load(self._connection, table, rows)
 

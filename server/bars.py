@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import BinaryIO, Final
 
@@ -12,10 +12,12 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
 )
 
+from db.migrations import backfills
 from delivery import purging as purge
 from resolvers import check, ingest
 
@@ -72,6 +74,34 @@ def checking() -> Iterator[check.Watch]:
             # More may have come in meanwhile than there were at the beginning.
             total = max(finding.total, finding.messages)
             bar.update(task, total=total, completed=finding.messages)
+
+        yield watch
+
+
+@contextmanager
+def migrating() -> Iterator[backfills.Watch]:
+    """A bar over the rows of each backfill, as soon as one takes more than a piece."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with ExitStack() as stack:
+        bar = Progress(*columns, console=note)
+        tasks: dict[str, TaskID] = {}
+
+        def watch(progress: backfills.Progress) -> None:
+            if progress.name not in tasks:
+                if progress.is_finished:
+                    return
+                if not tasks:
+                    stack.enter_context(bar)
+                tasks[progress.name] = bar.add_task(progress.name)
+            # Rows may have come in meanwhile, and ids have gaps.
+            total = max(progress.last, progress.done_up_to)
+            done = total if progress.is_finished else progress.done_up_to
+            bar.update(tasks[progress.name], total=total, completed=done)
 
         yield watch
 

@@ -14,11 +14,11 @@ import click
 from domain.viewer import Right
 from resolvers.ingest import Outcome
 from server.audit import audit
-from server.bars import checking, chunks, importing, note
+from server.bars import checking, chunks, importing, migrating, note
 from server.purge import purge
 from server.receipts import receipts
 from server.settings import Settings
-from server.told import complain, settings_here, told
+from server.told import complain, settings_here, spell, told, warn
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -81,13 +81,17 @@ def worker() -> None:
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest revision."""
+    """Bring the database to the newest revision, and its rows to what that revision expects.
+
+    First stop servers and workers of the release before. If it is killed, run it again: it goes on where it was.
+    """
     from db import migrations
     from server.running import with_engine
 
     async def run(settings: Settings) -> None:
         async with with_engine(settings) as engine:
-            await migrations.upgrade(engine)
+            with migrating() as watch:
+                await migrations.upgrade(engine, watch=watch)
             note.print(f"The database stands at revision {await migrations.current(engine)}.")
 
     with told():
@@ -100,7 +104,8 @@ def import_(file: BinaryIO) -> None:
     """Take the messages of FILE (NDJSON; - for standard input) into the log.
 
     What is in the log already is left alone, so that a broken import is simply run again. Exit status 1: something was
-    refused; every refusal is listed with its line.
+    refused; every refusal is listed with its line. An address that cannot be read is a warning: its delivery is FAILED, and
+    the rest of the message goes out.
     """
     from resolvers.ingest import ingest
     from server.app import utc_now
@@ -122,11 +127,13 @@ def import_(file: BinaryIO) -> None:
     with told():
         outcome = asyncio.run(run(settings_here()))
     for problem in outcome.problems:
-        place = f"line {problem.line}" + (f", message {problem.message}" if problem.message else "")
-        field = f"{problem.field}: " if problem.field else ""
-        complain(f"{place}: {field}{problem.reason}")
+        complain(spell(problem))
     if outcome.problem_count > len(outcome.problems):
         complain(f"… and {outcome.problem_count - len(outcome.problems)} more")
+    for warning in outcome.warnings:
+        warn(f"warning: {spell(warning)}")
+    if outcome.warning_count > len(outcome.warnings):
+        warn(f"… and {outcome.warning_count - len(outcome.warnings)} more warnings")
     note.print(
         f"{outcome.lines} lines: {outcome.accepted} messages with {outcome.recipients} recipients and "
         f"{outcome.deliveries} deliveries went in, {outcome.unchanged} were there already, {outcome.refused} were refused.",

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from db import migrations, unmatched_receipts
 from db.away import AWAY, cause
 from db.engine import reading
+from db.migrations import backfills
 from server.answers import json
 from server.keys import Keys
 from server.settings import variable
@@ -58,9 +59,18 @@ async def revision_problem(engine: AsyncEngine) -> str | None:
     """Why this program cannot work with the database as it stands; None where it can."""
     stands, wanted = await migrations.current(engine), migrations.head()
     if stands == wanted:
-        return None
+        return await _backfill_problem(engine)
     at = "has no tables yet" if stands is None else f"stands at revision {stands}"
     return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
+
+
+async def _backfill_problem(engine: AsyncEngine) -> str | None:
+    for progress in await backfills.unfinished(engine):
+        return (
+            f"The backfill {progress.name!r} is not finished (id {progress.done_up_to} of {progress.last}):"
+            " run `sentlog migrate`, which goes on where it was."
+        )
+    return None
 
 
 def database_check(engine: AsyncEngine) -> Check:

@@ -53,6 +53,7 @@ def route(
             messages=outcome.accepted,
             recipients=outcome.recipients,
             refused=outcome.refused,
+            warnings=outcome.warning_count,
             district=viewer.district,
         )
         return json(told(outcome), status=200 if outcome.is_clean else 422)
@@ -73,4 +74,6 @@ def told(outcome: Outcome) -> dict[str, Any]:
         "deliveries": outcome.deliveries,
         "problems": [problem._asdict() for problem in outcome.problems],
         "problemCount": outcome.problem_count,
+        "warnings": [warning._asdict() for warning in outcome.warnings],
+        "warningCount": outcome.warning_count,
     }

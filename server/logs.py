@@ -31,7 +31,7 @@ KEYS: Final = frozenset(
         *("message_id", "delivery_id", "report_id", "job_id", "chunk", "attempt"),
         *("district", "school", "mode", "gateway", "format", "engine", "revision", "version"),
         *("count", "lines", "messages", "recipients", "deliveries", "refused", "bytes", "seconds"),
-        *("rows", "open", "unsure", "not_accepted", "held"),
+        *("rows", "open", "unsure", "not_accepted", "held", "warnings"),
         *("host", "port", "pid", "workers", "folder"),
     }
 )

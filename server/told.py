@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from db.away import AWAY
 from domain.errors import LogError
+from resolvers.outcome import Problem, Warned
 from server.bars import note
 from server.settings import Settings, SettingsError, variable
 
@@ -36,6 +37,19 @@ def complain(*problems: str) -> None:
     """Print problems, a line each: long ones are not broken, so that they can be searched for."""
     for problem in problems:
         note.print(problem, style="red", markup=False, soft_wrap=True)
+
+
+def warn(*warnings: str) -> None:
+    """Print warnings, a line each, like problems."""
+    for warning in warnings:
+        note.print(warning, style="yellow", markup=False, soft_wrap=True)
+
+
+def spell(found: Problem | Warned) -> str:
+    """What is wrong with a line of an upload, and where, in one line."""
+    place = f"line {found.line}" + (f", message {found.message}" if found.message else "")
+    field = f"{found.field}: " if found.field else ""
+    return f"{place}: {field}{found.reason}"
 
 
 def settings_here() -> Settings:

@@ -42,10 +42,11 @@ def district(
     time_zone: str = "America/Chicago",
     has_voice: bool = True,
     call_window: tuple[str, str] | None = None,
+    country: str | None = None,
 ) -> bytes:
     """The line of a district."""
     fields = {"id": id, "name": name, "timeZone": time_zone, "hasVoice": has_voice}
-    return line("district", fields, callWindow=call_window)
+    return line("district", fields, callWindow=call_window, country=country)
 
 
 def school(

@@ -18,6 +18,7 @@ from sqlmodel import SQLModel
 import db.side_tables
 import db.tables
 from db.engine import writing
+from db.migrations import backfills
 
 KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipient", "delivery"})
 """Tables to whose foreign keys triggers see on PostgreSQL, which look up all rows of a statement at once."""
@@ -36,10 +37,21 @@ def configuration(folder: str, connection: Connection | None = None) -> Config:
     return config
 
 
-async def upgrade(engine: AsyncEngine, target: str = "head") -> None:
-    """Bring the database to `target`, in one transaction: a migration that fails leaves nothing behind."""
+async def upgrade(
+    engine: AsyncEngine,
+    target: str = "head",
+    *,
+    watch: backfills.Watch = lambda progress: None,
+) -> None:
+    """Bring the database to `target`, in one transaction: a migration that fails leaves nothing behind.
+
+    Then the backfills are done, in many transactions, where the target is the newest revision. One that is killed goes on
+    where it was when this is called again. `watch` is shown the progress of each.
+    """
     async with writing(engine) as connection:
         await connection.run_sync(_upgrade, target)
+    if target == "head":
+        await backfills.run(engine, watch=watch)
 
 
 def _upgrade(connection: Connection, target: str) -> None:

@@ -120,7 +120,7 @@ def _twilio(
     settings: GatewaySettings, client: httpx2.AsyncClient, clock: Callable[[], datetime]
 ) -> Gateway:
     try:
-        caller = normalise(DeliveryMode.TEXT, _required(settings, "twilio_from")).shown
+        caller = normalise(DeliveryMode.TEXT, _required(settings, "twilio_from")).key
     except InvalidAddress as error:
         _refuse("twilio_from", str(error))
     return TwilioGateway(

@@ -50,6 +50,7 @@ def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d
         source="TEMPLATE",
         modes="VOICE",
         is_recorded=True,
+        has_open=False,
         body="王小明\r\n",
         body_format="PLAIN",
         text_body=None,
@@ -205,7 +206,7 @@ async def test_a_move_asks_as_often_for_one_message_as_for_five_hundred(
         await connection.invalidate()
 
     assert (await rows(engine))["message"] == count
-    assert len(asked) == {"sqlite": 16, "postgresql": 26}[engine.dialect.name]
+    assert len(asked) == {"sqlite": 17, "postgresql": 27}[engine.dialect.name]
 
 
 async def test_what_is_staged_and_in_the_log_already_is_told_with_whether_it_is_the_same(

@@ -163,12 +163,25 @@ async def test_an_opt_out_is_of_one_number_in_every_district(engine: AsyncEngine
     async with writing(engine) as connection:
         await live.set_opted_out(connection, number_of(0), NOON)
         ids = list(await connection.scalars(select(ADDRESS.c.id)))
-        silent = await live.opted_out(connection, ids)
-        numbers = await connection.scalars(select(ADDRESS.c.key).where(ADDRESS.c.id.in_(silent)))
-        assert list(numbers) == [number_of(0)] * 2
+        found = await live.targets(connection, ids)
+        assert [target.key for target in found.values() if target.opted_out] == [number_of(0)] * 2
 
         await live.set_opted_out(connection, number_of(0), None)
-        assert await live.opted_out(connection, ids) == set()
+        found = await live.targets(connection, ids)
+        assert [target.opted_out for target in found.values()] == [False] * 3
+
+
+async def test_an_opt_out_is_of_the_number_however_a_provider_writes_it(
+    engine: AsyncEngine,
+) -> None:
+    await load(engine, people(1, text_to))
+    async with writing(engine) as connection:
+        await live.set_opted_out(connection, "\u202a+1 (612) 555-0000\u202c", NOON)
+        await live.set_opted_out(connection, "heather", NOON)
+
+        rows = (await connection.execute(select(ADDRESS.c.key, ADDRESS.c.opted_out_at))).all()
+
+    assert [tuple(row) for row in rows] == [("+16125550000", NOON)]
 
 
 @pytest.mark.parametrize(

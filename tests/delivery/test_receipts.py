@@ -531,4 +531,5 @@ async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
     assert len(gateway.given) == 1
     assert (await one(engine, second)).status is DeliveryStatus.OPTED_OUT
     async with reading(engine) as connection:
-        assert await live.opted_out(connection, [(await one(engine, second)).address_id])
+        address_id = (await one(engine, second)).address_id
+        assert (await live.targets(connection, [address_id]))[address_id].opted_out

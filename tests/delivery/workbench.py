@@ -342,7 +342,10 @@ async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
             assert not one_message.has_open
     for cancellation in cancellations:
         mine = [row for row in firsts if row.message_id == cancellation.message_id]
-        counts = Counter(row.status for row in mine)
+        # What failed before it was ever sent had not left.
+        counts = Counter(
+            row.status for row in mine if row.attempts or row.status is not DeliveryStatus.FAILED
+        )
         assert cancellation.stopped == (
             counts[DeliveryStatus.CANCELED] + counts[DeliveryStatus.PENDING]
         )
@@ -352,7 +355,7 @@ async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
         assert (cancellation.completed_at is None) == any(row.status in OPEN for row in mine)
     latest: dict[tuple[int, DeliveryMode], datetime] = {}
     for row in firsts:
-        if row.status in LEFT and row.at is not None:
+        if row.status in LEFT and row.at is not None and row.attempts:
             key = (row.message_id, row.mode)
             latest[key] = max(latest.get(key, row.at), row.at)
     assert {

@@ -28,7 +28,7 @@ def test_only_what_a_scheduler_made_is_hidden_until_its_time(
 
 
 @pytest.mark.parametrize(
-    ("scheduled_at", "has_deliveries", "status"),
+    ("scheduled_at", "has_open", "status"),
     [
         (NOON + MOMENT, True, WAITING),
         (NOON + MOMENT, False, WAITING),
@@ -38,9 +38,9 @@ def test_only_what_a_scheduler_made_is_hidden_until_its_time(
     ],
 )
 def test_a_message_waits_for_its_time_and_is_sent_when_nothing_is_to_be_delivered(
-    scheduled_at: datetime, has_deliveries: bool, status: MessageStatus
+    scheduled_at: datetime, has_open: bool, status: MessageStatus
 ) -> None:
-    found = first_status(scheduled_at=scheduled_at, now=NOON, has_deliveries=has_deliveries)
+    found = first_status(scheduled_at=scheduled_at, now=NOON, has_open=has_open)
 
     assert found is status
 

@@ -21,6 +21,7 @@ from server.cli import main
 from server.keyring import connect_keys
 from server.settings import Settings
 from tests.log import district, email, load, message, recipient
+from tests.log import text as log_text
 from tests.server.signing import SECRET
 
 COMMANDS = {
@@ -31,7 +32,7 @@ COMMANDS = {
     "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
     "purge": "Remove the recipients of old messages, what these said and their reports;",
     "receipts": "List the receipts of providers that belong to no delivery.",
-    "migrate": "Bring the database to the newest revision.",
+    "migrate": "Bring the database to the newest revision, and its rows to what that revision expects.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",
     "generate": "Write made-up messages as NDJSON to standard output, as many as wanted.",
     "token": "Print a token for development, signed with the key of the settings or of the demo.",
@@ -198,17 +199,39 @@ def test_an_import_says_what_went_in(settings: dict[str, str], file: Path) -> No
 def test_an_import_names_what_was_refused_and_ends_with_one(
     settings: dict[str, str], file: Path
 ) -> None:
-    file.write_bytes(GOOD + message("M-3", [recipient("p1", email("nobody"))]) + b"[1]\n")
+    file.write_bytes(
+        GOOD
+        + message("M-3", [recipient("p1", email(confirmed=False), log_text(confirmed=True))])
+        + b"[1]\n"
+    )
 
     result = run("import", str(file), **settings)
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert told(result)[0] == (
-        "line 8, message M-3: devices[0].address: 'nobody' is not an e-mail address: write name@domain"
+        "line 8, message M-3: devices[1].confirmed: TEXT cannot be confirmed: only a VOICE call can"
     )
     assert told(result)[1].startswith("line 10: ")
     assert told(result)[2] == (
         "10 lines: 2 messages with 1 recipients and 1 deliveries went in, 0 were there already, 1 were refused."
+    )
+
+
+def test_an_import_warns_of_addresses_that_cannot_be_read_and_ends_with_zero(
+    settings: dict[str, str], file: Path
+) -> None:
+    file.write_bytes(GOOD + message("M-3", [recipient("p1", email(), log_text("555-0101"))]))
+
+    result = run("import", str(file), **settings)
+
+    assert (result.exit_code, result.stdout, told(result)) == (
+        0,
+        "",
+        [
+            "warning: line 8, message M-3: devices[1].address: '555-0101' is not a phone number. It has no area code."
+            " Write it like +16125550101, with country code.",
+            "9 lines: 3 messages with 2 recipients and 3 deliveries went in, 0 were there already, 0 were refused.",
+        ],
     )
 
 

@@ -4,12 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from db import migrations
-from db.engine import make_engine
+from db.engine import make_engine, writing
+from db.side_tables import BACKFILL
 from server import health
 from server.keys import Key
 
@@ -86,6 +88,22 @@ async def test_a_database_of_an_older_program_says_what_to_do(empty: AsyncEngine
     assert await health.database_check(empty)() == (
         f"The database stands at revision 0001, this program needs revision {migrations.head()}: run `sentlog migrate`."
     )
+
+
+async def test_a_database_whose_backfill_is_not_finished_says_what_to_do(
+    engine: AsyncEngine,
+) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(
+            update(BACKFILL).values(finished_at=None, done_up_to=1_000, last=5_000)
+        )
+
+    assert await health.database_check(engine)() == (
+        "The backfill 'addresses' is not finished (id 1000 of 5000): run `sentlog migrate`, which goes on where it was."
+    )
+
+    await migrations.upgrade(engine)
+    assert await health.database_check(engine)() is None
 
 
 @pytest.mark.parametrize(

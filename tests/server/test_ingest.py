@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from db.engine import reading
 from db.tables import MESSAGE
 from domain.viewer import Right
-from tests.log import email, message, recipient, school
+from tests.log import email, inbox, message, recipient, school
 from tests.server.calling import Caller, calling, error
 
 NDJSON = "application/x-ndjson"
@@ -48,6 +48,8 @@ async def test_messages_go_in_and_are_counted(caller: Caller) -> None:
             "deliveries": 1,
             "problems": [],
             "problemCount": 0,
+            "warnings": [],
+            "warningCount": 0,
         },
     )
     assert await messages(caller) == 3
@@ -66,7 +68,7 @@ async def test_the_same_again_does_nothing(caller: Caller) -> None:
 
 
 async def test_what_is_wrong_is_listed_and_the_rest_goes_in(caller: Caller) -> None:
-    bad = message("M-2", [recipient("p1", email("nobody"))])
+    bad = message("M-2", [recipient("p1", email(confirmed=True))])
 
     answer = send(caller, bad, message("M-3"))
 
@@ -81,11 +83,13 @@ async def test_what_is_wrong_is_listed_and_the_rest_goes_in(caller: Caller) -> N
                 {
                     "line": 2,
                     "message": "M-2",
-                    "field": "devices[0].address",
-                    "reason": "'nobody' is not an e-mail address: write name@domain",
+                    "field": "devices[0].confirmed",
+                    "reason": "EMAIL cannot be confirmed: only a VOICE call can",
                 }
             ],
             "problemCount": 1,
+            "warnings": [],
+            "warningCount": 0,
         },
     )
     assert await messages(caller) == 2
@@ -101,6 +105,34 @@ async def test_junk_is_no_fault(caller: Caller, body: bytes) -> None:
     assert answer.status_code == (422 if body.strip() else 200)
     assert answer.json()["messages"] == {"accepted": 0, "unchanged": 0, "refused": 0}
     assert await messages(caller) == 1
+
+
+async def test_an_address_that_cannot_be_read_is_a_warning_and_the_answer_is_clean(
+    caller: Caller,
+) -> None:
+    answer = send(caller, message("M-2", [recipient("p1", email("nobody@"), inbox())]))
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {
+            "lines": 3,
+            "messages": {"accepted": 1, "unchanged": 0, "refused": 0},
+            "recipients": 1,
+            "deliveries": 2,
+            "problems": [],
+            "problemCount": 0,
+            "warnings": [
+                {
+                    "line": 2,
+                    "message": "M-2",
+                    "field": "devices[0].address",
+                    "reason": "'nobody@' is not an email address. There must be something after the @-sign."
+                    " Write it like heather@school.example.",
+                }
+            ],
+            "warningCount": 1,
+        },
+    )
 
 
 async def test_nobody_writes_without_a_sign_in(caller: Caller) -> None:

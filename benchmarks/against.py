@@ -1,0 +1,107 @@
+"""How fast messages come in, beside another checkout of the project: in turns, so that both meet the same machine.
+
+    git worktree add ../before v0.3.0
+    python -m benchmarks.against ../before [--rounds 5] [--recipients 20000]
+
+Both run with this interpreter and its packages, in a process and a database of their own for each turn. For each way in which
+messages come in it prints the processor's time of the process, the least of all turns, and their ratio: the seconds on the
+clock depend on what else the machine does. On PostgreSQL the server's own time is not in it, and the seconds are printed too.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import NullPool, create_engine, make_url, text
+
+from tests.postgres import find_programs, running_postgres
+
+_LINE: Final = re.compile(
+    r"^(?P<title>[a-z ]+?) +(?P<seconds>[\d.]+) s, busy (?P<busy>[\d.]+) s: (?P<speed>[\d,]+)"
+)
+
+Times = dict[str, list[tuple[float, float]]]
+"""Seconds and busy seconds of each turn, by the title of the line."""
+
+
+def turn(checkout: Path, *, recipients: int, url: str | None) -> Iterator[tuple[str, float, float]]:
+    """Run the benchmark of a checkout once: title, seconds, and busy seconds of each line."""
+    command = [sys.executable, "-m", "benchmarks.ingest", "--recipients", str(recipients)]
+    done = subprocess.run(
+        [*command, *(["--url", url] if url else [])],
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for line in done.stdout.splitlines():
+        if found := _LINE.match(line):
+            yield found["title"], float(found["seconds"]), float(found["busy"])
+
+
+@contextmanager
+def empty_database(server: str | None, name: str) -> Iterator[str | None]:
+    """A database of this name on a server, for the block; without a server there is none."""
+    if server is None:
+        yield None
+        return
+    admin = create_engine(server, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.dispose()
+
+
+def compare(before: Path, *, rounds: int, recipients: int, server: str | None) -> None:
+    """Print the least times of both checkouts, and their ratio."""
+    here = Path(__file__).parent.parent
+    times: dict[Path, Times] = {before: defaultdict(list), here: defaultdict(list)}
+    for round in range(rounds):
+        # Each goes first in every second round.
+        for checkout in sorted(times, reverse=bool(round % 2)):
+            with empty_database(server, f"against_{round}_{checkout == here:d}") as url:
+                for title, seconds, busy in turn(checkout, recipients=recipients, url=url):
+                    times[checkout][title].append((seconds, busy))
+    print(f"{'postgresql' if server else 'sqlite'}: {recipients:,} recipients, {rounds} rounds")
+    for title in times[here]:
+        (clock, busy), (clock_before, busy_before) = (
+            tuple(map(min, zip(*times[one][title], strict=True))) for one in (here, before)
+        )
+        print(
+            f"{title:26} busy {busy_before:.2f} -> {busy:.2f} s ({busy / busy_before - 1:+.1%}),"
+            f" on the clock {clock_before:.2f} -> {clock:.2f} s ({clock / clock_before - 1:+.1%})"
+        )
+
+
+def main() -> None:
+    """Read the options, and compare on both engines."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.against", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("before", type=Path, help="the other checkout")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--recipients", type=int, default=20_000)
+    options = parser.parse_args()
+    before = options.before.resolve()
+    compare(before, rounds=options.rounds, recipients=options.recipients, server=None)
+    programs = find_programs()
+    if programs is None:
+        print("PostgreSQL's programs are not here: only SQLite was compared.")
+        return
+    with running_postgres(programs) as server:
+        compare(before, rounds=options.rounds, recipients=options.recipients, server=server)
+
+
+if __name__ == "__main__":
+    main()

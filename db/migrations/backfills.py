@@ -1,0 +1,130 @@
+"""Changes of rows that follow a migration: made in small committed pieces, so that one may be killed and goes on where it was.
+
+A migration changes tables, in one transaction. What it would take long to change in the rows is a backfill: `run` does one
+piece a transaction, and keeps in the table `backfill` up to which id it is done. What a piece does is in a module of its own.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import Table, func, insert, select, text, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db import ingest
+from db.clock import clock
+from db.engine import reading, writing
+from db.migrations import merged_addresses
+from db.side_tables import BACKFILL
+from db.tables import ADDRESS
+
+LONGEST_WAIT: Final = "500ms"
+"""How long a piece waits for a row on PostgreSQL. It holds the lock of the ingest meanwhile, and gives way before PostgreSQL
+looks for a deadlock, which could end the transaction of a worker instead."""
+
+BEFORE_TRYING_AGAIN: Final = 0.5
+"""Seconds."""
+
+_HELD_UP: Final = frozenset({"55P03", "40P01", "40001"})
+"""PostgreSQL's codes for a lock that was not available, a deadlock, and a serialization failure."""
+
+
+class Backfill(NamedTuple):
+    """A change of the rows of `table`, in the order of their ids."""
+
+    name: str
+    table: Table
+    do_piece: Callable[[AsyncConnection, int], Awaitable[int | None]]
+    """Does the next piece behind an id, and gives the id up to which all is done then; None where there are no more rows.
+
+    It may give the id that it got, where it did a part of one row's change. It holds the lock of the ingest.
+    """
+
+
+class Progress(NamedTuple):
+    """How far a backfill is."""
+
+    name: str
+    done_up_to: int
+    last: int
+    """The greatest id that there was when it began."""
+    is_finished: bool
+
+
+BACKFILLS: Final = (Backfill("addresses", ADDRESS, merged_addresses.do_piece),)
+"""In the order in which they are done."""
+
+Watch = Callable[[Progress], None]
+"""Is shown the progress of each piece."""
+
+
+async def run(
+    engine: AsyncEngine,
+    *,
+    watch: Watch = lambda progress: None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Do what is left of all backfills. Servers, workers and imports of this release may run meanwhile."""
+    for backfill in BACKFILLS:
+        while True:
+            try:
+                progress = await _do_piece(engine, backfill)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) not in _HELD_UP:
+                    raise
+                await sleep(BEFORE_TRYING_AGAIN)
+                continue
+            watch(progress)
+            if progress.is_finished:
+                break
+
+
+async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
+    """The backfills that are not finished."""
+    async with reading(engine) as connection:
+        found = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
+    return [
+        progress or Progress(name, 0, 0, is_finished=False)
+        for name, progress in found.items()
+        if progress is None or not progress.is_finished
+    ]
+
+
+async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress:
+    async with writing(engine) as connection:
+        await ingest.take_lock(connection)
+        if connection.dialect.name == "postgresql":
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'"))
+        progress = await _progress(connection, backfill) or await _begin(connection, backfill)
+        if progress.is_finished:
+            return progress
+        up_to = await backfill.do_piece(connection, progress.done_up_to)
+        now: datetime | None = await connection.scalar(select(clock(connection)))
+        after = progress._replace(
+            done_up_to=progress.done_up_to if up_to is None else up_to, is_finished=up_to is None
+        )
+        await connection.execute(
+            update(BACKFILL)
+            .where(BACKFILL.c.name == backfill.name)
+            .values(done_up_to=after.done_up_to, finished_at=now if up_to is None else None)
+        )
+    return after
+
+
+async def _begin(connection: AsyncConnection, backfill: Backfill) -> Progress:
+    last: int = await connection.scalar(select(func.max(backfill.table.c.id))) or 0
+    await connection.execute(
+        insert(BACKFILL).values(name=backfill.name, done_up_to=0, last=last, finished_at=None)
+    )
+    return Progress(backfill.name, 0, last, is_finished=False)
+
+
+async def _progress(connection: AsyncConnection, backfill: Backfill) -> Progress | None:
+    row = (
+        await connection.execute(select(BACKFILL).where(BACKFILL.c.name == backfill.name))
+    ).first()
+    if row is None:
+        return None
+    return Progress(row.name, row.done_up_to, row.last, row.finished_at is not None)

@@ -1,0 +1,173 @@
+"""The promise: what is handed over is the one form of an address, nothing goes to what cannot be read, and nothing goes twice."""
+
+from collections import Counter
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import cancel
+from db.engine import reading, writing
+from db.tables import ADDRESS, CANCELLATION
+from delivery.gateways.base import Unsure
+from delivery.gateways.inbox import InboxGateway
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from tests.cases import cases
+from tests.delivery.gateways.stand_ins import SmtpStandIn
+from tests.delivery.workbench import (
+    Clock,
+    Event,
+    FakeGateway,
+    bench_of,
+    deliveries,
+    events,
+    load,
+    message,
+    recount,
+    settle,
+    status,
+    work,
+)
+from tests.log import NOON, email, inbox, recipient, text, voice
+
+FAILED = DeliveryStatus.FAILED
+
+
+async def test_each_mailbox_gets_one_email_however_its_address_is_written(
+    engine: AsyncEngine,
+) -> None:
+    given = [case["given"] for case in cases("email_addresses")]
+    keys = {case["key"] for case in cases("email_addresses") if case["key"] is not None}
+    good = [f"p{number}@nomail.example" for number in range(20)]
+    listed = [recipient(f"p{n}", email(address)) for n, address in enumerate([*given, *good])]
+    message_id = await load(engine, listed)
+
+    async with SmtpStandIn().running() as server:
+        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        await work(bench, rounds=3)
+        await settle(bench)
+        await work(bench)
+
+        sent = Counter(address for envelope in server.envelopes for address in envelope.rcpt_tos)
+
+    assert sent == Counter([*keys, *good])
+    failed = [d for d in await deliveries(engine, message_id) if d.status is FAILED]
+    assert sorted(d.address for d in failed) == sorted(
+        case["given"] for case in cases("email_addresses") if case["key"] is None
+    )
+    assert all(d.attempts == 0 for d in failed)
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+async def test_a_gateway_is_given_the_number_and_not_what_is_shown(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    await load(
+        engine,
+        [
+            recipient("p1", voice("+44 (0)20 7946 0018"), text("1-800-FLOWERS")),
+            recipient("p2", email("Heather <Heather@BÜCHER.example>")),
+        ],
+    )
+
+    await work(bench_of(engine, Clock(), gateway))
+
+    assert sorted(handover.address for handover in gateway.given) == [
+        "+18003569377",
+        "+442079460018",
+        "heather@xn--bcher-kva.example",
+    ]
+
+
+async def test_what_is_asked_of_a_provider_names_the_same_address(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=lambda handover: Unsure("no answer"))
+    await load(engine, [recipient("p1", email("Heather <heather@nomail.example>"))])
+    bench = bench_of(engine, Clock(), gateway)
+    await work(bench)
+
+    await settle(bench)
+
+    assert [handover.address for handover in gateway.asked] == ["heather@nomail.example"]
+
+
+async def test_a_message_with_unreadable_addresses_that_is_canceled_before_it_is_sent_had_not_left(
+    engine: AsyncEngine,
+) -> None:
+    listed = [recipient("p1", email("heather@"), voice("555-0101"), voice(), inbox())]
+    message_id = await load(engine, listed)
+    async with writing(engine) as connection:
+        await cancel.cancel(connection, message_id, by_id="u1", by_name="A", reason=None, now=NOON)
+    bench = bench_of(engine, Clock(), FakeGateway())
+
+    await work(bench)
+
+    assert await status(engine, message_id) is MessageStatus.CANCELED
+    async with reading(engine) as connection:
+        row = (await connection.execute(select(CANCELLATION))).one()
+    assert (row.stopped, row.already_sent, row.completed_at) == (2, 0, NOON)
+    await recount(engine)
+
+
+async def test_an_old_delivery_whose_address_cannot_be_read_fails_when_it_is_due(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway()
+    message_id = await load(engine, [recipient("p1", email(), voice(), inbox())])
+    async with writing(engine) as connection:
+        await connection.execute(update(ADDRESS).values(is_readable=False))
+    gateways = {DeliveryMode.INBOX: InboxGateway()} | dict.fromkeys(gateway.modes, gateway)
+
+    await work(bench_of(engine, Clock(), gateways))
+
+    assert gateway.given == []
+    reason = "The address cannot be read."
+    found = await deliveries(engine, message_id)
+    assert [(d.status, d.call_status, d.attempts) for d in found] == [
+        (FAILED, None, 0),
+        (FAILED, -2, 0),
+        (FAILED, None, 0),
+    ]
+    assert [await events(engine, d.key) for d in found] == [
+        [Event(FAILED, code, EventSource.DISPATCH, reason)] for code in (None, -2, None)
+    ]
+    row = await message(engine, message_id)
+    assert (row.status, row.has_open, row.overdue_at) == (MessageStatus.SENT, False, None)
+    await recount(engine)
+
+
+async def test_two_old_deliveries_to_what_was_found_to_be_one_address_are_sent_once(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway()
+    listed = [
+        recipient("p1", email("other@nomail.example"), voice("+16125550102")),
+        recipient("p2", email("heather@nomail.example"), voice("+16125550101")),
+        recipient("p3", email("other@nomail.example"), text("+16125550102")),
+    ]
+    message_id = await load(engine, listed)
+    async with writing(engine) as connection:
+        rows = await connection.execute(select(ADDRESS.c.key, ADDRESS.c.id))
+        ids = {row.key: row.id for row in rows}
+        for merged, kept in (
+            ("other@nomail.example", "heather@nomail.example"),
+            ("+16125550102", "+16125550101"),
+        ):
+            await connection.execute(
+                update(ADDRESS).where(ADDRESS.c.id == ids[merged]).values(same_as=ids[kept])
+            )
+            await connection.execute(
+                update(ADDRESS).where(ADDRESS.c.id == ids[kept]).values(opted_out_at=NOON)
+            )
+
+    await work(bench_of(engine, Clock(), gateway))
+
+    assert Counter((h.mode.value, h.address) for h in gateway.given) == Counter(
+        [("EMAIL", "heather@nomail.example"), ("VOICE", "+16125550101")]
+    )
+    duplicate = "Another delivery of this message goes to the same address."
+    found = {d.key[1:]: d for d in await deliveries(engine, message_id)}
+    assert (found[0, 0].status, found[0, 1].status) == (FAILED, FAILED)
+    assert (found[0, 0].call_status, found[0, 1].call_status) == (None, -4)
+    assert (await events(engine, found[0, 0].key))[-1].detail == duplicate
+    assert found[2, 1].status is DeliveryStatus.OPTED_OUT, "an opt-out of either is one of both"
+    assert found[2, 0].is_duplicate
+    await recount(engine)
