@@ -315,9 +315,12 @@ async def _settle(
     limit = overdue_at or message.overdue_at
     is_overdue = limit is not None and limit <= now and owed > 0
     stands = status or message.status
-    if stands is MessageStatus.CANCELED_IN_PROGRESS and part.canceled == part.total:
-        # What might have left when it was canceled was held at the gate: nothing was handed over.
-        stands = MessageStatus.CANCELED
+    stopped, left = 0, 0
+    if stands in CANCELED:
+        stopped, left = await _stopped_and_left(connection, message.id, firsts)
+        if not (part.open or left or message.is_recorded):
+            # What might have left when it was canceled was held at the gate: nothing was handed over.
+            stands = MessageStatus.CANCELED
     changed = message._replace(
         status=message_status(stands, part, is_overdue=is_overdue),
         revision=message.revision + 1,
@@ -335,9 +338,17 @@ async def _settle(
             people_contacted=MESSAGE.c.people_contacted + contacted,
         )
     )
-    if changed.status in CANCELED:
-        await _count_cancellation(
-            connection, message.id, firsts, now=now, is_complete=not part.open
+    if stands in CANCELED:
+        await connection.execute(
+            update(CANCELLATION)
+            .where(CANCELLATION.c.message_id == message.id)
+            .values(
+                stopped=stopped,
+                already_sent=left,
+                completed_at=(
+                    None if part.open else func.coalesce(CANCELLATION.c.completed_at, now)
+                ),
+            )
         )
     if connection.dialect.name == "postgresql":
         await connection.execute(select(func.pg_notify("sentlog", f"message.{message.id}")))
@@ -354,29 +365,16 @@ async def never_sent(connection: AsyncConnection, message_id: int) -> int:
     return await connection.scalar(statement) or 0
 
 
-async def _count_cancellation(
-    connection: AsyncConnection,
-    message_id: int,
-    counts: Sequence[tuple[Facts, int]],
-    *,
-    now: datetime,
-    is_complete: bool,
-) -> None:
+async def _stopped_and_left(
+    connection: AsyncConnection, message_id: int, counts: Sequence[tuple[Facts, int]]
+) -> tuple[int, int]:
     """How many a cancellation stopped, those among them that are not marked yet, and how many had left."""
-    stopped = already_sent = 0
+    stopped = left = 0
     for facts, count in counts:
         if facts.status in (DeliveryStatus.CANCELED, DeliveryStatus.PENDING):
             stopped += count
         elif facts.status in HANDED_OVER:
-            already_sent += count
+            left += count
     if any(facts.status is DeliveryStatus.FAILED for facts, _ in counts):
-        already_sent -= await never_sent(connection, message_id)
-    await connection.execute(
-        update(CANCELLATION)
-        .where(CANCELLATION.c.message_id == message_id)
-        .values(
-            stopped=stopped,
-            already_sent=already_sent,
-            completed_at=func.coalesce(CANCELLATION.c.completed_at, now) if is_complete else None,
-        )
-    )
+        left -= await never_sent(connection, message_id)
+    return stopped, left

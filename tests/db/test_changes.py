@@ -55,7 +55,12 @@ def move(delivery: LiveDelivery, *, event: bool = True, **to: Any) -> Change:
 
 def delivered(delivery: LiveDelivery, code: int = 5) -> Change:
     return move(
-        delivery, status=DeliveryStatus.DELIVERED, call_status=code, at=LATER, first_at=NOON
+        delivery,
+        status=DeliveryStatus.DELIVERED,
+        call_status=code,
+        at=LATER,
+        first_at=NOON,
+        attempts=1,
     )
 
 
@@ -205,7 +210,11 @@ async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_though_one_b
     ends = "select ended_at from span"
     first = delivered(rows[0])
     second = move(
-        rows[1], status=DeliveryStatus.FAILED, at=LATER + timedelta(hours=1), first_at=NOON
+        rows[1],
+        status=DeliveryStatus.FAILED,
+        at=LATER + timedelta(hours=1),
+        first_at=NOON,
+        attempts=1,
     )
 
     await write(first, second)
