@@ -22,7 +22,7 @@ from domain.status import DeliveryMode
 from server.logs import configure
 from tests.delivery.runners import runner_of
 
-LEASE: Final = timedelta(seconds=4)
+LEASE: Final = timedelta(seconds=8)
 
 
 def utc_now() -> datetime:
@@ -59,7 +59,7 @@ async def work(url: str, smtp_port: int, twilio_url: str) -> None:
             clock=utc_now,
             chance=random.random,
             lease=LEASE,
-            send_limit=LEASE / 2,
+            send_limit=LEASE * 3 / 4,
         )
         until = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
