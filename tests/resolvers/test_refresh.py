@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from delivery import refresh
-from delivery.gateways.base import Accepted
+from delivery.gateways.base import Accepted, Polled
 from delivery.gateways.inbox import InboxGateway
 from delivery.refresh import KEEP_EVERY
 from domain.message import Source
@@ -219,6 +220,26 @@ async def test_a_provider_that_was_exchanged_since_is_not_asked_about_what_the_o
 
     assert progress.changed == 0
     assert await house.statuses() == ["IN_PROGRESS", "IN_PROGRESS"]
+
+
+async def test_a_gateway_that_fails_when_it_is_asked_is_in_the_log_and_loses_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: object) -> Polled:
+        raise RuntimeError("a fault of the gateway")
+
+    await house.send(message("M-1", CALLS, status=None))
+    with monkeypatch.context() as patch, capture_logs() as lines:
+        patch.setattr(house.provider, "poll", fail)
+        answer = await house.do(REFRESH, id="message.1")
+
+    assert answer["changedDeliveries"] == 0
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "the gateway failed while it was asked"
+    ]
+    house.provider.says("1.0.0", ANSWERED)
+    house.advance(seconds=15)
+    assert (await house.do(REFRESH, id="message.1"))["changedDeliveries"] == 1
 
 
 async def test_history_is_refreshed_without_a_provider(house: House) -> None:
