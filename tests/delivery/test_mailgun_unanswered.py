@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery.bench import Bench
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import Behaviour, MailgunStandIn
+from tests.delivery.refreshing import refresh_now
 from tests.delivery.workbench import (
     Clock,
     bench_of,
@@ -17,7 +18,6 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
-    refresh_now,
     settle,
     statuses,
     work,

@@ -10,6 +10,7 @@ from delivery.keys import spell
 from domain.status import DeliveryStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import TextStandIn
+from tests.delivery.refreshing import refresh_now
 from tests.delivery.workbench import (
     Clock,
     bench_of,
@@ -18,7 +19,6 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
-    refresh_now,
     work,
 )
 from tests.server.test_signed_callbacks import by_twilio, post

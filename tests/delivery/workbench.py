@@ -3,10 +3,8 @@
 `recount` is the slow truth: it works out from the rows alone all that is kept as figures.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
 from db.live import COLUMNS, LiveDelivery
-from db.refresh import take_turn
 from db.side_tables import PACE
 from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tallies import NO_CODE
@@ -24,7 +21,6 @@ from delivery.bench import Bench
 from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
-from delivery.refresh import Progress, refresh
 from delivery.settlement import settle_lapsed
 from delivery.sweep import begin_due, do, find_jobs
 from domain.counting import is_reached
@@ -191,21 +187,6 @@ async def work(bench: Bench, *, rounds: int = 1) -> int:
         for job in await find_jobs(bench):
             handled += await do(bench, job)
     return handled
-
-
-async def refresh_now(bench: Bench, message_id: int) -> int:
-    """Ask the providers of a message as a refresh does, and how many deliveries changed."""
-    async with writing(bench.engine) as connection:
-        turn = await take_turn(connection, message_id, now=bench.clock())
-    assert turn.is_mine
-
-    async def forever(seconds: float) -> None:
-        await asyncio.Event().wait()
-
-    progress = Progress()
-    asking = replace(bench, sleep=forever)
-    await refresh(asking, message_id, progress, taken_at=turn.asked_at)
-    return progress.changed
 
 
 async def settle(bench: Bench) -> int:
