@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import budget, unmatched_receipts
+from db.away import AWAY, cause
 from db.engine import writing
 from delivery.runner import wait
 
@@ -40,6 +41,8 @@ async def attend(
     while not until.is_set():
         try:
             await forget(engine, now=clock())
+        except AWAY as error:
+            _log.warning("what has run out could not be forgotten yet", reason=cause(error))
         except Exception as error:
             _log.error("what has run out could not be forgotten", exc_info=error)
         await wait(pause, until)

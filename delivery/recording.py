@@ -7,6 +7,7 @@ means, and how it is written, is the caller's.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -23,6 +24,9 @@ FIRST_PAUSE: Final = 1.0
 
 LONGEST_PAUSE: Final = 30.0
 """Seconds between two attempts later: the pauses double until then."""
+
+ATTEMPTS_PER_LINE: Final = 30
+"""Attempts for which the log has one line: each wave of a busy worker waits on its own."""
 
 KEPT: Final = timedelta(days=2)
 """How long after its claim an outcome is kept for writing: by then an email is no longer sent again."""
@@ -72,7 +76,7 @@ async def _persist(
     **about: Any,
 ) -> None:
     pause = FIRST_PAUSE
-    while True:
+    for attempt in count():
         try:
             await write(known)
             return
@@ -84,7 +88,8 @@ async def _persist(
                 raise
             if now >= lease_until:
                 pause = min(2 * pause, LONGEST_PAUSE)
-            _log.warning("outcomes cannot be written yet", seconds=pause, **about_now)
+            if attempt % ATTEMPTS_PER_LINE == 0:
+                _log.warning("outcomes cannot be written yet", seconds=pause, **about_now)
         try:
             await bench.sleep(pause)
         except asyncio.CancelledError:

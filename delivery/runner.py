@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.away import AWAY, cause
 from delivery.bench import Bench
 from delivery.reporting import Press, PrintJob, print_report
 from delivery.sweep import Job, begin_due, do, find_jobs
@@ -91,6 +92,14 @@ async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
         handled = await do(replace(bench, pace_sleep=pace_sleep), job, is_over=is_over)
     except Stopped:
         return Attempt.BROKEN_OFF
+    except AWAY as error:
+        _log.warning(
+            "a job waits: the database is away",
+            message_id=spell(Kind.MESSAGE, job.message_id),
+            chunk=job.chunk,
+            reason=cause(error),
+        )
+        return Attempt.NOTHING
     except Exception:
         _log.exception(
             "a job failed",
@@ -111,6 +120,10 @@ async def attempt_report(press: Press, job: PrintJob, *, until: asyncio.Event) -
     try:
         if await print_report(press, job, until=until):
             return Attempt.DONE
+    except AWAY as error:
+        report_id = spell(Kind.REPORT, job.report_id)
+        _log.warning("a job waits: the database is away", report_id=report_id, reason=cause(error))
+        return Attempt.NOTHING
     except Exception:
         _log.exception("a job failed", report_id=spell(Kind.REPORT, job.report_id))
         return Attempt.NOTHING

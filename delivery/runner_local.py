@@ -14,6 +14,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog, report_jobs
+from db.away import AWAY, cause
 from db.engine import writing
 from delivery.bench import Bench
 from delivery.polling import poll_due
@@ -154,6 +155,10 @@ class LocalRunner(Runner):
             began = now()
             try:
                 await turn()
+            except AWAY as error:
+                _log.warning("a round failed: the database is away", reason=cause(error))
+                await wait(self._rest, until)
+                continue
             except Exception:
                 _log.exception("a round failed")
                 await wait(self._rest, until)

@@ -18,6 +18,7 @@ from procrastinate.jobs import Status
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import backlog
+from db.away import AWAY, cause
 from delivery.bench import Bench
 from delivery.polling import poll_due
 from delivery.reporting import Press, PrintJob, expire, find_print_jobs
@@ -139,9 +140,12 @@ class ProcrastinateRunner(Runner):
             try:
                 async with self._app.open_async():
                     await self._serve(until)
-            except Exception:
+            except (*AWAY, ConnectorException) as error:
                 # procrastinate's own tasks end with the connection: the worker begins anew.
-                _log.exception("the worker lost its database")
+                reason = cause(error.__cause__ or error)
+                _log.warning("the worker lost its database", reason=reason, seconds=self._pause)
+            except Exception:
+                _log.exception("the worker failed", seconds=self._pause)
             if not until.is_set():
                 await wait(self._pause, until)
 

@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import audit_seals
+from db.away import AWAY, cause
 from db.engine import reading, writing
 from delivery.runner import wait
 from domain import chain
@@ -79,6 +80,8 @@ async def attend(
         try:
             if rows := await seal_all(engine, clock=clock):
                 _log.debug("the audit was sealed", rows=rows)
+        except AWAY as error:
+            _log.warning("the audit could not be sealed yet", reason=cause(error))
         except Exception as error:
             _log.error("the audit could not be sealed", exc_info=error)
         await wait(pause, until)
