@@ -38,6 +38,8 @@ class Entry(NamedTuple):
     subject: str
     origin: str | None
     request_id: str | None
+    messages: int | None = None
+    """How many came in, of an upload."""
 
 
 ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in Entry._fields}).inline()

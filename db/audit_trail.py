@@ -13,7 +13,7 @@ from domain.paging import Page
 
 
 class AuditRecord(NamedTuple):
-    """One look or act: when (UTC), by whom, what, on which id, from where, in which request."""
+    """One look or act: when (UTC), by whom, what, on which id, from where, in which request, and how many came in."""
 
     at: datetime
     viewer_id: str
@@ -21,6 +21,7 @@ class AuditRecord(NamedTuple):
     subject: str
     origin: str | None
     request_id: str | None
+    messages: int | None
 
 
 class Wanted(NamedTuple):
@@ -67,8 +68,10 @@ def _record(
     subject: str,
     origin: str | None,
     request_id: str | None,
+    messages: int | None,
 ) -> AuditRecord:
-    return AuditRecord(at, viewer_id, _KNOWN.get(action, Action.OTHER), subject, origin, request_id)
+    known = _KNOWN.get(action, Action.OTHER)
+    return AuditRecord(at, viewer_id, known, subject, origin, request_id, messages)
 
 
 _KNOWN: Final = {action.value: action for action in Action}

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.deliveries import DeliveryKey
 from db.live import COLUMNS, LiveDelivery
-from db.tables import DELIVERY
+from db.tables import ADDRESS, DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
 
 
@@ -19,13 +19,18 @@ async def failed(
     after: DeliveryKey | None,
     most: int,
 ) -> Sequence[LiveDelivery]:
-    """The first failed deliveries of a message behind `after`, by their keys; no duplicates: they go with the first of theirs."""
+    """The first failed deliveries of a message behind `after`, by their keys; no duplicates: they go with the first of theirs.
+
+    None whose address cannot be read: it would fail again.
+    """
     place = (DELIVERY.c.recipient_number, DELIVERY.c.number)
-    statement = select(*COLUMNS).where(
+    deliveries = select(*COLUMNS).join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)
+    statement = deliveries.where(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.status == DeliveryStatus.FAILED,
         DELIVERY.c.mode.in_(sorted(modes)),
         ~DELIVERY.c.is_duplicate,
+        ADDRESS.c.is_readable,
     )
     if after is not None:
         statement = statement.where(tuple_(*place) > (after.recipient_number, after.number))

@@ -115,6 +115,8 @@ class Audit(SQLModel, table=True):
     origin: str | None = None
     """The address from which the request came."""
     request_id: str | None = None
+    messages: int | None = None
+    """How many messages came in; null: another act."""
 
 
 class AuditSealRow(SQLModel, table=True):

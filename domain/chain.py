@@ -5,6 +5,8 @@ A seal's hash is the SHA-256 of lines of UTF-8, each a compact JSON array and a 
     ["sentlog audit 1", number, instant, previous hash, first id, last id, count]
     [id, instant, district, viewer, action, subject, origin, request]      one a row, in the order of the ids
 
+A row that says how many messages came in has that number behind the others.
+
 Instants are `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`; texts stand as they are, but for what JSON escapes in ASCII. Rows carry the
 district by our number. Where rows and seals are kept is not said here.
 """
@@ -33,6 +35,7 @@ class AuditRow(NamedTuple):
     subject: str
     origin: str | None
     request_id: str | None
+    messages: int | None = None
 
 
 class AuditSeal(NamedTuple):
@@ -78,7 +81,9 @@ def hash_of(sealed: AuditSeal, rows: Sequence[AuditRow]) -> str:
         )
     )
     for row in rows:
-        digest.update(_line(row.id, _instant(row.at), *row[2:]))
+        # Rows of earlier releases are spelled as they were sealed.
+        number = () if row.messages is None else (row.messages,)
+        digest.update(_line(row.id, _instant(row.at), *row[2:-1], *number))
     return digest.hexdigest()
 
 

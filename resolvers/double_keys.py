@@ -1,6 +1,6 @@
 """Keys that stand twice in an object of a line: JSON allows them, and says nothing of what they mean.
 
-msgspec takes the last one. Lines that plainly have none are told by their number of quotation marks (`Line.quotes`).
+msgspec takes the last one. Lines that plainly have none are told by their number of quotation marks (`Recipient.check`).
 """
 
 import json

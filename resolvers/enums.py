@@ -49,6 +49,7 @@ _enum(
 _enum(
     Action,
     name="AuditAction",
+    INGEST="Messages came in. An upload has one entry for each of its transactions.",
     OPEN_AUDIT="Looked at the audit itself.",
     PURGE_MESSAGE="Removed the recipients of an old message, and what it said.",
     OTHER="What a later release wrote, and this one has no word for.",

@@ -13,9 +13,9 @@ from domain.viewer import Right, Viewer
 from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import blocks
 from resolvers.outcome import Outcome, Problem, Watch
-from resolvers.upload import Upload
+from resolvers.upload import Upload, Uploader
 
-__all__ = ["Outcome", "Problem", "Watch", "ingest"]
+__all__ = ["Outcome", "Problem", "Uploader", "Watch", "ingest"]
 
 
 async def ingest(
@@ -26,12 +26,13 @@ async def ingest(
     clock: Callable[[], datetime],
     announce: Announce = to_nobody,
     watch: Watch = lambda outcome: None,
+    by: Uploader | None = None,
 ) -> Outcome:
     """Take in all messages of a stream; `chunks` are its bytes, cut anywhere.
 
     `viewer` None is the operator at the machine, who may write for every district. `announce` is told in each transaction
-    with which messages go in. `watch` sees the outcome grow, a call
-    a block. What is wrong with a line never raises: it is in the outcome, and the other messages are in the log.
+    with which messages go in. `watch` sees the outcome grow, a call a block. `by` is who brings the messages in, for the
+    audit: by default the viewer; of an upload without either nothing is written down. What is wrong with a line never raises: it is in the outcome, and the other messages are in the log.
 
     Raises `Forbidden` for a viewer without the right INGEST_MESSAGES, before anything is read. What else is raised, by the
     stream or the database, ends the upload: the messages that went in stay, all others leave no trace.
@@ -42,7 +43,9 @@ async def ingest(
         try:
             async with connection.begin():
                 await stage.create(connection)
-            upload = Upload(connection, viewer=viewer, clock=clock, announce=announce)
+            if by is None and viewer is not None:
+                by = Uploader(viewer.id)
+            upload = Upload(connection, viewer=viewer, clock=clock, announce=announce, by=by)
             async for block in blocks(chunks):
                 await upload.take(block)
                 watch(upload.outcome)

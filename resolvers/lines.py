@@ -49,9 +49,8 @@ def parse(text: bytes) -> Line:
                 raise BadLine(field, "the character U+0000 cannot be stored: leave it out")
         text = text.replace(rb"\\", b"").replace(rb"\"", b"")
     # A key that stands twice is two quotation marks more than the line needs, and so is one that says null.
-    if text.count(b'"') != line.quotes():
+    if text.count(b'"') != line.check():
         check_keys(text)
-    line.check()
     return line
 
 

@@ -107,9 +107,6 @@ class District(Struct, frozen=True, forbid_unknown_fields=True, tag="district", 
                 "leave it out where calls may be placed at any time",
             )
 
-    def quotes(self) -> None:
-        """Not known: such lines are few."""
-
     def hours(self) -> tuple[time, time] | None:
         """The call window, of a district that is checked."""
         if self.callWindow is None:
@@ -133,9 +130,6 @@ class School(Struct, frozen=True, forbid_unknown_fields=True, tag="school", tag_
     id: Id
     district: Id
     name: Label
-
-    def quotes(self) -> None:
-        """Not known: such lines are few."""
 
     def check(self) -> None:
         """Pass: its fields are all there is."""
@@ -163,9 +157,6 @@ class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind
     filterCriteria: list[Criterion] | None = None
     status: MessageStatus | None = None
     cancellation: RecordedCancellation | None = None
-
-    def quotes(self) -> None:
-        """Not known: a message has few lines of its own."""
 
     def check(self) -> None:
         """Pass if the message is one for this log, and bring its instants to UTC; raises `BadLine`."""
@@ -217,13 +208,14 @@ class Recipient(
     devices: Annotated[list[Device], Meta(max_length=1_000)]
     student: Named | None = None
 
-    def quotes(self) -> int:
-        """How many quotation marks its line has, where no key stands twice or says null: two for each key and each text.
+    def check(self) -> int:
+        """Pass, with the instants of the devices in UTC; raises `BadLine`.
 
+        Gives how many quotation marks its line has, where no key stands twice or says null: two for each key and each text.
         This is the innermost loop of an upload.
         """
         quotes = 20 if self.student is None else 30
-        for device in self.devices:
+        for place, device in enumerate(self.devices):
             quotes += 8
             if device.status is not None:
                 quotes += 4
@@ -233,13 +225,8 @@ class Recipient(
                 quotes += 2
             if device.at is not None:
                 quotes += 4
-        return quotes
-
-    def check(self) -> None:
-        """Pass, with the instants of the devices in UTC; raises `BadLine`."""
-        for place, device in enumerate(self.devices):
-            if device.at is not None:
                 device.at = utc(device.at, f"devices[{place}].at")
+        return quotes
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True, tag="end", tag_field="kind"):
@@ -247,12 +234,9 @@ class End(Struct, frozen=True, forbid_unknown_fields=True, tag="end", tag_field=
 
     message: Id
 
-    def quotes(self) -> int:
-        """How many quotation marks its line has."""
+    def check(self) -> int:
+        """Pass: its fields are all there is. Gives how many quotation marks its line has."""
         return 8
-
-    def check(self) -> None:
-        """Pass: its fields are all there is."""
 
 
 Line = District | School | Message | Recipient | End

@@ -3,16 +3,19 @@
 What a line may say is in `resolvers.lines`; how staged rows become the log is in `db.ingest`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import districts, stage
+from db import audit, districts, stage
 from db import ingest as log
+from db.audit import Action, Entry
 from db.engine import begin_writing
+from domain.ids import Kind, spell
 from domain.viewer import Viewer
 from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import Numbered
@@ -36,6 +39,15 @@ Key = tuple[str, str]
 """The district and the id of a message, as the sending system names them."""
 
 
+class Uploader(NamedTuple):
+    """Who brings messages in, for the audit: a viewer, or the operator at the machine."""
+
+    id: str
+    origin: str | None = None
+    """The address from which the request came."""
+    request_id: str | None = None
+
+
 class Upload:
     """What is known of one stream so far; `take` goes through it block by block, and `finish` ends it."""
 
@@ -46,11 +58,13 @@ class Upload:
         viewer: Viewer | None,
         clock: Callable[[], datetime],
         announce: Announce = to_nobody,
+        by: Uploader | None = None,
     ) -> None:
         self.outcome = Outcome()
         self._connection = connection
         self._clock = clock
         self._announce = announce
+        self._by = by
         self._places = Places(connection, viewer=viewer)
         self._open: dict[str, Incoming] = {}
         self._ready: dict[Key, Incoming] = {}
@@ -209,6 +223,7 @@ class Upload:
             known = await log.staged_in_log(connection)
             await stage.forget(connection, list(known))
             await log.move(connection)
+            await self._write_audit([m for m in ready if m.ref not in known], now=now)
             await self._announce(connection)
             if any(message.is_spilled for message in self._open.values()):
                 await stage.clear(connection)
@@ -225,6 +240,26 @@ class Upload:
         self._let_go(ready)
         self._moved |= self._ready.keys()
         self._ready.clear()
+
+    async def _write_audit(self, messages: Sequence[Incoming], *, now: datetime) -> None:
+        """Write down who brought these messages in, one entry a district."""
+        if self._by is None:
+            return
+        counts = Counter(message.place.record.id for message in messages)
+        entries = [
+            Entry(
+                now,
+                district_id,
+                self._by.id,
+                Action.INGEST,
+                spell(Kind.DISTRICT, district_id),
+                self._by.origin,
+                self._by.request_id,
+                count,
+            )
+            for district_id, count in sorted(counts.items())
+        ]
+        await audit.write(self._connection, entries)
 
     async def _refuse_line(self, numbered: Numbered, bad: BadLine) -> None:
         """Report a bad line, and leave out whole the message it belongs to: all open ones, where that cannot be told."""

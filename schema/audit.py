@@ -20,6 +20,7 @@ class AuditEntry:
     subject: str = plain(description="The id of what was looked at or acted on.")
     origin: str | None = plain(description="The address from which the request came.")
     request_id: str | None
+    messages: int | None = plain(description="How many messages came in. Null: it was no upload.")
 
 
 @describes(Edge)

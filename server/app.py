@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -90,16 +90,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with (
-            beside_serving(settings, works),
-            backstage.notices.listening(),
-            meanwhile(partial(beside, engine)),
-        ):
-            yield
-        await backstage.errands.stop()
-        await works.close()
-        await client.aclose()
-        await engine.dispose()
+        # Also where the start fails half way, or one of these does: connections left open would keep the process from ending.
+        async with AsyncExitStack() as ending:
+            for end in (engine.dispose, client.aclose, works.close, backstage.errands.stop):
+                ending.push_async_callback(end)  # the last one is called first
+            async with (
+                beside_serving(settings, works),
+                backstage.notices.listening(),
+                meanwhile(partial(beside, engine)),
+            ):
+                yield
 
     checks = {"database": health.database_check(engine), "keys": health.keys_check(keys)}
     notes = {

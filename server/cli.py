@@ -5,6 +5,7 @@ What a command does is not here: each calls one function of the layer that does 
 
 import asyncio
 import os
+import secrets
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO
@@ -18,7 +19,7 @@ from server.bars import checking, chunks, importing, migrating, note
 from server.purge import purge
 from server.receipts import receipts
 from server.settings import Settings
-from server.told import complain, settings_here, spell, told, warn
+from server.told import complain, settings_here, spell, told, user_here, warn
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -107,7 +108,7 @@ def import_(file: BinaryIO) -> None:
     refused; every refusal is listed with its line. An address that cannot be read is a warning: its delivery is FAILED, and
     the rest of the message goes out.
     """
-    from resolvers.ingest import ingest
+    from resolvers.ingest import Uploader, ingest
     from server.app import utc_now
     from server.running import ready_engine
     from server.working import announcing
@@ -122,6 +123,7 @@ def import_(file: BinaryIO) -> None:
                     clock=utc_now,
                     announce=announcing(settings, engine=engine, clock=utc_now),
                     watch=watch,
+                    by=Uploader(f"os:{user_here()}", request_id=secrets.token_hex(8)),
                 )
 
     with told():

@@ -13,10 +13,11 @@ from starlette.routing import Route
 from domain.errors import LogError
 from domain.viewer import Right
 from resolvers.backstage import Announce, to_nobody
-from resolvers.ingest import Outcome, ingest
+from resolvers.ingest import Outcome, Uploader, ingest
 from server.answers import json, refusal, require_content_type
 from server.auth import Authenticator
 from server.bodies import pieces
+from server.request_log import current_id
 
 CONTENT_TYPE: Final = "application/x-ndjson"
 
@@ -45,7 +46,15 @@ def route(
             viewer.require(Right.INGEST_MESSAGES)
             require_content_type(request, CONTENT_TYPE)
             body = pieces(request, most, advice="Send the messages in several uploads.")
-            outcome = await ingest(engine, body, viewer=viewer, clock=clock, announce=announce)
+            origin = request.client.host if request.client else None
+            outcome = await ingest(
+                engine,
+                body,
+                viewer=viewer,
+                clock=clock,
+                announce=announce,
+                by=Uploader(viewer.id, origin, current_id()),
+            )
         except LogError as error:
             return refusal(error)
         _log.info(

@@ -1,8 +1,6 @@
 """`sentlog purge`: remove the recipients of old messages, and keep the figures."""
 
 import asyncio
-import getpass
-import os
 import re
 import secrets
 from collections.abc import Sequence
@@ -16,7 +14,7 @@ from delivery.purging import Progress, Purge, carry_out, outlook
 from domain.errors import BadUserInput
 from server.bars import note, purging
 from server.settings import Settings
-from server.told import settings_here, told
+from server.told import settings_here, told, user_here
 
 SHORTEST: Final = timedelta(days=30)
 """What providers say of a message may come for days: figures that are to be kept should be the last ones."""
@@ -88,7 +86,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
                 reports=report_place(settings),
                 before=older_than.before(utc_now()),
                 district=district,
-                by=f"os:{_user()}",
+                by=f"os:{user_here()}",
                 run=secrets.token_hex(8),
                 clock=utc_now,
             )
@@ -128,11 +126,3 @@ def _sum_up(progress: Progress, run: str) -> None:
         f" {progress.deliveries} deliveries. The audit has each message, with the request id {run}.",
         soft_wrap=True,
     )
-
-
-def _user() -> str:
-    """Who runs the command, as the machine knows them."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has a number alone
-        return str(os.getuid())

@@ -1,5 +1,6 @@
 """What every command tells alike: what is wrong, in words on standard error; and where it finds its settings."""
 
+import getpass
 import os
 import sys
 from collections.abc import Iterator
@@ -55,3 +56,11 @@ def spell(found: Problem | Warned) -> str:
 def settings_here() -> Settings:
     """The settings that the environment gives."""
     return Settings.from_environment(os.environ)
+
+
+def user_here() -> str:
+    """Who runs the command, as the machine knows them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has a number alone
+        return str(os.getuid())

@@ -31,6 +31,20 @@ def test_the_spelling_is_the_documented_one() -> None:
     )
 
 
+def test_a_number_of_messages_is_sealed_behind_the_rest() -> None:
+    row = AuditRow(4, NOON, 1, "u1", "INGEST", "district.1", None, None, 12)
+    spelled = (
+        '["sentlog audit 1",1,"2020-01-31T18:00:00.000000+00:00","' + "0" * 64 + '",4,4,1]\n'
+        '[4,"2020-01-31T18:00:00.000000+00:00",1,"u1","INGEST","district.1",null,null,12]\n'
+    )
+    sealed = seal(None, [row], now=NOON)
+
+    assert sealed.hash == hashlib.sha256(spelled.encode()).hexdigest()
+    for other in (None, 0, 13):
+        [fault] = faults(None, sealed, [row._replace(messages=other)])
+        assert fault.endswith("a row, their order or the seal itself was changed")
+
+
 def test_a_seal_follows_from_the_one_before() -> None:
     assert (SECOND.number, SECOND.previous) == (2, FIRST.hash)
     assert faults(None, FIRST, ROWS) == []
@@ -48,6 +62,7 @@ def test_a_seal_follows_from_the_one_before() -> None:
         ROWS[0]._replace(subject="person.2"),
         ROWS[0]._replace(origin=None),
         ROWS[0]._replace(request_id="r-2"),
+        ROWS[0]._replace(messages=3),
     ],
 )
 def test_a_changed_row_is_found(changed: AuditRow) -> None:

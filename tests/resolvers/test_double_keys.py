@@ -126,5 +126,5 @@ def test_a_plain_line_is_told_by_its_quotation_marks_alone() -> None:
     lines = message("M-1", [recipient("p1", email(), student=("s1", "S"))]).splitlines()
 
     for text in (lines[1], lines[2]):
-        assert parse(text).quotes() == text.count(b'"')
-    assert parse(school().strip()).quotes() is None
+        assert parse(text).check() == text.count(b'"')
+    assert parse(school().strip()).check() is None

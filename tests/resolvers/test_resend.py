@@ -50,6 +50,20 @@ def mixed() -> bytes:
     return message("M-1", people, status=None)
 
 
+async def test_what_failed_because_its_address_cannot_be_read_is_not_sent_again(
+    house: House,
+) -> None:
+    await house.send(
+        message("M-1", [recipient("p1", email("heather@"), voice("555-0101"))], status=None)
+    )
+    before = await house.all_rows()
+
+    answer = await house.do(RESEND, id="message.1")
+
+    assert answer == {"__typename": "NothingToResend", "message": NOBODY}
+    assert {**await house.all_rows(), "audit": []} == {**before, "audit": []}
+
+
 async def test_what_failed_and_only_that_is_sent_again(house: House) -> None:
     await house.send(mixed())
     first = [one.key for one in house.provider.handed]

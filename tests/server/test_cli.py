@@ -9,17 +9,19 @@ from pathlib import Path
 import httpx2
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import make_url, text
+from sqlalchemy import make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.engine import writing
+from db.engine import make_engine, reading, writing
+from db.side_tables import AUDIT
 from domain.viewer import Right
 from schema.contract import SCHEMA
 from server.auth import Authenticator
 from server.cli import main
 from server.keyring import connect_keys
 from server.settings import Settings
+from server.told import user_here
 from tests.log import district, email, load, message, recipient
 from tests.log import text as log_text
 from tests.server.signing import SECRET
@@ -194,6 +196,24 @@ def test_an_import_says_what_went_in(settings: dict[str, str], file: Path) -> No
             "6 lines: 0 messages with 0 recipients and 0 deliveries went in, 2 were there already, 0 were refused."
         ],
     )
+
+
+async def test_an_import_is_in_the_audit_under_the_user_of_the_machine(
+    settings: dict[str, str], file: Path
+) -> None:
+    await asyncio.to_thread(run, "import", str(file), **settings)
+
+    engine = make_engine(settings["SENTLOG_DATABASE_URL"])
+    async with reading(engine) as connection:
+        row = (await connection.execute(select(AUDIT))).one()
+    await engine.dispose()
+    assert (row.viewer_id, row.action, row.subject, row.messages) == (
+        f"os:{user_here()}",
+        "INGEST",
+        "district.1",
+        2,
+    )
+    assert (row.origin, len(row.request_id)) == (None, 16)
 
 
 def test_an_import_names_what_was_refused_and_ends_with_one(

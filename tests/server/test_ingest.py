@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from db.engine import reading
 from db.tables import MESSAGE
 from domain.viewer import Right
-from tests.log import email, inbox, message, recipient, school
+from tests.log import email, inbox, message, recipient, school, text, voice
 from tests.server.calling import Caller, calling, error
 
 NDJSON = "application/x-ndjson"
@@ -133,6 +133,48 @@ async def test_an_address_that_cannot_be_read_is_a_warning_and_the_answer_is_cle
             "warningCount": 1,
         },
     )
+
+
+async def test_what_failed_when_it_came_in_says_why(caller: Caller) -> None:
+    listed = [recipient("p2", email("nobody@"), voice("555-0101"), text("555-0101"), inbox())]
+    send(caller, message("M-2", listed, status=None))
+
+    answer = caller.ask(
+        """{ message(id: "message.2") { status deliveries { nodes {
+            address status statusLabel callStatus { code label } events { source detail } attempts
+        } } } }"""
+    )
+
+    no_domain = "This is not an email address. There must be something after the @-sign."
+    no_area = "This is not a phone number. It has no area code."
+    invalid = {"code": -2, "label": "Invalid Phone #"}
+    found = answer.json()["data"]["message"]["deliveries"]["nodes"]
+    assert [
+        (one["address"], one["statusLabel"], one["callStatus"], one["attempts"], one["events"])
+        for one in found
+    ] == [
+        ("nobody@", "Failed", None, 0, [{"source": "IMPORT", "detail": no_domain}]),
+        ("555-0101", "Invalid Phone #", invalid, 0, [{"source": "IMPORT", "detail": no_area}]),
+        ("555-0101", "Invalid Phone #", invalid, 0, [{"source": "IMPORT", "detail": no_area}]),
+        ("hparent", "Pending", None, 0, []),
+    ]
+    assert [one["status"] for one in found] == ["FAILED", "FAILED", "FAILED", "PENDING"]
+
+
+async def test_an_upload_is_in_the_audit(caller: Caller) -> None:
+    answer = send(caller, message("M-2"), message("M-3"))
+
+    trail = caller.ask(
+        "{ auditTrail { nodes { viewerId action subject messages origin requestId } } }"
+    )
+    assert trail.json()["data"]["auditTrail"]["nodes"][1] == {
+        "viewerId": "u1",
+        "action": "INGEST",
+        "subject": "district.1",
+        "messages": 2,
+        "origin": "testclient",
+        "requestId": answer.headers["x-request-id"],
+    }
 
 
 async def test_nobody_writes_without_a_sign_in(caller: Caller) -> None:

@@ -1,4 +1,5 @@
-"""Addresses that cannot be read, and those that were found to be another; the country of a district's phone numbers.
+"""Addresses that cannot be read, and those that were found to be another; the country of a district's phone numbers; and in
+the audit, how many messages came in.
 
 The addresses that are here already are read again afterwards, in pieces: `db.migrations.backfills`.
 """
@@ -42,6 +43,7 @@ def upgrade() -> None:
         sa.Column("finished_at", Instant(), nullable=True),
         sa.PrimaryKeyConstraint("name"),
     )
+    op.add_column("audit", sa.Column("messages", sa.Integer(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
         let_deliveries_move()
 
