@@ -5,7 +5,7 @@ No `Relationship()`: a relation is a dataloader. Ids that other systems gave are
 """
 
 from datetime import datetime, time
-from typing import Final
+from typing import Final, TypedDict
 
 from sqlalchemy import (
     Computed,
@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
     true,
@@ -56,6 +57,16 @@ def up(column: str) -> Computed:
 def down(column: str) -> Computed:
     """The values of `column`, to be sorted descending, with the absent ones last."""
     return Computed(f"coalesce('1' || {column}, '0')", persisted=True)
+
+
+class _Where(TypedDict):
+    sqlite_where: TextClause
+    postgresql_where: TextClause
+
+
+def where(condition: TextClause) -> _Where:
+    """The arguments of an index that has only the rows of which `condition` holds."""
+    return {"sqlite_where": condition, "postgresql_where": condition}
 
 
 class District(SQLModel, table=True):
@@ -111,8 +122,8 @@ class Message(SQLModel, table=True):
         Index("message_of_type", "district_id", "type_code", "created_at"),
         Index("message_of_school", "district_id", "school_id", "created_at"),
         Index("message_of_sender", "district_id", "sender_id", "created_at"),
-        Index("message_to_begin", "scheduled_at", sqlite_where=TO_BEGIN, postgresql_where=TO_BEGIN),
-        Index("message_under_way", "id", sqlite_where=UNDER_WAY, postgresql_where=UNDER_WAY),
+        Index("message_to_begin", "scheduled_at", **where(TO_BEGIN)),
+        Index("message_under_way", "id", **where(UNDER_WAY)),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
@@ -266,28 +277,11 @@ class Delivery(SQLModel, table=True):
             ["message_id", "recipient_number"], ["recipient.message_id", "recipient.number"]
         ),
         Index("delivery_to_address", "address_id", "message_id"),
-        Index(
-            "delivery_open",
-            "message_id",
-            "chunk",
-            sqlite_where=OPEN_DELIVERY,
-            postgresql_where=OPEN_DELIVERY,
-        ),
-        Index(
-            "delivery_never_sent",
-            "message_id",
-            sqlite_where=NEVER_SENT,
-            postgresql_where=NEVER_SENT,
-        ),
-        Index("delivery_claimed", "lease_until", sqlite_where=CLAIMED, postgresql_where=CLAIMED),
-        Index(
-            "delivery_referred",
-            "gateway",
-            "reference",
-            sqlite_where=REFERRED,
-            postgresql_where=REFERRED,
-        ),
-        Index("delivery_to_poll", "due_at", sqlite_where=TO_POLL, postgresql_where=TO_POLL),
+        Index("delivery_open", "message_id", "chunk", **where(OPEN_DELIVERY)),
+        Index("delivery_never_sent", "message_id", **where(NEVER_SENT)),
+        Index("delivery_claimed", "lease_until", **where(CLAIMED)),
+        Index("delivery_referred", "gateway", "reference", **where(REFERRED)),
+        Index("delivery_to_poll", "due_at", **where(TO_POLL)),
     )
 
     message_id: int = Field(primary_key=True, sa_type=BigInt)

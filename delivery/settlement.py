@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import changes, claims, live
+from db.away import AWAY
 from db.changes import Change
 from db.deliveries import DeliveryKey
 from db.engine import reading, writing
@@ -45,7 +46,15 @@ async def settle_lapsed(bench: Bench) -> int:
         message_ids = await claims.messages_with_lapsed(connection, most=MOST)
     settled = 0
     for message_id in message_ids:
-        settled += await _settle(bench, message_id)
+        try:
+            settled += await _settle(bench, message_id)
+        except AWAY:
+            raise
+        except Exception:
+            # One message that fails each time must not keep the others open. Its claims were renewed, and come last next time.
+            _log.exception(
+                "claims of a message could not be settled", message_id=f"message.{message_id}"
+            )
     return settled
 
 

@@ -122,7 +122,7 @@ def _twilio(
     try:
         caller = normalise(DeliveryMode.TEXT, _required(settings, "twilio_from")).key
     except InvalidAddress as error:
-        _refuse("twilio_from", str(error))
+        _refuse("twilio_from", str(error).rstrip("."))
     return TwilioGateway(
         client,
         url=_base_url(settings, "twilio_url"),
@@ -163,7 +163,7 @@ def _sender_address(setting: str, text: str) -> str:
     try:
         mailbox = read_mailbox(text)
     except InvalidAddress as error:
-        _refuse(setting, str(error))
+        _refuse(setting, str(error).rstrip("."))
     if mailbox.name:
         _refuse(setting, f"{text!r} has a name: write the address alone, like {mailbox.address}")
     return mailbox.address

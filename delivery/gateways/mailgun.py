@@ -11,7 +11,6 @@ Mailgun did not replace the variable, Message-ID and recipient together tell it.
 """
 
 import asyncio
-import hmac
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -50,18 +49,21 @@ from delivery.gateways.exchange import (
     Fields,
     ask,
     decode,
-    instant,
     not_taken,
     read,
     said,
 )
 from delivery.gateways.gate import Passage
 from delivery.gateways.headers import encoded_mailbox, plain_mailbox
-from delivery.gateways.mailgun_words import (
-    event_status,
-    is_about_an_address,
-    is_about_the_message,
+from delivery.gateways.mailgun_events import (
+    CLOCKS_DIFFER,
+    Heard,
+    check_signature,
+    heard_of,
+    is_about,
+    webhook_event,
 )
+from delivery.gateways.mailgun_words import is_about_an_address, is_about_the_message
 from delivery.gateways.port import Gateway
 from delivery.gateways.wording import (
     markup,
@@ -75,12 +77,7 @@ from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
-# Statuses: `mailgun_words` has them.
-
-CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
-"""Mailgun repeats a webhook that we did not take for eight hours."""
-
-CLOCKS_DIFFER: Final = timedelta(minutes=5)
+# Statuses: `mailgun_words` has them. Events and webhooks: `mailgun_events`.
 
 _TRUSTWORTHY_AFTER: Final = timedelta(minutes=30)
 """Events may come into the log late; Mailgun calls half an hour a safe age."""
@@ -89,9 +86,6 @@ _PAGES: Final = 20
 """Of 300 events, about one delivery: nobody opens an e-mail that often."""
 
 _AT_ONCE: Final = 8
-
-_UNREPLACED: Final = "%recipient."
-"""How a key begins that Mailgun did not put in: the event carries the name of the variable in its place."""
 
 # What Mailgun would replace in a body, whoever wrote it.
 _VARIABLE: Final = re.compile(r"%(?=(recipient|unsubscribe|tag_unsubscribe|mailing_list))")
@@ -112,44 +106,6 @@ class _Paging(msgspec.Struct):
 class _Page(msgspec.Struct):
     items: list[Any]
     paging: _Paging = msgspec.field(default_factory=_Paging)
-
-
-class _Headers(msgspec.Struct, rename={"message_id": "message-id"}):
-    message_id: str | None = None
-
-
-class _Message(msgspec.Struct):
-    headers: _Headers = msgspec.field(default_factory=_Headers)
-
-
-class _DeliveryStatus(msgspec.Struct):
-    code: int | str | None = None
-    message: str | None = None
-    description: str | None = None
-
-
-class _Event(
-    msgspec.Struct, rename={"delivery_status": "delivery-status", "variables": "user-variables"}
-):
-    event: str
-    timestamp: float
-    severity: str | None = None
-    reason: Any = None
-    recipient: Any = None
-    message: _Message = msgspec.field(default_factory=_Message)
-    delivery_status: _DeliveryStatus = msgspec.field(default_factory=_DeliveryStatus)
-    variables: Any = None
-
-
-class _Signature(msgspec.Struct):
-    timestamp: str | int
-    token: str
-    signature: str
-
-
-class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
-    signature: _Signature
-    event_data: Any = None
 
 
 # The request
@@ -267,14 +223,14 @@ class MailgunGateway(Gateway[_Letter]):
             raise Unavailable("Mailgun's log of events is not complete yet")
         reference = message_id(handover.content.key, self._mail_from.rpartition("@")[2]).strip("<>")
         heard = await self._events(handover.key, reference, handover.address, handed_at)
-        receipts = [receipt for _, receipt in heard]
-        if not receipts:
+        if not heard:
             return SurelyNot()
         # An email that is sent again has the Message-ID of the first: only `accepted` is written at each hand-over.
-        if not any(receipt.key or word == "accepted" for word, receipt in heard):
+        if not any(one.receipt.key or one.word == "accepted" for one in heard):
             return CannotTell(
                 "Mailgun's events for this address do not say which sending they are about"
             )
+        receipts = [one.receipt for one in heard]
         return Found(receipts[0].reference or reference, receipts)
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
@@ -286,7 +242,7 @@ class MailgunGateway(Gateway[_Letter]):
                     heard = await self._events(one.key, one.reference, one.address, one.handed_at)
                 except Unavailable:
                     return None
-            return [receipt for _, receipt in heard]
+            return [one.receipt for one in heard]
 
         answers = await asyncio.gather(*map(ask_after, sent))
         return Polled(
@@ -294,104 +250,37 @@ class MailgunGateway(Gateway[_Letter]):
             [one for one, answer in zip(sent, answers, strict=True) if answer is None],
         )
 
-    async def _events(
-        self, key: str, reference: str, address: str, since: datetime
-    ) -> list[tuple[str, Receipt]]:
-        """What Mailgun's log has about one delivery: the event's name, and the receipt that it is."""
+    async def _events(self, key: str, reference: str, address: str, since: datetime) -> list[Heard]:
+        """What Mailgun's log has about one delivery."""
         query: Fields | None = {
             "recipient": address,
             "begin": str((since - CLOCKS_DIFFER).timestamp()),
             "ascending": "yes",
             "limit": "300",
         }
-        url, heard = f"{self._url}/events", list[tuple[str, Receipt]]()
+        url, heard = f"{self._url}/events", list[Heard]()
         for _ in range(_PAGES):
             page = await read(self._client, url, _Page, account=self._account, query=query)
             if page is None:  # no such domain: an empty list would mean that it never arrived
                 raise Unavailable("Mailgun keeps no events at this address")
             if not page.items:
                 break
-            heard += [found for event in page.items for found in _heard(event)]
+            heard += [found for event in page.items for found in heard_of(event)]
             if not page.paging.next:
                 break
             # Only what follows the host: the key goes nowhere but to the address in the settings.
             following = urlsplit(page.paging.next)
             url, query = f"{self._base}{following.path}?{following.query}", None
-        return [
-            (word, receipt)
-            for word, receipt in heard
-            if (
-                receipt.key == key
-                if receipt.key is not None
-                else (receipt.reference == reference and _is_same(receipt.address, address))
-            )
-        ]
+        return [one for one in heard if is_about(one.receipt, key, reference, address)]
 
     def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
         """As the base; the signature is over time and token, not over the rest: only the seal makes it good for once."""
         if not self._signing_key:
             raise Forged("no signing key is set for Mailgun's webhooks")
-        try:
-            seal = decode(callback.body, _Webhook).signature
-            made_at = instant(int(seal.timestamp))
-        except (Malformed, ValueError):
-            raise Forged("there is no signature in it") from None
-        signed = f"{seal.timestamp}{seal.token}".encode("utf-8", "surrogatepass")
-        right = hmac.new(self._signing_key.encode(), signed, "sha256").hexdigest()
-        if not hmac.compare_digest(right.encode(), seal.signature.encode("utf-8", "surrogatepass")):
-            raise Forged("its signature does not hold")
-        if not -CLOCKS_DIFFER <= now - made_at <= CALLBACKS_GOOD_FOR:
-            raise Forged("it was signed too long ago, or in the future")
-        return Seal(f"mailgun:{seal.token}", made_at + CALLBACKS_GOOD_FOR)
-
-    # Receipts
+        return check_signature(callback, signing_key=self._signing_key, now=now)
 
     def parse(self, callback: Callback, *, now: datetime) -> Parsed:
-        data = decode(callback.body, _Webhook).event_data
-        heard = _heard(data)
-        if not heard:
-            raise Malformed("an event without name or time")
-        return Parsed([receipt for _, receipt in heard])
-
-
-def _is_same(recipient: str | None, address: str) -> bool:
-    """Whether Mailgun's recipient is the address that we gave it: it may write the domain in lower case."""
-    return (recipient or "").casefold() == address.casefold()
-
-
-def _heard(data: object) -> list[tuple[str, Receipt]]:
-    """An event's name and the receipt that it is, alone in a list; empty where it cannot be read."""
-    try:
-        event = msgspec.convert(data, _Event)
-        at = instant(event.timestamp)
-    except (msgspec.ValidationError, Malformed):
-        return []
-    status = event_status(
-        event.event,
-        severity=event.severity,
-        reason=event.reason if isinstance(event.reason, str) else None,
-        code=event.delivery_status.code,
-    )
-    key = event.variables.get("delivery") if isinstance(event.variables, dict) else None
-    is_ours = isinstance(key, str) and not key.startswith(_UNREPLACED)
-    reference = event.message.headers.message_id
-    receipt = Receipt(
-        at=at,
-        status=status,
-        detail=_detail(event),
-        key=key if is_ours else None,
-        reference=reference.strip("<>") if reference else None,
-        address=event.recipient if isinstance(event.recipient, str) else None,
-    )
-    return [(event.event, receipt)]
-
-
-def _detail(event: _Event) -> str:
-    """What happened in Mailgun's words: the event, how grave, why, and what the other server said."""
-    code, told = event.delivery_status.code, event.delivery_status
-    reason = event.reason if isinstance(event.reason, str) else None
-    words = (event.event, event.severity, reason, code, told.message or told.description)
-    return redacted(", ".join(str(word) for word in words if word))
+        return Parsed([heard.receipt for heard in heard_of(webhook_event(callback))])
 
 
 def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import cancel
@@ -338,3 +339,32 @@ async def test_claims_of_many_messages_are_settled_in_one_round(engine: AsyncEng
     assert await settle(bench) == 8
     assert [await status(engine, message_id) for message_id in ids] == [MessageStatus.SENT] * 4
     await recount(engine)
+
+
+async def test_a_message_that_cannot_be_settled_holds_up_no_other(engine: AsyncEngine) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
+    broken = await load(engine, people(1, call), id="M-1")
+    other = await load(engine, people(1, call), id="M-2")
+    await work(bench)
+
+    def fail(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("SELECT message.subject") and broken in _values(parameters):
+            raise RuntimeError("a message that cannot be read")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", fail)
+    await settle(bench)
+    event.remove(engine.sync_engine, "before_cursor_execute", fail)
+
+    assert await statuses(engine, broken) == {"IN_PROGRESS": 1}
+    assert await statuses(engine, other) == {"FAILED": 1}
+    await settle(bench)
+    assert await statuses(engine, broken) == {"FAILED": 1}
+    await recount(engine)
+
+
+def _values(parameters: object) -> list[object]:
+    """What a statement was given, by name or by place."""
+    if isinstance(parameters, dict):
+        return list(parameters.values())
+    return list(parameters) if isinstance(parameters, tuple | list) else []

@@ -68,7 +68,7 @@ async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> N
         ({EMAIL: "smtp"}, {"smtp_url": "http://mail"}, "SENTLOG_SMTP_URL: write it like smtp://"),
         ({EMAIL: "smtp"}, {"smtp_url": "smtp://m:x"}, "SENTLOG_SMTP_URL: it is not a URL."),
         ({EMAIL: "smtp"}, {"mail_from": None}, "SENTLOG_MAIL_FROM: it is not set"),
-        ({EMAIL: "smtp"}, {"mail_from": "us"}, "SENTLOG_MAIL_FROM: 'us' is not an e-mail address"),
+        ({EMAIL: "smtp"}, {"mail_from": "us"}, "SENTLOG_MAIL_FROM: 'us' is not an email address"),
         (
             {EMAIL: "smtp"},
             {"mail_from": "Us <us@x.example>"},
@@ -77,12 +77,12 @@ async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> N
         (
             {EMAIL: "smtp"},
             {"mail_from": "zoë@x.example"},
-            "SENTLOG_MAIL_FROM: 'zoë@x.example' has letters beyond ASCII before the @",
+            "SENTLOG_MAIL_FROM: 'zoë@x.example' cannot be used: it has letters beyond ASCII before the @",
         ),
         (
             {EMAIL: "mailgun"},
             {"mail_from": None, "mailgun_domain": "mg..example"},
-            "SENTLOG_MAILGUN_DOMAIN: 'no-reply@mg..example' is not an e-mail address",
+            "SENTLOG_MAILGUN_DOMAIN: 'no-reply@mg..example' is not an email address",
         ),
         ({EMAIL: "mailgun"}, {"mailgun_key": ""}, "SENTLOG_MAILGUN_KEY: it is not set"),
         (

@@ -21,7 +21,8 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
-from delivery.gateways.mailgun import CALLBACKS_GOOD_FOR, MailgunGateway
+from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.mailgun_events import CALLBACKS_GOOD_FOR
 from delivery.gateways.mailgun_words import STATUSES
 from domain.message import BodyFormat
 from domain.receipts import Receipt
