@@ -163,7 +163,7 @@ _COUNTERS: Final = (
         SELECT d.message_id, d.mode, min(d.at), max(CASE WHEN d.status IN ({_HAS_OUTCOME}) THEN d.at END)
         FROM staged_message s
         JOIN delivery d ON d.message_id = s.message_id
-        WHERE d.status IN ({_HANDED_OVER}) AND d.attempts > 0 AND NOT d.is_duplicate
+        WHERE d.status IN ({_HANDED_OVER}) AND NOT (d.status = 'FAILED' AND d.attempts = 0) AND NOT d.is_duplicate
         GROUP BY d.message_id, d.mode
         """
     ),

@@ -165,7 +165,8 @@ _SPANS: Final = f"""
             max(CASE WHEN d.status IN ({_listed(SETTLED)}) THEN d.at END) AS ended_at
         FROM delivery d
         JOIN message m ON m.id = d.message_id
-        WHERE {_RANGE_OF_D} AND NOT d.is_duplicate AND d.attempts > 0 AND d.status IN ({_HANDED_OVER})
+        WHERE {_RANGE_OF_D} AND NOT d.is_duplicate AND d.status IN ({_HANDED_OVER})
+            AND NOT (d.status = 'FAILED' AND d.attempts = 0)
         GROUP BY d.message_id, d.mode
     ),
     kept AS (

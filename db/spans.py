@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import case, func, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.insertion import insert_into
 from db.live import LiveDelivery
-from db.tables import DELIVERY, SPAN
+from db.tables import DELIVERY, NEVER_SENT, SPAN
 from domain.status import DeliveryMode, DeliveryStatus
 
 SETTLED: Final = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
@@ -56,7 +56,9 @@ async def follow(
 
 def _ended_at(delivery: LiveDelivery) -> datetime | None:
     # What failed before it was ever sent is no outcome of a hand-over.
-    return delivery.at if delivery.status in SETTLED and delivery.attempts else None
+    if delivery.status is DeliveryStatus.FAILED and not delivery.attempts:
+        return None
+    return delivery.at if delivery.status in SETTLED else None
 
 
 async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) -> None:
@@ -92,7 +94,7 @@ async def _recount_end(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.mode == mode,
         ~DELIVERY.c.is_duplicate,
-        DELIVERY.c.attempts > 0,
+        not_(NEVER_SENT),
         DELIVERY.c.status.in_(sorted(SETTLED)),
     )
     await connection.execute(

@@ -24,8 +24,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES[:] = [
 _PLAIN: Final = re.compile(
     r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
     r"@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+"
-    r"(?!(?:arpa|invalid|localhost|onion)\Z)[a-z]{2,}",
-    re.ASCII | re.IGNORECASE,
+    r"(?!(?:arpa|invalid|localhost|onion)\Z)[a-z]{2,}"
 )
 _LONGEST_PLAIN: Final = 64
 """Characters of a plain address: short enough that no limit on one of its parts is reached."""
@@ -41,8 +40,11 @@ _READINGS: Final = 3
 
 def read_plain(text: str) -> str | None:
     """The key of an address that is plainly normal; None where `read_email` has to say."""
-    if len(text) <= _LONGEST_PLAIN and _PLAIN.fullmatch(text) is not None:
-        return text.lower()
+    # Lower case first: a pattern that ignores case takes twice as long. Beyond ASCII some letters become others.
+    if len(text) <= _LONGEST_PLAIN and text.isascii():
+        key = text.lower()
+        if _PLAIN.fullmatch(key) is not None:
+            return key
     return None
 
 

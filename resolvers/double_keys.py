@@ -1,6 +1,6 @@
 """Keys that stand twice in an object of a line: JSON allows them, and says nothing of what they mean.
 
-msgspec takes the last one. Lines that plainly have none are told by their number of quotation marks (`Recipient.check`).
+msgspec takes the last one. Lines that plainly have none are told by their number of quotation marks.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from resolvers.shapes import BadLine
+from resolvers.shapes import BadLine, Recipient
 
 _decode_any = msgspec.json.Decoder().decode
 
@@ -20,12 +20,33 @@ class _Double(NamedTuple):
     key: str
 
 
-def check_keys(text: bytes) -> None:
-    """Pass if no key stands twice in an object of `text`, which is JSON; raises `BadLine`.
+def check_recipient(line: Recipient, text: bytes) -> None:
+    """Pass if no key stands twice in an object of `text`, from which `line` was made; raises `BadLine`.
 
-    Escaped quotation marks and backslashes may be left out of it.
+    This is in the innermost loop of an upload, and is left out where the log has the message: there its digest decides.
     """
-    if text.count(b'"') == 2 * _strings(_decode_any(text)):
+    quotes = 20 if line.student is None else 30
+    for device in line.devices:
+        quotes += 8
+        if device.status is not None:
+            quotes += 4
+        if device.callStatus is not None:
+            quotes += 2
+        if device.confirmed is not None:
+            quotes += 2
+        if device.at is not None:
+            quotes += 4
+    # A key that stands twice is two quotation marks more than the line needs, and so is one that says null.
+    if text.count(b'"') != quotes:
+        check_keys(text)
+
+
+def check_keys(text: bytes) -> None:
+    """Pass if no key stands twice in an object of `text`, which is JSON; raises `BadLine`."""
+    plain = text
+    if b"\\" in text:
+        plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
+    if plain.count(b'"') == 2 * _strings(_decode_any(text)):
         return
     for field in _doubles(json.loads(text, object_pairs_hook=_object)):
         raise BadLine(field, "this key stands twice: leave one out")

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from db.districts import SchoolRecord
 from db.stage import DeliveryRow, FailureRow, MessageRow, RecipientRow
 from resolvers import staging
+from resolvers.double_keys import check_recipient
 from resolvers.lines import canonical
 from resolvers.places import Place
 from resolvers.shapes import Message, Recipient
@@ -55,8 +56,8 @@ class Incoming:
         """SHA-256 over its lines so far, in one spelling."""
         return self._digest.digest()
 
-    def take(self, line: Recipient, *, size: int) -> Sequence[Unread]:
-        """Take in the next recipient, whose line has `size` bytes, and give its addresses that cannot be read.
+    def take(self, line: Recipient, *, text: bytes) -> Sequence[Unread]:
+        """Take in the next recipient, whose line is `text`, and give its addresses that cannot be read.
 
         Raises `BadLine`, and then the message is of no more use.
         """
@@ -65,6 +66,7 @@ class Incoming:
             self._digest.update(canonical(line))
             self.recipient_count += 1
             return ()
+        check_recipient(line, text)
         devices = staging.delivery_rows(
             line,
             self.line,
@@ -81,7 +83,7 @@ class Incoming:
         self.delivery_count += len(devices.rows)
         self.recipients.append(recipient)
         self.deliveries += devices.rows
-        self.buffered += size
+        self.buffered += len(text)
         if devices.failures:
             self.failure_count += len(devices.failures)
             self.failures += devices.failures

@@ -14,7 +14,7 @@ from domain.message import BodyFormat, Source
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers.blocks import LONGEST_LINE
 from resolvers.double_keys import check_keys
-from resolvers.shapes import BadLine, Line
+from resolvers.shapes import BadLine, Line, Recipient
 
 _decode: Final[Callable[[bytes], Line]] = msgspec.json.Decoder(Line).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -43,14 +43,12 @@ def parse(text: bytes) -> Line:
         raise _explain(str(error)) from None
     except _UNREADABLE as error:
         raise BadLine(None, f"this is not a JSON object in UTF-8: {error}") from None
-    if b"\\" in text:  # a look at the bytes costs nothing; at each text of each line it would
-        if _NUL in text:
-            for field in _with_nul(_decode_any(text)):
-                raise BadLine(field, "the character U+0000 cannot be stored: leave it out")
-        text = text.replace(rb"\\", b"").replace(rb"\"", b"")
-    # A key that stands twice is two quotation marks more than the line needs, and so is one that says null.
-    if text.count(b'"') != line.check():
+    if _NUL in text:  # a look at the bytes costs nothing; at each text of each line it would
+        for field in _with_nul(_decode_any(text)):
+            raise BadLine(field, "the character U+0000 cannot be stored: leave it out")
+    if not isinstance(line, Recipient):  # of these there are most: `check_recipient`
         check_keys(text)
+    line.check()
     return line
 
 

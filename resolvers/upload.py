@@ -145,7 +145,7 @@ class Upload:
             self._check_left_out(line)
             return
         before = message.buffered
-        for field, reason in message.take(line, size=len(numbered.text)):
+        for field, reason in message.take(line, text=numbered.text):
             self.outcome.warn(Warned(numbered.number, line.message, field, reason))
         self.buffered += message.buffered - before
         if self.buffered >= BATCH:
