@@ -121,18 +121,25 @@ async def counts_of_messages(
 async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]:
     """The report that answers `request`, and whether it is new: the same within a minute is the same report.
 
-    What failed is made anew at once. Needs a transaction that writes; two who ask at the same time get one report.
+    A request is the same only while the message's revision is: a report of an earlier state never answers it. What failed
+    is made anew at once. Needs a transaction that writes; two who ask at the same time get one report.
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer
         together = func.hashtextextended(f"reports of message.{request.message_id}", 0)
         await connection.execute(select(func.pg_advisory_xact_lock(together)))
+    # Read here and not with the viewer's message: it may have changed while this request waited for its turn.
+    revision = await connection.scalar(
+        select(MESSAGE.c.revision).where(MESSAGE.c.id == request.message_id)
+    )
     found = await connection.scalar(
         select(REPORT.c.id)
         .where(
             REPORT.c.message_id == request.message_id,
+            REPORT.c.message_revision == revision,
             REPORT.c.requested_at > request.requested_at - SAME_WITHIN,
             REPORT.c.requested_by_id == request.requested_by_id,
             REPORT.c.is_masked == request.is_masked,
+            REPORT.c.time_zone == request.time_zone,
             REPORT.c.devices == request.choice.devices,
             REPORT.c.detail == request.choice.detail,
             REPORT.c.format == request.choice.format,
@@ -146,7 +153,12 @@ async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]
     fields = request._asdict()
     choice: ReportChoice = fields.pop("choice")
     statement = insert(REPORT).values(
-        **fields, **choice._asdict(), status=ReportStatus.QUEUED, progress_percent=0, attempts=0
+        **fields,
+        **choice._asdict(),
+        message_revision=revision,
+        status=ReportStatus.QUEUED,
+        progress_percent=0,
+        attempts=0,
     )
     return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
 

@@ -55,6 +55,8 @@ class Report(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     message_id: int = Field(foreign_key="message.id", sa_type=BigInt)
+    message_revision: int | None = None
+    """The message's revision when the report was requested. Null: requested before migration 0014."""
     district_id: int = Field(foreign_key="district.id")
     devices: tuple[ReportDevice, ...] = Field(sa_type=DeviceList)
     detail: ReportDetail = Field(sa_type=by_value(ReportDetail))

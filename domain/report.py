@@ -60,7 +60,7 @@ KEPT: Final = timedelta(hours=24)
 """How long a report can be had from when it was asked for."""
 
 SAME_WITHIN: Final = timedelta(minutes=1)
-"""The same person who asks again for the same within that time gets the same report."""
+"""The same person who asks again for the same within that time gets the same report, unless the message has changed."""
 
 MODES_OF_DEVICE: Final = {
     ReportDevice.NO_DEVICE: frozenset[DeliveryMode](),

@@ -63,7 +63,7 @@ class CreateReportInput:
 
 
 class CreateReportSuccess(NamedTuple):
-    """The report that was asked for: a new one, or the same that was asked for just before."""
+    """The report that was asked for: a new one, or the same that was asked for just before, if nothing changed since."""
 
     report: ReportRecord
 

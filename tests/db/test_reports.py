@@ -57,6 +57,7 @@ async def test_the_same_request_within_a_minute_is_the_same_report(press: Press)
         {"message_id": 2},
         {"by": "u2"},
         {"is_masked": True},
+        {"time_zone": "America/Denver"},
         {"devices": (ReportDevice.EMAIL,)},
         {"detail": ReportDetail.SUMMARY},
         {"format": ReportFormat.PDF},

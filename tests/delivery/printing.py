@@ -50,6 +50,7 @@ async def asked(
     detail: ReportDetail = ReportDetail.ALL,
     format: ReportFormat = ReportFormat.CSV,
     is_masked: bool = False,
+    time_zone: str = "America/Chicago",
     by: str = "u1",
     at: datetime = NOON,
 ) -> int:
@@ -59,7 +60,7 @@ async def asked(
         district_id=1,
         choice=ReportChoice(devices, detail, format),
         is_masked=is_masked,
-        time_zone="America/Chicago",
+        time_zone=time_zone,
         file_name=f"Report.{format.lower()}",
         requested_by_id=by,
         requested_by_name="Administrator, System",
