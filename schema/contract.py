@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from domain.errors import LogError
 from resolvers.context import Context
+from schema.descriptions import describe
 from schema.documents import AsRead, Documents
 from schema.errors import coded, with_choices
 from schema.executor import FastExecutor, LogExecutor
@@ -145,6 +146,7 @@ def build() -> Contract:
         types=[District, School, Message, Person, Recipient, Delivery, Report],
     )
     _say_nothing_of_absent_defaults(schema)
+    describe(cast(Any, schema)._schema)
     return schema
 
 

@@ -1,0 +1,183 @@
+"""Sets the descriptions of the contract that no type or field of the code carries beside it.
+
+Each is found by its schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `Enum.VALUE`. Those of fields and values are
+in `schema.described_fields`. A coordinate that the schema has not, or that is described already, is an error at the start.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    introspection_types,
+    specified_scalar_types,
+)
+
+from schema.described_fields import FIELDS, VALUES
+
+TYPES: Final = {
+    "AuditAction": "What a person or service did.",
+    "AuditConnection": "A page of the audit.",
+    "AuditEdge": "An audit entry and its cursor.",
+    "AuditEntry": "One action of one person or service. Nobody can change it.",
+    "AuditFilter": "Which entries of the audit to return. Every given part must hold.",
+    "BodyFormat": "How a message body is written.",
+    "CallStatus": "A call status code, as the voice and text provider reports it.",
+    "CancelMessageInput": "Which message to cancel, and why.",
+    "CancelMessageResult": "The result of `cancelMessage`.",
+    "CancelMessageSuccess": "The message is canceled.",
+    "Cancellation": "Who canceled a message, when and why, and how many deliveries it stopped.",
+    "CreateReportInput": "Which report to make.",
+    "CreateReportResult": "The result of `createReport`.",
+    "CreateReportSuccess": "The report is requested.",
+    "Delivery": "One message to one address of one recipient.",
+    "DeliveryConnection": "A page of deliveries.",
+    "DeliveryEdge": "A delivery and its cursor.",
+    "DeliveryEvent": "A change of a delivery, or a report of its provider.",
+    "DeliveryEventSource": "Where a delivery event comes from.",
+    "DeliveryMode": "A way of delivery.",
+    "DeliveryStatus": "The state of a delivery.",
+    "DeliveryTally": "The number of deliveries of one mode in one state.",
+    "District": "A school district.",
+    "FilterCriterion": "One criterion by which the recipients were selected.",
+    "Message": "A message, as it was sent to all its recipients.",
+    "MessageConnection": "A page of the log.",
+    "MessageEdge": "A message and its cursor.",
+    "MessageFacets": "The values to offer in each column's drop-down, with their counts.",
+    "MessageNotCancelable": "The message is neither waiting nor in progress, so it cannot be canceled.",
+    "MessageOrder": "A column to sort by, and its direction.",
+    "MessageOrderField": "A column of the log to sort by.",
+    "MessageStatus": "The state of a message.",
+    "MessageType": "A type of message.",
+    "ModeProgress": "The progress of one or two ways of delivery.",
+    "Mutation": "The operations that change something.",
+    "NotFound": "There is no such object, or the viewer may not see it.",
+    "NothingToResend": "No failed delivery of the message can be sent again.",
+    "OrderDirection": "A sort direction.",
+    "PageInfo": "Whether there are more pages, and the cursors of this one.",
+    "Person": "A person to whom, or about whom, messages were sent.",
+    "PersonRecipientConnection": "A page of the messages that one person was sent.",
+    "PersonRecipientEdge": "A message that the person was sent, and its cursor.",
+    "Query": "The operations that read.",
+    "RecipientConnection": "A page of the recipients of a message.",
+    "RecipientEdge": "A recipient and its cursor.",
+    "RecipientOutcome": "What became of the deliveries to a recipient.",
+    "RefreshMessageInput": "Which message to refresh.",
+    "RefreshMessageResult": "The result of `refreshMessage`.",
+    "RefreshMessageSuccess": "The state of the message, with what the providers have answered so far.",
+    "Report": "A report on a message, as a file to download.",
+    "ReportConnection": "A page of the reports on a message.",
+    "ReportDetail": "Which sections a report has.",
+    "ReportDevice": "A group of deliveries to include in a report.",
+    "ReportEdge": "A report and its cursor.",
+    "ReportFormat": "The file format of a report.",
+    "ReportOptionUnavailable": "The message does not allow this report now.",
+    "ReportOptions": "The report options that a message allows.",
+    "ReportStatus": "The state of a report.",
+    "ResendFailedInput": "Which failed deliveries to send again.",
+    "ResendFailedResult": "The result of `resendFailed`.",
+    "ResendFailedSuccess": "The failed deliveries are waiting to be sent again.",
+    "Right": "A permission of a viewer.",
+    "School": "A school of a district.",
+    "Sender": "The person or service that sent or did something.",
+    "StatusFacet": "A status, and the number of messages that have it.",
+    "Student": "The student whom a message is about.",
+    "Subscription": "The operations that report changes as they happen.",
+    "TypeFacet": "A message type, and the number of messages that have it.",
+    "UserError": "A request that a business rule refuses.",
+    "Viewer": "The person or service that is signed in.",
+}
+
+PAGING: Final = {
+    "first": "The number of items from the start of the list, or after `after`.",
+    "after": "Return the items after this cursor.",
+    "last": "The number of items from the end of the list, or before `before`.",
+    "before": "Return the items before this cursor.",
+}
+"""The arguments that every connection takes."""
+
+ARGUMENTS: Final = {
+    "Message.recipients(search:)": "Part of the name or address of a recipient, or of the name of a student.",
+    "Message.recipients(outcome:)": "Only recipients whose deliveries had this outcome.",
+    "Message.deliveries(mode:)": "Only deliveries of these modes.",
+    "Message.deliveries(status:)": "Only deliveries in these states.",
+    "Mutation.cancelMessage(input:)": "Which message to cancel, and why.",
+    "Mutation.createReport(input:)": "Which report to make.",
+    "Mutation.refreshMessage(input:)": "Which message to refresh.",
+    "Mutation.resendFailed(input:)": "Which failed deliveries to send again.",
+    "Person.recipients(createdBetween:)": "Only messages created on these days.",
+    "Query.auditTrail(filter:)": "Only entries that pass this filter.",
+    "Query.message(id:)": "The id of the message.",
+    "Query.messages(createdBetween:)": "The days on which the messages were created.",
+    "Query.messages(filter:)": "Only messages that pass this filter.",
+    "Query.messages(orderBy:)": "The columns to sort by, the most important one first. Ties end by id.",
+    "Query.node(id:)": "The id of the object.",
+    "Query.nodes(ids:)": "The ids of the objects, at most 100.",
+    "Query.person(id:)": "The id of the person.",
+    "Subscription.messageChanged(id:)": "The id of the message.",
+    "Subscription.reportChanged(id:)": "The id of the report.",
+}
+
+
+def describe(schema: GraphQLSchema) -> None:
+    """Set each description on its element. Raises `LookupError` for a coordinate that is unknown or described already."""
+    elements = dict(elements_of(schema))
+    for coordinate, text in _texts(elements).items():
+        if coordinate not in elements:
+            raise LookupError(f"The schema has no {coordinate}, so it cannot be described.")
+        if elements[coordinate].description is not None:
+            raise LookupError(f"{coordinate} has a description already: remove one of the two.")
+        elements[coordinate].description = text
+
+
+def elements_of(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:
+    """All that can have a description, with its coordinate: types, fields, arguments and enum values of the contract."""
+    for name, type in schema.type_map.items():
+        if name in introspection_types or name in specified_scalar_types:
+            continue
+        yield name, type
+        if isinstance(type, GraphQLEnumType):
+            yield from ((f"{name}.{value}", made) for value, made in type.values.items())
+        elif isinstance(type, GraphQLInputObjectType):
+            yield from ((f"{name}.{field}", made) for field, made in type.fields.items())
+        elif isinstance(type, GraphQLObjectType | GraphQLInterfaceType):
+            for field_name, field in type.fields.items():
+                yield f"{name}.{field_name}", field
+                for argument, taken in field.args.items():
+                    yield f"{name}.{field_name}({argument}:)", taken
+
+
+def _texts(elements: Mapping[str, Any]) -> Mapping[str, str]:
+    """The description of each coordinate, with those that are the same for all connections and nodes."""
+    shared: dict[str, str] = {}
+    for coordinate, element in elements.items():
+        if coordinate.endswith(":)"):
+            argument = coordinate.rpartition("(")[2].removesuffix(":)")
+            if argument in PAGING:
+                shared[coordinate] = PAGING[argument]
+        elif coordinate.endswith("Connection"):
+            shared |= {f"{coordinate}.{name}": text for name, text in _CONNECTION.items()}
+            if f"{coordinate}.totalCount" in elements:
+                shared[f"{coordinate}.totalCount"] = "The number of items in the whole list."
+        elif coordinate.endswith("Edge"):
+            shared |= {f"{coordinate}.{name}": text for name, text in _EDGE.items()}
+        elif isinstance(element, GraphQLObjectType) and any(
+            interface.name == "Node" for interface in element.interfaces
+        ):
+            shared[f"{coordinate}.id"] = "The id, for `node` and for other operations."
+    return shared | TYPES | ARGUMENTS | FIELDS | VALUES
+
+
+_CONNECTION: Final = {
+    "edges": "The items of this page, each with its cursor.",
+    "nodes": "The items of this page.",
+    "pageInfo": "Whether there are more pages, and the cursors of this one.",
+}
+_EDGE: Final = {
+    "cursor": "The position of the item, for `after` and `before`.",
+    "node": "The item.",
+}
