@@ -40,6 +40,8 @@ class Entry(NamedTuple):
     request_id: str | None
     messages: int | None = None
     """How many came in, of an upload."""
+    viewer_name: str | None = None
+    """As in the sign-in; None for an operator at the machine."""
 
 
 ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in Entry._fields}).inline()

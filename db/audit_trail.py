@@ -1,11 +1,13 @@
-"""The audit as it is read: pages of one district's entries. How they are written is in `db.audit`."""
+"""The audit as it is read: one district's entries, in pages or by id. How they are written is in `db.audit`."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import Action
+from db.keys import any_of
 from db.paging import Order, Slice, Term
 from db.rows import Reading
 from db.side_tables import AUDIT
@@ -15,8 +17,10 @@ from domain.paging import Page
 class AuditRecord(NamedTuple):
     """One look or act: when (UTC), by whom, what, on which id, from where, in which request, and how many came in."""
 
+    id: int
     at: datetime
     viewer_id: str
+    viewer_name: str | None
     action: Action
     subject: str
     origin: str | None
@@ -61,9 +65,19 @@ async def page_of(
     return order.cut(rows, page, _READING)
 
 
+async def entries(
+    connection: AsyncConnection, ids: Sequence[int], *, district_id: int
+) -> Mapping[int, AuditRecord]:
+    """The entries of a district with these ids."""
+    statement = _READING.select().where(any_of(AUDIT.c.id, ids), AUDIT.c.district_id == district_id)
+    return {row.id: _record(*row) for row in await connection.execute(statement)}
+
+
 def _record(
+    id: int,
     at: datetime,
     viewer_id: str,
+    viewer_name: str | None,
     action: str,
     subject: str,
     origin: str | None,
@@ -71,7 +85,7 @@ def _record(
     messages: int | None,
 ) -> AuditRecord:
     known = _KNOWN.get(action, Action.OTHER)
-    return AuditRecord(at, viewer_id, known, subject, origin, request_id, messages)
+    return AuditRecord(id, at, viewer_id, viewer_name, known, subject, origin, request_id, messages)
 
 
 _KNOWN: Final = {action.value: action for action in Action}

@@ -119,6 +119,8 @@ class Audit(SQLModel, table=True):
     request_id: str | None = None
     messages: int | None = None
     """How many messages came in; null: another act."""
+    viewer_name: str | None = None
+    """As in the sign-in. Null: an operator at the machine, or written before migration 0014."""
 
 
 class AuditSealRow(SQLModel, table=True):

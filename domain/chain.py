@@ -5,7 +5,8 @@ A seal's hash is the SHA-256 of lines of UTF-8, each a compact JSON array and a 
     ["sentlog audit 1", number, instant, previous hash, first id, last id, count]
     [id, instant, district, viewer, action, subject, origin, request]      one a row, in the order of the ids
 
-A row that says how many messages came in has that number behind the others.
+A row that says how many messages came in has that number behind the others, and one that has the viewer's name has that text
+last. One is a number and the other a text, so no two rows are spelled alike.
 
 Instants are `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`; texts stand as they are, but for what JSON escapes in ASCII. Rows carry the
 district by our number. Where rows and seals are kept is not said here.
@@ -36,6 +37,7 @@ class AuditRow(NamedTuple):
     origin: str | None
     request_id: str | None
     messages: int | None = None
+    viewer_name: str | None = None
 
 
 class AuditSeal(NamedTuple):
@@ -82,8 +84,8 @@ def hash_of(sealed: AuditSeal, rows: Sequence[AuditRow]) -> str:
     )
     for row in rows:
         # Rows of earlier releases are spelled as they were sealed.
-        number = () if row.messages is None else (row.messages,)
-        digest.update(_line(row.id, _instant(row.at), *row[2:-1], *number))
+        later = (part for part in (row.messages, row.viewer_name) if part is not None)
+        digest.update(_line(row.id, _instant(row.at), *row[2:-2], *later))
     return digest.hexdigest()
 
 

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     RECIPIENT = "recipient"
     DELIVERY = "delivery"
     REPORT = "report"
+    AUDIT_ENTRY = "audit-entry"
 
 
 WIDTHS: Final = dict.fromkeys(Kind, 1) | {Kind.RECIPIENT: 2, Kind.DELIVERY: 3}

@@ -1,5 +1,6 @@
 """Who looked or acted, for those who may know. Reading that is itself written down, before anything is shown."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,34 @@ class AuditFilter:
     between: DateRange | None = None
 
 
+def may_read(info: Info) -> bool:
+    """Whether the viewer may read the audit: it has the right, and is not limited to schools."""
+    context = info.context
+    return context.viewer.may(Right.VIEW_AUDIT) and context.sight.school_ids is None
+
+
+async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[AuditRecord | None]:
+    """The entries with these keys, in the order of the keys; None where there is none that the viewer may read.
+
+    Reading some is itself written down, before anything is shown.
+    """
+    if not may_read(info):
+        return [None] * len(keys)
+    district = info.context.sight.district
+    async with reading(info.context.engine) as connection:
+        found = await rows.entries(connection, [key[0] for key in keys], district_id=district.id)
+    if found:
+        await _write_down(info)
+    return [found.get(key[0]) for key in keys]
+
+
+async def _write_down(info: Info) -> None:
+    """Add this look at the audit to the audit, once a request."""
+    context = info.context
+    subject = spell(Kind.DISTRICT, context.sight.district.id)
+    await context.audit.load((Action.OPEN_AUDIT, subject))
+
+
 async def trail(
     info: Info,
     *,
@@ -55,7 +84,7 @@ async def trail(
     context = info.context
     context.viewer.require(Right.VIEW_AUDIT)
     district = context.sight.district
-    if context.sight.school_ids is not None:
+    if not may_read(info):
         raise Forbidden(
             "The audit is of the whole district, and your sign-in is limited to schools. Ask somebody of the district."
         )
@@ -76,7 +105,7 @@ async def trail(
     for cursor in (after, before):
         if cursor is not None:
             order.key(cursor)  # what is refused shows nothing, and is not written down
-    await context.audit.load((Action.OPEN_AUDIT, spell(Kind.DISTRICT, district.id)))
+    await _write_down(info)
     async with reading(context.engine) as connection:
         return AuditListing(
             order, await rows.page_of(connection, wanted, order=order, page=asked_page)

@@ -58,6 +58,7 @@ class Context:
             subject,
             self.origin,
             self.request_id,
+            viewer_name=self.viewer.name,
         )
 
     async def settled(self) -> None:

@@ -70,6 +70,7 @@ async def admit(
         spell(Kind.REPORT, report.id),
         origin,
         request_id,
+        viewer_name=_name(known, viewer, report),
     )
     return Admission(report, entry)
 
@@ -86,6 +87,13 @@ async def _sight(
     if sight is None or not viewer.may(Right.VIEW_LOG):
         return None
     return sight, not viewer.may(Right.VIEW_RECIPIENTS)
+
+
+def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | None:
+    """The name of who downloads. A link carries an id alone, but most are followed by who requested the report."""
+    if viewer is not None:
+        return viewer.name
+    return report.requested_by_name if report.requested_by_id == ticket.viewer_id else None
 
 
 async def note(engine: AsyncEngine, admission: Admission) -> None:

@@ -44,7 +44,7 @@ async def ingest(
             async with connection.begin():
                 await stage.create(connection)
             if by is None and viewer is not None:
-                by = Uploader(viewer.id)
+                by = Uploader(viewer.id, name=viewer.name)
             upload = Upload(connection, viewer=viewer, clock=clock, announce=announce, by=by)
             async for block in blocks(chunks):
                 await upload.take(block)

@@ -46,6 +46,8 @@ class Uploader(NamedTuple):
     origin: str | None = None
     """The address from which the request came."""
     request_id: str | None = None
+    name: str | None = None
+    """The viewer's name."""
 
 
 class Upload:
@@ -256,6 +258,7 @@ class Upload:
                 self._by.origin,
                 self._by.request_id,
                 count,
+                self._by.name,
             )
             for district_id, count in sorted(counts.items())
         ]

@@ -2,20 +2,30 @@
 
 from datetime import datetime
 
+import strawberry
+
 from db.audit import Action
 from db.audit_trail import AuditRecord
+from domain.ids import Kind, speller
 from resolvers import audit_trail
 from resolvers.listing import Edge
-from schema.binding import describes, plain
-from schema.parts import PageInfo
+from schema.binding import describes, plain, pure
+from schema.parts import Node, PageInfo
 
 
 @describes(AuditRecord)
-class AuditEntry:
+class AuditEntry(Node):
     """One look or act. Nobody can change it."""
 
+    id: strawberry.ID = pure(speller(Kind.AUDIT_ENTRY), "id")
     at: datetime
     viewer_id: str
+    viewer_name: str | None = plain(
+        description=(
+            "The name of who did it, as in the sign-in at that time. Null: a command on the server, a link that somebody "
+            "else followed without a sign-in, or an entry from before names were kept."
+        )
+    )
     action: Action
     subject: str = plain(description="The id of what was looked at or acted on.")
     origin: str | None = plain(description="The address from which the request came.")

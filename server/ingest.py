@@ -53,7 +53,7 @@ def route(
                 viewer=viewer,
                 clock=clock,
                 announce=announce,
-                by=Uploader(viewer.id, origin, current_id()),
+                by=Uploader(viewer.id, origin, current_id(), viewer.name),
             )
         except LogError as error:
             return refusal(error)

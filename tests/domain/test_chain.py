@@ -45,6 +45,28 @@ def test_a_number_of_messages_is_sealed_behind_the_rest() -> None:
         assert fault.endswith("a row, their order or the seal itself was changed")
 
 
+@pytest.mark.parametrize(
+    ("messages", "name", "spelled"),
+    [(None, "Zoë", '"Zo\\u00eb"'), (12, "Zoë", '12,"Zo\\u00eb"'), (None, "12", '"12"')],
+)
+def test_a_name_is_sealed_last_and_never_reads_as_a_number_of_messages(
+    messages: int | None, name: str, spelled: str
+) -> None:
+    row = AuditRow(4, NOON, 1, "u1", "INGEST", "district.1", None, None, messages, name)
+    text = (
+        '["sentlog audit 1",1,"2020-01-31T18:00:00.000000+00:00","' + "0" * 64 + '",4,4,1]\n'
+        f'[4,"2020-01-31T18:00:00.000000+00:00",1,"u1","INGEST","district.1",null,null,{spelled}]\n'
+    )
+    sealed = seal(None, [row], now=NOON)
+
+    assert sealed.hash == hashlib.sha256(text.encode()).hexdigest()
+    for other in (None, "", "Zoe", "u1"):
+        [fault] = faults(None, sealed, [row._replace(viewer_name=other)])
+        assert fault.endswith("a row, their order or the seal itself was changed")
+    [fault] = faults(None, sealed, [row._replace(messages=12, viewer_name=None)])
+    assert fault.endswith("a row, their order or the seal itself was changed")
+
+
 def test_a_seal_follows_from_the_one_before() -> None:
     assert (SECOND.number, SECOND.previous) == (2, FIRST.hash)
     assert faults(None, FIRST, ROWS) == []
@@ -63,6 +85,7 @@ def test_a_seal_follows_from_the_one_before() -> None:
         ROWS[0]._replace(origin=None),
         ROWS[0]._replace(request_id="r-2"),
         ROWS[0]._replace(messages=3),
+        ROWS[0]._replace(viewer_name="Somebody"),
     ],
 )
 def test_a_changed_row_is_found(changed: AuditRow) -> None:

@@ -115,6 +115,8 @@ async def test_an_entry_says_who_when_from_where_and_in_which_request(log: Async
         "subject": "person.1",
         "origin": "198.51.100.7",
         "request_id": "r-1",
+        "messages": None,
+        "viewer_name": "Administrator, System",
     }
 
 

@@ -67,6 +67,8 @@ async def test_a_sound_audit_has_no_fault(log: AsyncEngine) -> None:
     ("statement", "faults"),
     [
         ("UPDATE audit SET viewer_id = 'x' WHERE id = 3", [broken(2)]),
+        ("UPDATE audit SET viewer_name = 'x' WHERE id = 3", [broken(2)]),
+        ("UPDATE audit SET viewer_name = NULL WHERE id = 3", [broken(2)]),
         ("UPDATE audit SET at = '2020-02-01 00:00:00.000000+00:00' WHERE id = 1", [broken(1)]),
         (
             "DELETE FROM audit WHERE id = 4",

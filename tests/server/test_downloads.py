@@ -136,6 +136,24 @@ async def test_the_file_comes_whole_under_its_name_and_the_audit_has_it(desk: De
     assert await desk.downloads() == [("u1", "DOWNLOAD_REPORT", "report.1", "192.0.2.1")]
 
 
+async def download_names(desk: Desk) -> list[str | None]:
+    """The names in the audit of who downloaded."""
+    statement = select(AUDIT.c.viewer_name).where(AUDIT.c.action == "DOWNLOAD_REPORT")
+    async with reading(desk.press.engine) as connection:
+        return list(await connection.scalars(statement.order_by(AUDIT.c.id)))
+
+
+async def test_the_audit_has_the_name_of_who_downloads_where_it_is_known(desk: Desk) -> None:
+    await desk.make()
+    signed_in = signed(claims(name="Zoë", schools=[], rights=ALL_RIGHTS))
+
+    await desk.get()  # by the link alone, and the viewer of the link requested the report
+    await desk.get(ticket=desk.ticket._replace(viewer_id="u2"))
+    await desk.get(authorization=f"Bearer {signed_in}")
+
+    assert await download_names(desk) == ["Administrator, System", None, "Zoë"]
+
+
 async def test_a_head_says_the_same_and_is_no_download(desk: Desk) -> None:
     file = await desk.make()
     response = await desk.get(method="HEAD")
