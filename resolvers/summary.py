@@ -87,8 +87,9 @@ class Summary(Figures):
 
     @property
     def voice_text(self) -> ModeProgress | None:
-        """None where the district has no voice."""
-        return self._progress(PHONE_MODES) if self.has_voice else None
+        """None where the district has no voice, or the message was sent without voice and text."""
+        is_by_phone = not PHONE_MODES.isdisjoint(self.message.delivery_modes)
+        return self._progress(PHONE_MODES) if self.has_voice and is_by_phone else None
 
     def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
         part = self._standing(modes)

@@ -200,7 +200,11 @@ class DeliverySummary:
     ended_at: datetime | None
     duration_minutes: int | None = plain(description="Whole minutes between the two.")
     inbox_email: ModeProgress
-    voice_text: ModeProgress | None = plain(description="Null where the district has no voice.")
+    voice_text: ModeProgress | None = plain(
+        description=(
+            "The progress of voice and text. Null: the district has no voice, or the message was sent without voice and text."
+        )
+    )
 
 
 @describes(CancellationRecord)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.status import DeliveryStatus, MessageStatus
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
 
@@ -187,3 +187,21 @@ async def test_a_district_without_voice_has_no_voice_part(engine: AsyncEngine) -
         "totalVoice": 0,
         "voiceText": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("modes", "has_part"),
+    [
+        ([DeliveryMode.INBOX, DeliveryMode.EMAIL], False),
+        ([DeliveryMode.EMAIL], False),
+        ([DeliveryMode.EMAIL, DeliveryMode.VOICE], True),
+        ([DeliveryMode.TEXT], True),
+    ],
+)
+async def test_a_message_without_voice_and_text_has_no_voice_part(
+    engine: AsyncEngine, modes: list[DeliveryMode], has_part: bool
+) -> None:
+    await load(engine, district(), message(recipients=[recipient("p1")], modes=modes))
+
+    part = {"status": "SENT", "progressPercent": 100} if has_part else None
+    assert await summary(engine, "voiceText { status progressPercent }") == {"voiceText": part}
