@@ -12,6 +12,7 @@ import msgspec
 
 from domain.message import BodyFormat, Source
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.surrogates import find_in_json
 from resolvers.blocks import LONGEST_LINE
 from resolvers.double_keys import check_keys
 from resolvers.shapes import BadLine, Line, Recipient
@@ -42,6 +43,11 @@ def parse(text: bytes) -> Line:
     except msgspec.ValidationError as error:
         raise _explain(str(error)) from None
     except _UNREADABLE as error:
+        if lone := find_in_json(text):
+            raise BadLine(
+                lone.field,
+                f"half of a surrogate pair ({lone.code_point}) is not a character: write the whole character",
+            ) from None
         raise BadLine(None, f"this is not a JSON object in UTF-8: {error}") from None
     if _NUL in text:  # a look at the bytes costs nothing; at each text of each line it would
         for field in _with_nul(_decode_any(text)):

@@ -145,8 +145,9 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
             except BadUserInput as error:
                 problem = error.message
             else:
-                # Strawberry wants a text here, and gets the one that is meant when it is looked up.
-                message = {**message, "payload": {**message["payload"], "query": asked.query}}
+                # Strawberry reads both here; the text of a document that is named by its id follows when it is looked up.
+                read = {"query": asked.query, "operationName": asked.name}
+                message = {**message, "payload": {**message["payload"], **read}}
         if problem is None:
             await super().handle_message(message)
         else:
@@ -232,6 +233,8 @@ def _told(message: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _problem(message: object) -> str | None:
     """Why a frame is no message of the protocol; None where it is."""
+    if isinstance(message, BadUserInput):
+        return message.message
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         return "A message is a JSON object with a type."
     if not isinstance(message.get("payload"), dict | None):

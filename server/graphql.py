@@ -21,7 +21,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from domain.errors import LogError
+from domain.errors import BadUserInput, LogError
 from domain.viewer import Viewer
 from resolvers.backstage import Backstage, nothing_behind
 from resolvers.context import Context, open_context
@@ -37,6 +37,7 @@ from server.budget import Budget, Charge, key_of
 from server.event_stream import EventStream
 from server.frames import Adapter, Connection, Socket
 from server.held import Held
+from server.json_text import read_json
 from server.request_log import current_id
 from server.timing import answered, streamed
 from server.trusted import Trusted
@@ -187,8 +188,14 @@ class Endpoint(GraphQL[Any, None]):
         return _connection(request)
 
     def decode_json(self, data: str | bytes) -> object:
-        """The value; what is no JSON raises `JSONDecodeError`, as does JSON that is nested without end."""
-        return cast(object, orjson.loads(data))
+        """The value, or as a `BadUserInput` why it is refused: Strawberry has one reason for all that raises.
+
+        What is not JSON raises `JSONDecodeError`, as does JSON that is nested without end.
+        """
+        try:
+            return read_json(data)
+        except BadUserInput as error:
+            return error
 
     def encode_json(self, data: object) -> str:
         """The text: a frame of this protocol is text, not bytes."""

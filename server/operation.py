@@ -4,12 +4,14 @@ Whether it fits the schema is not looked at here.
 """
 
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.requests import Request
 
 from domain.errors import BadUserInput
 from server.bodies import whole
+from server.json_text import read_json, require_whole_characters
 
 LARGEST: Final = 1024 * 1024
 """Bytes: an operation with its variables has some kilobytes."""
@@ -33,7 +35,7 @@ async def read(request: Request) -> Operation:
     """The operation in a request's body. Raises `BadUserInput`, and `TooLarge` before more than that is read."""
     body = await whole(request, LARGEST, advice="Ask for less at once.")
     try:
-        value = orjson.loads(body)
+        value = read_json(body)
     except orjson.JSONDecodeError:
         raise BadUserInput(f"The body is not JSON in UTF-8. Send {_EXAMPLE}.") from None
     return parse(value)
@@ -41,11 +43,12 @@ async def read(request: Request) -> Operation:
 
 def read_address(request: Request) -> Operation:
     """The operation in a request's address (GraphQL over HTTP, 5.3). Raises `BadUserInput`."""
-    value: dict[str, Any] = dict(request.query_params)
+    value = _parameters(request)
+    require_whole_characters(value)
     for name in ("variables", "extensions"):
         if value.get(name):
             try:
-                value[name] = orjson.loads(value[name])
+                value[name] = read_json(value[name], field=name)
             except orjson.JSONDecodeError:
                 raise BadUserInput(
                     f"`{name}` in the address is not JSON. Encode it anew."
@@ -53,6 +56,16 @@ def read_address(request: Request) -> Operation:
         else:
             value.pop(name, None)
     return parse(value)
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    """The parameters in a request's address, lone surrogates among them. Raises `BadUserInput` for one that is not UTF-8."""
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        # Starlette's `query_params` has U+FFFD for what it cannot read, and so another text than was sent.
+        return dict(parse_qsl(text, keep_blank_values=True, errors="surrogatepass"))
+    except UnicodeDecodeError:
+        raise BadUserInput("The address is not UTF-8. Encode its parameters anew.") from None
 
 
 def parse(value: object) -> Operation:
@@ -77,7 +90,8 @@ def parse(value: object) -> Operation:
         raise BadUserInput("`variables` has to be an object, or to be left out.")
     if not isinstance(name, str | None):
         raise BadUserInput("`operationName` has to be a text, or to be left out.")
-    return Operation(query, variables, name, id, sha256)
+    # Many clients send an empty name where a document has one operation (GraphQL over HTTP: "may be empty").
+    return Operation(query, variables, name or None, id, sha256)
 
 
 def _hash(extensions: dict[str, Any] | None) -> str | None:

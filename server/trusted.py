@@ -15,6 +15,7 @@ import orjson
 from domain.errors import BadUserInput
 from schema.limits import LIMITS
 from server.answers import NotKept
+from server.json_text import read_json
 from server.operation import Operation
 from server.settings import Settings, SettingsError, variable
 
@@ -126,11 +127,13 @@ def read_manifest(file: Path) -> Mapping[str, str]:
     Raises `SettingsError`.
     """
     try:
-        value: Any = orjson.loads(file.read_bytes())
+        value: Any = read_json(file.read_bytes())
     except OSError as problem:
         _refuse(f"cannot be read from {file}: {problem.strerror}", "Correct the path")
     except orjson.JSONDecodeError:
         _refuse(f"{file} is not JSON in UTF-8", "Make the list anew")
+    except BadUserInput as problem:
+        _refuse(f"{file} cannot be read: {problem.message}", "Make the list anew")
     if isinstance(value, dict) and value.get("format") == _APOLLO:
         if value.get("version") != 1:
             _refuse(f"{file} is of a version that is not known", "Make it in version 1")

@@ -271,7 +271,10 @@ JUNK = {
     "nothing": ("", "WebSocket message must be valid JSON"),
     "a hundred thousand lists": ("[" * 100_000, "WebSocket message must be valid JSON"),
     "six thousand digits": (f'{{"type":{"9" * 6_000}}}', "WebSocket message must be valid JSON"),
-    "half a surrogate pair": ('{"type":"\\ud800"}', "WebSocket message must be valid JSON"),
+    "half a surrogate pair": (
+        '{"type":"\\ud800"}',
+        "`type` holds half of a surrogate pair (U+D800), which is not a character. Send whole characters.",
+    ),
     "bytes": (b'{"type":"ping"}', "WebSocket message type must be text"),
     "an unknown type": ('{"type":"start"}', "Unknown message type: start"),
     "a type of five thousand letters": (

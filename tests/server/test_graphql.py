@@ -179,6 +179,13 @@ def test_json_may_be_spelled_in_many_ways(caller: Caller, content_type: str) -> 
     assert caller.ask(VIEWER, content_type=content_type).status_code == 200
 
 
+def half(field: str, code_point: str) -> str:
+    return (
+        f"`{field}` holds half of a surrogate pair ({code_point}), which is not a character. "
+        "Send whole characters."
+    )
+
+
 BODIES = {
     "nothing": (b"", NO_JSON),
     "no JSON": (b"{viewer{id}}", NO_JSON),
@@ -188,10 +195,13 @@ BODIES = {
     "a hundred thousand objects": (b'{"query":' * 100_000, NO_JSON),
     "variables without end": (b'{"query":"{a}","variables":' + b'{"a":' * 20_000, NO_JSON),
     "six thousand digits": (b'{"query":"{a}","variables":{"a":' + b"9" * 6_000 + b"}}", NO_JSON),
-    "half a surrogate pair as name": (b'{"query":"{a}","operationName":"\\ud800"}', NO_JSON),
+    "half a surrogate pair as name": (
+        b'{"query":"{a}","operationName":"\\ud800"}',
+        half("operationName", "U+D800"),
+    ),
     "half a surrogate pair as value": (
         b'{"query":"{a}","variables":{"a":"\\udfff"}}',
-        NO_JSON,
+        half("variables.a", "U+DFFF"),
     ),
     "two values": (b"{}{}", NO_JSON),
     "NaN": (b'{"query":"{a}","variables":{"a":NaN}}', NO_JSON),
