@@ -12,7 +12,6 @@ import httpx2
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -31,6 +30,7 @@ from server.auth import Authenticator
 from server.bodies import Patience
 from server.budget import Bucket, Budget, of_one_process, shared
 from server.compression import Compression
+from server.crossing import Crossing
 from server.graphql import Endpoint
 from server.hardening import Hardened
 from server.keyring import connect_keys
@@ -147,13 +147,7 @@ def crossing(settings: Settings, app: ASGIApp) -> ASGIApp:
     """The application, open to the pages of the origins that are set, and to no others."""
     if not settings.cors_origins:
         return app
-    return CORSMiddleware(
-        app,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["retry-after", "x-request-id"],
-    )
+    return Crossing(app, origins=settings.cors_origins)
 
 
 def budget_of(settings: Settings, engine: AsyncEngine) -> Budget:
