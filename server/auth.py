@@ -25,6 +25,7 @@ from server.keys import Keys
 from server.places import take_place
 from server.proven import Proof, Proven, SignIn
 from server.request_log import note_viewer
+from server.rights import RightsReader
 from server.settings import Settings
 
 LONGEST_TOKEN: Final = 16 * 1024
@@ -52,6 +53,7 @@ class Authenticator:
         self._clock = clock
         self._leeway = timedelta(seconds=settings.jwt_leeway)
         self._proven = Proven()
+        self._rights = RightsReader(settings.jwt_rights)
 
     async def viewer(self, authorization: str | None) -> Viewer:
         """The viewer behind an `Authorization` header.
@@ -129,18 +131,33 @@ class Authenticator:
         settings = self._settings
         id = _text(claims["sub"], "sub")
         name = _claim(claims, settings.jwt_claim_name)
+        is_unnamed = name is None or (isinstance(name, str) and not name.strip())
+        district = _text(_claim(claims, settings.jwt_claim_district), settings.jwt_claim_district)
         return Viewer(
             id=id,
-            name=id if name is None else _text(name, settings.jwt_claim_name),
-            district=_text(
-                _claim(claims, settings.jwt_claim_district), settings.jwt_claim_district
-            ),
+            name=id if is_unnamed else _text(name, settings.jwt_claim_name),
+            district=district,
             schools=_schools(
                 _claim(claims, settings.jwt_claim_schools), settings.jwt_claim_schools
             ),
-            rights=_rights(_claim(claims, settings.jwt_claim_rights), settings.jwt_claim_rights),
+            rights=self._rights_of(claims, viewer=id, district=district),
             expires_at=expires_at,
         )
+
+    def _rights_of(
+        self, claims: Mapping[str, Any], *, viewer: str, district: str
+    ) -> frozenset[Right]:
+        name = self._settings.jwt_claim_rights
+        value = _claim(claims, name)
+        try:
+            rights = self._rights.read(value)
+        except ValueError:
+            raise _unfit(
+                name, "a list of texts, or one text with spaces or commas between the rights"
+            ) from None
+        for unknown in self._rights.unreported(value):
+            _log.info("unknown right in a token", viewer=viewer, district=district, right=unknown)
+        return rights
 
     def _validity(self, claims: Mapping[str, Any]) -> tuple[datetime, datetime]:
         """The moments from which the token is taken, and refused: `nbf`, `iat`, `exp`, and what the clocks may differ by."""
@@ -223,14 +240,6 @@ def _schools(value: object, name: str) -> frozenset[str]:
         # A lone text is not taken for one school: what is misread here would open every other one.
         raise _unfit(name, "a list of texts")
     return frozenset(_text(school, name) for school in value)
-
-
-def _rights(value: object, name: str) -> frozenset[Right]:
-    """The rights in a list, or in a text with spaces as OAuth writes scopes; others' rights are passed over."""
-    names = value.split() if isinstance(value, str) else [] if value is None else value
-    if not isinstance(names, list) or not all(isinstance(right, str) for right in names):
-        raise _unfit(name, "a list of texts, or one text with spaces between the rights")
-    return frozenset(right for right in Right if right.value in names)
 
 
 def _instant(value: object, name: str) -> datetime:

@@ -13,9 +13,17 @@ from typing import Final
 import httpx2
 import structlog
 from jwt import PyJWK
+from jwt.algorithms import OKPAlgorithm
 from jwt.exceptions import PyJWTError
 
-from server.keys import Key, KeysUnavailable, PublicKey, UnusableKey, algorithms_of
+from server.keys import (
+    EDWARDS_ALGORITHMS,
+    Key,
+    KeysUnavailable,
+    PublicKey,
+    UnusableKey,
+    algorithms_of,
+)
 
 KEPT: Final = timedelta(minutes=5)
 """How long a set is believed before it is read again, and so how long a withdrawn key still works."""
@@ -60,6 +68,8 @@ class RotatingKeys:
     async def find(self, kid: str | None, algorithm: str) -> Key | None:
         """The key called `kid`; for a token that names none, the one key that serves its algorithm, if it is the only one.
 
+        A key that is listed several times is one.
+
         Raises `KeysUnavailable` if no set could be read, or none for 24 hours.
         """
         await self._refresh(lambda: _choose(self._keys, kid, algorithm) is None)
@@ -102,8 +112,9 @@ class RotatingKeys:
 
 def _choose(keys: tuple[Key, ...], kid: str | None, algorithm: str) -> Key | None:
     fitting = [key for key in keys if algorithm in key.algorithms and kid in (None, key.kid)]
-    # Without a name there may be no doubt; two of one name are told apart by the algorithm alone.
-    return fitting[0] if len(fitting) == 1 else None
+    # There may be no doubt; two of one name are told apart by the algorithm alone. Some issuers list the same key twice.
+    is_one = all(key.material == fitting[0].material for key in fitting)
+    return fitting[0] if fitting and is_one else None
 
 
 def parse_key_set(document: bytes) -> tuple[Key, ...]:
@@ -124,22 +135,31 @@ def parse_key_set(document: bytes) -> tuple[Key, ...]:
 
 
 def _parse_key(member: object) -> Key | None:
-    """One key of a set; None for what is not meant for signatures, is too weak, or is not known here."""
-    if not isinstance(member, dict) or member.get("use", "sig") != "sig":
+    """One key of a set; None for what is not meant for signatures, is too weak, or is not known here.
+
+    `use`, `key_ops` and `alg` that are null or empty count as absent: some issuers write them so.
+    """
+    if not isinstance(member, dict) or (member.get("use") or "sig") != "sig":
         return None
-    kid, operations = member.get("kid"), member.get("key_ops", ["verify"])
+    kid, operations = member.get("kid"), member.get("key_ops") or ["verify"]
     if not isinstance(kid, str | None):
         return None
     if not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
-        material = PyJWK({name: member[name] for name in _PUBLIC_MEMBERS if name in member}).key
+        public = {name: member[name] for name in _PUBLIC_MEMBERS if name in member}
+        # PyJWK knows no Ed448, its algorithm does.
+        is_edwards = public.get("kty") == "OKP"
+        material = OKPAlgorithm.from_jwk(public) if is_edwards else PyJWK(public).key
     except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):
         return None
     if not isinstance(material, PublicKey):
         return None
-    only = member.get("alg")
-    algorithms = frozenset(name for name in algorithms_of(material) if only in (None, name))
+    served = algorithms_of(material)
+    # The names of EdDSA mean the same signature, so a key that is listed under one of them serves the others of its curve.
+    only = member.get("alg") or None
+    is_any = only is None or (only in served and only in EDWARDS_ALGORITHMS)
+    algorithms = frozenset(name for name in served if is_any or name == only)
     return Key(material, algorithms, kid) if algorithms else None
 
 

@@ -3,9 +3,11 @@
 Pure: no file, no network and no setting; `server.key_sets` keeps a JWKS, `server.keyring` knows where the keys are.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     EllipticCurvePrivateKey,
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from cryptography.x509 import load_pem_x509_certificate
+from jwt.algorithms import OKPAlgorithm
 
 from domain.errors import LogError
 
@@ -27,6 +30,13 @@ SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
 
 RSA_BITS: Final = 2048
 """The least an RSA key may have (RFC 7518, 3.3)."""
+
+EDWARDS_ALGORITHMS: Final = ("EdDSA", "Ed25519", "Ed448")
+"""One signature under two names: `EdDSA`, and since RFC 9864 the name of the curve."""
+
+for _name in EDWARDS_ALGORITHMS:
+    with suppress(ValueError):  # PyJWT knows it already: EdDSA, and perhaps all of them one day
+        jwt.register_algorithm(_name, OKPAlgorithm())
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512"}
@@ -89,8 +99,10 @@ def algorithms_of(material: bytes | PublicKey) -> tuple[str, ...]:
             return _RSA if material.key_size >= RSA_BITS else ()
         case EllipticCurvePublicKey():
             return tuple(name for curve, name in _CURVES.items() if curve == material.curve.name)
-        case Ed25519PublicKey() | Ed448PublicKey():
-            return ("EdDSA",)
+        case Ed25519PublicKey():
+            return ("EdDSA", "Ed25519")
+        case Ed448PublicKey():
+            return ("EdDSA", "Ed448")
 
 
 def public_half(material: PublicKey | PrivateKey) -> PublicKey:

@@ -33,6 +33,7 @@ KEYS: Final = frozenset(
         *("count", "lines", "messages", "recipients", "deliveries", "refused", "bytes", "seconds"),
         *("rows", "open", "unsure", "not_accepted", "held", "warnings"),
         *("host", "port", "pid", "workers", "folder"),
+        "right",  # an identifier, never a name with spaces: see `server.rights`
     }
 )
 """What a line may hold. Whoever adds a key sees to it that it never carries what a person typed or is called."""

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from domain.viewer import Right
 from server.connection_settings import OfConnections
 from server.gateway_settings import OfGateways, json_object
 from server.report_settings import OfReports
@@ -37,7 +38,7 @@ PUBLIC_KEY_ALGORITHMS: Final = (
     *("RS256", "RS384", "RS512"),
     *("PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512"),
-    "EdDSA",
+    *("EdDSA", "Ed25519", "Ed448"),
 )
 """A private key signs, its public key checks."""
 
@@ -195,6 +196,10 @@ class Settings(OfGateways, OfReports, OfConnections, BaseSettings):
     jwt_claim_schools: Claim = Field(default="schools", description="the name of a claim")
     jwt_claim_rights: Claim = Field(default="rights", description="the name of a claim")
     jwt_claim_name: Claim = Field(default="name", description="the name of a claim")
+    jwt_rights: Annotated[Mapping[Claim, tuple[Right, ...]], BeforeValidator(json_object)] = Field(
+        default={},
+        description='JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}',
+    )
 
     gateway_limits: Annotated[
         Mapping[str, Annotated[float, Field(gt=0)]], BeforeValidator(json_object)

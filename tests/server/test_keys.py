@@ -65,8 +65,8 @@ MAKE_ONE = "python -c 'import secrets; print(secrets.token_urlsafe(48))'"
         (ec.generate_private_key(ec.SECP384R1()).public_key(), ("ES384",)),
         (ec.generate_private_key(ec.SECP521R1()).public_key(), ("ES512",)),
         (ec.generate_private_key(ec.SECP256K1()).public_key(), ()),
-        (ed_key().public_key(), ("EdDSA",)),
-        (ed448.Ed448PrivateKey.generate().public_key(), ("EdDSA",)),
+        (ed_key().public_key(), ("EdDSA", "Ed25519")),
+        (ed448.Ed448PrivateKey.generate().public_key(), ("EdDSA", "Ed448")),
     ],
 )
 def test_a_key_serves_the_algorithms_of_its_kind_and_strength(
@@ -352,7 +352,7 @@ def test_a_set_gives_its_public_keys_for_signatures_and_passes_over_the_rest() -
         Key(rsa, frozenset(RSA), "any"),
         Key(rsa, frozenset({"PS384"}), "one"),
         Key(ec_key().public_key(), frozenset({"ES256"}), "ec"),
-        Key(ed_key().public_key(), frozenset({"EdDSA"}), None),
+        Key(ed_key().public_key(), frozenset({"EdDSA", "Ed25519"}), None),
         Key(rsa, frozenset(RSA), "private"),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from domain.status import DeliveryMode
+from domain.viewer import Right
 from server.gateway_settings import OfGateways
 from server.report_settings import OfReports
 from server.settings import (
@@ -51,7 +52,10 @@ def test_every_setting_is_documented_once_and_none_that_does_not_exist() -> None
 
 def test_the_documentation_lists_every_algorithm() -> None:
     line = next(line for line in DOCUMENT.read_text().splitlines() if "`SENTLOG_JWT_ALG" in line)
-    named = re.findall(r"\b(?:[HRPE]S\d{3}|EdDSA)\b", line.partition("meaning")[0].split("|")[3])
+    named = re.findall(
+        r"\b(?:[HRPE]S\d{3}|EdDSA|Ed25519|Ed448)\b",
+        line.partition("meaning")[0].split("|")[3].partition("Never both")[0],
+    )
     assert named == [*HMAC_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS]
 
 
@@ -70,6 +74,7 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
             "SENTLOG_JWT_CLAIM_SCHOOLS": "https://id.example/schools",
             "SENTLOG_JWT_CLAIM_RIGHTS": "realm_access.roles",
             "SENTLOG_JWT_CLAIM_NAME": "preferred_username",
+            "SENTLOG_JWT_RIGHTS": '{"Sentlog Admins":["VIEW_LOG","VIEW_AUDIT"],"offline_access":[]}',
             "SENTLOG_EXECUTOR": "STOCK",
             "SENTLOG_CORS_ORIGINS": "https://portal.example, http://127.0.0.1:5173",
             "SENTLOG_CONNECTIONS": "20",
@@ -143,6 +148,10 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
         "jwt_claim_schools": "https://id.example/schools",
         "jwt_claim_rights": "realm_access.roles",
         "jwt_claim_name": "preferred_username",
+        "jwt_rights": {
+            "Sentlog Admins": (Right.VIEW_LOG, Right.VIEW_AUDIT),
+            "offline_access": (),
+        },
         "executor": "stock",
         "cors_origins": ("https://portal.example", "http://127.0.0.1:5173"),
         "connections": 20,
@@ -254,6 +263,19 @@ def test_another_database_is_refused_without_showing_the_password(
             "SENTLOG_JWT_CLAIM_DISTRICT",
             " ",
             "' ' is refused: String should have at least 1 character. It takes the name of a claim.",
+        ),
+        (
+            "SENTLOG_JWT_RIGHTS",
+            '{"Admins":["VIEW"]}',
+            """'{"Admins":["VIEW"]}' is refused: Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', """
+            "'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES' or 'VIEW_AUDIT'. It takes JSON, a group"
+            ' or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}.',
+        ),
+        (
+            "SENTLOG_JWT_RIGHTS",
+            "[]",
+            "'[]' is refused: it is no object of JSON. It takes JSON, a group or role of an identity provider"
+            ' to rights: {"Sentlog Admins":["VIEW_LOG"]}.',
         ),
         (
             "SENTLOG_CORS_ORIGINS",
