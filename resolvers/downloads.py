@@ -17,6 +17,7 @@ from db.secrets import secrets
 from db.sight import Sight, sight_of
 from domain.errors import Forbidden
 from domain.ids import Kind, key_of, spell
+from domain.report import ReportStatus
 from domain.ticket import SECRET, Ticket, read
 from domain.viewer import Right, Viewer
 
@@ -45,7 +46,7 @@ async def admit(
 
     `viewer` is who is signed in beside the link, if anybody: then it has to be the one of the ticket, and its present rights
     count; otherwise those that the ticket was signed with. Raises `Forbidden` for a ticket that is not ours, or of another
-    report or viewer. A ticket that has run out is not told from a report that has.
+    report or viewer, or has run out while the report is still kept.
     """
     async with reading(engine) as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
@@ -62,6 +63,9 @@ async def admit(
         report = (await reports(connection, ids, sight=sight, masks=masks)).get(known.report_id)
     if report is None:
         return None
+    # Of a report that is no longer kept its own answer says more than that the link has run out with it.
+    if known.until <= now and report.status is not ReportStatus.EXPIRED:
+        raise Forbidden(REFUSED)
     entry = Entry(
         now,
         sight.district.id,

@@ -24,7 +24,7 @@ from domain.errors import LogError
 from resolvers.context import Context
 from schema.descriptions import describe
 from schema.documents import AsRead, Documents
-from schema.errors import coded, with_choices
+from schema.errors import coded, remove_suggestion, with_choices
 from schema.executor import FastExecutor, LogExecutor
 from schema.mutation import Mutation
 from schema.parts import District, School
@@ -49,6 +49,9 @@ class Names(NameConverter):
 
 class Contract(strawberry.Schema):
     """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents`."""
+
+    suggests: bool = True
+    """Whether errors name what the schema has in place of a name or value that it has not."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"config": StrawberryConfig(name_converter=Names()), **options})
@@ -122,8 +125,12 @@ class Contract(strawberry.Schema):
         goes wrong outside of the operation. What Strawberry does here, writing messages into the log, is left out:
         messages hold what a person typed.
         """
-        schema = cast(Any, self)._schema
-        errors[:] = [coded(with_choices(error, schema)) for error in errors]
+        errors[:] = [coded(self._worded(error)) for error in errors]
+
+    def _worded(self, error: GraphQLError) -> GraphQLError:
+        if self.suggests:
+            return with_choices(error, cast(Any, self)._schema)
+        return remove_suggestion(error)
 
 
 async def _executed(executor: FastExecutor) -> ExecutionResult:
@@ -167,6 +174,13 @@ def _say_nothing_of_absent_defaults(schema: strawberry.Schema) -> None:
 
 
 SCHEMA: Final = build()
+
+
+def hide_suggestions(schema: Contract) -> Contract:
+    """The same schema; its errors suggest nothing, for clients that may not introspect."""
+    other = copy(schema)
+    other.suggests = False
+    return other
 
 
 def ordinarily(schema: Contract) -> Contract:

@@ -14,7 +14,6 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    specified_rules,
 )
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema.exceptions import CannotGetOperationTypeError
@@ -28,6 +27,7 @@ from schema.costs import Costs, OperationCost, check_cost
 from schema.errors import unexecutable
 from schema.limits import LIMITS, Limits, check_length, check_shape, operations_of
 from schema.parsing import parse
+from schema.validation import RULES
 
 MOST_DOCUMENTS: Final = 1_000
 MOST_CHARACTERS: Final = 256 * 1024
@@ -136,7 +136,7 @@ class Documents:
         source = Text(text)
         node = _parsed(source, self.limits)
         check_shape(node, self.limits)
-        problems = validate_document(self._schema, node, tuple(specified_rules))
+        problems = validate_document(self._schema, node, RULES)
         if not problems:
             source.keep(node)
         return Document(source, node, tuple(problems), self._costs)

@@ -75,15 +75,16 @@ def with_choices(error: GraphQLError, schema: GraphQLSchema) -> GraphQLError:
     made = None if found is None else schema.get_type(found[1])
     if not isinstance(made, GraphQLEnumType):
         return error
-    return GraphQLError(
-        f"{error.message} Choose among {', '.join(made.values)}.",
-        nodes=error.nodes,
-        source=error.source,
-        positions=error.positions,
-        path=error.path,
-        original_error=error.original_error,
-        extensions=error.extensions,
-    )
+    return _with_message(error, f"{error.message} Choose among {', '.join(made.values)}.")
+
+
+_SUGGESTION: Final = re.compile(r" Did you mean [^?]*\?")
+
+
+def remove_suggestion(error: GraphQLError) -> GraphQLError:
+    """The error without the names of the schema that graphql-core suggests in place of an unknown one."""
+    message = _SUGGESTION.sub("", error.message)
+    return error if message == error.message else _with_message(error, message)
 
 
 _IS_VALUE: Final = re.compile(r"(Variable '\$\w+'|Argument '\w+') has invalid value")
@@ -98,6 +99,18 @@ def _code_of_request(error: GraphQLError) -> str | None:
     is_told = isinstance(error.original_error, GraphQLError | None)
     is_unreadable = isinstance(error.original_error, ValueError) and bool(error.nodes)
     return INVALID if error.path is None and (is_told or is_unreadable) else None
+
+
+def _with_message(error: GraphQLError, message: str) -> GraphQLError:
+    return GraphQLError(
+        message,
+        nodes=error.nodes,
+        source=error.source,
+        positions=error.positions,
+        path=error.path,
+        original_error=error.original_error,
+        extensions=error.extensions,
+    )
 
 
 def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:

@@ -24,7 +24,7 @@ from delivery.errands import Errands
 from delivery.report_store import open_store
 from domain.errors import LogError
 from resolvers.backstage import Backstage
-from schema.contract import SCHEMA, ordinarily
+from schema.contract import SCHEMA, hide_suggestions, ordinarily
 from server import answers, callbacks, console, downloads, health, ingest
 from server.auth import Authenticator
 from server.bodies import Patience
@@ -73,6 +73,8 @@ def create_app(
         errands=Errands(),
     )
     schema = SCHEMA if settings.executor == "fast" else ordinarily(SCHEMA)
+    if settings.documents_mode == "only":
+        schema = hide_suggestions(schema)
     graphql = Endpoint(
         schema,
         engine=engine,

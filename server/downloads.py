@@ -2,7 +2,7 @@
 
     200, 206, 304   the file, a part of it, that the client has it already
     202             not ready: `Retry-After` says when to ask again
-    403, 404        the link is not ours, or not for this viewer; the viewer may not see the report
+    403, 404        the link is not ours, has run out, or is not for this viewer; the viewer may not see the report
     409, 410        it could not be made; it is no longer kept
     416             the part that was asked for lies outside of it
 

@@ -309,6 +309,23 @@ async def test_a_link_that_is_not_ours_is_refused_in_one_way(
     assert await desk.downloads() == []
 
 
+@pytest.mark.parametrize("is_signed_in", [False, True])
+async def test_a_link_that_has_run_out_is_refused_though_the_report_is_kept(
+    desk: Desk, is_signed_in: bool
+) -> None:
+    await desk.make()
+    short = desk.ticket._replace(until=NOON + timedelta(minutes=10))
+    token = signed(claims(exp=int((NOON + KEPT).timestamp()), schools=[], rights=ALL_RIGHTS))
+    headers = {"authorization": f"Bearer {token}"} if is_signed_in else {}
+    desk.clock.advance(minutes=10, seconds=-1)
+    assert (await desk.get(ticket=short, **headers)).status_code == 200
+    desk.clock.advance(seconds=1)
+    response = await desk.get(ticket=short, **headers)
+    assert (response.status_code, message_of(response)) == (403, REFUSED)
+    assert (await desk.get(**headers)).status_code == 200
+    assert len(await desk.downloads()) == 2
+
+
 async def test_no_ticket_at_all_is_refused_in_the_same_way(desk: Desk) -> None:
     response = await desk.client.get("/reports/report.1")
     assert (response.status_code, message_of(response)) == (403, REFUSED)
