@@ -30,7 +30,7 @@ from server.auth import Authenticator
 from server.bodies import Patience
 from server.budget import Bucket, Budget, of_one_process, shared
 from server.compression import Compression
-from server.crossing import Crossing
+from server.cors import CrossOrigin
 from server.graphql import Endpoint
 from server.hardening import Hardened
 from server.keyring import connect_keys
@@ -149,7 +149,7 @@ def crossing(settings: Settings, app: ASGIApp) -> ASGIApp:
     """The application, open to the pages of the origins that are set, and to no others."""
     if not settings.cors_origins:
         return app
-    return Crossing(app, origins=settings.cors_origins)
+    return CrossOrigin(app, origins=settings.cors_origins)
 
 
 def budget_of(settings: Settings, engine: AsyncEngine) -> Budget:

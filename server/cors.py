@@ -41,7 +41,7 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token (RFC 9110, 5.6.2)."""
 
 
-class Crossing(CORSMiddleware):
+class CrossOrigin(CORSMiddleware):
     """ASGI middleware: answers preflights, and says in each answer which page may read it."""
 
     def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
