@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import case, func, not_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.insertion import insert_into
 from db.live import LiveDelivery
-from db.tables import DELIVERY, NEVER_SENT, SPAN
+from db.tables import DELIVERY, SPAN
 from domain.status import DeliveryMode, DeliveryStatus
 
 SETTLED: Final = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
@@ -94,7 +94,8 @@ async def _recount_end(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.mode == mode,
         ~DELIVERY.c.is_duplicate,
-        not_(NEVER_SENT),
+        # As `tables.NEVER_SENT` has it, of which there is no opposite: it is text.
+        or_(DELIVERY.c.status != DeliveryStatus.FAILED, DELIVERY.c.attempts > 0),
         DELIVERY.c.status.in_(sorted(SETTLED)),
     )
     await connection.execute(
