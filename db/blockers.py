@@ -53,7 +53,7 @@ _log = structlog.get_logger(__name__)
 
 
 def _end_statement() -> Any:
-    # Whoever waits may wait behind another who waits: the one who stands still is at the end of the row.
+    # A waiter may queue behind another waiter: the session that holds the lock is at the end of the queue.
     asked = func.unnest(func.pg_blocking_pids(bindparam("waiting", type_=Integer)))
     blocking = select(asked.label("pid")).cte("blocking", recursive=True)
     blocking = blocking.union(select(func.unnest(func.pg_blocking_pids(blocking.c.pid))))

@@ -1,6 +1,6 @@
 """Hands a chunk of a message over, a wave at a time: claim, send, record.
 
-    claim   the message runs, the delivery is nobody's. From this commit on it may have left, and whoever has the token may
+    claim   the message runs, the delivery is nobody's. From this commit on it may have left, and the holder of the token may
             hand it over, until the lease ends on the database's clock
     send    outside of any transaction; each request passes the gate, and never later than the claim allows
     record  what came of it, fenced by the token

@@ -133,7 +133,7 @@ def _form(letters: Sequence[_Letter]) -> Fields:
 # A request has up to a thousand deliveries of one message, composed one after the other.
 @lru_cache(maxsize=1)
 def _fields(content: Content, *, mail_from: str) -> Fields:
-    """What the form says for `content`, whoever gets it."""
+    """The part of the form that is the same for all recipients of `content`."""
     domain = mail_from.rpartition("@")[2]
     fields: dict[str, str | Sequence[str]] = {
         "from": plain_mailbox(mail_from, name=_inert_header(sender_name(content))),

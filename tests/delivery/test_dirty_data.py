@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from db.engine import writing
 from delivery.keys import spell
 from domain.addresses import InvalidAddress, normalise
 from domain.status import OPEN, DeliveryMode, DeliveryStatus
@@ -43,6 +44,16 @@ from tests.live_server import serving
 PEOPLE: Final = 1_000
 BAD: Final = 50
 FAMILIES: Final = 240
+
+LARGE: Final = settings(
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.large_base_example,
+    ]
+)
+"""An example is a whole list of addresses, and each begins with an empty log."""
 
 TROUBLE: Final = "\"'`,;:<>()[]{}\\|@.. \t\u00a0\u200b\ufeff\u202e\u0130\u00df%=?!\u0301\x01"
 
@@ -86,8 +97,6 @@ def readable(text: str) -> str | None:
 
 async def clear(engine: AsyncEngine) -> None:
     """Remove what the last example left."""
-    from db.engine import writing
-
     async with writing(engine) as connection:
         for table in (
             "delivery_event",
@@ -135,16 +144,7 @@ async def check(
     await recount(engine)
 
 
-@settings(
-    max_examples=4,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-        HealthCheck.large_base_example,
-    ],
-)
+@settings(LARGE, max_examples=4)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_a_mail_server_whatever_the_others_are(
     engine: AsyncEngine, bad: list[str]
@@ -155,16 +155,7 @@ async def test_each_good_address_gets_one_email_from_a_mail_server_whatever_the_
     await check(engine, message_id, got, bad)
 
 
-@settings(
-    max_examples=6,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-        HealthCheck.large_base_example,
-    ],
-)
+@settings(LARGE, max_examples=6)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_mailgun_whatever_the_others_are(
     engine: AsyncEngine, bad: list[str]
