@@ -84,13 +84,15 @@ class LockedFile(Outage):
     async def begin(self) -> None:
         assert self.engine.url.database is not None
         other = sqlite3.connect(self.engine.url.database, isolation_level=None)
-        event.listen(self.engine.sync_engine, "begin", _do_not_wait, insert=True)
+        event.listen(self.engine.sync_engine, "checkout", _do_not_wait)
         other.execute("BEGIN IMMEDIATE")
         self._open.callback(other.close)
 
 
-def _do_not_wait(connection: Any) -> None:
-    connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+def _do_not_wait(connection: Any, record: Any, proxy: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 0")
+    cursor.close()
 
 
 class Restart(Outage):
