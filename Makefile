@@ -7,7 +7,8 @@ BIN := .venv/bin
 PORT ?= 8000
 # All tests run side by side, those of the page on one worker (see tests/conftest.py). A choice of them does not:
 #   make test ARGS="tests/domain -k cancel"
-WHOLE_SUITE := -n auto --maxprocesses 4 --dist loadgroup
+# A worker that dies fails the run at once: with one in its place pytest-xdist 3.8 waits forever at the end of the groups.
+WHOLE_SUITE := -n auto --maxprocesses 4 --dist loadgroup --max-worker-restart 0
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
