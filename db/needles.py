@@ -5,6 +5,7 @@ it is, a probe tells. What is made of the answer is in `db.search`.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from sqlalchemy.types import TypeDecorator
 
 from db.keys import Predicate, is_there
 from db.tables import ADDRESS, MESSAGE, PERSON, PERSON_NAME
+from domain.invisible import without_invisible
 from domain.search import digits_of_phone, fold
 
 _DATES: Final = frozenset({MESSAGE.c.created_text, MESSAGE.c.scheduled_text})
@@ -105,7 +107,8 @@ def _in_any_case(needle: str) -> ColumnElement[bool]:
 
 def _address_needles(typed: str) -> Sequence[str]:
     """The text, as addresses are kept and as names are (an address keeps its accents), and the digits of a phone number."""
-    needles = (typed.casefold(), fold(typed), digits_of_phone(typed))
+    as_kept = unicodedata.normalize("NFC", without_invisible(typed).casefold())
+    needles = (as_kept, fold(typed), digits_of_phone(typed))
     return list(dict.fromkeys(needle for needle in needles if needle and is_storable(needle)))
 
 

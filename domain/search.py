@@ -10,34 +10,115 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-# Letters that Unicode does not take apart into a plain letter and a mark, though people type the plain letter.
-_PLAIN: Final = str.maketrans(
-    {
-        "ł": "l",
-        "đ": "d",
-        "ø": "o",
-        "æ": "ae",
-        "œ": "oe",
-        "ð": "d",
-        "þ": "th",
-        "ħ": "h",
-        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
-        "ŧ": "t",
-    }
+_SAME_SIGN: Final = {
+    # The apostrophe, and what stands for it: quotation marks, primes, accents by themselves, modifier letters.
+    "'": "\N{GRAVE ACCENT}\N{ACUTE ACCENT}\N{MODIFIER LETTER PRIME}\N{MODIFIER LETTER TURNED COMMA}"
+    "\N{MODIFIER LETTER APOSTROPHE}\N{MODIFIER LETTER REVERSED COMMA}\N{MODIFIER LETTER RIGHT HALF RING}"
+    "\N{MODIFIER LETTER LEFT HALF RING}\N{MODIFIER LETTER VERTICAL LINE}\N{MODIFIER LETTER GRAVE ACCENT}"
+    "\N{MODIFIER LETTER ACUTE ACCENT}\N{ARMENIAN APOSTROPHE}\N{HEBREW PUNCTUATION GERESH}"
+    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}\N{SINGLE LOW-9 QUOTATION MARK}"
+    "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}\N{PRIME}\N{REVERSED PRIME}\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK}"
+    "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}\N{LATIN SMALL LETTER SALTILLO}\N{LATIN CAPITAL LETTER SALTILLO}"
+    "\N{FULLWIDTH APOSTROPHE}\N{FULLWIDTH GRAVE ACCENT}",
+    '"': "\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}\N{RIGHT-POINTING DOUBLE ANGLE QUOTATION MARK}"
+    "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}\N{DOUBLE LOW-9 QUOTATION MARK}"
+    "\N{DOUBLE HIGH-REVERSED-9 QUOTATION MARK}\N{DOUBLE LOW-REVERSED-9 QUOTATION MARK}\N{DOUBLE PRIME}"
+    "\N{REVERSED DOUBLE PRIME}\N{MODIFIER LETTER DOUBLE PRIME}\N{MODIFIER LETTER DOUBLE APOSTROPHE}"
+    "\N{HEBREW PUNCTUATION GERSHAYIM}\N{REVERSED DOUBLE PRIME QUOTATION MARK}\N{DOUBLE PRIME QUOTATION MARK}"
+    "\N{LOW DOUBLE PRIME QUOTATION MARK}\N{FULLWIDTH QUOTATION MARK}",
+    # Beside all of Unicode's category "dash punctuation".
+    "-": "\N{MINUS SIGN}\N{HYPHEN BULLET}\N{MODIFIER LETTER MINUS SIGN}\N{HEAVY MINUS SIGN}",
+    "/": "\N{FRACTION SLASH}\N{DIVISION SLASH}",
+    " ": "\N{BRAILLE PATTERN BLANK}",
+}
+_SAME_LETTER: Final = {
+    # Letters that Unicode does not take apart into a plain letter and a mark, though people type the plain letter.
+    "l": "ł",
+    "d": "đð",
+    "o": "ø",
+    "ae": "æ",
+    "oe": "œ",
+    "th": "þ",
+    "h": "ħ",
+    "i": "\N{LATIN SMALL LETTER DOTLESS I}",
+    "t": "ŧ",
+    # Arabic letters as keyboards of several languages write them.
+    "\N{ARABIC LETTER ALEF}": "\N{ARABIC LETTER ALEF WASLA}\N{ARABIC LETTER ALEF WITH WAVY HAMZA ABOVE}"
+    "\N{ARABIC LETTER ALEF WITH WAVY HAMZA BELOW}",
+    "\N{ARABIC LETTER HEH}": "\N{ARABIC LETTER TEH MARBUTA}\N{ARABIC LETTER HEH GOAL}\N{ARABIC LETTER TEH MARBUTA GOAL}"
+    "\N{ARABIC LETTER HEH DOACHASHMEE}\N{ARABIC LETTER AE}",
+    "\N{ARABIC LETTER KAF}": "\N{ARABIC LETTER KEHEH}\N{ARABIC LETTER SWASH KAF}",
+    "\N{ARABIC LETTER YEH}": "\N{ARABIC LETTER ALEF MAKSURA}\N{ARABIC LETTER FARSI YEH}\N{ARABIC LETTER YEH BARREE}",
+    # A letter that only makes a word longer on paper.
+    "": "\N{ARABIC TATWEEL}",
+}
+_SAME: Final = {
+    written: read
+    for table in (_SAME_SIGN, _SAME_LETTER)
+    for read, alike in table.items()
+    for written in alike
+}
+
+# What Unicode calls ignorable by default, beside the format characters (UCD, Default_Ignorable_Code_Point): grapheme
+# joiner, fillers of Hangul and Khmer, variation selectors.
+_INVISIBLE: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 # Marks with these combining classes are no accents: without them Devanagari or Japanese would be other words.
 _NO_ACCENTS: Final = frozenset({0, 7, 8, 9})
-_LEADING_ZERO_OF_HOUR: Final = re.compile(r"(?:^|(?<=\s))\s*0(?=\d:)")
-_SPACE: Final = re.compile(r"\s+")
+_LEADING_ZERO_OF_HOUR: Final = re.compile(r"(?:^| )0(?=\d:)")
+_SPACES: Final = re.compile("  +")
+_PHONE: Final = re.compile(r"[\d ().+\-]+")
+_NO_DIGITS: Final = re.compile(r"\D+")
 
 
 def fold(text: str) -> str:
-    """The key of `text`: without case, accents and doubled white space, so that `nguyen` is found in `Nguyễn`."""
-    if text.isascii():
-        return _SPACE.sub(" ", text).lower()
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(c for c in decomposed if unicodedata.combining(c) in _NO_ACCENTS)
-    return _SPACE.sub(" ", unicodedata.normalize("NFC", bare.casefold().translate(_PLAIN)))
+    """The key of `text`: texts that a person reads as the same have the same, so that `nguyen` is found in `Nguyễn`.
+
+    It is without case, accents, format characters and what else nobody sees, and without white space but for one space
+    between words. The kinds of apostrophe, of quotation mark and of dash are one, and so are the variants of a letter in
+    Arabic and Persian, and the digits of all scripts. The key of a key is the same key.
+    """
+    if text.isascii() and text.isprintable():
+        key = text.lower().replace("`", "'")
+    else:
+        key = unicodedata.normalize("NFC", text.translate(_FOLDED))
+    if "  " in key:
+        key = _SPACES.sub(" ", key)
+    return key.strip(" ")
+
+
+class _Folded(dict[int, str]):
+    """Character → what stands for it in a key, worked out when it is first asked for."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        folded = _fold_character(character)
+        # Beyond the first plane only what changes is kept: a needle of anything at all shall not fill the memory.
+        if code < 0x10000 or folded != character:
+            self[code] = folded
+        return folded
+
+
+_FOLDED: Final = _Folded()
+
+
+def _fold_character(character: str) -> str:
+    if (same := _SAME.get(character)) is not None:
+        return same
+    if character.isspace():
+        return " "
+    category = unicodedata.category(character)
+    if category == "Pd":
+        return "-"
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category in ("Cc", "Cf") or _INVISIBLE.match(character):
+        return ""
+    if unicodedata.combining(character) not in _NO_ACCENTS:
+        return ""
+    apart = unicodedata.normalize("NFKD", character.casefold())
+    return character if apart == character else "".join(map(_fold_character, apart))
 
 
 def date_text(instant: datetime, zone: ZoneInfo) -> str:
@@ -51,12 +132,13 @@ def fold_date(typed: str) -> str:
 
     A leading zero in the hour is taken as meant: `03:00 PM` finds `3:00 PM`, and `01:00` does not find `11:00`.
     """
-    return fold(_LEADING_ZERO_OF_HOUR.sub(" ", typed)).rstrip()
+    return _LEADING_ZERO_OF_HOUR.sub(" ", fold(typed))
 
 
 def digits_of_phone(typed: str) -> str | None:
     """The digits of `typed` where it reads as (a part of) a phone number, so that `(612) 555` finds `+1612555…`."""
-    if re.fullmatch(r"[\d\s().+\-]+", typed) is None:
+    key = fold(typed)
+    if _PHONE.fullmatch(key) is None:
         return None
-    digits = re.sub(r"\D", "", typed)
+    digits = _NO_DIGITS.sub("", key)
     return digits if len(digits) >= 3 else None

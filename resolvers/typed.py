@@ -17,11 +17,10 @@ def storable(text: str, *, argument: str) -> str:
 
 
 def typed(text: str | None, *, argument: str) -> str | None:
-    """What was typed; None where nothing was. Raises `BadUserInput`."""
-    return storable(text, argument=argument) if text else None
+    """What was typed; None where nothing was that anybody could see. Raises `BadUserInput`."""
+    return storable(text, argument=argument) if text and fold(text) else None
 
 
 def folded(text: str | None, *, argument: str) -> str | None:
-    """The key of what was typed; None where nothing was. Raises `BadUserInput`."""
-    asked = typed(text, argument=argument)
-    return None if asked is None else fold(asked)
+    """The key of what was typed; None where nothing was that anybody could see. Raises `BadUserInput`."""
+    return fold(storable(text, argument=argument)) or None if text else None

@@ -1,5 +1,6 @@
 """The promise: what somebody types is found in what is shown, whatever the case, the accents and the spaces."""
 
+import unicodedata
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,105 @@ def test_what_is_typed_is_found_in_what_is_shown(typed: str, shown: str) -> None
 )
 def test_another_text_is_not_found(typed: str, shown: str) -> None:
     assert fold(typed) not in fold(shown)
+
+
+ALIKE = [
+    [
+        "'",
+        "\u2019",
+        "\u2018",
+        "\u02bc",
+        "\u02bb",
+        "\u2032",
+        "\u00b4",
+        "`",
+        "\uff07",
+        "\u05f3",
+        "\ua78c",
+    ],
+    ['"', "\u201c", "\u201d", "\u201e", "\u00ab", "\u00bb", "\u2033", "\uff02", "\u05f4"],
+    [
+        "-",
+        "\u2010",
+        "\u2011",
+        "\u2012",
+        "\u2013",
+        "\u2014",
+        "\u2015",
+        "\u2212",
+        "\uff0d",
+        "\u05be",
+        "\u2e3a",
+    ],
+    [" ", "\u00a0", "\u2003", "\u202f", "\u3000", "\t", "\r\n", "\u2028", "  ", "\u00a0 "],
+    [
+        "",
+        "\u200b",
+        "\u00ad",
+        "\u200d",
+        "\u2066",
+        "\u202e",
+        "\ufeff",
+        "\U000e0041",
+        "\ufe0f",
+        "\u034f",
+        "\x07",
+    ],
+    ["5", "\u0665", "\u06f5", "\u096b", "\u0e55", "\uff15", "\U0001d7d3", "\u2075", "\u2464"],
+    ["\u064a", "\u06cc", "\u0649", "\u06d2", "\u0626", "\ufef1", "\u06cc\u0640"],
+    ["\u0643", "\u06a9", "\u06aa", "\ufb8e"],
+    ["\u0647", "\u0629", "\u06c1", "\u06be", "\u06d5", "\u06c0", "\u06c3", "\u0640\u0647"],
+    ["\u0627", "\u0623", "\u0625", "\u0622", "\u0671", "\u0627\u064b", "\ufe8d"],
+    ["e", "E", "\u00e9", "e\u0301", "\uff25", "\U0001d41e", "\u1ec5"],
+    ["ss", "\u00df", "\u1e9e", "SS"],
+    ["fi", "\ufb01", "FI"],
+    ["...", "\u2026"],
+    ["1/2", "\u00bd", "1\u20442", "1\u22152"],
+    ["\u304c", "\u304b\u3099", "\uff76\uff9e".translate({0xFF76: 0x304B, 0xFF9E: 0x3099})],
+    ["\uac00", "\u1100\u1161"],
+    ["x"],
+    ["\u738b"],
+]
+"""Ways to write the same, as a person sees it."""
+
+
+@given(st.lists(st.sampled_from(ALIKE), max_size=12), st.data())
+def test_texts_that_a_person_would_call_the_same_have_one_key(
+    words: list[list[str]], data: st.DataObject
+) -> None:
+    one, other = (
+        "".join(data.draw(st.sampled_from(ways)) for ways in words) for _ in ("stored", "typed")
+    )
+
+    assert fold(one) == fold(other)
+
+
+def test_no_two_of_them_are_taken_for_each_other() -> None:
+    keys = [fold(ways[0]) for ways in ALIKE]
+
+    assert (
+        len(set(keys)) == len(keys) - 1
+    )  # white space alone is nothing, as what cannot be seen is
+
+
+def begins_a_character(text: str, place: int) -> bool:
+    """Whether a reader sees a new character at this place of a text, and not a part of the one before."""
+    if place >= len(text):
+        return True
+    first = unicodedata.normalize("NFKD", text[place])[0]
+    is_jamo = "\u1160" <= first <= "\u11ff" or "\ud7b0" <= first <= "\ud7ff"
+    return not is_jamo and unicodedata.category(first)[0] != "M"
+
+
+@given(
+    st.text(st.one_of(st.characters(), st.sampled_from("".join(map("".join, ALIKE)))), max_size=20),
+    st.data(),
+)
+def test_any_part_of_a_text_is_found_in_it(text: str, data: st.DataObject) -> None:
+    places = [place for place in range(len(text) + 1) if begins_a_character(text, place)]
+    begin, end = sorted(data.draw(st.tuples(st.sampled_from(places), st.sampled_from(places))))
+
+    assert fold(text[begin:end]) in fold(text)
 
 
 @given(st.text())
@@ -88,6 +188,9 @@ def test_a_date_is_shown_on_the_wall_clock_without_a_zero_before_the_hour(
         ("11:00", "01/31/2020 11:00 AM", True),
         ("0", "10/30/2020 1:11 AM", True),
         ("02/2020", "01/31/2020 3:00 PM", False),
+        ("\u200e01/31/2020\u202f03:00\u2007PM\u200b", "01/31/2020 3:00 PM", True),
+        ("\u206603:00\u2069", "01/31/2020 3:00 PM", True),
+        ("\u200b01:00", "01/31/2020 11:00 AM", False),
     ],
 )
 def test_a_part_of_a_date_is_found_as_it_is_shown_or_with_a_zero_before_the_hour(
@@ -114,6 +217,9 @@ def test_every_shown_date_is_found_with_a_zero_before_the_hour(instant: datetime
         ("", None),
         ("heather", None),
         ("555x", None),
+        ("612\u2013555\u20130101", "6125550101"),
+        ("\u202a+1\u00a0612\u202c", "1612"),
+        ("\u0666\u0661\u0662", "612"),
     ],
 )
 def test_the_digits_of_what_reads_as_a_phone_number(typed: str, digits: str | None) -> None:
