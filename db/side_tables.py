@@ -178,6 +178,8 @@ class Backfill(SQLModel, table=True):
     name: str = Field(primary_key=True, max_length=40)
     done_up_to: int = Field(sa_type=BigInt)
     """The greatest id that is done."""
+    done_within: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    """Where several rows share an id: the greatest number among those of it that are done."""
     last: int = Field(sa_type=BigInt)
     """The greatest id that there was when it began, for its progress; rows that come later are done too."""
     finished_at: datetime | None = Field(default=None, sa_type=Instant)

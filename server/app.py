@@ -105,6 +105,7 @@ def create_app(
 
     checks = {"database": health.database_check(engine), "keys": health.keys_check(keys)}
     notes = {
+        "search": health.search_note(engine),
         "delivery": health.delivery_note(works),
         "receipts": health.receipts_note(engine, clock=clock),
     }

@@ -99,8 +99,8 @@ def migrating() -> Iterator[backfills.Watch]:
                     stack.enter_context(bar)
                 tasks[progress.name] = bar.add_task(progress.name)
             # Rows may have come in meanwhile, and ids have gaps.
-            total = max(progress.last, progress.done_up_to)
-            done = total if progress.is_finished else progress.done_up_to
+            total = max(progress.last, progress.done.id)
+            done = total if progress.is_finished else progress.done.id
             bar.update(tasks[progress.name], total=total, completed=done)
 
         yield watch

@@ -66,11 +66,16 @@ async def revision_problem(engine: AsyncEngine) -> str | None:
 
 async def _backfill_problem(engine: AsyncEngine) -> str | None:
     for progress in await backfills.unfinished(engine):
-        return (
-            f"The backfill {progress.name!r} is not finished (id {progress.done_up_to} of {progress.last}):"
-            " run `sentlog migrate`, which goes on where it was."
-        )
+        if progress.is_needed:
+            return _unfinished(progress)
     return None
+
+
+def _unfinished(progress: backfills.Progress) -> str:
+    return (
+        f"The backfill {progress.name!r} is not finished (id {progress.done.id} of {progress.last}):"
+        " run `sentlog migrate`, which goes on where it was."
+    )
 
 
 def database_check(engine: AsyncEngine) -> Check:
@@ -95,6 +100,20 @@ def keys_check(keys: Keys) -> Check:
 
     async def check() -> str | None:
         return None if await keys.ready() else "The keys that check sign-ins cannot be read."
+
+    return check
+
+
+def search_note(engine: AsyncEngine) -> Check:
+    """Whether searches find all: texts that came in before an upgrade are found by old keys until `sentlog migrate` ends."""
+
+    async def check() -> str | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                unfinished = await backfills.unfinished(engine)
+        except (SQLAlchemyError, OSError, TimeoutError):
+            return "The database does not answer."
+        return next(map(_unfinished, unfinished), None)
 
     return check
 

@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db import ingest
 from db.clock import clock
 from db.engine import reading, writing
-from db.migrations import merged_addresses
+from db.migrations import merged_addresses, refolded_texts
+from db.migrations.places import START, Place
 from db.side_tables import BACKFILL
-from db.tables import ADDRESS
+from db.tables import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 
 LONGEST_WAIT: Final = "500ms"
 """How long a piece waits for a row on PostgreSQL. It holds the lock of the ingest meanwhile, and gives way before PostgreSQL
@@ -32,28 +33,37 @@ _HELD_UP: Final = frozenset({"55P03", "40P01", "40001"})
 
 
 class Backfill(NamedTuple):
-    """A change of the rows of `table`, in the order of their ids."""
+    """A change of the rows of `table`, in the order of its key, which begins with an id."""
 
     name: str
     table: Table
-    do_piece: Callable[[AsyncConnection, int], Awaitable[int | None]]
-    """Does the next piece behind an id, and gives the id up to which all is done then; None where there are no more rows.
+    do_piece: Callable[[AsyncConnection, Place], Awaitable[Place | None]]
+    """Does the next piece behind a place, and gives the place up to which all is done then; None where there are no more rows.
 
-    It may give the id that it got, where it did a part of one row's change. It holds the lock of the ingest.
+    It may give the place that it got, where it did a part of one row's change. It holds the lock of the ingest.
     """
+    is_needed: bool = True
+    """Servers and workers do not start before it is finished: a log in which it is half done is wrong for them."""
 
 
 class Progress(NamedTuple):
     """How far a backfill is."""
 
     name: str
-    done_up_to: int
+    done: Place
     last: int
     """The greatest id that there was when it began."""
     is_finished: bool
+    is_needed: bool = True
 
 
-BACKFILLS: Final = (Backfill("addresses", ADDRESS, merged_addresses.do_piece),)
+BACKFILLS: Final = (
+    Backfill("addresses", ADDRESS, merged_addresses.do_piece),
+    Backfill("keys of schools", SCHOOL, refolded_texts.do_schools, is_needed=False),
+    Backfill("keys of messages", MESSAGE, refolded_texts.do_messages, is_needed=False),
+    Backfill("keys of recipients", RECIPIENT, refolded_texts.do_recipients, is_needed=False),
+    Backfill("keys of names", PERSON_NAME, refolded_texts.do_names, is_needed=False),
+)
 """In the order in which they are done."""
 
 Watch = Callable[[Progress], None]
@@ -76,9 +86,9 @@ async def run(
                     raise
                 await sleep(BEFORE_TRYING_AGAIN)
                 continue
-            watch(progress)
-            if progress.is_finished:
+            if progress is None:
                 break
+            watch(progress)
 
 
 async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
@@ -86,39 +96,51 @@ async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
     async with reading(engine) as connection:
         found = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
     return [
-        progress or Progress(name, 0, 0, is_finished=False)
-        for name, progress in found.items()
-        if progress is None or not progress.is_finished
+        progress
+        for backfill in BACKFILLS
+        if not (progress := found[backfill.name] or _not_begun(backfill)).is_finished
     ]
 
 
-async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress:
+async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress | None:
+    """How far it is after one more piece; None where it was finished already."""
     async with writing(engine) as connection:
         await ingest.take_lock(connection)
         if connection.dialect.name == "postgresql":
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'"))
         progress = await _progress(connection, backfill) or await _begin(connection, backfill)
         if progress.is_finished:
-            return progress
-        up_to = await backfill.do_piece(connection, progress.done_up_to)
+            return None
+        up_to = await backfill.do_piece(connection, progress.done)
         now: datetime | None = await connection.scalar(select(clock(connection)))
         after = progress._replace(
-            done_up_to=progress.done_up_to if up_to is None else up_to, is_finished=up_to is None
+            done=progress.done if up_to is None else up_to, is_finished=up_to is None
         )
         await connection.execute(
             update(BACKFILL)
             .where(BACKFILL.c.name == backfill.name)
-            .values(done_up_to=after.done_up_to, finished_at=now if up_to is None else None)
+            .values(
+                done_up_to=after.done.id,
+                done_within=after.done.within,
+                finished_at=now if up_to is None else None,
+            )
         )
     return after
 
 
 async def _begin(connection: AsyncConnection, backfill: Backfill) -> Progress:
-    last: int = await connection.scalar(select(func.max(backfill.table.c.id))) or 0
+    id_, *_ = backfill.table.primary_key
+    last: int = await connection.scalar(select(func.max(id_))) or 0
     await connection.execute(
-        insert(BACKFILL).values(name=backfill.name, done_up_to=0, last=last, finished_at=None)
+        insert(BACKFILL).values(
+            name=backfill.name, done_up_to=0, done_within=0, last=last, finished_at=None
+        )
     )
-    return Progress(backfill.name, 0, last, is_finished=False)
+    return _not_begun(backfill)._replace(last=last)
+
+
+def _not_begun(backfill: Backfill) -> Progress:
+    return Progress(backfill.name, START, 0, is_finished=False, is_needed=backfill.is_needed)
 
 
 async def _progress(connection: AsyncConnection, backfill: Backfill) -> Progress | None:
@@ -127,4 +149,11 @@ async def _progress(connection: AsyncConnection, backfill: Backfill) -> Progress
     ).first()
     if row is None:
         return None
-    return Progress(row.name, row.done_up_to, row.last, row.finished_at is not None)
+    done = Place(row.done_up_to, row.done_within)
+    return Progress(
+        backfill.name,
+        done,
+        row.last,
+        is_finished=row.finished_at is not None,
+        is_needed=backfill.is_needed,
+    )

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.keys import any_of, text_any_of
+from db.migrations.places import Place
 from db.tables import ADDRESS, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise, unreadable
 from domain.status import DeliveryMode
@@ -46,14 +47,17 @@ class _Found(NamedTuple):
         return not self.new_key.startswith(UNREADABLE)
 
 
-async def do_piece(connection: AsyncConnection, after: int) -> int | None:
-    """Do the next piece behind the address `after`, and give the one up to which all is done; None where none is left.
+async def do_piece(connection: AsyncConnection, after: Place) -> Place | None:
+    """Do the next piece behind an address, and give the one up to which all is done; None where none is left.
 
     The caller holds the lock of the ingest: nobody adds an address or a delivery meanwhile.
     """
-    rows = await _next(connection, after)
-    if not rows:
-        return None
+    rows = await _next(connection, after.id)
+    return Place(await _do(connection, rows, after.id)) if rows else None
+
+
+async def _do(connection: AsyncConnection, rows: Sequence[_Found], after: int) -> int:
+    """Rename or merge the first of these addresses, and give the last that is done."""
     changed = [found for found in rows if found.new_key != found.key]
     taken = await _ids(connection, changed)
     done = after

@@ -1,6 +1,7 @@
 """The promise: the addresses of an old log become what they would be today, and its marks and figures stay as they were."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -155,17 +156,18 @@ async def test_it_goes_on_where_it_was_after_each_commit_at_which_it_was_killed(
     pieces: list[Progress] = []
 
     def kill(progress: Progress) -> None:
-        pieces.append(progress)
-        raise KeyboardInterrupt
+        if progress.name == "addresses":
+            pieces.append(progress)
+            raise KeyboardInterrupt
 
     while await backfills.unfinished(engine):
         await assert_counted(engine)
         assert await figures(engine) == before
-        with pytest.raises(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # the last run does the other backfills
             await backfills.run(engine, watch=kill)
 
     assert len(pieces) > 10
-    assert [p.done_up_to for p in pieces] == sorted(p.done_up_to for p in pieces)
+    assert [p.done for p in pieces] == sorted(p.done for p in pieces)
     assert [p.is_finished for p in pieces] == [False] * (len(pieces) - 1) + [True]
     keys = [row[0] for row in await addresses(engine)]
     assert "heather@nomail.example;" not in keys
@@ -191,7 +193,7 @@ async def test_a_piece_that_breaks_off_leaves_nothing(
         await backfills.run(engine)
 
     assert (await addresses(engine), await handed_over(engine)) == before
-    assert [p.done_up_to for p in await backfills.unfinished(engine)] == [1]
+    assert [p.done.id for p in await backfills.unfinished(engine) if p.name == "addresses"] == [1]
 
     monkeypatch.undo()
     await backfills.run(engine)

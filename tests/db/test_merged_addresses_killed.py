@@ -52,7 +52,7 @@ async def run():
                 await here()
             return done
 
-        while not (await backfills._do_piece(engine, backfill._replace(do_piece=count))).is_finished:
+        while await backfills._do_piece(engine, backfill._replace(do_piece=count)):
             if left == 0 and moment.startswith("after"):
                 await here()
 
@@ -88,7 +88,7 @@ async def test_a_merge_that_is_killed_is_ended_by_the_next(
 
     assert await figures(engine) == before
     await assert_counted(engine)
-    assert len(await backfills.unfinished(engine)) == 1
+    assert "addresses" in [progress.name for progress in await backfills.unfinished(engine)]
 
     await backfills.run(engine)
 

@@ -400,7 +400,10 @@ async def test_any_order_and_repetition_gives_the_same_end_and_every_figure_is_e
         number = next(_numbers)
         shared = [
             log.recipient(
-                f"p{person}", call(2 * number + person % 2), text_to(2 * number + person % 2), name="P"
+                f"p{person}",
+                call(2 * number + person % 2),
+                text_to(2 * number + person % 2),
+                name="P",
             )
             for person in range(3)
         ]

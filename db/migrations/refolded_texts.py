@@ -1,0 +1,139 @@
+"""Backfills: fold every text of the log again by which messages, recipients, schools and people are searched and sorted.
+
+A key is made when a text comes in. Keys of an earlier release are found only by needles that happen to be folded alike, so the
+log may be used meanwhile: what a search misses then is what it missed before.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, Table, delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.bulk import insert_rows, update_rows
+from db.districts import rename_school
+from db.keys import any_of
+from db.migrations.places import Place
+from db.tables import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from domain.search import fold
+
+ROWS: Final = 2_000
+"""Rows that one piece reads: it takes some 50 ms, during which no import writes."""
+
+_MADE_OF: Final = {
+    "subject_key": "subject",
+    "type_key": "type_label",
+    "sender_key": "sender_name",
+    "schedule_key": "schedule_id",
+}
+"""Of which column of a message each of its keys is made; that of its school is the school's."""
+
+
+async def do_schools(connection: AsyncConnection, after: Place) -> Place | None:
+    """Fold the names of the next schools, and of their messages. The caller holds the lock of the ingest, here and below."""
+    statement = (
+        select(SCHOOL.c.id, SCHOOL.c.key, SCHOOL.c.name)
+        .where(SCHOOL.c.id > after.id)
+        .order_by(SCHOOL.c.id)
+        .limit(1)
+        # Somebody who renames it meanwhile does so afterwards, in its messages too.
+        .with_for_update()
+    )
+    row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    if (key := fold(row.name)) != row.key:
+        await rename_school(connection, row.id, name=row.name, key=key)
+    return Place(row.id)
+
+
+async def do_messages(connection: AsyncConnection, after: Place) -> Place | None:
+    """Fold subject, type, sender and schedule of the next messages."""
+    found = await _next(connection, MESSAGE, after, *_MADE_OF, *_MADE_OF.values())
+    for key, shown in _MADE_OF.items():
+        folded = [(row.id, getattr(row, shown), getattr(row, key)) for row in found]
+        changed = [
+            (new, id_)
+            for id_, text, old in folded
+            if text is not None and (new := fold(text)) != old
+        ]
+        await update_rows(connection, MESSAGE, changed, keys=("id",), columns=(key,))
+    return _last(found)
+
+
+async def do_recipients(connection: AsyncConnection, after: Place) -> Place | None:
+    """Fold the names of the next recipients and of their students, and add what is new to the names of these people."""
+    place = tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number)
+    statement = (
+        select(
+            RECIPIENT.c.message_id.label("id"),
+            RECIPIENT.c.number,
+            RECIPIENT.c.key,
+            RECIPIENT.c.person_id,
+            RECIPIENT.c.name,
+            RECIPIENT.c.student_id,
+            RECIPIENT.c.student_name,
+        )
+        .where(place > tuple_(after.id, after.within))
+        .order_by(RECIPIENT.c.message_id, RECIPIENT.c.number)
+        .limit(ROWS)
+    )
+    found = (await connection.execute(statement)).all()
+    changed, names = [], set[tuple[int, str]]()
+    for row in found:
+        name, student = fold(row.name), fold(row.student_name or "")
+        if (key := f"{name}\n{student}") != row.key:
+            changed.append((key, row.id, row.number))
+            names.add((row.person_id, name))
+            if row.student_id is not None:
+                names.add((row.student_id, student))
+    await update_rows(
+        connection, RECIPIENT, changed, keys=("message_id", "number"), columns=("key",)
+    )
+    await insert_rows(
+        connection,
+        PERSON_NAME,
+        sorted(names),
+        columns=("person_id", "key"),
+        otherwise="ON CONFLICT DO NOTHING",
+    )
+    return Place(found[-1].id, found[-1].number) if found else None
+
+
+async def do_names(connection: AsyncConnection, after: Place) -> Place | None:
+    """Fold the keys of the next names; where a person has the new key already, the old one goes.
+
+    The names themselves are not kept. Where the old key had lost what the new one keeps, `do_recipients` has added the new one.
+    """
+    found = await _next(connection, PERSON_NAME, after, "person_id", "key")
+    old = [(row, key) for row in found if (key := fold(row.key)) != row.key]
+    if old:
+        of_people = any_of(PERSON_NAME.c.person_id, sorted({row.person_id for row, _ in old}))
+        known = await connection.execute(
+            select(PERSON_NAME.c.person_id, PERSON_NAME.c.key).where(of_people)
+        )
+        taken = {(person_id, key) for person_id, key in known}
+        changed, gone = [], []
+        for row, key in old:
+            if (row.person_id, key) in taken:
+                gone.append(row.id)
+            else:
+                taken.add((row.person_id, key))
+                changed.append((key, row.id))
+        await connection.execute(delete(PERSON_NAME).where(any_of(PERSON_NAME.c.id, gone)))
+        await update_rows(connection, PERSON_NAME, changed, keys=("id",), columns=("key",))
+    return _last(found)
+
+
+async def _next(
+    connection: AsyncConnection, table: Table, after: Place, *columns: str
+) -> Sequence[Row[Any]]:
+    """Id and these columns of the next rows."""
+    statement = select(table.c.id, *(table.c[name] for name in columns)).where(
+        table.c.id > after.id
+    )
+    return (await connection.execute(statement.order_by(table.c.id).limit(ROWS))).all()
+
+
+def _last(found: Sequence[Row[Any]]) -> Place | None:
+    return Place(found[-1].id) if found else None
