@@ -9,7 +9,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 EXECUTOR: Final = ROOT / "schema" / "executor.py"
 SERVED: Final = "live_server"
-"""The fixture that serves the application: tests/conftest.py imports that only where the fixture is asked for."""
+"""The fixture that serves the application: tests/browsing.py imports that only where the fixture is asked for."""
 
 
 def executes(file: Path) -> bool:

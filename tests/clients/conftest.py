@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.playing import HERE, Log, serving_a_log
-from tests.conftest import missing
+from tests.missing import missing
 
 Serve = Callable[..., AbstractContextManager[Log]]
 

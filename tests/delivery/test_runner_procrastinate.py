@@ -20,7 +20,6 @@ from delivery.runner_procrastinate import HAND_OVER, LOOK, OneAtATime, hint_of
 from delivery.sweep import Job
 from domain.call_status import NO_RESPONSE
 from tests import log
-from tests.conftest import missing
 from tests.delivery.runners import (
     PATIENCE,
     all_handed_over,
@@ -43,6 +42,7 @@ from tests.delivery.workbench import (
     recount,
     statuses,
 )
+from tests.missing import missing
 from tests.postgres import find_programs, running_cluster
 
 on_postgres = pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from renderers import renderer
 from renderers.document import DeliveryRow, Report
-from tests.conftest import missing
+from tests.missing import missing
 from tests.renderers.example import by_phone, many_rows, rendered, row, school_is_cancelled
 
 BEGINNINGS: Final = {

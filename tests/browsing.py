@@ -1,0 +1,125 @@
+"""Fixtures: a server that is asked over HTTP, and a browser with a page of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.databases import migrate
+from tests.missing import missing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.async_api import Browser, ConsoleMessage, Error, Page, Route
+
+    from server.settings import Settings
+
+CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_ARGUMENTS: Final = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # Without these it looks for updates and for Google's hosts at each start.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def live_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of `live_server`: SQLite in a folder of the run's own, and a key to sign tokens with."""
+    from pydantic import SecretStr
+    from sqlalchemy import make_url
+
+    from server.settings import Settings
+
+    folder = tmp_path_factory.mktemp("live")
+    return Settings(
+        data_dir=folder,
+        database_url=make_url(f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"),
+        jwt_key=SecretStr("the key of the live server in the tests, which nobody else knows"),
+    )
+
+
+@pytest.fixture(scope="session")
+def live_server(live_settings: Settings) -> Iterator[str]:
+    """The whole application under a real server, on a migrated database: its address, `http://127.0.0.1:PORT`.
+
+    One for the whole run: a test that changes what is in it, changes it for those after it.
+    """
+    from server.app import create_app
+    from tests.live_server import serving
+
+    asyncio.run(migrate(live_settings.database_url.render_as_string(hide_password=False)))
+    with serving(create_app(live_settings)) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def built_console() -> Path:
+    """The folder with the built page."""
+    from server.console import BUILT, PAGE
+
+    if not (BUILT / PAGE).exists():
+        missing("the page is not built: make console")
+    return BUILT
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium: the one in `CHROMIUM`, or on PATH."""
+    from playwright.async_api import async_playwright
+
+    # The async API on the session's loop: the sync one leaves a loop running in this thread, and breaks every async test
+    # after it.
+    found = filter(None, map(shutil.which, CHROMIUMS))
+    program = os.environ.get("CHROMIUM") or next(found, None)
+    if program is None:
+        missing("no Chromium: install one, or set CHROMIUM=/path/to/chrome")
+    arguments = [*CHROMIUM_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=arguments)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser, built_console: Path) -> AsyncIterator[Page]:
+    """A page with a storage of its own; the test fails if a script fails, the page's policy stops something, or
+    anything is asked of another machine than this one.
+    """
+    problems: list[str] = []
+
+    async def guard(route: Route) -> None:
+        if urlsplit(route.request.url).hostname == "127.0.0.1":
+            await route.continue_()
+        else:
+            problems.append(f"asked another host: {route.request.url}")
+            await route.abort()
+
+    def read(message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            problems.append(message.text)
+
+    def fail(error: Error) -> None:
+        # The editor says this of what it had begun to work out when it was closed.
+        if error.name != "Canceled":
+            problems.append(f"script failed: {error}")
+
+    context = await browser.new_context()
+    await context.route("**/*", guard)
+    page = await context.new_page()
+    page.on("pageerror", fail)
+    page.on("console", read)
+    yield page
+    found = problems.copy()
+    await context.close()  # what it breaks off is no problem of the page
+    assert found == []
