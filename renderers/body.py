@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from lxml import etree
 
 from domain.message import BodyFormat
+from domain.texts import with_line_feeds
+from renderers.texts import TAB_STOP, clean_line, clean_text, without_controls
 
 
 class Kind(StrEnum):
@@ -76,25 +78,16 @@ SILENT: Final = {
 }
 """What is no text to read."""
 
-_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-_LINE_END: Final = re.compile("\r\n|[\r\f]")
-_SPACE: Final = re.compile(r"[ \t\n\f\r]+")
+# White space of HTML but FF, which a report shows as the line break that it was.
+_SPACE: Final = re.compile(r"[ \t\n\r]+")
 _EDGE: Final = re.compile(r" *\n *")
 _BLANK_LINES: Final = re.compile(r"\n\s*\n")
-_BIDI_CONTROL: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BLANK_START: Final = re.compile(r"(?:[^\S\n]*\n)*")
 
 
 def paragraphs(body: str, format: BodyFormat) -> tuple[Paragraph, ...]:
     """The paragraphs of `body`, none of them empty."""
-    clean = clean_text(body)
-    return tuple(_of_html(clean) if format is BodyFormat.HTML else _of_plain(clean))
-
-
-def clean_text(text: str) -> str:
-    """`text` without what no kind of file takes: control characters, halves of surrogate pairs. Lines end in line feeds."""
-    if text.isprintable():
-        return text
-    return _CONTROL.sub("", _LINE_END.sub("\n", text))
+    return tuple(_of_html(body) if format is BodyFormat.HTML else _of_plain(clean_text(body)))
 
 
 def written(paragraph: Paragraph) -> str:
@@ -117,7 +110,7 @@ def told_link(span: Span) -> str:
 
 def _of_plain(text: str) -> Iterator[Paragraph]:
     for piece in _BLANK_LINES.split(text):
-        if kept := piece.strip():
+        if kept := _BLANK_START.sub("", piece, count=1).rstrip():
             yield Paragraph(Kind.PARAGRAPH, (Span(kept),))
 
 
@@ -128,7 +121,7 @@ def _of_html(html: str) -> Iterable[Paragraph]:
         target=target, huge_tree=True, remove_comments=True, remove_pis=True, encoding="utf-8"
     )
     parser.feed(b"<body>")
-    parser.feed(html.encode())
+    parser.feed(without_controls(html).encode())
     parser.close()
     return collector.found
 
@@ -161,7 +154,7 @@ class _Collector:
         elif tag in ("td", "th"):
             self._add(" ")
         elif tag == "img":
-            self._add(_SPACE.sub(" ", attributes.get("alt", "")))
+            self._add(clean_line(attributes.get("alt", "")))
         elif tag == "a":
             self._links.append(safe_link(attributes.get("href", "")))
 
@@ -200,7 +193,7 @@ class _Collector:
 
     def data(self, data: str) -> None:
         if not self._silent:
-            self._add(data if self._as_it_stands else _SPACE.sub(" ", data))
+            self._add(with_line_feeds(data if self._as_it_stands else _SPACE.sub(" ", data)))
 
     def comment(self, text: str) -> None:
         """Comments say nothing."""
@@ -210,10 +203,11 @@ class _Collector:
 
     def _add(self, text: str) -> None:
         if text:
-            self._spans.append(Span(clean_text(text), self._links[-1] if self._links else None))
+            link = self._links[-1] if self._links else None
+            self._spans.append(Span(without_controls(text), link))
 
     def _end_paragraph(self) -> None:
-        spans = tuple(_joined(self._spans))
+        spans = tuple(_as_typed(self._spans) if self._as_it_stands else _joined(self._spans))
         self._spans.clear()
         if not spans:
             return
@@ -231,8 +225,7 @@ def _start_of(attributes: dict[str, str]) -> int:
 
 def safe_link(href: str) -> str | None:
     """`href` where it leads to the web, a mailbox or a telephone, and nowhere else: no script, no file, no data."""
-    link = re.sub(r"[\s\x00-\x1f]", "", clean_text(href))
-    link = _BIDI_CONTROL.sub("", link)
+    link = re.sub(r"\s", "", without_controls(href))
     is_safe = link.lower().startswith(LINK_SCHEMES) and len(link) <= LONGEST_LINK
     return link if is_safe else None
 
@@ -257,3 +250,26 @@ def _joined(spans: Iterable[Span]) -> Iterator[Span]:
         edged[0] = edged[0]._replace(text=edged[0].text.lstrip())
         edged[-1] = edged[-1]._replace(text=edged[-1].text.rstrip())
     yield from (span for span in edged if span.text)
+
+
+def _as_typed(spans: Iterable[Span]) -> Iterator[Span]:
+    """The spans of a `<pre>` with all their spaces, tabs as spaces; without blank lines at both ends."""
+    expanded: list[Span] = []
+    column = 0
+    for text, link in spans:
+        text = (" " * column + text).expandtabs(TAB_STOP)
+        line = text.rpartition("\n")[2]
+        expanded.append(Span(text[column:], link))
+        column = len(line)
+    whole = "".join(span.text for span in expanded)
+    start, end = _BLANK_START.match(whole), len(whole.rstrip())
+    yield from _between(expanded, 0 if start is None else start.end(), end)
+
+
+def _between(spans: Iterable[Span], start: int, end: int) -> Iterator[Span]:
+    """What of `spans` stands from `start` to `end` in their joined text."""
+    at = 0
+    for text, link in spans:
+        if piece := text[max(0, start - at) : max(0, end - at)]:
+            yield Span(piece, link)
+        at += len(text)

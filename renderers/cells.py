@@ -10,6 +10,7 @@ from typing import Final
 from domain.report import status_label
 from domain.status import DeliveryMode
 from renderers.document import DUPLICATE, NOT_CONTACTED, DeliveryRow, Report
+from renderers.texts import clean_line
 
 NO_DEVICE: Final = "No Device"
 NOTHING: Final = "–"
@@ -71,15 +72,17 @@ def page_cells(report: Report) -> Callable[[DeliveryRow], tuple[str, str, str, s
 
     def cells(row: DeliveryRow) -> tuple[str, str, str, str, str]:
         recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
+        recipient, student = clean_line(recipient), clean_line(student or "")
         if not contacted:
             recipient += mark
         if mode is None or status is None:
-            return recipient, student or "", NO_DEVICE, "", ""
+            return recipient, student, NO_DEVICE, "", ""
+        address = clean_line(address)
         if is_duplicate:
             address += DUPLICATE
         if mode is not DeliveryMode.EMAIL:
             address = f"{address} ({MODE_LABELS[mode]})"
         time = clock(at) if at is not None else ""
-        return recipient, student or "", address, status_label(status, code), time
+        return recipient, student, address, status_label(status, code), time
 
     return cells

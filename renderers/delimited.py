@@ -28,7 +28,9 @@ from renderers.document import (
     letterhead,
     summary,
     told_apart,
+    with_clean_texts,
 )
+from renderers.texts import clean_line
 
 RECIPIENT, STUDENT, DEVICE, STATUS, TIME = COLUMNS
 END: Final = "\r\n"
@@ -57,8 +59,10 @@ def field(text: str) -> str:
 def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
     """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page."""
 
+    report = with_clean_texts(report)
+
     def write(lines: Iterable[str]) -> None:
-        file.write("".join(lines).encode("utf-8", "replace"))
+        file.write("".join(lines).encode())
 
     write(["\N{BYTE ORDER MARK}"])
     write(map(_line, _padded(_head(report))))
@@ -84,12 +88,13 @@ def detail_line(report: Report) -> Callable[[DeliveryRow], str]:
 
     def line(row: DeliveryRow) -> str:
         recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
-        recipient = harmless(recipient)
+        recipient = harmless(clean_line(recipient))
         if not contacted:
             recipient += mark
-        student = field(harmless(student)) if student else ""
+        student = field(harmless(clean_line(student))) if student else ""
         if mode is None or status is None:
             return f"{field(recipient)},{student},{NO_DEVICE},,,,{END}"
+        address = clean_line(address)
         if mode not in PHONE_MODES or _PHONE.fullmatch(address) is None:
             address = harmless(address)
         if is_duplicate:

@@ -6,7 +6,7 @@ anything looks is each renderer's.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from domain.counting import Figures
 from domain.message import BodyFormat, Criterion
 from domain.report import DEVICE_LABELS, ReportDetail, ReportDevice
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
+from renderers.texts import clean_line, clean_text
 
 TITLE: Final = "Sent Message Report"
 LANGUAGE: Final = "en-US"
@@ -212,3 +213,45 @@ def told_apart(report: Report) -> tuple[Line, ...]:
         Line("Voice Script", content.voice_script),
     )
     return tuple(line for line in lines if line.value)
+
+
+def with_clean_texts(report: Report) -> Report:
+    """`report` with texts that every kind of file can hold: names and labels on one line, other texts with line feeds.
+
+    The body keeps its markup and is read by `renderers.body`; rows are cleaned as they are written.
+    """
+    content, canceled = report.content, report.cancellation
+    return replace(
+        report,
+        district=clean_line(report.district),
+        school=_line_or_none(report.school),
+        subject=clean_text(report.subject).strip(),
+        message_type=clean_line(report.message_type),
+        sender=clean_line(report.sender),
+        cancellation=None if canceled is None else _clean_cancellation(canceled),
+        criteria=[
+            Criterion(clean_line(label), clean_text(value)) for label, value in report.criteria
+        ],
+        content=replace(
+            content,
+            reply_to=_line_or_none(content.reply_to),
+            text_body=_text_or_none(content.text_body),
+            voice_script=_text_or_none(content.voice_script),
+        ),
+    )
+
+
+def _clean_cancellation(canceled: Canceled) -> Canceled:
+    return replace(
+        canceled,
+        requested_by=_line_or_none(canceled.requested_by),
+        reason=_text_or_none(canceled.reason),
+    )
+
+
+def _line_or_none(text: str | None) -> str | None:
+    return None if text is None else clean_line(text)
+
+
+def _text_or_none(text: str | None) -> str | None:
+    return None if text is None else clean_text(text)

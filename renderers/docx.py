@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 from xml.sax.saxutils import escape
 
-from renderers.body import clean_text
 from renderers.cells import page_cells
-from renderers.document import COLUMNS, Rendered, Report
+from renderers.document import COLUMNS, Rendered, Report, with_clean_texts
 from renderers.docx_skeleton import CELL_STYLE, ROWS_GO_HERE, skeleton
 
 PART: Final = "word/document.xml"
@@ -30,6 +29,7 @@ _CLOSE: Final = "</w:t></w:r></w:p></w:tc>"
 
 def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
     """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them."""
+    report = with_clean_texts(report)
     whole = io.BytesIO()
     skeleton(report).save(whole)
     rows = 0
@@ -62,7 +62,7 @@ def _rows(report: Report) -> Iterator[tuple[str, int]]:
 
 
 def row_xml(cells: Sequence[str]) -> str:
-    """A row of the table. The cells are the columns' texts, with anything in them."""
+    """A row of the table. The cells are the columns' texts, each on one line (`renderers.cells`)."""
     recipient, student, device, status, time = map(_run, cells)
     return (
         f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{_OPEN}{recipient}{_CLOSE}{_OPEN}{student}{_CLOSE}"
@@ -77,7 +77,7 @@ def _run(text: str) -> str:
             return LEFT_TO_RIGHT + escape(text)
         return LEFT_TO_RIGHT + text
     start = FROM_THE_RIGHT if RIGHT_TO_LEFT.search(text) else LEFT_TO_RIGHT
-    return start + escape(" ".join(clean_text(text).split()))
+    return start + escape(text)
 
 
 def _empty_row() -> str:

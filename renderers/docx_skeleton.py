@@ -15,7 +15,7 @@ from docx.shared import Pt, Twips
 from docx.table import Table
 from docx.text.paragraph import Paragraph as WordParagraph
 
-from renderers.body import Kind, Paragraph, clean_text, paragraphs, told_link
+from renderers.body import Kind, Paragraph, paragraphs, told_link
 from renderers.cells import Clock
 from renderers.document import (
     COLUMNS,
@@ -36,6 +36,7 @@ from renderers.docx_styles import (
     DETAIL_STYLE,
     EYEBROW_STYLE,
     FOOT_STYLE,
+    FURNITURE_SIZE,
     HEAD_STYLE,
     LABEL_STYLE,
     PANEL_STYLE,
@@ -49,6 +50,8 @@ from renderers.docx_styles import (
     repeat_on_every_page,
     set_columns,
 )
+from renderers.estimate import FIGURE, about_width, fitting
+from renderers.texts import clean_line
 
 __all__ = ["CELL_STYLE", "ROWS_GO_HERE", "WIDTHS", "skeleton"]
 
@@ -60,12 +63,14 @@ MARGIN: Final = 860
 ROOM: Final = PAPER[0] - 2 * MARGIN
 WIDTHS: Final = (2200, 1850, 2700, 1850, ROOM - 2200 - 1850 - 2700 - 1850)
 """Of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
+FURNITURE_ROOM: Final = ROOM / 20 / (FURNITURE_SIZE * FIGURE) - 5
+"""Of a line of a header or footer, in figures, less a gap."""
 LABEL_ROOM: Final = 2600
 SUMMARY_WIDTHS: Final = (1550, 1950, 1350, 750, 3900, ROOM - 1550 - 1950 - 1350 - 750 - 3900)
 
 
 def skeleton(report: Report) -> Document:
-    """The document, with `ROWS_GO_HERE` in the table of a report that has rows."""
+    """The document, with `ROWS_GO_HERE` in the table of a report that has rows. The texts of `report` are clean."""
     document = docx.Document()
     add_styles(document)
     clock = Clock(report.zone)
@@ -95,7 +100,7 @@ def _properties(document: Document, report: Report) -> None:
 
 def _fit(text: str) -> str:
     """A property holds at most 255 characters."""
-    return clean_text(text)[:255]
+    return clean_line(text)[:255]
 
 
 def _paper(document: Document, report: Report, clock: Clock) -> None:
@@ -105,13 +110,16 @@ def _paper(document: Document, report: Report, clock: Clock) -> None:
     section.top_margin, section.bottom_margin = Twips(1080), Twips(1080)
     section.header_distance, section.footer_distance = Twips(560), Twips(560)
     section.different_first_page_header_footer = True
-    _furniture(section.header, clean_text(report.subject), TITLE)
-    _furniture(
-        section.first_page_header,
-        " · ".join(map(clean_text, letterhead(report))),
-        _as_of(report, clock),
-    )
+    as_of = _as_of(report, clock)
+    _furniture(section.header, _fitting_beside(TITLE, clean_line(report.subject)), TITLE)
+    place = " · ".join(letterhead(report))
+    _furniture(section.first_page_header, _fitting_beside(as_of, place), as_of)
     _feet(section, report, clock)
+
+
+def _fitting_beside(right: str, left: str) -> str:
+    """`left` with an ellipsis where it would run into `right`, which stands on the same line of a header or footer."""
+    return fitting(left, FURNITURE_ROOM - about_width(right))
 
 
 def _as_of(report: Report, clock: Clock) -> str:
@@ -129,10 +137,10 @@ def _furniture(place: _Header | _Footer, left: str, right: str) -> WordParagraph
 
 
 def _feet(section: Section, report: Report, clock: Clock) -> None:
+    as_of = f" · {_as_of(report, clock)}"
+    district = _fitting_beside(f"{as_of}Page 100000 of 100000", report.district)
     for place in (section.first_page_footer, section.footer):
-        paragraph = _furniture(
-            place, f"{clean_text(report.district)} · {_as_of(report, clock)}", "Page "
-        )
+        paragraph = _furniture(place, f"{district}{as_of}", "Page ")
         field(paragraph, "PAGE")
         paragraph.add_run(" of ")
         field(paragraph, "NUMPAGES")
@@ -140,13 +148,13 @@ def _feet(section: Section, report: Report, clock: Clock) -> None:
 
 def _head(document: Document, report: Report, clock: Clock) -> None:
     document.add_paragraph(TITLE.upper(), EYEBROW_STYLE)
-    document.add_paragraph(clean_text(report.subject), "Title")
+    document.add_paragraph(report.subject, "Title")
     lines = heading(report)
     table = _table(document, 1, (3400, 2600, 2100, ROOM - 8100))
     for cell, line in zip(table.rows[0].cells, lines, strict=True):
         cell.paragraphs[0].style = LABEL_STYLE
         cell.paragraphs[0].add_run(line.label)
-        cell.add_paragraph(clean_text(clock.value(line.value)), BODY_STYLE)
+        cell.add_paragraph(clock.value(line.value), BODY_STYLE)
 
 
 def _summary(document: Document, report: Report, clock: Clock) -> None:
@@ -180,9 +188,9 @@ def _pairs(document: Document, lines: Iterable[Line], clock: Clock) -> None:
     labels, values = table.column_cells(0), table.column_cells(1)
     for line, label, value in zip(lines, labels, values, strict=True):
         label.paragraphs[0].style = LABEL_STYLE
-        label.paragraphs[0].add_run(clean_text(line.label))
+        label.paragraphs[0].add_run(line.label)
         value.paragraphs[0].style = BODY_STYLE
-        value.paragraphs[0].add_run(clean_text(clock.value(line.value)))
+        value.paragraphs[0].add_run(clock.value(line.value))
 
 
 def _message(document: Document, report: Report, clock: Clock) -> None:
@@ -194,7 +202,7 @@ def _message(document: Document, report: Report, clock: Clock) -> None:
         _said(document, paragraph)
     for label, text in told_apart(report):
         document.add_heading(label, 2)
-        document.add_paragraph(clean_text(str(text)), BODY_STYLE)
+        document.add_paragraph(str(text), BODY_STYLE)
 
 
 def _said(document: Document, paragraph: Paragraph) -> None:

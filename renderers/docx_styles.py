@@ -33,6 +33,8 @@ BODY_STYLE: Final = "Said"
 CELL_STYLE: Final = "Cell"
 HEAD_STYLE: Final = "Running Head"
 FOOT_STYLE: Final = "Running Foot"
+FURNITURE_SIZE: Final = 8
+"""Points: of headers and footers, which have one line each."""
 PANEL_STYLE: Final = "Summary Panel"
 DETAIL_STYLE: Final = "Delivery Detail"
 
@@ -63,8 +65,8 @@ def add_styles(document: Document) -> None:
     figure = _paragraph_style(document, VALUE_STYLE, 9, INK, bold=True)
     figure.paragraph_format.alignment = WD_ALIGN_PARAGRAPH.RIGHT
     _paragraph_style(document, CELL_STYLE, 8.5, None)
-    _ruled(_paragraph_style(document, HEAD_STYLE, 8, MUTED), "bottom")
-    _ruled(_paragraph_style(document, FOOT_STYLE, 8, MUTED), "top")
+    _ruled(_paragraph_style(document, HEAD_STYLE, FURNITURE_SIZE, MUTED), "bottom")
+    _ruled(_paragraph_style(document, FOOT_STYLE, FURNITURE_SIZE, MUTED), "top")
     _table_styles(document)
 
 

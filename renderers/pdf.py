@@ -12,7 +12,7 @@ from typing import BinaryIO, Final
 
 from fpdf.prefs import ViewerPreferences
 
-from renderers.body import clean_text, paragraphs
+from renderers.body import paragraphs
 from renderers.cells import Clock, page_cells
 from renderers.document import (
     LANGUAGE,
@@ -25,6 +25,7 @@ from renderers.document import (
     letterhead,
     summary,
     told_apart,
+    with_clean_texts,
 )
 from renderers.faces import Style
 from renderers.pdf_file import PagedFile
@@ -43,6 +44,7 @@ from renderers.sheet import (
     Sheet,
     shown,
 )
+from renderers.texts import clean_line
 
 PRODUCER: Final = "sentlog"
 LABEL: Final = Look(8.25, color=MUTED)
@@ -60,10 +62,11 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
 
     The same report gives the same bytes.
     """
+    report = with_clean_texts(report)
     with tempfile.TemporaryFile() as spool, ExitStack() as at_the_end:
         pdf = _new_file(report, spool)
         at_the_end.callback(pdf.close_fonts)
-        sheet = Sheet(pdf, (report.subject, TITLE))
+        sheet = Sheet(pdf, (clean_line(report.subject), TITLE))
         sheet.next_page()
         clock = Clock(report.zone)
         _head(sheet, report, clock)
@@ -87,8 +90,8 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
 def _new_file(report: Report, spool: BinaryIO) -> PagedFile:
     pdf = PagedFile(spool)
     pdf.set_lang(LANGUAGE)
-    pdf.set_title(clean_text(f"{TITLE}: {report.subject}"))
-    pdf.set_author(clean_text(report.district))
+    pdf.set_title(clean_line(f"{TITLE}: {report.subject}"))
+    pdf.set_author(report.district)
     pdf.set_producer(PRODUCER)
     pdf.set_creation_date(report.as_of.astimezone(UTC))
     pdf.viewer_preferences = ViewerPreferences(display_doc_title=True)

@@ -3,6 +3,7 @@
 Measures are points; `y` counts from the upper edge of the page. What the pages say is not decided here.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from fpdf.bidi import auto_detect_base_direction
@@ -100,6 +101,14 @@ class Sheet:
     def lines(self, text: str, look: Look, room: float) -> list[str]:
         return wrapped(text, room, lambda piece: self.width(piece, look))
 
+    def indented_lines(self, text: str, look: Look, room: float) -> Iterator[tuple[float, str]]:
+        """The lines of `text`, and how far each is set in: by the spaces with which its writer began it, at most half the room."""
+        for written in text.split("\n"):
+            bare = written.lstrip(" ")
+            indent = min(self.width(written[: len(written) - len(bare)], look), room / 2)
+            for line in self.lines(bare, look, room - indent):
+                yield indent, line
+
     def fitting(self, text: str, look: Look, room: float) -> str:
         """`text` in one line, with an ellipsis where it had to be cut."""
         text = " ".join(text.split())
@@ -119,10 +128,10 @@ class Sheet:
 
     def block(self, x: float, text: str, look: Look, room: float) -> None:
         """Lines from the present place on, over as many pages as they need."""
-        for line in self.lines(text, look, room):
+        for indent, line in self.indented_lines(text, look, room):
             self.need(look.leading)
             self.y += look.leading
-            self.text(x, self.y - look.leading * 0.28, line, look)
+            self.text(x + indent, self.y - look.leading * 0.28, line, look)
 
     def fill(self, x: float, y: float, width: float, height: float, color: Color) -> None:
         self.draw(f"{color.fill} {x:.2f} {HEIGHT - y - height:.2f} {width:.2f} {height:.2f} re f")
@@ -139,14 +148,16 @@ class Sheet:
         text = "".join(piece for piece, _ in spans)
         goes_left = auto_detect_base_direction(text) is TextDirection.RTL
         at = 0
-        for number, line in enumerate(self.lines(text, look, room - inset)):
+        lines = self.indented_lines(text, look, room - inset)
+        for number, (indent, line) in enumerate(lines):
             self.need(look.leading)
             self.y += look.leading
             baseline = self.y - look.leading * 0.28
             if number == 0 and paragraph.marker:
                 self.right_text(x + inset - 5, baseline, paragraph.marker, look)
             at = text.index(line, at)
-            start = x + room - self.width(line, look) if goes_left else x + inset
+            width = self.width(line, look)
+            start = x + room - indent - width if goes_left else x + inset + indent
             self._line(start, baseline, _cut(spans, at, at + len(line)), look, goes_left)
             at += len(line)
 

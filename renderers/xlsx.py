@@ -4,7 +4,6 @@ Instants are real dates on the district's wall clock, figures and codes are numb
 begins with.
 """
 
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from domain.report import status_label
 from domain.status import PHONE_MODES, DeliveryMode
-from renderers.body import clean_text, paragraphs, written
+from renderers.body import paragraphs, written
 from renderers.cells import MODE_LABELS, NO_DEVICE, Clock
 from renderers.document import (
     COLUMNS,
@@ -34,7 +33,11 @@ from renderers.document import (
     letterhead,
     summary,
     told_apart,
+    with_clean_texts,
 )
+from renderers.estimate import about_width
+from renderers.texts import clean_line
+from renderers.xlsx_strings import SharedStrings
 
 RECIPIENT, STUDENT, DEVICE, STATUS, TIME = COLUMNS
 HEAD: Final = (RECIPIENT, STUDENT, DEVICE, "Mode", STATUS, "Code", TIME)
@@ -50,7 +53,11 @@ ROW_HEIGHT: Final = 15.0
 """Points, for one line."""
 TALLEST_ROW: Final = 405.0
 """Excel's 409, to whole lines."""
+LABEL_WIDTH: Final = 44
 VALUE_WIDTH: Final = 90
+BODY_SIZE: Final = 11
+BOLD_SHARE: Final = 0.85
+"""How many letters of a title there are to as many figures of the same size, in which widths of columns are told."""
 SIGNS: Final = ("=", "+", "-", "@", "#")
 """Text that begins so would be taken for a formula or an error, at once or when somebody edits it."""
 
@@ -61,28 +68,32 @@ _PAPER_LETTER: Final = 1
 
 def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
     """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them."""
+    report = with_clean_texts(report)
     book = Workbook(write_only=True)
-    book.properties.title = clean_text(f"{TITLE}: {report.subject}")
-    book.properties.creator = clean_text(report.district)
+    book.properties.title = clean_line(f"{TITLE}: {report.subject}")
+    book.properties.creator = report.district
     book.properties.language = LANGUAGE
     book.properties.created = report.as_of.astimezone(UTC).replace(tzinfo=None)
+    strings = SharedStrings()
     try:
-        rows = _write(book, report, progress)
-        book.save(file)
+        rows = _write(book, strings, report, progress)
+        strings.save(book, file)
     except BaseException:
         _abandon(book)
         raise
     return Rendered(rows)
 
 
-def _write(book: Workbook, report: Report, progress: Callable[[int], None]) -> int:
+def _write(
+    book: Workbook, strings: SharedStrings, report: Report, progress: Callable[[int], None]
+) -> int:
     """Write the sheets; answers how many rows the Delivery Detail has."""
     clock = Clock(report.zone)
-    _SummarySheet(book, clock).write(report)
+    _SummarySheet(book, strings, clock).write(report)
     if not report.has_rows:
         return 0
     rows = 0
-    detail = _DetailSheets(book, report, clock)
+    detail = _DetailSheets(book, strings, report, clock=clock)
     for page in report.rows:
         for row in page:
             detail.write(row)
@@ -105,9 +116,10 @@ def _abandon(book: Workbook) -> None:
 class _SummarySheet:
     """Everything but the rows, one line below the other."""
 
-    def __init__(self, book: Workbook, clock: Clock) -> None:
+    def __init__(self, book: Workbook, strings: SharedStrings, clock: Clock) -> None:
+        self._strings = strings
         self._sheet = _new_sheet(book, "Summary", "portrait")
-        self._sheet.column_dimensions["A"].width = 44
+        self._sheet.column_dimensions["A"].width = LABEL_WIDTH
         self._sheet.column_dimensions["B"].width = VALUE_WIDTH
         self._sheet.sheet_view.showGridLines = False
         self._clock = clock
@@ -127,9 +139,14 @@ class _SummarySheet:
             self._section("Marks", legend(report))
 
     def _title(self, text: str, size: int, color: str) -> None:
+        """A title over both columns, in as many lines as it needs."""
         cell = self._text(text)
         cell.font = Font(name=FONT, size=size, bold=True, color=color)
-        self._append([cell], height=size * 1.5)
+        cell.alignment = Alignment(wrap_text=True, vertical="top")
+        room = int((LABEL_WIDTH + VALUE_WIDTH) * BODY_SIZE / size * BOLD_SHARE)
+        height = size * 1.5 * _lines_of_column(text, room)
+        self._append([cell], height=min(height, TALLEST_ROW))
+        self._sheet.merged_cells.add(f"A{self._rows}:B{self._rows}")
 
     def _append(self, cells: list[Any], *, height: float = ROW_HEIGHT) -> None:
         """Add a row. Its height is said, since not every program works it out for text that wraps."""
@@ -147,12 +164,13 @@ class _SummarySheet:
             for label, value in _split(line):
                 name = self._text(label)
                 name.font = Font(name=FONT, color=_MUTED)
-                lines_of_text = _lines_in_column(value) if isinstance(value, str) else 1
-                self._append([name, self._value(value)], height=ROW_HEIGHT * lines_of_text)
+                deep = _lines_of_column(value, VALUE_WIDTH) if isinstance(value, str) else 1
+                height = min(ROW_HEIGHT * deep, TALLEST_ROW)
+                self._append([name, self._value(value)], height=height)
 
     def _text(self, text: str) -> Any:
         cell = WriteOnlyCell(self._sheet)
-        _set_text(cell, clean_text(text))
+        _set_text(cell, text, self._strings)
         cell.alignment = Alignment(vertical="top")
         return cell
 
@@ -181,14 +199,10 @@ def _message(report: Report) -> Iterator[Line]:
     yield from told_apart(report)
 
 
-def _lines_in_column(text: str) -> int:
-    """About how many lines `text` takes in the column of values, at most what a row can be tall."""
-    wide = {"W", "F"}
-    lines = 0
-    for written_line in text.split("\n"):
-        width = sum(2 if unicodedata.east_asian_width(c) in wide else 1 for c in written_line)
-        lines += 1 + max(0, width - 1) // VALUE_WIDTH
-    return min(lines, int(TALLEST_ROW / ROW_HEIGHT))
+def _lines_of_column(text: str, room: int) -> int:
+    """About how many lines `text` takes in a column in which `room` figures have room."""
+    widths = map(about_width, text.split("\n"))
+    return sum(1 + int(max(0, width - 1) // room) for width in widths)
 
 
 def _split(line: Line) -> Iterator[Line]:
@@ -204,8 +218,11 @@ def _split(line: Line) -> Iterator[Line]:
 class _DetailSheets:
     """The Delivery Detail, over as many sheets as it needs."""
 
-    def __init__(self, book: Workbook, report: Report, clock: Clock) -> None:
+    def __init__(
+        self, book: Workbook, strings: SharedStrings, report: Report, *, clock: Clock
+    ) -> None:
         self._book = book
+        self._strings = strings
         self._clock = clock
         self._mark = NOT_CONTACTED if report.marks_contact else ""
         self._sheets = 0
@@ -237,13 +254,15 @@ class _DetailSheets:
             self._begin()
         self._rows += 1
         recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
+        recipient = clean_line(recipient)
         cells = [
             self._safe(0, recipient if contacted else recipient + self._mark),
-            self._safe(1, student) if student else None,
+            self._safe(1, clean_line(student)) if student else None,
         ]
         if mode is None or status is None:
             cells.append(NO_DEVICE)
         else:
+            address = clean_line(address)
             if at is not None:
                 self._time.value = self._clock.local(at)
             cells += (
@@ -257,17 +276,15 @@ class _DetailSheets:
 
     def _address(self, mode: DeliveryMode, address: str) -> Any:
         """A phone number begins with a sign by right, and openpyxl takes it for the text that it is."""
-        is_number = mode in PHONE_MODES and address.startswith("+") and address.isprintable()
+        is_number = mode in PHONE_MODES and address.startswith("+") and "_x" not in address
         return address if is_number else self._safe(2, address)
 
     def _safe(self, column: int, text: str) -> Any:
         """The text itself where openpyxl takes it for text, else a cell that says so."""
-        if not text.isprintable():
-            text = clean_text(text)
-        if not text.startswith(SIGNS) and len(text) <= LONGEST_CELL:
+        if not text.startswith(SIGNS) and "_x" not in text and len(text) <= LONGEST_CELL:
             return text
         cell = self._risky[column]
-        _set_text(cell, text)
+        _set_text(cell, text, self._strings)
         return cell
 
 
@@ -290,8 +307,7 @@ def _head_cell(sheet: Any, title: str) -> Any:
     return cell
 
 
-def _set_text(cell: Any, text: str) -> None:
+def _set_text(cell: Any, text: str, strings: SharedStrings) -> None:
     """Make `cell` hold `text` as text; Excel is told not to reconsider that when somebody edits it."""
-    cell.value = text[:LONGEST_CELL]
-    cell.data_type = "s"
+    strings.write(cell, text[:LONGEST_CELL])
     cell.quotePrefix = text.startswith(SIGNS)

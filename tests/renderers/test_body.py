@@ -12,12 +12,12 @@ from renderers.body import (
     Kind,
     Paragraph,
     Span,
-    clean_text,
     paragraphs,
     safe_link,
     told_link,
     written,
 )
+from renderers.texts import clean_text, without_controls
 
 PLAIN, HTML = BodyFormat
 
@@ -59,6 +59,18 @@ def html(body: str) -> list[str]:
         ("</p></div>only ends", ["only ends"]),
         ("a < b and c > d", ["a < b and c > d"]),
         ("nul\x00 bell\x07 half\ud83d", ["nul bell half"]),
+        ("<p>one\x0btwo\u2028three\x85four\u2029five</p>", ["one\ntwo\nthree\nfour\nfive"]),
+        ("<p>one &#11; two&#x2028;three\x0cfour</p>", ["one\ntwo\nthree\nfour"]),
+        ("<p>one\r\ntwo\rthree&#13;four</p>", ["one two three four"]),
+        ("<a\x0chref='https://x.org/a'>see</a>", ["see (https://x.org/a)"]),
+        ("<img alt='the\u2028flag' src=x>", ["the flag"]),
+        ("<pre>  Mon  Tue\n  5&amp;6\t7</pre>", ["  Mon  Tue\n  5&6   7"]),
+        ("<pre>\n\n  a\n\n b \n\n</pre>", ["  a\n\n b"]),
+        ("<pre>a\u2028 b\x0b\tc</pre>", ["a\n b\n        c"]),
+        ("<pre> <b>a</b>\tb</pre> <p>c  d</p>", [" a      b", "c d"]),
+        ("<pre>  <a href='https://x.org/a'>see</a>  it</pre>", ["  see (https://x.org/a)  it"]),
+        ("<pre> \n </pre>", []),
+        ("\u202e<p>a&#x202e;b</p>", ["ab"]),
     ],
 )
 def test_html_reads(body: str, lines: list[str]) -> None:
@@ -80,6 +92,14 @@ def test_a_second_paragraph_of_an_item_has_no_marker() -> None:
 def test_plain_text_is_no_html() -> None:
     body = "Dear <all>,\r\nschool & bus\r\n\r\n\r\nSee you"
     assert [p.text for p in paragraphs(body, PLAIN)] == ["Dear <all>,\nschool & bus", "See you"]
+
+
+def test_plain_text_keeps_its_spaces_and_each_kind_of_line_break() -> None:
+    body = " \n  Bus\tTime\x0b  5\t8:05\u2028end  \u2029\u2029 \x85\x0c  Room   7"
+    assert [p.text for p in paragraphs(body, PLAIN)] == [
+        "  Bus   Time\n  5     8:05\nend",
+        "  Room   7",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,6 +210,7 @@ def test_any_body_becomes_text_and_safe_links(body: str) -> None:
     for paragraph in paragraphs(body, HTML):
         assert paragraph.text.strip()
         assert paragraph.text == clean_text(paragraph.text)
+        assert paragraph.text == without_controls(paragraph.text)
         for span in paragraph.spans:
             assert span.link is None or span.link.lower().startswith(LINK_SCHEMES)
             assert told_link(span) in ("", f" ({(span.link or '').removeprefix('mailto:')})")

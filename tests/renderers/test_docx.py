@@ -13,9 +13,11 @@ from lxml import etree
 
 from domain.message import BodyFormat
 from domain.report import ReportDetail
-from renderers.body import clean_text
 from renderers.document import Canceled, Content, Report
 from renderers.docx import render
+from renderers.docx_skeleton import FURNITURE_ROOM
+from renderers.estimate import about_width
+from renderers.texts import clean_line
 from tests.renderers.example import (
     EVERY_SCRIPT,
     at,
@@ -155,6 +157,27 @@ def test_every_page_says_whose_it_is_and_which_one_it_is() -> None:
     assert (section.page_width.inches, section.page_height.inches) == (8.5, 11)
 
 
+@pytest.mark.parametrize(
+    "subject",
+    ["Closed\n" * 40, "Closed\u2028today", "School is closed " * 40, "WWWW" * 60, "王" * 400],
+    ids=["many lines", "two lines", "long", "broad", "Chinese"],
+)
+def test_a_long_title_is_whole_in_the_title_and_one_line_in_the_running_head(subject: str) -> None:
+    title = "\n".join(subject.split("\u2028")).strip()
+    document = read(school_is_cancelled(subject=subject, district=subject, school=None))
+    assert headings(document)[0] == ("Title", title)
+    (section,) = document.sections
+    for place in (section.header, section.first_page_header, section.footer):
+        (paragraph,) = place.paragraphs
+        left, _, right = paragraph.text.partition("\t")
+        assert "\n" not in left
+        assert left.startswith(title.split()[0][:20])
+        assert about_width(f"{left}{right}") <= FURNITURE_ROOM
+    assert section.header.paragraphs[0].text.endswith(
+        "\tSent Message Report" if len(title) < 20 else "…\tSent Message Report"
+    )
+
+
 def test_a_cancellation_stands_below_the_figures() -> None:
     cancellation = Canceled(
         requested_at=at(8, 56),
@@ -247,9 +270,7 @@ def test_no_text_breaks_the_document(text: str) -> None:
         rows=one_page(row(text, text), row("Last")),
     )
     detail = texts(read(report).tables[-1])
-    shown = (
-        " ".join(clean_text(text).split()) if not text.isascii() or not text.isprintable() else text
-    )
+    shown = clean_line(text)
     assert [line[:2] for line in detail[1:]] == [[shown, shown], ["Last", ""]]
 
 

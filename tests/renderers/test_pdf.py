@@ -227,6 +227,22 @@ def test_links_lead_where_they_say_and_nowhere_else() -> None:
     assert "See our page (https://x.org/ä?q=(1)) or this." in lines(page)
 
 
+def test_lines_are_set_in_by_the_spaces_that_they_begin_with() -> None:
+    content = Content(body="Monday\n    Room 5\nTuesday\n\tRoom 7", body_format=BodyFormat.PLAIN)
+    (page,) = read(school_is_cancelled(content=content)).pages
+    starts: dict[str, float] = {}
+
+    def visit(text: str, matrix: object, place: list[float], *_: object) -> None:
+        if text.strip():
+            starts[text.strip()] = place[4]
+
+    page.extract_text(visitor_text=visit)
+    assert starts["Monday"] == starts["Tuesday"] == 52
+    space = (starts["Room 5"] - 52) / 4
+    assert space > 2
+    assert starts["Room 7"] == pytest.approx(52 + 8 * space, abs=0.02)
+
+
 def test_a_row_whose_cells_wrap_loses_nothing() -> None:
     name = "Wolfeschlegelsteinhausenbergerdorff-Johansson the Third, Hubert Blaine"
     address = "a.very.long.address.of.somebody@subdomain.example.k12.mn.us"

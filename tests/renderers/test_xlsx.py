@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import xlsx
-from renderers.body import clean_text
+from renderers.texts import clean_line
 from tests.renderers.example import (
     EVERY_SCRIPT,
     at,
@@ -160,7 +160,7 @@ RISKY = st.sampled_from(
 
 @settings(max_examples=30)
 @given(st.lists(RISKY | st.text(min_size=1, max_size=10), min_size=1, max_size=8))
-@example(["_x000D_"])
+@example(["_x000D_", "a\tb", "\x85"])
 def test_text_is_text_whatever_it_begins_with(names: list[str]) -> None:
     rows = one_page(
         *(row(name, name, DeliveryMode.EMAIL, name, DeliveryStatus.SENT) for name in names)
@@ -169,7 +169,7 @@ def test_text_is_text_whatever_it_begins_with(names: list[str]) -> None:
     for name, line in zip(names, sheet.iter_rows(min_row=2), strict=True):
         for cell in line[:3]:
             assert cell.data_type not in ("f", "e", "d", "b")
-            assert (cell.value or "") == clean_text(name)
+            assert (cell.value or "") == clean_line(name)
 
 
 def test_what_looks_like_a_formula_stays_text_when_it_is_edited() -> None:
@@ -212,6 +212,19 @@ def test_a_text_that_is_longer_than_a_cell_goes_on_in_the_next() -> None:
     ]
     assert [line[0] for line in body] == ["Message Body", None, None]
     assert "".join(str(line[1]) for line in body) == "x" * 70_000
+
+
+def test_a_title_of_many_lines_wraps_over_both_columns_and_has_the_height() -> None:
+    sheet = read(school_is_cancelled(subject="One\u2028two\x0bthree\n" + "School is closed " * 12))[
+        "Summary"
+    ]
+    assert sheet["A2"].value == "One\ntwo\nthree\n" + ("School is closed " * 12).strip()
+    assert sheet["A2"].alignment.wrap_text
+    assert "A2:B2" in sheet.merged_cells
+    assert sheet.row_dimensions[2].height == 6 * 27
+    assert sheet.row_dimensions[1].height == 16.5
+    long = read(school_is_cancelled(subject="Line\n" * 200))["Summary"]
+    assert long.row_dimensions[2].height == 405
 
 
 def test_the_workbook_says_what_it_is() -> None:

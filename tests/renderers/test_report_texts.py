@@ -1,0 +1,140 @@
+"""Texts from the field in the four formats, each read back with its own library."""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import docx
+import openpyxl
+import pypdf
+import pytest
+from docx.oxml.ns import qn
+
+from domain.message import BodyFormat, Criterion
+from domain.report import ReportFormat
+from domain.status import DeliveryMode, DeliveryStatus
+from renderers import renderer
+from renderers.document import Content, Report
+from tests.cases import cases
+from tests.renderers.example import by_phone, one_page, rendered, row
+
+CASES: Final = cases("report_texts")
+
+NOT_YET_IN_PDF: Final = frozenset({0, 1, 2, 3, 4, 5})
+"""Cases, from 0, whose signs and scripts the fonts of the PDF do not have yet."""
+
+
+def report(text: str) -> Report:
+    """A report that has `text` as subject, body, criterion and names."""
+    plain = by_phone()
+    return replace(
+        plain,
+        subject=text,
+        criteria=(Criterion("Deliver To", text),),
+        content=Content(body=text, body_format=BodyFormat.PLAIN, text_body=text),
+        rows=one_page(
+            row(text, None, DeliveryMode.EMAIL, "a@x.example", DeliveryStatus.SENT, contacted=False)
+        ),
+    )
+
+
+def of_pdf(file: bytes) -> str:
+    pages = pypdf.PdfReader(io.BytesIO(file), strict=True).pages
+    return "\n".join(page.extract_text() for page in pages)
+
+
+def of_docx(file: bytes) -> str:
+    body = docx.Document(io.BytesIO(file)).element.body
+    return "\n".join(
+        "".join(
+            "\n" if t.tag == qn("w:br") else t.text or "" for t in p.iter(qn("w:t"), qn("w:br"))
+        )
+        for p in body.iter(qn("w:p"))
+    )
+
+
+def of_xlsx(file: bytes) -> str:
+    book = openpyxl.load_workbook(io.BytesIO(file))
+    lines = [line for sheet in book for line in sheet.iter_rows(values_only=True)]
+    return "\n".join(str(cell) for line in lines for cell in line if cell is not None)
+
+
+def of_csv(file: bytes) -> str:
+    lines = csv.reader(io.StringIO(file.decode("utf-8-sig"), newline=""), strict=True)
+    return "\n".join(cell for line in lines for cell in line if cell)
+
+
+READERS: Final[Mapping[ReportFormat, Callable[[bytes], str]]] = {
+    ReportFormat.PDF: of_pdf,
+    ReportFormat.DOCX: of_docx,
+    ReportFormat.XLSX: of_xlsx,
+    ReportFormat.CSV: of_csv,
+}
+
+
+def choices(case: Mapping[str, Any]) -> list[list[str]]:
+    """The lines that a reader may see, apart from each other; the first of these or the second."""
+    first = case.get("lines", [case.get("reads", case["text"])])
+    return [first, [case["or_else"]]] if "or_else" in case else [first]
+
+
+def squeezed(text: str) -> str:
+    """`text` without white space and controls: pypdf reads a glyph that is a part of a letter as one."""
+    return re.sub(r"[\x00-\x20\s]", "", unicodedata.normalize("NFC", text))
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_each_format_shows_the_texts_from_the_field(format: ReportFormat) -> None:
+    for number, case in enumerate(CASES):
+        if format not in case.get("formats", list(ReportFormat)):
+            continue
+        if format is ReportFormat.PDF and number in NOT_YET_IN_PDF:
+            continue
+        shown = READERS[format](rendered(renderer(format), report(case["text"])))
+        lines = [squeezed(line) for line in shown.split("\n")]
+        # Subject, body and text message have the lines; a criterion too, but beside its label in a PDF.
+        assert any(
+            all(lines.count(squeezed(line)) >= 3 for line in expected)
+            # A name in the table is on one line, and its mark stands behind it.
+            and f"{squeezed(''.join(expected))}*" in squeezed(shown)
+            for expected in choices(case)
+        ), (number, lines)
+        assert "\N{REPLACEMENT CHARACTER}" not in shown
+        assert not set("\x0b\x85\u2028\u2029\u202e") & set(shown)
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_each_kind_of_line_break_is_one_in_each_format(format: ReportFormat) -> None:
+    breaks = ("\r\n", "\r", "\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029")
+    words = [f"word{number}" for number in range(len(breaks) + 1)]
+    text = "".join(map("".join, zip(words, (*breaks, ""), strict=True)))
+    shown = READERS[format](rendered(renderer(format), report(text)))
+    lines = [line.strip() for line in shown.split("\n")]
+    for word in words[1:]:
+        assert lines.count(word) >= 4 - (format is ReportFormat.PDF)
+    assert f"{' '.join(words)}*" in " ".join(lines)
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+@pytest.mark.parametrize(
+    ("body", "body_format"),
+    [
+        ("Bus\tTime\n  5\t8:05", BodyFormat.PLAIN),
+        ("<pre>Bus\tTime\n  5\t8:05</pre>", BodyFormat.HTML),
+    ],
+    ids=["plain", "pre"],
+)
+def test_tabs_and_runs_of_spaces_keep_their_room(
+    format: ReportFormat, body: str, body_format: BodyFormat
+) -> None:
+    typed = replace(by_phone(), content=Content(body=body, body_format=body_format))
+    shown = READERS[format](rendered(renderer(format), typed))
+    lines = [line.rstrip() for line in shown.split("\n")]
+    # What pypdf reads of the white space at the start of a line in a PDF is nothing; `test_pdf` looks at the place instead.
+    first = "5     8:05" if format is ReportFormat.PDF else "  5     8:05"
+    assert "Bus     Time" in lines
+    assert first in lines
