@@ -103,6 +103,8 @@ def report_of(rows: Iterator[Sequence[DeliveryRow]]) -> Report:
         modes=frozenset(DeliveryMode),
         figures=_figures(),
         content=Content(body="School is cancelled.", body_format=BodyFormat.PLAIN),
+        has_duplicates=True,
+        has_not_contacted=True,
         rows=rows,
     )
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import deliveries, districts, messages, recipients, tallies
+from db import deliveries, districts, messages, recipients, report_marks, tallies
 from db.deliveries import DeliveryRecord
 from db.engine import snapshot
 from db.messages import ContentRecord
@@ -77,7 +77,9 @@ async def _begin(
     said = (await messages.contents(connection, ids))[job.message_id]
     counters = (await tallies.of_messages(connection, ids)).get(job.message_id, Counters())
     rule = row_rule(job.devices, job.detail)
+    marks = report_marks.Marks()
     if rule is not None:
+        marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)
         counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
         reading.expected = counts.get(job.message_id, 0)
     reading.report = Report(
@@ -104,6 +106,8 @@ async def _begin(
         purged_at=message.purged_at,
         criteria=masked_values(said.filter_criteria) if job.is_masked else said.filter_criteria,
         content=_content(said, is_masked=job.is_masked),
+        has_duplicates=marks.has_duplicates,
+        has_not_contacted=marks.has_not_contacted,
         rows=() if rule is None else _rows(connection, job, rule, reading),
     )
 

@@ -217,6 +217,12 @@ def status_label(status: DeliveryStatus, call_status: int | None) -> str:
     return STATUS_LABELS[status] if call_status is None else call_status_of(call_status).label
 
 
+def status_with_code(status: DeliveryStatus, call_status: int | None) -> str:
+    """A delivery's status with the provider's code before its label: `5 Live Person`; an unknown code stands alone."""
+    label = status_label(status, call_status)
+    return label if call_status is None or label == str(call_status) else f"{call_status} {label}"
+
+
 LONGEST_SUBJECT: Final = 160
 """Bytes of the subject in a file name: with what stands around it the name stays under the 255 that file systems take."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from domain.report import status_label
+from domain.report import status_with_code
 from domain.status import DeliveryMode
 from renderers.document import DUPLICATE, NOT_CONTACTED, DeliveryRow, Report
 from renderers.texts import clean_line
@@ -66,7 +66,7 @@ class Clock:
 
 
 def page_cells(report: Report) -> Callable[[DeliveryRow], tuple[str, str, str, str, str]]:
-    """A function that gives the cells of `COLUMNS` for a page: marks set, mode in brackets behind account and number."""
+    """A function that gives the cells of `COLUMNS` for a page: marks set, mode in brackets behind the address, code before its label."""
     clock = Clock(report.zone).text
     mark = NOT_CONTACTED if report.marks_contact else ""
 
@@ -80,9 +80,8 @@ def page_cells(report: Report) -> Callable[[DeliveryRow], tuple[str, str, str, s
         address = clean_line(address)
         if is_duplicate:
             address += DUPLICATE
-        if mode is not DeliveryMode.EMAIL:
-            address = f"{address} ({MODE_LABELS[mode]})"
+        device = f"{address} ({MODE_LABELS[mode]})"
         time = clock(at) if at is not None else ""
-        return recipient, student, address, status_label(status, code), time
+        return recipient, student, device, status_with_code(status, code), time
 
     return cells

@@ -96,6 +96,10 @@ class Report:
     """When the recipients were removed from the log: the figures tell of people of whom nothing is kept."""
     criteria: Sequence[Criterion] = ()
     content: Content
+    has_duplicates: bool
+    """Some row has a duplicate address: only then its mark is explained."""
+    has_not_contacted: bool
+    """Some row has a recipient who was not contacted by phone."""
     rows: Iterable[Sequence[DeliveryRow]] = field(default=(), repr=False)
 
     @property
@@ -197,12 +201,14 @@ def _cancellation(canceled: Canceled) -> tuple[Line, ...]:
 
 
 def legend(report: Report, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
-    """What the marks in the Delivery Detail mean: the mark as label."""
-    meanings = (
-        Line(NOT_CONTACTED, "Recipient not contacted by phone"),
-        Line(duplicate, "Duplicate address: shown, not sent again, not in the totals"),
-    )
-    return meanings if report.marks_contact else meanings[1:]
+    """What the marks in the Delivery Detail mean: the mark as label. A mark that no row has is not explained."""
+    lines = []
+    if report.marks_contact and report.has_not_contacted:
+        lines.append(Line(NOT_CONTACTED, "Recipient not contacted by phone"))
+    if report.has_duplicates:
+        meaning = "Duplicate address: shown, not sent again, not in the totals"
+        lines.append(Line(duplicate, meaning))
+    return tuple(lines)
 
 
 def told_apart(report: Report) -> tuple[Line, ...]:

@@ -5,7 +5,6 @@ part while the file is made, since python-docx would hold each cell as an object
 """
 
 import io
-import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
@@ -14,16 +13,19 @@ from xml.sax.saxutils import escape
 from renderers.cells import page_cells
 from renderers.document import COLUMNS, Rendered, Report, with_clean_texts
 from renderers.docx_skeleton import CELL_STYLE, ROWS_GO_HERE, skeleton
+from renderers.docx_styles import is_right_to_left
 
 PART: Final = "word/document.xml"
 NO_ROWS: Final = "No delivery fits this report."
-RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
-LEFT_TO_RIGHT: Final = "<w:r><w:t>"
-FROM_THE_RIGHT: Final = "<w:r><w:rPr><w:rtl/></w:rPr><w:t>"
 DEFLATE_LEVEL: Final = 4
 
 # As little as says it: with hundreds of thousands of rows most of the time goes into deflating. The widths are in the grid.
-_OPEN: Final = f'<w:tc><w:p><w:pPr><w:pStyle w:val="{CELL_STYLE}"/></w:pPr>'
+_STYLE: Final = f'<w:pStyle w:val="{CELL_STYLE}"/>'
+_OPEN: Final = f"<w:p><w:pPr>{_STYLE}</w:pPr><w:r><w:t>"
+# The text runs from the right and still stands at the left edge of its cell, which is where such a paragraph ends.
+_FROM_THE_RIGHT: Final = (
+    f'<w:p><w:pPr>{_STYLE}<w:bidi/><w:jc w:val="right"/></w:pPr><w:r><w:rPr><w:rtl/></w:rPr><w:t>'
+)
 _CLOSE: Final = "</w:t></w:r></w:p></w:tc>"
 
 
@@ -63,23 +65,22 @@ def _rows(report: Report) -> Iterator[tuple[str, int]]:
 
 def row_xml(cells: Sequence[str]) -> str:
     """A row of the table. The cells are the columns' texts, each on one line (`renderers.cells`)."""
-    recipient, student, device, status, time = map(_run, cells)
+    recipient, student, device, status, time = map(_paragraph, cells)
     return (
-        f"<w:tr><w:trPr><w:cantSplit/></w:trPr>{_OPEN}{recipient}{_CLOSE}{_OPEN}{student}{_CLOSE}"
-        f"{_OPEN}{device}{_CLOSE}{_OPEN}{status}{_CLOSE}{_OPEN}{time}{_CLOSE}</w:tr>"
+        f"<w:tr><w:trPr><w:cantSplit/></w:trPr><w:tc>{recipient}{_CLOSE}<w:tc>{student}{_CLOSE}"
+        f"<w:tc>{device}{_CLOSE}<w:tc>{status}{_CLOSE}<w:tc>{time}{_CLOSE}</w:tr>"
     )
 
 
-def _run(text: str) -> str:
-    """The beginning of a run, up to the end of its text."""
+def _paragraph(text: str) -> str:
+    """The beginning of a paragraph, up to the end of its text. It runs the way of its first letter, marks included."""
     if text.isascii() and text.isprintable():
         if "&" in text or "<" in text or ">" in text:
-            return LEFT_TO_RIGHT + escape(text)
-        return LEFT_TO_RIGHT + text
-    start = FROM_THE_RIGHT if RIGHT_TO_LEFT.search(text) else LEFT_TO_RIGHT
-    return start + escape(text)
+            return _OPEN + escape(text)
+        return _OPEN + text
+    return (_FROM_THE_RIGHT if is_right_to_left(text) else _OPEN) + escape(text)
 
 
 def _empty_row() -> str:
     span = f'<w:tcPr><w:gridSpan w:val="{len(COLUMNS)}"/></w:tcPr>'
-    return f"<w:tr>{_OPEN.replace('<w:tc>', '<w:tc>' + span)}{_run(NO_ROWS)}{_CLOSE}</w:tr>"
+    return f"<w:tr><w:tc>{span}{_paragraph(NO_ROWS)}{_CLOSE}</w:tr>"

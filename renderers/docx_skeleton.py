@@ -61,7 +61,7 @@ ROWS_GO_HERE: Final = b'<w:tr w:rsidR="00A0B0C0"/>'
 PAPER: Final = (12240, 15840)
 MARGIN: Final = 860
 ROOM: Final = PAPER[0] - 2 * MARGIN
-WIDTHS: Final = (2200, 1850, 2700, 1850, ROOM - 2200 - 1850 - 2700 - 1850)
+WIDTHS: Final = (2050, 1650, 3250, 1830, ROOM - 2050 - 1650 - 3250 - 1830)
 """Of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
 FURNITURE_ROOM: Final = ROOM / 20 / (FURNITURE_SIZE * FIGURE) - 5
 """Of a line of a header or footer, in figures, less a gap."""
@@ -229,12 +229,8 @@ def _said(document: Document, paragraph: Paragraph) -> None:
 
 def _detail(document: Document, report: Report) -> None:
     document.add_heading("Delivery Detail", 1)
-    marks = document.add_paragraph(style=LABEL_STYLE)
-    marks.paragraph_format.space_after = Pt(4)
-    marks.paragraph_format.keep_with_next = True
-    for number, (mark, meaning) in enumerate(legend(report)):
-        marks.add_run(f"{'     ' if number else ''}{mark}").bold = True
-        marks.add_run(f" {meaning}")
+    if lines := legend(report):
+        _legend(document, lines)
     table = _table(document, 1, WIDTHS, DETAIL_STYLE)
     repeat_on_every_page(table.rows[0])
     for cell, title in zip(table.rows[0].cells, COLUMNS, strict=True):
@@ -244,3 +240,12 @@ def _detail(document: Document, report: Report) -> None:
             element(f'<w:shd w:val="clear" w:color="auto" w:fill="{ACCENT_FILL}"/>')
         )
     table._tbl.append(element(ROWS_GO_HERE.decode()))
+
+
+def _legend(document: Document, lines: Iterable[Line]) -> None:
+    marks = document.add_paragraph(style=LABEL_STYLE)
+    marks.paragraph_format.space_after = Pt(4)
+    marks.paragraph_format.keep_with_next = True
+    for number, (mark, meaning) in enumerate(lines):
+        marks.add_run(f"{'     ' if number else ''}{mark}").bold = True
+        marks.add_run(f" {meaning}")

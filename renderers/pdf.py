@@ -220,7 +220,8 @@ def _detail_head(sheet: Sheet, report: Report) -> None:
     _section(sheet, "Delivery Detail", room_below=14 + 4 * ROW)
     look = Look(7.75, color=MUTED)
     x = LEFT
-    for mark, meaning in legend(report):
+    lines = legend(report)
+    for mark, meaning in lines:
         x += sheet.text(x, sheet.y + 8, f"{mark}", look._replace(style=Style.BOLD, color=INK)) + 4
         x += sheet.text(x, sheet.y + 8, str(meaning), look) + 16
-    sheet.y += 16
+    sheet.y += 16 if lines else 2

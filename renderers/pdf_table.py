@@ -24,9 +24,9 @@ from renderers.sheet import (
     shown,
 )
 
-WIDTHS: Final = (114.0, 96.0, 136.0, 90.0, 92.0)
-PADDING: Final = 5.0
-SIZE: Final = 7.75
+WIDTHS: Final = (102.0, 90.0, 160.0, 93.0, 83.0)
+PADDING: Final = 4.0
+SIZE: Final = 7.5
 ROW: Final = 14.0
 """The height of a row of one line, and of the head."""
 LEADING: Final = 10.0

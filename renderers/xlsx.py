@@ -135,8 +135,8 @@ class _SummarySheet:
         if report.has_everything:
             self._section("Filter Criteria", [Line(*criterion) for criterion in report.criteria])
             self._section("Message Detail", list(_message(report)))
-        if report.has_rows:
-            self._section("Marks", legend(report))
+        if report.has_rows and (marks := legend(report)):
+            self._section("Marks", marks)
 
     def _title(self, text: str, size: int, color: str) -> None:
         """A title over both columns, in as many lines as it needs."""

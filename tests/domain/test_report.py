@@ -21,6 +21,7 @@ from domain.report import (
     row_rule,
     rows_of_recipient,
     status_label,
+    status_with_code,
 )
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
@@ -214,3 +215,19 @@ def test_a_long_file_name_fits_and_ends_in_a_whole_character() -> None:
     name = file_name("王" * 500, date(2019, 12, 2), format=ReportFormat.DOCX)
     assert name == f"Sent Message Report - {'王' * 53} - 2019-12-02.docx"
     assert len(name.encode()) < 255
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "shown"),
+    [
+        (DeliveryStatus.DELIVERED, 5, "5 Live Person"),
+        (DeliveryStatus.FAILED, -30, "-30 Text Message Failed"),
+        (DeliveryStatus.FAILED, 0, "0 No answer"),
+        (DeliveryStatus.SENT, None, "Sent"),
+        (DeliveryStatus.FAILED, 99, "99"),
+    ],
+)
+def test_a_page_shows_the_code_before_its_label(
+    status: DeliveryStatus, code: int | None, shown: str
+) -> None:
+    assert status_with_code(status, code) == shown

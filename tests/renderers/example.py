@@ -51,7 +51,7 @@ def at(hour: int, minute: int = 0, *, day: int = 2) -> datetime:
 
 
 def school_is_cancelled(**changes: Any) -> Report:
-    """The manual's example, with `changes`."""
+    """The manual's example, with `changes`; whether rows have marks is told by the rows, where they are in a list."""
     report = Report(
         district="Plainview Schools",
         school="High School",
@@ -97,8 +97,16 @@ def school_is_cancelled(**changes: Any) -> Report:
                 row("Parent, Kris", "Student, Lauren", EMAIL, "kris@nomail.com", UNDER_WAY),
             ]
         ],
+        has_duplicates=False,
+        has_not_contacted=False,
     )
-    return replace(report, **changes)
+    pages = changes.get("rows", ())
+    rows = [row for page in pages for row in page] if isinstance(pages, list) else []
+    marks = {
+        "has_duplicates": any(row.is_duplicate for row in rows),
+        "has_not_contacted": any(not row.contacted for row in rows),
+    }
+    return replace(report, **(marks | changes))
 
 
 def row(

@@ -45,11 +45,14 @@ def test_a_clock_remembers_a_bounded_number_of_minutes() -> None:
 @pytest.mark.parametrize(
     ("line", "cells"),
     [
-        (row("A", "B", DeliveryMode.EMAIL, "a@b.org", SENT), ("A", "B", "a@b.org", "Sent", "")),
+        (
+            row("A", "B", DeliveryMode.EMAIL, "a@b.org", SENT),
+            ("A", "B", "a@b.org (Email)", "Sent", ""),
+        ),
         (row("A", None, DeliveryMode.INBOX, "a1", SENT), ("A", "", "a1 (Inbox)", "Sent", "")),
         (
             row("A", "B", DeliveryMode.VOICE, "+16125550101", SENT, call_status=5, at=at(15)),
-            ("A", "B", "+16125550101 (Voice)", "Live Person", "12/02/2019 03:00 PM"),
+            ("A", "B", "+16125550101 (Voice)", "5 Live Person", "12/02/2019 03:00 PM"),
         ),
         (
             row("A", "B", DeliveryMode.TEXT, "+16125550101", SENT, is_duplicate=True),
@@ -57,7 +60,11 @@ def test_a_clock_remembers_a_bounded_number_of_minutes() -> None:
         ),
         (
             row("A", "B", DeliveryMode.EMAIL, "a@b.org", SENT, is_duplicate=True),
-            ("A", "B", "a@b.org†", "Sent", ""),
+            ("A", "B", "a@b.org† (Email)", "Sent", ""),
+        ),
+        (
+            row("A\nB", "C\tD", DeliveryMode.EMAIL, "a\u2028@b.org", SENT, contacted=False),
+            ("A B*", "C D", "a @b.org (Email)", "Sent", ""),
         ),
         (row("A", "B", contacted=False), ("A*", "B", "No Device", "", "")),
     ],

@@ -63,7 +63,6 @@ Reply To Email,sysadmin@nomail.com,,,,,
 Message Body,School is cancelled due to weather.,,,,,
 ,,,,,,
 Delivery Detail,,,,,,
-&,"Duplicate address: shown, not sent again, not in the totals",,,,,
 Recipient,Student,Delivery Device,Mode,Status,Code,Time
 "Parent, Heather","Student, Calvin",heather@nomail.com,Email,In-Progress,,
 "Parent, Tad","Student, Karen",tad@nomail.com,Email,In-Progress,,

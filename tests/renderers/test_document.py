@@ -91,10 +91,28 @@ def test_what_the_system_canceled_says_so() -> None:
     assert group[2] == ("Reason", None)
 
 
+NOT_CONTACTED = Line("*", "Recipient not contacted by phone")
+DUPLICATE = Line("†", "Duplicate address: shown, not sent again, not in the totals")
+
+
+@pytest.mark.parametrize(
+    ("has_not_contacted", "has_duplicates", "lines"),
+    [
+        (False, False, ()),
+        (True, False, (NOT_CONTACTED,)),
+        (False, True, (DUPLICATE,)),
+        (True, True, (NOT_CONTACTED, DUPLICATE)),
+    ],
+)
+def test_the_legend_explains_the_marks_that_some_row_has(
+    has_not_contacted: bool, has_duplicates: bool, lines: tuple[Line, ...]
+) -> None:
+    marks = {"has_not_contacted": has_not_contacted, "has_duplicates": has_duplicates}
+    assert legend(by_phone(**marks)) == lines
+
+
 def test_only_a_message_by_phone_marks_who_was_not_reached_by_phone() -> None:
-    duplicate = Line("†", "Duplicate address: shown, not sent again, not in the totals")
-    assert legend(school_is_cancelled()) == (duplicate,)
-    assert legend(by_phone()) == (Line("*", "Recipient not contacted by phone"), duplicate)
+    assert legend(school_is_cancelled(has_not_contacted=True)) == ()
 
 
 def test_a_message_of_the_whole_district_says_so() -> None:

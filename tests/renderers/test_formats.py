@@ -16,10 +16,12 @@ from typing import Final
 import pytest
 
 from domain.report import ReportDetail, ReportDevice, ReportFormat
+from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
 from renderers.document import DeliveryRow, Report
 from tests.missing import missing
 from tests.renderers.example import by_phone, many_rows, rendered, row, school_is_cancelled
+from tests.renderers.reading import READERS
 
 BEGINNINGS: Final = {
     ReportFormat.PDF: b"%PDF-",
@@ -43,6 +45,22 @@ def test_every_detail_renders_in_every_format(format: ReportFormat, detail: Repo
 def test_every_device_renders_in_every_format(format: ReportFormat, device: ReportDevice) -> None:
     file = rendered(renderer(format), by_phone(devices=(device,)))
     assert file.startswith(BEGINNINGS[format])
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_a_legend_stands_where_a_row_has_a_mark_and_nowhere_else(format: ReportFormat) -> None:
+    plain = row("Ana", None, DeliveryMode.VOICE, "+16125550101", DeliveryStatus.SENT)
+    for marked, meaning in (
+        (plain, None),
+        (plain._replace(contacted=False), "Recipient not contacted by phone"),
+        (plain._replace(is_duplicate=True), "Duplicate address"),
+    ):
+        report = by_phone(rows=[[marked]], detail=ReportDetail.FAILED_DELIVERY)
+        shown = READERS[format](rendered(renderer(format), report))
+        found = [
+            one for one in ("Recipient not contacted by phone", "Duplicate address") if one in shown
+        ]
+        assert found == ([] if meaning is None else [meaning])
 
 
 @pytest.mark.parametrize("format", ReportFormat)
@@ -157,14 +175,14 @@ def test_libreoffice_opens_the_word_document(tmp_path: Path) -> None:
             "Parent, Heather",
             "Student, Calvin",
             "+16125550101 (Voice)",
-            "Live Person",
+            "5 Live Person",
             "12/02/2019 08:57 AM",
         ),
         *(
             "Parent, Kris*",
             "Student, Lauren",
             "+16125550101† (Text)",
-            "Text Message Failed",
+            "-30 Text Message Failed",
             "12/02/2019 12:05 PM",
         ),
         *("Parent, Tad*", "No Device"),

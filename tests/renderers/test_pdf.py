@@ -66,11 +66,10 @@ Reply To Email sysadmin@nomail.com
 Message Body
 School is cancelled due to weather.
 Delivery Detail
-† Duplicate address: shown, not sent again, not in the totals
 Recipient Student Delivery Device Status Time
-Parent, Heather Student, Calvin heather@nomail.com In-Progress
-Parent, Tad Student, Karen tad@nomail.com In-Progress
-Parent, Kris Student, Lauren kris@nomail.com In-Progress
+Parent, Heather Student, Calvin heather@nomail.com (Email) In-Progress
+Parent, Tad Student, Karen tad@nomail.com (Email) In-Progress
+Parent, Kris Student, Lauren kris@nomail.com (Email) In-Progress
 Plainview Schools · As of 12/02/2019 09:00 AM Page 1 of 1
 """
 HEAD = "Recipient Student Delivery Device Status Time"
@@ -105,8 +104,8 @@ def test_rows_have_their_marks_and_a_legend() -> None:
     assert lines(page)[-6:-1] == [
         "* Recipient not contacted by phone † Duplicate address: shown, not sent again, not in the totals",
         HEAD,
-        "Parent, Heather Student, Calvin +16125550101 (Voice) Live Person 12/02/2019 08:57 AM",
-        "Parent, Kris* Student, Lauren +16125550101† (Text) Text Message Failed 12/02/2019 12:05 PM",
+        "Parent, Heather Student, Calvin +16125550101 (Voice) 5 Live Person 12/02/2019 08:57 AM",
+        "Parent, Kris* Student, Lauren +16125550101† (Text) -30 Text Message Failed 12/02/2019 12:05 PM",
         "Parent, Tad* No Device",
     ]
 
