@@ -47,6 +47,8 @@ class MessageRecord(NamedTuple):
     revision: int
     purged_at: datetime | None = None
     """From then on recipients and content are being removed, or gone."""
+    category: str | None = None
+    """The kind of notice within its type."""
 
 
 class ContentRecord(NamedTuple):

@@ -92,13 +92,13 @@ _MESSAGES: Final = (
         """
         INSERT INTO message (
             district_id, external_id, school_id, school_key, visible_from, status, type_code, type_label, type_key,
-            subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text,
+            category, subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text,
             scheduled_at, scheduled_text, schedule_id, schedule_key, source, modes, is_recorded, has_open,
             people, people_without_device, people_contacted, revision
         )
         SELECT
             s.district_id, s.external_id, s.school_id, (SELECT k.key FROM school k WHERE k.id = s.school_id),
-            s.visible_from, s.status, s.type_code, s.type_label, s.type_key, s.subject, s.subject_key, s.sender_id,
+            s.visible_from, s.status, s.type_code, s.type_label, s.type_key, s.category, s.subject, s.subject_key, s.sender_id,
             s.sender_name, s.sender_key, s.created_at, s.created_text, s.scheduled_at, s.scheduled_text, s.schedule_id,
             s.schedule_key, s.source, s.modes, s.is_recorded, s.has_open,
             coalesce(listed.people, 0), coalesce(listed.people, 0) - coalesce(listed.armed, 0),

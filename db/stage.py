@@ -39,6 +39,7 @@ class MessageRow(NamedTuple):
     type_code: str
     type_label: str
     type_key: str
+    category: str | None
     subject: str
     subject_key: str
     sender_id: str

@@ -88,6 +88,7 @@ async def _begin(
         zone=ZoneInfo(job.time_zone),
         subject=message.subject,
         message_type=message.type_label,
+        category=message.category,
         sender=message.sender_name,
         created_at=message.created_at,
         as_of=as_of,

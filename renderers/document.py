@@ -81,6 +81,8 @@ class Report:
     zone: tzinfo
     subject: str
     message_type: str
+    category: str | None = None
+    """The kind of notice within its type."""
     sender: str
     created_at: datetime
     as_of: datetime
@@ -140,11 +142,16 @@ def letterhead(report: Report) -> tuple[str, str]:
 def heading(report: Report) -> tuple[Line, ...]:
     """What stands below the subject."""
     return (
-        Line("Type", report.message_type),
+        Line("Type", _type(report)),
         Line("Sender", report.sender),
         Line("Date Created", report.created_at),
         Line("Devices Included", ", ".join(DEVICE_LABELS[device] for device in report.devices)),
     )
+
+
+def _type(report: Report) -> str:
+    """`Message Builder - General Notification`."""
+    return " - ".join(filter(None, (report.message_type, report.category)))
 
 
 def summary(report: Report) -> tuple[tuple[Line, ...], ...]:
@@ -233,6 +240,7 @@ def with_clean_texts(report: Report) -> Report:
         school=_line_or_none(report.school),
         subject=clean_text(report.subject).strip(),
         message_type=clean_line(report.message_type),
+        category=_line_or_none(report.category),
         sender=clean_line(report.sender),
         cancellation=None if canceled is None else _clean_cancellation(canceled),
         criteria=[

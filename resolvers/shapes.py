@@ -9,7 +9,7 @@ from functools import cache
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.message import EXCLUDED_TYPES, BodyFormat, Source
 from domain.phone_numbers import COUNTRIES
@@ -157,9 +157,13 @@ class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind
     filterCriteria: list[Criterion] | None = None
     status: MessageStatus | None = None
     cancellation: RecordedCancellation | None = None
+    category: Label | UnsetType | None = UNSET
+    """The kind of notice within its type. Unset where there is none: so it is not in the canonical line, and the digest of a
+    message is the one that it had before there were categories."""
 
     def check(self) -> None:
         """Pass if the message is one for this log, and bring its instants to UTC; raises `BadLine`."""
+        self.category = self.category or UNSET
         self.createdAt = utc(self.createdAt, "createdAt")
         self.scheduledAt = utc(self.scheduledAt, "scheduledAt")
         if self.type.code.strip().upper() in EXCLUDED_TYPES:

@@ -60,6 +60,7 @@ def message_row(
         type_code=line.type.code,
         type_label=line.type.label,
         type_key=fold(line.type.label),
+        category=line.category or None,
         subject=line.subject,
         subject_key=fold(line.subject),
         sender_id=line.sender.id,

@@ -164,6 +164,11 @@ class Message(Node):
     external_id: str = plain(description="The id under which the sending system knows it.")
     status: MessageStatus
     type: MessageType = pure(TypeRecord, "type_code", "type_label")
+    category: str | None = plain(
+        description=(
+            'The kind of notice within its type, as in "General Notification"; null where the sending system names none.'
+        )
+    )
     school: School | None = bound(
         messages.school_of, reads=["school_id"], description="Null: sent for the whole district."
     )

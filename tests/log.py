@@ -65,6 +65,7 @@ def message(
     district: str = "plainview",
     school: str | None = None,
     type: tuple[str, str] = ("BEHAVIOR", "Behavior"),
+    category: str | None = None,
     subject: str = "Student Behavior",
     body: str = "Your student was sent to the office.",
     body_format: str = "PLAIN",
@@ -111,6 +112,7 @@ def message(
         filterCriteria=criteria or None,
         status=status,
         cancellation=cancellation,
+        category=category,
     )
     list_ = b"".join(line("recipient", {"message": id} | listed) for listed in recipients)
     return opening + list_ + (end(id) if ends else b"")

@@ -36,6 +36,7 @@ def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d
         type_code="BEHAVIOR",
         type_label="Behavior",
         type_key="behavior",
+        category=None,
         subject="Tab\there, \\N and\nline",
         subject_key="tab here",
         sender_id="u1",

@@ -63,6 +63,7 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: P
     expected = school_is_cancelled(
         school="Harrison High",
         message_type="Message Builder",
+        category=None,
         as_of=NOON,
         created_at=at(8, 55).astimezone(UTC),
         started_at=at(8, 54).replace(second=5).astimezone(UTC),
@@ -78,6 +79,27 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: P
         report = await asked(press, id, devices=devices, format=format)
         assert await print_all(press) == 1
         assert await made(press, report) == rendered(renderer(format), expected), format
+
+
+async def test_a_report_names_the_category_behind_the_type_and_only_the_marks_of_its_rows(
+    press: Press,
+) -> None:
+    people = [
+        recipient("p1", email("a@x.example"), voice(call_status=5), name="Ana"),
+        recipient("p2", email("a@x.example"), name="Ben"),
+    ]
+    lines = message("M-1", people, category="General Notification")
+    await load(press.engine, district(), lines)
+    legends: list[list[str]] = []
+    for devices in ((ReportDevice.EMAIL,), (ReportDevice.VOICE_TEXT,)):
+        report = await asked(press, devices=devices)
+        assert await print_all(press) == 1
+        shown = (await made(press, report)).decode().splitlines()
+        assert "Type,Behavior - General Notification,,,,," in shown
+        start, end = shown.index("Delivery Detail,,,,,,"), len(shown)
+        head = next(n for n in range(start, end) if shown[n].startswith("Recipient,Student"))
+        legends.append([line[0] for line in shown[start + 1 : head]])
+    assert legends == [["*", "&"], []]
 
 
 async def test_people_stand_by_name_then_student_over_all_pages(

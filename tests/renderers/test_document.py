@@ -16,6 +16,10 @@ def test_the_heading_is_the_manuals() -> None:
     )
 
 
+def test_a_type_without_a_category_stands_alone() -> None:
+    assert heading(school_is_cancelled(category=None))[0] == ("Type", "Message Builder")
+
+
 def test_the_summary_has_the_manuals_three_columns() -> None:
     assert summary(school_is_cancelled()) == (
         (

@@ -128,6 +128,7 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
         "Hello.",
         "office@plainview.example",
         '[["Deliver To", "Student Messenger Contacts"]]',
+        None,
     )
     assert told["recipient"] == [
         (

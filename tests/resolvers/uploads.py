@@ -93,7 +93,7 @@ _STORY: Final = {
         SELECT d.external_id, m.external_id, s.external_id, m.school_key, m.status, m.type_code, m.type_label, m.subject,
                m.sender_id, m.sender_name, m.created_text, m.scheduled_text, m.schedule_id, m.source, m.modes,
                m.is_recorded, m.people, m.people_without_device, m.people_contacted, c.body, c.text_body, c.voice_script,
-               c.reply_to, c.filter_criteria, c.digest
+               c.reply_to, c.filter_criteria, m.category, c.digest
         FROM message m
         JOIN content c ON c.message_id = m.id
         JOIN district d ON d.id = m.district_id

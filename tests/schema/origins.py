@@ -57,6 +57,7 @@ def messages_of(name: str) -> bytes:
             district=origin.district,
             school=origin.school,
             type=(f"T-{name}", f"Type of {name}"),
+            category=f"Category of {name}",
             subject=f"Subject of {name}",
             body=f"Body of {name}",
             text_body=f"Text of {name}",

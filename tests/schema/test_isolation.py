@@ -77,6 +77,7 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: AsyncEngine) -> N
         ("FilterCriterion", "label"),
         ("FilterCriterion", "value"),
         ("Message", "body"),
+        ("Message", "category"),
         ("Message", "replyTo"),
         ("Message", "scheduleId"),
         ("Message", "subject"),

@@ -72,6 +72,7 @@ SAID: Final[Mapping[str, Any]] = {
     "reply_to": "zephyrine@nomail.example",
     "filter_criteria": [("Deliver To", "Parents of Zephyrine")],
     "schedule_id": "S-1",
+    "category": "Attendance",
 }
 
 INPUTS: Final = {

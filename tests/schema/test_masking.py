@@ -32,6 +32,7 @@ async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(engine: AsyncE
 
     assert seen.places_with("nordost") == {
         ("FilterCriterion", "label"),
+        ("Message", "category"),
         ("Message", "scheduleId"),
         ("Message", "subject"),
         ("MessageType", "code"),
