@@ -142,8 +142,7 @@ class Message(SQLModel, table=True):
     type_code: str
     type_label: str
     type_key: str = Field(sa_type=KeyText)
-    category: str | None = None
-    """The kind of notice within its type. Null: the sending system names none."""
+    category: str | None = None  # null: the sending system names none
     school_key: str | None = Field(default=None, sa_type=KeyText)
     school_up: str | None = Field(default=None, sa_type=KeyText, sa_column_args=(up("school_key"),))
     """What the log sorts by, ascending and descending: absent values stand last in both, which no index of nulls gives."""
