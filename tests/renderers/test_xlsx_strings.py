@@ -17,7 +17,7 @@ from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import xlsx, xlsx_strings
 from renderers.xlsx_strings import escaped
-from tests.conftest import missing
+from tests.missing import missing
 from tests.renderers.example import one_page, rendered, row, school_is_cancelled
 
 CASES: Final = {
