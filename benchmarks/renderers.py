@@ -135,7 +135,7 @@ def texts(rows: Iterator[Sequence[DeliveryRow]]) -> Iterator[tuple[str, ...]]:
 def _fpdf() -> Any:
     from fpdf import FPDF
 
-    from renderers.faces import FOLDER
+    from renderers.coverage import FOLDER
 
     pdf = FPDF(unit="pt", format="letter")
     pdf.add_font("sans", fname=FOLDER / "NotoSans-Regular.ttf")

@@ -1,19 +1,19 @@
-"""Which font prints a character.
+"""The fonts of one file, opened when they are needed.
 
-A face is opened when the first character asks for it: a report in English opens two of the twenty. How glyphs are joined and
-ordered is in `typesetter`.
+A face is opened when the first character asks for it: a report in English opens two of the ninety. Which file prints a character
+is in `coverage`; how glyphs are joined and ordered is in `typesetter`.
 """
 
-import bisect
 import unicodedata
 from enum import StrEnum
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from fpdf import FPDF
 from fpdf.fonts import TTFFont
 
-FOLDER: Final = Path(__file__).with_name("fonts")
+from renderers.coverage import BOLD, FOLDER, REGULAR, file_of
+from renderers.stand_ins import is_hidden
+
 HUGE: Final = 1_000_000.0
 """The width of a character that a font cannot print by itself: no line has that room, so the text is looked at closely."""
 
@@ -23,75 +23,6 @@ class Style(StrEnum):
 
     REGULAR = "REGULAR"
     BOLD = "BOLD"
-
-
-class Source(NamedTuple):
-    """A font file, whether its script needs HarfBuzz to join and place glyphs, and a file with what it lacks."""
-
-    file: str
-    is_shaped: bool
-    more: str | None = None
-
-
-def _script(name: str) -> Source:
-    return Source(f"NotoSans{name}-Regular.ttf", is_shaped=True)
-
-
-REGULAR: Final = Source("NotoSans-Regular.ttf", is_shaped=False)
-BOLD: Final = Source("NotoSans-SemiBold.ttf", is_shaped=False)
-HAN: Final = Source("NotoSansSC-Common.woff", is_shaped=False, more="NotoSansSC-Rare.woff")
-HANGUL: Final = Source("NotoSansKR-Common.woff", is_shaped=False, more="NotoSansKR-Rare.woff")
-EMOJI: Final = Source("NotoEmoji-Regular.woff", is_shaped=False)
-
-_BLOCKS: Final = (
-    (0x0530, 0x058F, _script("Armenian")),
-    (0x0590, 0x05FF, _script("Hebrew")),
-    (0x0600, 0x06FF, _script("Arabic")),
-    (0x0750, 0x077F, _script("Arabic")),
-    (0x0870, 0x08FF, _script("Arabic")),
-    (0x0900, 0x097F, _script("Devanagari")),
-    (0x0980, 0x09FF, _script("Bengali")),
-    (0x0A00, 0x0A7F, _script("Gurmukhi")),
-    (0x0A80, 0x0AFF, _script("Gujarati")),
-    (0x0B80, 0x0BFF, _script("Tamil")),
-    (0x0C00, 0x0C7F, _script("Telugu")),
-    (0x0E00, 0x0E7F, _script("Thai")),
-    (0x0E80, 0x0EFF, _script("Lao")),
-    (0x1000, 0x109F, _script("Myanmar")),
-    (0x10A0, 0x10FF, _script("Georgian")),
-    (0x1100, 0x11FF, HANGUL),
-    (0x1200, 0x139F, _script("Ethiopic")),
-    (0x1780, 0x17FF, _script("Khmer")),
-    (0x19E0, 0x19FF, _script("Khmer")),
-    (0x1C90, 0x1CBF, _script("Georgian")),
-    (0x2190, 0x2BFF, EMOJI),
-    (0x2D00, 0x2D2F, _script("Georgian")),
-    (0x2D80, 0x2DDF, _script("Ethiopic")),
-    (0x2E80, 0x312F, HAN),
-    (0x3130, 0x318F, HANGUL),
-    (0x3190, 0x9FFF, HAN),
-    (0xA8E0, 0xA8FF, _script("Devanagari")),
-    (0xAC00, 0xD7AF, HANGUL),
-    (0xF900, 0xFAFF, HAN),
-    (0xFB13, 0xFB17, _script("Armenian")),
-    (0xFB1D, 0xFB4F, _script("Hebrew")),
-    (0xFB50, 0xFDFF, _script("Arabic")),
-    (0xFE30, 0xFE4F, HAN),
-    (0xFE70, 0xFEFE, _script("Arabic")),
-    (0xFF00, 0xFFEF, HAN),
-    (0x1F000, 0x1FAFF, EMOJI),
-)
-_STARTS: Final = [first for first, _, _ in _BLOCKS]
-
-
-def source_of(code: int) -> Source | None:
-    """The font for the block in which `code` stands; null where it is Noto Sans, or none."""
-    at = bisect.bisect_right(_STARTS, code) - 1
-    if at >= 0:
-        _, last, source = _BLOCKS[at]
-        if code <= last:
-            return source
-    return None
 
 
 class Face:
@@ -139,10 +70,9 @@ class _Widths(dict[str, float]):
 
     def __missing__(self, character: str) -> float:
         code = ord(character)
-        is_mark = (
-            unicodedata.category(character)[0] == "M"
-        )  # stands over a letter, where HarfBuzz says
-        width = float(self._font.cw[code]) if code in self._font.cmap and not is_mark else HUGE
+        # A mark stands over a letter, where HarfBuzz says; what is hidden has a glyph in some fonts all the same.
+        is_single = unicodedata.category(character)[0] != "M" and not is_hidden(character)
+        width = float(self._font.cw[code]) if code in self._font.cmap and is_single else HUGE
         self[character] = width
         return width
 
@@ -152,30 +82,32 @@ class Faces:
 
     def __init__(self, pdf: FPDF) -> None:
         self._pdf = pdf
-        self._open: dict[Source, Face] = {}
+        self._open: dict[str, Face] = {}
         self.regular = self.open(REGULAR)
         self.bold = self.open(BOLD)
 
-    def open(self, source: Source) -> Face:
-        face = self._open.get(source)
+    def open(self, file: str) -> Face:
+        """The face of a file of `fonts/`."""
+        face = self._open.get(file)
         if face is None:
-            family = source.file.partition(".")[0].lower()
-            self._pdf.add_font(family, fname=FOLDER / source.file)
+            family = file.partition(".")[0].lower()
+            self._pdf.add_font(family, fname=FOLDER / file)
             font = self._pdf.fonts[family]
             assert isinstance(font, TTFFont)
-            face = Face(font, is_shaped=source.is_shaped)
-            self._open[source] = face
+            # Latin is the exception: its letters stand side by side, and HarfBuzz would cost most of the time of a report.
+            is_shaped = file not in (REGULAR, BOLD) and "GSUB" in font.ttfont
+            face = Face(font, is_shaped=is_shaped)
+            self._open[file] = face
         return face
 
     def of_style(self, style: Style) -> Face:
         return self.bold if style is Style.BOLD else self.regular
 
     def for_character(self, code: int) -> Face | None:
-        """The face of the script of `code`; null where nothing prints it."""
-        source = source_of(code)
-        while source is not None:
-            face = self.open(source)
-            if face.has(code):
-                return face
-            source = None if source.more is None else Source(source.more, source.is_shaped)
-        return None
+        """The face other than Noto Sans that prints `code`; null where nothing does."""
+        file = file_of(code)
+        return None if file is None else self.open(file)
+
+    def prints(self, code: int) -> bool:
+        """Whether some face prints `code`. Opens none."""
+        return self.regular.has(code) or file_of(code) is not None

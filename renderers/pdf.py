@@ -33,7 +33,6 @@ from renderers.pdf_table import ROW, DetailTable
 from renderers.sheet import (
     ACCENT,
     BAND,
-    HEIGHT,
     INK,
     LEFT,
     MUTED,
@@ -44,6 +43,7 @@ from renderers.sheet import (
     Sheet,
     shown,
 )
+from renderers.stand_ins import NUMBER_NOTE
 from renderers.texts import clean_line
 
 PRODUCER: Final = "sentlog"
@@ -51,6 +51,9 @@ LABEL: Final = Look(8.25, color=MUTED)
 VALUE: Final = Look(8.25, Style.BOLD)
 TEXT: Final = Look(9)
 FOOT: Final = Look(7.5, color=MUTED)
+FOOT_LINE: Final = 32.0
+"""The baseline of the foot, from the lower edge."""
+NOTE_LINE: Final = 21.5
 LABEL_ROOM: Final = 124.0
 GUTTER: Final = 18.0
 HEADING_SHARES: Final = (0.36, 0.22, 0.20, 0.22)
@@ -101,19 +104,28 @@ def _new_file(report: Report, spool: BinaryIO) -> PagedFile:
 
 
 def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], str]:
+    """What gives the foot of a page. Called when all pages are drawn: it knows on which of them a number stands for a character."""
     district, _ = letterhead(report)
     left = f"{sheet.fitting(district, FOOT, ROOM / 2)}  ·  As of {clock.text(report.as_of)}"
-    y = HEIGHT - 32
+    runs = sheet.setter.runs(left, FOOT.style, FOOT.size)
     fixed = (
-        f"{RULE.fill} {LEFT:g} {HEIGHT - y + 12:g} {ROOM:g} 0.5 re f {FOOT.color.fill} "
-        f"BT {LEFT:g} {HEIGHT - y:g} Td {shown(sheet.setter.runs(left, FOOT.style, FOOT.size), FOOT.size)} ET"
+        f"{RULE.fill} {LEFT:g} {FOOT_LINE + 12:g} {ROOM:g} 0.5 re f {FOOT.color.fill} "
+        f"BT {LEFT:g} {FOOT_LINE:g} Td {shown(runs, FOOT.size)} ET"
     )
+    numbered = set(sheet.numbered_pages)
+    if any(run.has_numbers for run in runs):
+        numbered |= set(range(1, sheet.pdf.page + 1))
+    note = ""
+    if numbered:
+        words = sheet.setter.runs(NUMBER_NOTE, FOOT.style, FOOT.size)
+        note = f"BT {LEFT:g} {NOTE_LINE:g} Td {shown(words, FOOT.size)} ET"
 
     def foot(page: int, pages: int) -> str:
         text = f"Page {page} of {pages}"
         x = RIGHT - sheet.width(text, FOOT)
         runs = sheet.setter.runs(text, FOOT.style, FOOT.size)
-        return f"{fixed} BT {x:.2f} {HEIGHT - y:g} Td {shown(runs, FOOT.size)} ET"
+        number = f"BT {x:.2f} {FOOT_LINE:g} Td {shown(runs, FOOT.size)} ET"
+        return f"{fixed} {number} {note if page in numbered else ''}"
 
     return foot
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from renderers.document import COLUMNS, DeliveryRow
 from renderers.faces import Style
+from renderers.lines import on_one_line
 from renderers.sheet import (
     ACCENT,
     BAND,
@@ -21,7 +22,6 @@ from renderers.sheet import (
     WHITE,
     Look,
     Sheet,
-    shown,
 )
 
 WIDTHS: Final = (102.0, 90.0, 160.0, 93.0, 83.0)
@@ -115,7 +115,7 @@ class DetailTable:
     def _wrapped_row(self, cells: tuple[str, ...]) -> None:
         sheet = self._sheet
         columns = [
-            sheet.lines(" ".join(text.split()), LOOK, room)
+            sheet.lines(on_one_line(text), LOOK, room)
             for text, room in zip(cells, ROOMS, strict=True)
         ]
         left = max(map(len, columns))
@@ -144,7 +144,7 @@ class DetailTable:
                     continue
                 runs = sheet.setter.runs(text, LOOK.style, SIZE)
                 self._texts.append(
-                    f"1 0 0 1 {x:g} {top - number * LEADING:.2f} Tm {shown(runs, SIZE)}"
+                    f"1 0 0 1 {x:g} {top - number * LEADING:.2f} Tm {sheet.shown(runs, SIZE)}"
                 )
         self._texts.append(f"/F{self._latin.number} {SIZE} Tf")
         sheet.y += height

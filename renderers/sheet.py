@@ -11,7 +11,7 @@ from fpdf.enums import TextDirection
 
 from renderers.body import Kind, Paragraph, told_link
 from renderers.faces import Faces, Style
-from renderers.lines import wrapped
+from renderers.lines import SOFT_HYPHEN, SURELY_LONGER, on_one_line, wrapped
 from renderers.pdf_file import Link, PagedFile
 from renderers.typesetter import Run, Typesetter
 
@@ -68,6 +68,8 @@ class Sheet:
         self.setter = Typesetter(Faces(pdf))
         self._running_head = running_head
         self.y = TOP
+        self.numbered_pages: set[int] = set()
+        """The pages on which `[U+…]` stands for a character that no font has."""
 
     def next_page(self) -> None:
         self.pdf.next_page()
@@ -111,16 +113,24 @@ class Sheet:
 
     def fitting(self, text: str, look: Look, room: float) -> str:
         """`text` in one line, with an ellipsis where it had to be cut."""
-        text = " ".join(text.split())
+        text = on_one_line(text)
         if self.width(text, look) <= room:
             return text
-        return self.lines(text, look, room - self.width("…", look))[0] + "…"
+        room -= self.width("…", look)
+        return self.lines(text[:SURELY_LONGER], look, room)[0].rstrip(SOFT_HYPHEN) + "…"
 
     def text(self, x: float, y: float, text: str, look: Look) -> float:
         """One line with its baseline at `y`; answers its width."""
         runs = self.setter.runs(text, look.style, look.size)
-        self.draw(f"{look.color.fill} BT {x:.2f} {HEIGHT - y:.2f} Td {shown(runs, look.size)} ET")
+        operators = self.shown(runs, look.size)
+        self.draw(f"{look.color.fill} BT {x:.2f} {HEIGHT - y:.2f} Td {operators} ET")
         return sum(run.width for run in runs) * look.size / 1000
+
+    def shown(self, runs: tuple[Run, ...], size: float) -> str:
+        """The operators that show `runs` on the present page, within a text object."""
+        if any(run.has_numbers for run in runs):
+            self.numbered_pages.add(self.pdf.page)
+        return shown(runs, size)
 
     def right_text(self, x: float, y: float, text: str, look: Look) -> None:
         """One line that ends at `x`."""
@@ -132,6 +142,12 @@ class Sheet:
             self.need(look.leading)
             self.y += look.leading
             self.text(x + indent, self.y - look.leading * 0.28, line, look)
+
+    def line(self, x: float, text: str, look: Look) -> None:
+        """One line at the present place, or on the next page if there is no room."""
+        self.need(look.leading)
+        self.y += look.leading
+        self.text(x, self.y - look.leading * 0.28, text, look)
 
     def fill(self, x: float, y: float, width: float, height: float, color: Color) -> None:
         self.draw(f"{color.fill} {x:.2f} {HEIGHT - y - height:.2f} {width:.2f} {height:.2f} re f")
@@ -169,7 +185,9 @@ class Sheet:
         ):  # the pieces do not stand in the order in which they are spoken: one line, one address
             link = next((link for _, link in pieces if link), None)
             pieces = [("".join(piece for piece, _ in pieces), link)]
-        for piece, link in pieces:
+        for number, (piece, link) in enumerate(pieces, start=1):
+            if number < len(pieces):
+                piece = piece.rstrip(SOFT_HYPHEN)  # seen at the end of the line only
             wide = self.text(x, y, piece, look._replace(color=LINK) if link else look)
             if link:
                 bottom = HEIGHT - y - look.size * 0.28

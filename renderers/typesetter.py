@@ -16,16 +16,18 @@ from fpdf.bidi import BidiParagraph, auto_detect_base_direction
 from fpdf.enums import TextDirection
 from fpdf.fonts import TTFFont
 
+from renderers.coverage import EMOJI
 from renderers.faces import HUGE, Face, Faces, Style
+from renderers.stand_ins import is_joiner, shown
 
-REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
-_RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]")
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
-    "\U0001f3fb-\U0001f3ff\U000e0000-\U000e01ef]"
+RIGHT_TO_LEFT: Final = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-"""Controls, marks of direction, which are no part of a name, and what only chooses between forms of an emoji."""
-_JOINERS: Final = re.compile("[\u200c\u200d]")
+"""The blocks that Unicode sets aside for scripts that run from right to left (Unicode Standard Annex 9, table 4)."""
+SOFT_HYPHEN: Final = "\xad"
+EMOJI_STYLE: Final = "\N{VARIATION SELECTOR-16}"
+JOINER: Final = "\N{ZERO WIDTH JOINER}"
+KEYCAP: Final = "\N{COMBINING ENCLOSING KEYCAP}"
 
 
 class Run(NamedTuple):
@@ -36,6 +38,8 @@ class Run(NamedTuple):
     """What shows them, at the size that was asked for."""
     width: float
     """In thousandths of the size."""
+    has_numbers: bool = False
+    """Whether `[U+…]` stands in the line for a character that no font has."""
 
 
 class Typesetter:
@@ -57,23 +61,29 @@ class Typesetter:
         return sum(run.width for run in self.runs(text, style, 10.0))
 
     def _runs(self, text: str, style: Style, size: float) -> tuple[Run, ...]:
-        """The runs of one line, from left to right. Every character is seen: `�` stands for one that no font has."""
+        """The runs of one line, from left to right. Every character is seen, or what stands in for it.
+
+        A line that ends in a soft hyphen was broken there, and shows it.
+        """
         face = self.faces.of_style(style)
         plain = face.width(text)
         if plain < HUGE:
             return (Run(face.number, f"{face.literal(text)}Tj", plain),)
-        seen = unicodedata.normalize("NFC", _UNSEEN.sub("", text.replace("\t", " ")))
-        return tuple(
+        if text.endswith(SOFT_HYPHEN):
+            text = text.rstrip(SOFT_HYPHEN) + "-"
+        seen, has_numbers = shown(text, self.faces.prints)
+        runs = (
             self._run(face, piece, direction, size)
             for part, direction in in_visual_order(seen)
             for face, piece in self._by_face(part, direction, style)
         )
+        return tuple(run._replace(has_numbers=True) for run in runs) if has_numbers else tuple(runs)
 
     def _by_face(
         self, text: str, direction: TextDirection, style: Style
     ) -> Iterator[tuple[Face, str]]:
         """`text` in pieces of one face, from left to right."""
-        faces = [self._face_of(character, style) for character in text]
+        faces = self._faces_of(text, style)
         base = self.faces.of_style(style)
         around: Face | None = next(
             (face for face in faces if face is not base and face is not None), None
@@ -81,16 +91,12 @@ class Typesetter:
         placed: list[tuple[Face, str]] = []
         before = around if direction is TextDirection.RTL and around is not None else base
         for character, face in zip(text, faces, strict=True):
-            # Marks and joiners belong to the letter before them; from right to left so do signs, which HarfBuzz mirrors.
-            clings = unicodedata.category(character)[0] == "M" or _JOINERS.match(character)
-            if direction is TextDirection.RTL and not character.isalnum():
-                clings = True
-            if (clings or face is None) and before.has(ord(character)):
+            if self._stays(character, face, before, direction, style):
                 face = before
-            if face is None:
-                if _JOINERS.match(character):
-                    continue
-                face, character = base, REPLACEMENT
+            elif face is None or is_joiner(character):  # which this font does not know
+                continue
+            elif unicodedata.category(character)[0] == "M":
+                _pull(placed, face)
             placed.append((face, character))
             before = face
         pieces = [
@@ -99,12 +105,49 @@ class Typesetter:
         ]
         return reversed(pieces) if direction is TextDirection.RTL else iter(pieces)
 
+    def _faces_of(self, text: str, style: Style) -> list[Face | None]:
+        """The face of each character: of a sign that is asked for as emoji, or is part of one, that of emoji."""
+        faces = [self._face_of(character, style) for character in text]
+        for at, character in enumerate(text):
+            if character == EMOJI_STYLE:
+                neighbours = {at - 1}
+            elif character == JOINER:
+                neighbours = {at - 2 if text[at - 1] == EMOJI_STYLE else at - 1, at + 1}
+            else:
+                continue
+            for near in neighbours & set(range(len(text))):
+                if unicodedata.category(text[near])[0] == "S" and not text[near].isascii():
+                    emoji = self.faces.open(EMOJI)
+                    faces[near] = emoji if emoji.has(ord(text[near])) else faces[near]
+        return faces
+
+    def _stays(
+        self,
+        character: str,
+        face: Face | None,
+        before: Face,
+        direction: TextDirection,
+        style: Style,
+    ) -> bool:
+        """Whether `character` is printed by the face of the one before it, rather than by its own `face`.
+
+        Marks and joiners belong to the letter before them, and a script's signs look as its letters do. From right to left so do
+        all signs, which HarfBuzz mirrors.
+        """
+        if character == EMOJI_STYLE or not before.has(ord(character)):
+            return False
+        if unicodedata.category(character)[0] == "M" or is_joiner(character):
+            return True
+        if character.isalnum():
+            return False
+        return direction is TextDirection.RTL or face not in (self.faces.of_style(style), before)
+
     def _face_of(self, character: str, style: Style) -> Face | None:
         base = self.faces.of_style(style)
         code = ord(character)
-        if base.has(code):
-            return base
-        return self.faces.for_character(code)
+        if character == KEYCAP:  # one picture with the digit before it, which Noto Sans has too
+            return self.faces.open(EMOJI)
+        return base if base.has(code) else self.faces.for_character(code)
 
     def _run(self, face: Face, text: str, direction: TextDirection, size: float) -> Run:
         has_marks = any(unicodedata.category(character)[0] == "M" for character in text)
@@ -158,6 +201,16 @@ class Typesetter:
         return known
 
 
+def _pull(placed: list[tuple[Face, str]], face: Face) -> None:
+    """Give the letter under a mark, with the marks that it has already, to the mark's `face`, if that has them all."""
+    start = len(placed) - 1
+    while start > 0 and unicodedata.category(placed[start][1])[0] == "M":
+        start -= 1
+    cluster = placed[max(start, 0) :]
+    if all(face.has(ord(character)) for _, character in cluster):
+        placed[max(start, 0) :] = [(face, character) for _, character in cluster]
+
+
 def _widths(font: TTFFont, number: int) -> dict[tuple[int, int], int]:
     return {
         (number, code): glyph.glyph_width
@@ -171,7 +224,7 @@ def in_visual_order(text: str) -> list[tuple[str, TextDirection]]:
 
     The line runs the way of its first letter: the mark behind an Arabic name stands at its left, where the name ends.
     """
-    if not _RIGHT_TO_LEFT.search(text):
+    if not RIGHT_TO_LEFT.search(text):
         return [(text, TextDirection.LTR)]
     base = auto_detect_base_direction(text)
     paragraph = BidiParagraph(text=text, base_direction=base, preserve_bn_chars=True)

@@ -1,124 +1,117 @@
-"""Make the font files of this folder from the releases that they are cut from. Run by hand, when a release is better.
+"""Make the font files of this folder, the table of which file prints what, and the head of the licence.
 
     python -m renderers.fonts.make NODE_MODULES DEBIAN
 
-NODE_MODULES is where npm put the packages of `NPM` (`npm install --ignore-scripts @expo-google-fonts/noto-sans …`), DEBIAN
-where Debian's package fonts-noto-core was unpacked (`dpkg-deb -x`). What is cut away is what a page of a report does not
-need: hints for coarse screens, features that nobody switches on, and of the East Asian faces the characters outside the
-blocks that names are written in. Nothing here is imported by the renderers.
+NODE_MODULES is where npm put the packages that `cuts.NPM` names (`npm install --ignore-scripts @expo-google-fonts/noto-sans …`),
+DEBIAN where Debian's packages fonts-noto-core and fonts-noto-extra were unpacked (`dpkg-deb -x`). Run by hand, when a release is
+better. What is cut away is what a page of a report does not need: hints for coarse screens, features that nobody switches on, and
+of the East Asian faces what another file has. Nothing here is imported by the renderers.
 """
 
 import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from textwrap import fill
+from typing import Final
 
 from fontTools import subset
 from fontTools.ttLib import TTFont
 
+from renderers.fonts.cuts import BASE, DEBIAN, EAST_ASIA, EMOJI, NPM, SIGN_BLOCKS, SIGNS, Cut
+
 HERE: Final = Path(__file__).parent
-
-
-def _block(*edges: tuple[int, int]) -> frozenset[int]:
-    return frozenset(code for first, last in edges for code in range(first, last + 1))
-
-
-def _of_encoding(name: str, first: range, second: range) -> frozenset[int]:
-    """The characters whose two bytes in an encoding lie within these."""
-    pairs = (bytes((lead, trail)) for lead in first for trail in second)
-    return frozenset(ord(text) for pair in pairs if len(text := pair.decode(name, "ignore")) == 1)
-
-
-# Noto Sans has Devanagari too, which without its joining would be wrong: that script has a file of its own.
-LATIN_AND_SIGNS: Final = _block(
-    (0, 0x08FF),
-    (0x1D00, 0x2E7F),
-    (0xA640, 0xA82F),
-    (0xAB30, 0xAB6F),
-    (0xFB00, 0xFB06),
-    (0xFE00, 0xFFFF),
-)
-KANA_AND_SIGNS: Final = _block((0x3000, 0x30FF), (0x31F0, 0x31FF), (0xFF00, 0xFFEF))
-IDEOGRAPHS: Final = _block((0x4E00, 0x9FFF), (0xF900, 0xFAFF))
-JAMO: Final = _block((0x1100, 0x11FF), (0x3130, 0x318F))
-SYLLABLES: Final = _block((0xAC00, 0xD7A3))
-COMMON_HAN: Final = IDEOGRAPHS & (
-    _of_encoding("gb2312", range(0xB0, 0xF8), range(0xA1, 0xFF))
-    | _of_encoding("big5", range(0xA4, 0xC7), range(0x40, 0xFF))  # its first level
-    | _of_encoding("euc_jp", range(0xB0, 0xD0), range(0xA1, 0xFF))  # JIS X 0208, first level
-)
-COMMON_HANGUL: Final = SYLLABLES & _of_encoding("euc_kr", range(0xB0, 0xC9), range(0xA1, 0xFF))
-
-HAN: Final = "noto-sans-sc/400Regular/NotoSansSC_400Regular.ttf"
-HANGUL: Final = "noto-sans-kr/400Regular/NotoSansKR_400Regular.ttf"
-
-
-class Cut(NamedTuple):
-    """One file to make: its name here, where it is cut from, and how."""
-
-    name: str
-    source: str
-    characters: frozenset[int] = frozenset()
-    """Empty: every character that the source has."""
-    is_shaped: bool = True
-    """Keep the tables by which HarfBuzz joins and places glyphs."""
-
-
-NPM: Final = (
-    Cut("NotoSans-Regular.ttf", "noto-sans/400Regular/NotoSans_400Regular.ttf", LATIN_AND_SIGNS),
-    Cut("NotoSans-SemiBold.ttf", "noto-sans/600SemiBold/NotoSans_600SemiBold.ttf", LATIN_AND_SIGNS),
-    Cut("NotoSansArabic-Regular.ttf", "noto-sans-arabic/400Regular/NotoSansArabic_400Regular.ttf"),
-    Cut("NotoSansHebrew-Regular.ttf", "noto-sans-hebrew/400Regular/NotoSansHebrew_400Regular.ttf"),
-    Cut(
-        "NotoSansDevanagari-Regular.ttf",
-        "noto-sans-devanagari/400Regular/NotoSansDevanagari_400Regular.ttf",
-    ),
-    Cut("NotoSansThai-Regular.ttf", "noto-sans-thai/400Regular/NotoSansThai_400Regular.ttf"),
-    Cut("NotoSansKhmer-Regular.ttf", "noto-sans-khmer/400Regular/NotoSansKhmer_400Regular.ttf"),
-    Cut("NotoSansLao-Regular.ttf", "noto-sans-lao/400Regular/NotoSansLao_400Regular.ttf"),
-    # WOFF is the same font, deflated. To open a big one costs time and memory, so what names are mostly written in is apart.
-    Cut("NotoSansSC-Common.woff", HAN, is_shaped=False, characters=COMMON_HAN | KANA_AND_SIGNS),
-    Cut("NotoSansSC-Rare.woff", HAN, is_shaped=False, characters=IDEOGRAPHS - COMMON_HAN),
-    Cut("NotoSansKR-Common.woff", HANGUL, is_shaped=False, characters=COMMON_HANGUL | JAMO),
-    Cut("NotoSansKR-Rare.woff", HANGUL, is_shaped=False, characters=SYLLABLES - COMMON_HANGUL),
-    Cut(
-        "NotoEmoji-Regular.woff",
-        "noto-emoji/400Regular/NotoEmoji_400Regular.ttf",
-        is_shaped=False,
-    ),
-)
-DEBIAN: Final = tuple(
-    Cut(f"NotoSans{script}-Regular.ttf", f"NotoSans{script}-Regular.ttf")
-    for script in (
-        "Armenian",
-        "Bengali",
-        "Ethiopic",
-        "Georgian",
-        "Gujarati",
-        "Gurmukhi",
-        "Myanmar",
-        "Tamil",
-        "Telugu",
-    )
-)
+COVERAGE: Final = HERE / "coverage.txt"
+LICENCE: Final = HERE / "OFL.txt"
+LICENCE_BEGINS: Final = "This Font Software is licensed"
 UNUSED: Final = ["BASE", "DSIG", "MATH", "STAT", "VORG", "meta", "vhea", "vmtx"]
 
 
-def cut(source: Path, target: Path, cut: Cut) -> int:
-    """Write `target`; answers its size in bytes."""
+def cut(source: Path, target: Path, cut: Cut, *, without: frozenset[int] = frozenset()) -> int:
+    """Write `target`; answers its size in bytes. `without`: characters that another file has."""
     options = subset.Options()
     options.hinting = False
     options.notdef_outline = True
     options.name_IDs = ["*"]  # the licence and the copyright stay in the file
     options.drop_tables += UNUSED if cut.is_shaped else [*UNUSED, "GDEF", "GPOS", "GSUB"]
     options.flavor = "woff" if target.suffix == ".woff" else None
-    with TTFont(source) as whole:
-        has = set(whole.getBestCmap())
+    has = characters_of(source)
     with subset.load_font(source, options) as font:
         subsetter = subset.Subsetter(options)
-        subsetter.populate(unicodes=has & cut.characters if cut.characters else has)
+        subsetter.populate(unicodes=(has & cut.characters if cut.characters else has) - without)
         subsetter.subset(font)
         subset.save_font(font, target, options)
     return target.stat().st_size
+
+
+def characters_of(font: Path) -> frozenset[int]:
+    """The code points that a font file has a glyph for."""
+    with TTFont(font) as opened:
+        return frozenset(opened.getBestCmap())
+
+
+def in_order(code: int) -> tuple[Cut, ...]:
+    """All files but the base's, the one first that is to print `code` if it can.
+
+    Signs come from the fonts of signs, so that they look alike; wide ones are those that Unicode wants shown as emoji
+    (Unicode Standard Annex 11).
+    """
+    scripts = [cut for cut in (*NPM, *DEBIAN) if cut not in (*BASE, *SIGNS, EMOJI)]
+    if code not in SIGN_BLOCKS:
+        return (*scripts, *SIGNS, EMOJI)
+    is_wide = unicodedata.east_asian_width(chr(code)) == "W"
+    return (EMOJI, *SIGNS, *scripts) if is_wide else (*SIGNS, EMOJI, *scripts)
+
+
+def coverage(has: dict[str, frozenset[int]]) -> dict[str, list[int]]:
+    """File → the code points that it prints, none of them twice. `has`: file → what it has a glyph for."""
+    base = has[BASE[0].name] & has[BASE[1].name]
+    prints: dict[str, list[int]] = {cut.name: [] for cut in (*NPM, *DEBIAN) if cut not in BASE}
+    orders: dict[tuple[bool, bool], tuple[Cut, ...]] = {}
+    for code in sorted(frozenset().union(*has.values()) - base):
+        if unicodedata.category(chr(code)) in ("Cc", "Co", "Cs"):
+            continue
+        kind = (code in SIGN_BLOCKS, unicodedata.east_asian_width(chr(code)) == "W")
+        order = orders.get(kind) or orders.setdefault(kind, in_order(code))
+        name = next((cut.name for cut in order if code in has[cut.name]), None)
+        if name is not None:
+            prints[name].append(code)
+    return prints
+
+
+def ranges(codes: Iterable[int]) -> Iterator[str]:
+    """`0041-005A 00AA`: what `codes`, which ascend, come to."""
+    first = last = -1
+    for code in (*codes, sys.maxunicode + 9):
+        if code == last + 1:
+            last = code
+            continue
+        if first >= 0:
+            yield f"{first:04X}" if first == last else f"{first:04X}-{last:04X}"
+        first = last = code
+
+
+def write_coverage() -> None:
+    """Write the table from the files that stand here."""
+    has = {cut.name: characters_of(HERE / cut.name) for cut in (*NPM, *DEBIAN)}
+    lines = ["# Made by make.py: each file, and the code points that it prints.\n"]
+    lines += [f"{name} {' '.join(ranges(codes))}\n" for name, codes in coverage(has).items()]
+    COVERAGE.write_text("".join(lines), encoding="ascii")
+
+
+def write_copyrights() -> None:
+    """Write at the head of the licence whose each file is, as the files themselves say (the licence asks for that)."""
+    files: dict[str, list[str]] = {}
+    for each in (*NPM, *DEBIAN):
+        with TTFont(HERE / each.name) as font:
+            files.setdefault(font["name"].getDebugName(0), []).append(Path(each.name).stem)
+    owners = "".join(
+        f"{fill(', '.join(names), 100, break_on_hyphens=False)}\n    {owner}\n"
+        for owner, names in files.items()
+    )
+    _, begins, licence = LICENCE.read_text(encoding="utf-8").partition(LICENCE_BEGINS)
+    head = "The fonts in this folder are parts of the Noto fonts, cut as make.py says, under the licence below."
+    LICENCE.write_text(f"{head}\n\n{owners}\n{begins}{licence}", encoding="utf-8")
 
 
 def main(node_modules: Path, debian: Path) -> None:
@@ -127,10 +120,16 @@ def main(node_modules: Path, debian: Path) -> None:
         (NPM, node_modules / "@expo-google-fonts"),
         (DEBIAN, debian / "usr/share/fonts/truetype/noto"),
     )
+    east_asian: frozenset[int] = frozenset()
     for cuts, folder in places:
         for each in cuts:
-            size = cut(folder / each.source, HERE / each.name, each)
+            without = east_asian if each in EAST_ASIA else frozenset()
+            size = cut(folder / each.source, HERE / each.name, each, without=without)
+            if each in EAST_ASIA:
+                east_asian |= characters_of(HERE / each.name)
             print(f"{size / 1000:8.0f} kB  {each.name}")
+    write_coverage()
+    write_copyrights()
 
 
 if __name__ == "__main__":

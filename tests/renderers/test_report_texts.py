@@ -19,9 +19,6 @@ from tests.renderers.reading import READERS
 
 CASES: Final = cases("report_texts")
 
-NOT_YET_IN_PDF: Final = frozenset({0, 1, 2, 3, 4, 5})
-"""Cases, from 0, whose signs and scripts the fonts of the PDF do not have yet."""
-
 
 def report(text: str) -> Report:
     """A report that has `text` as subject, body, criterion and names."""
@@ -52,8 +49,6 @@ def squeezed(text: str) -> str:
 def test_each_format_shows_the_texts_from_the_field(format: ReportFormat) -> None:
     for number, case in enumerate(CASES):
         if format not in case.get("formats", list(ReportFormat)):
-            continue
-        if format is ReportFormat.PDF and number in NOT_YET_IN_PDF:
             continue
         shown = READERS[format](rendered(renderer(format), report(case["text"])))
         lines = [squeezed(line) for line in shown.split("\n")]

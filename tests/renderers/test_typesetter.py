@@ -7,6 +7,7 @@ import pytest
 from fpdf import FPDF
 from fpdf.enums import TextDirection
 
+from renderers.coverage import coverage
 from renderers.faces import HUGE, Faces, Style
 from renderers.typesetter import Typesetter, in_visual_order
 from tests.renderers.example import EVERY_SCRIPT
@@ -65,7 +66,15 @@ def test_parts_stand_in_the_order_in_which_they_are_seen(
         ("प्रिया", ["devanagari"]),
         ("प्रिया*", ["devanagari", ""]),
         ("e\u0323\u0301", [""]),
+        ("snow ☃", ["", "symbols2"]),
         ("snow ☃️", ["", "notoemoji"]),
+        ("🎉", ["notoemoji"]),
+        ("→ a", ["math", ""]),
+        ("বাংলা।", ["bengali"]),
+        ("ಅನನ್ಯ", ["kannada"]),
+        ("𞤀𞤣𞤤𞤢𞤥", ["adlam"]),
+        ("ߒߞߏ", ["nko"]),
+        ("𠮷野", ["jp", "sc"]),
         ("", [""]),
     ],
 )
@@ -85,21 +94,55 @@ def test_every_script_has_its_glyphs(setter: Typesetter, name: str, style: Style
     assert not [font for font in setter.faces._pdf.fonts.values() if font.missing_glyphs]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("text", ["\U00020000", "\ue000", "\U000f0000"])
-def test_a_character_that_no_font_has_is_seen_to_be_missing(setter: Typesetter, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("\U00020000", "[U+20000]"), ("\ue000", "[U+E000]"), ("\U0010f000", "[U+10F000]")],
+)
+def test_a_number_stands_for_a_character_that_no_font_has(
+    setter: Typesetter, text: str, number: str
+) -> None:
     base = setter.faces.regular
     (run,) = setter.runs(text, Style.REGULAR, 10.0)
-    assert run.font == base.number
-    assert run.operators == f"{base.literal(chr(0xFFFD))}Tj"
+    assert run == (base.number, f"{base.literal(number)}Tj", base.width(number), True)
+    assert not any(run.has_numbers for run in setter.runs("→ Bus", Style.REGULAR, 10.0))
 
 
-@pytest.mark.parametrize("text", ["\u202eabc", "a\u200bbc", "ab\ufe0fc", "abc\x07"])
+@pytest.mark.parametrize("text", ["1️⃣", "🇺🇸", "👩‍👩‍👧‍👦", "🏳️‍🌈", "👩‍❤️‍👨", "👍🏽"])
+def test_an_emoji_of_several_characters_is_one_picture(setter: Typesetter, text: str) -> None:
+    assert families(setter, text) == ["notoemoji"]
+    assert setter.width(text, Style.REGULAR) == setter.width("🎉", Style.REGULAR)
+
+
+def test_a_soft_hyphen_is_seen_where_the_line_was_broken_and_nowhere_else(
+    setter: Typesetter,
+) -> None:
+    (broken,) = setter.runs("Nach\xad", Style.REGULAR, 10.0)
+    (whole,) = setter.runs("Nach\xadricht", Style.REGULAR, 10.0)
+    assert broken == setter.runs("Nach-", Style.REGULAR, 10.0)[0]
+    assert whole == setter.runs("Nachricht", Style.REGULAR, 10.0)[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u202eabc",
+        "a\u200bbc",
+        "ab\ufe0fc",
+        "abc\x07",
+        "a\u2060bc",
+        "ab\xadc",
+        "abc\ufdd0",
+        "a\ud800bc",
+    ],
+)
 def test_what_is_not_seen_takes_no_room(setter: Typesetter, text: str) -> None:
     assert setter.width(text, Style.REGULAR) == setter.width("abc", Style.REGULAR)
 
 
 def test_a_script_is_opened_when_it_is_asked_for(setter: Typesetter) -> None:
-    setter.runs("Plain English", Style.BOLD, 10.0)
+    coverage.cache_clear()
+    setter.runs("Plain English – Ünïcödé Иванова", Style.BOLD, 10.0)
+    assert coverage.cache_info().currsize == 0
     assert sorted(setter.faces._pdf.fonts) == ["notosans-regular", "notosans-semibold"]
     setter.runs("שרה", Style.BOLD, 10.0)
     assert sorted(setter.faces._pdf.fonts)[2:] == ["notosanshebrew-regular"]
