@@ -20,7 +20,6 @@ from renderers.document import (
     Line,
     Rendered,
     Report,
-    heading,
     legend,
     letterhead,
     summary,
@@ -29,6 +28,7 @@ from renderers.document import (
 )
 from renderers.faces import Style
 from renderers.pdf_file import PagedFile
+from renderers.pdf_head import draw_head
 from renderers.pdf_table import ROW, DetailTable
 from renderers.sheet import (
     ACCENT,
@@ -56,7 +56,6 @@ FOOT_LINE: Final = 32.0
 NOTE_LINE: Final = 21.5
 LABEL_ROOM: Final = 124.0
 GUTTER: Final = 18.0
-HEADING_SHARES: Final = (0.36, 0.22, 0.20, 0.22)
 SUMMARY_COLUMNS: Final = (156.0, 104.0, ROOM - 156 - 104 - 2 * GUTTER - 20)
 
 
@@ -72,7 +71,7 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
         sheet = Sheet(pdf, (clean_line(report.subject), TITLE))
         sheet.next_page()
         clock = Clock(report.zone)
-        _head(sheet, report, clock)
+        draw_head(sheet, report, clock)
         _summary(sheet, report, clock)
         if report.has_everything:
             _criteria(sheet, report)
@@ -128,32 +127,6 @@ def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], st
         return f"{fixed} {number} {note if page in numbered else ''}"
 
     return foot
-
-
-def _head(sheet: Sheet, report: Report, clock: Clock) -> None:
-    sheet.fill(0, 0, 612, 6, ACCENT)
-    district, school = letterhead(report)
-    name = Look(9, Style.BOLD, ACCENT)
-    as_of = f"As of {clock.text(report.as_of)}"
-    place = sheet.fitting(f"{district}  ·  {school}", name, ROOM - 150)
-    sheet.text(LEFT, 40, place, name)
-    sheet.right_text(RIGHT, 40, as_of, Look(8.25, color=MUTED))
-    sheet.rule(LEFT, RIGHT, 49)
-    sheet.y = 60
-    sheet.bookmark(TITLE)
-    sheet.block(LEFT, TITLE.upper(), Look(8, Style.BOLD, MUTED), ROOM)
-    sheet.y += 2
-    sheet.block(LEFT, report.subject, Look(20, Style.BOLD, ACCENT), ROOM)
-    sheet.y += 8
-    top = deepest = sheet.y
-    x = LEFT
-    for line, share in zip(heading(report), HEADING_SHARES, strict=True):
-        sheet.y = top
-        sheet.block(x, line.label, Look(7.5, color=MUTED), ROOM * share - 12)
-        sheet.block(x, clock.value(line.value), Look(8.75), ROOM * share - 12)
-        deepest = max(deepest, sheet.y)
-        x += ROOM * share
-    sheet.y = deepest
 
 
 def _section(sheet: Sheet, title: str, *, room_below: float) -> None:
