@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from domain.texts import with_line_feeds
+from renderers.stand_ins import WORD_PRIVATE, WORD_SIGNS
 
 TAB_STOP: Final = 8
 """Columns from one tab stop to the next, as in terminals and in HTML (`tab-size`)."""
@@ -20,18 +21,22 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff
 # LRE, RLE, PDF, LRO, RLO; LRI, RLI, FSI, PDI. One that is never closed reorders whatever is written behind it.
 _BIDI_CONTROL: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
+_WORD_PRIVATE: Final = re.compile(f"[{chr(WORD_PRIVATE[0])}-{chr(WORD_PRIVATE[-1])}]")
+
 _BREAK_OR_TAB: Final = re.compile("[ \t\n]*[\t\n][ \t\n]*")
 
 
 def without_controls(text: str) -> str:
     """`text` without control characters that are no white space, and without explicit bidi controls (UAX 9, 2.1 to 2.5).
 
+    Word's private codes for bullets, which only its own fonts show, become the signs that they mean (`renderers.stand_ins`).
     Each paragraph and cell of a report runs the way of its first letter. The implicit marks LRM, RLM and ALM stay: they end
     with themselves.
     """
     if text.isprintable():
         return text
-    return _BIDI_CONTROL.sub("", _CONTROL.sub("", _SEPARATOR.sub(" ", text)))
+    plain = _BIDI_CONTROL.sub("", _CONTROL.sub("", _SEPARATOR.sub(" ", text)))
+    return plain.translate(WORD_SIGNS) if _WORD_PRIVATE.search(plain) else plain
 
 
 def clean_text(text: str) -> str:

@@ -94,3 +94,12 @@ def test_tabs_and_runs_of_spaces_keep_their_room(
     first = "5     8:05" if format is ReportFormat.PDF else "  5     8:05"
     assert "Bus     Time" in lines
     assert first in lines
+
+
+@pytest.mark.parametrize("format", ReportFormat)
+def test_the_private_bullets_of_word_are_signs_in_each_format(format: ReportFormat) -> None:
+    text = "\uf0b7 milk \uf0a7 eggs \uf0d8 bread \uf0fc all"
+    shown = READERS[format](rendered(renderer(format), report(text)))
+    lines = [squeezed(line) for line in shown.split("\n")]
+    assert lines.count(squeezed("• milk ▪ eggs ➢ bread ✓ all")) >= 3
+    assert not set("\uf0b7\uf0a7\uf0d8\uf0fc") & set(shown)
