@@ -34,6 +34,9 @@ _HANGUL_T: Final = re.compile("[\u11a8-\u11ff\ud7cb-\ud7fb]")
 
 def clusters(text: str) -> Iterator[str]:
     """The clusters of `text`, in order; together they are the text."""
+    if text.isascii() and "\r" not in text:
+        yield from text
+        return
     cluster = ""
     for character in text:
         if cluster and not _joins(cluster, character):

@@ -112,7 +112,7 @@ def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], st
         f"BT {LEFT:g} {FOOT_LINE:g} Td {shown(runs, FOOT.size)} ET"
     )
     numbered = set(sheet.numbered_pages)
-    if any(run.has_numbers for run in runs):
+    if runs[0].has_numbers:
         numbered |= set(range(1, sheet.pdf.page + 1))
     note = ""
     if numbered:

@@ -128,7 +128,7 @@ class Sheet:
 
     def shown(self, runs: tuple[Run, ...], size: float) -> str:
         """The operators that show `runs` on the present page, within a text object."""
-        if any(run.has_numbers for run in runs):
+        if runs and runs[0].has_numbers:
             self.numbered_pages.add(self.pdf.page)
         return shown(runs, size)
 
