@@ -3,7 +3,7 @@
     python -m renderers.fonts.make NODE_MODULES DEBIAN
 
 NODE_MODULES is where npm put the packages that `cuts.NPM` names (`npm install --ignore-scripts @expo-google-fonts/noto-sans …`),
-DEBIAN where Debian's packages fonts-noto-core and fonts-noto-extra were unpacked (`dpkg-deb -x`). Run by hand, when a release is
+DEBIAN where Debian's package fonts-noto-core was unpacked (`dpkg-deb -x`). Run by hand, when a release is
 better. What is cut away is what a page of a report does not need: hints for coarse screens, features that nobody switches on, and
 of the East Asian faces what another file has. Nothing here is imported by the renderers.
 """
