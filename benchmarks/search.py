@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
-from db import log_page, messages, recipients
+from db import facets, log_page, messages, recipients
 from db.criteria import Criteria
 from db.engine import make_engine, reading
 from db.log_page import OrderField
@@ -207,14 +207,14 @@ def _texts(sight: Sight) -> Sequence[Case]:
 def _counts(sight: Sight) -> Sequence[Case]:
     word = {"subject": "school"}
     return [
-        _count("totalCount of a month", sight, messages.count),
-        _count("facets of a month: statuses", sight, messages.count_by_status),
-        _count("facets of a month: types", sight, messages.count_by_type),
-        _count("facets of a month: schools", sight, messages.count_by_school),
-        _count("totalCount of a month, common word", sight, messages.count, **word),
-        _count("facets of a month, common word: types", sight, messages.count_by_type, **word),
-        _count("totalCount of everything", sight, messages.count, days=EVER),
-        _count("totalCount of everything, two characters", sight, messages.count, days=EVER, subject="王小"),
+        _count("totalCount of a month", sight, facets.count),
+        _count("facets of a month: statuses", sight, facets.count_by_status),
+        _count("facets of a month: types", sight, facets.count_by_type),
+        _count("facets of a month: schools", sight, facets.count_by_school),
+        _count("totalCount of a month, common word", sight, facets.count, **word),
+        _count("facets of a month, common word: types", sight, facets.count_by_type, **word),
+        _count("totalCount of everything", sight, facets.count, days=EVER),
+        _count("totalCount of everything, two characters", sight, facets.count, days=EVER, subject="王小"),
     ]  # fmt: skip
 
 

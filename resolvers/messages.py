@@ -10,21 +10,13 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db import log_page
-from db import messages as rows
+from db import facets, log_page
 from db.criteria import Criteria
 from db.districts import SchoolRecord
 from db.engine import reading
+from db.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
 from db.log_page import OrderField
-from db.messages import (
-    CancellationRecord,
-    ContentRecord,
-    MessageRecord,
-    SchoolCount,
-    StatusCount,
-    TypeCount,
-    TypeRecord,
-)
+from db.messages import CancellationRecord, ContentRecord, MessageRecord
 from db.search import Search
 from domain.cancel import may_cancel
 from domain.errors import BadUserInput
@@ -188,25 +180,25 @@ def _date(text: str | None, *, argument: str) -> str | None:
 async def total(root: MessageListing, info: Info) -> int:
     """How many messages the search finds."""
     async with reading(info.context.engine) as connection:
-        return await rows.count(connection, root.search)
+        return await facets.count(connection, root.search)
 
 
 async def status_facets(root: MessageListing, info: Info) -> Sequence[StatusCount]:
     """The statuses among what the other parts of the search find."""
     async with reading(info.context.engine) as connection:
-        return await rows.count_by_status(connection, root.search)
+        return await facets.count_by_status(connection, root.search)
 
 
 async def type_facets(root: MessageListing, info: Info) -> Sequence[TypeCount]:
     """The types among what the other parts of the search find."""
     async with reading(info.context.engine) as connection:
-        return await rows.count_by_type(connection, root.search)
+        return await facets.count_by_type(connection, root.search)
 
 
 async def school_facets(root: MessageListing, info: Info) -> Sequence[SchoolCount]:
     """The schools among what the other parts of the search find."""
     async with reading(info.context.engine) as connection:
-        return await rows.count_by_school(connection, root.search)
+        return await facets.count_by_school(connection, root.search)
 
 
 async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
@@ -306,4 +298,4 @@ async def types(info: Info) -> Sequence[TypeRecord]:
     """The types of the messages that the viewer may see, by label."""
     info.context.viewer.require(Right.VIEW_LOG)
     async with reading(info.context.engine) as connection:
-        return await rows.types(connection, sight=info.context.sight)
+        return await facets.types(connection, sight=info.context.sight)

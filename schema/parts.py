@@ -7,7 +7,8 @@ import strawberry
 
 from db.deliveries import EventRecord
 from db.districts import DistrictRecord, SchoolRecord
-from db.messages import CancellationRecord, SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.messages import CancellationRecord
 from domain import call_status as codes
 from domain import report
 from domain.ids import Kind, speller

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import strawberry
 
 from db.deliveries import DeliveryRecord
-from db.messages import MessageRecord, TypeRecord
+from db.facets import TypeRecord
+from db.messages import MessageRecord
 from db.recipients import PersonRecord, RecipientRecord
 from db.reports import ReportRecord
 from domain.ids import Kind, speller

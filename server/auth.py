@@ -19,8 +19,7 @@ from jwt.exceptions import (
 )
 
 from domain.errors import Unauthenticated
-from domain.viewer import Right, Viewer
-from server.budget import key_of
+from domain.viewer import Right, Viewer, viewer_key
 from server.keys import Keys
 from server.places import take_place
 from server.proven import Proof, Proven, SignIn
@@ -63,7 +62,7 @@ class Authenticator:
         """
         viewer = self._viewer(await self._proof(_bearer(authorization)))
         note_viewer(viewer.id)
-        take_place(key_of(viewer))
+        take_place(viewer_key(viewer))
         return viewer
 
     async def viewer_of_connection(self, payload: object) -> Viewer:

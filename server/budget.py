@@ -8,16 +8,14 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import budget
 from db.engine import writing
 from domain.errors import TooMuch
-from domain.viewer import Viewer
+from domain.viewer import Viewer, viewer_key
 
 PORTIONS: Final = 50
 """A process takes the fiftieth part of a bucket at once: what it does not use is lost to the viewer, and leaks away."""
@@ -28,24 +26,8 @@ FRESH: Final = 60.0
 MOST_VIEWERS: Final = 10_000
 """Of whom one process knows at once: those who have not asked for longest begin anew."""
 
-MOST_DISTRICTS: Final = 100
-"""Whose ids are not written anew for each request."""
-
 Draw = Callable[[str, int], Awaitable[int | None]]
 """Takes objects out of a viewer's bucket: how many are left, or None where that is too many."""
-
-
-def key_of(viewer: Viewer) -> str:
-    """Whose something is that is counted: of one district, as others may have a viewer of the same id.
-
-    The first slash ends the district, whatever ids hold: no two viewers share a key.
-    """
-    return f"{_quoted(viewer.district)}/{viewer.id}"
-
-
-@lru_cache(MOST_DISTRICTS)
-def _quoted(district: str) -> str:
-    return quote(district, safe="", errors="surrogatepass")
 
 
 class Bucket(NamedTuple):
@@ -100,7 +82,7 @@ class Budget:
 
     async def charge(self, viewer: Viewer, cost: int, *, limit: int) -> Charge:
         """Take what an operation costs out of the viewer's bucket. Raises `TooMuch`."""
-        key = key_of(viewer)
+        key = viewer_key(viewer)
         left = self._from_portion(key, cost)
         if left is None:
             left = await self._from_bucket(key, min(cost, self.bucket.capacity))

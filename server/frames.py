@@ -26,13 +26,13 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 from strawberry.types.graphql import OperationType
 
 from domain.errors import BadUserInput, Forbidden, LogError, Unauthenticated
-from domain.viewer import Viewer
+from domain.viewer import Viewer, viewer_key
 from resolvers.context import Context
 from schema.documents import Prepared
 from schema.errors import coded
 from server import operation as operations
 from server.auth import Authenticator
-from server.budget import Charge, key_of
+from server.budget import Charge
 from server.held import Held
 from server.timing import streamed
 from server.trusted import Trusted
@@ -194,7 +194,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         try:
             if viewer.expires_at <= self.view.clock():
                 raise Unauthenticated(_EXPIRED)
-            held.enter_context(self.view.under_way.one(key_of(viewer)))
+            held.enter_context(self.view.under_way.one(viewer_key(viewer)))
             asked = self.view.trusted.found(asked)
             operation.query = asked.query
             prepared = self.view.prepare(asked)

@@ -22,7 +22,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from domain.errors import BadUserInput, LogError
-from domain.viewer import Viewer
+from domain.viewer import Viewer, viewer_key
 from resolvers.backstage import Backstage, nothing_behind
 from resolvers.context import Context, open_context
 from schema.contract import Contract
@@ -33,7 +33,7 @@ from server import operation
 from server.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
 from server.answers import WrongMethod, json, refusal, require_content_type
 from server.auth import Authenticator
-from server.budget import Budget, Charge, key_of
+from server.budget import Budget, Charge
 from server.event_stream import EventStream
 from server.frames import Adapter, Connection, Socket
 from server.held import Held
@@ -127,7 +127,7 @@ class Endpoint(GraphQL[Any, None]):
         if by_get:
             _require_query(prepared)
         if streams:
-            held.enter_context(self.under_way.one(key_of(viewer)))
+            held.enter_context(self.under_way.one(viewer_key(viewer)))
         else:
             _require_one_answer(prepared)
         kind = prepared.kind if prepared else None

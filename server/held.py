@@ -8,7 +8,7 @@ from domain.errors import TooMuch
 
 
 class Held:
-    """What each viewer holds; viewers are told apart by a key, as `server.budget.key_of` makes it."""
+    """What each viewer holds; viewers are told apart by a key, as `domain.viewer.viewer_key` makes it."""
 
     def __init__(self, most: int, *, what: str) -> None:
         """Of each viewer at most so many; `what` names them for whoever has too many: "WebSockets"."""

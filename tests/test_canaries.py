@@ -103,7 +103,7 @@ async def test_the_error_of_an_operation_is_searched(
     async def fail(*arguments: Any, **more: Any) -> Any:
         raise BadUserInput("Heather is not there.")
 
-    monkeypatch.setattr("db.messages.types", fail)
+    monkeypatch.setattr("db.facets.types", fail)
     with watched() as leaks:
         await execute(engine, "{ messageTypes { code } }")
         await execute(engine, "{ messageTypes { Heather: code } }")  # who asks so, said the name

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import log_page, messages
+from db import facets, log_page
 from db.criteria import Criteria, asked, predicates
 from db.engine import reading
 from db.log_page import OrderField
@@ -28,7 +28,7 @@ async def found(engine: AsyncEngine, sight: Sight, **parts: Any) -> tuple[list[s
             rows = await log_page.page_of(
                 connection, search, order=NEWEST, page=Page(50, None, None, backward=False)
             )
-        count = await messages.count(connection, search)
+        count = await facets.count(connection, search)
     return sorted(row.external_id for row in rows.rows), count, statements[-1].text
 
 

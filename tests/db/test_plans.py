@@ -11,7 +11,7 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
-from db import log_page, messages, purge, purge_rows, recipients
+from db import facets, log_page, purge, purge_rows, recipients
 from db.criteria import Criteria
 from db.engine import make_engine, reading
 from db.log_page import OrderField
@@ -157,7 +157,7 @@ async def test_no_filter_reads_the_whole_log_in_any_order(
 
 @pytest.mark.parametrize(
     "count",
-    [messages.count, messages.count_by_status, messages.count_by_type, messages.count_by_school],
+    [facets.count, facets.count_by_status, facets.count_by_type, facets.count_by_school],
 )
 async def test_no_count_of_a_month_reads_the_whole_log(
     large: AsyncEngine, count: Callable[..., Awaitable[Any]]

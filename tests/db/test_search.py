@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import log_page, messages, needles, routes, search
+from db import facets, log_page, needles, routes, search
 from db.criteria import Criteria
 from db.engine import reading
 from db.log_page import OrderField
@@ -336,7 +336,7 @@ async def found(
             order=log_page.order(sort, scope=""),
             page=page(first=None, after=None, last=None, before=None),
         )
-        count = await messages.count(connection, ready)
+        count = await facets.count(connection, ready)
     shown = [row.external_id for row in rows.rows]
     assert len(shown) == len(set(shown))
     return set(shown), count

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import TooMuch
-from server.budget import FRESH, Bucket, Budget, key_of, of_one_process, shared
+from domain.viewer import viewer_key
+from server.budget import FRESH, Bucket, Budget, of_one_process, shared
 from tests.log import viewer
 from tests.statements import recorded
 
@@ -120,7 +121,7 @@ async def test_no_request_deletes_the_rows_of_others(engine: AsyncEngine) -> Non
     ],
 )
 def test_no_two_viewers_share_a_budget(one: tuple[str, str], other: tuple[str, str]) -> None:
-    keys = {key_of(viewer(district=district, id=id)) for district, id in (one, other)}
+    keys = {viewer_key(viewer(district=district, id=id)) for district, id in (one, other)}
 
     assert len(keys) == 2
 
@@ -129,7 +130,7 @@ def test_no_two_viewers_share_a_budget(one: tuple[str, str], other: tuple[str, s
 def test_a_key_is_of_one_viewer_whatever_the_ids_hold(
     one: tuple[str, str], other: tuple[str, str]
 ) -> None:
-    keys = [key_of(viewer(district=district, id=id)) for district, id in (one, other)]
+    keys = [viewer_key(viewer(district=district, id=id)) for district, id in (one, other)]
 
     assert (keys[0] == keys[1]) == (one == other)
 
