@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,9 @@ from benchmarks.renderers import high_water
 from db.engine import make_engine, writing
 from db.report_jobs import ReportJob
 from db.reports import Request, ask
+from delivery.report_child import in_own_process
 from delivery.report_process import Order, make
+from delivery.report_start import ForkServer
 from delivery.report_store import Place
 from delivery.reporting import Press, PrintJob, print_report
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
@@ -99,7 +102,14 @@ async def search_times(
 async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
     """Print one line a format: the search alone, the search beside the report, and their ratios."""
     engine = make_engine(url)
-    press = Press(engine=engine, place=Place(str(folder)), clock=lambda: datetime.now(UTC))
+    forks = ForkServer()
+    await forks.start()
+    press = Press(
+        engine=engine,
+        place=Place(str(folder)),
+        clock=lambda: datetime.now(UTC),
+        render=partial(in_own_process, start=forks.fork),
+    )
     search = searching(engine)
     await search_times(search, until=None, most=20)
     print(
@@ -113,6 +123,7 @@ async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
         beside = await search_times(search, until=work, most=sys.maxsize)
         assert await work
         _print_waits(format, alone, beside, time.perf_counter() - began)
+    await forks.close()
     await engine.dispose()
 
 

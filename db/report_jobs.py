@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.clock import clock
 from db.notices import CHANNEL
 from db.side_tables import REPORT, TO_EXPIRE, TO_MAKE
+from db.tables import MESSAGE
 from domain.ids import Kind, spell
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 
@@ -41,6 +42,14 @@ class Made(NamedTuple):
     row_count: int
     byte_size: int
     sha256: str
+
+
+class Failures(NamedTuple):
+    """Reports that failed."""
+
+    reports: int
+    last: str | None
+    """What the viewer of the latest one reads; null where none failed."""
 
 
 async def waiting(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
@@ -91,6 +100,23 @@ async def claim(
         return None
     await _tell(connection, id)
     return ReportJob(*row)
+
+
+async def people_of(connection: AsyncConnection, message_id: int) -> tuple[int, int]:
+    """How many people a message has in its list, and how many of them without a device, as they are kept with it."""
+    statement = select(MESSAGE.c.people, MESSAGE.c.people_without_device).where(
+        MESSAGE.c.id == message_id
+    )
+    people, without_device = (await connection.execute(statement)).one()
+    return people, without_device
+
+
+async def failures(connection: AsyncConnection, *, now: datetime) -> Failures:
+    """The reports that failed and whose day is not over."""
+    failed = (TO_EXPIRE, REPORT.c.expires_at > now, REPORT.c.status == ReportStatus.FAILED)
+    last = select(REPORT.c.failure).where(*failed).order_by(REPORT.c.id.desc()).limit(1)
+    statement = select(func.count(), last.scalar_subquery()).select_from(REPORT).where(*failed)
+    return Failures(*(await connection.execute(statement)).one())
 
 
 async def renew(

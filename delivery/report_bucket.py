@@ -5,16 +5,40 @@ variables `AWS_…`.
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, BinaryIO, Final, cast
 
 import obstore
+from obstore.exceptions import BaseError, NotFoundError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from delivery.report_store import PIECE, NotStored, Stored
+from delivery.report_store import PIECE, NotKept, NotStored, Stored, StoreProblem
+
+RETRIES: Final = 3
+LONGEST_RETRY: Final = timedelta(seconds=30)
+"""The client's own repetitions, short: a report that could not be stored is made again after a pause."""
 
 PART: Final = 8 * 1024 * 1024
 """Bytes that are uploaded at a time; more than S3's least, and kept in memory."""
+
+_REFUSED: Final = (
+    *(NotFoundError, PermissionDeniedError, UnauthenticatedError),
+    *(FileNotFoundError, PermissionError),
+)
+"""The bucket is not there, or its keys do not allow it. What else the client raises it raises after its own retries."""
+
+
+@contextmanager
+def _told_as_not_kept() -> Iterator[None]:
+    """Raise what the client of the bucket raises as `NotKept`: its texts hold addresses and answers of the store."""
+    try:
+        yield
+    except _REFUSED as error:
+        raise NotKept(StoreProblem.REFUSED, type(error).__name__) from error
+    except (BaseError, OSError) as error:
+        raise NotKept(StoreProblem.UNREACHABLE, type(error).__name__) from error
 
 
 class Bucket:
@@ -27,6 +51,7 @@ class Bucket:
             prefix=prefix or None,
             config=cast(Any, dict(options)),
             client_options={"allow_http": options.get("endpoint", "").startswith("http://")},
+            retry_config={"max_retries": RETRIES, "retry_timeout": LONGEST_RETRY},
         )
 
     def put(self, key: str, file: BinaryIO) -> Stored:
@@ -37,7 +62,8 @@ class Bucket:
             size += len(piece)
         file.seek(start)
         # In parts that become one object when the last is there: until then nobody finds it.
-        obstore.put(self._store, _path(key), file, chunk_size=PART, max_concurrency=2)
+        with _told_as_not_kept():
+            obstore.put(self._store, _path(key), file, chunk_size=PART, max_concurrency=2)
         return Stored(size, digest.hexdigest())
 
     async def get(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
@@ -51,7 +77,10 @@ class Bucket:
             yield bytes(piece)
 
     async def remove(self, beginning: str) -> None:
-        path = _path(beginning)
+        with _told_as_not_kept():
+            await self._remove(_path(beginning))
+
+    async def _remove(self, path: str) -> None:
         if path.endswith("/"):
             found = await obstore.list(self._store, prefix=path).collect_async()
             paths = [meta["path"] for meta in found]

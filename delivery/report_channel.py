@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from db.report_jobs import Made
+from delivery.report_failures import Failure
 
 LONGEST_VALUE: Final = 200
 """Characters of a text in a log line."""
@@ -49,7 +50,7 @@ class Word:
     """It reads its order next: from here on, what it writes elsewhere may hold a name."""
     percent: int | None = None
     made: Made | None = None
-    fault: str | None = None
+    failure: Failure | None = None
     """What went wrong and where, without a word of what was in the report."""
     line: Line | None = None
 
@@ -158,12 +159,10 @@ def told_of(error: BaseException | None) -> dict[str, Any]:
     """The kind of an exception and the lines it came through, and not its message: that may hold a name."""
     if error is None:
         return {}
-    kind, *frames = where(error).split("\n")
-    return {"error": kind, "where": frames[-DEEPEST:]}
+    return {"error": type(error).__name__, "where": where(error)}
 
 
-def where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through, without folders, and not its message: that may hold a name."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]
-    return "\n".join([type(error).__name__, *lines])
+def where(error: BaseException) -> list[str]:
+    """The last lines that an exception came through, without folders."""
+    frames = traceback.extract_tb(error.__traceback__)[-DEEPEST:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} in {frame.name}" for frame in frames]

@@ -1,4 +1,4 @@
-"""Makes one report, in a process of its own: `python -m delivery.report_process FD`, started by `delivery.report_child`.
+"""Makes one report, in a process of its own: forked from `delivery.report_fork_server`, or `python -m delivery.report_process FD`.
 
 It reads its order from standard input, a line of JSON, and says on the file descriptor FD how far it is and how it ended
 (`delivery.report_channel`). It only reads the database: what comes of the report is written by whoever started it.
@@ -19,6 +19,7 @@ import msgspec
 from db.engine import SMALL_CACHE, make_engine
 from db.report_jobs import Made, ReportJob
 from delivery.report_channel import Channel, Word, log_by, where
+from delivery.report_failures import failure_of
 from delivery.report_source import reading_report
 from delivery.report_store import Place, open_store
 from renderers import renderer
@@ -40,10 +41,15 @@ class Order:
     place: Place
     job: ReportJob
     key: str
+    is_large: bool = False
+    """It has more rows than `domain.report.MOST_SMALL`: it is made at idle priority."""
 
 
 async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[int], None]) -> Made:
-    """Make a report and put it into its store. `told` gets its percentage, from another thread; what it raises ends all."""
+    """Make a report and put it into its store. `told` gets its percentage, from another thread; what it raises ends all.
+
+    Raises `Purged`, `NotKept`, or what reading and rendering met.
+    """
     engine = make_engine(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)
     try:
@@ -64,16 +70,23 @@ async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[i
 
 
 def main() -> None:
+    """Carry out one order in this process; the last argument is the file descriptor to speak on."""
+    carry_out(int(sys.argv[-1]))
+
+
+def carry_out(descriptor: int) -> None:
     """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice.
 
-    The last argument is the file descriptor to speak on.
+    Raises `SystemExit` where nobody reads any more.
     """
     global _channel
-    _channel = Channel(int(sys.argv[-1]))
+    _channel = Channel(descriptor)
     log_by(say)
-    make_way()
     say(Word(started=True))
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    if order.is_large:
+        # Before there is a second thread: on Linux the class is a thread's, and those it starts inherit it.
+        make_way()
     last = time.monotonic()
 
     def told(percent: int) -> None:
@@ -88,16 +101,17 @@ def main() -> None:
         except BrokenPipeError:
             raise
         except Exception as error:
-            word = Word(fault=where(error))
+            word = Word(failure=failure_of(error, where=tuple(where(error))))
         say(word)
     except BrokenPipeError:
         sys.exit(1)
 
 
 def make_way() -> None:
-    """Take the processor when nobody else wants it: answers to requests come before reports.
+    """Take the processor when nobody else wants it: answers to requests come before large reports.
 
     A low priority is not enough: it keeps its turn of some milliseconds, and who answers a request waits for the end of it.
+    There is no way back without a privilege.
     """
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

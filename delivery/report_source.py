@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import deliveries, districts, messages, recipients, report_marks, tallies
+from db import deliveries, districts, messages, recipients, report_jobs, report_marks, tallies
 from db.deliveries import DeliveryRecord
 from db.engine import snapshot
 from db.messages import ContentRecord
@@ -21,15 +21,28 @@ from db.recipients import RecipientOutcome, RecipientRecord, Wanted
 from db.report_jobs import ReportJob
 from db.sight import Sight
 from db.tallies import Counters
+from delivery.report_failures import Purged
 from domain.counting import figures
 from domain.masking import MASK, masked, masked_values
 from domain.message import BodyFormat
 from domain.paging import Page
-from domain.report import RowRule, row_rule, rows_of_recipient
+from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
 from renderers.document import Canceled, Content, DeliveryRow, Report
 
 PAGE: Final = 500
 """Recipients that are read at a time."""
+
+
+async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
+    """How many rows the report that `job` asks for will have, from the counters of its message: nothing is counted."""
+    counters = (await tallies.of_messages(connection, [job.message_id])).get(job.message_id)
+    people, without_device = await report_jobs.people_of(connection, job.message_id)
+    return rows_expected(
+        row_rule(job.devices, job.detail),
+        () if counters is None else counters.tallies,
+        people=people,
+        without_device=without_device,
+    )
 
 
 class Reading:
@@ -51,7 +64,7 @@ class Reading:
 async def reading_report(
     engine: AsyncEngine, job: ReportJob, *, clock: Callable[[], datetime]
 ) -> AsyncIterator[Reading]:
-    """The report that `job` asks for, at the moment at which the block begins; to be rendered inside of it."""
+    """The report that `job` asks for, at the moment at which the block begins; to be rendered inside of it. Raises `Purged`."""
     async with snapshot(engine) as connection:
         reading = Reading()
         await _begin(connection, job, reading, clock=clock)
@@ -77,6 +90,8 @@ async def _begin(
     said = (await messages.contents(connection, ids))[job.message_id]
     counters = (await tallies.of_messages(connection, ids)).get(job.message_id, Counters())
     rule = row_rule(job.devices, job.detail)
+    if rule is not None and message.purged_at is not None:
+        raise Purged  # it would list some of the recipients, or none
     marks = report_marks.Marks()
     if rule is not None:
         marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)

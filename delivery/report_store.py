@@ -4,10 +4,13 @@ A store knows keys and bytes. Which key belongs to which report, and who may hav
 """
 
 import asyncio
+import errno
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
@@ -22,6 +25,28 @@ class NotStored(Exception):
     """There is nothing under this key."""
 
 
+class StoreProblem(StrEnum):
+    """Why a store did not take a file."""
+
+    FULL = "FULL"
+    NOT_WRITABLE = "NOT_WRITABLE"
+    REFUSED = "REFUSED"
+    """A bucket does not exist, or its keys do not allow to write."""
+    UNREACHABLE = "UNREACHABLE"
+    OTHER = "OTHER"
+
+
+class NotKept(Exception):
+    """A store did not take a file, or could not remove one."""
+
+    def __init__(self, problem: StoreProblem, cause: str, errno: int | None = None) -> None:
+        super().__init__(problem, cause, errno)
+        self.problem = problem
+        self.cause = cause
+        """The class of the exception that the file system or the client of the bucket raised."""
+        self.errno = errno
+
+
 class Stored(NamedTuple):
     """What went in."""
 
@@ -34,13 +59,19 @@ class ReportStore(Protocol):
     """A place for files."""
 
     def put(self, key: str, file: BinaryIO) -> Stored:
-        """Keep what `file` has from its present place on. Blocks; nobody finds `key` before everything is there."""
+        """Keep what `file` has from its present place on. Blocks; nobody finds `key` before everything is there.
+
+        Raises `NotKept`.
+        """
 
     def get(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` to before `end`. Raises `NotStored` when the first is asked for."""
 
     async def remove(self, beginning: str) -> None:
-        """Remove everything whose key begins so, and what was left of a `put` that broke off. Not to find any is no fault."""
+        """Remove everything whose key begins so, and what was left of a `put` that broke off. Not to find any is no fault.
+
+        Raises `NotKept`.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +92,35 @@ def open_store(place: Place) -> ReportStore:
     return Bucket(bucket, prefix.strip("/"), place.options)
 
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_NOT_WRITABLE: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
+)
+"""Of the folder itself: it is made where it is missing, so ENOENT means that it was taken away, and EEXIST that a file has its name."""
+
+
+@contextmanager
+def _told_as_not_kept() -> Iterator[None]:
+    """Raise what the file system refuses as `NotKept`."""
+    try:
+        yield
+    except OSError as error:
+        problem = StoreProblem.OTHER
+        if error.errno in _FULL:
+            problem = StoreProblem.FULL
+        elif error.errno in _NOT_WRITABLE:
+            problem = StoreProblem.NOT_WRITABLE
+        raise NotKept(problem, type(error).__name__, error.errno) from error
+
+
 class Folder:
     """A folder that only this user may read; made when something is put in."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @_told_as_not_kept()
     def put(self, key: str, file: BinaryIO) -> Stored:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path / f"{key}.part"
@@ -106,6 +160,7 @@ class Folder:
     async def remove(self, beginning: str) -> None:
         await asyncio.to_thread(self._remove, beginning)
 
+    @_told_as_not_kept()
     def _remove(self, beginning: str) -> None:
         try:
             names = os.listdir(self._path)

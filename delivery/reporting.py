@@ -23,19 +23,18 @@ from db import report_jobs
 from db.away import AWAY, cause, retry_once
 from db.engine import reading, writing
 from db.report_jobs import Made, ReportJob
+from delivery.report_channel import where
 from delivery.report_child import Broken, in_own_process
+from delivery.report_failures import FOR_GOOD, OF_STORE, Failure, FailureKind, failure_of, words
 from delivery.report_process import Order
+from delivery.report_source import expected_rows
 from delivery.report_store import Place, open_store
 from domain.ids import Kind, spell
+from domain.report import MOST_SMALL
 
 MOST_ATTEMPTS: Final = 3
 PAUSE: Final = timedelta(seconds=10)
 """After the first failure; twice that after the second."""
-
-FAILURE: Final = (
-    f"The report could not be made: it was begun {MOST_ATTEMPTS} times and broke off each time. "
-    "Ask for it again; if that fails too, tell whoever runs the log."
-)
 
 TOGETHER: Final = 100
 """Reports that are found at once, to be made or to expire; the next look finds the others."""
@@ -44,7 +43,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Render(Protocol):
-    """Carries an order out. `told` gets the percentage now and then. Raises `Broken`, or what it met."""
+    """Carries an order out. `told` gets the percentage now and then. Raises `Broken`, or what it met (`failure_of`)."""
 
     async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made: ...
 
@@ -102,15 +101,21 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
         )
         if order is None:
             if await report_jobs.give_up(
-                connection, job.report_id, most_attempts=MOST_ATTEMPTS, failure=FAILURE
+                connection,
+                job.report_id,
+                most_attempts=MOST_ATTEMPTS,
+                failure=words(FailureKind.WORKER_STOPPED),
             ):
                 report = spell(Kind.REPORT, job.report_id)
                 _log.error("a report was given up: its makers died", report_id=report)
             return False
-    return await _make(press, order, token=token, until=until)
+        is_large = await expected_rows(connection, order) > MOST_SMALL
+    return await _make(press, order, is_large=is_large, token=token, until=until)
 
 
-async def _make(press: Press, job: ReportJob, *, token: str, until: asyncio.Event) -> bool:
+async def _make(
+    press: Press, job: ReportJob, *, is_large: bool, token: str, until: asyncio.Event
+) -> bool:
     """Make a claimed report, and whether it became ready."""
     key = f"{job.id}.{token}.{job.format.lower()}"
     url = press.engine.url.render_as_string(hide_password=False)
@@ -118,7 +123,8 @@ async def _make(press: Press, job: ReportJob, *, token: str, until: asyncio.Even
     try:
         if job.attempts > 1:
             await store.remove(f"{job.id}.")  # what a maker that died had begun to store
-        made = await _render(press, Order(url, press.place, job, key), token=token, until=until)
+        order = Order(url, press.place, job, key, is_large)
+        made = await _render(press, order, token=token, until=until)
         # A report that took minutes is not made again for a transaction that the database ended.
         await retry_once(partial(_finish, press, job, made, token=token))
     except Stopped:
@@ -161,8 +167,9 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
         timeout=press.step.total_seconds(),
         return_when=asyncio.FIRST_COMPLETED,
     )
+    limit = asyncio.timeout(press.limit.total_seconds())
     try:
-        async with asyncio.timeout(press.limit.total_seconds()):
+        async with limit:
             written, at = 0, now()
             while not (await ended())[0]:
                 if percent == written and now() - at < press.lease.total_seconds() / 3:
@@ -172,6 +179,11 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
         if not work.done():
             raise Stopped
         return work.result()
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        seconds = f"{press.limit.total_seconds():g}"
+        raise Broken(Failure(FailureKind.TIMED_OUT, f"not ready after {seconds} s")) from error
     finally:
         for task in (work, stop):
             task.cancel()
@@ -197,22 +209,35 @@ async def _renew(press: Press, order: Order, *, token: str, percent: int) -> boo
 
 
 async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
-    # Of an error that is not ours the log gets the kind alone: what it says may hold a name or an address.
-    reason, *places = (
-        str(error).split("\n") if isinstance(error, Broken) else [type(error).__name__]
+    """Have a report that failed tried again after a pause, or say to its viewer why it failed."""
+    failure = (
+        error.failure if isinstance(error, Broken) else failure_of(error, where=tuple(where(error)))
     )
-    _log.error(
-        "a report could not be made",
-        report_id=spell(Kind.REPORT, job.id),
-        attempt=job.attempts,
-        reason=reason,
-        where=places,
-    )
+    is_over = job.attempts >= MOST_ATTEMPTS or failure.kind in FOR_GOOD
+    pause = PAUSE * 2 ** (job.attempts - 1)
+    # Of an error that is not ours the log gets the class alone: its text may hold a name or an address.
+    about: dict[str, object] = {
+        "report_id": spell(Kind.REPORT, job.id),
+        "attempt": job.attempts,
+        "reason": failure.kind,
+        "cause": failure.error,
+        "errno": failure.errno,
+        "folder": failure.folder,
+        "store": press.place.address if failure.kind in OF_STORE else None,
+        "where": list(failure.where),
+        "retry_in_s": None if is_over else pause.total_seconds(),
+    }
+    about = {name: value for name, value in about.items() if value not in (None, [])}
+    if failure.kind in FOR_GOOD:
+        _log.info("a report could not be made", **about)
+    elif is_over:
+        _log.error("a report could not be made", **about)
+    else:
+        _log.warning("a report could not be made and is tried again", **about)
     async with writing(press.engine) as connection:
-        if job.attempts >= MOST_ATTEMPTS:
-            await report_jobs.fail(connection, job.id, token=token, failure=FAILURE)
+        if is_over:
+            await report_jobs.fail(connection, job.id, token=token, failure=failure.message)
         else:
-            pause = PAUSE * 2 ** (job.attempts - 1)
             await report_jobs.put_off(connection, job.id, token=token, pause=pause)
 
 

@@ -8,9 +8,11 @@ import unicodedata
 from collections.abc import Iterable, Set
 from datetime import date, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Final, NamedTuple
 
 from domain.call_status import call_status as call_status_of
+from domain.counting import Tally
 from domain.status import (
     PHONE_MODES,
     STATUS_LABELS,
@@ -61,6 +63,9 @@ KEPT: Final = timedelta(hours=24)
 
 SAME_WITHIN: Final = timedelta(minutes=1)
 """The same person who asks again for the same within that time gets the same report, unless the message has changed."""
+
+MOST_SMALL: Final = 5_000
+"""Rows up to which a report is small: it is made at ordinary priority, since it is ready within seconds."""
 
 MODES_OF_DEVICE: Final = {
     ReportDevice.NO_DEVICE: frozenset[DeliveryMode](),
@@ -193,6 +198,24 @@ def row_rule(devices: Iterable[ReportDevice], detail: ReportDetail) -> RowRule |
         has_no_device=ReportDevice.NO_DEVICE in chosen and detail is ReportDetail.ALL,
         is_failed_only=detail is ReportDetail.FAILED_DELIVERY,
     )
+
+
+def rows_expected(
+    rule: RowRule | None, tallies: Iterable[Tally], *, people: int, without_device: int
+) -> int:
+    """How many rows a report by `rule` has, from the counters of its message.
+
+    Exact, but for a report on failed deliveries: each failed one is taken for a recipient with as many devices as the average.
+    """
+    if rule is None:
+        return 0
+    chosen = [tally for tally in tallies if tally.mode in rule.modes]
+    rows = sum(tally.deliveries for tally in chosen)
+    if not rule.is_failed_only:
+        return rows + (without_device if rule.has_no_device else 0)
+    failed = sum(tally.deliveries for tally in chosen if tally.status is DeliveryStatus.FAILED)
+    # A person may have several devices of these modes, but whoever has none of them lowers the average: so no less than failed.
+    return min(rows, max(failed, ceil(failed * rows / max(1, people - without_device))))
 
 
 def rows_of_recipient(

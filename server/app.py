@@ -108,6 +108,7 @@ def create_app(
         "search": health.search_note(engine),
         "delivery": health.delivery_note(works),
         "receipts": health.receipts_note(engine, clock=clock),
+        "reports": health.reports_note(engine, clock=clock),
     }
     app = Starlette(
         routes=[

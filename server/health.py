@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db import migrations, unmatched_receipts
+from db import migrations, report_jobs, unmatched_receipts
 from db.away import AWAY, cause
 from db.engine import reading
 from db.migrations import backfills
@@ -155,5 +155,21 @@ def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Chec
         if not count:
             return None
         return f"{count} receipts of the last 24 hours belong to no delivery: run `sentlog receipts --unmatched`."
+
+    return check
+
+
+def reports_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
+    """Whether reports failed of late, and why the last one did."""
+
+    async def check() -> str | None:
+        try:
+            async with asyncio.timeout(PATIENCE), reading(engine) as connection:
+                failed = await report_jobs.failures(connection, now=clock())
+        except (SQLAlchemyError, OSError):
+            return "The database does not answer."
+        if not failed.reports:
+            return None
+        return f"Reports of the last 24 hours that failed: {failed.reports}. The last one: {failed.last} The log has the cause."
 
     return check

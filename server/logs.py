@@ -32,7 +32,7 @@ KEYS: Final = frozenset(
         *("district", "school", "mode", "gateway", "format", "engine", "revision", "version"),
         *("count", "lines", "messages", "recipients", "deliveries", "refused", "bytes", "seconds"),
         *("rows", "open", "unsure", "not_accepted", "held", "warnings"),
-        *("host", "port", "pid", "workers", "folder"),
+        *("host", "port", "pid", "workers", "folder", "store", "errno", "retry_in_s"),
         "right",  # an identifier, never a name with spaces: see `server.rights`
     }
 )

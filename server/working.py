@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import SimulatorGateway
+from delivery.report_child import in_own_process
+from delivery.report_start import ForkServer
 from delivery.report_store import Place
 from delivery.reporting import Press
 from delivery.runner import Runner
@@ -60,6 +63,8 @@ class Works:
     bench: Bench
     runner: Runner
     press: Press
+    forks: ForkServer
+    """Starts the processes that make reports, once this one works."""
     journal: Path
     """What the simulated provider remembers, where one is set up."""
 
@@ -95,6 +100,7 @@ class Works:
     async def work(self, until: asyncio.Event) -> None:
         """Work until the event is set."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.forks.prepare(until))
             tasks.create_task(self.runner.work(until))
             tasks.create_task(sealing.attend(self.bench.engine, until, clock=self.bench.clock))
             tasks.create_task(forgetting.attend(self.bench.engine, until, clock=self.bench.clock))
@@ -111,7 +117,8 @@ class Works:
                 )
 
     async def close(self) -> None:
-        """Let go of the gateways' connections."""
+        """Let go of the gateways' connections, and end the processes for reports."""
+        await self.forks.close()
         for gateway in self.gateways:
             await gateway.close()
 
@@ -151,12 +158,16 @@ def set_up(
         engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
-    press = _press(settings, engine, clock)
-    return Works(bench=bench, runner=runner(bench, press), press=press, journal=journal)
-
-
-def _press(settings: Settings, engine: AsyncEngine, clock: Callable[[], datetime]) -> Press:
-    return Press(engine=engine, place=report_place(settings), clock=clock)
+    forks = ForkServer()
+    press = Press(
+        engine=engine,
+        place=report_place(settings),
+        clock=clock,
+        render=partial(in_own_process, start=forks.fork),
+    )
+    return Works(
+        bench=bench, runner=runner(bench, press), press=press, forks=forks, journal=journal
+    )
 
 
 def report_place(settings: Settings) -> Place:
@@ -171,7 +182,8 @@ def announcing(
     if engine.dialect.name == "sqlite":
         return to_nobody
     bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
-    return ProcrastinateRunner(bench, _press(settings, engine, clock)).announce
+    press = Press(engine=engine, place=report_place(settings), clock=clock)  # it makes none
+    return ProcrastinateRunner(bench, press).announce
 
 
 @contextmanager

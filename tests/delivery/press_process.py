@@ -11,7 +11,8 @@ from typing import Final
 
 from db.engine import make_engine
 from delivery.bench import Bench
-from delivery.report_child import PROGRAM, in_own_process
+from delivery.report_child import in_own_process
+from delivery.report_start import PROGRAM, new_process
 from delivery.report_store import Place
 from delivery.reporting import Press
 from server.logs import configure
@@ -25,7 +26,7 @@ async def main(url: str, folder: str, at: str, *program: str) -> None:
     now = datetime.fromisoformat(at)
     engine = make_engine(url)
     bench = Bench(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
-    render = partial(in_own_process, program=program or PROGRAM)
+    render = partial(in_own_process, start=new_process(program or PROGRAM))
     press = Press(engine=engine, place=Place(folder), clock=bench.clock, render=render)
     await runner_of(bench, press).work(asyncio.Event())
 

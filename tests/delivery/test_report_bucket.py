@@ -13,12 +13,15 @@ from pathlib import Path
 import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from delivery.report_bucket import PART
 from delivery.report_child import in_own_process
+from delivery.report_failures import FailureKind
 from delivery.report_store import NotStored, Place, ReportStore, open_store
 from delivery.reporting import expire
 from domain.report import KEPT
+from tests.canaries import watched
 from tests.delivery.printing import asked, print_all, printing, row
 from tests.log import NOON, district, email, load, message, recipient
 
@@ -110,10 +113,33 @@ async def test_a_report_goes_into_the_bucket_and_out_of_it_after_its_day(
         await drawn(store, report.file_key, 0, 1)
 
 
+@pytest.mark.parametrize("missing", ["the bucket", "the server"])
+async def test_a_bucket_that_takes_nothing_says_which_kind_of_fault_it_is(
+    engine: AsyncEngine, place: Place, tmp_path: Path, missing: str
+) -> None:
+    if missing == "the bucket":
+        kind, place = FailureKind.STORE_REFUSED, replace(place, address="s3://not-there/of")
+    else:
+        kind = FailureKind.STORE_UNREACHABLE
+        place = replace(place, options={**place.options, "endpoint": "http://127.0.0.1:1"})
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    press = replace(printing(engine, tmp_path), place=place)
+    await asked(press)
+
+    with capture_logs() as lines:
+        assert await print_all(press) == 0
+
+    (line,) = lines
+    assert (line["reason"], line["store"]) == (kind, place.address)
+    assert line["cause"] in ("FileNotFoundError", "GenericError")
+    assert "key" not in str(lines)
+
+
 async def test_a_store_that_is_down_loses_no_report(engine: AsyncEngine, tmp_path: Path) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
     press = replace(printing(engine, tmp_path), place=Place(f"{tmp_path / 'file'}"))
     (tmp_path / "file").write_bytes(b"where a folder should be")
     await asked(press)
-    assert await print_all(press) == 0
+    with watched():  # the log names the store
+        assert await print_all(press) == 0
     assert (await row(engine)).status == "QUEUED"

@@ -21,6 +21,7 @@ from db.engine import after_commits
 from db.report_jobs import Made
 from delivery.report_child import in_own_process
 from delivery.report_process import Order
+from delivery.report_start import new_process
 from delivery.reporting import Press
 from domain.report import ReportStatus
 from server.logs import OWN_PACKAGES, configure
@@ -51,7 +52,7 @@ def log() -> Iterator[io.StringIO]:
 async def pressing(engine: AsyncEngine, folder: Path, how: str) -> Press:
     """A report is asked for, and made by a process that leaks."""
     await load(engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
-    render = partial(in_own_process, program=(*PROGRAM, how))
+    render = partial(in_own_process, start=new_process((*PROGRAM, how)))
     press = printing(engine, folder / "store", render=render)
     await asked(press)
     return press
@@ -62,11 +63,11 @@ def lines_of(log: io.StringIO) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("how", "status", "error"),
+    ("how", "status", "failure"),
     [
         ("ends", ReportStatus.READY, None),
-        ("raises", ReportStatus.QUEUED, "ValueError"),
-        ("crashes", ReportStatus.QUEUED, "the process ended with -6 and said nothing"),
+        ("raises", ReportStatus.QUEUED, ("RENDERING", "ValueError")),
+        ("crashes", ReportStatus.QUEUED, ("CRASHED", "the process ended with -6 and said nothing")),
     ],
 )
 async def test_a_name_that_a_library_says_is_heard_nowhere(
@@ -76,7 +77,7 @@ async def test_a_name_that_a_library_says_is_heard_nowhere(
     capfd: pytest.CaptureFixture[str],
     how: str,
     status: ReportStatus,
-    error: str | None,
+    failure: tuple[str, str] | None,
 ) -> None:
     press = await pressing(engine, tmp_path, how)
 
@@ -113,8 +114,8 @@ async def test_a_name_that_a_library_says_is_heard_nowhere(
     )
     assert lines[4]["where"][-1].endswith("in leak")
     assert lines[7]["bytes"] >= 2 * 2_000 * len(SECRET)
-    if error is not None:
-        assert lines[8]["reason"] == error
+    if failure is not None:
+        assert (lines[8]["reason"], lines[8]["cause"]) == failure
     else:
         assert len(await detail_rows(press)) == 1
 
@@ -128,8 +129,9 @@ async def test_a_process_that_cannot_start_says_why(
     assert await print_all(press) == 0
 
     (line,) = lines_of(log)
-    assert line["reason"] == (
-        "the process ended with 1 and said nothing: ImportError: no module that renders: install it again"
+    assert (line["reason"], line["cause"]) == (
+        "NOT_STARTED",
+        "the process ended with 1 and said nothing: ImportError: no module that renders: install it again",
     )
     assert capfd.readouterr() == ("", "")
 

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.report_child import in_own_process
+from delivery.report_start import new_process
 from delivery.report_store import NotStored, open_store
 from delivery.reporting import Press
 from domain.ids import Kind
@@ -41,7 +42,9 @@ async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     press = printing(
-        engine, tmp_path / "store", render=partial(in_own_process, program=(*PROGRAM, "never"))
+        engine,
+        tmp_path / "store",
+        render=partial(in_own_process, start=new_process((*PROGRAM, "never"))),
     )
     await asked(press)
     return press
@@ -114,7 +117,7 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_no_file_and_its_rep
     press: Press, tmp_path: Path, moment: str, left: int
 ) -> None:
     halted = Halted(tmp_path, moment)
-    render = partial(in_own_process, program=halted.program)
+    render = partial(in_own_process, start=new_process(halted.program))
     working = asyncio.ensure_future(print_all(replace(press, render=render)))
     child = await halted.reached()
     if moment == "rows":

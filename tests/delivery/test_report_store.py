@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.report_store import Folder, NotStored
+from delivery.report_store import Folder, NotKept, NotStored
 
 
 async def drawn(store: Folder, key: str, start: int, end: int) -> bytes:
@@ -34,7 +34,7 @@ async def test_a_folder_gives_back_what_was_put_in_and_any_part_of_it(tmp_path: 
 
 async def test_what_is_torn_on_its_way_in_is_never_found(tmp_path: Path) -> None:
     store = Folder(tmp_path)
-    with pytest.raises(OSError, match="torn"):
+    with pytest.raises(NotKept, match="OTHER"):
         store.put("7.a.csv", Torn(b"x" * 1_000_000))
     with pytest.raises(NotStored):
         await drawn(store, "7.a.csv", 0, 1)

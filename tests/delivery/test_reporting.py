@@ -15,9 +15,10 @@ from db.engine import after_commits
 from db.report_jobs import Made
 from delivery import report_child
 from delivery.report_child import Broken
+from delivery.report_failures import Failure, FailureKind, words
 from delivery.report_process import Order
 from delivery.report_store import Place
-from delivery.reporting import FAILURE, Press, expire
+from delivery.reporting import Press, expire
 from domain.report import KEPT, ReportFormat, ReportStatus
 from tests.delivery.printing import (
     Stuck,
@@ -78,7 +79,7 @@ async def test_it_says_how_far_it_is_and_holds_its_claim_meanwhile(one: Press) -
 
 async def test_what_fails_is_tried_three_times_and_then_says_so_in_words(one: Press) -> None:
     async def render(order: Order, *, told: Callable[[int], None]) -> Made:
-        raise Broken("ValueError")
+        raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
 
     press = replace(one, render=render)
     for attempt in (1, 2):
@@ -89,7 +90,10 @@ async def test_what_fails_is_tried_three_times_and_then_says_so_in_words(one: Pr
         await hurry(one.engine)
     assert await print_all(press) == 0
     report = await row(one.engine)
-    assert (report.status, report.failure) == (ReportStatus.FAILED, FAILURE)
+    assert (report.status, report.failure) == (
+        ReportStatus.FAILED,
+        words(FailureKind.RENDERING),
+    )
     assert report.claim is None
 
 
@@ -162,14 +166,15 @@ async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: 
 
     async def take(order: Order, *, told: Callable[[int], None]) -> Made:
         taken.append(order)
-        raise Broken("")
+        raise Broken(Failure(FailureKind.RENDERING, ""))
 
     await print_all(replace(one, render=take))
     broken = replace(taken[0], place=Place(f"{one.place.address}/\0"))
     with pytest.raises(Broken) as met:
         await report_child.in_own_process(broken, told=lambda percent: None)
-    assert str(met.value).startswith("ValueError\n")
-    assert "report_store.py" in str(met.value)
+    failure = met.value.failure
+    assert (failure.kind, failure.error) == (FailureKind.RENDERING, "ValueError")
+    assert failure.where[-1].endswith("in mkdir")
     assert "null" not in str(met.value)  # the error's own words
 
 

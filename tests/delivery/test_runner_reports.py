@@ -15,6 +15,7 @@ from db.engine import writing
 from db.report_jobs import Made
 from delivery.bench import Bench
 from delivery.report_child import Broken
+from delivery.report_failures import Failure, FailureKind
 from delivery.report_process import Order
 from delivery.reporting import Press, PrintJob
 from delivery.runner import Attempt, Runner, attempt_report
@@ -193,7 +194,7 @@ async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
     async def render(order: Order, *, told: Callable[[int], None]) -> Made:
         attempts.append(order.job.attempts)
         if len(attempts) == 1:
-            raise Broken("ValueError")
+            raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
         return await here(order, told=told)
 
     runner = runner_of(bench, replace(press, render=render))
@@ -208,8 +209,10 @@ async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
             await hurry(press.engine)
             await has_become(press, ReportStatus.READY)
     assert attempts == [1, 2]
-    (line,) = [line for line in lines if line["event"] == "a report could not be made"]
-    assert (line["report_id"], line["reason"]) == ("report.1", "ValueError")
+    (line,) = [
+        line for line in lines if line["event"] == "a report could not be made and is tried again"
+    ]
+    assert (line["report_id"], line["cause"]) == ("report.1", "ValueError")
 
 
 async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:

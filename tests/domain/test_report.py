@@ -1,11 +1,12 @@
 """What a report may be asked for, and which rows it has."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from itertools import chain, combinations, product
 
 import pytest
 
+from domain.counting import Tally
 from domain.report import (
     ReportChoice,
     ReportDetail,
@@ -19,6 +20,7 @@ from domain.report import (
     refusal,
     report_options,
     row_rule,
+    rows_expected,
     rows_of_recipient,
     status_label,
     status_with_code,
@@ -125,6 +127,35 @@ def test_a_format_that_is_not_offered_is_refused() -> None:
 def test_the_same_devices_in_another_order_are_the_same_choice() -> None:
     chosen = [ReportDevice.VOICE_TEXT, NO_DEVICE, ReportDevice.VOICE_TEXT]
     assert in_order(chosen) == (NO_DEVICE, ReportDevice.VOICE_TEXT)
+
+
+EMAIL_SENT = Tally(DeliveryMode.EMAIL, DeliveryStatus.SENT, None, False, 700)
+EMAIL_COPY = Tally(DeliveryMode.EMAIL, DeliveryStatus.SENT, None, True, 20)
+EMAIL_FAILED = Tally(DeliveryMode.EMAIL, DeliveryStatus.FAILED, None, False, 30)
+TEXT_FAILED = Tally(DeliveryMode.TEXT, DeliveryStatus.FAILED, -40, False, 50)
+TALLIES = (EMAIL_SENT, EMAIL_COPY, EMAIL_FAILED, TEXT_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("devices", "detail", "tallies", "rows"),
+    [
+        (ReportDevice, SUMMARY, TALLIES, 0),
+        (ReportDevice, ALL, TALLIES, 700 + 20 + 30 + 50 + 100),
+        ([ReportDevice.EMAIL], ALL, TALLIES, 750),
+        ([ReportDevice.NO_DEVICE], ALL, TALLIES, 100),
+        # 750 emails to 400 people: 30 of them have 57 emails on average.
+        ([ReportDevice.EMAIL], FAILED_DELIVERY, TALLIES, 57),
+        (ReportDevice, FAILED_DELIVERY, TALLIES, 160),
+        (ReportDevice, FAILED_DELIVERY, [EMAIL_SENT], 0),
+        ([ReportDevice.VOICE_TEXT], FAILED_DELIVERY, [TEXT_FAILED], 50),
+        (ReportDevice, ALL, [], 100),
+    ],
+)
+def test_how_many_rows_a_report_has_follows_from_what_is_kept_of_its_message(
+    devices: Iterable[ReportDevice], detail: ReportDetail, tallies: Iterable[Tally], rows: int
+) -> None:
+    rule = row_rule(devices, detail)
+    assert rows_expected(rule, tallies, people=500, without_device=100) == rows
 
 
 def test_a_summary_has_no_rows() -> None:

@@ -17,8 +17,9 @@ from db.engine import reading, writing
 from db.secrets import secrets
 from db.side_tables import AUDIT, REPORT
 from db.tables import MESSAGE
+from delivery.report_failures import FailureKind, words
 from delivery.report_store import open_store
-from delivery.reporting import FAILURE, Press
+from delivery.reporting import Press
 from domain.report import KEPT, ReportFormat, ReportStatus
 from domain.ticket import SECRET, Ticket, sign
 from server.auth import Authenticator
@@ -253,10 +254,11 @@ async def test_every_format_has_its_type(desk: Desk, format: ReportFormat) -> No
 
 
 async def test_what_could_not_be_made_says_why(desk: Desk) -> None:
+    failure = words(FailureKind.STORE_FULL)
     async with writing(desk.press.engine) as connection:
-        await connection.execute(update(REPORT).values(status=ReportStatus.FAILED, failure=FAILURE))
+        await connection.execute(update(REPORT).values(status=ReportStatus.FAILED, failure=failure))
     response = await desk.get()
-    assert (response.status_code, message_of(response)) == (409, FAILURE)
+    assert (response.status_code, message_of(response)) == (409, failure)
 
 
 async def test_after_a_day_it_is_gone_whether_or_not_the_file_is(desk: Desk) -> None:

@@ -11,9 +11,13 @@ from starlette.testclient import TestClient
 
 from db import migrations
 from db.engine import make_engine, writing
-from db.side_tables import BACKFILL
+from db.side_tables import BACKFILL, REPORT
+from delivery.report_failures import FailureKind, words
+from domain.report import KEPT, ReportFormat, ReportStatus
 from server import health
 from server.keys import Key
+from tests.delivery.printing import asked, printing
+from tests.log import NOON, district, email, load, message, recipient
 
 
 class NoKeys:
@@ -126,6 +130,27 @@ async def test_a_file_that_is_no_database_does_not_answer(tmp_path: Path) -> Non
 
     assert await health.database_check(engine)() == "The database does not answer."
     await engine.dispose()
+
+
+async def test_reports_that_failed_are_noted_with_the_reason_of_the_last_one(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    press = printing(engine, tmp_path)
+    ids = [await asked(press, format=format) for format in ReportFormat]
+    note = health.reports_note(engine, clock=lambda: NOON)
+    assert await note() is None
+
+    async with writing(engine) as connection:
+        for id, kind in zip(ids, (FailureKind.KILLED, FailureKind.STORE_FULL), strict=False):
+            failed = update(REPORT).where(REPORT.c.id == id)
+            await connection.execute(failed.values(status=ReportStatus.FAILED, failure=words(kind)))
+
+    assert await note() == (
+        "Reports of the last 24 hours that failed: 2. The last one: The report could not be made. "
+        "The disk on which reports are kept is full. Tell your administrator. The log has the cause."
+    )
+    assert await health.reports_note(engine, clock=lambda: NOON + KEPT)() is None
 
 
 async def test_without_keys_nobody_can_sign_in() -> None:
