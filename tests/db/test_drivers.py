@@ -66,7 +66,7 @@ async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are
     drivers: Drivers, engine: AsyncEngine
 ) -> None:
     used = [
-        set(await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.01) for _ in range(4 * MOST))))
+        set(await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.1) for _ in range(4 * MOST))))
         for _ in range(2)
     ]
 
@@ -75,7 +75,7 @@ async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are
 
 
 async def test_what_was_used_last_is_used_next(drivers: Drivers) -> None:
-    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.01) for _ in range(MOST)))
+    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
     last = await pid(drivers)
 
     assert {await pid(drivers) for _ in range(5)} == {last}
@@ -104,7 +104,7 @@ async def test_one_that_died_while_nobody_used_it_is_replaced(
     drivers: Drivers, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_UNASKED", 0.0)
-    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.01) for _ in range(MOST)))
+    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
     before = await open_now(engine)
     async with reading(engine) as connection:
         for number in before:

@@ -26,7 +26,8 @@ from db.side_tables import REPORT
 from db.tables import MESSAGE
 from delivery.report_process import Order, make
 from delivery.report_store import Place
-from delivery.reporting import Press, find_print_jobs, print_report
+from delivery.reporting import Press, PrintJob, find_print_jobs, print_report
+from delivery.runner import Runner
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from tests.log import NOON
 
@@ -53,8 +54,9 @@ async def asked(
     time_zone: str = "America/Chicago",
     by: str = "u1",
     at: datetime = NOON,
+    runner: Runner | None = None,
 ) -> int:
-    """Ask for a report, as `createReport` does once it has looked at everything."""
+    """Ask for a report, as `createReport` does once it has looked at everything, and announce it in the same transaction."""
     request = Request(
         message_id=message_id,
         district_id=1,
@@ -69,6 +71,8 @@ async def asked(
     )
     async with writing(press.engine) as connection:
         id, _ = await ask(connection, request)
+        if runner is not None:
+            await runner.announce(connection, PrintJob(id))
     return id
 
 

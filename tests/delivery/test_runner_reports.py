@@ -61,9 +61,7 @@ async def has_become(press: Press, status: ReportStatus, *ids: int) -> None:
 
 
 async def ask_and_announce(press: Press, runner: Runner, format: ReportFormat) -> int:
-    id = await asked(press, format=format)
-    await announce(press.engine, runner, PrintJob(id))
-    return id
+    return await asked(press, format=format, runner=runner)
 
 
 async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(

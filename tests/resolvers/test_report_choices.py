@@ -47,7 +47,7 @@ PEOPLE: Final = [
 ROWS: Final = [
     (ReportDevice.INBOX, "Ada* ada (Inbox)"),
     (ReportDevice.VOICE_TEXT, "Ada* +16125550101 (Voice)"),
-    (ReportDevice.EMAIL, "Ben* ben@nomail.example"),
+    (ReportDevice.EMAIL, "Ben* ben@nomail.example (Email)"),
     (ReportDevice.VOICE_TEXT, "Ben* +16125550102 (Text)"),
     (ReportDevice.NO_DEVICE, "Cleo* No Device"),
 ]
@@ -76,8 +76,8 @@ Said = tuple[str, str, list[str] | None]
 
 
 def told(name: str, device: str, mode: str = "") -> str:
-    """A row as it is printed: only of an e-mail address it is plain that it is one."""
-    return f"{name} {device}" + (f" ({mode})" if mode and mode != "Email" else "")
+    """A row as it is printed."""
+    return f"{name} {device}" + (f" ({mode})" if mode else "")
 
 
 def read_csv(file: bytes) -> Said:
@@ -118,7 +118,7 @@ def read_pdf(file: bytes) -> Said:
         rows = []
     heads = [place for place, line in enumerate(lines) if line.startswith("Recipient Student")]
     if heads:
-        found = [re.match(r".*?(?:\(\w+\)|@\S+|No Device)", line) for line in lines[heads[0] :]]
+        found = [re.match(r".*?(?:\(\w+\)|No Device)", line) for line in lines[heads[0] :]]
         rows = [one[0] for one in found if one is not None]
     return lines[title], lines[title + 1], rows
 
