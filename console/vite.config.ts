@@ -2,7 +2,8 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 export default defineConfig({
-  base: "/graphiql/",
+  // Relative: the page may be below any path of a reverse proxy. Its own address ends in a slash.
+  base: "./",
   plugins: [react()],
   build: {
     outDir: "../server/static",

@@ -39,6 +39,8 @@ class Context:
     backstage: Backstage
     origin: str | None
     request_id: str | None
+    prefix: str = ""
+    """What a reverse proxy has before the paths of this server: `/sentlog`, or nothing."""
     reads: "Reads | None" = None
     """How a resolver learns what the answer shows of its records; without it, it reads them whole."""
     below: "Below | None" = None
@@ -74,6 +76,7 @@ class Context:
             now=now,
             origin=self.origin,
             request_id=self.request_id,
+            prefix=self.prefix,
             backstage=self.backstage,
         )
 
@@ -108,6 +111,7 @@ async def open_context(
     now: datetime,
     origin: str | None = None,
     request_id: str | None = None,
+    prefix: str = "",
     backstage: Backstage | None = None,
 ) -> Context:
     """The context of a request that `viewer` makes now, in a process with nothing behind it where none is named.
@@ -147,5 +151,6 @@ async def open_context(
         backstage,
         origin,
         request_id,
+        prefix,
     )
     return context

@@ -169,12 +169,13 @@ async def message_of(root: Sequence[ReportRecord], info: Info) -> Sequence[Messa
 
 @Together
 async def download_url(root: Sequence[ReportRecord], info: Info) -> Sequence[str]:
-    """Where this viewer, and nobody who has another sign-in, can fetch each file; a path, for any name of the server."""
+    """Where this viewer, and nobody who has another sign-in, can fetch each file; a path, for any name of the server,
+    below the prefix of a reverse proxy."""
     key = await info.context.loaders.secret.load(SECRET)
     assert key is not None, f"the database has no secret {SECRET!r}: it was not migrated"
     messages = await message_of.of_all(root, info)
     return [
-        f"/reports/{spell(Kind.REPORT, report.id)}?ticket={sign(_ticket(info.context, report, message), key)}"
+        f"{info.context.prefix}/reports/{spell(Kind.REPORT, report.id)}?ticket={sign(_ticket(info.context, report, message), key)}"
         for report, message in zip(root, messages, strict=True)
     ]
 

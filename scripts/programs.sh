@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# See that the programs are there that tests look at our work with: Chromium at the page, LibreOffice at reports. The one
+# See that the programs are there that tests look at our work with: Chromium at the page, LibreOffice at reports, and
+# nginx, behind which they run it. The one
 # on PATH (or named by CHROMIUM), else Debian's, installed.
 #
 # Where one cannot be had this is a note, and pytest skips those tests; with CI=true it is an error.
@@ -25,6 +26,7 @@ need() {
 }
 
 need "the tests of the page" chromium "${CHROMIUM:-chromium}" chromium-browser google-chrome google-chrome-stable
+need "the tests behind a reverse proxy" nginx nginx /usr/sbin/nginx
 need "the tests that open reports" "libreoffice-writer libreoffice-calc" soffice libreoffice
 
 [ "${CI:-}" != true ] || [ "$missing" = 0 ]

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -31,6 +32,7 @@ from server.bodies import Patience
 from server.budget import Bucket, Budget, of_one_process, shared
 from server.compression import Compression
 from server.cors import CrossOrigin
+from server.forwarded import Forwarded
 from server.graphql import Endpoint
 from server.hardening import Hardened
 from server.keyring import connect_keys
@@ -86,7 +88,7 @@ def create_app(
         seconds=settings.operation_seconds,
         trusted=trusted_of(settings),
         takes_get=settings.get_queries,
-        origins=settings.cors_origins,
+        origins=(*settings.cors_origins, *own_origins(settings)),
         most_under_way=settings.viewer_subscriptions,
     )
 
@@ -144,7 +146,16 @@ def create_app(
     limited = Places(
         Patience(Compression(app), seconds=settings.body_seconds), most=settings.viewer_connections
     )
-    return RequestLog(Hardened(crossing(settings, limited)), clock=time.perf_counter)
+    logged = RequestLog(Hardened(crossing(settings, limited)), clock=time.perf_counter)
+    return Forwarded(logged, trusted=settings.trusted_proxies, public_url=settings.public_url)
+
+
+def own_origins(settings: Settings) -> tuple[str, ...]:
+    """The origin of the pages of this server, which a proxy may hide from it."""
+    if settings.public_url is None:
+        return ()
+    url = urlsplit(settings.public_url)
+    return (f"{url.scheme}://{url.netloc}",)
 
 
 def crossing(settings: Settings, app: ASGIApp) -> ASGIApp:
@@ -163,4 +174,4 @@ def budget_of(settings: Settings, engine: AsyncEngine) -> Budget:
 
 async def to_console(request: Request) -> Response:
     """Who comes by browser is looking for the page."""
-    return RedirectResponse("/graphiql")
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/graphiql/")

@@ -84,7 +84,8 @@ async def _take(
 
 
 def _target(request: Request) -> str:
-    """Path and query as they were requested: what a provider signed, letter by letter."""
+    """Path below the public address, and query, as they were requested: what a provider signed, letter by letter."""
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
-    path, query = raw.decode("latin-1"), request.scope["query_string"].decode("latin-1")
+    path = raw.decode("latin-1").removeprefix(request.scope.get("root_path", ""))
+    query = request.scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path

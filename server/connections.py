@@ -82,6 +82,8 @@ def configuration(app: ASGIApp | str, *, terms: Terms, workers: int = 1) -> uvic
         log_config=None,
         access_log=False,
         server_header=False,
+        # `server.forwarded` reads what proxies say; two who do would read it twice.
+        proxy_headers=False,
         timeout_graceful_shutdown=GRACE,
         ws_max_size=operation.LARGEST,
         http=cast(Any, partial(Http, terms=terms)),

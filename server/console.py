@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
@@ -61,9 +61,13 @@ def routes(folder: Path = BUILT) -> list[BaseRoute]:
     async def page(request: Request) -> Response:
         return await files.get_response(PAGE, request.scope)
 
+    async def to_page(request: Request) -> Response:
+        return RedirectResponse("graphiql/", headers=_HEADERS)
+
     return [
-        # Without this one Starlette would redirect: a needless turn for the link that carries a token.
-        Route("/graphiql", page),
+        # The page names its files relative to its own address, which has to end in a slash. So is this place: it holds below any
+        # prefix. A browser takes the fragment along, in which a link carries a token.
+        Route("/graphiql", to_page),
         Route("/graphiql/", page),
         Mount("/graphiql", files),
     ]

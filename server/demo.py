@@ -55,7 +55,7 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
             expires_in=timedelta(hours=12),
             now=utc_now(),
         )
-        say(f"\nOpen   http://{HOST}:{port}/graphiql#token={token}\n")
+        say(f"\nOpen   http://{HOST}:{port}/graphiql/#token={token}\n")
         say("This link signs you in as an administrator, for twelve hours. Stop with Ctrl-C.")
         say(
             f"A message arrives every {EVERY:.0f} seconds. Nobody is reached: the provider is simulated."

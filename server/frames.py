@@ -53,6 +53,8 @@ class Connection:
 
     origin: str | None
     request_id: str | None
+    prefix: str = ""
+    """What a reverse proxy has before the paths of this server."""
     viewer: Viewer | None = None
 
 

@@ -178,6 +178,7 @@ class Endpoint(GraphQL[Any, None]):
             now=self.clock(),
             origin=connection.origin,
             request_id=connection.request_id,
+            prefix=connection.prefix,
             backstage=self.backstage,
         )
 
@@ -257,4 +258,4 @@ def _payload(result: ExecutionResult, charge: Charge | None) -> Mapping[str, Any
 
 def _connection(request: Request | WebSocket) -> Connection:
     origin = request.client.host if request.client else None
-    return Connection(origin, current_id())
+    return Connection(origin, current_id(), request.scope.get("root_path", ""))

@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError
 from domain.viewer import Right
 from server.connection_settings import OfConnections
 from server.gateway_settings import OfGateways, json_object
+from server.proxy_settings import OfProxies
 from server.report_settings import OfReports
 
 PREFIX: Final = "SENTLOG_"
@@ -136,7 +137,7 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(OfGateways, OfReports, OfConnections, BaseSettings):
+class Settings(OfGateways, OfReports, OfConnections, OfProxies, BaseSettings):
     """What the server was told.
 
     To construct one reads no environment: `from_environment` does. A description ends the sentence "It takes …" of an
@@ -206,9 +207,6 @@ class Settings(OfGateways, OfReports, OfConnections, BaseSettings):
     ] = Field(
         default={},
         description='JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}',
-    )
-    public_url: str | None = Field(
-        default=None, description="the https address under which providers reach this server"
     )
     districts: Annotated[Mapping[str, OfGateways], BeforeValidator(json_object)] = Field(
         default={},

@@ -1,7 +1,8 @@
 import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { createClient } from "graphql-ws";
 
-const ENDPOINT = "/graphql";
+/** Beside the page, whose address ends in `/graphiql/`, below whatever path a reverse proxy has it. */
+const ENDPOINT = new URL("../graphql", location.href).href;
 
 /** What the server closes a WebSocket with when `connection_init` carries no token that holds. */
 const REFUSED_CLOSE_CODES: readonly number[] = [4401, 4403];
@@ -25,7 +26,7 @@ export function connect(token: string, onRefused: () => void): Connection {
     if (!isClosed) onRefused();
   };
   const socket = createClient({
-    url: new URL(ENDPOINT, location.href.replace(/^http/, "ws")).href,
+    url: ENDPOINT.replace(/^http/, "ws"),
     connectionParams: { Authorization: authorization },
     on: {
       closed: (event) => {

@@ -28,7 +28,7 @@ def stand_in() -> StandIn:
 def address(stand_in: StandIn) -> Iterator[str]:
     """Where the page is. Name it before `page`: the server has to outlive the page, which may still be loading."""
     with serving(stand_in) as origin:
-        yield f"{origin}/graphiql"
+        yield f"{origin}/graphiql/"
 
 
 def editor(page: Page) -> Locator:

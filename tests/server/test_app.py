@@ -40,7 +40,7 @@ def lines() -> Iterator[list[Any]]:
 def test_who_comes_by_browser_is_led_to_the_page(caller: Caller) -> None:
     answer = caller.client.get("/")
 
-    assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql")
+    assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql/")
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/graphql/x", "/ingest/x", "/.env"])

@@ -26,7 +26,7 @@ def client(folder: Path) -> TestClient:
     return TestClient(Starlette(routes=routes(folder)), follow_redirects=False)
 
 
-@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/", "/graphiql/index.html"])
+@pytest.mark.parametrize("path", ["/graphiql/", "/graphiql/index.html"])
 def test_the_page_is_asked_for_anew_each_time(client: TestClient, path: str) -> None:
     response = client.get(path)
 
@@ -36,10 +36,16 @@ def test_the_page_is_asked_for_anew_each_time(client: TestClient, path: str) -> 
     assert response.headers["cache-control"] == "no-cache"
 
 
-def test_a_page_that_has_not_changed_is_not_sent_again(client: TestClient) -> None:
-    etag = client.get("/graphiql").headers["etag"]
+def test_the_address_without_a_slash_leads_to_the_page_below_any_prefix(client: TestClient) -> None:
+    response = client.get("/graphiql")
 
-    response = client.get("/graphiql", headers={"If-None-Match": etag})
+    assert (response.status_code, response.headers["location"]) == (307, "graphiql/")
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(client: TestClient) -> None:
+    etag = client.get("/graphiql/").headers["etag"]
+
+    response = client.get("/graphiql/", headers={"If-None-Match": etag})
 
     assert response.status_code == 304
     assert response.content == b""

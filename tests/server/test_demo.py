@@ -60,7 +60,7 @@ async def test_the_link_signs_in_as_an_administrator_who_may_do_everything(
     assert said[:2] == ["Loading the log of Plainview Schools …", "2 messages are in the log."]
     [link] = [line.strip() for line in said if "graphiql" in line]
     address, _, token = link.removeprefix("Open").strip().partition("#token=")
-    assert address == f"http://127.0.0.1:{port}/graphiql"
+    assert address == f"http://127.0.0.1:{port}/graphiql/"
     # `sentlog token` beside the demo signs with the same key
     beside = for_signing(Settings(data_dir=tmp_path))
     now = datetime.now(UTC)

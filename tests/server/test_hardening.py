@@ -44,7 +44,7 @@ def test_an_operation_s_answer_is_hardened(caller: Caller) -> None:
 
 @pytest.mark.usefixtures("built_console")
 def test_a_page_keeps_the_policy_of_its_own(caller: Caller) -> None:
-    page = caller.client.get("/graphiql")
+    page = caller.client.get("/graphiql/")
 
     assert page.status_code == 200
     assert page.headers.get_list("content-security-policy") == [CONTENT_SECURITY_POLICY]

@@ -1,6 +1,7 @@
 """The settings: what the environment may say, and that the documentation says the same."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     }
     shown["SENTLOG_DATA_DIR"] = str(settings.data_dir.relative_to(Path.cwd()))
     shown["SENTLOG_CORS_ORIGINS"] = ",".join(settings.cors_origins) or "not set"
+    shown["SENTLOG_TRUSTED_PROXIES"] = ",".join(map(str, settings.trusted_proxies))
     shown["SENTLOG_JWT_ALGORITHMS"] = ",".join(settings.jwt_algorithms)
     shown["SENTLOG_DATABASE_URL"] = "sentlog.sqlite3` in `SENTLOG_DATA_DIR"
     assert documented == shown
@@ -109,6 +111,7 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
             "SENTLOG_TWILIO_AUTH_TOKEN": "not shown",
             "SENTLOG_TWILIO_FROM": "+16125550100",
             "SENTLOG_PUBLIC_URL": "https://log.example",
+            "SENTLOG_TRUSTED_PROXIES": "10.0.0.5, 2001:db8::/32 10.0.0.5,UNIX:",
             "SENTLOG_DISTRICTS": '{"plainview":{"mail_from":"plainview@mail.example"}}',
             "PATH": "/bin",
         }
@@ -152,6 +155,7 @@ def test_every_value_comes_from_the_mapping(tmp_path: Path) -> None:
             "Sentlog Admins": (Right.VIEW_LOG, Right.VIEW_AUDIT),
             "offline_access": (),
         },
+        "trusted_proxies": (ip_network("10.0.0.5"), ip_network("2001:db8::/32"), "unix:"),
         "executor": "stock",
         "cors_origins": ("https://portal.example", "http://127.0.0.1:5173"),
         "connections": 20,
@@ -369,3 +373,50 @@ def test_an_error_of_the_constructor_does_not_show_what_it_was_given() -> None:
     with pytest.raises(ValueError, match="mysql is not supported") as refused:
         Settings.model_validate({"database_url": "mysql://u:pass-word@h/d"})
     assert "pass-word" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("https://district.example/sentlog/", "https://district.example/sentlog"),
+        ("https://district.example/", "https://district.example"),
+        ("http://127.0.0.1:8000/a/b", "http://127.0.0.1:8000/a/b"),
+        ("https://[2001:db8::1]:8443/x", "https://[2001:db8::1]:8443/x"),
+    ],
+)
+def test_a_public_address_may_have_a_prefix(given: str, understood: str) -> None:
+    assert Settings.from_environment({"SENTLOG_PUBLIC_URL": given}).public_url == understood
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "district.example/sentlog",
+        "ftp://district.example",
+        "https://",
+        "https://host:port",
+        "https://user@district.example",
+        "https://district.example/?a=1",
+        "https://district.example/#a",
+        "https://district.example//sentlog",
+        "https://district.example/../x",
+        "https://district.example/a b",
+        "https://district.example/%2f",
+        "https://district.example/reports",
+        "https://district.example/graphql/x",
+    ],
+)
+def test_a_public_address_that_cannot_be_one_is_refused(given: str) -> None:
+    [problem] = problems(SENTLOG_PUBLIC_URL=given)
+    assert problem.startswith("SENTLOG_PUBLIC_URL: ")
+    assert problem.endswith(
+        "It takes the address under which browsers and providers reach this server:"
+        " https://district.example/sentlog."
+    )
+
+
+def test_proxies_are_addresses_and_networks_or_none() -> None:
+    assert Settings.from_environment({"SENTLOG_TRUSTED_PROXIES": "None"}).trusted_proxies == ()
+    for wrong in ("proxy.example", "10.0.0.1/8", "10.0.0.0/33", "*", "10.0.0.1 none"):
+        [problem] = problems(SENTLOG_TRUSTED_PROXIES=wrong)
+        assert "is neither an address nor a network" in problem
