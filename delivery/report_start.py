@@ -147,10 +147,13 @@ class ForkServer:
         descriptors = [*ends, its.fileno()]
         try:
             await self.start()
+            asked = self._process
             try:
                 self._ask(descriptors)
             except OSError:  # it died, and this process has not heard of it yet
-                await self.close()
+                async with self._starting:
+                    if self._process is asked:  # else another report has started a new one
+                        await self._forget()
                 await self.start()
                 self._ask(descriptors)
         except OSError as error:
@@ -161,7 +164,9 @@ class ForkServer:
             raise
         finally:
             its.close()
-        return await _Forked.of(control, self)
+        assert self._draining is not None
+        reader, writer = await asyncio.open_unix_connection(sock=control)
+        return _Forked(reader, writer, server_output=self._draining)
 
     def _ask(self, descriptors: Sequence[int]) -> None:
         assert self._requests is not None
@@ -171,16 +176,6 @@ class ForkServer:
         """End it, and every process that it has forked."""
         async with self._starting:
             await self._forget()
-
-    async def last_words(self) -> str:
-        """What it wrote last, where it has ended: why it could not start, for the log."""
-        if self._draining is None:
-            return ""
-        await asyncio.wait({self._draining}, timeout=LONGEST_END)
-        if not self._draining.done():
-            return ""
-        lines = self._draining.result().decode("utf-8", "replace").strip().splitlines()
-        return f": {lines[-1]}" if lines else ""
 
     async def _forget(self) -> None:
         if self._requests is not None:
@@ -203,16 +198,16 @@ class ForkServer:
 class _Forked:
     """A process that was forked. On its socket the fork server says how it ended, and hears by its end that it shall be killed."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        server_output: asyncio.Task[bytes],
+    ) -> None:
         self._reader, self._writer = reader, writer
-        self._server: ForkServer
+        self._server_output = server_output
         self._status: int | None = None
-
-    @classmethod
-    async def of(cls, control: socket.socket, server: ForkServer) -> "_Forked":
-        forked = cls(*await asyncio.open_unix_connection(sock=control))
-        forked._server = server
-        return forked
 
     def kill(self) -> None:
         with contextlib.suppress(OSError):
@@ -220,10 +215,12 @@ class _Forked:
 
     async def wait(self) -> int:
         if self._status is None:
-            said = await self._reader.read()
+            said = b""
+            with contextlib.suppress(OSError):
+                said = await self._reader.read()
             self._writer.close()
             if not said:
-                last = await self._server.last_words()
+                last = await _last_line(self._server_output)
                 raise NotStarted(f"the process that starts others for reports ended{last}")
             self._status = int(said)
         return self._status
@@ -235,3 +232,12 @@ async def _tail_of(stream: asyncio.StreamReader) -> bytes:
     while piece := await stream.read(64 * 1024):
         tail = (tail + piece)[-LONGEST_TAIL:]
     return tail
+
+
+async def _last_line(output: asyncio.Task[bytes]) -> str:
+    """The last line of what a fork server that has ended wrote: why it could not start, for the log."""
+    await asyncio.wait({output}, timeout=LONGEST_END)
+    if not output.done() or output.cancelled():
+        return ""
+    lines = output.result().decode("utf-8", "replace").strip().splitlines()
+    return f": {lines[-1]}" if lines else ""

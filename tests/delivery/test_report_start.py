@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
+from db.engine import make_engine, writing
 from db.report_jobs import Made
 from db.tables import TALLY
 from delivery import report_start
@@ -39,6 +40,18 @@ async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
     press = printing(engine, tmp_path / "store")
     await asked(press)
     return press
+
+
+@pytest.fixture
+async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Press]:
+    """The same on SQLite alone, for what does not depend on the database: a fork server takes seconds to start."""
+    file = shutil.copy(sqlite_template, tmp_path / "sentlog.sqlite3")
+    engine = make_engine(f"sqlite+aiosqlite:///{file}")
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    press = printing(engine, tmp_path / "store")
+    await asked(press)
+    yield press
+    await engine.dispose()
 
 
 @asynccontextmanager
@@ -126,15 +139,17 @@ async def test_forked_processes_make_reports_of_every_format_side_by_side(press:
     ],
 )
 async def test_what_ends_a_forked_process_is_told(
-    press: Press, how: str, failure: tuple[FailureKind, str]
+    one_press: Press, how: str, failure: tuple[FailureKind, str]
 ) -> None:
-    order = await order_of(press)
+    order = await order_of(one_press)
     async with forking(how) as forks:
         assert await failure_of(order, forks.fork) == failure
 
 
-async def test_a_fork_server_that_cannot_start_says_why_and_is_started_again(press: Press) -> None:
-    order = await order_of(press)
+async def test_a_fork_server_that_cannot_start_says_why_and_is_started_again(
+    one_press: Press,
+) -> None:
+    order = await order_of(one_press)
     why = "the process that starts others for reports ended: ImportError: no module that renders: install it again"
     async with forking("early") as forks:
         for _ in range(2):
@@ -158,9 +173,9 @@ class Halted:
 
 
 async def test_a_forked_process_ends_when_its_report_is_not_wanted_any_more(
-    press: Press, tmp_path: Path
+    one_press: Press, tmp_path: Path
 ) -> None:
-    order, halted = await order_of(press), Halted(tmp_path)
+    order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
         work = asyncio.ensure_future(
             in_own_process(order, told=lambda percent: None, start=forks.fork)
@@ -171,10 +186,10 @@ async def test_a_forked_process_ends_when_its_report_is_not_wanted_any_more(
 
 
 async def test_forked_processes_end_with_the_one_that_asked_for_them(
-    press: Press, tmp_path: Path
+    one_press: Press, tmp_path: Path
 ) -> None:
     """A server that is killed closes its end of the socket, and asks for nothing."""
-    order, halted = await order_of(press), Halted(tmp_path)
+    order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
         work = asyncio.ensure_future(failure_of(order, forks.fork))
 
@@ -188,9 +203,9 @@ async def test_forked_processes_end_with_the_one_that_asked_for_them(
         assert await forks._process.wait() == 0
 
 
-async def test_a_fork_server_that_was_killed_is_replaced(press: Press) -> None:
+async def test_a_fork_server_that_was_killed_is_replaced(one_press: Press) -> None:
     async with forking() as forks:
-        usual = replace(press, render=partial(in_own_process, start=forks.fork))
+        usual = replace(one_press, render=partial(in_own_process, start=forks.fork))
         await forks.start()
         assert forks._process is not None
         forks._process.send_signal(signal.SIGKILL)
@@ -198,11 +213,39 @@ async def test_a_fork_server_that_was_killed_is_replaced(press: Press) -> None:
         assert await print_all(usual) == 1
 
 
+async def test_reports_that_meet_a_dead_fork_server_together_share_its_successor(
+    one_press: Press,
+) -> None:
+    order = await order_of(one_press)
+    async with forking("nothing") as forks:
+        await forks.start()
+        assert forks._requests is not None
+        forks._requests.close()  # as if it had died a moment ago: nothing can be asked of it
+        started: list[object] = []
+        start = forks.start
+
+        async def starting() -> None:
+            await start()
+            started.append(forks._process)
+
+        forks.start = starting  # type: ignore[method-assign]
+        made = await asyncio.gather(
+            *(
+                in_own_process(
+                    replace(order, key=f"9.{n}.csv"), told=lambda percent: None, start=forks.fork
+                )
+                for n in range(3)
+            )
+        )
+        assert [one.row_count for one in made] == [1, 1, 1]
+        assert len(set(started)) == 2
+
+
 async def test_signals_for_the_whole_service_leave_the_reports_to_the_server(
-    press: Press, tmp_path: Path
+    one_press: Press, tmp_path: Path
 ) -> None:
     """Ctrl-C and a service manager's stop reach every process: the server gives back what is being made, and then ends them."""
-    order = await order_of(press)
+    order = await order_of(one_press)
     async with forking("nothing") as forks:
         made = await in_own_process(order, told=lambda percent: None, start=forks.fork)
         assert made.row_count == 1  # so it has imported everything
