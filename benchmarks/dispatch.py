@@ -38,8 +38,8 @@ from sqlalchemy import func, make_url, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.engine import make_engine, reading
-from db.tables import DELIVERY, MESSAGE, TALLY
+from db.connect.engine import make_engine, reading
+from db.tables.log import DELIVERY, MESSAGE, TALLY
 from delivery.bench import Bench
 from delivery.gateways.journal import Entry, Journal
 from delivery.gateways.simulator import CALM, SimulatorGateway, Temper

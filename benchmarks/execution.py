@@ -28,7 +28,7 @@ from strawberry import Schema
 from benchmarks.ingest import lines, taken
 from benchmarks.peers.floor import list_of
 from db import migrations
-from db.engine import make_engine, reading
+from db.connect.engine import make_engine, reading
 from domain.viewer import Right, Viewer
 from resolvers.backstage import nothing_behind
 from resolvers.context import open_context

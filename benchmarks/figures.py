@@ -23,10 +23,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
-from db import bulk, changes, live, tallies
-from db.changes import EVENT, Change
-from db.engine import make_engine
-from db.tables import DELIVERY, DELIVERY_EVENT
+from db.connect.engine import make_engine
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import EVENT, Change
+from db.log import counters
+from db.sql import bulk_write
+from db.tables.log import DELIVERY, DELIVERY_EVENT
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 SMALL: Final = 5_000
@@ -45,7 +47,7 @@ def reading(message: int) -> Act:
     """What reads the figures of a message."""
 
     async def read(connection: AsyncConnection) -> None:
-        await tallies.of_messages(connection, [message])
+        await counters.of_messages(connection, [message])
 
     return read
 
@@ -64,20 +66,20 @@ def changing(made: list[Change], *, counted: bool) -> Act:
     """What writes `made`, with all that follows or alone."""
 
     async def change(connection: AsyncConnection) -> None:
-        message = await live.lock(connection, CROWD)
+        message = await in_flight.lock(connection, CROWD)
         assert message is not None
         if counted:
             await changes.write(connection, message, made, now=NOW)
             return
         keys = ("message_id", "recipient_number", "number")
-        await bulk.update_rows(
+        await bulk_write.update_rows(
             connection,
             DELIVERY,
             [(DeliveryStatus.DELIVERED, REACHED, NOW, *one.after.key) for one in made],
             keys=keys,
             columns=("status", "call_status", "at"),
         )
-        await bulk.insert_rows(
+        await bulk_write.insert_rows(
             connection,
             DELIVERY_EVENT,
             [
@@ -93,7 +95,7 @@ def changing(made: list[Change], *, counted: bool) -> Act:
 async def a_thousand(connection: AsyncConnection) -> list[Change]:
     """Calls of the largest message that had failed, and are answered after all."""
     statement = (
-        select(*live.COLUMNS)
+        select(*in_flight.COLUMNS)
         .where(
             DELIVERY.c.message_id == CROWD,
             DELIVERY.c.mode == DeliveryMode.VOICE,
@@ -101,7 +103,7 @@ async def a_thousand(connection: AsyncConnection) -> list[Change]:
         )
         .limit(CHANGED)
     )
-    rows = [live.LiveDelivery(*row) for row in await connection.execute(statement)]
+    rows = [in_flight.LiveDelivery(*row) for row in await connection.execute(statement)]
     return [
         Change(
             row,

@@ -22,7 +22,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from resolvers.ingest import Outcome, ingest
 
 CHUNK: Final = 256 * 1024

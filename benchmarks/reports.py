@@ -30,9 +30,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.large_log import build, size_of
 from benchmarks.renderers import high_water
-from db.engine import make_engine, writing
-from db.report_jobs import ReportJob
-from db.reports import Request, ask
+from db.connect.engine import make_engine, writing
+from db.reports.jobs import ReportJob
+from db.reports.records import Request, ask
 from delivery.report_child import in_own_process
 from delivery.report_process import Order, make
 from delivery.report_start import ForkServer

@@ -21,14 +21,15 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from benchmarks.large_log import build, size_of
-from db import facets, log_page, messages, recipients
-from db.criteria import Criteria
-from db.engine import make_engine, reading
-from db.log_page import OrderField
-from db.paging import Order
-from db.search import prepare
-from db.sight import Sight, sight_of
-from db.tables import MESSAGE
+from db.connect.engine import make_engine, reading
+from db.log import messages, recipients
+from db.log.visibility import Sight, sight_of
+from db.search import facets, log_page
+from db.search.criteria import Criteria
+from db.search.log_page import OrderField
+from db.search.search import prepare
+from db.sql.keyset_paging import Order
+from db.tables.log import MESSAGE
 from domain.paging import Page
 from domain.search import fold_date
 from domain.status import MessageStatus

@@ -25,7 +25,7 @@ import httpx2
 
 from benchmarks.execution import LIST, fill
 from benchmarks.sign_in import environment, token
-from db.engine import make_engine
+from db.connect.engine import make_engine
 
 CLIENTS: Final = 16
 LISTS: Final = 160

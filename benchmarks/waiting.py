@@ -28,7 +28,7 @@ from benchmarks.sign_in import environment, token
 from benchmarks.soak.clients import DISTRICT
 from benchmarks.soak.installation import Process, answers, database, free_port
 from db import migrations
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from resolvers.ingest import ingest
 from schema.limits import LIMITS
 from server import operation

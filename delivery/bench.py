@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.live import Terms
+from db.dispatch.in_flight import Terms
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
 

@@ -7,9 +7,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import seals
-from db.away import retry_once
-from db.engine import writing
+from db.connect.engine import writing
+from db.connect.unavailable import retry_once
+from db.receipts import used_signatures
 from delivery.gateways.base import Callback, CallbackRefused, Reply
 from delivery.gateways.port import Gateway
 from delivery.receipts import take_consents, take_in_together
@@ -36,7 +36,7 @@ async def take_callback(
         nonlocal attempts
         attempts += 1
         async with writing(engine) as connection:
-            if seal is not None and not await seals.use(
+            if seal is not None and not await used_signatures.use(
                 connection, seal.token, until=seal.until, now=now
             ):
                 if attempts > 1:

@@ -11,9 +11,9 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import live
-from db.away import AWAY, cause
-from db.engine import reading
+from db.connect.engine import reading
+from db.connect.unavailable import AWAY, cause
+from db.dispatch import in_flight
 from delivery.gateways.gate import Closed
 from domain.status import MessageStatus
 
@@ -69,7 +69,7 @@ class CancelGate:
         began = self._monotonic()
         try:
             async with reading(self._engine) as connection:
-                status = await live.status(connection, self._message_id)
+                status = await in_flight.status(connection, self._message_id)
         except AWAY as error:
             _log.warning(
                 "the database does not tell whether a message is canceled",

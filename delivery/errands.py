@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from db.timing import untimed
+from db.connect.deadline import untimed
 
 T = TypeVar("T")
 

@@ -10,9 +10,10 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import budget, unmatched_receipts
-from db.away import AWAY, cause
-from db.engine import writing
+from db.connect.engine import writing
+from db.connect.unavailable import AWAY, cause
+from db.receipts import unmatched
+from db.upkeep import budget
 from delivery.runner import wait
 
 RECEIPTS_KEPT: Final = timedelta(days=30)
@@ -26,7 +27,7 @@ async def forget(engine: AsyncEngine, *, now: datetime) -> int:
     async with writing(engine) as connection:
         budgets = await budget.forget_full(connection)
     async with writing(engine) as connection:
-        receipts = await unmatched_receipts.forget(connection, before=now - RECEIPTS_KEPT)
+        receipts = await unmatched.forget(connection, before=now - RECEIPTS_KEPT)
     return budgets + receipts
 
 

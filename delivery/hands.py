@@ -21,10 +21,10 @@ from typing import Final, NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import changes, claims, live
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import LiveDelivery, LiveMessage, Target, Terms
+from db.connect.engine import reading, writing
+from db.dispatch import changes, claims, in_flight
+from db.dispatch.in_flight import LiveDelivery, LiveMessage, Target, Terms
+from db.log.deliveries import DeliveryKey
 from delivery import paces
 from delivery.bench import Bench
 from delivery.cancel_gate import RUNNING, CancelGate
@@ -89,10 +89,10 @@ async def hand_over(
     `is_over` is asked before each wave: once it says so, the rest is left, unclaimed, to another time.
     """
     async with reading(bench.engine) as connection:
-        terms = await live.terms(connection, message_id)
+        terms = await in_flight.terms(connection, message_id)
         if terms is None:
             return 0
-        content = content_of(message_id, await live.content(connection, message_id))
+        content = content_of(message_id, await in_flight.content(connection, message_id))
     gateways = {id(gateway): gateway for gateway in bench.usable(terms).values()}
     loads = [_Load(message_id, chunk, gateway, terms, content) for gateway in gateways.values()]
     counts = await asyncio.gather(
@@ -149,7 +149,7 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
         due = await claims.due(
             connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
         )
-        targets = await live.targets(connection, {delivery.address_id for delivery in due})
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in due})
         repeats = await _repeats(connection, due, targets)
         moves: list[changes.Change] = []
         for delivery in due:
@@ -194,7 +194,7 @@ async def _repeats(
         for delivery in due
         if (same_as := targets[delivery.address_id].same_as) is not None
     }
-    return await live.repeats(connection, merged) if merged else ()
+    return await in_flight.repeats(connection, merged) if merged else ()
 
 
 def _runs(message: LiveMessage) -> bool:
@@ -280,7 +280,7 @@ async def _write(
             if key in mine
         ]
         if lost := of_wave.keys() - mine:
-            for delivery in await live.by_key(connection, sorted(lost)):
+            for delivery in await in_flight.by_key(connection, sorted(lost)):
                 late = of_late_outcome(delivery, *of_wave[delivery.key], now=now)
                 moves += [] if late is None else [late]
         await changes.write(connection, message, moves, now=now)
@@ -297,4 +297,4 @@ async def _alone_with(
     """
     turn = bench.turns.setdefault(message_id, asyncio.Lock())
     async with turn, writing(bench.engine) as connection:
-        yield connection, await live.lock(connection, message_id)
+        yield connection, await in_flight.lock(connection, message_id)

@@ -6,8 +6,8 @@ what comes back late is about the sending that it names.
 
 from typing import NamedTuple
 
-from db.deliveries import DeliveryKey
-from db.live import LiveDelivery
+from db.dispatch.in_flight import LiveDelivery
+from db.log.deliveries import DeliveryKey
 from domain.ids import LARGEST
 
 

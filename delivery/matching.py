@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import live
-from db.deliveries import DeliveryKey
-from db.live import LiveDelivery
+from db.dispatch import in_flight
+from db.dispatch.in_flight import LiveDelivery
+from db.log.deliveries import DeliveryKey
 from delivery import keys
 from domain.addresses import InvalidAddress, normalise
 from domain.receipts import Mismatch, Receipt, Unmatched
@@ -100,7 +100,7 @@ async def _candidates(
     found: dict[str, list[tuple[LiveDelivery, str]]] = {}
     references = sorted({receipt.reference or "" for receipt in receipts})
     addresses = sorted({_address_key(receipt.address or "") for receipt in receipts})
-    for delivery, address_key in await live.by_reference_and_address(
+    for delivery, address_key in await in_flight.by_reference_and_address(
         connection, gateway, references, addresses
     ):
         if not delivery.is_duplicate:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from db.changes import CANCELED, Change, Said
-from db.live import LiveContent, LiveDelivery, LiveMessage
+from db.dispatch.changes import CANCELED, Change, Said
+from db.dispatch.in_flight import LiveContent, LiveDelivery, LiveMessage
 from delivery import keys
 from delivery.gateways.base import (
     Accepted,

@@ -1,6 +1,6 @@
 """How fast a provider is used, and when not at all: for all processes together, whichever message it is for.
 
-The rows for that are `db.pace`'s; what is handed over, `delivery.hands`'.
+The rows for that are `db.dispatch.provider_rate`'s; what is handed over, `delivery.hands`'.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,9 +10,9 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import pace
-from db.engine import writing
-from db.live import LiveDelivery
+from db.connect.engine import writing
+from db.dispatch import provider_rate
+from db.dispatch.in_flight import LiveDelivery
 from delivery.bench import Bench
 from delivery.gateways.base import NotAccepted, Outcome
 from delivery.gateways.port import Gateway
@@ -36,7 +36,7 @@ async def reserve(bench: Bench, gateway: Gateway, per_second: float, *, most: in
     if not size:
         return 0
     async with writing(bench.engine) as connection:
-        wait = await pace.reserve(
+        wait = await provider_rate.reserve(
             connection, gateway.name, handovers=size, per_second=per_second, longest=LONGEST_WAIT
         )
     if wait is None:
@@ -48,7 +48,7 @@ async def reserve(bench: Bench, gateway: Gateway, per_second: float, *, most: in
 
 async def is_held(connection: AsyncConnection, gateway: Gateway) -> bool:
     """Whether a provider is not to be used for now."""
-    return bool(of_held([gateway], await pace.waits(connection)))
+    return bool(of_held([gateway], await provider_rate.waits(connection)))
 
 
 def of_held(gateways: Collection[Gateway], waits: Mapping[str, timedelta]) -> set[Gateway]:
@@ -74,5 +74,5 @@ async def hold_if_down(
     )
     held = max(ours, asked_for)
     async with writing(bench.engine) as connection:
-        await pace.hold(connection, gateway.name, pause=held)
+        await provider_rate.hold(connection, gateway.name, pause=held)
     _log.warning("a provider takes nothing", gateway=gateway.name, seconds=held.total_seconds())

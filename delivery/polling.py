@@ -12,11 +12,12 @@ from typing import Final
 
 import structlog
 
-from db import changes, live, polls
-from db.changes import Change
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import LiveDelivery
+from db.connect.engine import reading, writing
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import Change
+from db.dispatch.in_flight import LiveDelivery
+from db.log.deliveries import DeliveryKey
+from db.receipts import polls
 from delivery.bench import Bench
 from delivery.outcomes import POLL_AFTER
 from delivery.refresh import Progress, ask_providers
@@ -47,7 +48,7 @@ async def _poll(bench: Bench, message_id: int, keys: Sequence[DeliveryKey]) -> i
     if not due:
         return 0
     async with reading(bench.engine) as connection:
-        terms = await live.terms(connection, message_id)
+        terms = await in_flight.terms(connection, message_id)
     assert terms is not None
     try:
         async with asyncio.timeout(LONGEST_ANSWER):
@@ -70,10 +71,10 @@ async def _plan_next(
     refresh still asks.
     """
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, message_id)
+        message = await in_flight.lock(connection, message_id)
         if message is None:
             return []
-        due = [one for one in await live.by_key(connection, keys) if _is_due(one, now=now)]
+        due = [one for one in await in_flight.by_key(connection, keys) if _is_due(one, now=now)]
         moves = [
             Change(
                 delivery,

@@ -17,10 +17,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import audit, purge, purge_rows, report_jobs
-from db.audit import Action, Entry
-from db.engine import reading, writing
-from db.purge import District, Found, Place
+from db.audit import entries
+from db.audit.entries import Action, Entry
+from db.connect.engine import reading, writing
+from db.reports import jobs
+from db.upkeep import purge, purge_rows
+from db.upkeep.purge import District, Found, Place
 from delivery.report_store import Place as ReportPlace
 from delivery.report_store import open_store
 from domain.ids import Kind, spell
@@ -115,7 +117,7 @@ async def _begin(work: Purge, district: District, message_id: int) -> bool:
             return False
         subject = spell(Kind.MESSAGE, message_id)
         act = Entry(now, district.id, work.by, Action.PURGE_MESSAGE, subject, None, work.run)
-        await audit.write(connection, [act])
+        await entries.write(connection, [act])
     return True
 
 
@@ -144,7 +146,7 @@ async def _end(work: Purge, message_id: int) -> None:
         # The file first: the note of a purge that is killed here leads to the report again.
         await open_store(work.reports).remove(f"{report}.")
         async with _turn(work) as connection:
-            await report_jobs.expire(connection, report)
+            await jobs.expire(connection, report)
     async with _turn(work) as connection:
         await purge.end(connection, message_id)
 

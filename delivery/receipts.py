@@ -13,12 +13,14 @@ from typing import Final, NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import changes, deliveries, live, unmatched_receipts
-from db.away import retry_once
-from db.changes import Change, Said
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import LiveDelivery
+from db.connect.engine import reading, writing
+from db.connect.unavailable import retry_once
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import Change, Said
+from db.dispatch.in_flight import LiveDelivery
+from db.log import deliveries
+from db.log.deliveries import DeliveryKey
+from db.receipts import unmatched as unmatched_receipts
 from delivery import keys
 from delivery.gateways.base import Consent
 from delivery.matching import Matched, match, mismatch
@@ -109,17 +111,19 @@ async def _apply(
     now: datetime,
 ) -> _Applied:
     """Apply receipts for deliveries of one message."""
-    message = await live.lock(connection, message_id)
+    message = await in_flight.lock(connection, message_id)
     if message is None:
-        if await live.status(connection, message_id) is not None:
+        if await in_flight.status(connection, message_id) is not None:
             # Its recipients were removed on purpose: what a provider says of them must not bring their addresses back.
             return _Applied()
         return _Applied(
             unmatched=[Unmatched(one.receipt, Mismatch.NO_DELIVERY) for one in receipts]
         )
     about = sorted({one.key for one in receipts})
-    before = {delivery.key: delivery for delivery in await live.by_key(connection, about)}
-    targets = await live.targets(connection, {delivery.address_id for delivery in before.values()})
+    before = {delivery.key: delivery for delivery in await in_flight.by_key(connection, about)}
+    targets = await in_flight.targets(
+        connection, {delivery.address_id for delivery in before.values()}
+    )
     after = dict(before)
     moves: list[Change] = []
     unmatched: list[Unmatched] = []
@@ -202,6 +206,6 @@ async def take_consents(connection: AsyncConnection, consents: Sequence[Consent]
     """Remember who asked for no more texts, or for texts again: the latest word of each counts."""
     # By number, so that two that take in the same ones lock them in the same order.
     for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):
-        await live.set_opted_out(
+        await in_flight.set_opted_out(
             connection, consent.address, consent.at if consent.opted_out else None
         )

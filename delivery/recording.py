@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from db.away import AWAY, cause
-from db.deliveries import DeliveryKey
+from db.connect.unavailable import AWAY, cause
+from db.log.deliveries import DeliveryKey
 from delivery.bench import Bench
 from domain.ids import Kind, spell
 

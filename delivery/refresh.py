@@ -1,6 +1,6 @@
 """Asks the providers of a message for the outcomes that are still open.
 
-Whether it is time to ask is decided before (`db.refresh`).
+Whether it is time to ask is decided before (`db.receipts.refresh`).
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db import live
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import LiveDelivery, Terms
-from db.refresh import keep_turn
+from db.connect.engine import reading, writing
+from db.dispatch import in_flight
+from db.dispatch.in_flight import LiveDelivery, Terms
+from db.log.deliveries import DeliveryKey
+from db.receipts.refresh import keep_turn
 from delivery import keys
 from delivery.bench import Bench
 from delivery.gateways.base import Sent
@@ -88,14 +88,16 @@ async def _keep_turn(bench: Bench, message_id: int, taken_at: datetime) -> None:
 
 async def _ask_all(bench: Bench, message_id: int, progress: Progress) -> None:
     async with reading(bench.engine) as connection:
-        terms = await live.terms(connection, message_id)
+        terms = await in_flight.terms(connection, message_id)
     if terms is None:
         return
     after: DeliveryKey | None = None
     size = FIRST_PAGE
     while True:
         async with reading(bench.engine) as connection:
-            page = await live.open_with_provider(connection, message_id, after=after, most=size)
+            page = await in_flight.open_with_provider(
+                connection, message_id, after=after, most=size
+            )
         if not page:
             return
         if not await ask_providers(bench, terms, page, progress):
@@ -112,7 +114,9 @@ async def ask_providers(
 ) -> bool:
     """Ask about deliveries of one message and apply the answers; False where no provider could be asked about any of them."""
     async with reading(bench.engine) as connection:
-        targets = await live.targets(connection, {delivery.address_id for delivery in deliveries})
+        targets = await in_flight.targets(
+            connection, {delivery.address_id for delivery in deliveries}
+        )
     by_gateway: dict[Gateway, list[Sent]] = {}
     for delivery in deliveries:
         gateway = bench.gateway_of(terms, delivery.mode)

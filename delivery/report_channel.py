@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from db.report_jobs import Made
+from db.reports.jobs import Made
 from delivery.report_failures import Failure
 
 LONGEST_VALUE: Final = 200

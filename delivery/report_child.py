@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import msgspec
 import structlog
 
-from db.report_jobs import Made
+from db.reports.jobs import Made
 from delivery.report_channel import Line, Word
 from delivery.report_failures import Failure, FailureKind
 from delivery.report_process import Order

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from db.away import AWAY
+from db.connect.unavailable import AWAY
 from delivery.report_store import NotKept, StoreProblem
 
 _ADMINISTRATOR: Final = "If that fails too, give the report's id to your administrator."

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
-from db.engine import SMALL_CACHE, make_engine
-from db.report_jobs import Made, ReportJob
+from db.connect.engine import SMALL_CACHE, make_engine
+from db.reports.jobs import Made, ReportJob
 from delivery.report_channel import Channel, Word, log_by, where
 from delivery.report_failures import failure_of
 from delivery.report_source import reading_report

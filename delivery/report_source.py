@@ -12,15 +12,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import deliveries, districts, messages, recipients, report_jobs, report_marks, tallies
-from db.deliveries import DeliveryRecord
-from db.engine import snapshot
-from db.messages import ContentRecord
-from db.paging import Slice
-from db.recipients import RecipientOutcome, RecipientRecord, Wanted
-from db.report_jobs import ReportJob
-from db.sight import Sight
-from db.tallies import Counters
+from db.connect.engine import snapshot
+from db.log import counters as tallies
+from db.log import deliveries, districts, messages, recipients
+from db.log.counters import Counters
+from db.log.deliveries import DeliveryRecord
+from db.log.messages import ContentRecord
+from db.log.recipients import RecipientOutcome, RecipientRecord, Wanted
+from db.log.visibility import Sight
+from db.reports import jobs
+from db.reports import marks as report_marks
+from db.reports.jobs import ReportJob
+from db.sql.keyset_paging import Slice
 from delivery.report_failures import Purged
 from domain.counting import figures
 from domain.masking import MASK, masked, masked_values
@@ -36,7 +39,7 @@ PAGE: Final = 500
 async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
     """How many rows the report that `job` asks for will have, from the counters of its message: nothing is counted."""
     counters = (await tallies.of_messages(connection, [job.message_id])).get(job.message_id)
-    people, without_device = await report_jobs.people_of(connection, job.message_id)
+    people, without_device = await jobs.people_of(connection, job.message_id)
     return rows_expected(
         row_rule(job.devices, job.detail),
         () if counters is None else counters.tallies,

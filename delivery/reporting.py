@@ -19,10 +19,10 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import report_jobs
-from db.away import AWAY, cause, retry_once
-from db.engine import reading, writing
-from db.report_jobs import Made, ReportJob
+from db.connect.engine import reading, writing
+from db.connect.unavailable import AWAY, cause, retry_once
+from db.reports import jobs
+from db.reports.jobs import Made, ReportJob
 from delivery.report_channel import where
 from delivery.report_child import Broken, in_own_process
 from delivery.report_failures import FOR_GOOD, OF_STORE, Failure, FailureKind, failure_of, words
@@ -80,7 +80,7 @@ class PrintJob(NamedTuple):
 async def find_print_jobs(press: Press) -> list[PrintJob]:
     """The reports that may be to be made now, the oldest first: from the rows alone, whatever hint got lost."""
     async with reading(press.engine) as connection:
-        ids = await report_jobs.waiting(connection, now=press.clock(), most=TOGETHER)
+        ids = await jobs.waiting(connection, now=press.clock(), most=TOGETHER)
     return [PrintJob(id) for id in ids]
 
 
@@ -91,7 +91,7 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
     """
     token = secrets.token_hex(16)
     async with writing(press.engine) as connection:
-        order = await report_jobs.claim(
+        order = await jobs.claim(
             connection,
             job.report_id,
             token=token,
@@ -100,7 +100,7 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
             now=press.clock(),
         )
         if order is None:
-            if await report_jobs.give_up(
+            if await jobs.give_up(
                 connection,
                 job.report_id,
                 most_attempts=MOST_ATTEMPTS,
@@ -129,7 +129,7 @@ async def _make(
         await retry_once(partial(_finish, press, job, made, token=token))
     except Stopped:
         async with writing(press.engine) as connection:
-            await report_jobs.give_back(connection, job.id, token=token)
+            await jobs.give_back(connection, job.id, token=token)
         return False
     except Lost:
         await store.remove(key)
@@ -144,9 +144,9 @@ async def _make(
 async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> None:
     """Say that a report is ready. Raises `Lost`."""
     async with writing(press.engine) as connection:
-        if await report_jobs.finish(connection, job.id, made, token=token):
+        if await jobs.finish(connection, job.id, made, token=token):
             return
-        if not await report_jobs.is_finished(connection, job.id, made):
+        if not await jobs.is_finished(connection, job.id, made):
             raise Lost
 
 
@@ -194,7 +194,7 @@ async def _renew(press: Press, order: Order, *, token: str, percent: int) -> boo
     """Hold the claim and say how far it is; False where the database is away: the next step tries again. Raises `Lost`."""
     try:
         async with writing(press.engine) as connection:
-            if not await report_jobs.renew(
+            if not await jobs.renew(
                 connection, order.job.id, token=token, lease=press.lease, percent=percent
             ):
                 raise Lost
@@ -236,19 +236,19 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
         _log.warning("a report could not be made and is tried again", **about)
     async with writing(press.engine) as connection:
         if is_over:
-            await report_jobs.fail(connection, job.id, token=token, failure=failure.message)
+            await jobs.fail(connection, job.id, token=token, failure=failure.message)
         else:
-            await report_jobs.put_off(connection, job.id, token=token, pause=pause)
+            await jobs.put_off(connection, job.id, token=token, pause=pause)
 
 
 async def expire(press: Press) -> int:
     """Remove the files of reports whose time is over, and how many reports that were."""
     async with reading(press.engine) as connection:
-        over = await report_jobs.kept_long_enough(connection, now=press.clock(), most=TOGETHER)
+        over = await jobs.kept_long_enough(connection, now=press.clock(), most=TOGETHER)
     store = open_store(press.place)
     for id in over:
         # The file first: a report that says EXPIRED is never looked at again.
         await store.remove(f"{id}.")
         async with writing(press.engine) as connection:
-            await report_jobs.expire(connection, id)
+            await jobs.expire(connection, id)
     return len(over)

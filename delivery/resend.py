@@ -11,12 +11,12 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import changes, live
-from db.changes import Change
-from db.deliveries import DeliveryKey
-from db.engine import writing
-from db.live import LiveDelivery
-from db.resend import failed
+from db.connect.engine import writing
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import Change
+from db.dispatch.in_flight import LiveDelivery
+from db.dispatch.resend import failed
+from db.log.deliveries import DeliveryKey
 from delivery.bench import Bench
 from domain.resend import why_not
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
@@ -42,7 +42,7 @@ async def resend(
     while True:
         now = bench.clock()
         async with writing(bench.engine) as connection:
-            message = await live.lock(connection, message_id)
+            message = await in_flight.lock(connection, message_id)
             if message is None or why_not(message.status, is_recorded=message.is_recorded):
                 return resent
             page = await failed(connection, message_id, modes=modes, after=after, most=PAGE)

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.away import AWAY, cause
+from db.connect.unavailable import AWAY, cause
 from delivery.bench import Bench
 from delivery.reporting import Press, PrintJob, print_report
 from delivery.sweep import Job, begin_due, do, find_jobs

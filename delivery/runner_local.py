@@ -13,9 +13,10 @@ import structlog
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backlog, report_jobs
-from db.away import AWAY, cause
-from db.engine import writing
+from db.connect.engine import writing
+from db.connect.unavailable import AWAY, cause
+from db.dispatch import backlog
+from db.reports import jobs
 from delivery.bench import Bench
 from delivery.polling import poll_due
 from delivery.reporting import Press, PrintJob, expire, find_print_jobs
@@ -98,7 +99,7 @@ class LocalRunner(Runner):
     async def _end_leases(self) -> None:
         async with writing(self._bench.engine) as connection:
             await backlog.end_leases(connection)
-            await report_jobs.end_leases(connection)
+            await jobs.end_leases(connection)
 
     async def _look(self) -> None:
         if self._announced.is_set():

@@ -17,8 +17,8 @@ from procrastinate.jobs import Job as Hint
 from procrastinate.jobs import Status
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import backlog
-from db.away import AWAY, cause
+from db.connect.unavailable import AWAY, cause
+from db.dispatch import backlog
 from delivery.bench import Bench
 from delivery.polling import poll_due
 from delivery.reporting import Press, PrintJob, expire, find_print_jobs

@@ -15,9 +15,9 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import audit_seals
-from db.away import AWAY, cause
-from db.engine import reading, writing
+from db.audit import seals
+from db.connect.engine import reading, writing
+from db.connect.unavailable import AWAY, cause
 from delivery.runner import wait
 from domain import chain
 
@@ -38,33 +38,33 @@ async def seal_all(
     0 too where a transaction that wrote into the audit does not end: nothing is sealed over a gap.
     """
     async with reading(engine) as connection:
-        newest = await audit_seals.newest_id(connection)
-        end = await audit_seals.last(connection)
+        newest = await seals.newest_id(connection)
+        end = await seals.last(connection)
     if newest <= (0 if end is None else end.last_id) or not await _settled(engine, pause=pause):
         return 0
     sealed = 0
     while True:
         async with reading(engine) as connection:
-            end = await audit_seals.last(connection)
-            rows = await audit_seals.rows(connection, end, until=newest, most=MOST_ROWS)
+            end = await seals.last(connection)
+            rows = await seals.rows(connection, end, until=newest, most=MOST_ROWS)
         if not rows:
             return sealed
         link = chain.seal(end, rows, now=clock())
         async with writing(engine) as connection:
-            if await audit_seals.add(connection, link):
+            if await seals.add(connection, link):
                 sealed += len(rows)
 
 
 async def _settled(engine: AsyncEngine, *, pause: float) -> bool:
     """Whether all who are writing into the audit now have ended soon."""
     async with reading(engine) as connection:
-        writing_then = await audit_seals.writers(connection)
+        writing_then = await seals.writers(connection)
     for _ in range(PATIENCE):
         if not writing_then:
             return True
         await asyncio.sleep(pause)
         async with reading(engine) as connection:
-            writing_then &= await audit_seals.writers(connection)
+            writing_then &= await seals.writers(connection)
     return not writing_then
 
 

@@ -13,12 +13,12 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import changes, claims, live
-from db.away import AWAY
-from db.changes import Change
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import LiveDelivery, Terms
+from db.connect.engine import reading, writing
+from db.connect.unavailable import AWAY
+from db.dispatch import changes, claims, in_flight
+from db.dispatch.changes import Change
+from db.dispatch.in_flight import LiveDelivery, Terms
+from db.log.deliveries import DeliveryKey
 from delivery.bench import Bench
 from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
 from delivery.outcomes import content_of, handover_of, of_finding
@@ -64,9 +64,9 @@ async def _settle(bench: Bench, message_id: int) -> int:
     if not taken:
         return 0
     async with reading(bench.engine) as connection:
-        terms = await live.terms(connection, message_id)
-        content = content_of(message_id, await live.content(connection, message_id))
-        targets = await live.targets(connection, {delivery.address_id for delivery in taken})
+        terms = await in_flight.terms(connection, message_id)
+        content = content_of(message_id, await in_flight.content(connection, message_id))
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in taken})
     assert terms is not None
     places = asyncio.Semaphore(AT_ONCE)
 
@@ -96,7 +96,7 @@ async def _settle(bench: Bench, message_id: int) -> int:
 async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
     """Claim what has lapsed, so that nobody else asks for the same meanwhile."""
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, message_id)
+        message = await in_flight.lock(connection, message_id)
         if message is None:
             return []
         until = message.locked_at + bench.lease
@@ -147,10 +147,10 @@ async def _write(
     """Write findings in one transaction, for those deliveries that `token` still has."""
     now = bench.clock()
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, message_id)
+        message = await in_flight.lock(connection, message_id)
         assert message is not None
-        mine = [d for d in await live.by_key(connection, list(findings)) if d.claim == token]
-        targets = await live.targets(connection, {delivery.address_id for delivery in mine})
+        mine = [d for d in await in_flight.by_key(connection, list(findings)) if d.claim == token]
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in mine})
         addresses = {address_id: target.key for address_id, target in targets.items()}
         holders = await _holders(connection, mine, findings, addresses)
         moves: list[Change] = []
@@ -184,7 +184,7 @@ async def _holders(
             for delivery in deliveries
             if delivery.gateway == gateway and isinstance(finding := findings[delivery.key], Found)
         ]
-        for holder, address in await live.by_reference_and_address(
+        for holder, address in await in_flight.by_reference_and_address(
             connection, gateway, names, sorted(set(addresses.values()))
         ):
             holders[_name(holder, holder.reference or "", address)] = holder.key

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from db import agenda, changes, live, pace
-from db.engine import reading, writing
+from db.connect.engine import reading, writing
+from db.dispatch import changes, due, in_flight, provider_rate
 from delivery.bench import Bench
 from delivery.hands import hand_over
 from delivery.outcomes import stopped
@@ -26,11 +26,11 @@ async def begin_due(bench: Bench) -> int:
     """Begin the messages whose time has come; how many that were."""
     now = bench.clock()
     async with reading(bench.engine) as connection:
-        waiting = await agenda.to_begin(connection, now=now, most=MOST)
+        waiting = await due.to_begin(connection, now=now, most=MOST)
     begun = 0
     for message_id in waiting:
         async with writing(bench.engine) as connection:
-            message = await live.lock(connection, message_id)
+            message = await in_flight.lock(connection, message_id)
             if message is not None and message.status is MessageStatus.WAITING:
                 await changes.settle(connection, message, now=now, status=MessageStatus.IN_PROGRESS)
                 begun += 1
@@ -46,20 +46,20 @@ async def find_jobs(bench: Bench) -> list[Job]:
     await _mark_overdue(bench)
     now = bench.clock()
     async with reading(bench.engine) as connection:
-        waiting = await agenda.waiting(connection)
-        being_stopped = await agenda.being_stopped(connection)
-        waits = await pace.waits(connection)
+        waiting = await due.waiting(connection)
+        being_stopped = await due.being_stopped(connection)
+        waits = await provider_rate.waits(connection)
     jobs: list[Job] = []
     for message_id in being_stopped:
         async with reading(bench.engine) as connection:
-            chunks = await agenda.pending_chunks(connection, message_id)
+            chunks = await due.pending_chunks(connection, message_id)
         jobs += [Job(message_id, chunk) for chunk in chunks]
     for message_id, terms, modes in waiting:
         usable = bench.usable(terms)
         held = of_held(usable.values(), waits)
         if ready := frozenset(mode for mode in modes & usable.keys() if usable[mode] not in held):
             async with reading(bench.engine) as connection:
-                chunks = await agenda.chunks_due(connection, message_id, modes=ready, now=now)
+                chunks = await due.chunks_due(connection, message_id, modes=ready, now=now)
             jobs += [Job(message_id, chunk) for chunk in chunks]
     return sorted(jobs, key=lambda job: (job.chunk, job.message_id))
 
@@ -70,7 +70,7 @@ async def do(bench: Bench, job: Job, *, is_over: Callable[[], bool] = lambda: Fa
     `is_over` is asked as by `hand_over`.
     """
     async with reading(bench.engine) as connection:
-        is_canceled = await live.status(connection, job.message_id) in changes.CANCELED
+        is_canceled = await in_flight.status(connection, job.message_id) in changes.CANCELED
     return await (stop(bench, job) if is_canceled else hand_over(bench, *job, is_over=is_over))
 
 
@@ -78,10 +78,10 @@ async def stop(bench: Bench, job: Job) -> int:
     """Mark what a cancellation stopped of a chunk, and how much that was: the message was stopped before, by one row."""
     now = bench.clock()
     async with writing(bench.engine) as connection:
-        message = await live.lock(connection, job.message_id)
+        message = await in_flight.lock(connection, job.message_id)
         if message is None or message.status not in changes.CANCELED:
             return 0
-        pending = await agenda.pending(connection, *job)
+        pending = await due.pending(connection, *job)
         moves = [stopped(delivery, now=now) for delivery in pending]
         await changes.write(connection, message, moves, now=now)
     return len(moves)
@@ -91,9 +91,9 @@ async def _mark_overdue(bench: Bench) -> None:
     """Make an ERROR of each message whose providers have had their time."""
     now = bench.clock()
     async with reading(bench.engine) as connection:
-        message_ids = await agenda.newly_overdue(connection, now=now)
+        message_ids = await due.newly_overdue(connection, now=now)
     for message_id in message_ids:
         async with writing(bench.engine) as connection:
-            message = await live.lock(connection, message_id)
+            message = await in_flight.lock(connection, message_id)
             if message is not None and message.status is MessageStatus.IN_PROGRESS:
                 await changes.settle(connection, message, now=now)

@@ -1,6 +1,6 @@
 """The signed-in person or service, and what it may do.
 
-How a token becomes a viewer is the server's business; which rows a viewer sees is one predicate in `db.sight`.
+How a token becomes a viewer is the server's business; which rows a viewer sees is one predicate in `db.log.visibility`.
 """
 
 from dataclasses import dataclass

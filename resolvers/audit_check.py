@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import audit_seals
-from db.engine import reading
+from db.audit import seals as audit_seals
+from db.connect.engine import reading
 from domain import chain
 from domain.chain import AuditSeal
 

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db import audit_trail as rows
-from db.audit import Action
-from db.audit_trail import AuditRecord, Wanted
-from db.engine import reading
+from db.audit import trail as rows
+from db.audit.entries import Action
+from db.audit.trail import AuditRecord, Wanted
+from db.connect.engine import reading
 from domain.errors import Forbidden
 from domain.ids import Kind, spell
 from domain.paging import page

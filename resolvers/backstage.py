@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.notices import Notices
+from db.connect.notices import Notices
 from delivery.bench import Bench
 from delivery.errands import Errands
 from delivery.reporting import PrintJob

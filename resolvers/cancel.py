@@ -4,12 +4,12 @@ from typing import Final, NamedTuple
 
 import strawberry
 
-from db import audit
-from db import cancel as rows
-from db.audit import Action
-from db.cancel import NotCancelable
-from db.engine import writing
-from db.messages import MessageRecord
+from db.audit import entries
+from db.audit.entries import Action
+from db.connect.engine import writing
+from db.dispatch import cancel as rows
+from db.dispatch.cancel import NotCancelable
+from db.log.messages import MessageRecord
 from domain.errors import BadUserInput
 from domain.ids import Kind, spell
 from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
@@ -70,7 +70,7 @@ async def cancel(
             return _not_cancelable(outcome.status)
         if outcome.is_new:
             act = context.entry(Action.CANCEL_MESSAGE, spell(Kind.MESSAGE, message.id))
-            await audit.write(connection, [act])
+            await entries.write(connection, [act])
             await context.backstage.announce(connection)
     canceled = await messages.anew(info, message)
     return CancelMessageSuccess(canceled, outcome.is_new)

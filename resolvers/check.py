@@ -1,6 +1,6 @@
 """Goes through the whole log and finds what does not follow from its rows, while it is in use.
 
-What is compared is in `db.check`.
+What is compared is in `db.upkeep.check`.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import check as log
-from db.check import Difference
-from db.engine import reading, snapshot, writing
+from db.connect.engine import reading, snapshot, writing
+from db.upkeep import check as log
+from db.upkeep.check import Difference
 
 CHUNK: Final = 500
 """Messages that are looked at in one moment: more hold an old moment longer, fewer ask more often."""

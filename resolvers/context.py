@@ -11,11 +11,11 @@ import strawberry
 from graphql import GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import audit
-from db.audit import Action, Entry
-from db.engine import writing
-from db.keyed import Keyed
-from db.sight import Sight
+from db.audit import entries as audit
+from db.audit.entries import Action, Entry
+from db.connect.engine import writing
+from db.connect.single_statement import Keyed
+from db.log.visibility import Sight
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.backstage import Backstage, nothing_behind

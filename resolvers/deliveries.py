@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db.audit import Action
-from db.deliveries import DeliveryKey, DeliveryRecord, EventRecord, Wanted
-from db.messages import MessageRecord
-from db.recipients import RecipientRecord
-from db.rows import Rows
+from db.audit.entries import Action
+from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord, Wanted
+from db.log.messages import MessageRecord
+from db.log.recipients import RecipientRecord
+from db.sql.rows import Rows
 from domain.ids import Kind, spell
 from domain.paging import page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource

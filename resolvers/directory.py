@@ -5,9 +5,9 @@ from typing import Final
 
 import strawberry
 
-from db.districts import DistrictRecord, SchoolRecord, schools_of
-from db.engine import reading
-from db.messages import MessageRecord
+from db.connect.engine import reading
+from db.log.districts import DistrictRecord, SchoolRecord, schools_of
+from db.log.messages import MessageRecord
 from domain.call_status import CALL_STATUSES, CallStatus
 from domain.errors import BadUserInput
 from domain.ids import Kind, Reference, read

@@ -8,13 +8,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import audit
-from db.audit import Action, Entry
-from db.districts import districts
-from db.engine import reading, writing
-from db.reports import ReportRecord, reports
-from db.secrets import secrets
-from db.sight import Sight, sight_of
+from db.audit import entries
+from db.audit.entries import Action, Entry
+from db.connect.engine import reading, writing
+from db.log.districts import districts
+from db.log.visibility import Sight, sight_of
+from db.reports.records import ReportRecord, reports
+from db.reports.secrets import secrets
 from domain.errors import Forbidden
 from domain.ids import Kind, key_of, spell
 from domain.report import ReportStatus
@@ -103,4 +103,4 @@ def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | 
 async def note(engine: AsyncEngine, admission: Admission) -> None:
     """Write into the audit that the file leaves."""
     async with writing(engine) as connection:
-        await audit.write(connection, [admission.entry])
+        await entries.write(connection, [admission.entry])

@@ -8,7 +8,7 @@ from typing import Any
 
 import strawberry
 
-from db.audit import Action
+from db.audit.entries import Action
 from domain.message import BodyFormat
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from db.districts import SchoolRecord
-from db.stage import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.log.districts import SchoolRecord
 from resolvers import staging
 from resolvers.double_keys import check_recipient
 from resolvers.lines import canonical

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import stage
+from db.ingest import staging_tables
 from domain.viewer import Right, Viewer
 from resolvers.backstage import Announce, to_nobody
 from resolvers.blocks import blocks
@@ -42,7 +42,7 @@ async def ingest(
     async with engine.connect() as connection:
         try:
             async with connection.begin():
-                await stage.create(connection)
+                await staging_tables.create(connection)
             if by is None and viewer is not None:
                 by = Uploader(viewer.id, name=viewer.name)
             upload = Upload(connection, viewer=viewer, clock=clock, announce=announce, by=by)

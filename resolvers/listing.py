@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from db.paging import Order, Slice
+from db.sql.keyset_paging import Order, Slice
 
 R = TypeVar("R")
 

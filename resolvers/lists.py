@@ -6,9 +6,10 @@ Which arguments mean which list is said in the resolvers.
 from datetime import datetime
 from typing import NamedTuple
 
-from db import deliveries, recipients, reports
-from db.paging import Order
-from db.recipient_page import Ordered, Shown
+from db.log import deliveries, recipients
+from db.log.recipients_with_deliveries import Ordered, Shown
+from db.reports import records
+from db.sql.keyset_paging import Order
 
 
 class RecipientList(NamedTuple):
@@ -68,4 +69,4 @@ class ReportList(NamedTuple):
     message_id: int
 
     def order(self) -> Order:
-        return reports.newest_first(f"reports of {self.message_id}")
+        return records.newest_first(f"reports of {self.message_id}")

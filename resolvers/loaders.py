@@ -11,28 +11,21 @@ from typing import Any, TypeVar, overload
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import (
-    deliveries,
-    districts,
-    messages,
-    recipient_page,
-    recipients,
-    reports,
-    secrets,
-    summaries,
-    tallies,
-)
-from db.deliveries import DeliveryKey, DeliveryRecord, EventRecord
-from db.districts import SchoolRecord
-from db.engine import reading
-from db.keyed import Keyed
-from db.messages import CancellationRecord, ContentRecord, MessageRecord
-from db.paging import Slice
-from db.recipients import PersonRecord, RecipientRecord
-from db.reports import ReportRecord
-from db.rows import Rows
-from db.sight import Sight
-from db.tallies import Counters
+from db.connect.engine import reading
+from db.connect.single_statement import Keyed
+from db.log import counters as tallies
+from db.log import deliveries, districts, message_with_counters, messages, recipients
+from db.log import recipients_with_deliveries as recipient_page
+from db.log.counters import Counters
+from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord
+from db.log.districts import SchoolRecord
+from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
+from db.log.recipients import PersonRecord, RecipientRecord
+from db.log.visibility import Sight
+from db.reports import records, secrets
+from db.reports.records import ReportRecord
+from db.sql.keyset_paging import Slice
+from db.sql.rows import Rows
 from domain.paging import Page
 from resolvers import veils
 from resolvers.lists import DeliveriesOf, DeliveryList, PersonList, RecipientList, ReportList
@@ -88,7 +81,9 @@ class Loaders:
         """The same for whoever shows its counters too: they come with it."""
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
-            found = await summaries.counted_messages(self._keyed, ids, sight=self._sight)
+            found = await message_with_counters.counted_messages(
+                self._keyed, ids, sight=self._sight
+            )
             for id, (message, counters) in found.items():
                 self.message.prime(id, message)
                 self.counters.prime(id, counters)
@@ -288,7 +283,7 @@ class Loaders:
     def report(self) -> Loader[int, ReportRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ReportRecord]:
             async with reading(self._engine) as connection:
-                return await reports.reports(connection, ids, sight=self._sight, masks=self.masks)
+                return await records.reports(connection, ids, sight=self._sight, masks=self.masks)
 
         return _one(fetch)
 
@@ -298,7 +293,7 @@ class Loaders:
             lists: Sequence[ReportList], page: Page
         ) -> Mapping[int, Slice[ReportRecord]]:
             async with reading(self._engine) as connection:
-                return await reports.pages_of_messages(
+                return await records.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
                     sight=self._sight,
@@ -314,7 +309,7 @@ class Loaders:
         async def fetch(lists: Sequence[ReportList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
             async with reading(self._engine) as connection:
-                return await reports.counts_of_messages(connection, ids, masks=self.masks)
+                return await records.counts_of_messages(connection, ids, masks=self.masks)
 
         return _counts(fetch)
 

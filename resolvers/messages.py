@@ -10,14 +10,14 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db import facets, log_page
-from db.criteria import Criteria
-from db.districts import SchoolRecord
-from db.engine import reading
-from db.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
-from db.log_page import OrderField
-from db.messages import CancellationRecord, ContentRecord, MessageRecord
-from db.search import Search
+from db.connect.engine import reading
+from db.log.districts import SchoolRecord
+from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
+from db.search import facets, log_page
+from db.search.criteria import Criteria
+from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.search.log_page import OrderField
+from db.search.search import Search
 from domain.cancel import may_cancel
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of

@@ -11,10 +11,10 @@ from typing import Final
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import districts
-from db import ingest as log
-from db.districts import DistrictRecord, SchoolRecord
-from db.engine import begin_writing
+from db.connect.engine import begin_writing
+from db.ingest import move_in as log
+from db.log import districts
+from db.log.districts import DistrictRecord, SchoolRecord
 from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.viewer import Viewer
 from resolvers import staging

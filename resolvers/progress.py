@@ -7,9 +7,9 @@ from typing import Final, NamedTuple, TypeVar
 
 import strawberry
 
-from db.messages import MessageRecord
-from db.notices import Watch
-from db.reports import ReportRecord
+from db.connect.notices import Watch
+from db.log.messages import MessageRecord
+from db.reports.records import ReportRecord
 from delivery.bench import Bench
 from domain.errors import BadUserInput, Unauthenticated
 from domain.ids import Kind, spell

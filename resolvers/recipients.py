@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db.audit import Action
-from db.deliveries import DeliveryRecord
-from db.messages import MessageRecord
-from db.recipient_page import Shown
-from db.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wanted
+from db.audit.entries import Action
+from db.log.deliveries import DeliveryRecord
+from db.log.messages import MessageRecord
+from db.log.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wanted
+from db.log.recipients_with_deliveries import Shown
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right

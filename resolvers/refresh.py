@@ -6,11 +6,11 @@ from typing import Final, NamedTuple
 
 import strawberry
 
-from db import audit
-from db.audit import Action
-from db.engine import reading, writing
-from db.messages import MessageRecord
-from db.refresh import Turn, last_turn, take_turn
+from db.audit import entries
+from db.audit.entries import Action
+from db.connect.engine import reading, writing
+from db.log.messages import MessageRecord
+from db.receipts.refresh import Turn, last_turn, take_turn
 from delivery.refresh import Progress, refresh
 from domain.ids import Kind, spell
 from domain.refresh import throttled_until
@@ -67,7 +67,7 @@ async def _take_turn(context: Context, message_id: int) -> Turn:
         turn = await take_turn(connection, message_id, now=context.now)
         if turn.is_mine:
             act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message_id))
-            await audit.write(connection, [act])
+            await entries.write(connection, [act])
     return turn
 
 

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db import audit
-from db import reports as rows
-from db.audit import Action
-from db.engine import writing
-from db.messages import MessageRecord
-from db.reports import ReportRecord
+from db.audit import entries
+from db.audit.entries import Action
+from db.connect.engine import writing
+from db.log.messages import MessageRecord
+from db.reports import records as rows
+from db.reports.records import ReportRecord
 from delivery.reporting import PrintJob
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
@@ -94,7 +94,7 @@ async def create(
         id, is_new = await rows.ask(connection, _request(context, message, choice))
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
-            await audit.write(connection, [act])
+            await entries.write(connection, [act])
             await context.backstage.announce(connection, PrintJob(id))
     context.loaders.forget()
     report = await context.loaders.report.load(id)

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import strawberry
 
-from db.audit import Action
-from db.messages import MessageRecord
+from db.audit.entries import Action
+from db.log.messages import MessageRecord
 from delivery.resend import resend
 from domain.ids import Kind, spell
 from domain.resend import why_not

@@ -1,6 +1,6 @@
 """What viewers may see, as far as it was looked up a moment ago: districts and schools hardly ever change.
 
-What a viewer may see is `db.sight`'s to say; who is turned away for it, `resolvers.context`'s.
+What a viewer may see is `db.log.visibility`'s to say; who is turned away for it, `resolvers.context`'s.
 """
 
 from collections import OrderedDict
@@ -9,8 +9,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.sight import Sight, sight_of
+from db.connect.engine import reading
+from db.log.visibility import Sight, sight_of
 from domain.viewer import Viewer
 
 FRESH: Final = timedelta(seconds=5)

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from db.districts import SchoolRecord
-from db.stage import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.log.districts import SchoolRecord
 from domain.addresses import InvalidAddress, normalise, unreadable
 from domain.call_status import INVALID_NUMBER
 from domain.counting import is_reached

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from db.messages import MessageRecord
-from db.tallies import SpanRecord, begun_at, ended_at
+from db.log.counters import SpanRecord, begun_at, ended_at
+from db.log.messages import MessageRecord
 from domain.counting import Figures, Tally, figures
 from domain.status import (
     PHONE_MODES,

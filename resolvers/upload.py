@@ -1,6 +1,6 @@
 """One stream on its way into the log: the messages that have begun, those that wait to go in together, and those left out.
 
-What a line may say is in `resolvers.lines`; how staged rows become the log is in `db.ingest`.
+What a line may say is in `resolvers.lines`; how staged rows become the log is in `db.ingest.move_in`.
 """
 
 from collections import Counter
@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import audit, districts, stage
-from db import ingest as log
-from db.audit import Action, Entry
-from db.engine import begin_writing
+from db.audit import entries as audit
+from db.audit.entries import Action, Entry
+from db.connect.engine import begin_writing
+from db.ingest import move_in as log
+from db.ingest import staging_tables
+from db.log import districts
 from domain.ids import Kind, spell
 from domain.viewer import Viewer
 from resolvers.backstage import Announce, to_nobody
@@ -197,11 +199,17 @@ class Upload:
     async def _load(self, messages: Sequence[Incoming]) -> None:
         """Put the rows of messages on the stage; those of one message stand together there."""
         for table, rows in (
-            (stage.RECIPIENTS, [row for message in messages for row in message.recipients]),
-            (stage.DELIVERIES, [row for message in messages for row in message.deliveries]),
-            (stage.FAILURES, [row for message in messages for row in message.failures]),
+            (
+                staging_tables.RECIPIENTS,
+                [row for message in messages for row in message.recipients],
+            ),
+            (
+                staging_tables.DELIVERIES,
+                [row for message in messages for row in message.deliveries],
+            ),
+            (staging_tables.FAILURES, [row for message in messages for row in message.failures]),
         ):
-            await stage.load(self._connection, table, rows)
+            await staging_tables.load(self._connection, table, rows)
 
     def _let_go(self, messages: Sequence[Incoming]) -> None:
         for message in messages:
@@ -220,17 +228,17 @@ class Upload:
             records = await districts.districts(connection, sorted(ids))
             zones = {record.id: ZoneInfo(record.time_zone) for record in records.values()}
             rows = [message.row(zone=zones[message.place.record.id], now=now) for message in ready]
-            await stage.load(connection, stage.MESSAGES, rows)
+            await staging_tables.load(connection, staging_tables.MESSAGES, rows)
             await self._load(ready)
             known = await log.staged_in_log(connection)
-            await stage.forget(connection, list(known))
+            await staging_tables.forget(connection, list(known))
             await log.move(connection)
             await self._write_audit([m for m in ready if m.ref not in known], now=now)
             await self._announce(connection)
             if any(message.is_spilled for message in self._open.values()):
-                await stage.clear(connection)
+                await staging_tables.clear(connection)
             else:
-                await stage.empty(connection)
+                await staging_tables.empty(connection)
         for message in ready:
             if message.ref in known:
                 self._compare(message, same=known[message.ref])
@@ -285,7 +293,7 @@ class Upload:
             self._let_go([message])
             if message.is_spilled:
                 async with self._connection.begin():
-                    await stage.forget(self._connection, [message.ref])
+                    await staging_tables.forget(self._connection, [message.ref])
         if message_id not in self._left_out:
             self.outcome.refused += 1
         self._left_out[message_id] = None

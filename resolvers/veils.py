@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
-from db.paging import Slice
-from db.rows import Rows
+from db.sql.keyset_paging import Slice
+from db.sql.rows import Rows
 from domain.masking import MASK, masked, masked_values
 
 K = TypeVar("K")

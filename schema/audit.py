@@ -4,8 +4,8 @@ from datetime import datetime
 
 import strawberry
 
-from db.audit import Action
-from db.audit_trail import AuditRecord
+from db.audit.entries import Action
+from db.audit.trail import AuditRecord
 from domain.ids import Kind, speller
 from resolvers import audit_trail
 from resolvers.listing import Edge

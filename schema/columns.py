@@ -22,7 +22,7 @@ from graphql.pyutils import Path
 from strawberry import Info
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from db.rows import Rows, joined
+from db.sql.rows import Rows, joined
 from resolvers.together import Together
 from schema.binding import Source, field_of
 from schema.calls import Arguments

@@ -4,7 +4,7 @@ Such a function does what graphql-core does for each object: checks its type, re
 checks what may not be null. It does the same, or it raises, and then the ordinary way is gone; it never answers otherwise.
 What has to be awaited is not known here: it comes in finished, as columns.
 
-Records are objects, or rows as the database gave them (`db.rows`): then no object is made of a row but its answer.
+Records are objects, or rows as the database gave them (`db.sql.rows`): then no object is made of a row but its answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from graphql import (
 )
 from strawberry.schema.types.base_scalars import DateTimeDefinition
 
-from db.rows import Reader, Rows, joined
+from db.sql.rows import Reader, Rows, joined
 from schema.binding import Source, described, source_of
 from schema.selection import TYPENAME, Selected, Selection, Unforeseen
 

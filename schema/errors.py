@@ -8,8 +8,8 @@ import structlog
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
-from db.away import AWAY
-from db.away import cause as kind
+from db.connect.unavailable import AWAY
+from db.connect.unavailable import cause as kind
 from domain.errors import BadUserInput, LogError, Outage
 
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 import strawberry
 
-from db.deliveries import EventRecord
-from db.districts import DistrictRecord, SchoolRecord
-from db.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
-from db.messages import CancellationRecord
+from db.log.deliveries import EventRecord
+from db.log.districts import DistrictRecord, SchoolRecord
+from db.log.messages import CancellationRecord
+from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
 from domain import call_status as codes
 from domain import report
 from domain.ids import Kind, speller

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import strawberry
 
-from db.deliveries import DeliveryRecord
-from db.facets import TypeRecord
-from db.messages import MessageRecord
-from db.recipients import PersonRecord, RecipientRecord
-from db.reports import ReportRecord
+from db.log.deliveries import DeliveryRecord
+from db.log.messages import MessageRecord
+from db.log.recipients import PersonRecord, RecipientRecord
+from db.reports.records import ReportRecord
+from db.search.facets import TypeRecord
 from domain.ids import Kind, speller
 from domain.message import BodyFormat
 from domain.report import (

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from db.away import cause
+from db.connect.unavailable import cause
 from domain.errors import (
     BadUserInput,
     Conflict,

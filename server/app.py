@@ -18,9 +18,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from db.away import AWAY
-from db.engine import make_engine
-from db.notices import Notices
+from db.connect.engine import make_engine
+from db.connect.notices import Notices
+from db.connect.unavailable import AWAY
 from delivery.errands import Errands
 from delivery.report_store import open_store
 from domain.errors import LogError

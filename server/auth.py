@@ -1,7 +1,7 @@
 """Sign-in: from a bearer token (RFC 6750, a JWT of RFC 7519) to the viewer.
 
 A token is judged whole or not at all: whatever is wrong with it, the answer is `Unauthenticated` with a message for the
-person, and the log has the reason. Where keys come from is `server.keyring`; what a viewer may see is `db.sight`.
+person, and the log has the reason. Where keys come from is `server.keyring`; what a viewer may see is `db.log.visibility`.
 """
 
 import re

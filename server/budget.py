@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import budget
-from db.engine import writing
+from db.connect.engine import writing
+from db.upkeep import budget
 from domain.errors import TooMuch
 from domain.viewer import Viewer, viewer_key
 

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from db.reports import ReportRecord
+from db.reports.records import ReportRecord
 from delivery.report_store import NotStored, ReportStore
 from domain.errors import Conflict, Forbidden, LogError
 from domain.ids import Kind, spell

@@ -12,10 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db import migrations, report_jobs, unmatched_receipts
-from db.away import AWAY, cause
-from db.engine import reading
+from db import migrations
+from db.connect.engine import reading
+from db.connect.unavailable import AWAY, cause
 from db.migrations import backfills
+from db.receipts import unmatched
+from db.reports import jobs
 from server.answers import json
 from server.keys import Keys
 from server.settings import variable
@@ -149,7 +151,7 @@ def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Chec
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE), reading(engine) as connection:
-                count = await unmatched_receipts.count_since(connection, clock() - RECENT)
+                count = await unmatched.count_since(connection, clock() - RECENT)
         except (SQLAlchemyError, OSError):
             return "The database does not answer."
         if not count:
@@ -165,7 +167,7 @@ def reports_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE), reading(engine) as connection:
-                failed = await report_jobs.failures(connection, now=clock())
+                failed = await jobs.failures(connection, now=clock())
         except (SQLAlchemyError, OSError):
             return "The database does not answer."
         if not failed.reports:

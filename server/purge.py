@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from db.purge import Found
+from db.upkeep.purge import Found
 from delivery.purging import Progress, Purge, carry_out, outlook
 from domain.errors import BadUserInput
 from server.bars import note, purging

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import click
 
-from db import unmatched_receipts
-from db.engine import reading
-from db.unmatched_receipts import KeptReceipt
+from db.connect.engine import reading
+from db.receipts import unmatched as unmatched_receipts
+from db.receipts.unmatched import KeptReceipt
 from domain.masking import masked
 from domain.receipts import MISMATCH_REASONS
 from server.bars import note

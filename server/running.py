@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
 from db import migrations
-from db.engine import POOLED, make_engine
+from db.connect.engine import POOLED, make_engine
 from server import memory, working
 from server.app import create_app, utc_now
 from server.connections import Terms, configuration, terms_of

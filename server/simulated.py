@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.away import AWAY, cause
+from db.connect.unavailable import AWAY, cause
 from delivery.gateways.simulator import SimulatorGateway
 from delivery.receipts import take_in
 from delivery.runner import wait

@@ -1,6 +1,6 @@
 """Operations, each in its time: what is answered where one took too long.
 
-How its statements are stopped is `db.timing`'s.
+How its statements are stopped is `db.connect.deadline`'s.
 """
 
 from collections.abc import AsyncGenerator, Coroutine
@@ -12,7 +12,7 @@ from strawberry.types import ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from db.timing import each_within, within
+from db.connect.deadline import each_within, within
 from domain.errors import Outage, TimedOut
 from schema.errors import coded
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db.away import AWAY
+from db.connect.unavailable import AWAY
 from domain.errors import LogError
 from resolvers.outcome import Problem, Warned
 from server.bars import note

@@ -19,9 +19,9 @@ import structlog
 from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import backlog
-from db.engine import POOLED, reading
-from db.live import Terms
+from db.connect.engine import POOLED, reading
+from db.dispatch import backlog
+from db.dispatch.in_flight import Terms
 from delivery import forgetting, runner_local, runner_procrastinate, sealing
 from delivery.bench import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build

@@ -82,7 +82,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """An engine on `database_url`."""
-    from db.engine import make_engine
+    from db.connect.engine import make_engine
 
     engine = make_engine(database_url)
     yield engine
@@ -117,7 +117,7 @@ def _on_server(url: str, statement: str) -> None:
 
 async def migrate(url: str) -> None:
     """Make the tables in a database."""
-    from db.engine import make_engine
+    from db.connect.engine import make_engine
     from db.migrations import upgrade
 
     engine = make_engine(url)

@@ -20,9 +20,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.sight import Sight, sight_of
-from db.tables import DISTRICT, MESSAGE, PERSON, SCHOOL
+from db.connect.engine import reading
+from db.log.visibility import Sight, sight_of
+from db.tables.log import DISTRICT, MESSAGE, PERSON, SCHOOL
 from domain.message import Source
 from domain.people import Role
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus

@@ -56,7 +56,7 @@ def test_each_kind_is_found(kind: str, text: str) -> None:
     [
         "handed over message.12",
         "2020-01-31T18:00:00+00:00",
-        "db.engine:12 writing",
+        "db.connect.engine:12 writing",
         "Send it to /graphql",
         "Select a school from the list.",
     ],
@@ -103,7 +103,7 @@ async def test_the_error_of_an_operation_is_searched(
     async def fail(*arguments: Any, **more: Any) -> Any:
         raise BadUserInput("Heather is not there.")
 
-    monkeypatch.setattr("db.facets.types", fail)
+    monkeypatch.setattr("db.search.facets.types", fail)
     with watched() as leaks:
         await execute(engine, "{ messageTypes { code } }")
         await execute(engine, "{ messageTypes { Heather: code } }")  # who asks so, said the name

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from benchmarks.large_log.rows import Size, loads, size_of
 from benchmarks.large_log.stores import Postgresql, Sqlite, Store
 from db import migrations
-from db.engine import make_engine
+from db.connect.engine import make_engine
 
 __all__ = ["build", "size_of"]
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from db.tallies import NO_CODE
+from db.log.counters import NO_CODE
 from domain.search import date_text, fold
 
 ZONE: Final = ZoneInfo("America/Chicago")

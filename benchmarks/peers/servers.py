@@ -24,7 +24,7 @@ from server.tokens import make_token
 ROOT: Final = Path(__file__).parents[2]
 NODE: Final = Path(__file__).parent / "node"
 POOL: Final = 30
-"""Connections that a process may have: those of `db.engine`, the ones above its pools included."""
+"""Connections that a process may have: those of `db.connect.engine`, the ones above its pools included."""
 
 KEY: Final = "the key of the benchmark, which signs the one token that everybody is asked with"
 UNLIMITED: Final = "1000000000"

@@ -39,7 +39,7 @@ from benchmarks.soak.installation import (
     stuck,
 )
 from db import migrations
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from resolvers.ingest import ingest
 from server.sample.generate import lines as sample
 

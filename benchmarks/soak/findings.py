@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.soak.clients import Clients
 from benchmarks.soak.installation import Process, Seen
-from db.engine import ALONE, KEYED, POOLED, reading
-from db.tables import MESSAGE, RECIPIENT
+from db.connect.engine import ALONE, KEYED, POOLED, reading
+from db.tables.log import MESSAGE, RECIPIENT
 from delivery.gateways.journal import Journal
 
 POOLS: Final = POOLED + ALONE + KEYED

@@ -15,17 +15,17 @@ from sqlalchemy import Connection, ForeignKeyConstraint
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-import db.side_tables
-import db.tables
-from db.engine import writing
+import db.tables.log
+import db.tables.operations
+from db.connect.engine import writing
 from db.migrations import backfills
 
 KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipient", "delivery"})
 """Tables to whose foreign keys triggers see on PostgreSQL, which look up all rows of a statement at once."""
 
 # Imported so that the metadata knows every table.
-assert db.side_tables
-assert db.tables
+assert db.tables.operations
+assert db.tables.log
 
 
 def configuration(folder: str, connection: Connection | None = None) -> Config:

@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import Connection
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from db.migrations import configuration, upgrade
 
 

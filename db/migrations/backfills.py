@@ -13,13 +13,13 @@ from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db import ingest
-from db.clock import clock
-from db.engine import reading, writing
+from db.connect.engine import reading, writing
+from db.ingest import move_in
 from db.migrations import merged_addresses, refolded_texts
 from db.migrations.places import START, Place
-from db.side_tables import BACKFILL
-from db.tables import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from db.sql.clock import clock
+from db.tables.log import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from db.tables.operations import BACKFILL
 
 LONGEST_WAIT: Final = "500ms"
 """How long a piece waits for a row on PostgreSQL. It holds the lock of the ingest meanwhile, and gives way before PostgreSQL
@@ -105,7 +105,7 @@ async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
 async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress | None:
     """How far it is after one more piece; None where it was finished already."""
     async with writing(engine) as connection:
-        await ingest.take_lock(connection)
+        await move_in.take_lock(connection)
         if connection.dialect.name == "postgresql":
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'"))
         progress = await _progress(connection, backfill) or await _begin(connection, backfill)

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.keys import any_of, text_any_of
 from db.migrations.places import Place
-from db.tables import ADDRESS, DELIVERY, DISTRICT, MESSAGE
+from db.sql.key_lists import any_of, text_any_of
+from db.tables.log import ADDRESS, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise, unreadable
 from domain.status import DeliveryMode
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 from sqlalchemy import Row, Table, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.bulk import insert_rows, update_rows
-from db.districts import rename_school
-from db.keys import any_of
+from db.log.districts import rename_school
 from db.migrations.places import Place
-from db.tables import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from db.sql.bulk_write import insert_rows, update_rows
+from db.sql.key_lists import any_of
+from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from domain.search import fold
 
 ROWS: Final = 2_000

@@ -21,7 +21,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from domain.viewer import Right
 from server.app import create_app
 from server.settings import Settings

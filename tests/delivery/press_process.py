@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from delivery.bench import Bench
 from delivery.report_child import in_own_process
 from delivery.report_start import PROGRAM, new_process

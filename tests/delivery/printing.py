@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.report_jobs import Made
-from db.reports import Request, ask
-from db.side_tables import REPORT
-from db.tables import MESSAGE
+from db.connect.engine import reading, writing
+from db.reports.jobs import Made
+from db.reports.records import Request, ask
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
 from delivery.report_process import Order, make
 from delivery.report_store import Place
 from delivery.reporting import Press, PrintJob, find_print_jobs, print_report

@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx2
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from delivery.bench import Bench
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.telephony import TwilioGateway

@@ -13,8 +13,8 @@ from sqlalchemy import String, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.engine import reading, writing
-from db.tables import DELIVERY, MESSAGE
+from db.connect.engine import reading, writing
+from db.tables.log import DELIVERY, MESSAGE
 from delivery.purging import Purge
 from delivery.report_store import Place
 from domain.status import DeliveryStatus, MessageStatus

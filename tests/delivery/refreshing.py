@@ -3,8 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from db.engine import writing
-from db.refresh import take_turn
+from db.connect.engine import writing
+from db.receipts.refresh import take_turn
 from delivery.bench import Bench
 from delivery.refresh import Progress, refresh
 

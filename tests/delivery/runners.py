@@ -15,8 +15,8 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import after_commits, writing
-from db.notices import Notices
+from db.connect.engine import after_commits, writing
+from db.connect.notices import Notices
 from delivery.bench import Bench
 from delivery.reporting import Press, PrintJob
 from delivery.runner import Runner

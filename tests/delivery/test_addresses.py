@@ -5,9 +5,9 @@ from collections import Counter
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel
-from db.engine import reading, writing
-from db.tables import ADDRESS, CANCELLATION
+from db.connect.engine import reading, writing
+from db.dispatch import cancel
+from db.tables.log import ADDRESS, CANCELLATION
 from delivery.gateways.base import Unsure
 from delivery.gateways.inbox import InboxGateway
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus

@@ -13,8 +13,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel
-from db.engine import writing
+from db.connect.engine import writing
+from db.dispatch import cancel
 from delivery.bench import Bench
 from delivery.cancel_gate import FRESH, CancelGate
 from delivery.gateways.base import Accepted, Held

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.engine import writing
+from db.connect.engine import writing
 from delivery.keys import spell
 from domain.addresses import InvalidAddress, normalise
 from domain.status import OPEN, DeliveryMode, DeliveryStatus

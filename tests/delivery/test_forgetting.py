@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import make_engine, reading, writing
-from db.side_tables import BUDGET
+from db.connect.engine import make_engine, reading, writing
+from db.tables.operations import BUDGET
 from delivery import forgetting
 from tests.log import NOON
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel, live
-from db.deliveries import DeliveryKey
-from db.engine import after_commits, reading, writing
+from db.connect.engine import after_commits, reading, writing
+from db.dispatch import cancel, in_flight
+from db.log.deliveries import DeliveryKey
 from delivery.gateways.base import (
     Accepted,
     CannotTell,
@@ -226,7 +226,7 @@ async def test_a_number_that_asked_for_no_texts_gets_none_and_is_still_called(
     gateway = FakeGateway()
     message_id = await load(engine, people(2, call, text_to))
     async with writing(engine) as connection:
-        await live.set_opted_out(connection, number_of(1), NOON)
+        await in_flight.set_opted_out(connection, number_of(1), NOON)
 
     await work(bench_of(engine, Clock(), gateway))
 
@@ -722,5 +722,5 @@ async def test_a_delivery_is_named_alike_whenever_it_is_tried(engine: AsyncEngin
         (f"{message_id}.0.0", 2),
     ]
     async with reading(engine) as connection:
-        (row,) = await live.by_key(connection, [DeliveryKey(message_id, 0, 0)])
+        (row,) = await in_flight.by_key(connection, [DeliveryKey(message_id, 0, 0)])
     assert row.attempts == 2

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.side_tables import UNMATCHED_RECEIPT
+from db.connect.engine import reading
+from db.tables.operations import UNMATCHED_RECEIPT
 from delivery.gateways.base import Accepted, Refused
 from delivery.hands import hand_over
 from delivery.matching import is_same_address

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.audit import Action
-from db.engine import reading, writing
-from db.side_tables import AUDIT, REPORT
-from db.tables import (
+from db.audit.entries import Action
+from db.connect.engine import reading, writing
+from db.tables.log import (
     ADDRESS,
     DELIVERY,
     DISTRICT,
@@ -24,6 +23,7 @@ from db.tables import (
     RECIPIENT,
     TALLY,
 )
+from db.tables.operations import AUDIT, REPORT
 from delivery.purging import Progress, carry_out, outlook
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import purge, purge_rows
-from db.engine import writing
-from db.side_tables import AUDIT, PURGE
-from db.tables import DELIVERY
+from db.connect.engine import writing
+from db.tables.log import DELIVERY
+from db.tables.operations import AUDIT, PURGE
+from db.upkeep import purge, purge_rows
 from delivery.purging import carry_out
 from delivery.receipts import take_in
 from delivery.resend import resend
@@ -111,7 +111,7 @@ import asyncio, sys
 from datetime import datetime, UTC
 from pathlib import Path
 
-from db.engine import after_commits, make_engine
+from db.connect.engine import after_commits, make_engine
 from delivery.purging import carry_out
 from tests.delivery.purges import purge_of
 

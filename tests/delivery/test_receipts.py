@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel, live
-from db.engine import reading, writing
+from db.connect.engine import reading, writing
+from db.dispatch import cancel, in_flight
 from delivery.gateways.base import Accepted, Consent, NotAccepted
 from delivery.hands import hand_over
 from delivery.receipts import take_consents, take_in
@@ -539,4 +539,4 @@ async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
     assert (await one(engine, second)).status is DeliveryStatus.OPTED_OUT
     async with reading(engine) as connection:
         address_id = (await one(engine, second)).address_id
-        assert (await live.targets(connection, [address_id]))[address_id].opted_out
+        assert (await in_flight.targets(connection, [address_id]))[address_id].opted_out

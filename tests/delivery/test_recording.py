@@ -12,7 +12,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.engine import make_engine, reading
+from db.connect.engine import make_engine, reading
 from delivery.gateways.base import Accepted, Found, Handover, Outcome
 from delivery.hands import hand_over
 from delivery.recording import FIRST_PAUSE, KEPT, LONGEST_PAUSE

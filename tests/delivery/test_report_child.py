@@ -17,8 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import after_commits
-from db.report_jobs import Made
+from db.connect.engine import after_commits
+from db.reports.jobs import Made
 from delivery.report_child import in_own_process
 from delivery.report_process import Order
 from delivery.report_start import new_process

@@ -16,10 +16,10 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.engine import writing
-from db.report_jobs import Made
-from db.side_tables import REPORT
-from db.tables import MESSAGE
+from db.connect.engine import writing
+from db.reports.jobs import Made
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
 from delivery.report_child import Broken, in_own_process
 from delivery.report_failures import Failure, FailureKind, failure_of, words
 from delivery.report_process import Order

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
-from db.report_jobs import Made
-from db.tables import DELIVERY, MESSAGE
+from db.connect.engine import writing
+from db.reports.jobs import Made
+from db.tables.log import DELIVERY, MESSAGE
 from delivery import report_source
 from delivery.report_process import Order, make
 from delivery.reporting import Press

@@ -16,9 +16,9 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import make_engine, writing
-from db.report_jobs import Made
-from db.tables import TALLY
+from db.connect.engine import make_engine, writing
+from db.reports.jobs import Made
+from db.tables.log import TALLY
 from delivery import report_start
 from delivery.report_child import Broken, in_own_process
 from delivery.report_failures import FailureKind

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import after_commits
-from db.report_jobs import Made
+from db.connect.engine import after_commits
+from db.reports.jobs import Made
 from delivery import report_child
 from delivery.report_child import Broken
 from delivery.report_failures import Failure, FailureKind, words

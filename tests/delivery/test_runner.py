@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.engine import writing
+from db.connect.engine import writing
 from delivery import runner as runner_module
 from delivery.gateways.base import Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway

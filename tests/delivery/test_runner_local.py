@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
+from db.connect.engine import writing
 from delivery.runner_local import Waiting
 from delivery.sweep import Job
 from tests.delivery.runners import PATIENCE, all_handed_over, announce, at_work, runner_of

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.engine import make_engine, writing
+from db.connect.engine import make_engine, writing
 from delivery import runner_procrastinate
 from delivery.gateways.journal import Journal
 from delivery.keys import spell

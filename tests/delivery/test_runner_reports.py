@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.engine import writing
-from db.report_jobs import Made
+from db.connect.engine import writing
+from db.reports.jobs import Made
 from delivery.bench import Bench
 from delivery.report_child import Broken
 from delivery.report_failures import Failure, FailureKind

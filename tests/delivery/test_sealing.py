@@ -7,9 +7,9 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.audit_seals import add, after
-from db.engine import reading, writing
-from db.side_tables import AUDIT, AUDIT_SEAL
+from db.audit.seals import add, after
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery import sealing
 from delivery.sealing import attend, seal_all
 from domain.chain import AuditRow, AuditSeal

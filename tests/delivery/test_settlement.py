@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel
-from db.engine import writing
+from db.connect.engine import writing
+from db.dispatch import cancel
 from delivery.gateways.base import (
     Accepted,
     CannotTell,

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import cancel, pace
-from db.engine import writing
+from db.connect.engine import writing
+from db.dispatch import cancel, provider_rate
 from delivery import sweep
 from delivery.bench import Bench
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
@@ -317,7 +317,7 @@ async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
     calls = await load(engine, people(1, call))
     mails = await load(engine, people(1, mail), id="M-2")
     async with writing(engine) as connection:
-        await pace.hold(connection, "fake", pause=timedelta(minutes=5))
+        await provider_rate.hold(connection, "fake", pause=timedelta(minutes=5))
 
     assert await find_jobs(bench) == [Job(mails, 0)]
     await let_go(engine)
@@ -331,7 +331,7 @@ async def test_a_providers_pace_is_waited_for_unless_it_takes_too_long(
     bench = bench_of(engine, Clock(), FakeGateway(per_second=1))
     message_id = await load(engine, people(1, call))
     async with writing(engine) as connection:
-        await pace.reserve(
+        await provider_rate.reserve(
             connection,
             "fake",
             handovers=int(taken_for.total_seconds()),

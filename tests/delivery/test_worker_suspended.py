@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.cancel import Canceled, cancel
-from db.engine import writing
-from db.live import COLUMNS, LiveDelivery
-from db.tables import DELIVERY
+from db.connect.engine import writing
+from db.dispatch.cancel import Canceled, cancel
+from db.dispatch.in_flight import COLUMNS, LiveDelivery
+from db.tables.log import DELIVERY
 from delivery.gateways.journal import Journal
 from delivery.keys import spell
 from domain.status import MessageStatus

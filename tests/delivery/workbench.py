@@ -11,12 +11,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Table, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.deliveries import DeliveryKey
-from db.engine import reading, writing
-from db.live import COLUMNS, LiveDelivery
-from db.side_tables import PACE
-from db.tables import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
-from db.tallies import NO_CODE
+from db.connect.engine import reading, writing
+from db.dispatch.in_flight import COLUMNS, LiveDelivery
+from db.log.counters import NO_CODE
+from db.log.deliveries import DeliveryKey
+from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
+from db.tables.operations import PACE
 from delivery.bench import Bench
 from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
 from delivery.gateways.gate import Passage

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from delivery.bench import Bench
 from delivery.gateways.journal import Journal
 from delivery.gateways.simulator import SimulatorGateway, Temper

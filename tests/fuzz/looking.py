@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from starlette.testclient import TestClient
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from server.app import create_app
 from server.connections import terms_of
 from server.settings import Settings

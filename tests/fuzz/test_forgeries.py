@@ -15,9 +15,9 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from db.engine import reading
-from db.side_tables import AUDIT, REPORT
-from db.tables import DELIVERY_EVENT
+from db.connect.engine import reading
+from db.tables.log import DELIVERY_EVENT
+from db.tables.operations import AUDIT, REPORT
 from domain.ticket import Ticket, sign
 from tests.fuzz.looking import leaks, served, still_answers
 from tests.log import NOON

@@ -15,10 +15,10 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.engine import reading
-from db.notices import Notices
-from db.side_tables import AUDIT
-from db.tables import DELIVERY, DELIVERY_EVENT, MESSAGE
+from db.connect.engine import reading
+from db.connect.notices import Notices
+from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
+from db.tables.operations import AUDIT
 from delivery.bench import Bench
 from delivery.errands import Errands
 from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent

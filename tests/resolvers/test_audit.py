@@ -5,8 +5,8 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.side_tables import AUDIT
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT
 from domain.viewer import Right
 from tests.log import NOON, district, email, load, message, recipient, viewer
 from tests.operations import EVER, ask, execute

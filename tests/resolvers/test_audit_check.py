@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
+from db.connect.engine import writing
 from delivery import sealing
 from delivery.sealing import seal_all
 from resolvers.audit_check import Finding, Kept, check

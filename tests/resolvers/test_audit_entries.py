@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import make_engine, reading, writing
+from db.connect.engine import make_engine, reading, writing
 from db.migrations import upgrade
-from db.side_tables import AUDIT, AUDIT_SEAL
-from db.tables import DISTRICT
+from db.tables.log import DISTRICT
+from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery.sealing import seal_all
 from domain.chain import NOTHING_BEFORE, AuditSeal, hash_of
 from domain.chain import AuditRow as SealedRow

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.audit import Action
-from db.engine import reading, writing
-from db.side_tables import AUDIT
+from db.audit.entries import Action
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT
 from domain.viewer import Right, Viewer
 from tests.log import NOON, district, load, school, viewer
 from tests.operations import ask, refusals

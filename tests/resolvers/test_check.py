@@ -8,8 +8,8 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.check
-from db.check import Difference
-from db.engine import writing
+from db.connect.engine import writing
+from db.upkeep.check import Difference
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from resolvers.check import Finding, check

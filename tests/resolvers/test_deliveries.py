@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
-from db.tables import DELIVERY_EVENT
+from db.connect.engine import writing
+from db.tables.log import DELIVERY_EVENT
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.log import NOON, district, email, load, message, recipient, text, voice
 from tests.operations import ask

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.blocks
 import resolvers.upload
-from db import stage
+from db.ingest import staging_tables
 from domain.errors import Forbidden
 from domain.message import Source
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -442,7 +442,7 @@ async def test_memory_does_not_grow_with_the_size_of_a_message(
     lines = PLACE + message("M-1", ends=False, status=None) + numbered(2_000) + end()
     async with engine.connect() as connection:
         async with connection.begin():
-            await stage.create(connection)
+            await staging_tables.create(connection)
         upload = Upload(connection, viewer=None, clock=lambda: NOON)
         held = []
         async for block in blocks(chunks(lines)):

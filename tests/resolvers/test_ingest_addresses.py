@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.tables import ADDRESS, DELIVERY, DELIVERY_EVENT, MESSAGE, SPAN
+from db.connect.engine import reading
+from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, MESSAGE, SPAN
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from resolvers.check import check
 from resolvers.outcome import MOST_PROBLEMS, Outcome, Warned

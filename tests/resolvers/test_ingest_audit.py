@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.upload
-from db.engine import reading
-from db.side_tables import AUDIT
+from db.connect.engine import reading
+from db.tables.operations import AUDIT
 from resolvers.ingest import Uploader, ingest
 from tests.log import NOON, district, message, school, viewer
 from tests.resolvers.uploads import chunks, send

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import tallies
-from db.engine import reading
-from db.tables import MESSAGE
-from db.tallies import Counters
+from db.connect.engine import reading
+from db.log import counters
+from db.log.counters import Counters
+from db.tables.log import MESSAGE
 from domain.call_status import CALL_STATUSES
 from domain.counting import Figures, figures
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -168,7 +168,7 @@ async def counted(engine: AsyncEngine, message_id: str) -> Figures:
     async with reading(engine) as connection:
         statement = select(MESSAGE).where(MESSAGE.c.external_id == message_id)
         row = (await connection.execute(statement)).one()
-        found = await tallies.of_messages(connection, [row.id])
+        found = await counters.of_messages(connection, [row.id])
     return figures(
         found.get(row.id, Counters()).tallies,
         people=row.people,

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 import resolvers.blocks
 import resolvers.upload
 from db import ingest as log
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from resolvers.ingest import ingest
 
 url, name, moment = sys.argv[1:]

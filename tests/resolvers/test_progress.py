@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import notices
-from db.changes import settle
-from db.engine import make_engine, writing
-from db.live import lock
-from db.tables import MESSAGE
+from db.connect import notices
+from db.connect.engine import make_engine, writing
+from db.dispatch.changes import settle
+from db.dispatch.in_flight import lock
+from db.tables.log import MESSAGE
 from domain.message import Source
 from domain.viewer import Right
 from resolvers.progress import PAUSE

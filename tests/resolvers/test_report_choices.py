@@ -18,9 +18,9 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.side_tables import AUDIT, REPORT
-from db.tables import MESSAGE
+from db.connect.engine import reading, writing
+from db.tables.log import MESSAGE
+from db.tables.operations import AUDIT, REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from renderers.document import TITLE

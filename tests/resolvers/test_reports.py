@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.secrets import secrets
-from db.side_tables import REPORT
-from db.tables import MESSAGE
+from db.connect.engine import reading, writing
+from db.reports.secrets import secrets
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
 from delivery.reporting import PrintJob, expire
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, MessageStatus

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading, writing
-from db.side_tables import REPORT
+from db.connect.engine import reading, writing
+from db.tables.operations import REPORT
 from delivery.gateways.base import Accepted
 from delivery.purging import carry_out
 from delivery.receipts import take_in

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.tallies import of_messages
+from db.connect.engine import reading
+from db.log.counters import of_messages
 from delivery import resend
 from delivery.gateways.base import Accepted, Refused
 from delivery.receipts import take_in

@@ -12,8 +12,8 @@ from sqlalchemy import Table, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.engine import reading, writing
-from db.side_tables import AUDIT, AUDIT_SEAL
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT, AUDIT_SEAL
 from domain.viewer import Viewer
 from resolvers.ingest import Outcome, ingest
 from tests.log import NOON

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.tables import DELIVERY, MESSAGE, RECIPIENT, SCHOOL
+from db.connect.engine import reading
+from db.tables.log import DELIVERY, MESSAGE, RECIPIENT, SCHOOL
 from domain.ids import Kind, spell
 from domain.status import MessageStatus
 from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
-from db.engine import writing
+from db.connect.engine import writing
 from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthenticated
 from schema.contract import Contract
 from schema.errors import coded

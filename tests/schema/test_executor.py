@@ -19,7 +19,7 @@ from strawberry import Schema
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
-from db.keyed import Alone, Keyed
+from db.connect.single_statement import Alone, Keyed
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context
 from resolvers.listing import Edge, Listing

@@ -14,9 +14,9 @@ from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
-from db.side_tables import REPORT
-from db.tables import DELIVERY_EVENT
+from db.connect.engine import writing
+from db.tables.log import DELIVERY_EVENT
+from db.tables.operations import REPORT
 from domain.report import ReportStatus
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right, Viewer

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
-from db.tables import DELIVERY_EVENT
+from db.connect.engine import writing
+from db.tables.log import DELIVERY_EVENT
 from domain.call_status import CALL_STATUSES
 from domain.masking import MASK
 from domain.status import DeliveryStatus, EventSource

@@ -10,8 +10,8 @@ from graphql import Executor, GraphQLField, GraphQLObjectType, get_named_type, i
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.messages import MessageRecord
-from db.rows import Rows
+from db.log.messages import MessageRecord
+from db.sql.rows import Rows
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context
 from schema.binding import Source, source_of

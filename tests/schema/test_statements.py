@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
-from db.side_tables import REPORT
+from db.connect.engine import writing
+from db.tables.operations import REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from schema.contract import SCHEMA

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from domain.viewer import Right
 from server.app import create_app
 from server.connections import terms_of

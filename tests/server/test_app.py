@@ -10,7 +10,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from db.engine import writing
+from db.connect.engine import writing
 from tests.server.calling import Caller, calling, error
 
 UNDER = r"Something failed here\. Whoever runs the log finds it under (\w{16})\."

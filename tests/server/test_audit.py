@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import writing
+from db.connect.engine import writing
 from tests.log import district, email, load, message, recipient
 from tests.operations import ask
 from tests.server.test_cli import run, told

@@ -15,8 +15,8 @@ from httpx2 import Client
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from db.engine import make_engine, reading
-from db.side_tables import AUDIT
+from db.connect.engine import make_engine, reading
+from db.tables.operations import AUDIT
 from domain.status import DeliveryMode
 from tests.nginx import PREFIX, WAYS, Nginx
 from tests.server.calling import Caller, calling_a_server, told

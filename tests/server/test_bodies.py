@@ -12,8 +12,8 @@ import pytest
 import sqlalchemy as sa
 from starlette.requests import Request
 
-from db.engine import reading
-from db.tables import MESSAGE
+from db.connect.engine import reading
+from db.tables.log import MESSAGE
 from server import callbacks, operation
 from server.answers import TooLarge, TooSlow
 from server.bodies import SLOWEST, Patience, pieces

@@ -13,8 +13,8 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.engine import make_engine, reading, writing
-from db.side_tables import AUDIT
+from db.connect.engine import make_engine, reading, writing
+from db.tables.operations import AUDIT
 from domain.viewer import Right
 from schema.contract import SCHEMA
 from server.auth import Authenticator

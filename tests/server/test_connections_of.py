@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import POOLED, make_engine
+from db.connect.engine import POOLED, make_engine
 from delivery import runner_local, runner_procrastinate
 from domain.status import DeliveryMode, DeliveryStatus
 from server.working import BESIDE, connections_of

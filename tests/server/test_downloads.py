@@ -13,10 +13,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from db.engine import reading, writing
-from db.secrets import secrets
-from db.side_tables import AUDIT, REPORT
-from db.tables import MESSAGE
+from db.connect.engine import reading, writing
+from db.reports.secrets import secrets
+from db.tables.log import MESSAGE
+from db.tables.operations import AUDIT, REPORT
 from delivery.report_failures import FailureKind, words
 from delivery.report_store import open_store
 from delivery.reporting import Press

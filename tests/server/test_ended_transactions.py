@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from db.away import AWAY
-from db.engine import after_commits
+from db.connect.engine import after_commits
+from db.connect.unavailable import AWAY
 from delivery.gateways.journal import Journal
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator import SimulatorGateway, Temper

@@ -9,8 +9,8 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import create_engine, make_url, select
 
-from db.side_tables import AUDIT
-from db.tables import MESSAGE
+from db.tables.log import MESSAGE
+from db.tables.operations import AUDIT
 from tests.server.calling import Caller, calling, error, told
 
 ANSWERED: Final = {"data": {"viewer": {"id": "u1"}}}

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from db.engine import reading
-from db.side_tables import AUDIT
+from db.connect.engine import reading
+from db.tables.operations import AUDIT
 from domain.viewer import Right
 from server import operation
 from server.accept import GRAPHQL_RESPONSE

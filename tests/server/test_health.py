@@ -10,8 +10,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from db import migrations
-from db.engine import make_engine, writing
-from db.side_tables import BACKFILL, REPORT
+from db.connect.engine import make_engine, writing
+from db.tables.operations import BACKFILL, REPORT
 from delivery.report_failures import FailureKind, words
 from domain.report import KEPT, ReportFormat, ReportStatus
 from server import health

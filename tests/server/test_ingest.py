@@ -8,8 +8,8 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import func, select
 
-from db.engine import reading
-from db.tables import MESSAGE
+from db.connect.engine import reading
+from db.tables.log import MESSAGE
 from domain.viewer import Right
 from tests.log import email, inbox, message, recipient, school, text, voice
 from tests.server.calling import Caller, calling, error

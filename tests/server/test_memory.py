@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 import pytest
 
-from db.messages import ContentRecord
+from db.log.messages import ContentRecord
 from server import memory, running, working
 from server.settings import Settings
 from tests.server.calling import calling

@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.side_tables import AUDIT
+from db.connect.engine import reading
+from db.tables.operations import AUDIT
 from server.cli import main
 from server.purge import Age
 from tests.delivery import workbench

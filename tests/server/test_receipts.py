@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db import unmatched_receipts
-from db.engine import reading
+from db.connect.engine import reading
+from db.receipts import unmatched
 from delivery.forgetting import RECEIPTS_KEPT, forget
 from delivery.receipts import take_in
 from domain.receipts import Receipt
@@ -99,5 +99,5 @@ async def test_they_go_thirty_days_after_they_last_came_which_is_before_any_purg
     assert await forget(engine, now=NOON + RECEIPTS_KEPT) == 0
     assert await forget(engine, now=NOON + RECEIPTS_KEPT + timedelta(minutes=1)) == 1
     async with reading(engine) as connection:
-        (left,) = await unmatched_receipts.latest(connection, most=10)
+        (left,) = await unmatched.latest(connection, most=10)
     assert left.reference == STRANGER.reference

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from db.live import LiveDelivery
+from db.dispatch.in_flight import LiveDelivery
 from delivery.gateways.port import Gateway
 from delivery.keys import spell
 from domain.status import DeliveryStatus, EventSource

@@ -11,8 +11,8 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types.graphql import OperationType
 
-from db.engine import reading, writing
-from db.side_tables import BUDGET
+from db.connect.engine import reading, writing
+from db.tables.operations import BUDGET
 from domain.errors import TimedOut
 from schema.contract import Contract
 from server.timing import answered, streamed

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.engine import reading
-from db.side_tables import UNMATCHED_RECEIPT
+from db.connect.engine import reading
+from db.tables.operations import UNMATCHED_RECEIPT
 from delivery.keys import spell
 from delivery.purging import carry_out
 from domain.receipts import Mismatch

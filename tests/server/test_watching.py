@@ -21,10 +21,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from db.changes import settle
-from db.engine import writing
-from db.live import lock
-from db.tables import MESSAGE
+from db.connect.engine import writing
+from db.dispatch.changes import settle
+from db.dispatch.in_flight import lock
+from db.tables.log import MESSAGE
 from domain.viewer import Right
 from resolvers.progress import PAUSE
 from schema.contract import SCHEMA

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from db import migrations
-from db.engine import make_engine
+from db.connect.engine import make_engine
 from delivery.gateways.mailgun import MailgunGateway
 from delivery.gateways.simulator import SimulatorGateway
 from delivery.gateways.smtp import SmtpGateway

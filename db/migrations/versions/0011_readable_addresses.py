@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from db.columns import Instant
+from db.sql.column_types import Instant
 
 revision: str = "0011"
 down_revision: str | None = "0010"

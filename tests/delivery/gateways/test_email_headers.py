@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.live import LiveContent
+from db.dispatch.in_flight import LiveContent
 from delivery.gateways.base import Accepted, Content
 from delivery.gateways.smtp import compose
 from delivery.outcomes import content_of

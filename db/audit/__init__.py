@@ -1,0 +1,1 @@
+"""The audit: its entries, how it is read, and its seals."""

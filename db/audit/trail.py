@@ -1,0 +1,92 @@
+"""The audit as it is read: one district's entries, in pages or by id. How they are written is in `db.audit.entries`."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.audit.entries import Action
+from db.sql.key_lists import any_of
+from db.sql.keyset_paging import Order, Slice, Term
+from db.sql.rows import Reading
+from db.tables.operations import AUDIT
+from domain.paging import Page
+
+
+class AuditRecord(NamedTuple):
+    """One look or act: when (UTC), by whom, what, on which id, from where, in which request, and how many came in."""
+
+    id: int
+    at: datetime
+    viewer_id: str
+    viewer_name: str | None
+    action: Action
+    subject: str
+    origin: str | None
+    request_id: str | None
+    messages: int | None
+
+
+class Wanted(NamedTuple):
+    """Which entries: each part that is not None narrows them; `between` is from an instant to before another."""
+
+    district_id: int
+    viewer_id: str | None = None
+    action: Action | None = None
+    subject: str | None = None
+    between: tuple[datetime, datetime] | None = None
+
+
+def newest_first(wanted: Wanted) -> Order:
+    """By the time of what was done, the latest first; of one moment, what was written last."""
+    terms = (Term("AT", AUDIT.c.at, descending=True), Term("ID", AUDIT.c.id, descending=True))
+    return Order(terms, scope=f"audit: {wanted}")
+
+
+async def page_of(
+    connection: AsyncConnection, wanted: Wanted, *, order: Order, page: Page
+) -> Slice[AuditRecord]:
+    """The page of the entries that are wanted. Raises `BadUserInput` for a cursor of another list."""
+    statement = _READING.select().where(AUDIT.c.district_id == wanted.district_id)
+    if wanted.viewer_id is not None:
+        statement = statement.where(AUDIT.c.viewer_id == wanted.viewer_id)
+    if wanted.subject is not None:
+        statement = statement.where(AUDIT.c.subject == wanted.subject)
+    if wanted.action is Action.OTHER:
+        statement = statement.where(AUDIT.c.action.not_in([known.value for known in Action]))
+    elif wanted.action is not None:
+        statement = statement.where(AUDIT.c.action == wanted.action)
+    if wanted.between is not None:
+        begin, end = wanted.between
+        statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
+    paged = order.apply(statement, _READING, page)
+    rows = (await connection.execute(paged, order.given(page))).all()
+    return order.cut(rows, page, _READING)
+
+
+async def entries(
+    connection: AsyncConnection, ids: Sequence[int], *, district_id: int
+) -> Mapping[int, AuditRecord]:
+    """The entries of a district with these ids."""
+    statement = _READING.select().where(any_of(AUDIT.c.id, ids), AUDIT.c.district_id == district_id)
+    return {row.id: _record(*row) for row in await connection.execute(statement)}
+
+
+def _record(
+    id: int,
+    at: datetime,
+    viewer_id: str,
+    viewer_name: str | None,
+    action: str,
+    subject: str,
+    origin: str | None,
+    request_id: str | None,
+    messages: int | None,
+) -> AuditRecord:
+    known = _KNOWN.get(action, Action.OTHER)
+    return AuditRecord(id, at, viewer_id, viewer_name, known, subject, origin, request_id, messages)
+
+
+_KNOWN: Final = {action.value: action for action in Action}
+_READING: Final = Reading(_record, {name: AUDIT.c[name] for name in AuditRecord._fields})

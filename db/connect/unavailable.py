@@ -1,0 +1,58 @@
+"""Which errors mean that the database is away: it cannot be reached, or it ended a connection or a transaction.
+
+Such an error passes: the same work may succeed a moment later. Every other error of a database is a fault of a statement or
+of a row, and is never retried here.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+import psycopg
+import structlog
+from sqlalchemy import exc
+
+T = TypeVar("T")
+
+AWAY: Final = (
+    # The server, the network or the file: refused, lost, shut down, locked, full. Deadlocks and failed serialization too.
+    exc.OperationalError,
+    exc.InterfaceError,
+    # The state of a session: its transaction was idle for too long, or the server is a standby that only reads.
+    exc.InternalError,
+    # All connections of the pool are in use, for as long as the pool waits. It is no `DBAPIError`.
+    exc.TimeoutError,
+    # A connection was lost inside a transaction, and another statement followed.
+    exc.PendingRollbackError,
+    # The same from the driver itself (`db.connect.driver_pool`, notices, procrastinate's pool), which SQLAlchemy does not translate.
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+)
+"""The exceptions that mean that the database is away. On SQLite `db.connect.engine` sorts the driver's errors so that this holds.
+
+A wrong statement (`ProgrammingError`), a wrong value (`DataError`) and a broken constraint (`IntegrityError`) are not in it.
+"""
+
+_log = structlog.get_logger(__name__)
+
+
+async def retry_once(work: Callable[[], Awaitable[T]]) -> T:
+    """Run `work`, and once more if the database ended its transaction or its connection.
+
+    `work` opens its own transaction and must be idempotent: when a connection is lost during COMMIT, nobody can tell whether
+    the first run was committed. A full pool is not retried: its caller has waited for as long as the pool allows.
+    """
+    try:
+        return await work()
+    except exc.TimeoutError:
+        raise
+    except AWAY as error:
+        _log.warning("the database ended a transaction; it is run again", reason=cause(error))
+    return await work()
+
+
+def cause(error: BaseException) -> str:
+    """The kind of an error with its SQLSTATE, for a log: never its text, which may quote a statement or a row."""
+    driver = getattr(error, "orig", None) or error
+    code = getattr(driver, "sqlstate", None) or getattr(driver, "sqlite_errorname", None)
+    return f"{type(driver).__name__} {code}" if code else type(driver).__name__

@@ -1,0 +1,382 @@
+"""Changes of deliveries, written with all that follows from them: duplicates, counters, people, and the message itself.
+
+Everything happens in the caller's transaction, under the message's lock. What a change should be is decided in
+`delivery` by the rules of `domain`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import attrgetter, ne
+from typing import Final, NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.dispatch import contacted, mode_spans, opt_outs
+from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
+from db.log.counters import NO_CODE
+from db.sql.bulk_write import insert_rows, update_rows
+from db.sql.key_lists import any_of
+from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, NEVER_SENT, TALLY
+from domain.status import (
+    PHONE_MODES,
+    DeliveryMode,
+    DeliveryStatus,
+    EventSource,
+    MessageStatus,
+    message_status,
+    standing,
+)
+
+
+class Said(NamedTuple):
+    """What somebody said of a delivery, whether or not it changed anything."""
+
+    status: DeliveryStatus
+    call_status: int | None
+
+
+class Change(NamedTuple):
+    """What a delivery was and is now, and why; `event` is when it happened, None where nothing of it is shown.
+
+    The event shows what was `said`, or else what the delivery is now. Changes of one delivery follow one another.
+    """
+
+    before: LiveDelivery
+    after: LiveDelivery
+    source: EventSource
+    event: datetime | None
+    detail: str | None = None
+    said: Said | None = None
+
+
+class Facts(NamedTuple):
+    """What deliveries are counted by."""
+
+    mode: DeliveryMode
+    status: DeliveryStatus
+    call_status: int
+    """`NO_CODE` where there is none."""
+    is_duplicate: bool
+
+
+CANCELED: Final = frozenset({MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS})
+
+HANDED_OVER: Final = mode_spans.SETTLED | {DeliveryStatus.IN_PROGRESS}
+"""Where a delivery stands that has left, or may have."""
+
+_KEYS: Final = ("message_id", "recipient_number", "number")
+_WRITTEN: Final = (
+    "status",
+    "call_status",
+    "confirmed",
+    "at",
+    "attempts",
+    "due_at",
+    "first_at",
+    "claim",
+    "lease_until",
+    "handed_at",
+    "gateway",
+    "reference",
+    "resends",
+    "copies",
+)
+_MIRRORED: Final = ("status", "call_status", "confirmed", "at")
+EVENT: Final = (
+    "message_id",
+    "recipient_number",
+    "delivery_number",
+    "at",
+    "status",
+    "call_status",
+    "source",
+    "detail",
+)
+_COUNT_UP: Final = (
+    "ON CONFLICT (message_id, mode, status, call_status, is_duplicate) "
+    "DO UPDATE SET deliveries = tally.deliveries + excluded.deliveries"
+)
+
+
+async def write(
+    connection: AsyncConnection,
+    message: LiveMessage,
+    changes: Sequence[Change],
+    *,
+    now: datetime,
+    overdue_at: datetime | None = None,
+) -> LiveMessage:
+    """Write `changes` of deliveries of one locked message, and give the message as it is then.
+
+    Its revision grows by one where a client can see any of them. `overdue_at` is the new time limit of the providers,
+    where a call or a text was handed over.
+    """
+    net = _net(changes)
+    await _update(connection, net, _WRITTEN)
+    shown = [change for change in net if shows(change.before, change.after)]
+    if not shown and not any(change.event for change in changes):
+        return message
+    await opt_outs.remember(connection, net, now=now)
+    counts = await _counts(connection, message.id)
+    copies: Sequence[Change] = []
+    if any(facts.is_duplicate for facts in counts):
+        copies = await _copies(connection, message.id, shown)
+        await _update(connection, copies, _MIRRORED)
+    await _add_events(connection, changes)
+    moved = [*shown, *copies]
+    counts = await _count(connection, message.id, counts, moved)
+    more = await contacted.follow(
+        connection,
+        message.id,
+        [(change.before, change.after) for change in moved],
+        modes={facts.mode for facts in counts},
+    )
+    await mode_spans.follow(
+        connection, message.id, [(change.before, change.after) for change in shown]
+    )
+    return await _settle(
+        connection, message, counts, now=now, contacted=more, overdue_at=overdue_at
+    )
+
+
+async def settle(
+    connection: AsyncConnection,
+    message: LiveMessage,
+    *,
+    now: datetime,
+    status: MessageStatus | None = None,
+) -> LiveMessage:
+    """Bring a locked message in line with its tallies: status (or the one decided on), revision, and what is still open."""
+    counts = await _counts(connection, message.id)
+    return await _settle(connection, message, counts, now=now, status=status)
+
+
+# The deliveries
+
+
+def _net(changes: Iterable[Change]) -> list[Change]:
+    """One change for each delivery: from what it was first to what it is last."""
+    net: dict[tuple[int, ...], Change] = {}
+    for change in changes:
+        key = change.after.key
+        earlier = net.get(key)
+        net[key] = change if earlier is None else change._replace(before=earlier.before)
+    return list(net.values())
+
+
+def shows(before: LiveDelivery, after: LiveDelivery) -> bool:
+    """Whether what is shown of a delivery has changed."""
+    return (
+        before.status is not after.status
+        or before.call_status != after.call_status
+        or before.confirmed != after.confirmed
+        or before.at != after.at
+    )
+
+
+async def _update(
+    connection: AsyncConnection, changes: Sequence[Change], fields: tuple[str, ...]
+) -> None:
+    """Write those of `fields` that any of the changes changes."""
+    before, after = [change.before for change in changes], [change.after for change in changes]
+
+    def differs(field: str) -> bool:
+        of = attrgetter(field)
+        return any(map(ne, map(of, before), map(of, after)))
+
+    columns = tuple(filter(differs, fields))
+    if columns:
+        written = attrgetter(*columns, *_KEYS)
+        rows = [written(change.after) for change in changes if change.before != change.after]
+        await update_rows(connection, DELIVERY, rows, keys=_KEYS, columns=columns)
+
+
+async def _copies(
+    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
+) -> Sequence[Change]:
+    """The duplicates of what changed, as they change with it: one call was made, for all who share the number."""
+    firsts = {(c.after.mode, c.after.address_id): c for c in changes if not c.after.is_duplicate}
+    if not firsts:
+        return []
+    rows = await connection.execute(
+        select(*COLUMNS).where(
+            DELIVERY.c.message_id == message_id,
+            any_of(DELIVERY.c.address_id, sorted({address for _, address in firsts})),
+            DELIVERY.c.is_duplicate,
+        )
+    )
+    copies: list[Change] = []
+    for row in rows:
+        copy = LiveDelivery(*row)
+        if (first := firsts.get((copy.mode, copy.address_id))) is not None:
+            mirrored = {name: getattr(first.after, name) for name in _MIRRORED}
+            copies.append(Change(copy, copy._replace(**mirrored), first.source, None))
+    return copies
+
+
+async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+    rows = [
+        (
+            *change.after.key,
+            change.event,
+            said.status,
+            said.call_status,
+            change.source,
+            change.detail,
+        )
+        for change in changes
+        if change.event is not None and (said := change.said or change.after)
+    ]
+    await insert_rows(connection, DELIVERY_EVENT, rows, columns=EVENT)
+
+
+# The counters
+
+
+async def _counts(connection: AsyncConnection, message_id: int) -> Counter[Facts]:
+    rows = await connection.execute(
+        select(
+            TALLY.c.mode,
+            TALLY.c.status,
+            TALLY.c.call_status,
+            TALLY.c.is_duplicate,
+            TALLY.c.deliveries,
+        ).where(TALLY.c.message_id == message_id)
+    )
+    return Counter({Facts(*row[:4]): row[4] for row in rows})
+
+
+_Plain = tuple[str, str, int | None, bool]
+
+
+def _counted_by(delivery: LiveDelivery) -> _Plain:
+    return (
+        delivery.mode._value_,
+        delivery.status._value_,
+        delivery.call_status,
+        delivery.is_duplicate,
+    )
+
+
+def _facts(plain: _Plain) -> Facts:
+    mode, status, code, is_duplicate = plain
+    return Facts(
+        DeliveryMode(mode), DeliveryStatus(status), NO_CODE if code is None else code, is_duplicate
+    )
+
+
+async def _count(
+    connection: AsyncConnection,
+    message_id: int,
+    counts: Counter[Facts],
+    changes: Sequence[Change],
+) -> Counter[Facts]:
+    """Move what changed from counter to counter, and give the counts as they are then."""
+    moves: Counter[Facts] = Counter()
+    # Most move alike, and plain texts are hashed once: a member of an enum is hashed each time, in Python.
+    alike = Counter((_counted_by(change.before), _counted_by(change.after)) for change in changes)
+    for (was, now), count in alike.items():
+        moves[_facts(was)] -= count
+        moves[_facts(now)] += count
+    steps = {facts: step for facts, step in moves.items() if step}
+    await insert_rows(
+        connection,
+        TALLY,
+        [(message_id, *facts, step) for facts, step in steps.items()],
+        columns=("message_id", *Facts._fields, "deliveries"),
+        otherwise=_COUNT_UP,
+    )
+    after = Counter(counts)
+    after.update(steps)
+    return after
+
+
+# The message
+
+
+async def _settle(
+    connection: AsyncConnection,
+    message: LiveMessage,
+    counts: Mapping[Facts, int],
+    *,
+    now: datetime,
+    status: MessageStatus | None = None,
+    contacted: int = 0,
+    overdue_at: datetime | None = None,
+) -> LiveMessage:
+    firsts = [(facts, count) for facts, count in counts.items() if not facts.is_duplicate]
+    part = standing((facts.status, count) for facts, count in firsts)
+    # What has not been handed over yet is no fault of a provider's: a call may wait for the window of the morning.
+    owed = sum(
+        count
+        for facts, count in firsts
+        if facts.mode in PHONE_MODES and facts.status is DeliveryStatus.IN_PROGRESS
+    )
+    limit = overdue_at or message.overdue_at
+    is_overdue = limit is not None and limit <= now and owed > 0
+    stands = status or message.status
+    stopped, left = 0, 0
+    if stands in CANCELED:
+        stopped, left = await _stopped_and_left(connection, message.id, firsts)
+        if not (part.open or left or message.is_recorded):
+            # What might have left when it was canceled was held at the gate: nothing was handed over.
+            stands = MessageStatus.CANCELED
+    changed = message._replace(
+        status=message_status(stands, part, is_overdue=is_overdue),
+        revision=message.revision + 1,
+        overdue_at=limit,
+        has_open=part.open > 0,
+    )
+    await connection.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.id == message.id)
+        .values(
+            status=changed.status,
+            revision=changed.revision,
+            overdue_at=limit,
+            has_open=changed.has_open,
+            people_contacted=MESSAGE.c.people_contacted + contacted,
+        )
+    )
+    if stands in CANCELED:
+        await connection.execute(
+            update(CANCELLATION)
+            .where(CANCELLATION.c.message_id == message.id)
+            .values(
+                stopped=stopped,
+                already_sent=left,
+                completed_at=(
+                    None if part.open else func.coalesce(CANCELLATION.c.completed_at, now)
+                ),
+            )
+        )
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_notify("sentlog", f"message.{message.id}")))
+    return changed
+
+
+async def never_sent(connection: AsyncConnection, message_id: int) -> int:
+    """How many deliveries of a message have failed because their addresses cannot be read: none of them ever left."""
+    statement = (
+        select(func.count())
+        .select_from(DELIVERY)
+        .where(DELIVERY.c.message_id == message_id, NEVER_SENT, ~DELIVERY.c.is_duplicate)
+    )
+    return await connection.scalar(statement) or 0
+
+
+async def _stopped_and_left(
+    connection: AsyncConnection, message_id: int, counts: Sequence[tuple[Facts, int]]
+) -> tuple[int, int]:
+    """How many a cancellation stopped, those among them that are not marked yet, and how many had left."""
+    stopped = left = 0
+    for facts, count in counts:
+        if facts.status in (DeliveryStatus.CANCELED, DeliveryStatus.PENDING):
+            stopped += count
+        elif facts.status in HANDED_OVER:
+            left += count
+    if any(facts.status is DeliveryStatus.FAILED for facts, _ in counts):
+        left -= await never_sent(connection, message_id)
+    return stopped, left

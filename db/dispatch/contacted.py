@@ -1,0 +1,133 @@
+"""Who was contacted by phone: the flags of a message's recipients, kept as deliveries change.
+
+What counts as reached is a rule of `domain.counting`.
+"""
+
+from collections.abc import Sequence, Set
+from typing import Final
+
+from sqlalchemy import and_, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.dispatch.in_flight import LiveDelivery
+from db.sql.index_hints import by_index
+from db.sql.key_lists import any_of, is_there
+from db.tables.log import DELIVERY, RECIPIENT
+from domain.call_status import SUCCESSES
+from domain.counting import is_reached
+from domain.status import PHONE_MODES, DeliveryMode
+
+_PHONES: Final = sorted(PHONE_MODES)
+# SQLite is told by which index: it would read all recipients, or all deliveries, of the message for each change.
+_OF_RECIPIENT: Final = and_(
+    DELIVERY.c.message_id == RECIPIENT.c.message_id,
+    DELIVERY.c.recipient_number == RECIPIENT.c.number,
+)
+
+
+async def follow(
+    connection: AsyncConnection,
+    message_id: int,
+    moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
+    *,
+    modes: Set[DeliveryMode],
+) -> int:
+    """Mark who is, or is no longer, contacted through deliveries that changed; by how many people more, or fewer.
+
+    A person has one number or several, and shares them: all who have a number that changed are looked at. `modes` are those of
+    the message; the duplicates of what changed are among `moves`.
+    """
+    hit, missed = set[int](), set[int]()
+    for before, after in moves:
+        if (is_hit := _is_hit(after)) != _is_hit(before):
+            (hit if is_hit else missed).add(after.address_id)
+    changed = [after for _, after in moves if _is_phone(after)]
+    # Then nobody has one of these numbers but those whose deliveries are here.
+    is_all = len(PHONE_MODES & modes) == 1 and (hit | missed) <= {
+        after.address_id for after in changed if not after.is_duplicate
+    }
+
+    async def flags(numbers: set[int]) -> dict[int, bool]:
+        if not numbers:
+            return {}
+        if is_all:
+            listed = [one.recipient_number for one in changed if one.address_id in numbers]
+            return await _flags_of(connection, message_id, sorted(set(listed)))
+        return await _flags(connection, message_id, sorted(numbers))
+
+    # Whoever has a number that was reached now is contacted. Of who has one that is so no more, another may have been.
+    gained = [person for person, flag in (await flags(hit)).items() if not flag]
+    marked = sorted(person for person, flag in (await flags(missed)).items() if flag)
+    reached = await _reached(connection, message_id, marked) if marked else set()
+    lost = [person for person in marked if person not in reached]
+    for people, flag in ((gained, True), (lost, False)):
+        if people:
+            await connection.execute(
+                update(RECIPIENT)
+                .where(RECIPIENT.c.message_id == message_id, any_of(RECIPIENT.c.person_id, people))
+                .values(contacted=flag)
+            )
+    return len(gained) - len(lost)
+
+
+def _is_phone(delivery: LiveDelivery) -> bool:
+    # Not `in PHONE_MODES`: to hash a member of an enum takes longer than to look at both, and this is asked of each change.
+    return delivery.mode is DeliveryMode.VOICE or delivery.mode is DeliveryMode.TEXT
+
+
+def _is_hit(delivery: LiveDelivery) -> bool:
+    return _is_phone(delivery) and is_reached(delivery.call_status, delivery.confirmed)
+
+
+async def _flags(
+    connection: AsyncConnection, message_id: int, numbers: Sequence[int]
+) -> dict[int, bool]:
+    """The people who have one of these numbers, and whether they are marked as contacted."""
+    statement = (
+        select(RECIPIENT.c.person_id, RECIPIENT.c.contacted)
+        .join(DELIVERY, _OF_RECIPIENT)
+        .with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite")
+        .where(
+            DELIVERY.c.message_id == message_id,
+            any_of(DELIVERY.c.address_id, numbers),
+            DELIVERY.c.mode.in_(_PHONES),
+        )
+    )
+    return {row.person_id: row.contacted for row in await connection.execute(statement)}
+
+
+async def _flags_of(
+    connection: AsyncConnection, message_id: int, numbers: Sequence[int]
+) -> dict[int, bool]:
+    """The people who stand at these places of the list, and whether they are marked as contacted."""
+    statement = select(RECIPIENT.c.person_id, RECIPIENT.c.contacted).where(
+        RECIPIENT.c.message_id == message_id, any_of(RECIPIENT.c.number, numbers)
+    )
+    return {row.person_id: row.contacted for row in await connection.execute(statement)}
+
+
+async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:
+    """Those of these people of whom a number was reached, by whichever delivery to it."""
+    hit = DELIVERY.alias("hit")
+    # A join would read all that reached anybody in the message, to find those who have these numbers.
+    reached = is_there(
+        select(literal(1)).where(
+            hit.c.message_id == message_id,
+            hit.c.address_id == DELIVERY.c.address_id,
+            hit.c.mode.in_(_PHONES),
+            or_(hit.c.confirmed, hit.c.call_status.in_(sorted(SUCCESSES))),
+        )
+    )
+    statement = (
+        select(RECIPIENT.c.person_id)
+        .distinct()
+        .join(DELIVERY, _OF_RECIPIENT)
+        .with_hint(RECIPIENT, by_index("recipient_of_person"), "sqlite")
+        .where(
+            RECIPIENT.c.message_id == message_id,
+            any_of(RECIPIENT.c.person_id, people),
+            DELIVERY.c.mode.in_(_PHONES),
+            reached,
+        )
+    )
+    return set(await connection.scalars(statement))

@@ -1,0 +1,150 @@
+"""What there is to do, as the rows tell: messages to begin, to mark, to stop, and chunks to hand over.
+
+All of it may be read at any time, by anybody: whoever acts on it looks again under the message's lock.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.dispatch.claims import may_be_claimed
+from db.dispatch.in_flight import COLUMNS, LiveDelivery, Terms
+from db.tables.log import (
+    CANCELLATION,
+    DELIVERY,
+    DISTRICT,
+    MESSAGE,
+    OPEN_DELIVERY,
+    TALLY,
+    TO_BEGIN,
+    UNDER_WAY,
+)
+from domain.call_window import CallWindow
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+
+
+class Waiting(NamedTuple):
+    """A message that runs, and the modes of which something has not been handed over."""
+
+    message_id: int
+    terms: Terms
+    modes: frozenset[DeliveryMode]
+
+
+async def to_begin(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
+    """The messages that wait and are due, the longest due first."""
+    statement = (
+        select(MESSAGE.c.id)
+        .where(TO_BEGIN, MESSAGE.c.scheduled_at <= now)
+        .order_by(MESSAGE.c.scheduled_at, MESSAGE.c.id)
+        .limit(most)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def newly_overdue(connection: AsyncConnection, *, now: datetime) -> Sequence[int]:
+    """The messages that have outlasted their providers' time and do not say so yet."""
+    statement = (
+        select(MESSAGE.c.id)
+        .where(
+            UNDER_WAY,
+            MESSAGE.c.status == MessageStatus.IN_PROGRESS,
+            MESSAGE.c.overdue_at <= now,
+        )
+        .order_by(MESSAGE.c.id)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
+    """The canceled messages of which something has not been marked, or is still in flight."""
+    statement = (
+        select(CANCELLATION.c.message_id)
+        .where(CANCELLATION.c.completed_at.is_(None))
+        .order_by(CANCELLATION.c.message_id)
+    )
+    return list(await connection.scalars(statement))
+
+
+async def waiting(connection: AsyncConnection) -> Sequence[Waiting]:
+    """The messages that run and have something to hand over, now or later, the oldest first."""
+    # From an alias: the condition of the index is spelled without a table's name.
+    running = (
+        select(MESSAGE.c.id, MESSAGE.c.district_id)
+        .where(UNDER_WAY, MESSAGE.c.status.in_([MessageStatus.IN_PROGRESS, MessageStatus.ERROR]))
+        .subquery("running")
+    )
+    statement = (
+        select(
+            running.c.id,
+            DISTRICT.c.external_id,
+            DISTRICT.c.call_from,
+            DISTRICT.c.call_until,
+            DISTRICT.c.time_zone,
+            TALLY.c.mode,
+        )
+        .join(DISTRICT, DISTRICT.c.id == running.c.district_id)
+        .join(TALLY, TALLY.c.message_id == running.c.id)
+        .where(
+            TALLY.c.status == DeliveryStatus.PENDING, ~TALLY.c.is_duplicate, TALLY.c.deliveries > 0
+        )
+        .order_by(running.c.id)
+    )
+    found: dict[int, tuple[Terms, set[DeliveryMode]]] = {}
+    for message_id, district, opens, closes, zone, mode in await connection.execute(statement):
+        window = None if opens is None else CallWindow(opens, closes, zone)
+        found.setdefault(message_id, (Terms(district, window), set()))[1].add(mode)
+    return [Waiting(key, terms, frozenset(modes)) for key, (terms, modes) in found.items()]
+
+
+async def chunks_due(
+    connection: AsyncConnection, message_id: int, *, modes: Collection[DeliveryMode], now: datetime
+) -> Sequence[int]:
+    """The chunks of a message in which something of these modes may be claimed now."""
+    return await _chunks(connection, message_id, may_be_claimed(modes, now=now))
+
+
+async def pending_chunks(connection: AsyncConnection, message_id: int) -> Sequence[int]:
+    """The chunks of a message in which anything is pending, not yet due as well."""
+    return await _chunks(connection, message_id, _is_pending())
+
+
+async def pending(
+    connection: AsyncConnection, message_id: int, chunk: int
+) -> Sequence[LiveDelivery]:
+    """Every pending delivery of a chunk that is no duplicate; the caller holds the lock. For a cancel, which stops them all."""
+    statement = select(*COLUMNS).where(
+        DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == chunk, _is_pending()
+    )
+    return [LiveDelivery(*row) for row in await connection.execute(statement)]
+
+
+async def _chunks(
+    connection: AsyncConnection, message_id: int, such: ColumnElement[bool]
+) -> Sequence[int]:
+    """The chunks with such deliveries: one step of the index a chunk, not a pass over 800,000 rows."""
+    is_open = and_(DELIVERY.c.message_id == message_id, OPEN_DELIVERY)
+    steps = select(func.min(DELIVERY.c.chunk).label("chunk")).where(is_open).cte(recursive=True)
+    following = (
+        select(func.min(DELIVERY.c.chunk))
+        .where(is_open, DELIVERY.c.chunk > steps.c.chunk)
+        .correlate(steps)
+        .scalar_subquery()
+    )
+    steps = steps.union_all(select(following).where(steps.c.chunk.is_not(None)))
+    holds = exists().where(
+        DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == steps.c.chunk, such
+    )
+    statement = (
+        select(steps.c.chunk).where(steps.c.chunk.is_not(None), holds).order_by(steps.c.chunk)
+    )
+    return list(await connection.scalars(statement))
+
+
+def _is_pending() -> ColumnElement[bool]:
+    return and_(
+        OPEN_DELIVERY, DELIVERY.c.status == DeliveryStatus.PENDING, ~DELIVERY.c.is_duplicate
+    )

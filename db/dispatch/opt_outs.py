@@ -1,0 +1,55 @@
+"""Numbers of which a provider says that they have opted out of texts, remembered so that the next message asks nobody.
+
+What a person says by text is taken in by `delivery.receipts`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.dispatch import in_flight
+from db.dispatch.in_flight import LiveDelivery
+from db.sql.key_lists import any_of
+from db.tables.log import ADDRESS
+from domain.call_status import OPTED_OUT
+from domain.status import DeliveryMode
+
+BELIEVED_FOR: Final = timedelta(hours=1)
+"""How old what a provider says may be. The person may have texted START since: then the next text tells."""
+
+
+class Moved(Protocol):
+    """A delivery before and after a change."""
+
+    @property
+    def before(self) -> LiveDelivery: ...
+    @property
+    def after(self) -> LiveDelivery: ...
+
+
+async def remember(connection: AsyncConnection, moves: Sequence[Moved], *, now: datetime) -> None:
+    """Remember the numbers that opted out of texts, as these changes say; in every district, as with STOP."""
+    address_ids = sorted({move.after.address_id for move in moves if _is_news(move, now)})
+    if not address_ids:
+        return
+    numbers = await connection.scalars(
+        select(ADDRESS.c.key)
+        .where(any_of(ADDRESS.c.id, address_ids), ADDRESS.c.opted_out_at.is_(None))
+        # In one order everywhere: two that remember the same numbers must not wait for each other in a circle.
+        .order_by(ADDRESS.c.key)
+    )
+    for number in numbers.all():
+        await in_flight.set_opted_out(connection, number, now)
+
+
+def _is_news(move: Moved, now: datetime) -> bool:
+    after = move.after
+    return (
+        after.mode is DeliveryMode.TEXT
+        and after.call_status == OPTED_OUT != move.before.call_status
+        and after.at is not None
+        and now - after.at <= BELIEVED_FOR
+    )

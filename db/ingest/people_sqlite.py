@@ -1,0 +1,104 @@
+"""SQLite's way into the log for people, addresses, recipients and deliveries: what is known already is looked up row by row.
+
+An id is looked up by a scalar subquery: one descent of a unique index, whatever the planner knows of the tables, which on the
+first day is nothing; as joins they took twenty times as long then. PostgreSQL's way is in `db.ingest.people_postgresql`.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from db.ingest.step import Move
+from domain.people import Role
+
+
+def _people(role: Role, person: str, *, name: str, key: str) -> Sequence[Move]:
+    """The people in one role, and the names under which they came; `person`, `name` and `key` are the stage's columns."""
+    # A person may come under several names, and the last one stays: they are taken one after the other.
+    return (
+        Move(
+            f"""
+            INSERT INTO person (district_id, role, external_id, name)
+            SELECT s.district_id, '{role}', r.{person}, r.{name}
+            FROM staged_recipient r
+            JOIN staged_message s ON s.ref = r.ref
+            WHERE r.{person} IS NOT NULL
+            ON CONFLICT (district_id, role, external_id) DO UPDATE SET name = excluded.name
+            WHERE person.name <> excluded.name
+            """
+        ),
+        Move(
+            f"""
+            INSERT INTO person_name (person_id, key)
+            SELECT (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = '{role}' AND p.external_id = r.{person}
+            ), r.{key}
+            FROM staged_recipient r
+            JOIN staged_message s ON s.ref = r.ref
+            WHERE r.{person} IS NOT NULL
+            ON CONFLICT (person_id, key) DO NOTHING
+            """
+        ),
+    )
+
+
+_ROWS: Final = (
+    Move(
+        """
+        INSERT INTO address (district_id, kind, key, is_readable)
+        SELECT s.district_id, d.kind, d.address_key, substr(d.address_key, 1, 1) <> ' '
+        FROM staged_delivery d
+        JOIN staged_message s ON s.ref = d.ref
+        WHERE true
+        ON CONFLICT (district_id, kind, key) DO NOTHING
+        """
+    ),
+    Move(
+        """
+        INSERT INTO recipient (
+            message_id, number, person_id, name, student_id, student_name, key, is_repeat, contacted
+        )
+        SELECT
+            s.message_id, r.number,
+            (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = 'CONTACT' AND p.external_id = r.person
+            ),
+            r.name,
+            (
+                SELECT p.id FROM person p
+                WHERE p.district_id = s.district_id AND p.role = 'STUDENT' AND p.external_id = r.student
+            ),
+            r.student_name, r.name_key || char_lf || coalesce(r.student_key, ''),
+            EXISTS (SELECT 1 FROM staged_repeat t WHERE t.ref = r.ref AND t.number = r.number),
+            EXISTS (SELECT 1 FROM staged_contacted c WHERE c.ref = r.ref AND c.person = r.person)
+        FROM staged_recipient r
+        JOIN staged_message s ON s.ref = r.ref
+        """.replace("char_lf", "'\n'")
+    ),
+    Move(
+        """
+        INSERT INTO delivery (
+            message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status,
+            confirmed, at, attempts
+        )
+        SELECT
+            s.message_id, d.recipient_number, d.number, d.chunk, d.mode, d.address,
+            (SELECT a.id FROM address a WHERE a.district_id = s.district_id AND a.kind = d.kind AND a.key = d.address_key),
+            EXISTS (
+                SELECT 1 FROM staged_duplicate t
+                WHERE t.ref = d.ref AND t.recipient_number = d.recipient_number AND t.number = d.number
+            ),
+            d.status, d.call_status, d.confirmed, d.at, d.attempts
+        FROM staged_delivery d
+        JOIN staged_message s ON s.ref = d.ref
+        """
+    ),
+)
+
+BY_LOOKUP: Final = (
+    *_people(Role.CONTACT, "person", name="name", key="name_key"),
+    *_people(Role.STUDENT, "student", name="student_name", key="student_key"),
+    *_ROWS,
+)
+"""The steps, in their order."""

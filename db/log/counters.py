@@ -1,0 +1,87 @@
+"""The counters of a message: how many deliveries have which facts in common, and when each mode began and ended.
+
+What figures they make is in `domain.counting`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import and_, select
+
+from db.connect.single_statement import Source, rows_of
+from db.sql.key_lists import any_of_given
+from db.tables.log import SPAN, TALLY
+from domain import counting
+from domain.status import DeliveryMode
+
+NO_CODE: Final = 32_767
+"""Stands for "no call status yet" in a tally's key; the widest SMALLINT, which no provider's code is."""
+
+
+class SpanRecord(NamedTuple):
+    """First hand-over and last outcome of one mode of a message, in UTC."""
+
+    mode: DeliveryMode
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class Counters(NamedTuple):
+    """What is kept of the deliveries of a message: how many have which facts, and when each mode began and ended."""
+
+    tallies: Sequence[counting.Tally] = ()
+    spans: Sequence[SpanRecord] = ()
+
+
+COLUMNS: Final = (
+    TALLY.c.message_id,
+    TALLY.c.mode,
+    TALLY.c.status,
+    TALLY.c.call_status,
+    TALLY.c.is_duplicate,
+    TALLY.c.deliveries,
+    SPAN.c.started_at,
+    SPAN.c.ended_at,
+)
+"""Of a tally beside the span of its mode: where a mode has a span, it has deliveries, and so a tally."""
+
+SPAN_OF_TALLY: Final = and_(SPAN.c.message_id == TALLY.c.message_id, SPAN.c.mode == TALLY.c.mode)
+
+_OF_MESSAGES: Final = (
+    select(*COLUMNS)
+    .select_from(TALLY.outerjoin(SPAN, SPAN_OF_TALLY))
+    .where(any_of_given(TALLY.c.message_id, "ids"))
+)
+
+
+async def of_messages(source: Source, message_ids: Sequence[int]) -> Mapping[int, Counters]:
+    """The counters of each message that has deliveries."""
+    return by_message(await rows_of(source, _OF_MESSAGES, {"ids": message_ids}))
+
+
+def by_message(rows: Iterable[Sequence[Any]]) -> Mapping[int, Counters]:
+    """What rows of `COLUMNS` say of each message."""
+    found: dict[int, tuple[list[counting.Tally], dict[DeliveryMode, SpanRecord]]] = {}
+    for message_id, mode, status, code, is_duplicate, deliveries, started_at, ended_at in rows:
+        if message_id is None:  # there is none beside a message without deliveries
+            continue
+        facts, spans = found.setdefault(message_id, ([], {}))
+        code = None if code == NO_CODE else code
+        facts.append(counting.Tally(mode, status, code, is_duplicate, deliveries))
+        if started_at is not None or ended_at is not None:
+            spans[mode] = SpanRecord(mode, started_at, ended_at)
+    return {
+        message_id: Counters(facts, tuple(spans.values()))
+        for message_id, (facts, spans) in found.items()
+    }
+
+
+def begun_at(spans: Sequence[SpanRecord]) -> datetime | None:
+    """The first hand-over of any of these modes."""
+    return min((span.started_at for span in spans if span.started_at is not None), default=None)
+
+
+def ended_at(spans: Sequence[SpanRecord]) -> datetime | None:
+    """The last outcome of any of these modes."""
+    return max((span.ended_at for span in spans if span.ended_at is not None), default=None)

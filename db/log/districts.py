@@ -1,0 +1,168 @@
+"""Districts and their schools: small tables, looked up by the ids of the sending system and by ours."""
+
+from collections.abc import Mapping, Sequence
+from datetime import time
+from typing import NamedTuple
+
+from sqlalchemy import exists, func, insert, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.connect.single_statement import Source, rows_of
+from db.sql.key_lists import any_of, any_of_given
+from db.tables.log import ADDRESS, DISTRICT, MESSAGE, SCHOOL
+
+
+class DistrictRecord(NamedTuple):
+    """A district."""
+
+    id: int
+    external_id: str
+    name: str
+    time_zone: str
+    has_voice: bool
+    country: str
+
+
+class SchoolRecord(NamedTuple):
+    """A school."""
+
+    id: int
+    district_id: int
+    external_id: str
+    name: str
+    key: str
+
+
+_DISTRICT = select(
+    DISTRICT.c.id,
+    DISTRICT.c.external_id,
+    DISTRICT.c.name,
+    DISTRICT.c.time_zone,
+    DISTRICT.c.has_voice,
+    DISTRICT.c.country,
+)
+_SCHOOL = select(
+    SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
+)
+_SCHOOLS = _SCHOOL.where(any_of_given(SCHOOL.c.id, "ids"))
+
+
+async def district_known_as(connection: AsyncConnection, external_id: str) -> DistrictRecord | None:
+    """The district that the sending system calls `external_id`."""
+    row = (await connection.execute(_DISTRICT.where(DISTRICT.c.external_id == external_id))).first()
+    return None if row is None else DistrictRecord(*row)
+
+
+async def districts(
+    connection: AsyncConnection, ids: Sequence[int]
+) -> Mapping[int, DistrictRecord]:
+    """The districts with these ids."""
+    rows = await connection.execute(_DISTRICT.where(any_of(DISTRICT.c.id, ids)))
+    return {row.id: DistrictRecord(*row) for row in rows}
+
+
+async def schools(source: Source, ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
+    """The schools with these ids."""
+    rows = await rows_of(source, _SCHOOLS, {"ids": ids})
+    return {row[0]: SchoolRecord(*row) for row in rows}
+
+
+async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[SchoolRecord]:
+    """All schools of a district, by name."""
+    rows = await connection.execute(
+        _SCHOOL.where(SCHOOL.c.district_id == district_id).order_by(SCHOOL.c.key, SCHOOL.c.id)
+    )
+    return [SchoolRecord(*row) for row in rows]
+
+
+async def has_messages(connection: AsyncConnection, district_id: int) -> bool:
+    """Whether anything was ever sent in a district."""
+    return bool(
+        await connection.scalar(select(exists().where(MESSAGE.c.district_id == district_id)))
+    )
+
+
+async def add_district(
+    connection: AsyncConnection,
+    external_id: str,
+    *,
+    name: str,
+    time_zone: str,
+    has_voice: bool,
+    country: str,
+    hours: tuple[time, time] | None,
+) -> None:
+    """Write a new district; who opted out of texts in the others has opted out in this one too."""
+    call_from, call_until = hours or (None, None)
+    await connection.execute(
+        insert(DISTRICT).values(
+            external_id=external_id,
+            name=name,
+            time_zone=time_zone,
+            has_voice=has_voice,
+            country=country,
+            call_from=call_from,
+            call_until=call_until,
+        )
+    )
+    await _carry_opt_outs_over(connection, external_id)
+
+
+async def _carry_opt_outs_over(connection: AsyncConnection, external_id: str) -> None:
+    """Let a new district know the numbers that opted out of texts in the others."""
+    columns = ("district_id", "kind", "key", "opted_out_at")
+    silent = (
+        select(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key, func.max(ADDRESS.c.opted_out_at))
+        .join(ADDRESS, true())
+        .where(DISTRICT.c.external_id == external_id, ADDRESS.c.opted_out_at.is_not(None))
+        .group_by(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key)
+        .order_by(ADDRESS.c.key)
+    )
+    await connection.execute(insert(ADDRESS).from_select(columns, silent))
+
+
+async def change_district(
+    connection: AsyncConnection,
+    district_id: int,
+    *,
+    name: str,
+    time_zone: str,
+    has_voice: bool,
+    country: str,
+    hours: tuple[time, time] | None,
+) -> None:
+    """Bring a district up to date."""
+    call_from, call_until = hours or (None, None)
+    await connection.execute(
+        update(DISTRICT)
+        .where(DISTRICT.c.id == district_id)
+        .values(
+            name=name,
+            time_zone=time_zone,
+            has_voice=has_voice,
+            country=country,
+            call_from=call_from,
+            call_until=call_until,
+        )
+    )
+
+
+async def add_school(
+    connection: AsyncConnection, external_id: str, *, district_id: int, name: str, key: str
+) -> None:
+    """Write a new school."""
+    await connection.execute(
+        insert(SCHOOL).values(external_id=external_id, district_id=district_id, name=name, key=key)
+    )
+
+
+async def rename_school(
+    connection: AsyncConnection, school_id: int, *, name: str, key: str
+) -> None:
+    """Give a school another name, in the order of its messages too."""
+    await connection.execute(
+        update(SCHOOL).where(SCHOOL.c.id == school_id).values(name=name, key=key)
+    )
+    await connection.execute(
+        update(MESSAGE).where(MESSAGE.c.school_id == school_id).values(school_key=key)
+    )

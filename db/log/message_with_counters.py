@@ -1,0 +1,33 @@
+"""Messages together with their counters, for whoever shows both: one statement.
+
+Counters alone are in `db.log.counters`, and what figures they make in `domain.counting`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from db.connect.single_statement import Source, rows_of
+from db.log.counters import COLUMNS, SPAN_OF_TALLY, Counters, by_message
+from db.log.messages import MessageRecord, by_ids
+from db.log.visibility import Sight, seen
+from db.tables.log import MESSAGE, SPAN, TALLY
+
+_WIDTH: Final = len(MessageRecord._fields)
+_BY_IDS: Final = {
+    limited: by_ids(limited=limited)
+    .outerjoin(TALLY, TALLY.c.message_id == MESSAGE.c.id)
+    .outerjoin(SPAN, SPAN_OF_TALLY)
+    .add_columns(*COLUMNS)
+    for limited in (False, True)
+}
+
+
+async def counted_messages(
+    source: Source, ids: Sequence[int], *, sight: Sight
+) -> Mapping[int, tuple[MessageRecord, Counters]]:
+    """The messages with these ids, as far as they may be seen, and the counters of each."""
+    statement = _BY_IDS[sight.school_ids is not None]
+    rows = await rows_of(source, statement, {"ids": ids, **seen(sight)})
+    messages = {row[0]: MessageRecord(*row[:_WIDTH]) for row in rows}
+    counters = by_message(row[_WIDTH:] for row in rows)
+    return {id: (message, counters.get(id, Counters())) for id, message in messages.items()}

@@ -1,0 +1,291 @@
+"""Recipients as records: the lists of messages and of people.
+
+Deliveries are in `db.log.deliveries`; how names are found over all messages is in `db.search.search`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.log.text_match import FEW, contains, few_addresses, few_people, in_address
+from db.log.visibility import Sight, is_of_visible, visible
+from db.sql.index_hints import by_index
+from db.sql.key_lists import any_of, pairs_of
+from db.sql.keyset_paging import Order, Slice, Term, slices
+from db.sql.rows import Reading
+from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
+from domain.paging import Page
+from domain.people import Role
+from domain.search import fold
+from domain.status import OPEN, DeliveryMode, DeliveryStatus
+
+
+class RecipientRecord(NamedTuple):
+    """One person in the list of one message; names as they were then."""
+
+    message_id: int
+    number: int
+    person_id: int
+    name: str
+    student_id: int | None
+    student_name: str | None
+    contacted_by_phone: bool
+
+
+class PersonRecord(NamedTuple):
+    """A person, under the name that came last in a message that may be seen."""
+
+    id: int
+    name: str
+
+
+class RecipientOutcome(StrEnum):
+    """What became of a recipient."""
+
+    REACHED = "REACHED"
+    NOT_REACHED = "NOT_REACHED"
+    HAS_FAILURE = "HAS_FAILURE"
+    NO_DEVICE = "NO_DEVICE"
+    PENDING = "PENDING"
+
+
+class Wanted(NamedTuple):
+    """Which recipients of a message: those with `search`, as it was typed, in a name or address, and with an outcome."""
+
+    search: str | None = None
+    outcome: RecipientOutcome | None = None
+
+
+ALL: Final = Wanted()
+
+_PEOPLE: Final = (
+    (RECIPIENT.c.person_id, "recipient_of_person"),
+    (RECIPIENT.c.student_id, "recipient_of_student"),
+)
+"""The columns that name people, each with the index that leads from them to recipients."""
+
+_KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
+ALWAYS: Final = frozenset({"message_id", "number"})
+"""What is read whatever is asked for: it tells a row from all others."""
+READING: Final = Reading(
+    RecipientRecord,
+    {
+        field: RECIPIENT.c["contacted" if field == "contacted_by_phone" else field]
+        for field in RecipientRecord._fields
+    },
+)
+
+
+def by_name(scope: str) -> Order:
+    """The order of a message's list: by name, then student."""
+    return Order([Term("NAME", RECIPIENT.c.key), Term("NUMBER", RECIPIENT.c.number)], scope=scope)
+
+
+def in_order_of_list(scope: str) -> Order:
+    """The order in which a message's list came: it says nothing about the names."""
+    return Order([Term("NUMBER", RECIPIENT.c.number)], scope=scope)
+
+
+def created_between(instants: tuple[datetime, datetime] | None) -> ColumnElement[bool]:
+    """Whether a message was created from the first instant to before the second; any message without them."""
+    if instants is None:
+        return true()
+    return and_(MESSAGE.c.created_at >= instants[0], MESSAGE.c.created_at < instants[1])
+
+
+def newest_first(scope: str) -> Order:
+    """The order of a person's list: by the message's creation, the newest first."""
+    terms = (
+        Term("CREATED_AT", MESSAGE.c.created_at, descending=True),
+        Term("MESSAGE", RECIPIENT.c.message_id, descending=True),
+        Term("NUMBER", RECIPIENT.c.number, descending=True),
+    )
+    return Order(terms, scope=scope)
+
+
+async def pages_of_messages(
+    connection: AsyncConnection,
+    message_ids: Sequence[int],
+    *,
+    wanted: Wanted,
+    order: Order,
+    page: Page,
+    fields: frozenset[str] | None = None,
+) -> Mapping[int, Slice[RecipientRecord]]:
+    """The same page of the list of each of these messages; of each recipient its key and `fields`, and all where None."""
+    reading = READING.narrowed(fields, always=ALWAYS)
+    is_wanted = await _is_wanted(connection, message_ids, wanted)
+
+    def of(message_id: Any) -> Select[Any]:
+        return reading.select().where(RECIPIENT.c.message_id == message_id, is_wanted)
+
+    return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
+
+
+async def counts_of_messages(
+    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
+) -> Mapping[int, int]:
+    """How many recipients of each of these messages are wanted; a message without any is left out."""
+    is_wanted = await _is_wanted(connection, message_ids, wanted)
+    statement = (
+        select(RECIPIENT.c.message_id, func.count())
+        .where(any_of(RECIPIENT.c.message_id, message_ids), is_wanted)
+        .group_by(RECIPIENT.c.message_id)
+    )
+    return dict((await connection.execute(statement)).all())
+
+
+async def pages_of_people(
+    connection: AsyncConnection,
+    person_ids: Sequence[int],
+    *,
+    created: ColumnElement[bool],
+    sight: Sight,
+    order: Order,
+    page: Page,
+) -> Mapping[int, Slice[RecipientRecord]]:
+    """The same page of what each of these people was sent, as far as it may be seen."""
+
+    def of(person_id: Any) -> Select[Any]:
+        return (
+            READING.select()
+            .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+            .where(RECIPIENT.c.person_id == person_id, visible(sight), created)
+        )
+
+    return await slices(connection, person_ids, of=of, order=order, page=page, reading=READING)
+
+
+async def counts_of_people(
+    connection: AsyncConnection,
+    person_ids: Sequence[int],
+    *,
+    created: ColumnElement[bool],
+    sight: Sight,
+) -> Mapping[int, int]:
+    """How often each of these people stands in a list that may be seen; one who does not is left out."""
+    statement = (
+        select(RECIPIENT.c.person_id, func.count())
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .where(any_of(RECIPIENT.c.person_id, person_ids), visible(sight), created)
+        .group_by(RECIPIENT.c.person_id)
+    )
+    return dict((await connection.execute(statement)).all())
+
+
+async def recipients(
+    connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
+) -> Mapping[tuple[int, int], RecipientRecord]:
+    """The recipients with these keys (message, number), as far as their messages may be seen."""
+    statement = READING.select().where(
+        pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
+        is_of_visible(RECIPIENT.c.message_id, sight),
+    )
+    rows = await connection.execute(statement)
+    return {(row.message_id, row.number): RecipientRecord(*row) for row in rows}
+
+
+async def people(
+    connection: AsyncConnection, person_ids: Sequence[int], *, sight: Sight
+) -> Mapping[int, PersonRecord]:
+    """Those of these people to whom a message was sent that may be seen."""
+    name = (
+        select(RECIPIENT.c.name)
+        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
+        .where(RECIPIENT.c.person_id == PERSON.c.id, visible(sight))
+        .order_by(RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
+        .limit(1)
+        .correlate(PERSON)
+        .scalar_subquery()
+    )
+    statement = select(PERSON.c.id, name).where(
+        any_of(PERSON.c.id, person_ids), PERSON.c.role == Role.CONTACT
+    )
+    rows = await connection.execute(statement)
+    return {row[0]: PersonRecord(*row) for row in rows if row[1] is not None}
+
+
+async def _is_wanted(
+    connection: AsyncConnection, message_ids: Sequence[int], wanted: Wanted
+) -> ColumnElement[bool]:
+    parts: list[ColumnElement[bool]] = []
+    if wanted.search:
+        parts.append(await _is_found(connection, message_ids, wanted.search))
+    if wanted.outcome is not None:
+        parts.append(_OUTCOMES[wanted.outcome])
+    return and_(true(), *parts)
+
+
+async def _is_found(
+    connection: AsyncConnection, message_ids: Sequence[int], typed: str
+) -> ColumnElement[bool]:
+    """Whether `typed` stands in a name or address of a recipient of one of these messages."""
+    named = contains(RECIPIENT.c.key, fold(typed))
+    people, addresses = await few_people(connection, typed), await few_addresses(connection, typed)
+    if people is not None:
+        named = and_(named, or_(*(any_of(column, people) for column, _ in _PEOPLE)))
+    if addresses is None:
+        return or_(named, _has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
+    addressed = select(DELIVERY.c.message_id, DELIVERY.c.recipient_number).where(
+        any_of(DELIVERY.c.address_id, addresses), any_of(DELIVERY.c.message_id, message_ids)
+    )
+    if people is not None:
+        of_messages = any_of(RECIPIENT.c.message_id, message_ids)
+        lists = [
+            select(*_KEY)
+            .with_hint(RECIPIENT, by_index(index), "sqlite")
+            .where(any_of(column, people), of_messages, contains(RECIPIENT.c.key, fold(typed)))
+            for column, index in _PEOPLE
+        ]
+        lists.append(addressed.with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite"))
+        if (found := await _few_of(connection, lists)) is not None:
+            return pairs_of(*_KEY, found) if found else false()
+    return or_(named, tuple_(*_KEY).in_(addressed))
+
+
+async def _few_of(
+    connection: AsyncConnection, lists: Sequence[Select[Any]]
+) -> Sequence[tuple[int, int]] | None:
+    """The keys that these statements select, if they are few."""
+    found = union_all(*lists).limit(FEW + 1)
+    rows = [(message_id, number) for message_id, number in await connection.execute(found)]
+    return None if len(rows) > FEW else sorted(set(rows))
+
+
+def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        DELIVERY.c.message_id == RECIPIENT.c.message_id,
+        DELIVERY.c.recipient_number == RECIPIENT.c.number,
+        *such,
+    )
+
+
+_ARRIVED: Final = and_(
+    DELIVERY.c.mode.in_([DeliveryMode.INBOX, DeliveryMode.EMAIL]),
+    DELIVERY.c.status.in_([DeliveryStatus.SENT, DeliveryStatus.DELIVERED]),
+)
+_REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(_ARRIVED))
+_OUTCOMES: Final[Mapping[RecipientOutcome, ColumnElement[bool]]] = {
+    RecipientOutcome.REACHED: _REACHED,
+    RecipientOutcome.NOT_REACHED: not_(_REACHED),
+    RecipientOutcome.HAS_FAILURE: _has_delivery(DELIVERY.c.status == DeliveryStatus.FAILED),
+    RecipientOutcome.NO_DEVICE: not_(_has_delivery()),
+    RecipientOutcome.PENDING: _has_delivery(DELIVERY.c.status.in_(list(OPEN))),
+}

@@ -1,0 +1,117 @@
+"""Receipts that belong to no delivery: stored once, counted when they repeat, listed, deleted when they are old.
+
+Why a receipt belongs to no delivery is decided in `delivery.matching`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import orjson
+from sqlalchemy import delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.sql.upsert import insert_into
+from db.tables.operations import UNMATCHED_RECEIPT
+from domain.receipts import Mismatch, Unmatched
+from domain.status import DeliveryStatus
+
+MOST_KEPT: Final = 100_000
+"""Rows: a mail domain that other senders share reports their mail here too, and must not fill the disk."""
+
+_COLUMNS: Final = UNMATCHED_RECEIPT.c
+
+
+class KeptReceipt(NamedTuple):
+    """A receipt that belongs to no delivery, as it is stored."""
+
+    gateway: str
+    reason: Mismatch
+    times: int
+    first_received_at: datetime
+    received_at: datetime
+    at: datetime
+    status: DeliveryStatus | None
+    code: int | None
+    confirmed: bool
+    detail: str | None
+    delivery_key: str | None
+    reference: str | None
+    address: str | None
+
+
+async def keep(
+    connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
+) -> None:
+    """Store receipts of one gateway; one that was stored before is counted."""
+    times = Counter(_digest(gateway, one) for one in unmatched)
+    by_digest = {_digest(gateway, one): one for one in unmatched}
+    if not by_digest:
+        return
+    # In one order everywhere: two that store the same receipts must not wait for each other in a circle.
+    rows = [
+        _row(gateway, by_digest[digest], now) | {"digest": digest, "times": times[digest]}
+        for digest in sorted(by_digest)
+    ]
+    insertion = insert_into(connection, UNMATCHED_RECEIPT).values(rows)
+    await connection.execute(
+        insertion.on_conflict_do_update(
+            index_elements=[_COLUMNS.digest],
+            set_={
+                "times": _COLUMNS.times + insertion.excluded.times,
+                "received_at": insertion.excluded.received_at,
+            },
+        )
+    )
+
+
+async def count_since(connection: AsyncConnection, since: datetime) -> int:
+    """How many different receipts came since an instant; a repetition makes an old one recent."""
+    statement = select(func.count()).where(_COLUMNS.received_at >= since)
+    return await connection.scalar(statement.select_from(UNMATCHED_RECEIPT)) or 0
+
+
+async def count(connection: AsyncConnection) -> int:
+    """How many different receipts are stored."""
+    return await connection.scalar(select(func.count()).select_from(UNMATCHED_RECEIPT)) or 0
+
+
+async def latest(connection: AsyncConnection, *, most: int) -> Sequence[KeptReceipt]:
+    """The receipts that came last, the latest first."""
+    statement = select(*(_COLUMNS[field] for field in KeptReceipt._fields))
+    statement = statement.order_by(_COLUMNS.received_at.desc(), _COLUMNS.id.desc()).limit(most)
+    return [KeptReceipt(*row) for row in await connection.execute(statement)]
+
+
+async def forget(connection: AsyncConnection, *, before: datetime, most: int = MOST_KEPT) -> int:
+    """Delete receipts that did not come since an instant, and the oldest above `most`; how many those were."""
+    table = UNMATCHED_RECEIPT
+    old = await connection.execute(delete(table).where(_COLUMNS.received_at < before))
+    surplus = select(_COLUMNS.id).order_by(_COLUMNS.id.desc()).offset(most).limit(1)
+    above = await connection.execute(delete(table).where(_COLUMNS.id <= surplus.scalar_subquery()))
+    return old.rowcount + above.rowcount
+
+
+def _row(gateway: str, unmatched: Unmatched, now: datetime) -> dict[str, object]:
+    receipt = unmatched.receipt
+    return {
+        "gateway": gateway,
+        "reason": unmatched.reason,
+        "first_received_at": now,
+        "received_at": now,
+        "at": receipt.at,
+        "status": receipt.status,
+        "code": receipt.code,
+        "confirmed": receipt.confirmed,
+        "detail": receipt.detail,
+        "delivery_key": receipt.key,
+        "reference": receipt.reference,
+        "address": receipt.address,
+    }
+
+
+def _digest(gateway: str, unmatched: Unmatched) -> str:
+    """What two equal receipts have in common; the reason is no part of it, since it may change with the log."""
+    return sha256(orjson.dumps([gateway, *unmatched.receipt])).hexdigest()

@@ -1,0 +1,1 @@
+"""Reports that were requested, the jobs that make them, and the marks in them."""

@@ -1,0 +1,180 @@
+"""Reports as records: what was asked for and how it stands, as far as a viewer may see it.
+
+Who makes them, and how that goes, is in `db.reports.jobs`; what stands in one, in `delivery.report_source`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.log.visibility import Sight, visible
+from db.sql.key_lists import any_of
+from db.sql.keyset_paging import Order, Slice, Term, slices
+from db.sql.rows import Reading
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
+from domain.paging import Page
+from domain.report import (
+    SAME_WITHIN,
+    ReportChoice,
+    ReportDetail,
+    ReportDevice,
+    ReportFormat,
+    ReportStatus,
+)
+
+
+class ReportRecord(NamedTuple):
+    """A report; `status` is EXPIRED from `expires_at` on, whether or not the file has been removed already."""
+
+    id: int
+    message_id: int
+    devices: Sequence[ReportDevice]
+    detail: ReportDetail
+    format: ReportFormat
+    status: ReportStatus
+    progress_percent: int
+    requested_by_id: str
+    requested_by_name: str
+    requested_at: datetime
+    as_of: datetime | None
+    file_name: str
+    file_key: str | None
+    row_count: int | None
+    byte_size: int | None
+    sha256: str | None
+    expires_at: datetime
+    failure: str | None
+    is_masked: bool
+
+
+class Request(NamedTuple):
+    """Somebody asks for a report; `choice` names each device once, in the order of the enum."""
+
+    message_id: int
+    district_id: int
+    choice: ReportChoice
+    is_masked: bool
+    time_zone: str
+    file_name: str
+    requested_by_id: str
+    requested_by_name: str
+    requested_at: datetime
+    expires_at: datetime
+
+
+def newest_first(scope: str) -> Order:
+    """The order of a message's reports."""
+    terms = (
+        Term("REQUESTED_AT", REPORT.c.requested_at, descending=True),
+        Term("ID", REPORT.c.id, descending=True),
+    )
+    return Order(terms, scope=scope)
+
+
+async def reports(
+    connection: AsyncConnection, ids: Sequence[int], *, sight: Sight, masks: bool
+) -> Mapping[int, ReportRecord]:
+    """The reports with these ids, as far as they may be seen; `masks` says that the viewer may not see recipients."""
+    statement = (
+        _reading(sight)
+        .select()
+        .join(MESSAGE, MESSAGE.c.id == REPORT.c.message_id)
+        .where(any_of(REPORT.c.id, ids), visible(sight), _may_be_read(masks))
+    )
+    return {row.id: ReportRecord(*row) for row in await connection.execute(statement)}
+
+
+async def pages_of_messages(
+    connection: AsyncConnection,
+    message_ids: Sequence[int],
+    *,
+    sight: Sight,
+    masks: bool,
+    order: Order,
+    page: Page,
+) -> Mapping[int, Slice[ReportRecord]]:
+    """The same page of the reports of each of these messages, which the viewer may see."""
+
+    def of(message_id: Any) -> Select[Any]:
+        return reading.select().where(REPORT.c.message_id == message_id, _may_be_read(masks))
+
+    reading = _reading(sight)
+    return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
+
+
+async def counts_of_messages(
+    connection: AsyncConnection, message_ids: Sequence[int], *, masks: bool
+) -> Mapping[int, int]:
+    """How many reports there are of each of these messages; one without any is left out."""
+    statement = (
+        select(REPORT.c.message_id, func.count())
+        .where(any_of(REPORT.c.message_id, message_ids), _may_be_read(masks))
+        .group_by(REPORT.c.message_id)
+    )
+    return {row[0]: row[1] for row in await connection.execute(statement)}
+
+
+async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]:
+    """The report that answers `request`, and whether it is new: the same within a minute is the same report.
+
+    A request is the same only while the message's revision is: a report of an earlier state never answers it. What failed
+    is made anew at once. Needs a transaction that writes; two who ask at the same time get one report.
+    """
+    if connection.dialect.name == "postgresql":  # SQLite has one writer
+        together = func.hashtextextended(f"reports of message.{request.message_id}", 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(together)))
+    # Read here and not with the viewer's message: it may have changed while this request waited for its turn.
+    revision = await connection.scalar(
+        select(MESSAGE.c.revision).where(MESSAGE.c.id == request.message_id)
+    )
+    found = await connection.scalar(
+        select(REPORT.c.id)
+        .where(
+            REPORT.c.message_id == request.message_id,
+            REPORT.c.message_revision == revision,
+            REPORT.c.requested_at > request.requested_at - SAME_WITHIN,
+            REPORT.c.requested_by_id == request.requested_by_id,
+            REPORT.c.is_masked == request.is_masked,
+            REPORT.c.time_zone == request.time_zone,
+            REPORT.c.devices == request.choice.devices,
+            REPORT.c.detail == request.choice.detail,
+            REPORT.c.format == request.choice.format,
+            REPORT.c.status.in_([ReportStatus.QUEUED, ReportStatus.RENDERING, ReportStatus.READY]),
+        )
+        .order_by(REPORT.c.id.desc())
+        .limit(1)
+    )
+    if found is not None:
+        return int(found), False
+    fields = request._asdict()
+    choice: ReportChoice = fields.pop("choice")
+    statement = insert(REPORT).values(
+        **fields,
+        **choice._asdict(),
+        message_revision=revision,
+        status=ReportStatus.QUEUED,
+        progress_percent=0,
+        attempts=0,
+    )
+    return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
+
+
+def _reading(sight: Sight) -> Reading[ReportRecord]:
+    status = case(
+        (REPORT.c.expires_at <= sight.now, literal(ReportStatus.EXPIRED, REPORT.c.status.type)),
+        else_=REPORT.c.status,
+    )
+    columns = {
+        field: status.label("status") if field == "status" else REPORT.c[field]
+        for field in ReportRecord._fields
+    }
+    return Reading(ReportRecord, columns)
+
+
+def _may_be_read(masks: bool) -> ColumnElement[bool]:
+    """A report with names in it is nothing for who may not see names."""
+    return and_(true(), *([REPORT.c.is_masked] if masks else []))

@@ -1,0 +1,1 @@
+"""Parts of statements: rows and columns, lists of keys, keyset paging, bulk writes, hints for an index, the clock."""

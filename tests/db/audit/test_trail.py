@@ -1,0 +1,90 @@
+"""No filter of the audit reads all of it, however much that is: by each database's own account."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.audit.entries import Action
+from db.audit.trail import Wanted, newest_first, page_of
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT
+from domain.paging import Page
+from tests.log import NOON, district, load
+from tests.statements import Statement, recorded, tables_read_whole
+
+ROWS: Final = 6_000
+DAY: Final = (NOON, NOON + timedelta(days=1))
+FILTERS: Final[dict[str, dict[str, Any]]] = {
+    "nothing": {},
+    "viewer": {"viewer_id": "u7"},
+    "action": {"action": Action.CANCEL_MESSAGE},
+    "subject": {"subject": "message.70"},
+    "days": {"between": DAY},
+    "viewer and days": {"viewer_id": "u7", "between": DAY},
+    "all": {
+        "viewer_id": "u7",
+        "action": Action.OPEN_RECIPIENTS,
+        "subject": "message.70",
+        "between": DAY,
+    },
+}
+
+
+@pytest.fixture
+async def audit(engine: AsyncEngine) -> AsyncEngine:
+    """An audit of a hundred days."""
+    await load(engine, district(), district("north", name="North"))
+    rows = [
+        {
+            "at": NOON + timedelta(minutes=24 * n),
+            "district_id": 1 + n % 2,
+            "viewer_id": f"u{n % 97}",
+            "action": Action.CANCEL_MESSAGE if n % 500 == 0 else Action.OPEN_RECIPIENTS,
+            "subject": f"message.{n % 1_000}",
+        }
+        for n in range(ROWS)
+    ]
+    async with writing(engine) as connection:
+        await connection.execute(insert(AUDIT), rows)
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("ANALYZE audit"))
+    return engine
+
+
+@pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
+async def test_a_filter_reads_only_what_it_finds(audit: AsyncEngine, asked: dict[str, Any]) -> None:
+    wanted = Wanted(1, **asked)
+    order = newest_first(wanted)
+    async with reading(audit) as connection:
+        with recorded(audit) as statements:
+            first = await page_of(
+                connection, wanted, order=order, page=Page(5, None, None, backward=False)
+            )
+            cursor = order.cursor(first.keys[-1]) if first.keys else None
+            await page_of(
+                connection, wanted, order=order, page=Page(5, cursor, None, backward=False)
+            )
+        plans = [await plan(connection, one) for one in list(statements)]
+        read = [await tables_read_whole(connection, one) for one in list(statements)]
+
+    assert read == [[] for _ in plans]
+    assert ["TEMP B-TREE" in one for one in plans] == [False for _ in plans]
+
+
+async def test_a_plan_that_reads_all_of_it_is_noticed(audit: AsyncEngine) -> None:
+    statement = Statement("SELECT count(*) FROM audit WHERE origin = 'x'", ())
+    async with reading(audit) as connection:
+        assert await tables_read_whole(connection, statement) == ["audit"]
+
+
+async def plan(connection: Any, statement: Statement) -> str:
+    """How SQLite means to run it; PostgreSQL's sorts are told by what it reads."""
+    if connection.dialect.name != "sqlite":
+        return ""
+    steps = await connection.exec_driver_sql(
+        f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
+    )
+    return " ".join(step.detail for step in steps)

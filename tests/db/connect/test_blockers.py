@@ -1,0 +1,165 @@
+"""The promise: who has to have a lock at once does not wait for a session that stands still, and ends no other."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect import blockers
+from db.connect.blockers import ending_blockers
+from db.connect.engine import make_engine, reading, writing
+from db.connect.unavailable import AWAY
+from db.dispatch import in_flight
+from db.dispatch.cancel import Canceled, cancel
+from tests.delivery.workbench import call, load, people
+from tests.log import NOON
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+    )
+]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands still is ended after a moment."""
+    monkeypatch.setattr(blockers, "LONGEST_STILL", timedelta(milliseconds=50))
+    monkeypatch.setattr(blockers, "FIRST_LOOK", 0.01)
+    monkeypatch.setattr(blockers, "PAUSE", 0.01)
+
+
+async def locked(engine: AsyncEngine, message_id: int) -> AsyncConnection:
+    """A connection that has the lock of a message, and does nothing."""
+    connection = engine.connect()
+    await connection.start()
+    await connection.execution_options(isolation_level="READ COMMITTED")
+    await in_flight.lock(connection, message_id)
+    return connection
+
+
+async def was_ended(suspended: AsyncConnection) -> None:
+    """Fail unless the session of a connection is gone, as its process finds out when it goes on."""
+    with pytest.raises(AWAY):
+        await suspended.execute(select(1))
+    await suspended.invalidate()
+    await suspended.close()
+
+
+async def canceled(engine: AsyncEngine, message_id: int) -> object:
+    async with writing(engine) as connection:
+        return await cancel(connection, message_id, by_id="u", by_name="U", reason=None, now=NOON)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_cancel_ends_the_session_that_stands_still_with_the_lock(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(1, call))
+    suspended = await locked(engine, message_id)
+    with capture_logs() as lines:
+        async with asyncio.timeout(30):
+            assert await canceled(engine, message_id) == Canceled(is_new=True)
+    await was_ended(suspended)
+    ended = [line for line in lines if line["log_level"] == "warning"]
+    assert [line["event"] for line in ended] == [
+        "a session was ended: it stood still inside a transaction with a lock"
+    ]
+
+
+@pytest.mark.usefixtures("soon")
+async def test_it_is_found_behind_another_who_waits_too_and_with_a_full_pool(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    message_id = await load(engine, people(1, call))
+    suspended = await locked(make_engine(database_url), message_id)
+    small = make_engine(database_url, most=2)
+
+    async def wait_for_the_lock() -> None:
+        async with writing(small) as connection:
+            assert await in_flight.lock(connection, message_id) is not None
+
+    async with asyncio.timeout(30):
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(wait_for_the_lock())
+            await _waiting(engine, 1)
+            tasks.create_task(canceled(small, message_id))  # both of the pool's connections wait
+    await was_ended(suspended)
+    await suspended.engine.dispose()
+    await small.dispose()
+
+
+async def _waiting(engine: AsyncEngine, count: int) -> None:
+    """Wait until so many sessions wait for a lock."""
+    statement = text(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+        " and datname = current_database()"
+    )
+    async with reading(engine) as connection, asyncio.timeout(30):
+        while await connection.scalar(statement) != count:
+            pass
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_session_that_works_is_waited_for(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    working = await locked(engine, message_id)
+    busy = asyncio.ensure_future(working.execute(text("select pg_sleep(0.5)")))
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        tasks.create_task(canceled(engine, message_id))
+        await busy
+        await working.rollback()
+    assert await working.scalar(select(1)) == 1
+    await working.close()
+
+
+@pytest.mark.usefixtures("soon")
+async def test_a_session_that_stands_still_and_is_in_nobodys_way_stays(
+    engine: AsyncEngine,
+) -> None:
+    first = await load(engine, people(1, call))
+    second = await load(engine, people(1, call), id="M-2")
+    aside, in_the_way = await locked(engine, second), await locked(engine, first)
+    async with asyncio.timeout(30):
+        await canceled(engine, first)
+    assert await aside.scalar(select(1)) == 1
+    await aside.close()
+    await was_ended(in_the_way)
+
+
+@pytest.mark.usefixtures("soon")
+async def test_who_looks_for_blockers_and_finds_the_database_away_goes_on(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = asyncio.Event()
+
+    class Away:
+        def __init__(self, engine: AsyncEngine) -> None:
+            pass
+
+        async def fetch(self, *_: Any) -> Any:
+            failed.set()
+            raise AWAY[0]("", {}, Exception())
+
+    monkeypatch.setattr(blockers, "Alone", Away)
+    with capture_logs() as lines:
+        async with writing(engine) as connection, ending_blockers(connection):
+            await failed.wait()
+            assert await connection.scalar(select(1)) == 1
+    assert {line["event"] for line in lines} == {
+        "sessions that stand still could not be looked for"
+    }
+
+
+async def test_a_starved_process_keeps_its_transaction_for_half_a_minute(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(1, call))
+    async with writing(engine) as connection:
+        await in_flight.lock(connection, message_id)
+        limit = await connection.scalar(text("show idle_in_transaction_session_timeout"))
+    assert limit == in_flight.LONGEST_IDLE == "30s"

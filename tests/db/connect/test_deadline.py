@@ -1,0 +1,187 @@
+"""The promise: when the time of an operation is up, nothing of it runs on in the database, and nothing was written."""
+
+import asyncio
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.deadline import each_within, untimed, within
+from db.connect.engine import reading, writing
+from db.tables.operations import BUDGET
+from domain.errors import TimedOut
+from tests.log import NOON
+
+SOON: Final = 0.2
+"""Seconds; what is stopped by it would go on for ever."""
+LATE: Final = 600.0
+TOLD: Final = (
+    "The operation took longer than 0.2 seconds and was stopped. "
+    "Ask for less at once, or again later."
+)
+_ENDLESS: Final = {
+    "postgresql": "SELECT pg_sleep(600)",
+    "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
+}
+
+
+async def _never(engine: AsyncEngine) -> None:
+    async with reading(engine) as connection:
+        await connection.execute(text(_ENDLESS[connection.dialect.name]))
+
+
+async def _written(engine: AsyncEngine) -> list[str]:
+    async with reading(engine) as connection:
+        return list(await connection.scalars(select(BUDGET.c.viewer)))
+
+
+async def _write(engine: AsyncEngine, *, then: Any) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(insert(BUDGET).values(viewer="u1", empty_at=NOON))
+        await then(connection)
+
+
+async def _running(engine: AsyncEngine) -> list[Any]:
+    """What runs beside the question itself: in the server, or of SQLite, in the connections that are not back."""
+    held = engine.sync_engine.pool.checkedout()  # type: ignore[attr-defined]
+    if engine.dialect.name == "sqlite" or held:
+        return ["a connection"] * held
+    async with reading(engine) as connection:
+        found = await connection.execute(
+            text(
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
+                " AND state <> 'idle' AND pid <> pg_backend_pid()"
+            )
+        )
+        return list(found)
+
+
+async def test_what_ends_in_time_is_given(engine: AsyncEngine) -> None:
+    assert await within(LATE, _written(engine)) == []
+
+
+async def test_what_fails_in_time_fails_as_it_is(engine: AsyncEngine) -> None:
+    async def fails() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        await within(LATE, fails())
+
+
+async def test_a_statement_that_lasts_too_long_is_gone_from_the_server(engine: AsyncEngine) -> None:
+    with pytest.raises(TimedOut) as refused:
+        await within(SOON, _never(engine))
+
+    assert (refused.value.message, refused.value.code) == (TOLD, "TIMEOUT")
+    assert await _running(engine) == []
+    assert await _written(engine) == []
+
+
+async def test_all_that_an_operation_runs_at_once_is_stopped(engine: AsyncEngine) -> None:
+    async def both() -> list[BaseException | None]:
+        return [*await asyncio.gather(_never(engine), _never(engine), return_exceptions=True)]
+
+    ends = await within(SOON, both())
+
+    assert [type(end) for end in ends] == [TimedOut, TimedOut]
+    assert await _running(engine) == []
+
+
+async def test_what_comes_too_late_is_not_written(engine: AsyncEngine) -> None:
+    async def wait(connection: Any) -> None:
+        await connection.execute(text(_ENDLESS[connection.dialect.name]))
+
+    with pytest.raises(TimedOut):
+        await within(SOON, _write(engine, then=wait))
+
+    assert await _written(engine) == []
+
+
+async def test_nothing_is_begun_or_committed_once_the_time_is_up(engine: AsyncEngine) -> None:
+    async def dawdle(connection: Any) -> None:
+        with pytest.raises(TimedOut):
+            await connection.execute(text(_ENDLESS[connection.dialect.name]))
+        with pytest.raises(TimedOut):
+            await connection.execute(text("SELECT 1"))
+        with pytest.raises(TimedOut):
+            await _written(engine)
+
+    with pytest.raises(TimedOut):
+        await within(SOON, _write(engine, then=dawdle))
+
+    assert await _written(engine) == []
+
+
+async def test_what_asks_the_database_for_nothing_is_stopped_too(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.connect.deadline.GRACE", 0.1)
+    with pytest.raises(TimedOut):
+        await within(SOON, asyncio.Event().wait())
+
+
+async def test_whoever_leaves_takes_the_statement_along(engine: AsyncEngine) -> None:
+    began = asyncio.Event()
+
+    async def running() -> None:
+        began.set()
+        await _never(engine)
+
+    operation = asyncio.create_task(within(LATE, running()))
+    await began.wait()
+    operation.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await operation
+
+    assert await _running(engine) == []
+
+
+async def test_each_moment_of_a_stream_has_the_whole_time(engine: AsyncEngine) -> None:
+    with each_within(SOON):
+        for _ in range(2):
+            with pytest.raises(TimedOut):
+                await _never(engine)
+            assert await _written(engine) == []
+
+    assert await _running(engine) == []
+
+
+async def test_what_goes_on_by_itself_has_no_limit(engine: AsyncEngine) -> None:
+    go_on = asyncio.Event()
+
+    async def errand() -> None:
+        async def wait(_: Any) -> None:
+            await go_on.wait()
+
+        await _write(engine, then=wait)
+
+    async def operation() -> asyncio.Task[None]:
+        with untimed():
+            started = asyncio.create_task(errand())
+        await asyncio.wait({started}, timeout=SOON * 2)
+        return started
+
+    started = await within(SOON, operation())
+    go_on.set()
+    await started
+
+    assert await _written(engine) == ["u1"]
+
+
+async def test_whoever_waits_for_a_lock_is_stopped_and_never_gets_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.connect.deadline.GRACE", 0.5)
+
+    async def at_once(_: Any) -> None: ...
+
+    async with writing(engine) as connection:
+        await connection.execute(insert(BUDGET).values(viewer="u1", empty_at=NOON))
+        with pytest.raises(TimedOut):
+            await within(SOON, _write(engine, then=at_once))
+        await connection.rollback()
+
+    async with asyncio.timeout(20):
+        await _write(engine, then=at_once)
+    assert await _written(engine) == ["u1"]

@@ -1,0 +1,188 @@
+"""Connections of the driver: no more than there may be, none handed out dead, and none left open."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+import psycopg
+import pytest
+from sqlalchemy import Integer, Select, Text, bindparam, column, func, literal, select, table
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect import driver_pool as module
+from db.connect.deadline import within
+from db.connect.driver_pool import Drivers
+from db.connect.engine import reading
+from domain.errors import TimedOut
+
+pytestmark = [
+    pytest.mark.parametrize(
+        "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+    )
+]
+"""SQLite has no server."""
+
+MOST: Final = 3
+OURS: Final = "SET application_name = 'ours'"
+ACTIVITY: Final = table(
+    "pg_stat_activity", column("pid", Integer), column("application_name", Text)
+)
+PID: Final = select(func.pg_backend_pid())
+PID_AFTER: Final = select(func.pg_backend_pid(), func.pg_sleep(bindparam("seconds")))
+ENDLESS: Final = select(func.pg_sleep(600))
+FAILING: Final = select(literal(1) // bindparam("zero", type_=Integer))
+ENDS_ITSELF: Final = select(func.pg_terminate_backend(func.pg_backend_pid()))
+
+
+@pytest.fixture
+def drivers(engine: AsyncEngine) -> Drivers:
+    return Drivers(engine, most=MOST, settings=[OURS])
+
+
+async def pid(drivers: Drivers, statement: Select[tuple[int]] = PID, **values: object) -> int:
+    """The number of the connection by which a statement was run."""
+    (row,) = (await drivers.fetch(statement, values)).rows
+    found: int = row[0]
+    return found
+
+
+async def open_now(engine: AsyncEngine) -> Sequence[int]:
+    """The numbers of ours that the server has."""
+    async with reading(engine) as connection:
+        of_ours = select(ACTIVITY.c.pid).where(ACTIVITY.c.application_name == "ours")
+        return sorted((await connection.scalars(of_ours)).all())
+
+
+async def closed(engine: AsyncEngine, number: int) -> bool:
+    """Whether the server comes to have a connection no more; it may take a moment to see that its other end is gone."""
+    async with asyncio.timeout(30):
+        while number in await open_now(engine):
+            pass
+    return True
+
+
+async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are_kept(
+    drivers: Drivers, engine: AsyncEngine
+) -> None:
+    used = [
+        set(await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.1) for _ in range(4 * MOST))))
+        for _ in range(2)
+    ]
+
+    assert used[0] == used[1] == set(await open_now(engine))
+    assert len(used[0]) == len(drivers) == MOST
+
+
+async def test_what_was_used_last_is_used_next(drivers: Drivers) -> None:
+    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
+    last = await pid(drivers)
+
+    assert {await pid(drivers) for _ in range(5)} == {last}
+
+
+async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: Drivers) -> None:
+    before = await pid(drivers)
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await drivers.fetch(FAILING, {"zero": 0})
+
+    assert await pid(drivers) == before
+
+
+async def test_a_connection_that_broke_is_not_kept(drivers: Drivers) -> None:
+    before = await pid(drivers)
+
+    with pytest.raises(psycopg.OperationalError):
+        await drivers.fetch(ENDS_ITSELF, {})
+
+    assert len(drivers) == 0
+    assert await pid(drivers) != before
+
+
+async def test_one_that_died_while_nobody_used_it_is_replaced(
+    drivers: Drivers, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_UNASKED", 0.0)
+    await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
+    before = await open_now(engine)
+    async with reading(engine) as connection:
+        for number in before:
+            await connection.execute(select(func.pg_terminate_backend(number, 5_000)))
+
+    after = {await pid(drivers) for _ in range(2)}
+
+    assert len(before) == MOST
+    assert len(after) == 1
+    assert after.isdisjoint(before)
+
+
+async def test_one_that_is_opened_while_they_end_is_not_kept(
+    drivers: Drivers, engine: AsyncEngine
+) -> None:
+    await pid(drivers)
+    await engine.dispose()
+    asking = asyncio.ensure_future(pid(drivers))  # nothing lies idle any more
+    await asyncio.sleep(0)
+    await engine.dispose()
+
+    number = await asking
+
+    assert len(drivers) == 0
+    assert await closed(engine, number)
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_who_is_canceled_leaves_no_connection_open(
+    drivers: Drivers, engine: AsyncEngine, steps: int
+) -> None:
+    # So many steps of the loop later: while it is opened, while it is set up, while the statement runs.
+    asking = asyncio.ensure_future(drivers.fetch(ENDLESS, {}))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
+
+    assert len(drivers) == 0
+    for number in await open_now(engine):
+        assert await closed(engine, number)
+    assert await pid(drivers)
+
+
+async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: Drivers) -> None:
+    busy = [asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2)) for _ in range(MOST)]
+    waiting = asyncio.ensure_future(pid(drivers))
+    await asyncio.sleep(0)
+    waiting.cancel()
+
+    await asyncio.gather(*busy)
+
+    assert waiting.cancelled()
+    assert len(drivers) == MOST
+
+
+async def test_what_takes_too_long_is_canceled_and_its_connection_not_used_again(
+    drivers: Drivers,
+) -> None:
+    before = await pid(drivers)
+
+    with pytest.raises(TimedOut):
+        await within(0.05, drivers.fetch(ENDLESS, {}))
+
+    assert len(drivers) == 0
+    assert await pid(drivers) != before
+
+
+async def test_they_end_with_the_engine(drivers: Drivers, engine: AsyncEngine) -> None:
+    kept = await pid(drivers)
+    lent = asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2))
+    await asyncio.sleep(0)
+    assert len(drivers) == 0
+
+    await engine.dispose()
+    number = await lent
+
+    assert number == kept
+    assert len(drivers) == 0
+    assert await closed(engine, number)

@@ -1,0 +1,90 @@
+"""Rows as the driver has them: the same as SQLAlchemy gives, with the same limit of time, and no broken connection left."""
+
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.deadline import within
+from db.connect.driver_rows import fetch
+from db.connect.engine import reading
+from db.sql.rows import Rows
+from db.tables.log import DELIVERY, MESSAGE
+from domain.errors import TimedOut
+from domain.status import DeliveryMode
+from tests import log
+from tests.statements import recorded
+
+OF_SUBJECT: Final = select(*MESSAGE.c).where(MESSAGE.c.subject == bindparam("subject"))
+_ENDLESS: Final = select(func.pg_sleep(600))
+_ENDS_ITSELF: Final = select(func.pg_terminate_backend(func.pg_backend_pid()))
+
+
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+"""Where rows come from the driver."""
+
+
+async def fetched(engine: AsyncEngine, statement: Select[Any], **values: Any) -> Rows[Any]:
+    """The rows, read as records are made of them."""
+    async with reading(engine) as connection:
+        found = await fetch(connection, statement, values)
+    names = tuple(statement.selected_columns.keys())
+    return Rows(lambda *row: row, names, found.rows, found.readers)
+
+
+@pytest.mark.parametrize("table", [MESSAGE, DELIVERY], ids=str)
+async def test_each_column_is_read_as_sqlalchemy_reads_it(engine: AsyncEngine, table: Any) -> None:
+    told = log.message(
+        "M-1",
+        [log.recipient("p1", log.email(status="DELIVERED"), log.voice(status="FAILED"))],
+        modes=[DeliveryMode.EMAIL, DeliveryMode.VOICE],
+    )
+    await log.load(engine, log.district(), log.school("east"), told)
+    statement = select(*table.c).where(table.c.status != bindparam("status"))
+
+    ours = await fetched(engine, statement, status="WAITING")
+
+    async with reading(engine) as connection:
+        theirs = (await connection.execute(statement, {"status": "WAITING"})).all()
+    assert theirs
+    assert list(ours) == [tuple(row) for row in theirs]
+    assert [list(map(type, row)) for row in ours] == [list(map(type, row)) for row in theirs]
+
+
+async def test_a_statement_is_asked_with_the_values_of_whoever_asks(engine: AsyncEngine) -> None:
+    await log.load(
+        engine, log.district(), log.message("M-1", subject="one"), log.message("M-2", subject="two")
+    )
+
+    found = [await fetched(engine, OF_SUBJECT, subject=subject) for subject in ("one", "two", "x")]
+
+    place = list(MESSAGE.c).index(MESSAGE.c.external_id)
+    assert [[row[place] for row in rows] for rows in found] == [["M-1"], ["M-2"], []]
+
+
+@on_postgres
+async def test_a_value_that_is_missing_is_not_that_of_another(engine: AsyncEngine) -> None:
+    await fetched(engine, OF_SUBJECT, subject="one")
+
+    with recorded(engine) as statements, pytest.raises(KeyError, match="subject"):
+        await fetched(engine, OF_SUBJECT)
+    assert statements == []
+
+
+@on_postgres
+async def test_what_takes_too_long_is_canceled(engine: AsyncEngine) -> None:
+    with pytest.raises(TimedOut):
+        await within(0.2, fetched(engine, _ENDLESS))
+
+    assert await fetched(engine, OF_SUBJECT, subject="one") is not None
+
+
+@on_postgres
+async def test_a_connection_that_broke_is_not_given_to_the_next(engine: AsyncEngine) -> None:
+    with pytest.raises(Exception, match=r"terminating connection"):
+        await fetched(engine, _ENDS_ITSELF)
+
+    assert len(await fetched(engine, OF_SUBJECT, subject="one")) == 0

@@ -1,0 +1,93 @@
+"""Connections: what PostgreSQL is asked beside the statements, and that none is handed out dead."""
+
+import asyncio
+
+import pytest
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Integer, Text, column, event, func, select, table, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.connect import engine as engines
+from db.connect.engine import POOLED, reading, snapshot, writing
+from db.connect.single_statement import Keyed
+
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+"""SQLite has no server that could be asked, or go away."""
+
+
+ACTIVITY = table("pg_stat_activity", column("pid", Integer), column("datname", Text))
+"""Every connection to the server."""
+
+
+async def status(connection: AsyncConnection) -> TransactionStatus:
+    """Whether the server holds a transaction open for a connection that was used."""
+    await connection.execute(text("SELECT 1"))
+    raw = await connection.get_raw_connection()
+    assert raw.driver_connection is not None
+    found: TransactionStatus = raw.driver_connection.info.transaction_status
+    return found
+
+
+@ON_POSTGRESQL
+async def test_who_reads_is_in_no_transaction_and_who_needs_one_is(engine: AsyncEngine) -> None:
+    for _ in range(2):  # the second time over, the connection has been used for the others
+        async with reading(engine) as connection:
+            assert await status(connection) is TransactionStatus.IDLE
+        async with snapshot(engine) as connection:
+            assert await status(connection) is TransactionStatus.INTRANS
+        async with writing(engine) as connection:
+            assert await status(connection) is TransactionStatus.INTRANS
+    assert engine.pool.status().startswith(f"Pool size: {POOLED}  Connections in pool: 1 ")
+
+
+@ON_POSTGRESQL
+async def test_what_many_open_at_once_is_kept_and_opened_no_more(engine: AsyncEngine) -> None:
+    opened = list[object]()
+    event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
+
+    async def ask() -> None:
+        async with reading(engine) as connection:
+            await connection.execute(text("SELECT 1"))
+
+    for _ in range(3):
+        await asyncio.gather(*(ask() for _ in range(2 * POOLED)))
+
+    assert len(opened) == POOLED
+
+
+async def test_what_is_not_committed_is_gone_though_the_connection_was_read_by_before(
+    engine: AsyncEngine,
+) -> None:
+    async with reading(engine) as connection:
+        await connection.execute(text("SELECT 1"))
+
+    async def delete_and_fail() -> None:
+        async with writing(engine) as connection:
+            await connection.execute(text("DELETE FROM alembic_version"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await delete_and_fail()
+    async with reading(engine) as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+
+
+@ON_POSTGRESQL
+async def test_connections_that_died_in_the_pool_are_replaced(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "LONGEST_UNASKED", 0.0)
+
+    async def two_numbers() -> set[int]:
+        async with reading(engine) as one, reading(engine) as other:
+            numbers = [await each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)]
+        return {number for number in numbers if number is not None}
+
+    before = await two_numbers()
+    here = [ACTIVITY.c.datname == func.current_database(), ACTIVITY.c.pid != func.pg_backend_pid()]
+    await Keyed(engine).fetch(select(func.pg_terminate_backend(ACTIVITY.c.pid)).where(*here), {})
+    after = await two_numbers()
+    assert len(before) == len(after) == 2
+    assert not before & after  # where one has died, none is trusted

@@ -1,0 +1,262 @@
+"""Who waits for news of a subject hears of it, whichever process it comes from, and is told to look after every silence."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect.engine import make_engine, writing
+from db.connect.notices import PAUSE, Notices, Watch
+from db.dispatch import in_flight
+from db.dispatch.changes import settle
+from tests.delivery.workbench import columns_of, load, mail, people
+from tests.log import NOON
+
+PATIENCE: Final = 30.0
+FIRST: Final = "message.1"
+EARS: Final = (
+    "select pid from pg_stat_activity where datname = current_database() and query like 'LISTEN %'"
+)
+
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+class Pauses:
+    """`asyncio.sleep` for one who sleeps, whom the test wakes."""
+
+    def __init__(self) -> None:
+        self._begun = asyncio.Event()
+        self._over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        assert seconds == PAUSE
+        self._over.clear()
+        self._begun.set()
+        await self._over.wait()
+
+    async def begun(self) -> None:
+        """Wait until somebody sleeps."""
+        await self._begun.wait()
+
+    def end(self) -> None:
+        """Wake whoever sleeps."""
+        self._begun.clear()
+        self._over.set()
+
+
+async def change(engine: AsyncEngine, message_id: int = 1) -> None:
+    """Change a message so that a client can see it."""
+    async with writing(engine) as connection:
+        found = await in_flight.lock(connection, message_id)
+        assert found is not None
+        await settle(connection, found, now=NOON)
+
+
+async def rings(watch: Watch) -> bool:
+    """Whether there are news now."""
+    waiting = asyncio.ensure_future(watch.changed())
+    await asyncio.sleep(0)
+    if waiting.done():
+        return True
+    waiting.cancel()
+    return False
+
+
+@pytest.fixture
+async def elsewhere(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """The engine of another process."""
+    engine = make_engine(database_url)
+    yield engine
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def listening(notices: Notices) -> AsyncIterator[Watch]:
+    """Somebody who waits for the first message, and has heard that it begins."""
+    async with asyncio.timeout(PATIENCE), notices.listening():
+        with notices.watch(FIRST) as watch:
+            await watch.changed()
+            yield watch
+
+
+# Those who wait
+
+
+@on_sqlite
+async def test_what_came_before_one_waits_is_not_lost_and_counts_once(engine: AsyncEngine) -> None:
+    notices = Notices(engine)
+    with notices.watch(FIRST) as watch:
+        assert not await rings(watch)
+        notices.ring(FIRST)
+        notices.ring(FIRST)
+        assert await rings(watch)
+        assert not await rings(watch)
+
+
+@on_sqlite
+async def test_a_notice_reaches_all_who_wait_for_its_subject_and_nobody_else(
+    engine: AsyncEngine,
+) -> None:
+    notices = Notices(engine)
+    with notices.watch(FIRST) as one, notices.watch(FIRST) as two, notices.watch("report.1") as no:
+        notices.ring(FIRST)
+        assert [await rings(watch) for watch in (one, two, no)] == [True, True, False]
+
+        notices.ring_all()
+        assert [await rings(watch) for watch in (one, two, no)] == [True, True, True]
+
+
+@on_sqlite
+async def test_who_leaves_is_forgotten_and_the_others_are_not(engine: AsyncEngine) -> None:
+    notices = Notices(engine)
+
+    def leave_by(fault: Callable[[], object]) -> None:
+        with notices.watch(FIRST):
+            assert notices.watches == 2
+            fault()
+
+    with notices.watch(FIRST) as stays:
+        leave_by(lambda: None)
+        with pytest.raises(ZeroDivisionError):
+            leave_by(lambda: 1 / 0)
+        assert notices.watches == 1
+        notices.ring(FIRST)
+        assert await rings(stays)
+
+    assert notices.watches == 0
+    notices.ring(FIRST)
+    notices.ring_all()
+
+
+# Where news come from
+
+
+async def test_what_this_process_and_another_commit_is_heard(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    await load(engine, people(1, mail))
+    pauses = Pauses()
+    async with listening(Notices(engine, sleep=pauses)) as watch:
+        assert not await rings(watch)
+        for writer in (engine, elsewhere):
+            await change(writer)
+            if engine.dialect.name == "sqlite":
+                await pauses.begun()
+                pauses.end()
+            await watch.changed()
+
+
+@on_postgres
+async def test_only_what_was_committed_is_heard_and_only_by_who_waits_for_it(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    await load(engine, people(1, mail))
+    await load(engine, people(1, mail), id="M-2")
+    notices = Notices(engine, sleep=Pauses())
+
+    async def change_and_fail() -> None:
+        async with writing(elsewhere) as connection:
+            found = await in_flight.lock(connection, 1)
+            assert found is not None
+            await settle(connection, found, now=NOON)
+            raise ZeroDivisionError
+
+    async with listening(notices) as first:
+        with notices.watch("message.2") as second:
+            with pytest.raises(ZeroDivisionError):
+                await change_and_fail()
+            await change(elsewhere, 2)  # notices come in the order of their commits
+            await second.changed()
+        assert not await rings(first)
+
+
+@on_sqlite
+async def test_on_sqlite_a_commit_here_is_heard_at_once(engine: AsyncEngine) -> None:
+    await load(engine, people(1, mail))
+    async with listening(Notices(engine, sleep=Pauses())) as watch:
+        await change(engine)
+        assert await rings(watch)
+
+
+@on_sqlite
+async def test_on_sqlite_a_look_that_finds_nothing_new_rings_nobody(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    await load(engine, people(1, mail))
+    pauses = Pauses()
+    async with listening(Notices(engine, sleep=pauses)) as watch:
+        for _ in range(3):
+            await pauses.begun()
+            pauses.end()
+        await pauses.begun()
+        assert not await rings(watch)
+
+        await change(elsewhere)
+        assert not await rings(watch)
+        pauses.end()
+        await watch.changed()
+
+
+@on_postgres
+async def test_a_lost_connection_is_opened_anew_and_everybody_looks_again(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    await load(engine, people(1, mail))
+    pauses = Pauses()
+    with capture_logs() as told:
+        async with listening(Notices(engine, sleep=pauses)) as watch:
+            for _ in range(2):
+                ((ear,),) = await columns_of(elsewhere, EARS)
+                await columns_of(elsewhere, f"select pg_terminate_backend({ear})")
+                await pauses.begun()
+                await change(elsewhere)  # which nobody hears
+                assert not await rings(watch)
+
+                pauses.end()
+                await watch.changed()
+                assert not await rings(watch)
+                await change(elsewhere)
+                await watch.changed()
+
+    assert [(entry["event"], entry["log_level"]) for entry in told] == [
+        ("notices do not come through", "warning")
+    ] * 2
+
+
+async def test_a_database_that_is_not_there_is_asked_again_until_it_is(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/later/sentlog.sqlite3")
+    pauses = Pauses()
+    with capture_logs() as told:
+        async with asyncio.timeout(PATIENCE), Notices(engine, sleep=pauses).listening():
+            for _ in range(3):
+                await pauses.begun()
+                pauses.end()
+    await engine.dispose()
+
+    assert len(told) >= 3
+    assert {entry["event"] for entry in told} == {"notices do not come through"}
+
+
+async def test_after_the_end_nothing_is_heard_and_no_connection_is_left(
+    engine: AsyncEngine, elsewhere: AsyncEngine
+) -> None:
+    await load(engine, people(1, mail))
+    notices = Notices(engine, sleep=Pauses())
+    with notices.watch(FIRST) as watch:
+        async with asyncio.timeout(PATIENCE), notices.listening():
+            await watch.changed()
+        await change(engine)
+        assert not await rings(watch)
+
+    if engine.dialect.name == "postgresql":
+        async with asyncio.timeout(PATIENCE):
+            while await columns_of(elsewhere, EARS):  # the server closes it in its own time
+                pass

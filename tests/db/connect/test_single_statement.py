@@ -1,0 +1,112 @@
+"""What is found by keys: on connections of its own, planned once on PostgreSQL, and the same as on any other."""
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.audit import entries
+from db.audit.entries import Action, Entry
+from db.connect.deadline import within
+from db.connect.engine import reading
+from db.connect.single_statement import Alone, Keyed
+from db.log import counters as tallies
+from db.log import deliveries, message_with_counters, messages
+from db.tables.operations import AUDIT
+from domain.errors import TimedOut
+from tests import log
+
+ON_POSTGRESQL = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+"""SQLite has one kind of connection."""
+
+_PLANS = select(func.current_setting("plan_cache_mode"))
+
+
+@pytest.fixture
+async def filled(engine: AsyncEngine) -> AsyncEngine:
+    """Two messages to two people, and a message to nobody."""
+    people = [
+        log.recipient("p1", log.email(at=log.NOON), log.voice(call_status=5, at=log.NOON)),
+        log.recipient("p2", log.email("tad@nomail.example", at=log.NOON)),
+    ]
+    told = [log.message("M-1", people), log.message("M-2", people), log.message("M-3")]
+    await log.load(engine, log.district(), log.school("east"), *told)
+    return engine
+
+
+async def test_a_connection_that_is_held_gives_the_same(filled: AsyncEngine) -> None:
+    sight, keyed = await log.sight(filled), Keyed(filled)
+    pairs = [(1, 0), (1, 1), (2, 0), (3, 0)]
+    async with reading(filled) as connection:
+        held = (
+            await messages.messages(connection, [1, 3, 4], sight=sight),
+            await tallies.of_messages(connection, [1, 3]),
+            await deliveries.of_recipients(connection, pairs),
+        )
+    free = (
+        await messages.messages(keyed, [1, 3, 4], sight=sight),
+        await tallies.of_messages(keyed, [1, 3]),
+        await deliveries.of_recipients(keyed, pairs),
+    )
+
+    assert held[:2] == free[:2]
+    assert set(free[0]) == {1, 3}
+    assert {key: list(rows) for key, rows in held[2].items()} == {
+        key: list(rows) for key, rows in free[2].items()
+    }
+    assert set(free[2]) == {(1, 0), (1, 1), (2, 0)}
+
+
+async def test_messages_come_with_the_counters_that_they_have_alone(filled: AsyncEngine) -> None:
+    sight, keyed = await log.sight(filled), Keyed(filled)
+    together = await message_with_counters.counted_messages(keyed, [1, 2, 3], sight=sight)
+
+    assert {id: message for id, (message, _) in together.items()} == await messages.messages(
+        keyed, [1, 2, 3], sight=sight
+    )
+    alone = await tallies.of_messages(keyed, [1, 2, 3])
+    assert set(alone) == {1, 2}
+    for id, (_, counters) in together.items():
+        expected = alone.get(id, tallies.Counters())
+        assert sorted(counters.tallies, key=repr) == sorted(expected.tallies, key=repr)
+        assert sorted(counters.spans, key=repr) == sorted(expected.spans, key=repr)
+
+
+async def test_whoever_is_limited_to_schools_finds_no_other_message(engine: AsyncEngine) -> None:
+    own, other = log.message("M-1", school="east"), log.message("M-2", school="west")
+    await log.load(engine, log.district(), log.school("east"), log.school("west"), own, other)
+    sight, keyed = await log.sight(engine, schools=["east"]), Keyed(engine)
+
+    assert set(await messages.messages(keyed, [1, 2], sight=sight)) == {1}
+    assert set(await message_with_counters.counted_messages(keyed, [1, 2], sight=sight)) == {1}
+
+
+@ON_POSTGRESQL
+async def test_what_is_found_by_keys_is_planned_once_and_a_search_each_time(
+    engine: AsyncEngine,
+) -> None:
+    async with reading(engine) as connection:
+        assert await connection.scalar(_PLANS) == "force_custom_plan"
+    assert (await Alone(engine).fetch(_PLANS, {})).rows == [("force_custom_plan",)]
+    assert (await Keyed(engine).fetch(_PLANS, {})).rows == [("force_generic_plan",)]
+
+
+@ON_POSTGRESQL
+async def test_what_one_statement_writes_stands_when_it_is_done(engine: AsyncEngine) -> None:
+    await log.load(engine, log.district())
+    entry = Entry(log.NOON, 1, "u1", Action.OPEN_RECIPIENTS, "message.1", None, "r1")
+
+    await Keyed(engine).write(entries.ADDED, entry._asdict())
+
+    async with reading(engine) as connection:
+        written = (AUDIT.c[name] for name in Entry._fields)
+        rows = await connection.execute(select(*written).where(AUDIT.c.request_id == "r1"))
+        assert [tuple(row) for row in rows] == [tuple(entry)]
+
+
+@ON_POSTGRESQL
+async def test_it_keeps_to_the_time_of_the_operation(engine: AsyncEngine) -> None:
+    with pytest.raises(TimedOut):
+        await within(0.05, Keyed(engine).fetch(select(func.pg_sleep(600)), {}))
+    assert (await Keyed(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]

@@ -1,0 +1,178 @@
+"""The promise: a database that is away is told from a fault of ours, alike on both engines, and work that it ended is run again."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+
+import psycopg
+import pytest
+from sqlalchemy import exc, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import POOLED, make_engine, reading, writing
+from db.connect.unavailable import AWAY, cause, retry_once
+from tests.delivery.workbench import columns_of
+from tests.interruptions import end_session
+
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+VERSION = "select version_num from alembic_version"
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("select nothing from nowhere", exc.ProgrammingError),
+        ("selec", exc.ProgrammingError),
+        ("insert into alembic_version values (null)", exc.IntegrityError),
+    ],
+)
+async def test_a_fault_of_ours_is_of_one_kind_on_both_engines_and_never_taken_for_an_outage(
+    engine: AsyncEngine, statement: str, kind: type[Exception]
+) -> None:
+    with pytest.raises(kind) as raised:
+        async with writing(engine) as connection:
+            await connection.execute(text(statement))
+    assert not isinstance(raised.value, AWAY)
+
+
+async def test_a_full_pool_is_an_outage(engine: AsyncEngine) -> None:
+    small = make_engine(engine.url.render_as_string(hide_password=False), most=1)
+    small.pool._timeout = 0.01  # type: ignore[attr-defined]
+    async with reading(small):
+        with pytest.raises(AWAY) as raised:
+            async with reading(small):
+                pass
+    assert isinstance(raised.value, exc.TimeoutError)
+    await small.dispose()
+
+
+@on_sqlite
+async def test_a_locked_file_is_an_outage(engine: AsyncEngine) -> None:
+    assert engine.url.database is not None
+    async with reading(engine) as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(engine.url.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(AWAY) as raised:
+            async with writing(engine):
+                pass
+    assert cause(raised.value) == "OperationalError SQLITE_BUSY"
+
+
+@on_postgres
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        ("pg_terminate_backend", "AdminShutdown 57P01"),
+        ("idle timeout", "IdleInTransactionSessionTimeout 25P03"),
+    ],
+)
+async def test_a_session_that_the_server_ended_is_an_outage(
+    engine: AsyncEngine, end: str, told: str
+) -> None:
+
+    async def be_ended() -> None:
+        async with writing(engine) as connection:
+            pid = await connection.scalar(text("select pg_backend_pid()"))
+            assert pid is not None
+            if end == "idle timeout":
+                short = text("set local idle_in_transaction_session_timeout = '1ms'")
+                await connection.execute(short)
+                await _is_gone(engine, pid)
+            else:
+                end_session(engine, pid)
+            await connection.execute(text("select 1"))
+
+    with pytest.raises(AWAY) as raised:
+        await be_ended()
+    # Where the process writes before it has read why, it hears only that nobody is there any more.
+    assert cause(raised.value) in (told, "OperationalError")
+
+
+async def _is_gone(engine: AsyncEngine, pid: int) -> None:
+    async with asyncio.timeout(30):
+        while await columns_of(engine, f"select 1 from pg_stat_activity where pid = {pid}"):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (psycopg.errors.DeadlockDetected(), "DeadlockDetected 40P01"),
+        (psycopg.errors.SerializationFailure(), "SerializationFailure 40001"),
+        (psycopg.errors.TooManyConnections(), "TooManyConnections 53300"),
+        (psycopg.errors.ReadOnlySqlTransaction(), "ReadOnlySqlTransaction 25006"),
+        (psycopg.OperationalError("server closed the connection"), "OperationalError"),
+        (exc.OperationalError("", {}, sqlite3.OperationalError("locked")), "OperationalError"),
+        (exc.PendingRollbackError("reconnect"), "PendingRollbackError"),
+    ],
+    ids=str,
+)
+def test_the_cause_of_an_outage_is_its_kind_and_no_word_of_its_statement(
+    error: Exception, told: str
+) -> None:
+    assert isinstance(error, AWAY)
+    assert cause(error) == told
+
+
+# Run again
+
+
+def failing(*errors: Exception) -> tuple[list[int], Callable[[], Awaitable[str]]]:
+    """Work that meets these errors, one at each run, and then succeeds; and the list of its runs."""
+    runs: list[int] = []
+
+    async def work() -> str:
+        runs.append(len(runs))
+        if len(runs) <= len(errors):
+            raise errors[len(runs) - 1]
+        return "done"
+
+    return runs, work
+
+
+LOST = psycopg.OperationalError("server closed the connection")
+
+
+async def test_work_that_the_database_ended_is_run_once_more() -> None:
+    runs, work = failing(LOST)
+    assert await retry_once(work) == "done"
+    assert runs == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("errors", "count"),
+    [
+        ([LOST, LOST], 2),
+        ([exc.TimeoutError("the pool is full")], 1),
+        ([exc.IntegrityError("", {}, Exception())], 1),
+        ([ValueError("a fault of ours")], 1),
+    ],
+    ids=["ended twice", "full pool", "broken constraint", "fault"],
+)
+async def test_what_a_repetition_does_not_mend_is_not_repeated(
+    errors: list[Exception], count: int
+) -> None:
+    runs, work = failing(*errors)
+    with pytest.raises(type(errors[-1]), match=re.escape(str(errors[-1]))):
+        await retry_once(work)
+    assert len(runs) == count
+
+
+async def test_a_server_opens_as_many_connections_as_before(engine: AsyncEngine) -> None:
+    async with asyncio.timeout(30):
+        async with asyncio.TaskGroup() as tasks:
+            arrived = asyncio.Barrier(POOLED)
+
+            async def hold() -> None:
+                async with reading(engine):
+                    await arrived.wait()
+
+            for _ in range(POOLED):
+                tasks.create_task(hold())

@@ -1,0 +1,263 @@
+"""The promise: a change of deliveries and all that follows from it are one transaction."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import Change, Said
+from db.dispatch.in_flight import LiveDelivery, LiveMessage
+from domain.status import DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.workbench import (
+    Event,
+    call,
+    columns_of,
+    deliveries,
+    events,
+    everything,
+    load,
+    mail,
+    message,
+    one,
+    people,
+    recount,
+    status,
+)
+from tests.log import NOON
+
+LATER = NOON + timedelta(minutes=5)
+
+
+@dataclass
+class Writer:
+    """Writes changes of one message."""
+
+    engine: AsyncEngine
+    message_id: int
+
+    async def __call__(self, *moves: Change, **more: Any) -> LiveMessage:
+        async with writing(self.engine) as connection:
+            locked = await in_flight.lock(connection, self.message_id)
+            assert locked is not None
+            return await changes.write(connection, locked, moves, now=NOON, **more)
+
+
+def move(delivery: LiveDelivery, *, event: bool = True, **to: Any) -> Change:
+    """A change of a delivery to these values."""
+    after = delivery._replace(**to)
+    return Change(delivery, after, EventSource.CALLBACK, NOON if event else None)
+
+
+def delivered(delivery: LiveDelivery, code: int = 5) -> Change:
+    return move(
+        delivery,
+        status=DeliveryStatus.DELIVERED,
+        call_status=code,
+        at=LATER,
+        first_at=NOON,
+        attempts=1,
+    )
+
+
+async def test_all_that_follows_from_a_change_is_there_with_it(engine: AsyncEngine) -> None:
+    message_id = await load(engine, [*people(2, call), *people(1, call)])
+    rows = await deliveries(engine, message_id)
+    before = await message(engine, message_id)
+
+    after = await Writer(engine, message_id)(delivered(rows[0]))
+
+    found = await message(engine, message_id)
+    assert (found.revision, found.people_contacted) == (before.revision + 1, 1)
+    assert (after.status, after.revision) == (found.status, found.revision)
+    assert [row.status for row in await deliveries(engine, message_id)] == [
+        DeliveryStatus.DELIVERED,
+        DeliveryStatus.PENDING,
+        DeliveryStatus.DELIVERED,
+    ]
+    assert await events(engine, rows[0].key) == [
+        Event(DeliveryStatus.DELIVERED, 5, EventSource.CALLBACK, None)
+    ]
+    assert await events(engine, rows[2].key) == [], "what happened, happened to the first"
+    await recount(engine)
+
+
+async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(2, call))
+    rows = await deliveries(engine, message_id)
+    before = await everything(engine)
+
+    async def die_before_the_commit() -> None:
+        async with writing(engine) as connection:
+            locked = await in_flight.lock(connection, message_id)
+            assert locked is not None
+            await changes.write(connection, locked, [delivered(row) for row in rows], now=NOON)
+            raise RuntimeError("the process died")
+
+    with pytest.raises(RuntimeError, match="the process died"):
+        await die_before_the_commit()
+    assert await everything(engine) == before
+
+
+async def test_no_change_is_no_revision(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    row = await one(engine, message_id)
+    before = await everything(engine)
+
+    await Writer(engine, message_id)()
+    await Writer(engine, message_id)(move(row, event=False))
+
+    assert await everything(engine) == before
+
+
+async def test_a_claim_shows_to_nobody(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    row = await one(engine, message_id)
+    before = (await message(engine, message_id)).revision
+
+    await Writer(engine, message_id)(move(row, event=False, claim="token", lease_until=LATER))
+
+    assert (await one(engine, message_id)).claim == "token"
+    assert (await message(engine, message_id)).revision == before
+
+
+async def test_an_event_alone_is_a_revision_and_shows_what_was_said(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    row = await one(engine, message_id)
+    before = (await message(engine, message_id)).revision
+
+    said = Said(DeliveryStatus.FAILED, 77)
+    await Writer(engine, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", said))
+
+    assert await one(engine, message_id) == row
+    assert await events(engine, row.key) == [
+        Event(DeliveryStatus.FAILED, 77, EventSource.REFRESH, "odd")
+    ]
+    assert (await message(engine, message_id)).revision == before + 1
+
+
+async def test_changes_of_one_delivery_that_follow_one_another_count_once(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(2, call))
+    row = (await deliveries(engine, message_id))[0]
+    first = move(row, status=DeliveryStatus.IN_PROGRESS, call_status=17, first_at=NOON)
+    second = move(first.after, status=DeliveryStatus.SENT, call_status=-27, at=NOON)
+    third = move(second.after, status=DeliveryStatus.FAILED, call_status=-40, at=LATER)
+
+    await Writer(engine, message_id)(first, second, third)
+
+    assert [event.call_status for event in await events(engine, row.key)] == [17, -27, -40]
+    assert (await message(engine, message_id)).people_contacted == 0
+    await recount(engine)
+
+
+async def test_rows_that_change_in_different_ways_are_written_together(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(3, call, mail))
+    rows = await deliveries(engine, message_id)
+    moves = [
+        delivered(rows[0], 6),
+        move(rows[1], status=DeliveryStatus.FAILED, at=NOON, first_at=NOON),
+        move(rows[2], claim="t", lease_until=LATER, gateway="g", reference="r", attempts=3),
+        move(rows[3], due_at=LATER),
+        move(rows[4], confirmed=True, status=DeliveryStatus.DELIVERED, at=NOON, first_at=NOON),
+    ]
+
+    await Writer(engine, message_id)(*moves)
+
+    assert await deliveries(engine, message_id) == [*(m.after for m in moves), rows[5]]
+    await recount(engine)
+
+
+async def test_the_message_stands_where_its_deliveries_stand(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(2, call))
+    write = Writer(engine, message_id)
+    rows = await deliveries(engine, message_id)
+
+    await write(delivered(rows[0]))
+    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    await write(delivered(rows[1], 0))
+    assert await status(engine, message_id) is MessageStatus.SENT
+    assert not (await message(engine, message_id)).has_open
+
+
+async def test_a_message_whose_calls_are_out_beyond_the_limit_is_an_error_until_they_are_in(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(2, call))
+    write = Writer(engine, message_id)
+    rows = await deliveries(engine, message_id)
+    out = [move(row, status=DeliveryStatus.IN_PROGRESS, at=NOON, first_at=NOON) for row in rows]
+
+    assert (await write(out[0], overdue_at=LATER)).status is MessageStatus.IN_PROGRESS
+    assert (await write(out[1], overdue_at=NOON)).status is MessageStatus.ERROR
+    assert (await write(delivered(out[0].after))).status is MessageStatus.ERROR
+    assert (await write(delivered(out[1].after))).status is MessageStatus.SENT
+
+
+async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_though_one_be_taken_back(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(2, call))
+    write = Writer(engine, message_id)
+    rows = await deliveries(engine, message_id)
+    ends = "select ended_at from span"
+    first = delivered(rows[0])
+    second = move(
+        rows[1],
+        status=DeliveryStatus.FAILED,
+        at=LATER + timedelta(hours=1),
+        first_at=NOON,
+        attempts=1,
+    )
+
+    await write(first, second)
+    latest = await columns_of(engine, ends)
+    dated_back = move(second.after, status=DeliveryStatus.DELIVERED, at=NOON)
+    await write(dated_back)
+
+    assert len(latest) == 1
+    assert await columns_of(engine, ends) != latest
+    await recount(engine)
+
+
+async def test_how_many_statements_a_change_takes_does_not_depend_on_how_many_change(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(400, call))
+    rows = await deliveries(engine, message_id)
+    statements: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    async def counted(some: list[LiveDelivery]) -> int:
+        statements.clear()
+        await Writer(engine, message_id)(*(delivered(row) for row in some))
+        return len(statements)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    few, many = await counted(rows[:2]), await counted(rows[2:])
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+    assert few == many <= 13
+    await recount(engine)
+
+
+async def test_settling_brings_a_message_in_line_with_a_decision(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1), scheduled_at=LATER)
+    async with writing(engine) as connection:
+        locked = await in_flight.lock(connection, message_id)
+        assert locked is not None
+        settled = await changes.settle(
+            connection, locked, now=LATER, status=MessageStatus.IN_PROGRESS
+        )
+
+    assert (settled.status, settled.has_open) == (MessageStatus.SENT, False)
+    assert await status(engine, message_id) is MessageStatus.SENT

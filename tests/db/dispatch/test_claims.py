@@ -1,0 +1,72 @@
+from datetime import timedelta
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import claims
+from db.tables.log import DELIVERY
+from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.workbench import call, load, mail, people, text_to
+from tests.log import NOON
+
+LONG_AGO, FAR_AHEAD = NOON.replace(year=2000), NOON.replace(year=2100)
+
+
+async def change(engine: AsyncEngine, person: int, **values: object) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(
+            update(DELIVERY).where(DELIVERY.c.recipient_number == person).values(**values)
+        )
+
+
+async def due(
+    engine: AsyncEngine, message_id: int, *modes: DeliveryMode, most: int = 100
+) -> list[int]:
+    """The people of whom something is due."""
+    async with reading(engine) as connection:
+        found = await claims.due(connection, message_id, 0, modes=modes, now=NOON, most=most)
+        count = await claims.count_due(connection, message_id, 0, modes=modes, now=NOON)
+    assert len(found) == min(count, most)
+    return [delivery.recipient_number for delivery in found]
+
+
+async def test_what_may_be_claimed_is_pending_due_and_no_duplicate(engine: AsyncEngine) -> None:
+    message_id = await load(engine, [*people(6, call), *people(1, call)])
+    await change(engine, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO)
+    await change(engine, 2, status=DeliveryStatus.CANCELED)
+    await change(engine, 3, due_at=NOON + timedelta(microseconds=1))
+    await change(engine, 4, due_at=NOON)
+
+    # The seventh has the number of the first.
+    assert await due(engine, message_id, DeliveryMode.VOICE) == [0, 4, 5]
+
+
+async def test_only_modes_that_may_go_are_claimed_and_no_more_than_asked_for(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(4, call, text_to, mail))
+
+    assert await due(engine, message_id, DeliveryMode.EMAIL) == [0, 1, 2, 3]
+    assert await due(engine, message_id, DeliveryMode.VOICE, DeliveryMode.TEXT, most=3) == [0, 0, 1]
+    assert await due(engine, message_id) == []
+    assert await due(engine, message_id + 1, DeliveryMode.EMAIL) == []
+
+
+async def test_claims_have_lapsed_when_their_lease_is_over_on_the_databases_clock(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(4, call))
+    other = await load(engine, people(1, mail), id="M-2")
+    async with writing(engine) as connection:
+        for person, until in enumerate((LONG_AGO, FAR_AHEAD, LONG_AGO - timedelta(days=1), None)):
+            await connection.execute(
+                update(DELIVERY)
+                .where(DELIVERY.c.message_id == message_id, DELIVERY.c.recipient_number == person)
+                .values(claim=until and "x", lease_until=until)
+            )
+        assert await claims.messages_with_lapsed(connection, most=5) == [message_id]
+        lapsed = await claims.lapsed(connection, message_id, most=5)
+        assert [delivery.recipient_number for delivery in lapsed] == [2, 0]
+        assert len(await claims.lapsed(connection, message_id, most=1)) == 1
+        assert await claims.lapsed(connection, other, most=5) == []

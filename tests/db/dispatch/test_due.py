@@ -1,0 +1,143 @@
+"""The promise: nothing that is to be done is overlooked, and what is done is not looked at again."""
+
+from datetime import time, timedelta
+
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import due
+from db.dispatch.cancel import cancel
+from db.dispatch.due import Waiting
+from db.dispatch.in_flight import Terms
+from db.tables.log import DELIVERY, MESSAGE
+from delivery.gateways.base import Accepted
+from domain.call_window import CallWindow
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from tests import log
+from tests.delivery.workbench import Clock, FakeGateway, bench_of, call, load, mail, people, work
+from tests.log import NOON
+
+SOON = NOON + timedelta(minutes=1)
+
+
+async def test_messages_begin_in_the_order_of_their_times(engine: AsyncEngine) -> None:
+    ids = [
+        await load(
+            engine,
+            people(1, call),
+            id=f"M-{minutes}",
+            scheduled_at=NOON + timedelta(minutes=minutes),
+        )
+        for minutes in (3, 1, 2, 9)
+    ]
+    await log.load(
+        engine,
+        log.message("H-1", school=None, status=MessageStatus.WAITING, scheduled_at=SOON),
+    )
+    async with reading(engine) as connection:
+        now = NOON + timedelta(minutes=3)
+        assert await due.to_begin(connection, now=now, most=9) == [ids[1], ids[2], ids[0]]
+        assert await due.to_begin(connection, now=now, most=1) == [ids[1]]
+        assert await due.to_begin(connection, now=NOON, most=9) == []
+
+
+async def test_a_message_waits_with_the_modes_of_which_something_is_left(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    first = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
+    second = await load(engine, people(1, call), id="M-2", call_window=("08:00", "20:00"))
+    terms = Terms("plainview", CallWindow(time(8), time(20), "America/Chicago"))
+    both = frozenset({DeliveryMode.VOICE, DeliveryMode.EMAIL})
+    async with reading(engine) as connection:
+        assert await due.waiting(connection) == [
+            Waiting(first, terms, both),
+            Waiting(second, terms, frozenset({DeliveryMode.VOICE})),
+        ]
+
+    await work(bench_of(engine, clock, {DeliveryMode.VOICE: FakeGateway()}))
+
+    async with reading(engine) as connection:
+        assert await due.waiting(connection) == [
+            Waiting(first, terms, frozenset({DeliveryMode.EMAIL}))
+        ]
+
+
+async def test_neither_what_has_not_begun_nor_what_was_stopped_nor_history_waits(
+    engine: AsyncEngine,
+) -> None:
+    await load(engine, people(1, call), id="later", scheduled_at=SOON)
+    stopped = await load(engine, people(1, call), id="stopped")
+    voice = log.voice(status=DeliveryStatus.PENDING)
+    await log.load(
+        engine,
+        log.message(
+            "history", [log.recipient("p", voice)], school=None, status=MessageStatus.IN_PROGRESS
+        ),
+    )
+    async with writing(engine) as connection:
+        await cancel(connection, stopped, by_id=None, by_name=None, reason=None, now=NOON)
+        assert await due.waiting(connection) == []
+        assert await due.being_stopped(connection) == [stopped]
+
+
+async def test_a_message_is_overdue_from_its_limit_on_until_it_says_so(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(1, call))
+    async with writing(engine) as connection:
+        await connection.execute(update(MESSAGE).values(overdue_at=SOON))
+        before = SOON - timedelta(microseconds=1)
+        assert await due.newly_overdue(connection, now=before) == []
+        assert await due.newly_overdue(connection, now=SOON) == [message_id]
+        await connection.execute(update(MESSAGE).values(status=MessageStatus.ERROR))
+        assert await due.newly_overdue(connection, now=SOON) == []
+
+
+async def test_chunks_are_found_wherever_something_is_left_in_them(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(2600, call))
+    voice = {DeliveryMode.VOICE}
+    async with writing(engine) as connection:
+        assert await due.chunks_due(connection, message_id, modes=voice, now=NOON) == [
+            0,
+            1,
+            2,
+            3,
+            4,
+            5,
+        ]
+        await connection.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.chunk.in_([0, 3]))
+            .values(status=DeliveryStatus.IN_PROGRESS)
+        )
+        await connection.execute(
+            update(DELIVERY).where(DELIVERY.c.chunk == 5).values(status=DeliveryStatus.DELIVERED)
+        )
+        # One row of a chunk that is otherwise done is enough; one that is not due is left to be stopped.
+        await connection.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.recipient_number == 1999)
+            .values(status=DeliveryStatus.PENDING)
+        )
+        await connection.execute(update(DELIVERY).where(DELIVERY.c.chunk == 4).values(due_at=SOON))
+        assert await due.chunks_due(connection, message_id, modes=voice, now=NOON) == [1, 2, 3]
+        assert await due.pending_chunks(connection, message_id) == [1, 2, 3, 4]
+        assert [d.recipient_number for d in await due.pending(connection, message_id, 3)] == [1999]
+        assert await due.chunks_due(connection, message_id, modes=(), now=NOON) == []
+        assert await due.chunks_due(connection, 4711, modes=voice, now=NOON) == []
+
+
+async def test_a_cancellation_is_on_the_agenda_until_the_last_outcome(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(2, call))
+    async with writing(engine) as connection:
+        await cancel(connection, message_id, by_id=None, by_name=None, reason=None, now=NOON)
+        assert await due.being_stopped(connection) == [message_id]
+
+    await work(bench)
+
+    async with reading(engine) as connection:
+        assert await due.being_stopped(connection) == []

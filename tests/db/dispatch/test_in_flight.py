@@ -1,0 +1,218 @@
+"""The promise: whoever has the lock of a message is alone with it, and finds what it names."""
+
+import asyncio
+from datetime import time
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import in_flight
+from db.dispatch.in_flight import LiveContent, Terms
+from db.log.deliveries import DeliveryKey
+from db.tables.log import ADDRESS, DELIVERY, MESSAGE
+from domain.call_window import CallWindow
+from domain.message import BodyFormat
+from domain.status import DeliveryStatus, MessageStatus
+from tests import log
+from tests.delivery.workbench import call, columns_of, load, number_of, people, text_to
+from tests.log import NOON
+
+
+async def test_changes_under_the_lock_of_a_message_follow_one_another(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    before = await columns_of(engine, "select revision from message")
+
+    async def read_and_write() -> None:
+        async with writing(engine) as connection:
+            message = await in_flight.lock(connection, message_id)
+            assert message is not None
+            await asyncio.sleep(0)
+            await connection.execute(update(MESSAGE).values(revision=message.revision + 1))
+
+    await asyncio.gather(*(read_and_write() for _ in range(20)))
+
+    assert await columns_of(engine, "select revision from message") == [(before[0][0] + 20,)]
+
+
+# SQLite has one lock for all, and it is the operating system's.
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+
+
+@on_postgres
+async def test_the_lock_of_one_message_keeps_nobody_from_another(engine: AsyncEngine) -> None:
+    first = await load(engine, people(1, call))
+    second = await load(engine, people(1, call), id="M-2")
+    async with writing(engine) as one, writing(engine) as other, asyncio.timeout(30):
+        assert await in_flight.lock(one, first) is not None
+        assert await in_flight.lock(other, second) is not None
+
+
+@on_postgres
+async def test_a_process_that_is_suspended_with_the_lock_loses_it(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or nobody could work on the message until it goes on; that a cancel does not wait is `db.connect.blockers`'."""
+    monkeypatch.setattr(in_flight, "LONGEST_IDLE", "50ms")
+    message_id = await load(engine, people(1, call))
+
+    async def locked_by_another() -> bool:
+        async with writing(engine) as connection:
+            return await in_flight.lock(connection, message_id) is not None
+
+    suspended = engine.connect()
+    await suspended.start()
+    await suspended.execution_options(isolation_level="READ COMMITTED")
+    await in_flight.lock(suspended, message_id)
+    async with asyncio.timeout(30):
+        assert await locked_by_another()
+    with pytest.raises(DBAPIError, match="idle-in-transaction"):
+        await suspended.execute(select(1))
+    await suspended.close()
+
+
+async def test_a_message_that_is_not_there_has_no_lock_and_no_terms(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        assert await in_flight.lock(connection, 4711) is None
+        assert await in_flight.terms(connection, 4711) is None
+
+
+async def test_a_locked_message_is_as_it_is_now(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(1, call))
+    async with writing(engine) as connection:
+        message = await in_flight.lock(connection, message_id)
+    assert message is not None
+    assert (message.id, message.status, message.scheduled_at, message.is_recorded) == (
+        message_id,
+        MessageStatus.IN_PROGRESS,
+        NOON,
+        False,
+    )
+    assert message.locked_at.utcoffset() is not None
+
+
+async def test_deliveries_are_found_by_their_keys_and_no_neighbours_are(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(3, call, text_to))
+    other = await load(engine, people(3, call, text_to), id="M-2")
+    keys = [
+        DeliveryKey(message_id, 0, 1),
+        DeliveryKey(message_id, 2, 0),
+        DeliveryKey(other, 1, 1),
+        DeliveryKey(other, 9, 0),
+    ]
+    async with reading(engine) as connection:
+        found = await in_flight.by_key(connection, keys)
+        assert await in_flight.by_key(connection, []) == []
+
+    assert sorted(delivery.key for delivery in found) == keys[:3]
+
+
+async def test_a_providers_name_for_a_delivery_is_nothing_to_another_provider(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(2, call))
+    async with writing(engine) as connection:
+        await connection.execute(
+            update(DELIVERY)
+            .where(DELIVERY.c.recipient_number == 1)
+            .values(gateway="twilio", reference="SID")
+        )
+        by_id = in_flight.by_reference_and_address
+        found = await by_id(connection, "twilio", ["SID", "none"], [])
+        assert [(one.key, key) for one, key in found] == [((message_id, 1, 0), number_of(1))]
+        assert await by_id(connection, "mailgun", ["SID"], [number_of(1)]) == []
+        assert await by_id(connection, "twilio", [], [number_of(1)]) == []
+
+
+async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: AsyncEngine) -> None:
+    message_id = await load(engine, people(6, call))
+    states = [
+        (DeliveryStatus.IN_PROGRESS, "A"),
+        (DeliveryStatus.DELIVERED, "B"),
+        (DeliveryStatus.SENT, "C"),
+        (DeliveryStatus.IN_PROGRESS, None),
+        (DeliveryStatus.FAILED, "E"),
+        (DeliveryStatus.IN_PROGRESS, "F"),
+    ]
+    async with writing(engine) as connection:
+        for person, (stands, reference) in enumerate(states):
+            await connection.execute(
+                update(DELIVERY)
+                .where(DELIVERY.c.recipient_number == person)
+                .values(status=stands, reference=reference)
+            )
+        first = await in_flight.open_with_provider(connection, message_id, after=None, most=2)
+        rest = await in_flight.open_with_provider(
+            connection, message_id, after=first[-1].key, most=2
+        )
+
+    assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
+
+
+async def test_an_opt_out_is_of_one_number_in_every_district(engine: AsyncEngine) -> None:
+    await log.load(engine, log.district("north"))
+    await load(engine, people(2, text_to))
+    await log.load(
+        engine,
+        log.message("N-1", people(1, text_to), district="north", school=None, status=None),
+    )
+    async with writing(engine) as connection:
+        await in_flight.set_opted_out(connection, number_of(0), NOON)
+        ids = list(await connection.scalars(select(ADDRESS.c.id)))
+        found = await in_flight.targets(connection, ids)
+        assert [target.key for target in found.values() if target.opted_out] == [number_of(0)] * 2
+
+        await in_flight.set_opted_out(connection, number_of(0), None)
+        found = await in_flight.targets(connection, ids)
+        assert [target.opted_out for target in found.values()] == [False] * 3
+
+
+async def test_an_opt_out_is_of_the_number_however_a_provider_writes_it(
+    engine: AsyncEngine,
+) -> None:
+    await load(engine, people(1, text_to))
+    async with writing(engine) as connection:
+        await in_flight.set_opted_out(connection, "\u202a+1 (612) 555-0000\u202c", NOON)
+        await in_flight.set_opted_out(connection, "heather", NOON)
+
+        rows = (await connection.execute(select(ADDRESS.c.key, ADDRESS.c.opted_out_at))).all()
+
+    assert [tuple(row) for row in rows] == [("+16125550000", NOON)]
+
+
+@pytest.mark.parametrize(
+    ("hours", "window"),
+    [
+        (None, None),
+        (("08:00", "20:30"), CallWindow(time(8), time(20, 30), "America/Chicago")),
+    ],
+)
+async def test_the_terms_of_a_message_are_those_of_its_district(
+    engine: AsyncEngine, hours: tuple[str, str] | None, window: CallWindow | None
+) -> None:
+    message_id = await load(engine, people(1, call), call_window=hours)
+    async with reading(engine) as connection:
+        assert await in_flight.terms(connection, message_id) == Terms("plainview", window)
+
+
+async def test_what_a_message_says_comes_with_the_names_of_sender_and_district(
+    engine: AsyncEngine,
+) -> None:
+    message_id = await load(engine, people(1, call))
+    async with reading(engine) as connection:
+        assert await in_flight.content(connection, message_id) == LiveContent(
+            subject="Student Behavior",
+            body="Your student was sent to the office.",
+            body_format=BodyFormat.PLAIN,
+            text_body=None,
+            voice_script=None,
+            reply_to=None,
+            sender_name="Administrator, System",
+            district_name="Plainview Schools",
+        )

@@ -1,0 +1,125 @@
+"""The promise: however many use a provider at once, together they keep its pace."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import provider_rate
+from db.tables.operations import PACE
+from tests.delivery.workbench import columns_of
+from tests.log import NOON
+
+FOREVER = timedelta(days=1)
+NO_WAIT = timedelta()
+
+
+async def reserve(
+    engine: AsyncEngine,
+    handovers: int = 1,
+    *,
+    per_second: float = 0.1,
+    longest: timedelta = FOREVER,
+    gateway: str = "twilio",
+) -> timedelta | None:
+    async with writing(engine) as connection:
+        return await provider_rate.reserve(
+            connection, gateway, handovers=handovers, per_second=per_second, longest=longest
+        )
+
+
+async def is_held(engine: AsyncEngine, gateway: str = "twilio") -> bool:
+    async with reading(engine) as connection:
+        return gateway in await provider_rate.waits(connection)
+
+
+async def free_at(engine: AsyncEngine) -> datetime:
+    async with reading(engine) as connection:
+        found: datetime = (await connection.execute(select(PACE.c.free_at))).scalar_one()
+        return found
+
+
+def seconds(wait: timedelta | None) -> float:
+    assert wait is not None
+    return wait.total_seconds()
+
+
+async def test_places_are_given_one_after_another(engine: AsyncEngine) -> None:
+    assert await reserve(engine) == NO_WAIT
+    assert seconds(await reserve(engine, 3)) == pytest.approx(10, abs=2)
+    assert seconds(await reserve(engine)) == pytest.approx(40, abs=2)
+
+
+async def test_each_provider_has_a_pace_of_its_own(engine: AsyncEngine) -> None:
+    await reserve(engine)
+
+    assert await reserve(engine, gateway="mailgun") == NO_WAIT
+
+
+async def test_nobody_saves_up_places_while_idle(engine: AsyncEngine) -> None:
+    await reserve(engine)
+    async with writing(engine) as connection:
+        await connection.execute(update(PACE).values(free_at=NOON))
+
+    assert await reserve(engine) == NO_WAIT
+    assert seconds(await reserve(engine)) == pytest.approx(10, abs=2)
+
+
+async def test_a_wait_that_is_too_long_reserves_nothing(engine: AsyncEngine) -> None:
+    await reserve(engine, 2)
+    before = await columns_of(engine, "select * from pace")
+
+    assert await reserve(engine, longest=timedelta(seconds=15)) is None
+    assert await columns_of(engine, "select * from pace") == before
+    assert seconds(await reserve(engine, longest=timedelta(seconds=25))) <= 20
+
+
+async def test_all_who_reserve_at_once_get_different_places(engine: AsyncEngine) -> None:
+    waits = sorted(
+        [seconds(wait) for wait in await asyncio.gather(*(reserve(engine) for _ in range(30)))]
+    )
+
+    # Ten seconds a place. Between the first and the last to come lies less than the tolerance.
+    assert waits == pytest.approx([10 * place for place in range(30)], abs=3)
+
+
+@pytest.mark.parametrize("per_second", [3000.0, 700.0, 1.5, 0.01])
+async def test_a_pace_that_the_clock_is_too_coarse_for_is_kept_all_the_same(
+    engine: AsyncEngine, per_second: float
+) -> None:
+    """SQLite's clock knows milliseconds, and three thousand a second are three in one."""
+    await reserve(engine, 10_000, per_second=per_second)
+    before = await free_at(engine)
+
+    await reserve(engine, 10, per_second=per_second, longest=timedelta(days=20))
+
+    width = (await free_at(engine) - before).total_seconds()
+    assert 10 / per_second - 0.000_002 <= width < 10 / per_second + 0.001
+
+
+async def test_a_provider_that_is_held_is_used_by_nobody(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=5))
+
+    assert await is_held(engine)
+    assert await reserve(engine, longest=timedelta(minutes=4)) is None
+    assert not await is_held(engine, "mailgun")
+
+
+async def test_a_hold_is_never_made_shorter(engine: AsyncEngine) -> None:
+    for minutes in (5, 1):
+        async with writing(engine) as connection:
+            await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=minutes))
+
+    assert seconds(await reserve(engine)) == pytest.approx(300, abs=3)
+
+
+async def test_a_provider_is_free_again_when_its_pause_is_over(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        await provider_rate.hold(connection, "twilio", pause=timedelta(seconds=-1))
+
+    assert not await is_held(engine)
+    assert await reserve(engine) == NO_WAIT

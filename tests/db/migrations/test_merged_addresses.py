@@ -1,0 +1,340 @@
+"""The promise: the addresses of an old log become what they would be today, and its marks and figures stay as they were."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import in_flight
+from db.migrations import backfills, merged_addresses
+from db.migrations.backfills import Progress
+from db.tables.log import ADDRESS, DELIVERY
+from db.tables.operations import BACKFILL
+from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from resolvers.check import check
+from tests.delivery.workbench import Clock, FakeGateway, bench_of, deliveries, recount, work
+from tests.log import NOON, district, email, message, message_ids, recipient, text, voice
+from tests.resolvers.uploads import send, story, wipe
+
+Row = tuple[Any, ...]
+
+SPELLINGS = {
+    "a1": "heather@nomail.example",
+    "a2": "heather <heather@nomail.example>",
+    "a3": "heather@nomail.example;",
+    "a4": "root,calvin@nomail.example",
+    "a5": "heather@b\u00fccher.example",
+    "a6": "calvin@nomail.example\u200b",
+    "+16125550001": "+442079460018",
+    "+16125550002": "+4402079460018",
+    "+16125550003": "+1161255",
+    "+16125550004": "+16125550199",
+}
+"""Under which name the tests send to an address, and the key that a log of an earlier release has for it."""
+
+
+def mail(name: str, **history: Any) -> dict[str, Any]:
+    return email(f"{name}@placeholder.example", **history)
+
+
+async def make_old(engine: AsyncEngine, spellings: Mapping[str, str] = SPELLINGS) -> None:
+    """Give the addresses the keys that an earlier release would have given them, and forget that they were read."""
+    async with writing(engine) as connection:
+        await connection.execute(delete(BACKFILL))
+        for name, key in spellings.items():
+            known = name if name.startswith("+") else f"{name}@placeholder.example"
+            await connection.execute(update(ADDRESS).where(ADDRESS.c.key == known).values(key=key))
+
+
+async def addresses(engine: AsyncEngine) -> list[Row]:
+    """Each address: key, whether it can be read, the key of what it is the same as, since when it takes no texts."""
+    other = ADDRESS.alias("other")
+    statement = (
+        select(ADDRESS.c.key, ADDRESS.c.is_readable, other.c.key, ADDRESS.c.opted_out_at)
+        .outerjoin(other, other.c.id == ADDRESS.c.same_as)
+        .order_by(ADDRESS.c.key)
+    )
+    async with reading(engine) as connection:
+        return [tuple(row) for row in await connection.execute(statement)]
+
+
+async def handed_over(engine: AsyncEngine) -> list[str]:
+    """What a provider would get for each delivery, in the order of the lists."""
+    statement = select(DELIVERY.c.address_id).order_by(
+        DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
+    )
+    async with reading(engine) as connection:
+        ids = list(await connection.scalars(statement))
+        targets = await in_flight.targets(connection, set(ids))
+    return [targets[address_id].key for address_id in ids]
+
+
+async def figures(engine: AsyncEngine) -> dict[str, Sequence[Row]]:
+    """All that the log tells of its messages, but for the keys of addresses."""
+    told = dict(await story(engine))
+    told["delivery"] = sorted((row[:6] + row[8:] for row in told["delivery"]), key=repr)
+    return told
+
+
+async def assert_counted(engine: AsyncEngine) -> None:
+    finding = await check(engine)
+    assert (finding.faults, finding.differences) == ([], [])
+
+
+LOG = (
+    district(),
+    message(
+        "M-1",
+        [
+            recipient("p1", mail("a1"), voice("+16125550001", call_status=5)),
+            recipient("p2", mail("a2"), mail("a1"), voice("+16125550002", call_status=0)),
+            recipient("p3", mail("a4"), voice("+16125550003")),
+        ],
+    ),
+    message("M-2", [recipient("p2", mail("a2"), mail("a2"), text("+16125550002"))], status=None),
+    message("M-3", [recipient("p3", mail("a3"), mail("a5"), text("+16125550004"))], status=None),
+    message("M-4", [recipient("p4", mail("a6"))]),
+)
+
+
+async def test_addresses_whose_keys_fall_together_are_merged_and_the_log_stays_as_it_was(
+    engine: AsyncEngine,
+) -> None:
+    await send(engine, *LOG)
+    async with writing(engine) as connection:
+        await in_flight.set_opted_out(connection, "+16125550002", NOON)
+        await in_flight.set_opted_out(connection, "+16125550004", NOON)
+    await make_old(engine)
+    await assert_counted(engine)
+    before = await figures(engine)
+
+    await backfills.run(engine)
+
+    heather = "heather@nomail.example"
+    london = "+442079460018"
+    assert await addresses(engine) == sorted(
+        [
+            # M-1 has deliveries to both spellings: the second one stays, for them alone.
+            (" +1161255", False, None, None),
+            ("+16125550199", True, None, NOON),
+            (london, True, None, NOON),
+            ("+4402079460018", True, london, None),
+            (" root,calvin@nomail.example", False, None, None),
+            ("calvin@nomail.example", True, None, None),
+            (heather, True, None, None),
+            ("heather <heather@nomail.example>", True, heather, None),
+            ("heather@xn--bcher-kva.example", True, None, None),
+        ]
+    )
+    assert await handed_over(engine) == [
+        *[heather, london, heather, heather, london, " root,calvin@nomail.example", " +1161255"],
+        *[heather, heather, london],
+        *[heather, "heather@xn--bcher-kva.example", "+16125550199"],
+        "calvin@nomail.example",
+    ]
+    assert await figures(engine) == before
+    await assert_counted(engine)
+    assert await backfills.unfinished(engine) == []
+
+
+async def test_it_goes_on_where_it_was_after_each_commit_at_which_it_was_killed(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merged_addresses, "ROWS", 2)
+    monkeypatch.setattr(merged_addresses, "MESSAGES", 1)
+    more = [message(f"N-{n}", [recipient("p1", mail("a3"))], status=None) for n in range(3)]
+    await send(engine, *LOG, *more)
+    await make_old(engine)
+    before = await figures(engine)
+    pieces: list[Progress] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.name == "addresses":
+            pieces.append(progress)
+            raise KeyboardInterrupt
+
+    while await backfills.unfinished(engine):
+        await assert_counted(engine)
+        assert await figures(engine) == before
+        with suppress(KeyboardInterrupt):  # the last run does the other backfills
+            await backfills.run(engine, watch=kill)
+
+    assert len(pieces) > 10
+    assert [p.done for p in pieces] == sorted(p.done for p in pieces)
+    assert [p.is_finished for p in pieces] == [False] * (len(pieces) - 1) + [True]
+    keys = [row[0] for row in await addresses(engine)]
+    assert "heather@nomail.example;" not in keys
+    assert set(await handed_over(engine)) >= {"heather@nomail.example", "+442079460018"}
+
+
+async def test_a_piece_that_breaks_off_leaves_nothing(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(engine, district(), message("M-1", [recipient("p1", mail("a1"))]))
+    await send(engine, message("M-2", [recipient("p2", mail("a2")), recipient("p3", mail("a2"))]))
+    await make_old(engine)
+    await assert_counted(engine)
+    before = await addresses(engine), await handed_over(engine)
+    move = merged_addresses._move
+
+    async def fail_after_the_move(*given: Any) -> bool:
+        assert await move(*given)
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(merged_addresses, "_move", fail_after_the_move)
+    with pytest.raises(RuntimeError):
+        await backfills.run(engine)
+
+    assert (await addresses(engine), await handed_over(engine)) == before
+    assert [p.done.id for p in await backfills.unfinished(engine) if p.name == "addresses"] == [1]
+
+    monkeypatch.undo()
+    await backfills.run(engine)
+    assert await handed_over(engine) == ["heather@nomail.example"] * 3
+
+
+async def test_what_is_being_handed_over_meanwhile_is_recorded_and_counted_right(
+    engine: AsyncEngine,
+) -> None:
+    people = [
+        recipient("p1", email("a2@placeholder.example")),
+        recipient("p2", email("a2@placeholder.example")),
+    ]
+    await send(engine, district(), message("M-0", [recipient("p0", mail("a1"))]))
+    await send(engine, message("M-1", people, status=None), message("M-2", people, status=None))
+    await make_old(engine)
+
+    async def merge() -> None:
+        if await backfills.unfinished(engine):
+            await backfills.run(engine)
+
+    gateway = FakeGateway(meanwhile=merge)
+    await work(bench_of(engine, Clock(), gateway), rounds=2)
+
+    assert [handover.address for handover in gateway.given] == [
+        "heather <heather@nomail.example>",
+        "heather@nomail.example",
+    ]
+    ids = await message_ids(engine)
+    for name in ("M-1", "M-2"):
+        found = await deliveries(engine, ids[name])
+        assert [d.status for d in found] == [DeliveryStatus.IN_PROGRESS] * 2
+        await recount(engine, ids[name])
+    assert {row[0] for row in await addresses(engine)} == {
+        "heather@nomail.example",
+        "heather <heather@nomail.example>",
+    }
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_it_gives_way_to_whoever_works_on_a_message(engine: AsyncEngine) -> None:
+    await send(engine, *LOG)
+    await make_old(engine)
+    ids = await message_ids(engine)
+    waits: list[float] = []
+
+    async with writing(engine) as connection:
+        await in_flight.lock(connection, ids["M-2"])
+
+        async def leave(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                await connection.rollback()
+
+        await backfills.run(engine, sleep=leave)
+
+    assert waits == [backfills.BEFORE_TRYING_AGAIN] * 2
+    assert await backfills.unfinished(engine) == []
+    await assert_counted(engine)
+
+
+DIRTY = st.lists(
+    st.sampled_from(
+        [
+            "heather@nomail.example",
+            "heather@nomail.example;",
+            "<heather@nomail.example>",
+            "mailto:heather@nomail.example",
+            "heather@nomail.example\u200b",
+            "calvin@nomail.example.",
+            "calvin@nomail.example",
+            "calvin@",
+            "root,calvin@nomail.example",
+            "heather@b\u00fccher.example",
+            "heather@xn--bcher-kva.example",
+        ]
+    ),
+    min_size=1,
+    max_size=7,
+    unique=True,
+)
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    DIRTY,
+    st.lists(st.lists(st.lists(st.integers(0, 6), max_size=3), max_size=3), max_size=4),
+    st.sets(st.integers(0, 6)),
+    st.sampled_from([None, MessageStatus.SENT]),
+)
+async def test_whatever_the_old_addresses_are_the_log_counts_as_before_and_each_is_handed_over_right(
+    engine: AsyncEngine,
+    dirty: list[str],
+    lists: list[list[list[int]]],
+    opted_out: set[int],
+    status: MessageStatus | None,
+) -> None:
+    await wipe(engine)
+    names = [f"x{n}" for n in range(len(dirty))]
+    lines = [
+        message(
+            f"M-{n}",
+            [
+                recipient(f"p{m}", *(mail(names[i % len(names)]) for i in devices))
+                for m, devices in enumerate(listed)
+            ],
+            status=status,
+        )
+        for n, listed in enumerate(lists)
+    ]
+    await send(engine, district(), *lines)
+    spellings = dict(zip(names, dirty, strict=True))
+    await make_old(engine, spellings)
+    async with writing(engine) as connection:
+        keys = [dirty[i % len(dirty)] for i in opted_out]
+        await connection.execute(
+            update(ADDRESS).where(ADDRESS.c.key.in_(keys)).values(opted_out_at=NOON)
+        )
+    before, meant = await figures(engine), await handed_over(engine)
+    silent = {right(row[0]) for row in await addresses(engine) if row[3]}
+
+    await backfills.run(engine)
+
+    assert await figures(engine) == before
+    await assert_counted(engine)
+    assert await handed_over(engine) == [right(key) for key in meant]
+    after = await addresses(engine)
+    assert {row[0] for row in after if row[3]} == silent
+    assert all(row[0] == right(row[0]) for row in after if row[2] is None)
+    assert all(row[1] == (not right(row[0]).startswith(UNREADABLE)) for row in after)
+
+
+def right(key: str) -> str:
+    """What an address of the old log is today."""
+    try:
+        return normalise(DeliveryMode.EMAIL, key).key
+    except InvalidAddress:
+        return UNREADABLE + key.strip()
+
+
+def test_only_emails_and_numbers_are_read_again() -> None:
+    assert set(merged_addresses._MODE) == {AddressKind.EMAIL, AddressKind.PHONE}

@@ -1,0 +1,163 @@
+"""The promise: what came in before an upgrade is found as what comes in after it, and a killed backfill goes on."""
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.migrations import backfills, refolded_texts
+from db.migrations.backfills import BACKFILLS, Progress
+from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from db.tables.operations import BACKFILL
+from domain.search import fold
+from tests.log import district, email, message, recipient, school
+from tests.resolvers.uploads import send, wipe
+
+LOG: Final = (
+    district(),
+    school("one", name="St. Mary\u2019s \u2013 North"),
+    message(
+        "M-1",
+        [
+            recipient(
+                "p1",
+                email("a@nomail.example"),
+                name="O\u00b4Brien, Ana",
+                student=("s1", "Student, Calvin"),
+            ),
+            recipient(
+                "p2", email("b@nomail.example"), name="\u0639\u0644\u06cc \u0631\u0636\u0627"
+            ),
+            recipient("p3", email("c@nomail.example"), name="Plain, Parent"),
+        ],
+        school="one",
+        subject="Grades 6\u20138\u200b",
+        schedule_id="\u00a0S\u20111",
+    ),
+    message("M-2", [recipient("p1", email("a@nomail.example"), name="O\u2019Brien, Ana")]),
+)
+
+
+async def keys(engine: AsyncEngine) -> list[list[tuple[Any, ...]]]:
+    """Every folded text of the log, with what it belongs to."""
+    statements = (
+        select(SCHOOL.c.id, SCHOOL.c.key).order_by(SCHOOL.c.id),
+        select(
+            *(MESSAGE.c[name] for name in ("id", "subject_key", "type_key", "sender_key")),
+            *(MESSAGE.c[name] for name in ("schedule_key", "school_key")),
+        ).order_by(MESSAGE.c.id),
+        select(RECIPIENT.c.message_id, RECIPIENT.c.number, RECIPIENT.c.key).order_by(
+            RECIPIENT.c.message_id, RECIPIENT.c.number
+        ),
+        select(PERSON_NAME.c.person_id, PERSON_NAME.c.key).order_by(
+            PERSON_NAME.c.person_id, PERSON_NAME.c.key
+        ),
+    )
+    async with reading(engine) as connection:
+        return [[tuple(row) for row in await connection.execute(one)] for one in statements]
+
+
+async def make_old(engine: AsyncEngine) -> None:
+    """Give each text a key as of an earlier release, which left signs, spaces and letters as they are."""
+    async with writing(engine) as connection:
+        await connection.execute(delete(BACKFILL))
+        for name, shown in (
+            ("subject_key", MESSAGE.c.subject),
+            ("type_key", MESSAGE.c.type_label),
+            ("sender_key", MESSAGE.c.sender_name),
+            ("schedule_key", MESSAGE.c.schedule_id),
+        ):
+            await connection.execute(update(MESSAGE).values({name: shown}))
+        await connection.execute(update(SCHOOL).values(key=SCHOOL.c.name))
+        named = select(SCHOOL.c.name).where(SCHOOL.c.id == MESSAGE.c.school_id).scalar_subquery()
+        await connection.execute(update(MESSAGE).values(school_key=named))
+        await connection.execute(update(RECIPIENT).values(key=RECIPIENT.c.name + "\n"))
+        # As NFKD left it: what stood between the letters is lost.
+        lost = PERSON_NAME.c.key == "o'brien, ana"
+        await connection.execute(update(PERSON_NAME).where(lost).values(key="o brien, ana"))
+
+
+async def test_every_key_is_what_it_would_be_had_the_text_come_in_today(
+    engine: AsyncEngine,
+) -> None:
+    await send(engine, *LOG)
+    today = await keys(engine)
+    await make_old(engine)
+    assert await keys(engine) != today
+
+    await backfills.run(engine)
+
+    after = await keys(engine)
+    assert after[:3] == today[:3]
+    # A name that had lost a sign stays beside the right one: it leads to people, and finds none by itself.
+    assert set(today[3]) <= set(after[3])
+    assert {key for _, key in set(after[3]) - set(today[3])} == {"o brien, ana"}
+
+
+async def test_a_backfill_that_is_stopped_after_any_piece_goes_on(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refolded_texts, "ROWS", 1)
+    await send(engine, *LOG)
+    today = await keys(engine)
+    await make_old(engine)
+    pieces = 0
+
+    def stop(progress: Progress) -> None:
+        raise InterruptedError
+
+    while await backfills.unfinished(engine):
+        with pytest.raises(InterruptedError):
+            await backfills.run(engine, watch=stop)
+        pieces += 1
+
+    assert (await keys(engine))[:3] == today[:3]
+    # A piece for all addresses, and for each school, message, recipient and name, one of which is left of before; and each
+    # backfill ends with a piece that finds nothing.
+    assert pieces == 1 + 1 + 2 + 4 + len(today[3]) + 1 + len(BACKFILLS)
+
+
+async def test_a_school_that_is_renamed_meanwhile_keeps_its_new_name(engine: AsyncEngine) -> None:
+    await send(engine, *LOG)
+    await make_old(engine)
+    await send(engine, school("one", name="Renamed \u2013 School"))
+
+    await backfills.run(engine)
+
+    schools, messages, *_ = await keys(engine)
+    assert schools == [(1, "renamed - school")]
+    assert [row[-1] for row in messages] == ["renamed - school", None]
+
+
+async def test_servers_need_not_wait_for_it(engine: AsyncEngine) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(update(BACKFILL).values(finished_at=None))
+
+    assert [
+        progress.name for progress in await backfills.unfinished(engine) if progress.is_needed
+    ] == ["addresses"]
+
+
+@given(st.lists(st.text(max_size=6), min_size=1, max_size=6))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_names_of_a_person_that_fall_together_become_one(
+    engine: AsyncEngine, old: list[str]
+) -> None:
+    old = sorted({text.replace("\0", "") for text in old})
+    await wipe(engine)
+    await send(engine, district(), message("M-1", [recipient("p1", email("a@nomail.example"))]))
+    async with writing(engine) as connection:
+        person_id = await connection.scalar(select(RECIPIENT.c.person_id))
+        await connection.execute(delete(PERSON_NAME))
+        for key in old:
+            await connection.execute(PERSON_NAME.insert().values(person_id=person_id, key=key))
+        await connection.execute(delete(BACKFILL))
+
+    await backfills.run(engine)
+
+    names = [key for _, key in (await keys(engine))[3]]
+    assert sorted(names) == sorted({fold(key) for key in old})

@@ -1,0 +1,117 @@
+"""Searches of one shape have their predicates in common, and nothing else: least of all what a viewer may see."""
+
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading
+from db.log.visibility import Sight
+from db.search import facets, log_page
+from db.search.criteria import Criteria, asked, predicates
+from db.search.log_page import OrderField
+from db.search.search import prepare
+from domain.paging import Page
+from domain.status import MessageStatus
+from tests import log
+from tests.statements import recorded
+
+EVER: Final = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
+NEWEST: Final = log_page.order([(OrderField.CREATED_AT, True)], scope="")
+
+
+async def found(engine: AsyncEngine, sight: Sight, **parts: Any) -> tuple[list[str], int, str]:
+    """The ids of what a search finds, how many it counts, and the statement that read them."""
+    async with reading(engine) as connection:
+        search = await prepare(connection, Criteria(*EVER, **parts), sight=sight)
+        with recorded(engine) as statements:
+            rows = await log_page.page_of(
+                connection, search, order=NEWEST, page=Page(50, None, None, backward=False)
+            )
+        count = await facets.count(connection, search)
+    return sorted(row.external_id for row in rows.rows), count, statements[-1].text
+
+
+async def test_viewers_of_other_districts_and_schools_ask_the_same_and_see_their_own(
+    engine: AsyncEngine,
+) -> None:
+    for name in ("north", "south"):
+        await log.load(
+            engine,
+            log.district(name),
+            log.school("east", district=name),
+            log.school("west", district=name),
+            *(
+                log.message(f"{name} {school}", district=name, school=school)
+                for school in ("east", "west")
+            ),
+        )
+    sights = {
+        (name, schools): await log.sight(engine, district=name, schools=schools)
+        for name in ("north", "south")
+        for schools in ((), ("east",), ("west",))
+    }
+
+    seen = {asks: await found(engine, sight) for asks, sight in sights.items()}
+
+    assert {asks: ids for asks, (ids, _, _) in seen.items()} == {
+        ("north", ()): ["north east", "north west"],
+        ("north", ("east",)): ["north east"],
+        ("north", ("west",)): ["north west"],
+        ("south", ()): ["south east", "south west"],
+        ("south", ("east",)): ["south east"],
+        ("south", ("west",)): ["south west"],
+    }
+    assert all(count == len(ids) for ids, count, _ in seen.values())
+    assert len({text for _, _, text in seen.values()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"subject": "bus"}, {"subject": "zoo"}),
+        ({"statuses": (MessageStatus.SENT,)}, {"statuses": (MessageStatus.ERROR,)}),
+        (
+            {"statuses": (MessageStatus.SENT, MessageStatus.ERROR)},
+            {"statuses": (MessageStatus.CANCELED, MessageStatus.ERROR, MessageStatus.WAITING)},
+        ),
+        ({"types": ("BUS",)}, {"types": ("ZOO",)}),
+        ({"sender_id": "u1"}, {"sender_id": "u2"}),
+    ],
+)
+async def test_predicates_are_made_once_for_searches_that_differ_in_values(
+    engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    await log.load(engine, log.district())
+    sight = await log.sight(engine)
+
+    (shape, values), (same, others) = (
+        asked(Criteria(*EVER, **parts), sight=sight) for parts in (one, other)
+    )
+
+    assert shape == same
+    assert predicates(shape) is predicates(same)
+    assert values != others
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({}, {"subject": "bus"}),
+        ({"subject": "bus"}, {"sender": "bus"}),
+        ({"created_text": "01/31"}, {"created_text": "no date"}),
+        ({"statuses": (MessageStatus.SENT,)}, {"statuses": ()}),
+        ({"schools": (1,)}, {"schools": (1,), "district_wide": True}),
+        ({"district_wide": True}, {"district_wide": False}),
+        ({"types": ("BUS",)}, {"types": ("BUS", "ZOO")}),
+    ],
+)
+async def test_searches_that_ask_otherwise_have_another_shape(
+    engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    await log.load(engine, log.district())
+    sight = await log.sight(engine)
+
+    shapes = {asked(Criteria(*EVER, **parts), sight=sight)[0] for parts in (one, other)}
+
+    assert len(shapes) == 2

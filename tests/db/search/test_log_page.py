@@ -1,0 +1,100 @@
+"""A page of the plain log is planned once for all days; it is the page that is read otherwise."""
+
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading
+from db.search import log_page
+from db.search.criteria import Criteria
+from db.search.log_page import OrderField
+from db.search.search import prepare
+from db.sql.keyset_paging import Order
+from domain.paging import Page
+from domain.status import MessageStatus
+from tests import log
+from tests.statements import recorded
+
+NEWEST: Final = [(OrderField.CREATED_AT, True)]
+OLDEST: Final = [(OrderField.CREATED_AT, False)]
+DAYS: Final = (log.NOON + timedelta(hours=1), log.NOON + timedelta(hours=8))
+
+
+@pytest.fixture
+async def messages(engine: AsyncEngine) -> AsyncEngine:
+    """Ten messages, of which seven are of `DAYS`."""
+    await log.load(
+        engine,
+        log.district(),
+        log.school("east"),
+        *[
+            log.message(f"M-{n}", school="east", created_at=log.NOON + timedelta(hours=n))
+            for n in range(10)
+        ],
+    )
+    return engine
+
+
+async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
+    """The page, by whichever way, and whether it was read by the connections for keys."""
+    sight = await log.sight(engine)
+    with recorded(engine) as statements:
+        rows, _ = await log_page.found(engine, criteria, sight=sight, order=order, page=page)
+    (statement, *_) = statements
+    # How many rows a page has is said in the text where a statement is planned once.
+    return rows, f"LIMIT {page.size + 1}" in statement.text
+
+
+async def planned(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
+    """The page, by a statement that is planned for its days."""
+    async with reading(engine) as connection:
+        search = await prepare(connection, criteria, sight=await log.sight(engine))
+        return await log_page.page_of(connection, search, order=order, page=page)
+
+
+@pytest.mark.parametrize("sort", [NEWEST, OLDEST])
+async def test_each_page_of_the_plain_log_is_the_one_that_is_planned_for_its_days(
+    messages: AsyncEngine, sort: list[tuple[OrderField, bool]]
+) -> None:
+    order, criteria = log_page.order(sort, scope=""), Criteria(*DAYS)
+    whole = await planned(messages, order, criteria, Page(10, None, None, backward=False))
+    cursors = [None, *(order.cursor(key) for key in whole.keys)]
+    assert len(whole.rows) == 7
+
+    for size in (0, 1, 3, 10):
+        for after in cursors:
+            for before in cursors:
+                for backward in (False, True):
+                    page = Page(size, after, before, backward=backward)
+                    expected = await planned(messages, order, criteria, page)
+                    rows, is_keyed = await walked(messages, order, criteria, page)
+
+                    assert list(rows.rows) == list(expected.rows), page
+                    assert list(rows.keys) == list(expected.keys), page
+                    assert rows[2:] == expected[2:], page
+                    assert is_keyed == (messages.dialect.name == "postgresql")
+
+
+@pytest.mark.parametrize(
+    ("sort", "parts"),
+    [
+        ([(OrderField.SUBJECT, False)], {}),
+        ([*NEWEST, (OrderField.SUBJECT, False)], {}),
+        (NEWEST, {"statuses": [MessageStatus.SENT]}),
+        (NEWEST, {"subject": "m"}),
+        (NEWEST, {"recipient": "m"}),
+        (NEWEST, {"district_wide": False}),
+        ([], {}),
+    ],
+)
+async def test_what_has_no_index_of_its_own_is_planned_for_its_values(
+    messages: AsyncEngine, sort: list[tuple[OrderField, bool]], parts: dict[str, Any]
+) -> None:
+    order = log_page.order(sort, scope="")
+    page = Page(50, None, None, backward=False)
+
+    _, is_keyed = await walked(messages, order, Criteria(*DAYS, **parts), page)
+
+    assert not is_keyed

@@ -1,0 +1,218 @@
+"""No search of a large log reads all of it: how each database means to run every filter and sort, by its own account."""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from benchmarks.large_log import build, size_of
+from db.connect.engine import make_engine, reading
+from db.log import recipients
+from db.log.recipients import RecipientOutcome, Wanted
+from db.log.visibility import Sight
+from db.search import facets, log_page
+from db.search.criteria import Criteria
+from db.search.log_page import OrderField
+from db.search.search import prepare
+from db.sql.keyset_paging import Order
+from db.upkeep import purge, purge_rows
+from domain.paging import Page
+from domain.status import MessageStatus
+from tests import log
+from tests.statements import recorded, tables_read_whole
+
+EVER: Final = (log.NOON - timedelta(days=3650), log.NOON + timedelta(days=3650))
+MONTH: Final = (log.NOON, log.NOON + timedelta(days=30))
+NOW: Final = log.NOON + timedelta(days=3650)
+CROWD: Final = 1
+
+FILTERS: Final[dict[str, dict[str, Any]]] = {
+    "nothing": {},
+    "days": {"days": MONTH},
+    "status": {"statuses": [MessageStatus.ERROR]},
+    "two statuses": {"statuses": [MessageStatus.ERROR, MessageStatus.CANCELED]},
+    "type": {"types": ["BUS"]},
+    "schools": {"schools": [3, 4]},
+    "the district alone": {"district_wide": True},
+    "mine": {"sender_id": "u7"},
+    "subject": {"subject": "(4321)"},
+    "subject in short": {"subject": "zq"},
+    "sender": {"sender": "olsen, zoe 13"},
+    "date of creation": {"created_text": "01/31/2020 11"},
+    "date of sending": {"scheduled_text": "01/31/2020 11"},
+    "schedule": {"schedule_id": "s-123"},
+    "recipient": {"recipient": "calvin of 98"},
+    "address": {"recipient": "p471@nomail"},
+}
+TEXTS: Final = {"subject", "sender", "created_text", "scheduled_text", "schedule_id", "recipient"}
+SORTS: Final = [
+    *[[(field, down)] for field in OrderField for down in (False, True)],
+    [(OrderField.STATUS, False), (OrderField.CREATED_AT, True)],
+    [(OrderField.SCHOOL, True), (OrderField.SUBJECT, False)],
+    [(OrderField.TYPE, False), (OrderField.STATUS, True), (OrderField.SENDER, False)],
+]
+
+
+@pytest.fixture(scope="module")
+def large_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A log large enough that no plan reads a table because it is small."""
+    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('large') / 'sentlog.sqlite3'}"
+    build(url, size_of(20_000, 60_000, 10_000))
+    return url
+
+
+@pytest.fixture(scope="module")
+def large_postgres(postgres_url: str) -> Iterator[str]:
+    """The same on PostgreSQL, in a database of its own."""
+    name = f"sentlog_large_{os.getpid()}"
+    admin = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with closing(admin.connect()) as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0"))
+        url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+        build(url, size_of(20_000, 60_000, 10_000))
+        yield url
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(params=["large_sqlite", pytest.param("large_postgres", marks=pytest.mark.postgres)])
+def large_url(request: pytest.FixtureRequest) -> str:
+    """The large log of one engine."""
+    url: str = request.getfixturevalue(request.param)
+    return url
+
+
+@pytest.fixture
+async def large(large_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(large_url)
+    yield engine
+    await engine.dispose()
+
+
+async def read_without_index(connection: AsyncConnection) -> set[str]:
+    """The tables in which a part of a text is looked for row by row: none, but on a server without pg_trgm."""
+    if connection.dialect.name == "sqlite":
+        return set()
+    found = await connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"))
+    return set() if found else {"message", "person_name", "address"}
+
+
+MASS: Final = {"message", "recipient", "delivery", "person", "person_name", "address", "content"}
+
+Run = Callable[[AsyncConnection, Sight], Awaitable[Any]]
+
+
+async def read_whole(
+    engine: AsyncEngine, run: Run, *, for_text: bool = False
+) -> Sequence[tuple[str, str]]:
+    """The tables that a piece of work reads whole, each with the statement that does."""
+    sight = await log.sight(engine, now=NOW)
+    async with reading(engine) as connection:
+        await connection.exec_driver_sql("SELECT 1")
+        with recorded(engine) as statements:
+            await run(connection, sight)
+        assert statements
+        excused = await read_without_index(connection) if for_text else set()
+        return [
+            (table, statement.text)
+            for statement in list(statements)
+            for table in await tables_read_whole(connection, statement)
+            if table in MASS - excused
+        ]
+
+
+def search(
+    asked: dict[str, Any], *, sort: Sequence[tuple[OrderField, bool]], after: bool = False
+) -> Run:
+    order: Order = log_page.order(sort, scope="")
+    parts = dict(asked)
+    days = parts.pop("days", EVER)
+
+    async def run(connection: AsyncConnection, sight: Sight) -> None:
+        ready = await prepare(connection, Criteria(*days, **parts), sight=sight)
+        page = await log_page.page_of(
+            connection, ready, order=order, page=Page(50, None, None, backward=False)
+        )
+        if after and page.keys:
+            cursor = order.cursor(page.keys[-1])
+            await log_page.page_of(
+                connection, ready, order=order, page=Page(50, cursor, None, backward=False)
+            )
+
+    return run
+
+
+@pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
+async def test_no_filter_reads_the_whole_log_in_any_order(
+    large: AsyncEngine, asked: dict[str, Any]
+) -> None:
+    for sort in SORTS:
+        read = await read_whole(
+            large, search(asked, sort=sort, after=True), for_text=not TEXTS.isdisjoint(asked)
+        )
+        assert read == [], sort
+
+
+@pytest.mark.parametrize(
+    "count",
+    [facets.count, facets.count_by_status, facets.count_by_type, facets.count_by_school],
+)
+async def test_no_count_of_a_month_reads_the_whole_log(
+    large: AsyncEngine, count: Callable[..., Awaitable[Any]]
+) -> None:
+    async def run(connection: AsyncConnection, sight: Sight) -> None:
+        await count(connection, await prepare(connection, Criteria(*MONTH), sight=sight))
+
+    assert await read_whole(large, run) == []
+
+
+@pytest.mark.parametrize("outcome", [None, *RecipientOutcome])
+@pytest.mark.parametrize("typed", [None, "p471@nomail"])
+async def test_no_look_into_one_message_reads_those_of_others(
+    large: AsyncEngine, outcome: RecipientOutcome | None, typed: str | None
+) -> None:
+    wanted = Wanted(search=typed, outcome=outcome)
+
+    async def run(connection: AsyncConnection, sight: Sight) -> None:
+        for page in (Page(50, None, None, backward=False), Page(50, None, None, backward=True)):
+            await recipients.pages_of_messages(
+                connection,
+                [CROWD],
+                wanted=wanted,
+                order=recipients.by_name(""),
+                page=page,
+            )
+
+    read = await read_whole(large, run, for_text=typed is not None)
+    # The crowd is half of all recipients: PostgreSQL may rightly read them all.
+    others = {"message", "person", "person_name", "address", "content"}
+    assert [found for found in read if found[0] in others] == []
+
+
+async def test_no_step_of_a_purge_reads_the_whole_log(large: AsyncEngine) -> None:
+    async def run(connection: AsyncConnection, sight: Sight) -> None:
+        await connection.exec_driver_sql(
+            "UPDATE message SET status = 'SENT', is_recorded = true WHERE id = 2"
+        )
+        assert await purge.begin(connection, 2, before=NOW, now=NOW)
+        assert await purge_rows.remove_deliveries(connection, 2, most=500)
+        assert await purge_rows.remove_recipients(connection, 2, most=500)
+        await purge.kept_reports(connection, 2)
+        await purge.end(connection, 2)
+
+    read = await read_whole(large, run)
+    # SQLite reads the whole index of the deliveries that are claimed, which has those alone.
+    assert [
+        one for one in read if not (one[0] == "delivery" and "claim IS NOT NULL" in one[1])
+    ] == []
+
+
+async def test_a_plan_that_reads_a_table_is_noticed(large: AsyncEngine) -> None:
+    async def run(connection: AsyncConnection, sight: Sight) -> None:
+        await connection.exec_driver_sql("SELECT count(*) FROM content WHERE body = 'x'")
+
+    assert [table for table, _ in await read_whole(large, run)] == ["content"]

@@ -1,0 +1,80 @@
+"""An order of several columns is walked value by value: how much is asked for it, where values have many rows and few."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading
+from db.search import log_page
+from db.search.criteria import Criteria
+from db.search.log_page import OrderField
+from db.search.search import prepare
+from db.sql import grouped_paging
+from domain.paging import Page
+from domain.status import MessageStatus
+from tests import log
+from tests.statements import recorded
+
+SORT: Final = ((OrderField.STATUS, False), (OrderField.SUBJECT, True))
+BY_SCHOOL: Final = ((OrderField.SCHOOL, False), (OrderField.SUBJECT, False))
+SCHOOLS: Final = [f"s{number:02}" for number in range(grouped_paging.MOST + 4)]
+
+
+async def page(
+    engine: AsyncEngine, sort: Sequence[tuple[OrderField, bool]], size: int
+) -> tuple[list[str], bool, int]:
+    """The ids of the first page, whether more follow, and how many statements read messages for it."""
+    sight = await log.sight(engine)
+    days = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
+    async with reading(engine) as connection:
+        ready = await prepare(connection, Criteria(*days), sight=sight)
+        with recorded(engine) as asked:
+            found = await log_page.page_of(
+                connection,
+                ready,
+                order=log_page.order(sort, scope=""),
+                page=Page(size, None, None, backward=False),
+            )
+    read = [one for one in asked if "message.subject," in one.text and "LIMIT" in one.text]
+    return [row.external_id for row in found.rows], found.has_next, len(read)
+
+
+@pytest.fixture
+async def two_statuses(engine: AsyncEngine) -> None:
+    lines = [
+        log.message(f"{status.value}-{number}", status=status, subject=f"Subject {number}")
+        for status in (MessageStatus.CANCELED, MessageStatus.ERROR)
+        for number in range(3)
+    ]
+    await log.load(engine, log.district(), *lines)
+
+
+@pytest.mark.usefixtures("two_statuses")
+@pytest.mark.parametrize(
+    ("size", "shown", "has_next", "asked"),
+    [
+        (2, ["ERROR-2", "ERROR-1"], True, 1),
+        (3, ["ERROR-2", "ERROR-1", "ERROR-0"], True, 2),
+        (4, ["ERROR-2", "ERROR-1", "ERROR-0", "CANCELED-2"], True, 2),
+        (6, ["ERROR-2", "ERROR-1", "ERROR-0", "CANCELED-2", "CANCELED-1", "CANCELED-0"], False, 2),
+    ],
+)
+async def test_a_page_that_is_full_asks_for_no_further_value(
+    engine: AsyncEngine, size: int, shown: Sequence[str], has_next: bool, asked: int
+) -> None:
+    assert await page(engine, SORT, size) == (shown, has_next, asked)
+
+
+async def test_values_with_few_rows_each_are_read_at_once_in_the_end(engine: AsyncEngine) -> None:
+    schools = [log.school(school) for school in SCHOOLS]
+    lines = [
+        log.message(f"{school}-{number}", school=school, subject=f"Subject {number}")
+        for school in reversed(SCHOOLS)
+        for number in (2, 1)
+    ]
+    await log.load(engine, log.district(), *schools, *lines)
+
+    everything = [f"{school}-{number}" for school in SCHOOLS for number in (1, 2)]
+    assert await page(engine, BY_SCHOOL, 50) == (everything, False, grouped_paging.MOST + 1)

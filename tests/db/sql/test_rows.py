@@ -1,0 +1,78 @@
+"""Rows of a page: records of what was read, which say so of all else."""
+
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import column
+
+from db.sql.rows import NotRead, Reading, Rows, joined, narrowed
+
+
+class Bus(NamedTuple):
+    """A record."""
+
+    id: int
+    line: str
+    driver: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.line} of {self.driver}"
+
+
+BUSES = Rows(Bus, ("id", "line"), [(1, "7", "key"), (2, "8", "key")])
+
+
+def test_a_row_is_a_record_of_what_was_read() -> None:
+    first, second = BUSES
+
+    assert isinstance(first, Bus)
+    assert (first.id, first.line, tuple(second)) == (1, "7", (2, "8"))
+    assert (first._replace(line="9").line, repr(first)) == ("9", "Bus(id=1, line='7')")
+    assert (len(BUSES), BUSES[1], list(BUSES[:1])) == (2, second, [first])
+
+
+def test_a_field_that_was_not_read_is_never_none_also_where_the_record_has_a_default() -> None:
+    first = BUSES[0]
+
+    with pytest.raises(NotRead, match=r"^Bus\.driver was not read\. Name it where"):
+        assert first.driver is None
+    with pytest.raises(NotRead):
+        getattr(first, "driver", None)
+    with pytest.raises(NotRead):
+        assert first.name
+
+
+def test_rows_of_all_fields_are_records_of_the_class_itself() -> None:
+    (bus,) = Rows(Bus, Bus._fields, [(1, "7", None)])
+
+    assert type(bus) is Bus
+    assert narrowed(Bus, ("id",)) is narrowed(Bus, ("id",))
+
+
+def test_fields_are_changed_where_they_were_read_and_what_stands_beside_them_stays() -> None:
+    changed = BUSES.changed(line=lambda line: f"line {line}", driver=lambda _: "nobody")
+
+    assert changed.tuples == [(1, "line 7", "key"), (2, "line 8", "key")]
+    assert BUSES.changed(driver=lambda _: "nobody") is BUSES
+
+
+def test_lists_of_the_same_rows_are_joined_as_rows_and_others_as_records() -> None:
+    whole = Rows(Bus, Bus._fields, [(3, "9", None)])
+
+    alike, mixed = joined([BUSES, BUSES]), joined([BUSES, whole])
+
+    assert isinstance(alike, Rows)
+    assert alike.tuples == [*BUSES.tuples, *BUSES.tuples]
+    assert mixed == [*BUSES, Bus(3, "9", None)]
+    assert (joined([]), joined([[], [Bus(1, "7")]])) == ([], [Bus(1, "7")])
+
+
+def test_a_reading_is_narrowed_to_what_is_asked_for_and_what_tells_rows_apart() -> None:
+    reading = Reading(Bus, {name: column(name) for name in Bus._fields})
+
+    assert list(reading.narrowed(frozenset({"line"}), always=frozenset({"id"})).columns) == [
+        "id",
+        "line",
+    ]
+    assert reading.narrowed(None, always=frozenset()) is reading

@@ -1,0 +1,254 @@
+"""The promise: whatever is kept beside the rows and does not follow from them is found, and nothing else is."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+
+import pytest
+from sqlalchemy import make_url
+from sqlalchemy import text as sql
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import snapshot, writing
+from db.upkeep import check
+from db.upkeep.check import Difference
+from domain.status import DeliveryStatus, MessageStatus
+from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
+
+HISTORY = message(
+    "M-1",
+    [
+        recipient(
+            "p1",
+            inbox(status=DeliveryStatus.SENT, at=NOON),
+            voice(status=DeliveryStatus.DELIVERED, call_status=5, at=NOON.replace(minute=1)),
+            text(status=DeliveryStatus.SENT, call_status=-27, at=NOON.replace(minute=2)),
+            student=("s1", "Student, Calvin"),
+        ),
+        recipient("p1", voice(status=DeliveryStatus.DELIVERED, call_status=5), email()),
+        recipient("p2", voice("+16125550102", status=DeliveryStatus.FAILED, call_status=0)),
+        recipient("p3"),
+    ],
+)
+TO_SEND = message("M-2", [recipient("p1", inbox(), voice()), recipient("p2", voice())], status=None)
+CANCELED = message("M-3", [recipient("p1", voice())], status=MessageStatus.CANCELED)
+
+
+async def differences(engine: AsyncEngine) -> Sequence[Difference]:
+    async with snapshot(engine) as connection:
+        ids = await check.next_messages(connection, 0, count=10)
+        return await check.differences(connection, after=0, until=max(ids, default=0))
+
+
+async def change(engine: AsyncEngine, *statements: str) -> None:
+    async with writing(engine) as connection:
+        for statement in statements:
+            await connection.execute(sql(statement))
+
+
+async def test_a_log_as_it_came_in_has_no_difference(engine: AsyncEngine) -> None:
+    await load(engine, district(), HISTORY, TO_SEND, CANCELED, message("M-4"))
+
+    assert await differences(engine) == []
+
+
+FIRST = "message_id = (SELECT id FROM message WHERE external_id = 'M-1')"
+SECOND = "message_id = (SELECT id FROM message WHERE external_id = 'M-2')"
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        (
+            "UPDATE message SET people = 4 WHERE external_id = 'M-1'",
+            [("M-1", "people", "4", "3")],
+        ),
+        (
+            "UPDATE message SET people_without_device = 0 WHERE external_id = 'M-1'",
+            [("M-1", "people_without_device", "0", "1")],
+        ),
+        (
+            "UPDATE message SET people_contacted = 2 WHERE external_id = 'M-1'",
+            [("M-1", "people_contacted", "2", "1")],
+        ),
+        (
+            f"UPDATE recipient SET contacted = false WHERE {FIRST} AND number = 1",
+            [("M-1", "contacted, recipient 1", "no", "yes")],
+        ),
+        (
+            f"UPDATE recipient SET contacted = true WHERE {FIRST} AND number > 1",
+            [
+                ("M-1", "contacted, recipient 2", "yes", "no"),
+                ("M-1", "contacted, recipient 3", "yes", "no"),
+            ],
+        ),
+        (
+            f"UPDATE recipient SET is_repeat = NOT is_repeat WHERE {FIRST} AND number = 0",
+            [("M-1", "is_repeat, recipient 0", "yes", "no")],
+        ),
+        (
+            f"UPDATE tally SET deliveries = 7 WHERE {FIRST} AND mode = 'VOICE' AND is_duplicate",
+            [("M-1", "tally VOICE DELIVERED code 5 duplicates", "7", "1")],
+        ),
+        (
+            f"DELETE FROM tally WHERE {FIRST} AND mode = 'INBOX'",
+            [("M-1", "tally INBOX SENT", "0", "1")],
+        ),
+        (
+            "INSERT INTO tally VALUES ((SELECT id FROM message WHERE external_id = 'M-2'), 'TEXT', 'SENT', -27, false, 2)",
+            [("M-2", "tally TEXT SENT code -27", "2", "0")],
+        ),
+        (
+            f"UPDATE tally SET status = 'FAILED' WHERE {FIRST} AND mode = 'TEXT'",
+            [
+                ("M-1", "tally TEXT FAILED code -27", "1", "0"),
+                ("M-1", "tally TEXT SENT code -27", "0", "1"),
+            ],
+        ),
+        (
+            f"UPDATE span SET started_at = ended_at, ended_at = NULL WHERE {FIRST} AND mode = 'TEXT'",
+            [("M-1", "span TEXT end", None, "2020-01-31T18:02:00+00:00")],
+        ),
+        (
+            f"DELETE FROM span WHERE {FIRST} AND mode = 'INBOX'",
+            [
+                ("M-1", "span INBOX end", None, "2020-01-31T18:00:00+00:00"),
+                ("M-1", "span INBOX start", None, "2020-01-31T18:00:00+00:00"),
+            ],
+        ),
+        (
+            f"UPDATE delivery SET at = NULL WHERE {FIRST} AND mode = 'TEXT'",
+            [
+                ("M-1", "span TEXT end", "2020-01-31T18:02:00+00:00", None),
+                ("M-1", "span TEXT start", "2020-01-31T18:02:00+00:00", None),
+            ],
+        ),
+        (
+            "UPDATE message SET has_open = false WHERE external_id = 'M-2'",
+            [("M-2", "has_open", "no", "yes")],
+        ),
+        (
+            f"UPDATE delivery SET call_status = 0 WHERE {FIRST} AND mode = 'VOICE' AND call_status = 5",
+            [
+                ("M-1", "tally VOICE DELIVERED code 0", "0", "1"),
+                ("M-1", "tally VOICE DELIVERED code 0 duplicates", "0", "1"),
+                ("M-1", "tally VOICE DELIVERED code 5", "1", "0"),
+                ("M-1", "tally VOICE DELIVERED code 5 duplicates", "1", "0"),
+            ],
+        ),
+        (
+            f"DELETE FROM delivery WHERE {SECOND} AND recipient_number = 1",
+            [
+                ("M-2", "people_without_device", "0", "1"),
+                ("M-2", "tally VOICE PENDING duplicates", "1", "0"),
+            ],
+        ),
+        (
+            f"UPDATE delivery SET is_duplicate = NOT is_duplicate WHERE {SECOND} AND mode = 'VOICE'",
+            [
+                ("M-2", "is_duplicate, recipient 0 delivery 1", "yes", "no"),
+                ("M-2", "is_duplicate, recipient 1 delivery 0", "no", "yes"),
+            ],
+        ),
+        (
+            f"UPDATE delivery SET confirmed = true WHERE {FIRST} AND recipient_number = 2",
+            [
+                ("M-1", "people_contacted", "1", "2"),
+                ("M-1", "contacted, recipient 2", "no", "yes"),
+            ],
+        ),
+    ],
+)
+async def test_what_does_not_follow_from_the_rows_is_found(
+    engine: AsyncEngine, statement: str, found: list[tuple[str, str, str | None, str | None]]
+) -> None:
+    await load(engine, district(), HISTORY, TO_SEND, CANCELED)
+
+    await change(engine, statement)
+
+    assert [tuple(difference) for difference in await differences(engine)] == found
+
+
+async def test_a_span_of_a_live_message_may_be_wider_than_its_rows_and_not_narrower(
+    engine: AsyncEngine,
+) -> None:
+    await load(engine, district(), TO_SEND)
+    hour = "'2020-01-31 {:02}:00:00.000000'"
+    [early, noon, late] = [hour.format(n) for n in (17, 18, 19)]
+    if engine.dialect.name == "postgresql":
+        early, noon, late = (f"timestamptz {moment[:-1]}+00'" for moment in (early, noon, late))
+    voice_of = f"WHERE {SECOND} AND mode = 'VOICE'"
+    await change(
+        engine,
+        f"UPDATE delivery SET status = 'DELIVERED', call_status = 0, at = {noon}, first_at = {noon} {voice_of}",
+        f"UPDATE tally SET status = 'DELIVERED', call_status = 0 {voice_of}",
+        f"INSERT INTO span SELECT id, 'VOICE', {early}, {late} FROM message",
+    )
+    assert await differences(engine) == []
+
+    await change(engine, f"UPDATE span SET started_at = {late}, ended_at = {early}")
+
+    assert [tuple(difference) for difference in await differences(engine)] == [
+        ("M-2", "span VOICE end", "2020-01-31T17:00:00+00:00", "2020-01-31T18:00:00+00:00"),
+        ("M-2", "span VOICE start", "2020-01-31T19:00:00+00:00", "2020-01-31T18:00:00+00:00"),
+    ]
+
+
+async def test_only_the_messages_of_the_range_are_looked_at(engine: AsyncEngine) -> None:
+    await load(engine, district(), HISTORY, TO_SEND, CANCELED)
+    await change(
+        engine,
+        "UPDATE message SET people = 9",
+        "UPDATE tally SET deliveries = deliveries + 1",
+        "UPDATE recipient SET is_repeat = NOT is_repeat, contacted = NOT contacted",
+        "UPDATE delivery SET is_duplicate = NOT is_duplicate",
+    )
+
+    async with snapshot(engine) as connection:
+        first, second, third = await check.next_messages(connection, 0, count=10)
+        found = await check.differences(connection, after=first, until=second)
+
+        assert {difference.message for difference in found} == {"M-2"}
+        assert await check.next_messages(connection, first, count=1) == [second]
+        assert await check.next_messages(connection, third, count=1) == []
+        assert await check.count_messages(connection) == 3
+
+
+async def test_a_sound_file_has_no_faults(engine: AsyncEngine) -> None:
+    await load(engine, district(), HISTORY)
+
+    async with writing(engine) as connection:
+        assert await check.faults_of_file(connection) == []
+        assert await check.faults_of_search(connection) == []
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_row_that_refers_to_nothing_is_found(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    await load(engine, district(), CANCELED)
+    file = make_url(database_url).database
+    assert file is not None
+    with closing(sqlite3.connect(file)) as careless:  # which by itself looks at no key
+        careless.execute("DELETE FROM address")
+        careless.commit()
+
+    async with writing(engine) as connection:
+        assert await check.faults_of_file(connection) == [
+            "row 1 of delivery refers to a row of address that is not there"
+        ]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_text_index_that_has_not_what_its_table_has_is_found(engine: AsyncEngine) -> None:
+    await load(engine, district(), CANCELED)
+    await change(
+        engine,
+        "DROP TRIGGER message_trigrams_change",
+        "UPDATE message SET subject_key = 'something else'",
+    )
+
+    async with writing(engine) as connection:
+        assert await check.faults_of_search(connection) == [
+            "the index message_trigrams does not hold what its table holds: database disk image is malformed"
+        ]

@@ -1,0 +1,111 @@
+"""Which messages a purge takes: those that are old enough and have ended, of the districts that are meant."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
+from delivery.purging import Progress, carry_out
+from domain.status import DeliveryStatus, MessageStatus
+from tests.delivery import workbench
+from tests.delivery.purges import (
+    CUT,
+    OLD,
+    load_old,
+    purge_of,
+    rows,
+    stand,
+)
+from tests.log import NOON, district, email, load, message, recipient
+
+ROOT: Final = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("at", "delivery", "goes"),
+    [
+        (MessageStatus.SENT, DeliveryStatus.DELIVERED, True),
+        (MessageStatus.CANCELED, DeliveryStatus.CANCELED, True),
+        (MessageStatus.CANCELED_IN_PROGRESS, DeliveryStatus.SENT, True),
+        (MessageStatus.ERROR, DeliveryStatus.IN_PROGRESS, True),
+        (MessageStatus.ERROR, DeliveryStatus.PENDING, False),
+        (MessageStatus.CANCELED, DeliveryStatus.PENDING, False),
+        (MessageStatus.CANCELED_IN_PROGRESS, DeliveryStatus.IN_PROGRESS, False),
+        (MessageStatus.IN_PROGRESS, DeliveryStatus.IN_PROGRESS, False),
+        (MessageStatus.WAITING, DeliveryStatus.PENDING, False),
+    ],
+)
+async def test_only_what_has_ended_goes(
+    engine: AsyncEngine,
+    tmp_path: Path,
+    at: MessageStatus,
+    delivery: DeliveryStatus,
+    goes: bool,
+) -> None:
+    await stand(engine, at, delivery)
+    before = await workbench.everything(engine)
+
+    progress = await carry_out(purge_of(engine, tmp_path))
+
+    assert progress.messages == goes
+    assert (await workbench.everything(engine) == before) is not goes
+
+
+async def test_what_somebody_is_handing_over_stays(engine: AsyncEngine, tmp_path: Path) -> None:
+    await stand(engine, MessageStatus.ERROR, DeliveryStatus.IN_PROGRESS)
+    async with writing(engine) as connection:
+        await connection.execute(update(DELIVERY).values(claim="x", lease_until=NOON))
+
+    assert await carry_out(purge_of(engine, tmp_path)) == Progress()
+
+
+@pytest.mark.parametrize(
+    ("created_at", "scheduled_at", "goes"),
+    [
+        (CUT - timedelta(seconds=1), CUT - timedelta(seconds=1), True),
+        (CUT, CUT, False),
+        (CUT - timedelta(days=400), CUT, False),
+    ],
+)
+async def test_a_message_is_as_old_as_the_later_of_its_creation_and_sending(
+    engine: AsyncEngine, tmp_path: Path, created_at: Any, scheduled_at: Any, goes: bool
+) -> None:
+    await load(engine, district(), message(created_at=created_at, scheduled_at=scheduled_at))
+
+    assert (await carry_out(purge_of(engine, tmp_path))).messages == goes
+
+
+async def test_another_district_is_left_alone(engine: AsyncEngine, tmp_path: Path) -> None:
+    await load_old(engine)
+    await load(
+        engine,
+        district("north", name="North"),
+        message("OLD", [recipient("p1", email())], district="north", created_at=OLD),
+    )
+
+    progress = await carry_out(purge_of(engine, tmp_path, district="north"))
+
+    assert progress == Progress(messages=1, recipients=1, deliveries=1)
+    assert len(await rows(engine, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
+
+
+async def test_all_go_however_few_are_looked_up_and_removed_at_a_time(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    lists = [[recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(5)]] * 5
+    await load(
+        engine,
+        district(),
+        *(message(f"M-{n}", people, created_at=OLD) for n, people in enumerate(lists)),
+    )
+
+    progress = await carry_out(purge_of(engine, tmp_path, page=2, rows=2))
+
+    assert progress == Progress(messages=5, recipients=25, deliveries=25)
+    assert [row for row in await rows(engine, PERSON.c.name) if row[0]] == []
+    assert await rows(engine, ADDRESS.c.key) == []
