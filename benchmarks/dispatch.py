@@ -40,13 +40,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import migrations
 from db.connect.engine import make_engine, reading
 from db.tables.log import DELIVERY, MESSAGE, TALLY
-from delivery.bench import Bench
-from delivery.gateways.journal import Entry, Journal
-from delivery.gateways.simulator import CALM, SimulatorGateway, Temper
-from delivery.report_store import Place
-from delivery.reporting import Press
-from delivery.runner_local import LocalRunner
-from delivery.runner_procrastinate import ProcrastinateRunner
+from delivery.dispatch.context import Bench
+from delivery.gateways.simulator.gateway import CALM, SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Entry, Journal
+from delivery.reports.jobs import Press
+from delivery.reports.store import Place
+from delivery.runners.local import LocalRunner
+from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.call_status import NO_RESPONSE
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Right

@@ -33,11 +33,11 @@ from benchmarks.renderers import high_water
 from db.connect.engine import make_engine, writing
 from db.reports.jobs import ReportJob
 from db.reports.records import Request, ask
-from delivery.report_child import in_own_process
-from delivery.report_process import Order, make
-from delivery.report_start import ForkServer
-from delivery.report_store import Place
-from delivery.reporting import Press, PrintJob, print_report
+from delivery.reports.child import in_own_process
+from delivery.reports.jobs import Press, PrintJob, print_report
+from delivery.reports.process import Order, make
+from delivery.reports.start import ForkServer
+from delivery.reports.store import Place
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.viewer import Right, Viewer
 from resolvers.context import open_context

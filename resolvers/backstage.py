@@ -12,14 +12,14 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect.notices import Notices
-from delivery.bench import Bench
-from delivery.errands import Errands
-from delivery.reporting import PrintJob
+from delivery.dispatch.context import Bench
+from delivery.reports.jobs import PrintJob
+from delivery.upkeep.background_tasks import Errands
 from resolvers.sights import Sights
 
 
 class Announce(Protocol):
-    """Have work looked for as soon as a transaction has committed: it has made some (`delivery.runner`). A hint."""
+    """Have work looked for as soon as a transaction has committed: it has made some (`delivery.runners.base`). A hint."""
 
     async def __call__(self, connection: AsyncConnection, job: PrintJob | None = None) -> None: ...
 

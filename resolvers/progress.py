@@ -10,7 +10,7 @@ import strawberry
 from db.connect.notices import Watch
 from db.log.messages import MessageRecord
 from db.reports.records import ReportRecord
-from delivery.bench import Bench
+from delivery.dispatch.context import Bench
 from domain.errors import BadUserInput, Unauthenticated
 from domain.ids import Kind, spell
 from resolvers import messages, reports

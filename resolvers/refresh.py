@@ -11,7 +11,7 @@ from db.audit.entries import Action
 from db.connect.engine import reading, writing
 from db.log.messages import MessageRecord
 from db.receipts.refresh import Turn, last_turn, take_turn
-from delivery.refresh import Progress, refresh
+from delivery.receipts.refresh import Progress, refresh
 from domain.ids import Kind, spell
 from domain.refresh import throttled_until
 from resolvers import messages

@@ -1,6 +1,6 @@
 """Reports: asking for one, those of a message, and the link by which one is fetched.
 
-How they are made is in `delivery.reporting`; how a link is answered is the server's business.
+How they are made is in `delivery.reports.jobs`; how a link is answered is the server's business.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from db.connect.engine import writing
 from db.log.messages import MessageRecord
 from db.reports import records as rows
 from db.reports.records import ReportRecord
-from delivery.reporting import PrintJob
+from delivery.reports.jobs import PrintJob
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.report import (

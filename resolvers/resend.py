@@ -6,7 +6,7 @@ import strawberry
 
 from db.audit.entries import Action
 from db.log.messages import MessageRecord
-from delivery.resend import resend
+from delivery.dispatch.resend import resend
 from domain.ids import Kind, spell
 from domain.resend import why_not
 from domain.status import DeliveryMode

@@ -21,8 +21,8 @@ from starlette.types import ASGIApp
 from db.connect.engine import make_engine
 from db.connect.notices import Notices
 from db.connect.unavailable import AWAY
-from delivery.errands import Errands
-from delivery.report_store import open_store
+from delivery.reports.store import open_store
+from delivery.upkeep.background_tasks import Errands
 from domain.errors import LogError
 from resolvers.backstage import Backstage
 from schema.contract import SCHEMA, hide_suggestions, ordinarily

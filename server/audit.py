@@ -73,7 +73,7 @@ def verify(kept: Kept | None) -> None:
 @audit.command()
 def seal() -> None:
     """Seal now what is complete; servers and workers do so by themselves, each minute."""
-    from delivery.sealing import seal_all
+    from delivery.upkeep.audit_seals import seal_all
     from server.app import utc_now
     from server.running import ready_engine
 

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from db.migrations import backfills
-from delivery import purging as purge
+from delivery.upkeep import purge
 from resolvers import check, ingest
 
 CHUNK: Final = 256 * 1024

@@ -1,6 +1,6 @@
 """`POST /callbacks/…`: what providers tell of themselves. No token: each signs its requests in its own way.
 
-What they say is their gateway's business, and what follows from it `delivery.callbacks`'.
+What they say is their gateway's business, and what follows from it `delivery.receipts.callbacks`'.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from delivery.callbacks import take_callback
 from delivery.gateways.base import Callback, CallbackRefused, Forged, Reply
 from delivery.gateways.port import Gateway
+from delivery.receipts.callbacks import take_callback
 from server.answers import TooLarge, UnsupportedCoding
 from server.bodies import pieces
 

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.runner import wait
+from delivery.runners.base import wait
 from domain.status import DeliveryMode
 from domain.viewer import Right
 from resolvers.ingest import Outcome, ingest

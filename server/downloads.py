@@ -23,7 +23,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from db.reports.records import ReportRecord
-from delivery.report_store import NotStored, ReportStore
+from delivery.reports.store import NotStored, ReportStore
 from domain.errors import Conflict, Forbidden, LogError
 from domain.ids import Kind, spell
 from domain.report import CONTENT_TYPES, ReportStatus

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import click
 
 from db.upkeep.purge import Found
-from delivery.purging import Progress, Purge, carry_out, outlook
+from delivery.upkeep.purge import Progress, Purge, carry_out, outlook
 from domain.errors import BadUserInput
 from server.bars import note, purging
 from server.settings import Settings

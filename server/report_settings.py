@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from delivery.report_store import SCHEME, Place
+from delivery.reports.store import SCHEME, Place
 
 
 def _place(text: str | None) -> str | None:

@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.unavailable import AWAY, cause
-from delivery.gateways.simulator import SimulatorGateway
-from delivery.receipts import take_in
-from delivery.runner import wait
+from delivery.gateways.simulator.gateway import SimulatorGateway
+from delivery.receipts.receipts import take_in
+from delivery.runners.base import wait
 from domain.receipts import Receipt
 from domain.status import EventSource
 from server import file_lock

@@ -22,18 +22,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import POOLED, reading
 from db.dispatch import backlog
 from db.dispatch.in_flight import Terms
-from delivery import forgetting, runner_local, runner_procrastinate, sealing
-from delivery.bench import Bench
+from delivery.dispatch.context import Bench
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator import SimulatorGateway
-from delivery.report_child import in_own_process
-from delivery.report_start import ForkServer
-from delivery.report_store import Place
-from delivery.reporting import Press
-from delivery.runner import Runner
-from delivery.runner_local import LocalRunner
-from delivery.runner_procrastinate import ProcrastinateRunner
+from delivery.gateways.simulator.gateway import SimulatorGateway
+from delivery.reports.child import in_own_process
+from delivery.reports.jobs import Press
+from delivery.reports.start import ForkServer
+from delivery.reports.store import Place
+from delivery.runners import local, procrastinate
+from delivery.runners.base import Runner
+from delivery.runners.local import LocalRunner
+from delivery.runners.procrastinate import ProcrastinateRunner
+from delivery.upkeep import audit_seals, expired_budgets
 from domain.status import DeliveryMode
 from resolvers.backstage import Announce, to_nobody
 from server import file_lock, simulated
@@ -52,8 +53,8 @@ def connections_of(url: URL, *, serves: bool) -> int:
     On SQLite the process that serves works as well.
     """
     if url.get_backend_name() == "sqlite":
-        return runner_local.CONNECTIONS + BESIDE + POOLED
-    return POOLED if serves else runner_procrastinate.CONNECTIONS + BESIDE
+        return local.CONNECTIONS + BESIDE + POOLED
+    return POOLED if serves else procrastinate.CONNECTIONS + BESIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +103,10 @@ class Works:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.forks.prepare(until))
             tasks.create_task(self.runner.work(until))
-            tasks.create_task(sealing.attend(self.bench.engine, until, clock=self.bench.clock))
-            tasks.create_task(forgetting.attend(self.bench.engine, until, clock=self.bench.clock))
+            tasks.create_task(audit_seals.attend(self.bench.engine, until, clock=self.bench.clock))
+            tasks.create_task(
+                expired_budgets.attend(self.bench.engine, until, clock=self.bench.clock)
+            )
             simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
             for simulator in simulators[:1]:  # all of them share one journal
                 tasks.create_task(

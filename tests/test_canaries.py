@@ -76,7 +76,7 @@ def test_what_somebody_typed_may_be_told_to_them() -> None:
 
 
 def test_a_line_is_searched_as_it_is_written_whatever_the_test_has_set_up() -> None:
-    log = structlog.get_logger("delivery.hands")
+    log = structlog.get_logger("delivery.dispatch.handover")
     with watched() as leaks, capture_logs():
         log.info("handed over", name="Parent, Heather")  # our pipe drops the key
         log.info("handed over to Heather", message_id="message.1")

@@ -14,7 +14,7 @@ from benchmarks.soak.clients import Clients
 from benchmarks.soak.installation import Process, Seen
 from db.connect.engine import ALONE, KEYED, POOLED, reading
 from db.tables.log import MESSAGE, RECIPIENT
-from delivery.gateways.journal import Journal
+from delivery.gateways.simulator.journal import Journal
 
 POOLS: Final = POOLED + ALONE + KEYED
 """Connections that a process keeps when nobody asks any more."""

@@ -1,6 +1,6 @@
 """Stops a message, by one row: whoever would hand something over looks at it under the same lock.
 
-The rows of the deliveries are not touched here, however many they are: jobs of `delivery.sweep` mark them afterwards.
+The rows of the deliveries are not touched here, however many they are: jobs of `delivery.dispatch.due_work` mark them afterwards.
 Who may cancel, and what the answer looks like, is the resolver's.
 """
 

@@ -61,7 +61,7 @@ class LiveDelivery(NamedTuple):
     gateway: str | None
     reference: str | None
     resends: int = 0
-    """How often it was sent again on demand: part of its name at the provider (`delivery.keys`)."""
+    """How often it was sent again on demand: part of its name at the provider (`delivery.dispatch.delivery_names`)."""
     copies: int = 0
     """Of how many of its sendings since then nobody can tell whether they arrived."""
 

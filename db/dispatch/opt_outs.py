@@ -1,6 +1,6 @@
 """Numbers of which a provider says that they have opted out of texts, remembered so that the next message asks nobody.
 
-What a person says by text is taken in by `delivery.receipts`.
+What a person says by text is taken in by `delivery.receipts.receipts`.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Receipts that belong to no delivery: stored once, counted when they repeat, listed, deleted when they are old.
 
-Why a receipt belongs to no delivery is decided in `delivery.matching`.
+Why a receipt belongs to no delivery is decided in `delivery.receipts.matching`.
 """
 
 from collections import Counter

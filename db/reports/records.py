@@ -1,6 +1,6 @@
 """Reports as records: what was asked for and how it stands, as far as a viewer may see it.
 
-Who makes them, and how that goes, is in `db.reports.jobs`; what stands in one, in `delivery.report_source`.
+Who makes them, and how that goes, is in `db.reports.jobs`; what stands in one, in `delivery.reports.source`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """Messages whose time is over: which they are, and how each is closed before its recipients leave the log.
 
-How those leave is in `db.upkeep.purge_rows`, and in which order all of it is done in `delivery.purging`.
+How those leave is in `db.upkeep.purge_rows`, and in which order all of it is done in `delivery.upkeep.purge`.
 """
 
 from collections.abc import Sequence

@@ -14,12 +14,12 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import httpx2
 
 from delivery.gateways.inbox import InboxGateway
-from delivery.gateways.journal import Journal
-from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator import LIVELY, SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import LIVELY, SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
 from delivery.gateways.smtp import Encryption, SmtpGateway
-from delivery.gateways.telephony import TwilioGateway
+from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.addresses import InvalidAddress, normalise
 from domain.mailbox import read_mailbox
 from domain.status import DeliveryMode

@@ -1,7 +1,7 @@
 """The gate: the last check before a request to a provider begins.
 
 A gateway asks it, because only a gateway knows when its request begins: behind a queue, a connection and a handshake. What
-closes the gate (a cancellation, a claim that ends) is in `delivery.cancel_gate`.
+closes the gate (a cancellation, a claim that ends) is in `delivery.dispatch.cancel_gate`.
 """
 
 from collections.abc import Awaitable, Callable

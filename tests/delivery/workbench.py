@@ -17,12 +17,12 @@ from db.log.counters import NO_CODE
 from db.log.deliveries import DeliveryKey
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tables.operations import PACE
-from delivery.bench import Bench
+from delivery.dispatch.context import Bench
+from delivery.dispatch.due_work import begin_due, do, find_jobs
+from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
-from delivery.settlement import settle_lapsed
-from delivery.sweep import begin_due, do, find_jobs
 from domain.counting import is_reached
 from domain.status import (
     OPEN,

@@ -19,13 +19,13 @@ from db.connect.engine import reading
 from db.connect.notices import Notices
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
 from db.tables.operations import AUDIT
-from delivery.bench import Bench
-from delivery.errands import Errands
+from delivery.dispatch.context import Bench
+from delivery.dispatch.due_work import begin_due, do, find_jobs
 from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
-from delivery.reporting import PrintJob
-from delivery.sweep import begin_due, do, find_jobs
+from delivery.reports.jobs import PrintJob
+from delivery.upkeep.background_tasks import Errands
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Viewer

@@ -5,8 +5,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
-from delivery import sealing
-from delivery.sealing import seal_all
+from delivery.upkeep import audit_seals
+from delivery.upkeep.audit_seals import seal_all
 from resolvers.audit_check import Finding, Kept, check
 from tests.log import NOON, district, email, load, message, recipient
 from tests.operations import ask
@@ -26,7 +26,7 @@ TRIGGERS = {
 @pytest.fixture
 async def log(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncEngine:
     """Six looks under three seals, and a seventh under none."""
-    monkeypatch.setattr(sealing, "MOST_ROWS", 2)
+    monkeypatch.setattr(audit_seals, "MOST_ROWS", 2)
     await load(engine, district(), message(recipients=[recipient("p1", email())]))
     for number in range(7):
         if number == 6:

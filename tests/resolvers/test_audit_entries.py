@@ -11,7 +11,7 @@ from db.connect.engine import make_engine, reading, writing
 from db.migrations import upgrade
 from db.tables.log import DISTRICT
 from db.tables.operations import AUDIT, AUDIT_SEAL
-from delivery.sealing import seal_all
+from delivery.upkeep.audit_seals import seal_all
 from domain.chain import NOTHING_BEFORE, AuditSeal, hash_of
 from domain.chain import AuditRow as SealedRow
 from domain.viewer import Right, Viewer

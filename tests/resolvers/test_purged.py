@@ -7,9 +7,9 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.purging import carry_out
+from delivery.upkeep.purge import carry_out
 from resolvers.check import check
-from tests.delivery.purges import load_old, purge_of
+from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import NOON
 from tests.operations import EVER, ask
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from delivery import refresh
 from delivery.gateways.base import Accepted, Polled
 from delivery.gateways.inbox import InboxGateway
-from delivery.refresh import KEEP_EVERY
+from delivery.receipts import refresh
+from delivery.receipts.refresh import KEEP_EVERY
 from domain.message import Source
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus

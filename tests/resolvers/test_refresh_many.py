@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from delivery import refresh
-from delivery.receipts import take_in
-from delivery.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
+from delivery.receipts import refresh
+from delivery.receipts.receipts import take_in
+from delivery.receipts.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
 from domain.status import DeliveryMode
 from resolvers.refresh import PATIENCE
 from tests.delivery.gateways.stand_ins import CallStandIn

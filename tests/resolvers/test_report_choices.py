@@ -25,7 +25,7 @@ from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from renderers.document import TITLE
 from renderers.docx import NO_ROWS
-from tests.delivery.printing import made, print_all, printing, row
+from tests.delivery.reports.printing import made, print_all, printing, row
 from tests.log import district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
 

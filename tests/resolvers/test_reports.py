@@ -19,13 +19,13 @@ from db.connect.engine import reading, writing
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
-from delivery.reporting import PrintJob, expire
+from delivery.reports.jobs import PrintJob, expire
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, MessageStatus
 from domain.ticket import LONGEST, SECRET, Ticket, read, sign
 from domain.viewer import Right
 from schema.contract import SCHEMA
-from tests.delivery.printing import print_all, printing
+from tests.delivery.reports.printing import print_all, printing
 from tests.log import email, inbox, message, recipient, school, school_ids, viewer, voice
 from tests.operations import ask
 from tests.resolvers.house import House

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.tables.operations import REPORT
 from delivery.gateways.base import Accepted
-from delivery.purging import carry_out
-from delivery.receipts import take_in
-from delivery.reporting import PrintJob
+from delivery.receipts.receipts import take_in
+from delivery.reports.jobs import PrintJob
+from delivery.upkeep.purge import carry_out
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
-from tests.delivery.printing import made, print_all, printing
-from tests.delivery.purges import load_old, purge_of
+from tests.delivery.reports.printing import made, print_all, printing
+from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import message, recipient, voice
 from tests.resolvers.house import House
 

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.log.counters import of_messages
-from delivery import resend
+from delivery.dispatch import resend
 from delivery.gateways.base import Accepted, Refused
-from delivery.receipts import take_in
+from delivery.receipts.receipts import take_in
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right

@@ -8,10 +8,10 @@ from sqlalchemy import event, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import POOLED, make_engine
-from delivery import runner_local, runner_procrastinate
+from delivery.runners import local, procrastinate
 from domain.status import DeliveryMode, DeliveryStatus
 from server.working import BESIDE, connections_of
-from tests.delivery.runners import at_work, holds, runner_of
+from tests.delivery.runners.kinds import at_work, holds, runner_of
 from tests.delivery.workbench import (
     Clock,
     FakeGateway,
@@ -54,7 +54,7 @@ def test_a_pool_has_a_connection_for_each_job_that_may_wait_for_one(
     url: str, serves: bool, most: int
 ) -> None:
     """The sums are spelled out, so that who adds a job, or a mode, comes by here."""
-    assert (runner_local.HANDS, runner_procrastinate.HANDS, len(DeliveryMode), BESIDE, POOLED) == (
+    assert (local.HANDS, procrastinate.HANDS, len(DeliveryMode), BESIDE, POOLED) == (
         *(3, 6, 4, 3, 10),
     )
     assert connections_of(make_url(url), serves=serves) == most
@@ -72,7 +72,7 @@ async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
         mode: FakeGateway(batch=2)
         for mode in (DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT)
     }
-    for number in range(runner_procrastinate.HANDS):
+    for number in range(procrastinate.HANDS):
         await load(engine, people(2, mail, call, text_to), id=f"M-{number}")
     peak = Peak(engine)
     open_ = f"select 1 from delivery where status = '{DeliveryStatus.PENDING}' limit 1"

@@ -17,15 +17,15 @@ from db.connect.engine import reading, writing
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
-from delivery.report_failures import FailureKind, words
-from delivery.report_store import open_store
-from delivery.reporting import Press
+from delivery.reports.failures import FailureKind, words
+from delivery.reports.jobs import Press
+from delivery.reports.store import open_store
 from domain.report import KEPT, ReportFormat, ReportStatus
 from domain.ticket import SECRET, Ticket, sign
 from server.auth import Authenticator
 from server.downloads import Part, disposition, part_of, route
 from server.keyring import connect_keys
-from tests.delivery.printing import asked, made, print_all, printing
+from tests.delivery.reports.printing import asked, made, print_all, printing
 from tests.log import NOON, district, email, load, message, recipient, school, school_ids
 from tests.server.signing import Clock, claims, no_client, settings, signed
 

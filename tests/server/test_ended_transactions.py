@@ -12,16 +12,16 @@ from structlog.testing import capture_logs
 
 from db.connect.engine import after_commits
 from db.connect.unavailable import AWAY
-from delivery.gateways.journal import Journal
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator import SimulatorGateway, Temper
-from delivery.receipts import take_in
+from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
+from delivery.receipts.receipts import take_in
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from server import answers, callbacks
 from server.simulated import pass_on
 from tests.delivery.gateways.stand_ins import PUBLIC_URL, CallStandIn, MailgunStandIn
-from tests.delivery.runners import PATIENCE, holds
+from tests.delivery.runners.kinds import PATIENCE, holds
 from tests.delivery.workbench import (
     Clock,
     Event,

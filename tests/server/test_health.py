@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 from db import migrations
 from db.connect.engine import make_engine, writing
 from db.tables.operations import BACKFILL, REPORT
-from delivery.report_failures import FailureKind, words
+from delivery.reports.failures import FailureKind, words
 from domain.report import KEPT, ReportFormat, ReportStatus
 from server import health
 from server.keys import Key
-from tests.delivery.printing import asked, printing
+from tests.delivery.reports.printing import asked, printing
 from tests.log import NOON, district, email, load, message, recipient
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
 import server.app
-from delivery.errands import Errands
+from delivery.upkeep.background_tasks import Errands
 from server.app import create_app
 from server.working import Works
 from tests.server.calling import filled

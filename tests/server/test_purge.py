@@ -15,7 +15,7 @@ from db.tables.operations import AUDIT
 from server.cli import main
 from server.purge import Age
 from tests.delivery import workbench
-from tests.delivery.purges import WORDS, load_old, places_with
+from tests.delivery.upkeep.purges import WORDS, load_old, places_with
 from tests.log import NOON, district, email, load, message, recipient
 from tests.server.test_cli import run, told
 

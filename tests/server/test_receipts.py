@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.receipts import unmatched
-from delivery.forgetting import RECEIPTS_KEPT, forget
-from delivery.receipts import take_in
+from delivery.receipts.receipts import take_in
+from delivery.upkeep.expired_budgets import RECEIPTS_KEPT, forget
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from server import health, purge

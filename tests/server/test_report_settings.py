@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from delivery.report_bucket import Bucket
-from delivery.report_store import Folder, Place, open_store
+from delivery.reports.store import Folder, Place, open_store
+from delivery.reports.store_s3 import Bucket
 from server.settings import Settings, SettingsError
 
 BESIDE = Path("/srv/log/reports")

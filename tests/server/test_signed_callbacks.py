@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
 from db.dispatch.in_flight import LiveDelivery
+from delivery.dispatch.delivery_names import spell
 from delivery.gateways.port import Gateway
-from delivery.keys import spell
 from domain.status import DeliveryStatus, EventSource
 from server import callbacks
 from tests import log

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.gateways.journal import Journal
-from delivery.gateways.simulator import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
 from server import file_lock
 from server.simulated import pass_on
-from tests.delivery.runners import PATIENCE, holds
+from tests.delivery.runners.kinds import PATIENCE, holds
 from tests.delivery.workbench import Clock, bench_of, columns_of, load, mail, people, statuses, work
 
 EVENTS = "select status from delivery_event where source = 'CALLBACK'"

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.tables.operations import UNMATCHED_RECEIPT
-from delivery.keys import spell
-from delivery.purging import carry_out
+from delivery.dispatch.delivery_names import spell
+from delivery.upkeep.purge import carry_out
 from domain.receipts import Mismatch
 from domain.status import DeliveryStatus, EventSource
 from tests.delivery.gateways.stand_ins import (
@@ -23,7 +23,7 @@ from tests.delivery.gateways.stand_ins import (
     MailgunStandIn,
     TextStandIn,
 )
-from tests.delivery.purges import purge_of
+from tests.delivery.upkeep.purges import purge_of
 from tests.delivery.workbench import (
     Clock,
     bench_of,

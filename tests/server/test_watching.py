@@ -34,7 +34,7 @@ from server.graphql import Endpoint
 from server.keyring import connect_keys
 from server.settings import Settings
 from server.tokens import make_token
-from tests.delivery.runners import worker
+from tests.delivery.runners.kinds import worker
 from tests.delivery.workbench import call, people
 from tests.log import NOON, message
 from tests.resolvers.house import House

@@ -19,18 +19,18 @@ from structlog.testing import capture_logs
 
 from db import migrations
 from db.connect.engine import make_engine
-from delivery.gateways.mailgun import MailgunGateway
-from delivery.gateways.simulator import SimulatorGateway
+from delivery.gateways.mailgun.gateway import MailgunGateway
+from delivery.gateways.simulator.gateway import SimulatorGateway
 from delivery.gateways.smtp import SmtpGateway
-from delivery.runner_local import LocalRunner
-from delivery.runner_procrastinate import ProcrastinateRunner
+from delivery.runners.local import LocalRunner
+from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.status import DeliveryMode
 from server import health, running, working
 from server.app import create_app, utc_now
 from server.settings import Settings, SettingsError
 from server.working import Works, alone, beside_serving, meanwhile, set_up
 from tests import log
-from tests.delivery.runners import PATIENCE, all_handed_over, holds_anywhere
+from tests.delivery.runners.kinds import PATIENCE, all_handed_over, holds_anywhere
 from tests.delivery.workbench import Clock, call, columns_of, load, mail, people, statuses
 from tests.live_server import serving
 from tests.log import NOON

@@ -13,9 +13,9 @@ from db.connect.engine import reading, writing
 from db.reports import jobs as report_jobs
 from db.reports import records
 from db.reports.jobs import Made, ReportJob
-from delivery.reporting import Press
+from delivery.reports.jobs import Press
 from domain.report import KEPT, ReportDetail, ReportDevice, ReportFormat, ReportStatus
-from tests.delivery.printing import asked, hurry, printing, row
+from tests.delivery.reports.printing import asked, hurry, printing, row
 from tests.log import NOON, district, load, message, school, sight
 
 LEASE = timedelta(minutes=1)

@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
-from delivery.purging import Progress, carry_out
+from delivery.upkeep.purge import Progress, carry_out
 from domain.status import DeliveryStatus, MessageStatus
 from tests.delivery import workbench
-from tests.delivery.purges import (
+from tests.delivery.upkeep.purges import (
     CUT,
     OLD,
     load_old,

@@ -18,12 +18,12 @@ import httpx2
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from delivery.gateways.base import Content, Handover
-from delivery.gateways.journal import Journal
-from delivery.gateways.mailgun import MailgunGateway
+from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
 from delivery.gateways.smtp import SmtpGateway
-from delivery.gateways.telephony import TwilioGateway
+from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.status import DeliveryMode

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.dispatch.in_flight import LiveContent
+from delivery.dispatch.transitions import content_of
 from delivery.gateways.base import Accepted, Content
 from delivery.gateways.smtp import compose
-from delivery.outcomes import content_of
 from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.texts import one_line

@@ -24,7 +24,7 @@ from delivery.gateways.base import (
 from delivery.gateways.gate import Closed, Passage
 from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.port import OUT_OF_TIME, Gateway
-from delivery.gateways.simulator import CALM, Temper
+from delivery.gateways.simulator.gateway import CALM, Temper
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.stand_ins import (
     Behaviour,

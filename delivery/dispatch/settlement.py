@@ -1,0 +1,198 @@
+"""Settles what was claimed and never recorded: its process died, or its provider gave no answer.
+
+It may have left, so the provider is asked. Whoever had claimed it and comes back finds its token gone.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.connect.engine import reading, writing
+from db.connect.unavailable import AWAY
+from db.dispatch import changes, claims, in_flight
+from db.dispatch.changes import Change
+from db.dispatch.in_flight import LiveDelivery, Terms
+from db.log.deliveries import DeliveryKey
+from delivery.dispatch.context import Bench
+from delivery.dispatch.recording import record
+from delivery.dispatch.transitions import content_of, handover_of, of_finding
+from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
+from domain.status import DeliveryMode, EventSource
+
+MOST: Final = 100
+"""Claims that are settled together: each may cost a question to a provider."""
+
+AT_ONCE: Final = 10
+"""Questions that a provider is asked at the same time."""
+
+LONGEST_ANSWER: Final = timedelta(seconds=20)
+"""The longest that an answer is waited for: all of them together take less than a lease."""
+
+ASK_AGAIN: Final = timedelta(minutes=1)
+"""How long a claim is kept where the provider cannot be asked now."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def settle_lapsed(bench: Bench) -> int:
+    """Settle claims whose lease has ended, as far as providers can be asked; how many were looked at."""
+    async with reading(bench.engine) as connection:
+        message_ids = await claims.messages_with_lapsed(connection, most=MOST)
+    settled = 0
+    for message_id in message_ids:
+        try:
+            settled += await _settle(bench, message_id)
+        except AWAY:
+            raise
+        except Exception:
+            # One message that fails each time must not keep the others open. Its claims were renewed, and come last next time.
+            _log.exception(
+                "claims of a message could not be settled", message_id=f"message.{message_id}"
+            )
+    return settled
+
+
+async def _settle(bench: Bench, message_id: int) -> int:
+    token, taken_at = secrets.token_hex(16), bench.clock()
+    taken = await _take_over(bench, message_id, token=token)
+    if not taken:
+        return 0
+    async with reading(bench.engine) as connection:
+        terms = await in_flight.terms(connection, message_id)
+        content = content_of(message_id, await in_flight.content(connection, message_id))
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in taken})
+    assert terms is not None
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(delivery: LiveDelivery) -> Finding | None:
+        async with places:
+            address = targets[delivery.address_id].key
+            return await _find(bench, delivery, address, terms, content)
+
+    findings = await asyncio.gather(*map(ask, taken))
+    known = dict(zip((d.key for d in taken), findings, strict=True))
+    await record(
+        bench,
+        known,
+        partial(_write, bench, message_id, token),
+        lease_until=taken_at + bench.lease,
+        message_id=f"message.{message_id}",
+    )
+    _log.info(
+        "settled",
+        message_id=f"message.{message_id}",
+        deliveries=sum(finding is not None for finding in findings),
+        open=sum(finding is None for finding in findings),
+    )
+    return len(taken)
+
+
+async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
+    """Claim what has lapsed, so that nobody else asks for the same meanwhile."""
+    async with writing(bench.engine) as connection:
+        message = await in_flight.lock(connection, message_id)
+        if message is None:
+            return []
+        until = message.locked_at + bench.lease
+        moves = [
+            Change(
+                delivery,
+                delivery._replace(claim=token, lease_until=until),
+                EventSource.TIMEOUT,
+                None,
+            )
+            for delivery in await claims.lapsed(connection, message_id, most=MOST)
+        ]
+        await changes.write(connection, message, moves, now=bench.clock())
+    return [change.after for change in moves]
+
+
+async def _find(
+    bench: Bench, delivery: LiveDelivery, address: str, terms: Terms, content: Content
+) -> Finding | None:
+    """What the provider knows of a delivery; None where it cannot be asked now, or is not to be asked yet."""
+    gateway = bench.gateway_of(terms, delivery.mode)
+    if gateway is None or gateway.name != delivery.gateway or delivery.handed_at is None:
+        return CannotTell("its gateway is no longer set up")
+    now = bench.clock()
+    if now < delivery.handed_at + gateway.settles_after:
+        return None
+    try:
+        async with asyncio.timeout(LONGEST_ANSWER.total_seconds()):
+            return await gateway.find(
+                handover_of(delivery, content, address=address),
+                handed_at=delivery.handed_at,
+                now=now,
+            )
+    except (Unavailable, TimeoutError):
+        return None
+    except Exception:
+        # As with `send`: a gateway that fails on one question must not keep the others from being settled.
+        _log.exception("the gateway failed while it was asked", gateway=gateway.name)
+        return None
+
+
+async def _write(
+    bench: Bench,
+    message_id: int,
+    token: str,
+    findings: Mapping[DeliveryKey, Finding | None],
+) -> None:
+    """Write findings in one transaction, for those deliveries that `token` still has."""
+    now = bench.clock()
+    async with writing(bench.engine) as connection:
+        message = await in_flight.lock(connection, message_id)
+        assert message is not None
+        mine = [d for d in await in_flight.by_key(connection, list(findings)) if d.claim == token]
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in mine})
+        addresses = {address_id: target.key for address_id, target in targets.items()}
+        holders = await _holders(connection, mine, findings, addresses)
+        moves: list[Change] = []
+        for delivery in mine:
+            finding = findings[delivery.key]
+            if finding is None:
+                later = delivery._replace(lease_until=message.locked_at + ASK_AGAIN)
+                moves.append(Change(delivery, later, EventSource.TIMEOUT, None))
+                continue
+            if isinstance(finding, Found):
+                address = addresses[delivery.address_id]
+                name = _name(delivery, finding.reference, address)
+                if holders.setdefault(name, delivery.key) != delivery.key:
+                    finding = CannotTell("what was found is another delivery's")
+            chance = bench.chance()
+            moves += of_finding(delivery, finding, message.status, now=now, chance=chance)
+        await changes.write(connection, message, moves, now=now)
+
+
+async def _holders(
+    connection: AsyncConnection,
+    deliveries: Sequence[LiveDelivery],
+    findings: Mapping[DeliveryKey, Finding | None],
+    addresses: Mapping[int, str],
+) -> dict[tuple[str | None, str, str], DeliveryKey]:
+    """Which deliveries have what was found, by its name: two texts of one wording look alike to some providers."""
+    holders: dict[tuple[str | None, str, str], DeliveryKey] = {}
+    for gateway in sorted({delivery.gateway or "" for delivery in deliveries}):
+        names = [
+            finding.reference
+            for delivery in deliveries
+            if delivery.gateway == gateway and isinstance(finding := findings[delivery.key], Found)
+        ]
+        for holder, address in await in_flight.by_reference_and_address(
+            connection, gateway, names, sorted(set(addresses.values()))
+        ):
+            holders[_name(holder, holder.reference or "", address)] = holder.key
+    return holders
+
+
+def _name(delivery: LiveDelivery, reference: str, address: str) -> tuple[str | None, str, str]:
+    """What only one delivery can have: gateway and provider's id; of an email also the address, since all emails of a message
+    have one id at Mailgun.
+    """
+    return delivery.gateway, reference, address if delivery.mode is DeliveryMode.EMAIL else ""

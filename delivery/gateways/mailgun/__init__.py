@@ -1,0 +1,1 @@
+"""Mailgun: emails, its events, and its codes."""

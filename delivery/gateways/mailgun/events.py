@@ -1,0 +1,140 @@
+"""What Mailgun reports by itself and keeps in its log: whether Mailgun signed it, and what it says.
+
+https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events
+https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks (signatures)
+"""
+
+import hmac
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from delivery.gateways.base import Callback, Forged, Malformed, Seal
+from delivery.gateways.exchange import decode, instant
+from delivery.gateways.mailgun.codes import event_status
+from delivery.gateways.wording import redacted
+from domain.receipts import Receipt
+
+CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
+"""Mailgun repeats a webhook that we did not take for eight hours."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=5)
+
+_UNREPLACED: Final = "%recipient."
+"""How a key begins that Mailgun did not put in: the event carries the name of the variable in its place."""
+
+
+class Heard(NamedTuple):
+    """An event by its name, and the receipt that it is."""
+
+    word: str
+    receipt: Receipt
+
+
+class _Headers(msgspec.Struct, rename={"message_id": "message-id"}):
+    message_id: str | None = None
+
+
+class _Message(msgspec.Struct):
+    headers: _Headers = msgspec.field(default_factory=_Headers)
+
+
+class _DeliveryStatus(msgspec.Struct):
+    code: int | str | None = None
+    message: str | None = None
+    description: str | None = None
+
+
+class _Event(
+    msgspec.Struct, rename={"delivery_status": "delivery-status", "variables": "user-variables"}
+):
+    event: str
+    timestamp: float
+    severity: str | None = None
+    reason: Any = None
+    recipient: Any = None
+    message: _Message = msgspec.field(default_factory=_Message)
+    delivery_status: _DeliveryStatus = msgspec.field(default_factory=_DeliveryStatus)
+    variables: Any = None
+
+
+class _Signature(msgspec.Struct):
+    timestamp: str | int
+    token: str
+    signature: str
+
+
+class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
+    signature: _Signature
+    event_data: Any = None
+
+
+def check_signature(callback: Callback, *, signing_key: str, now: datetime) -> Seal:
+    """The seal of a webhook that Mailgun signed. Raises `Forged`."""
+    try:
+        seal = decode(callback.body, _Webhook).signature
+        made_at = instant(int(seal.timestamp))
+    except (Malformed, ValueError):
+        raise Forged("there is no signature in it") from None
+    signed = f"{seal.timestamp}{seal.token}".encode("utf-8", "surrogatepass")
+    right = hmac.new(signing_key.encode(), signed, "sha256").hexdigest()
+    if not hmac.compare_digest(right.encode(), seal.signature.encode("utf-8", "surrogatepass")):
+        raise Forged("its signature does not hold")
+    if not -CLOCKS_DIFFER <= now - made_at <= CALLBACKS_GOOD_FOR:
+        raise Forged("it was signed too long ago, or in the future")
+    return Seal(f"mailgun:{seal.token}", made_at + CALLBACKS_GOOD_FOR)
+
+
+def webhook_event(callback: Callback) -> object:
+    """The event of a webhook. Raises `Malformed` where it has no name or time."""
+    data: object = decode(callback.body, _Webhook).event_data
+    if not heard_of(data):
+        raise Malformed("an event without name or time")
+    return data
+
+
+def is_about(receipt: Receipt, key: str, reference: str, address: str) -> bool:
+    """Whether an event is about one delivery: by our key; where Mailgun put none in, by Message-ID and recipient.
+
+    Mailgun may write the domain of the recipient in lower case.
+    """
+    if receipt.key is not None:
+        return receipt.key == key
+    is_same = (receipt.address or "").casefold() == address.casefold()
+    return receipt.reference == reference and is_same
+
+
+def heard_of(data: object) -> list[Heard]:
+    """An event's name and the receipt that it is, alone in a list; empty where it cannot be read."""
+    try:
+        event = msgspec.convert(data, _Event)
+        at = instant(event.timestamp)
+    except (msgspec.ValidationError, Malformed):
+        return []
+    status = event_status(
+        event.event,
+        severity=event.severity,
+        reason=event.reason if isinstance(event.reason, str) else None,
+        code=event.delivery_status.code,
+    )
+    key = event.variables.get("delivery") if isinstance(event.variables, dict) else None
+    is_ours = isinstance(key, str) and not key.startswith(_UNREPLACED)
+    reference = event.message.headers.message_id
+    receipt = Receipt(
+        at=at,
+        status=status,
+        detail=_detail(event),
+        key=key if is_ours else None,
+        reference=reference.strip("<>") if reference else None,
+        address=event.recipient if isinstance(event.recipient, str) else None,
+    )
+    return [Heard(event.event, receipt)]
+
+
+def _detail(event: _Event) -> str:
+    """What happened in Mailgun's words: the event, how grave, why, and what the other server said."""
+    code, told = event.delivery_status.code, event.delivery_status
+    reason = event.reason if isinstance(event.reason, str) else None
+    words = (event.event, event.severity, reason, code, told.message or told.description)
+    return redacted(", ".join(str(word) for word in words if word))

@@ -1,0 +1,1 @@
+"""A provider that only pretends, and its journal."""

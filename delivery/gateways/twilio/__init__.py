@@ -1,0 +1,1 @@
+"""Twilio: calls and texts, its callbacks, its codes, and the scripts of calls."""

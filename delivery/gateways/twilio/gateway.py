@@ -1,0 +1,351 @@
+"""Calls and text messages through Twilio's REST API (gateway name `twilio`).
+
+https://www.twilio.com/docs/voice/api/call-resource and /docs/voice/answering-machine-detection
+https://www.twilio.com/docs/messaging/api/message-resource and /docs/messaging/guides/outbound-message-status-in-status-callbacks
+https://www.twilio.com/docs/voice/api/call-event-resource (which requests Twilio made of us for a call)
+https://www.twilio.com/docs/usage/security (X-Twilio-Signature) and https://www.twilio.com/docs/api/errors
+
+Twilio takes no idempotency key. The address to which it reports carries the delivery's key: that settles a hand-over
+without an answer by itself as soon as Twilio calls back, and `find` looks for it in what Twilio says it has requested.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs, quote, urlencode
+
+import httpx2
+import msgspec
+
+from delivery.gateways.base import (
+    Accepted,
+    Callback,
+    CannotTell,
+    Finding,
+    Found,
+    Handover,
+    Malformed,
+    NotAccepted,
+    Outcome,
+    Parsed,
+    Polled,
+    Refused,
+    Seal,
+    Sent,
+    SurelyNot,
+    Unavailable,
+    Unsure,
+)
+from delivery.gateways.exchange import (
+    Account,
+    Answer,
+    Fields,
+    ask,
+    decode,
+    mail_instant,
+    not_taken,
+    read,
+    said,
+)
+from delivery.gateways.gate import Passage
+from delivery.gateways.port import Gateway
+from delivery.gateways.twilio import callbacks
+from delivery.gateways.twilio.callbacks import SID
+from delivery.gateways.twilio.codes import Standing, call_outcome, refusal, text_outcome
+from delivery.gateways.twilio.twiml import voice_twiml
+from delivery.gateways.wording import redacted, script, text_message
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus
+
+# Statuses: `twilio_words` has them.
+
+_ARRIVES_WITHIN: Final = timedelta(minutes=5)
+"""How long after our request a call or text of it can begin to exist: ten times as long as we wait for an answer."""
+
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
+_PAGE: Final = 100
+_AT_ONCE: Final = 16
+
+
+class _Resource(msgspec.Struct):
+    """A call or a message, as far as both are alike and of interest."""
+
+    sid: str
+    status: str
+    to: str | None = None
+    answered_by: str | None = None
+    error_code: int | str | None = None
+    body: str | None = None
+    date_created: str | None = None
+    date_updated: str | None = None
+    end_time: str | None = None
+
+
+class _List(msgspec.Struct):
+    """Of the two lists the one that was asked for."""
+
+    calls: list[_Resource] | None = None
+    messages: list[_Resource] | None = None
+    next_page_uri: str | None = None
+
+
+class _Events(msgspec.Struct):
+    events: list[Any]
+
+
+class _Problem(msgspec.Struct):
+    code: int | None = None
+
+
+# The request
+
+
+def _number(address: str) -> tuple[str, str]:
+    """The number and its extension, which may be empty."""
+    number, _, extension = address.partition(";ext=")
+    return number, extension
+
+
+class _Request(NamedTuple):
+    """A call or a text, ready to be asked for."""
+
+    handover: Handover
+    url: str
+    form: Fields
+    was_cut: bool
+
+
+# The class
+
+
+class TwilioGateway(Gateway[_Request]):
+    """Places calls and sends texts through Twilio."""
+
+    name = "twilio"
+    modes = frozenset({DeliveryMode.VOICE, DeliveryMode.TEXT})
+    # Which requests Twilio made for a call can be read a quarter of an hour after its end.
+    settles_after = timedelta(minutes=20)
+    batch = 50
+    at_once = _AT_ONCE
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        *,
+        url: str,
+        account_sid: str,
+        auth_token: str,
+        caller: str,
+        public_url: str,
+        per_second: float | None = None,
+    ) -> None:
+        self._client = client
+        self._url = f"{url.rstrip('/')}/2010-04-01/Accounts/{quote(account_sid, safe='')}"
+        self._account = Account(account_sid, auth_token)
+        self._caller = caller
+        self._public_url = public_url.rstrip("/")
+        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self.per_second = per_second
+
+    def _callback_url(self, kind: str, handover: Handover) -> str:
+        query = {"delivery": handover.key}
+        if _number(handover.address)[1]:
+            query["extension"] = "1"
+        return f"{self._public_url}/callbacks/twilio/{kind}?{urlencode(query)}"
+
+    def compose(self, handover: Handover) -> _Request | Refused:
+        is_call = handover.mode is DeliveryMode.VOICE
+        number, extension = _number(handover.address)
+        if extension and not is_call:
+            return Refused("a number with an extension takes no texts", code=-30)
+        form, was_cut = (self._call if is_call else self._text)(handover, number, extension)
+        path = "Calls.json" if is_call else "Messages.json"
+        return _Request(handover, f"{self._url}/{path}", form, was_cut)
+
+    async def transmit(self, composed: Sequence[_Request], passage: Passage) -> Sequence[Outcome]:
+        [request] = composed
+        async with self._gate:
+            answer = await ask(
+                self._client,
+                "POST",
+                request.url,
+                account=self._account,
+                form=request.form,
+                passage=passage,
+            )
+        return [_outcome(request, answer)]
+
+    def _call(self, handover: Handover, number: str, extension: str) -> tuple[Fields, bool]:
+        call, was_cut = voice_twiml(
+            script(handover.content), confirm_url=self._callback_url("confirm", handover)
+        )
+        form: dict[str, str | Sequence[str]] = {
+            "To": number,
+            "From": self._caller,
+            "Twiml": call,
+            "StatusCallback": self._callback_url("call", handover),
+            "StatusCallbackEvent": ["initiated", "completed"],
+        }
+        if extension:  # Twilio would leave out the detection anyway
+            form["SendDigits"] = f"wwww{extension}"
+        else:
+            form["MachineDetection"] = "DetectMessageEnd"  # a machine hears the call after its tone
+        return form, was_cut
+
+    def _text(self, handover: Handover, number: str, extension: str) -> tuple[Fields, bool]:
+        text, was_cut = text_message(handover.content)
+        form = {
+            "To": number,
+            "From": self._caller,
+            "Body": text,
+            "StatusCallback": self._callback_url("text", handover),
+        }
+        return form, was_cut
+
+    async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
+        """As the base. A call is known by the requests that Twilio made for it, a text by what it says."""
+        if now < handed_at + self.settles_after:
+            raise Unavailable("Twilio does not say yet which requests it made")
+        is_call = handover.mode is DeliveryMode.VOICE
+        number, _ = _number(handover.address)
+        made, there_is_more = await self._list("Calls" if is_call else "Messages", number)
+        times = [mail_instant(one.date_created) for one in made]
+        earliest, latest = handed_at - _CLOCKS_DIFFER, handed_at + _ARRIVES_WITHIN
+        if None in times:
+            return CannotTell("Twilio lists something without its time")
+        if there_is_more and all(time and time > earliest for time in times):
+            return CannotTell("more went to this number since than Twilio lists at once")
+        with_times = zip(made, times, strict=True)
+        likely = [one for one, time in with_times if time and earliest <= time <= latest]
+        choose = self._call_of if is_call else self._text_of
+        return await choose(handover, likely, handed_at)
+
+    async def _list(self, kind: str, number: str) -> tuple[Sequence[_Resource], bool]:
+        """The last calls or texts to a number, newest first, and whether there are older ones."""
+        query = {"To": number, "From": self._caller, "PageSize": str(_PAGE)}
+        listed = await read(
+            self._client, f"{self._url}/{kind}.json", _List, account=self._account, query=query
+        )
+        made = (listed.calls if kind == "Calls" else listed.messages) if listed else None
+        if listed is None or made is None:  # an empty list would mean: it may be sent again
+            raise Unavailable("what Twilio answered is no list")
+        return made, bool(listed.next_page_uri)
+
+    async def _call_of(
+        self, handover: Handover, likely: Sequence[_Resource], handed_at: datetime
+    ) -> Finding:
+        """The call for which Twilio made requests that name this delivery."""
+        nameless = False
+        for call in likely:
+            keys = await self._keys_of_call(call.sid)
+            if handover.key in keys:
+                return self._found(handover, call, handed_at)
+            nameless = nameless or not keys
+        return CannotTell("a call to this number names no delivery") if nameless else SurelyNot()
+
+    async def _keys_of_call(self, sid: str) -> set[str]:
+        """The deliveries that Twilio's requests for a call name: one, or none if it made no request."""
+        listed = await read(
+            self._client,
+            f"{self._url}/Calls/{quote(sid, safe='')}/Events.json",
+            _Events,
+            account=self._account,
+            query={"PageSize": str(_PAGE)},
+        )
+        keys = set[str]()
+        for event in listed.events if listed else ():
+            request = event.get("request") if isinstance(event, dict) else None
+            url = request.get("url") if isinstance(request, dict) else None
+            if isinstance(url, str):
+                keys.update(parse_qs(url.partition("?")[2]).get("delivery", ()))
+        return keys
+
+    async def _text_of(
+        self, handover: Handover, likely: Sequence[_Resource], handed_at: datetime
+    ) -> Finding:
+        """The text to this number that says the same; two of them cannot be told apart."""
+        text, _ = text_message(handover.content)
+        same = [one for one in likely if _letters(one.body or "") == _letters(text)]
+        if len(same) > 1:
+            return CannotTell("several texts to this number say the same")
+        return self._found(handover, same[0], handed_at) if same else SurelyNot()
+
+    def _found(self, handover: Handover, made: _Resource, handed_at: datetime) -> Found:
+        receipt = _receipt_of(
+            made, Sent(handover.key, made.sid, handover.mode, handover.address, handed_at)
+        )
+        return Found(made.sid, [receipt])
+
+    async def poll(self, sent: Sequence[Sent]) -> Polled:
+        answers = await asyncio.gather(*map(self._ask_after, sent))
+        return Polled(
+            [answer for answer in answers if isinstance(answer, Receipt)],
+            [one for one, was in zip(sent, answers, strict=True) if isinstance(was, Unavailable)],
+        )
+
+    async def _ask_after(self, sent: Sent) -> Receipt | Unavailable | None:
+        """What Twilio says of one; None if it knows no such thing."""
+        if SID.fullmatch(sent.reference) is None:
+            return None
+        kind = "Calls" if sent.mode is DeliveryMode.VOICE else "Messages"
+        url = f"{self._url}/{kind}/{sent.reference}.json"
+        async with self._gate:
+            try:
+                made = await read(self._client, url, _Resource, account=self._account)
+            except Unavailable as error:
+                return error
+        return _receipt_of(made, sent) if made else None
+
+    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+        """As the base. Twilio signs neither time nor token: a replay says again what is known, and so changes nothing."""
+        callbacks.check_signature(
+            callback, public_url=self._public_url, auth_token=self._account.password
+        )
+        return None
+
+    # Receipts
+
+    def parse(self, callback: Callback, *, now: datetime) -> Parsed:
+        return callbacks.parse(callback, public_url=self._public_url, now=now)
+
+
+def _outcome(request: _Request, answer: Answer | NotAccepted | Unsure) -> Outcome:
+    """What Twilio's answer to a request says about its delivery."""
+    if isinstance(answer, NotAccepted | Unsure):
+        return answer
+    if unclear := not_taken(answer):
+        return unclear
+    handover = request.handover
+    try:
+        if answer.status >= 400:
+            return refusal(handover.mode, decode(answer.body, _Problem).code, said(answer))
+        made = decode(answer.body, _Resource)
+    except Malformed:
+        return NotAccepted(said(answer)) if answer.status >= 400 else Unsure(said(answer))
+    status, code = _outcome_of(handover.mode, made, handover.address)
+    detail = f"{made.status}, cut to fit" if request.was_cut else made.status
+    return Accepted(made.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
+
+
+def _outcome_of(mode: DeliveryMode, made: _Resource, address: str) -> Standing:
+    if mode is DeliveryMode.VOICE:
+        has_extension = bool(_number(address)[1])
+        return call_outcome(made.status, made.answered_by, has_extension=has_extension)
+    return text_outcome(made.status, made.error_code)
+
+
+def _receipt_of(made: _Resource, sent: Sent) -> Receipt:
+    """What a resource of Twilio's says."""
+    status, code = _outcome_of(sent.mode, made, sent.address)
+    at = mail_instant(made.end_time) or mail_instant(made.date_updated) or sent.handed_at
+    words = (made.status, made.answered_by, made.error_code)
+    detail = redacted(", ".join(str(word) for word in words if word))
+    return Receipt(
+        at, status, code, detail=detail, key=sent.key, reference=made.sid, address=made.to
+    )
+
+
+def _letters(text: str) -> str:
+    """What stays of a text when Twilio has put plain signs for rare ones."""
+    return "".join(filter(str.isalnum, text))

@@ -1,0 +1,1 @@
+"""What providers report: receipts, callbacks, and asking for what is missing."""

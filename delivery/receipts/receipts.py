@@ -1,0 +1,211 @@
+"""Takes in what providers say: receipts become states and events, whatever their order and however often they come.
+
+Which delivery a receipt belongs to is decided in `delivery.receipts.matching`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from datetime import datetime
+from functools import partial
+from itertools import groupby
+from typing import Final, NamedTuple
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.connect.unavailable import retry_once
+from db.dispatch import changes, in_flight
+from db.dispatch.changes import Change, Said
+from db.dispatch.in_flight import LiveDelivery
+from db.log import deliveries
+from db.log.deliveries import DeliveryKey
+from db.receipts import unmatched as unmatched_receipts
+from delivery.dispatch import delivery_names
+from delivery.dispatch.transitions import heard, outlived
+from delivery.gateways.base import Consent
+from delivery.receipts.matching import Matched, match, mismatch
+from domain.ids import Kind, spell
+from domain.receipts import MISMATCH_REASONS, Mismatch, Receipt, Unmatched
+from domain.status import DeliveryStatus, EventSource
+
+MOST: Final = 500
+"""Receipts of one message that one transaction takes in: more would keep a cancellation waiting."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def take_in(
+    engine: AsyncEngine,
+    gateway: str,
+    receipts: Sequence[Receipt],
+    *,
+    source: EventSource,
+    now: datetime,
+) -> int:
+    """Apply receipts of one provider; how many deliveries changed. Those of no delivery are kept as unmatched.
+
+    Each message is a transaction of its own: a receipt for one does not wait for the lock of another. A transaction that the
+    database ends is run once more.
+    """
+
+    async def find() -> tuple[list[Matched], list[Unmatched]]:
+        async with reading(engine) as connection:
+            return await match(connection, gateway, receipts)
+
+    async def take(message_id: int, some: Sequence[Matched]) -> _Applied:
+        async with writing(engine) as connection:
+            return await _apply(connection, gateway, message_id, some, source=source, now=now)
+
+    async def keep() -> None:
+        async with writing(engine) as connection:
+            await _keep(connection, gateway, unmatched, now=now)
+
+    matched, unmatched = await retry_once(find)
+    changed: set[DeliveryKey] = set()
+    for message_id, some in _by_message(matched):
+        applied = await retry_once(partial(take, message_id, some))
+        changed |= applied.changed
+        unmatched += applied.unmatched
+    if unmatched:
+        await retry_once(keep)
+    return len(changed)
+
+
+async def take_in_together(
+    connection: AsyncConnection,
+    gateway: str,
+    receipts: Sequence[Receipt],
+    *,
+    source: EventSource,
+    now: datetime,
+) -> int:
+    """As `take_in`, in the caller's transaction: for what has to be written with them, or not at all.
+
+    Messages are locked in the order of their ids, so that two such callers do not wait for each other in a circle.
+    """
+    matched, unmatched = await match(connection, gateway, receipts)
+    changed: set[DeliveryKey] = set()
+    for message_id, some in _by_message(matched):
+        applied = await _apply(connection, gateway, message_id, some, source=source, now=now)
+        changed |= applied.changed
+        unmatched += applied.unmatched
+    await _keep(connection, gateway, unmatched, now=now)
+    return len(changed)
+
+
+class _Applied(NamedTuple):
+    """Which deliveries changed, and the receipts that belong to none."""
+
+    changed: Set[DeliveryKey] = frozenset()
+    unmatched: Sequence[Unmatched] = ()
+
+
+async def _apply(
+    connection: AsyncConnection,
+    gateway: str,
+    message_id: int,
+    receipts: Sequence[Matched],
+    *,
+    source: EventSource,
+    now: datetime,
+) -> _Applied:
+    """Apply receipts for deliveries of one message."""
+    message = await in_flight.lock(connection, message_id)
+    if message is None:
+        if await in_flight.status(connection, message_id) is not None:
+            # Its recipients were removed on purpose: what a provider says of them must not bring their addresses back.
+            return _Applied()
+        return _Applied(
+            unmatched=[Unmatched(one.receipt, Mismatch.NO_DELIVERY) for one in receipts]
+        )
+    about = sorted({one.key for one in receipts})
+    before = {delivery.key: delivery for delivery in await in_flight.by_key(connection, about)}
+    targets = await in_flight.targets(
+        connection, {delivery.address_id for delivery in before.values()}
+    )
+    after = dict(before)
+    moves: list[Change] = []
+    unmatched: list[Unmatched] = []
+    for one in receipts:
+        delivery = after.get(one.key)
+        address = targets[delivery.address_id].key if delivery else None
+        reason = mismatch(one, delivery, address, gateway=gateway)
+        if delivery is None or reason is not None:
+            unmatched.append(Unmatched(one.receipt, reason or Mismatch.NO_DELIVERY))
+        else:
+            moves.append(_change(delivery, one, gateway, source))
+            after[one.key] = moves[-1].after
+    if source is EventSource.REFRESH:
+        moves = await _news(connection, moves)
+    await changes.write(connection, message, moves, now=now)
+    changed = {key for key in before if changes.shows(before[key], after[key])}
+    return _Applied(changed, unmatched)
+
+
+def _change(delivery: LiveDelivery, matched: Matched, gateway: str, source: EventSource) -> Change:
+    """What a receipt makes of the delivery to which it belongs."""
+    if matched.resends is not None and matched.resends != delivery.resends:
+        return outlived(delivery, matched.receipt, source)
+    change = heard(delivery, matched.receipt, source)
+    if change.after.status is DeliveryStatus.PENDING:
+        return change
+    return change._replace(after=change.after._replace(gateway=gateway))
+
+
+async def _keep(
+    connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
+) -> None:
+    """Keep receipts that belong to no delivery, and warn of them."""
+    await unmatched_receipts.keep(connection, gateway, unmatched, now=now)
+    for (reason, message_id), number in Counter(map(_group, unmatched)).items():
+        about = {} if message_id is None else {"message_id": message_id}
+        _log.warning(
+            "receipts match no delivery",
+            gateway=gateway,
+            count=number,
+            reason=MISMATCH_REASONS[reason],
+            **about,
+        )
+
+
+def _group(one: Unmatched) -> tuple[Mismatch, str | None]:
+    """What a line of the log says of a receipt: why, and which message its key names."""
+    sending = delivery_names.read(one.receipt.key)
+    return one.reason, spell(Kind.MESSAGE, sending.delivery.message_id) if sending else None
+
+
+async def _news(connection: AsyncConnection, moves: Sequence[Change]) -> list[Change]:
+    """Those changes that say what was not heard before: a provider that is asked repeats itself, and we asked."""
+    about = sorted({move.after.key for move in moves})
+    told: set[tuple[object, ...]] = {
+        (key, event.at, event.status, event.call_status_code)
+        for key, events in (await deliveries.events(connection, about)).items()
+        for event in events
+    }
+    news: list[Change] = []
+    for move in moves:
+        said = move.said or Said(move.after.status, move.after.call_status)
+        word = (move.after.key, move.event, *said)
+        if move.before != move.after or word not in told:
+            told.add(word)
+            news.append(move)
+    return news
+
+
+def _by_message(known: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matched]]]:
+    """The receipts by message, in the order in which they came, and no more at once than one transaction takes."""
+    ordered = sorted(known, key=lambda one: one.key.message_id)
+    for message_id, group in groupby(ordered, key=lambda one: one.key.message_id):
+        receipts = list(group)
+        for start in range(0, len(receipts), MOST):
+            yield message_id, receipts[start : start + MOST]
+
+
+async def take_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:
+    """Remember who asked for no more texts, or for texts again: the latest word of each counts."""
+    # By number, so that two that take in the same ones lock them in the same order.
+    for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):
+        await in_flight.set_opted_out(
+            connection, consent.address, consent.at if consent.opted_out else None
+        )

@@ -1,0 +1,237 @@
+"""Reads a report out of the database: one moment of a message, in pages.
+
+What is in a report is `renderers.document`'s to say, and which rows it has `domain.report`'s.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.connect.engine import snapshot
+from db.log import counters as tallies
+from db.log import deliveries, districts, messages, recipients
+from db.log.counters import Counters
+from db.log.deliveries import DeliveryRecord
+from db.log.messages import ContentRecord
+from db.log.recipients import RecipientOutcome, RecipientRecord, Wanted
+from db.log.visibility import Sight
+from db.reports import jobs
+from db.reports import marks as report_marks
+from db.reports.jobs import ReportJob
+from db.sql.keyset_paging import Slice
+from delivery.reports.failures import Purged
+from domain.counting import figures
+from domain.masking import MASK, masked, masked_values
+from domain.message import BodyFormat
+from domain.paging import Page
+from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
+from renderers.document import Canceled, Content, DeliveryRow, Report
+
+PAGE: Final = 500
+"""Recipients that are read at a time."""
+
+
+async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
+    """How many rows the report that `job` asks for will have, from the counters of its message: nothing is counted."""
+    counters = (await tallies.of_messages(connection, [job.message_id])).get(job.message_id)
+    people, without_device = await jobs.people_of(connection, job.message_id)
+    return rows_expected(
+        row_rule(job.devices, job.detail),
+        () if counters is None else counters.tallies,
+        people=people,
+        without_device=without_device,
+    )
+
+
+class Reading:
+    """A report that is being read. `report` is for a renderer in another thread than the event loop's."""
+
+    def __init__(self) -> None:
+        self.report: Report
+        self.expected = 0
+        """Recipients that will be looked at."""
+        self.read = 0
+
+    @property
+    def percent(self) -> int:
+        """How much of it has been read, 0 to 99: to be read is not yet to be made."""
+        return min(99, 100 * self.read // self.expected) if self.expected else 0
+
+
+@asynccontextmanager
+async def reading_report(
+    engine: AsyncEngine, job: ReportJob, *, clock: Callable[[], datetime]
+) -> AsyncIterator[Reading]:
+    """The report that `job` asks for, at the moment at which the block begins; to be rendered inside of it. Raises `Purged`."""
+    async with snapshot(engine) as connection:
+        reading = Reading()
+        await _begin(connection, job, reading, clock=clock)
+        yield reading
+
+
+async def _begin(
+    connection: AsyncConnection,
+    job: ReportJob,
+    reading: Reading,
+    *,
+    clock: Callable[[], datetime],
+) -> None:
+    # The first statement fixes the moment; what the clock says after it is that moment's time.
+    district = (await districts.districts(connection, [job.district_id]))[job.district_id]
+    as_of = clock()
+    ids = [job.message_id]
+    sight = Sight(district, None, as_of)
+    message = (await messages.messages(connection, ids, sight=sight))[job.message_id]
+    school = None
+    if message.school_id is not None:
+        school = (await districts.schools(connection, [message.school_id]))[message.school_id].name
+    said = (await messages.contents(connection, ids))[job.message_id]
+    counters = (await tallies.of_messages(connection, ids)).get(job.message_id, Counters())
+    rule = row_rule(job.devices, job.detail)
+    if rule is not None and message.purged_at is not None:
+        raise Purged  # it would list some of the recipients, or none
+    marks = report_marks.Marks()
+    if rule is not None:
+        marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)
+        counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
+        reading.expected = counts.get(job.message_id, 0)
+    reading.report = Report(
+        district=district.name,
+        school=school,
+        zone=ZoneInfo(job.time_zone),
+        subject=message.subject,
+        message_type=message.type_label,
+        category=message.category,
+        sender=message.sender_name,
+        created_at=message.created_at,
+        as_of=as_of,
+        devices=tuple(job.devices),
+        detail=job.detail,
+        modes=frozenset(message.delivery_modes),
+        figures=figures(
+            counters.tallies,
+            people=message.people,
+            without_device=message.people_without_device,
+            contacted=message.people_contacted,
+        ),
+        started_at=tallies.begun_at(counters.spans),
+        ended_at=tallies.ended_at(counters.spans),
+        cancellation=await _cancellation(connection, job),
+        purged_at=message.purged_at,
+        criteria=masked_values(said.filter_criteria) if job.is_masked else said.filter_criteria,
+        content=_content(said, is_masked=job.is_masked),
+        has_duplicates=marks.has_duplicates,
+        has_not_contacted=marks.has_not_contacted,
+        rows=() if rule is None else _rows(connection, job, rule, reading),
+    )
+
+
+async def _cancellation(connection: AsyncConnection, job: ReportJob) -> Canceled | None:
+    found = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
+    if found is None:
+        return None
+    return Canceled(
+        requested_at=found.requested_at,
+        requested_by=found.requested_by_name,
+        reason=masked(found.reason) if job.is_masked else found.reason,
+        stopped=found.stopped,
+        already_sent=found.already_sent,
+    )
+
+
+def _content(said: ContentRecord, *, is_masked: bool) -> Content:
+    if is_masked:
+        return Content(
+            body=MASK,
+            body_format=BodyFormat.PLAIN,
+            reply_to=masked(said.reply_to),
+            text_body=masked(said.text_body),
+            voice_script=masked(said.voice_script),
+        )
+    return Content(
+        body=said.body,
+        body_format=said.body_format,
+        reply_to=said.reply_to,
+        text_body=said.text_body,
+        voice_script=said.voice_script,
+    )
+
+
+def _wanted(rule: RowRule) -> Wanted:
+    """Those recipients who may have a row, as far as a statement tells them from the others."""
+    return Wanted(outcome=RecipientOutcome.HAS_FAILURE if rule.is_failed_only else None)
+
+
+def _rows(
+    connection: AsyncConnection, job: ReportJob, rule: RowRule, reading: Reading
+) -> Iterator[Sequence[DeliveryRow]]:
+    """The Delivery Detail in pages, for the thread of the renderer: each is fetched on the loop that has the connection.
+
+    By recipient's name, then student's; masked, in the order of the list, since the other would tell about the names.
+    """
+    loop = asyncio.get_running_loop()
+    ordered = recipients.in_order_of_list if job.is_masked else recipients.by_name
+    order = ordered(f"report {job.id}")
+
+    async def fetch(after: str | None) -> tuple[Slice[RecipientRecord], list[DeliveryRow]]:
+        parts = await recipients.pages_of_messages(
+            connection,
+            [job.message_id],
+            wanted=_wanted(rule),
+            order=order,
+            page=Page(size=PAGE, after=after, before=None, backward=False),
+        )
+        part = parts[job.message_id]
+        keys = [(recipient.message_id, recipient.number) for recipient in part.rows]
+        sent = await deliveries.of_recipients(connection, keys) if keys else {}
+        rows = [
+            row
+            for recipient, key in zip(part.rows, keys, strict=True)
+            for row in _rows_of(recipient, sent.get(key, ()), rule, is_masked=job.is_masked)
+        ]
+        return part, rows
+
+    def pages() -> Iterator[Sequence[DeliveryRow]]:
+        after, is_last = None, False
+        while not is_last:
+            part, rows = asyncio.run_coroutine_threadsafe(fetch(after), loop).result()
+            reading.read += len(part.rows)
+            is_last = not part.has_next
+            after = order.cursor(part.keys[-1]) if part.keys else None
+            if rows:
+                yield rows
+
+    return pages()
+
+
+def _rows_of(
+    recipient: RecipientRecord,
+    sent: Sequence[DeliveryRecord],
+    rule: RowRule,
+    *,
+    is_masked: bool,
+) -> Iterator[DeliveryRow]:
+    name = MASK if is_masked else recipient.name
+    student = masked(recipient.student_name) if is_masked else recipient.student_name
+    places = rows_of_recipient(rule, ((delivery.mode, delivery.status) for delivery in sent))
+    if places is None:
+        yield DeliveryRow(name, student, recipient.contacted_by_phone)
+        return
+    for place in places:
+        delivery = sent[place]
+        yield DeliveryRow(
+            name,
+            student,
+            recipient.contacted_by_phone,
+            delivery.mode,
+            MASK if is_masked else delivery.address,
+            delivery.status,
+            delivery.call_status_code,
+            delivery.at,
+            delivery.is_duplicate,
+        )

@@ -1,0 +1,1 @@
+"""Runners of background jobs: in this process, or by procrastinate."""

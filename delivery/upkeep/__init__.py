@@ -1,0 +1,1 @@
+"""Regular work: purges, expired budgets, seals of the audit."""

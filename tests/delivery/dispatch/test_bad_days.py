@@ -1,0 +1,294 @@
+"""The promise: whatever happens to providers, processes and the database, nothing is lost and nothing is doubled.
+
+Days, hours and minutes here are a test's clock's. The log is asked what happened, and the provider's journal is its witness.
+"""
+
+import random
+from collections import Counter
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.context import Bench
+from delivery.dispatch.handover import hand_over
+from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
+from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
+from delivery.receipts.receipts import take_in
+from domain.status import OPEN, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    deliveries,
+    events,
+    let_go,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    settle,
+    status,
+    statuses,
+    text_to,
+    work,
+)
+from tests.log import NOON
+
+MINUTE: Final = timedelta(minutes=1)
+
+
+async def live_through(
+    bench: Bench, gateway: SimulatorGateway, clock: Clock, *, minutes: int, dice: random.Random
+) -> None:
+    """So many minutes: sweeps, hand-overs, receipts as they are heard, and claims settled every five minutes."""
+    for minute in range(minutes):
+        for _ in range(2):
+            await work(bench)
+            heard = gateway.due(clock.now)
+            dice.shuffle(heard)
+            await take_in(
+                bench.engine, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
+            )
+            clock.advance(seconds=30)
+        await let_go(bench.engine)
+        if minute % 5 == 4:
+            await settle(bench)
+
+
+@pytest.mark.parametrize(
+    "temper",
+    [
+        Temper(outages=((NOON, NOON + 10 * MINUTE),), outcome_after=(5, 60)),
+        Temper(
+            busy=0.3,
+            refused=0.05,
+            opted_out=0.1,
+            lost=0.1,
+            unanswered=0.1,
+            forgetful=0.3,
+            odd=0.2,
+            repeated=0.4,
+            outcome_after=(1, 90),
+            late=(0, 120),
+        ),
+        Temper(
+            lost=0.3,
+            unanswered=0.3,
+            outages=((NOON + 2 * MINUTE, NOON + 12 * MINUTE),),
+            outcome_after=(1, 200),
+            late=(0, 300),
+        ),
+    ],
+    ids=["down for ten minutes", "in a bad mood", "down while claims are open"],
+)
+async def test_a_provider_may_behave_as_it_likes(engine: AsyncEngine, temper: Temper) -> None:
+    clock, journal = Clock(), Journal()
+    gateway = SimulatorGateway(
+        journal, clock=clock, seed=11, temper=temper, sleep=clock.sleep, batch=20
+    )
+    bench = bench_of(engine, clock, gateway, lease=5 * MINUTE)
+    message_id = await load(engine, [*people(25, call, text_to, mail), *people(3, call)])
+
+    await live_through(bench, gateway, clock, minutes=60, dice=random.Random(5))
+
+    rows = [row for row in await deliveries(engine, message_id) if not row.is_duplicate]
+    arrived = Counter(entry.key for entry in journal.entries())
+    assert len(rows) == 75
+    for row in rows:
+        times = arrived[".".join(map(str, row.key))]
+        if row.mode is not DeliveryMode.EMAIL:
+            assert times <= 1, "no call and no text twice"
+        if row.call_status in (-5, -2, -33) or row.reference is None:
+            assert row.status in (DeliveryStatus.FAILED, DeliveryStatus.OPTED_OUT)
+            continue
+        assert times >= 1, "nothing that the log says was sent is missing at the provider"
+    assert not [row for row in rows if row.claim or row.status in OPEN]
+    await recount(engine)
+
+
+async def test_the_log_says_why_a_message_is_late(engine: AsyncEngine) -> None:
+    clock = Clock()
+    temper = Temper(outages=((NOON, NOON + MINUTE),))
+    gateway = SimulatorGateway(Journal(), clock=clock, temper=temper, sleep=clock.sleep)
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, mail))
+
+    await live_through(bench, gateway, clock, minutes=3, dice=random.Random(1))
+
+    row = await one(engine, message_id)
+    reasons = [event.detail for event in await events(engine, row.key)]
+    assert reasons[-2:] == ["accepted (simulated)", "simulated"]
+    assert set(reasons[:-2]) == {"no connection (simulated outage)"}
+    assert row.status in (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
+
+
+async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
+    engine: AsyncEngine,
+) -> None:
+    class Killed(BaseException):
+        """Not an Exception: nothing in between may be able to catch it."""
+
+    async def die() -> None:
+        raise Killed
+
+    gateway = FakeGateway(batch=10, meanwhile=die)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(30, call))
+    with pytest.raises(Killed):
+        await hand_over(bench, message_id, 0)
+    assert await statuses(engine, message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
+
+    gateway.meanwhile = None
+    await work(bench)
+    assert len(gateway.given) == 30
+    await settle(bench)
+    await work(bench)
+
+    # It surely had not arrived, says the provider of the ten.
+    assert Counter(Counter(gateway.keys).values()) == {1: 20, 2: 10}
+    assert all(row.reference for row in await deliveries(engine, message_id))
+    await recount(engine)
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+@pytest.mark.parametrize("moment", ["while a provider is waited for", "between two waves"])
+async def test_a_database_that_goes_away_for_a_moment_costs_no_delivery(
+    engine: AsyncEngine, database_url: str, moment: str
+) -> None:
+    url = make_url(database_url)
+
+    def restart() -> None:
+        admin = create_engine(url.set(database="postgres"))
+        with admin.connect() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                ),
+                {"name": url.database},
+            )
+        admin.dispose()
+
+    async def while_waiting() -> None:
+        restart()
+
+    arrived: list[str] = []
+
+    def answer(handover: Handover) -> Outcome:
+        arrived.append(handover.key)
+        return Accepted(f"R{handover.key}", DeliveryStatus.DELIVERED, 5)
+
+    waits = moment == "while a provider is waited for"
+    gateway = FakeGateway(answer=answer, batch=5, meanwhile=while_waiting if waits else None)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(20, call))
+    for round in range(6):
+        if not waits and round % 2:
+            restart()
+        try:
+            await work(bench)
+        except DBAPIError:
+            continue
+    gateway.meanwhile = None
+    await work(bench)
+
+    assert len(arrived) == len(set(arrived)) == 20
+    assert await statuses(engine, message_id) == {"DELIVERED": 20}
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_an_outcome_is_written_down_when_the_database_is_back(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    """What a provider answered is known to nobody else: a call would be marked as unsure."""
+    url = make_url(database_url)
+    admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+
+    def let_connect(allowed: bool) -> None:
+        with admin.connect() as connection:
+            connection.execute(
+                text(f"ALTER DATABASE {url.database} WITH ALLOW_CONNECTIONS {allowed}")
+            )
+            if not allowed:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                    ),
+                    {"name": url.database},
+                )
+
+    async def go_away() -> None:
+        let_connect(False)
+
+    pauses: list[float] = []
+
+    async def come_back(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            let_connect(True)
+
+    gateway = FakeGateway(meanwhile=go_away)
+    bench = bench_of(engine, Clock(), gateway, sleep=come_back)
+    message_id = await load(engine, people(3, call))
+
+    assert await hand_over(bench, message_id, 0) == 3
+
+    assert len(pauses) == 3
+    assert [row.reference for row in await deliveries(engine, message_id)] == [
+        f"REF-{key}-1" for key in gateway.keys
+    ]
+    await recount(engine)
+    admin.dispose()
+
+
+async def test_a_provider_that_is_slow_is_left_its_claims_and_nobody_else_sends(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(4, call))
+    second = FakeGateway()
+
+    async def long() -> None:
+        clock.advance(minutes=1, seconds=59)
+        await work(bench_of(engine, clock, second))
+
+    await work(bench_of(engine, clock, FakeGateway(meanwhile=long)))
+
+    assert second.given == []
+    assert await statuses(engine, message_id) == {"IN_PROGRESS": 4}
+    assert all(row.reference for row in await deliveries(engine, message_id))
+
+
+async def test_nothing_is_ever_unsure_for_good(engine: AsyncEngine) -> None:
+    """A provider that never answers and is never reachable again: the message says so after its time."""
+    clock = Clock()
+    gateway = FakeGateway(answer=lambda _: Unsure("no answer"))
+    gateway.is_reachable = False
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(2, call))
+    await work(bench)
+
+    for _ in range(7):
+        clock.advance(minutes=10)
+        await settle(bench)
+        await work(bench)
+
+    assert await status(engine, message_id) is MessageStatus.ERROR
+    assert len(gateway.given) == 2
+    gateway.is_reachable = True
+    await settle(bench)
+    await work(bench)
+    assert len(gateway.given) == 4, "surely not arrived: sent, an hour late"
+    await recount(engine)

@@ -1,0 +1,397 @@
+"""The promise: from 250 ms after a cancellation is answered no request begins, whoever had claimed what it would send."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from aiosmtpd.smtp import SMTP as Server
+from aiosmtpd.smtp import Envelope, Session
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.dispatch import cancel
+from delivery.dispatch.cancel_gate import FRESH, CancelGate
+from delivery.dispatch.context import Bench
+from delivery.gateways.base import Accepted, Held
+from delivery.gateways.gate import Closed
+from delivery.gateways.port import Gateway
+from delivery.gateways.twilio.gateway import TwilioGateway
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from tests.delivery.gateways.stand_ins import (
+    CallStandIn,
+    MailgunStandIn,
+    SmtpStandIn,
+    TextStandIn,
+)
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    columns_of,
+    deliveries,
+    load,
+    mail,
+    people,
+    recount,
+    status,
+    statuses,
+    text_to,
+    work,
+)
+from tests.log import NOON
+
+ANSWERED: tuple[float, ...] = (0.25, 1.0, 3600.0)
+"""Seconds after the answer to a cancellation at which no request may begin."""
+
+
+class Monotonic:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def canceled(engine: AsyncEngine, message_id: int) -> None:
+    async with writing(engine) as connection:
+        done = await cancel.cancel(
+            connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
+        )
+    assert done == cancel.Canceled(is_new=True)
+
+
+async def figures(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+    """How many a cancellation stopped, and how many had left."""
+    return await columns_of(engine, "select stopped, already_sent from cancellation")
+
+
+# The gate
+
+
+def gate_of(engine: AsyncEngine, message_id: int, clock: Clock, seconds: Monotonic) -> CancelGate:
+    return CancelGate(
+        engine,
+        message_id,
+        send_by=NOON + timedelta(minutes=2),
+        clock=clock,
+        monotonic=seconds,
+    )
+
+
+async def running(engine: AsyncEngine) -> int:
+    """A message that runs."""
+    message_id = await load(engine, people(1, call))
+    await work(bench_of(engine, Clock(), {}))
+    return message_id
+
+
+async def test_requests_share_a_look_at_the_message_for_a_fifth_of_a_second(
+    engine: AsyncEngine,
+) -> None:
+    seconds = Monotonic()
+    gate = gate_of(engine, await running(engine), Clock(), seconds)
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append(statement)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+
+    await asyncio.gather(*(gate() for _ in range(20)))
+    seconds.now += 0.9 * FRESH
+    await gate()
+    assert len(asked) == 1
+    seconds.now += 0.2 * FRESH
+    await gate()
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("passed", ANSWERED)
+async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
+    engine: AsyncEngine, passed: float
+) -> None:
+    message_id, seconds = await running(engine), Monotonic()
+    gate = gate_of(engine, message_id, Clock(), seconds)
+    await gate()
+
+    await canceled(engine, message_id)
+    seconds.now += passed
+
+    for _ in range(2):  # and stays closed
+        with pytest.raises(Closed, match="canceled before it left"):
+            await gate()
+
+
+async def test_a_look_counts_from_its_beginning_however_long_its_answer_takes(
+    engine: AsyncEngine,
+) -> None:
+    """The answer may be older than the cancellation that was committed while it was on its way."""
+    seconds = Monotonic()
+    gate = gate_of(engine, await running(engine), Clock(), seconds)
+
+    def slow(*_: object) -> None:
+        seconds.now += FRESH
+
+    event.listen(engine.sync_engine, "after_cursor_execute", slow)
+
+    with pytest.raises(Closed, match="too slow"):
+        await gate()
+
+
+async def test_the_gate_is_closed_while_the_database_does_not_answer(engine: AsyncEngine) -> None:
+    gate = gate_of(engine, await running(engine), Clock(), Monotonic())
+
+    def gone(*_: object) -> None:
+        raise OperationalError("select", {}, Exception("the connection is closed"))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", gone)
+    with pytest.raises(Closed, match="does not tell"):
+        await gate()
+    event.remove(engine.sync_engine, "before_cursor_execute", gone)
+    await gate()
+
+
+async def test_the_gate_is_closed_when_the_claim_is_about_to_end(engine: AsyncEngine) -> None:
+    clock = Clock()
+    gate = gate_of(engine, await running(engine), clock, Monotonic())
+    await gate()
+
+    clock.advance(minutes=2)
+
+    with pytest.raises(Closed, match="its claim is about to end"):
+        await gate()
+
+
+# Through the gateways
+
+
+class HeldBack:
+    """Lets a provider answer when it is opened, and counts who waits."""
+
+    def __init__(self, enough: int) -> None:
+        self.enough = enough
+        self.waiting = 0
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.waiting += 1
+        if self.waiting == self.enough:
+            self.reached.set()
+        await self.opened.wait()
+
+
+def holding(provider: CallStandIn | TextStandIn | MailgunStandIn, held_back: HeldBack) -> None:
+    """Have a provider over HTTP take each request at once, and answer when it is let."""
+    take = provider._handle
+
+    async def handle(request: httpx2.Request) -> httpx2.Response:
+        answer = await take(request)
+        await held_back()
+        return answer
+
+    provider.client._transport = httpx2.MockTransport(handle)
+
+
+async def cancel_meanwhile(
+    bench: Bench, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
+) -> None:
+    """Work, and cancel the message when the provider holds `enough` requests; `passed` seconds later it answers."""
+    working = asyncio.create_task(work(bench))
+    async with asyncio.timeout(30):
+        await held_back.reached.wait()
+        await canceled(bench.engine, message_id)
+        seconds.now += passed
+        held_back.opened.set()
+        await working
+
+
+@pytest.mark.parametrize("passed", ANSWERED)
+@pytest.mark.parametrize(("provider", "device"), [(CallStandIn, call), (TextStandIn, text_to)])
+async def test_claimed_calls_and_texts_that_have_not_left_are_stopped_and_counted_as_stopped(
+    engine: AsyncEngine,
+    provider: type[CallStandIn | TextStandIn],
+    device: Callable[[int], Any],
+    passed: float,
+) -> None:
+    """Of 150 claimed calls 86 used to be placed after the answer."""
+    twilio, seconds, held_back = provider(), Monotonic(), HeldBack(16)
+    holding(twilio, held_back)
+    gateway: Gateway = twilio.gateway
+    bench = bench_of(engine, Clock(), {twilio.mode: gateway}, monotonic=seconds)
+    # From 1: the number of person 0 is the one that the provider refuses.
+    message_id = await load(engine, people(150, lambda number: device(number + 1)))
+
+    await cancel_meanwhile(bench, held_back, message_id, seconds, passed=passed)
+    assert held_back.waiting == len(twilio.made) == 16
+    await work(bench)  # what was not claimed
+
+    assert len(twilio.made) == 16
+    assert await statuses(engine, message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
+    assert await figures(engine) == [(134, 16)]
+    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(engine)
+
+
+async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has_one(
+    engine: AsyncEngine,
+) -> None:
+    """Over a real connection: the second request passed the gate, and waited for the first to give the connection back."""
+    seconds, held_back, requests = Monotonic(), HeldBack(1), list[bytes]()
+    body = b'{"sid": "CA%032x", "status": "queued"}' % 1
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        requests.append(head)
+        await held_back()
+        answer = b"HTTP/1.1 201 Created\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    limits = httpx2.Limits(max_connections=1)
+    async with server, httpx2.AsyncClient(limits=limits, trust_env=False) as client:
+        gateway = TwilioGateway(
+            client,
+            url=f"http://127.0.0.1:{port}",
+            account_sid="AC1",
+            auth_token="token",
+            caller="+16125550199",
+            public_url="https://log.plainview.example",
+        )
+        bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
+        message_id = await load(engine, people(2, call))
+        await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+
+    assert len(requests) == 1
+    assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
+    await recount(engine)
+
+
+class SlowToName(SmtpStandIn):
+    """A mail server that thinks about each recipient until it is let."""
+
+    def __init__(self, held_back: HeldBack) -> None:
+        super().__init__()
+        self.held_back = held_back
+
+    async def handle_RCPT(
+        self, server: Server, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await self.held_back()
+        return await super().handle_RCPT(server, session, envelope, address, options)
+
+
+async def test_an_email_whose_recipient_was_named_is_not_given_after_a_cancel(
+    engine: AsyncEngine,
+) -> None:
+    seconds, held_back = Monotonic(), HeldBack(8)
+    async with SlowToName(held_back).running() as server:
+        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds)
+        message_id = await load(engine, people(20, mail))
+
+        await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+
+        assert server.envelopes == []
+    assert await statuses(engine, message_id) == {"CANCELED": 20}
+    assert await figures(engine) == [(20, 0)]
+    await recount(engine)
+
+
+async def test_a_request_that_was_refused_whole_is_not_repeated_by_halves_after_a_cancel(
+    engine: AsyncEngine,
+) -> None:
+    mailgun, seconds, held_back = MailgunStandIn(), Monotonic(), HeldBack(1)
+    mailgun.bad = "p3@nomail.example"  # type: ignore[misc]
+    holding(mailgun, held_back)
+    bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
+    message_id = await load(engine, people(8, mail))
+
+    await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+
+    assert (len(mailgun.requests), mailgun.taken()) == (1, [])
+    assert await statuses(engine, message_id) == {"CANCELED": 8}
+    await recount(engine)
+
+
+# What follows
+
+
+async def test_a_message_of_which_nothing_had_left_after_all_is_canceled_and_not_in_progress(
+    engine: AsyncEngine,
+) -> None:
+    """At the cancel its deliveries were claimed, so that they might have left; then the gate held all of them."""
+    clock = Clock()
+    message_id = await load(engine, people(3, call))
+
+    class Stopped(FakeGateway):
+        async def transmit(self, composed: Any, passage: Any) -> Any:
+            await canceled(engine, message_id)
+            assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+            seconds.now += 0.25
+            return await super().transmit(composed, passage)
+
+    seconds = Monotonic()
+    await work(bench_of(engine, clock, Stopped(), monotonic=seconds))
+
+    assert await statuses(engine, message_id) == {"CANCELED": 3}
+    assert await figures(engine) == [(3, 0)]
+    assert await status(engine, message_id) is MessageStatus.CANCELED
+    await recount(engine)
+
+
+async def test_what_was_held_costs_no_attempt_and_goes_with_the_next_wave(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(2, call))
+
+    class LateOnce(FakeGateway):
+        async def transmit(self, composed: Any, passage: Any) -> Any:
+            if not self.waves:
+                self.waves.append(0)
+                clock.advance(minutes=2)  # as long as a claim allows
+            return await super().transmit(composed, passage)
+
+    gateway = LateOnce()
+    bench = bench_of(engine, clock, gateway)
+    await work(bench)
+    held = await deliveries(engine, message_id)
+    assert gateway.given == []
+    assert {(row.status, row.attempts, row.claim) for row in held} == {
+        (DeliveryStatus.PENDING, 0, None)
+    }
+
+    await work(bench)
+
+    rows = await deliveries(engine, message_id)
+    assert {(row.status, row.attempts) for row in rows} == {(DeliveryStatus.IN_PROGRESS, 1)}
+    assert len(gateway.given) == 2
+    await recount(engine)
+
+
+async def test_a_gate_that_holds_some_leaves_the_answers_of_the_others(
+    engine: AsyncEngine,
+) -> None:
+    calls, asked = CallStandIn(), list[int]()
+
+    async def gate() -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            raise Closed("canceled before it left")
+
+    outcomes = await calls.gateway.send(calls.handovers(*calls.good), gate=gate)
+
+    assert [type(one) for one in outcomes] == [Accepted, Held, Held]
+    assert len(calls.made) == 1

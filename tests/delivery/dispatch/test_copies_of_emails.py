@@ -1,0 +1,161 @@
+"""The promise: an e-mail that was given to a server and got no answer goes out three times at most."""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.resend import resend
+from delivery.gateways.base import CannotTell
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from tests.delivery.gateways.stand_ins import Behaviour, SmtpStandIn
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    columns_of,
+    deliveries,
+    events,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    settle,
+    status,
+    statuses,
+    work,
+)
+
+MAY_HAVE_ARRIVED: Final = "it may have arrived: sent 3 times, each without an answer"
+
+
+@pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
+async def test_an_email_without_an_answer_goes_three_times_and_fails_as_one_that_may_have_arrived(
+    engine: AsyncEngine, behaviour: Behaviour
+) -> None:
+    clock = Clock()
+    async with SmtpStandIn().running() as server:
+        server.behaviour = behaviour
+        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(engine, people(2, mail))
+
+        for _ in range(30):
+            await work(bench)
+            await settle(bench)
+            clock.advance(minutes=40)
+
+        given = server.connections
+        names = {email["Message-ID"] for email in server.emails()}
+
+    taken = 6 if behaviour is Behaviour.TAKES_WITHOUT_ANSWER else 0
+    assert given >= 6
+    assert len(server.envelopes) == taken
+    assert len(names) == (2 if taken else 0), "the copies of one e-mail have one Message-ID"
+    rows = await deliveries(engine, message_id)
+    assert {(row.status, row.attempts, row.claim) for row in rows} == {
+        (DeliveryStatus.FAILED, 3, None)
+    }
+    for row in rows:
+        assert (await events(engine, row.key))[-1].detail == MAY_HAVE_ARRIVED
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+async def test_what_the_server_did_not_take_is_no_copy(engine: AsyncEngine) -> None:
+    """A server that is busy for hours has nothing: what it refuses for now is tried on."""
+    clock = Clock()
+    async with SmtpStandIn().running() as server:
+        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(engine, people(1, mail))
+        for number in range(12):
+            silent = number in (4, 8)
+            server.behaviour = Behaviour.LOSES if silent else Behaviour.IS_BUSY
+            await work(bench)
+            await settle(bench)
+            clock.advance(minutes=40)
+        row = await one(engine, message_id)
+        assert (row.status, row.copies) == (DeliveryStatus.PENDING, 2)
+
+        server.behaviour = Behaviour.TAKES
+        await work(bench)
+
+    assert await statuses(engine, message_id) == {"SENT": 1}
+    await recount(engine)
+
+
+async def test_an_email_without_an_answer_is_left_alone_for_half_an_hour(
+    engine: AsyncEngine,
+) -> None:
+    async with SmtpStandIn().running() as server:
+        server.behaviour = Behaviour.LOSES
+        bench = bench_of(
+            engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5)
+        )
+        message_id = await load(engine, people(1, mail))
+        await work(bench)
+
+    row = await one(engine, message_id)
+    ((begun,),) = await columns_of(
+        engine,
+        "select lease_until > CURRENT_TIMESTAMP from delivery"
+        if engine.dialect.name == "sqlite"
+        else "select lease_until > now() + interval '29 minutes' from delivery",
+    )
+    assert (row.status, bool(begun)) == (DeliveryStatus.IN_PROGRESS, True)
+
+
+async def test_an_email_that_is_sent_again_on_demand_has_three_copies_more(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    async with SmtpStandIn().running() as server:
+        server.behaviour = Behaviour.LOSES
+        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(engine, people(1, mail))
+        for _ in range(4):
+            await work(bench)
+            await settle(bench)
+            clock.advance(minutes=40)
+        assert await statuses(engine, message_id) == {"FAILED": 1}
+
+        async def nobody(_: object) -> None: ...
+
+        await resend(bench, message_id, modes=[DeliveryMode.EMAIL], announce=nobody)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.copies, row.resends) == (DeliveryStatus.PENDING, 0, 1)
+
+
+async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy(
+    engine: AsyncEngine,
+) -> None:
+    """Nobody can tell whether it had left."""
+    clock, given = Clock(), asyncio.Event()
+
+    async def forever() -> None:
+        given.set()
+        await asyncio.Event().wait()
+
+    gateway = FakeGateway(meanwhile=forever, find=lambda _: CannotTell("it cannot be asked"))
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, mail))
+
+    for _ in range(5):
+        given.clear()
+        working = asyncio.ensure_future(work(bench))
+        until = asyncio.ensure_future(given.wait())
+        await asyncio.wait({working, until}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (working, until):
+            task.cancel()
+        await asyncio.gather(working, until, return_exceptions=True)
+        await settle(bench)
+        clock.advance(hours=1)
+
+    assert len(gateway.given) == 3
+    row = await one(engine, message_id)
+    assert row.status is DeliveryStatus.FAILED
+    assert (await events(engine, row.key))[-1].detail == MAY_HAVE_ARRIVED
+    await recount(engine)

@@ -1,0 +1,53 @@
+"""What a person typed into a message's headers keeps no email of it back, from the upload to the mail server."""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.status import DeliveryMode, MessageStatus
+from tests import log
+from tests.delivery.gateways.stand_ins import SmtpStandIn
+from tests.delivery.gateways.strict_reader import headers_of, text_of
+from tests.delivery.workbench import Clock, bench_of, mail, people, recount, status, work
+from tests.log import NOON
+from tests.operations import ask
+
+CASES: Final = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "cases" / "reply_to.jsonl").read_text().splitlines()
+]
+TYPED: Final = "=?utf-8?q?x=0D=0ABcc:_eve@x.example?="
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["given"]))
+async def test_each_family_gets_the_email_whatever_the_reply_address_is(
+    engine: AsyncEngine, case: dict[str, Any]
+) -> None:
+    lines = log.message(
+        "M-1",
+        people(3, mail),
+        status=None,
+        subject=TYPED,
+        sender=("u1", TYPED),
+        reply_to=case["given"],
+    )
+    await log.load(engine, log.district(), lines)
+    async with SmtpStandIn().running() as server:
+        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+
+        await work(bench, rounds=2)
+
+        assert sorted(server.taken()) == [f"p{number}@nomail.example" for number in range(3)]
+        for envelope in server.envelopes:
+            assert isinstance(envelope.content, bytes)
+            headers = dict(headers_of(envelope.content))
+            assert headers.get("Reply-To") == case["header"]
+            assert text_of(headers["Subject"]) == TYPED
+            assert "Bcc" not in headers
+    assert await status(engine, 1) is MessageStatus.SENT
+    await recount(engine)
+    shown = await ask(engine, '{ message(id: "message.1") { replyTo subject } }', now=NOON)
+    assert shown["message"] == {"replyTo": case["given"], "subject": TYPED}

@@ -1,0 +1,140 @@
+"""An email that Mailgun accepted without an answer is found by its Message-ID and recipient, and does not go again."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.context import Bench
+from domain.status import DeliveryStatus
+from tests.delivery.gateways.stand_ins import Behaviour, MailgunStandIn
+from tests.delivery.receipts.refreshing import refresh_now
+from tests.delivery.workbench import (
+    Clock,
+    bench_of,
+    deliveries,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    settle,
+    statuses,
+    work,
+)
+
+UNREPLACED = {"delivery": "%recipient.delivery%"}
+
+
+class Mailgun(MailgunStandIn):
+    """Mailgun as it is: the Message-ID that we gave is the id, in its answer and in its events."""
+
+    replaces_variables = True
+
+    def take(self, request: Any, form: Any) -> Any:
+        answer = super().take(request, form)
+        id = form["h:Message-Id"][0].strip("<>")
+        for event in self.events[-len(form["to"]) :]:
+            event["message"] = {"headers": {"message-id": id}}
+            event["timestamp"] = Clock()().timestamp()
+            if not self.replaces_variables:
+                event["user-variables"] = UNREPLACED
+        return type(answer)(200, json={"id": f"<{id}>", "message": "Queued."})
+
+
+def worked(engine: AsyncEngine, mailgun: Mailgun) -> tuple[Bench, Clock]:
+    clock = Clock()
+    return bench_of(engine, clock, mailgun.gateway), clock
+
+
+@pytest.mark.parametrize("replaces_variables", [True, False])
+async def test_what_arrived_without_an_answer_is_found_and_goes_once(
+    engine: AsyncEngine, replaces_variables: bool
+) -> None:
+    mailgun = Mailgun()
+    mailgun.replaces_variables = replaces_variables
+    bench, clock = worked(engine, mailgun)
+    mailgun.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
+    message_id = await load(engine, people(3, mail))
+    await work(bench)
+    assert await statuses(engine, message_id) == {"IN_PROGRESS": 3}
+
+    mailgun.behaviour = Behaviour.TAKES
+    clock.advance(hours=1)
+    assert await settle(bench) == 3
+    clock.advance(hours=1)
+    await work(bench)
+
+    assert await statuses(engine, message_id) == {"SENT": 3}
+    assert len(mailgun.taken()) == 3
+    await recount(engine)
+
+
+async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
+    engine: AsyncEngine,
+) -> None:
+    """Two requests carry one message: the first had its answer, the second had none. Both have the same Message-ID."""
+    mailgun = Mailgun()
+    mailgun.gateway.batch = 2
+    bench, clock = worked(engine, mailgun)
+    take, requests = mailgun.take, 0
+
+    def lose_the_second_answer(request: Any, form: Any) -> Any:
+        nonlocal requests
+        requests += 1
+        answer = take(request, form)
+        return type(answer)(500) if requests == 2 else answer
+
+    mailgun.take = lose_the_second_answer  # type: ignore[method-assign]
+    message_id = await load(engine, people(4, mail))
+    await work(bench)
+    assert await statuses(engine, message_id) == {"SENT": 2, "IN_PROGRESS": 2}
+
+    clock.advance(hours=1)
+    await settle(bench)
+    clock.advance(hours=1)
+    await work(bench)
+
+    assert await statuses(engine, message_id) == {"SENT": 4}
+    assert sorted(mailgun.taken()) == [f"p{number}@nomail.example" for number in range(4)]
+    assert len({row.reference for row in await deliveries(engine, message_id)}) == 1
+    await recount(engine)
+
+
+async def test_what_never_arrived_goes_again(engine: AsyncEngine) -> None:
+    mailgun = Mailgun()
+    bench, clock = worked(engine, mailgun)
+    mailgun.behaviour = Behaviour.LOSES
+    message_id = await load(engine, people(1, mail))
+    await work(bench)
+    # Of another message to the same person: its id is another.
+    other = mailgun.event("delivered", "p0@nomail.example", "", **{"user-variables": UNREPLACED})
+    other["timestamp"] = clock().timestamp()
+
+    mailgun.behaviour = Behaviour.TAKES
+    clock.advance(hours=1)
+    await settle(bench)
+    await work(bench)
+
+    assert mailgun.taken() == ["p0@nomail.example"]
+    assert (await one(engine, message_id)).status is DeliveryStatus.SENT
+
+
+async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(
+    engine: AsyncEngine,
+) -> None:
+    mailgun = Mailgun()
+    bench, clock = worked(engine, mailgun)
+    message_id = await load(engine, people(3, mail))
+    await work(bench)
+    id = mailgun.forms[0]["h:Message-Id"][0].strip("<>")
+    event = mailgun.event("delivered", "p1@nomail.example", "", **{"user-variables": UNREPLACED})
+    event |= {"timestamp": clock().timestamp() + 1, "message": {"headers": {"message-id": id}}}
+
+    assert await refresh_now(bench, message_id) == 1
+
+    assert [row.status.value for row in await deliveries(engine, message_id)] == [
+        "SENT",
+        "DELIVERED",
+        "SENT",
+    ]

@@ -1,0 +1,346 @@
+"""The promise: what a provider accepted is written down, however the database is away meanwhile, and the provider has it once."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+from sqlalchemy import event, exc
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect.engine import make_engine, reading
+from delivery.dispatch.due_work import Job
+from delivery.dispatch.handover import hand_over
+from delivery.dispatch.recording import FIRST_PAUSE, KEPT, LONGEST_PAUSE
+from delivery.dispatch.settlement import settle_lapsed
+from delivery.gateways.base import Accepted, Found, Handover, Outcome
+from delivery.runners.base import Attempt, attempt
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    deliveries,
+    lapse,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    settle,
+    statuses,
+    work,
+)
+from tests.interruptions import end_all_sessions, interrupted
+from tests.log import NOON
+
+LATE: Final = timedelta(minutes=1)
+
+
+class Outage:
+    """A database that is away from the moment the provider answers, for so many attempts to write."""
+
+    def __init__(self, engine: AsyncEngine, clock: Clock, *, attempts: int = 2) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.attempts = attempts
+        self.pauses: list[float] = []
+        self._open = AsyncExitStack()
+
+    async def begin(self) -> None:
+        """Be away from now on."""
+
+    async def sleep(self, seconds: float) -> None:
+        """What the one who writes does between two attempts; after some, the database is back."""
+        self.pauses.append(seconds)
+        self.clock.advance(seconds=seconds)
+        if len(self.pauses) == self.attempts:
+            await self._open.aclose()
+
+
+class FullPool(Outage):
+    """Others have all connections of the pool, and nobody waits for one."""
+
+    async def begin(self) -> None:
+        pool: Any = self.engine.pool
+        pool._timeout = 0
+        while True:
+            try:
+                await self._open.enter_async_context(reading(self.engine))
+            except exc.TimeoutError:
+                return
+
+
+class LockedFile(Outage):
+    """Another process writes into the SQLite file, and nobody waits for it."""
+
+    async def begin(self) -> None:
+        assert self.engine.url.database is not None
+        other = sqlite3.connect(self.engine.url.database, isolation_level=None)
+        event.listen(self.engine.sync_engine, "checkout", _do_not_wait)
+        other.execute("BEGIN IMMEDIATE")
+        self._open.callback(other.close)
+
+
+def _do_not_wait(connection: Any, record: Any, proxy: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 0")
+    cursor.close()
+
+
+class Restart(Outage):
+    """PostgreSQL ends all sessions, and again at each attempt to write, in the middle of it."""
+
+    async def begin(self) -> None:
+        end_all_sessions(self.engine)
+        self._open.enter_context(interrupted(self.engine))
+
+
+@pytest.fixture(params=["full pool", "database gone"])
+def outage(request: pytest.FixtureRequest, engine: AsyncEngine) -> Outage:
+    """Each way to be away that the engine has."""
+    if request.param == "full pool":
+        return FullPool(engine, Clock())
+    if engine.dialect.name == "sqlite":
+        return LockedFile(engine, Clock())
+    return Restart(engine, Clock(), attempts=1)
+
+
+@asynccontextmanager
+async def smtp(meanwhile: Callable[[], Awaitable[None]]) -> AsyncIterator[SmtpStandIn]:
+    """A mail server at which something happens when it has an email and has not answered yet."""
+
+    class Slow(SmtpStandIn):
+        async def handle_DATA(self, *arguments: Any) -> str:
+            answer = await super().handle_DATA(*arguments)
+            await meanwhile()
+            return answer
+
+    async with Slow().running() as stand_in:
+        yield stand_in
+
+
+async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sent_again(
+    engine: AsyncEngine, outage: Outage
+) -> None:
+    message_id = await load(engine, people(1, mail))
+    async with smtp(outage.begin) as server:
+        bench = bench_of(
+            engine, outage.clock, {DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep
+        )
+        assert await hand_over(bench, message_id, 0) == 1
+        await settle(bench)
+        await work(bench)
+        assert server.taken() == ["p0@nomail.example"]
+
+    assert len(outage.pauses) == outage.attempts
+    assert await statuses(engine, message_id) == {"SENT": 1}
+    await recount(engine)
+
+
+@pytest.mark.parametrize("provider", [CallStandIn, MailgunStandIn])
+async def test_what_was_accepted_over_http_is_recorded_under_its_providers_name(
+    engine: AsyncEngine, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
+) -> None:
+    class Slow(provider):  # type: ignore[misc, valid-type]  # each of the two
+        async def _handle(self, request: Any) -> Any:
+            answer = await super()._handle(request)
+            if request.method == "POST":
+                await outage.begin()
+            return answer
+
+    device, mode = (
+        (call, DeliveryMode.VOICE) if provider is CallStandIn else (mail, DeliveryMode.EMAIL)
+    )
+    message_id = await load(engine, people(1, lambda _: device(7)))
+    stand_in = Slow()
+    bench = bench_of(engine, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
+
+    assert await hand_over(bench, message_id, 0) == 1
+    await settle(bench)
+    await work(bench)
+
+    assert len(stand_in.taken()) == 1
+    delivery = await one(engine, message_id)
+    assert (delivery.reference is None, delivery.claim) == (False, None)
+    await recount(engine)
+
+
+def accepting(outage: Outage) -> FakeGateway:
+    return FakeGateway(meanwhile=outage.begin)
+
+
+async def test_an_outage_that_outlasts_the_lease_is_waited_for_with_growing_pauses(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    outage = FullPool(engine, clock, attempts=310)
+    message_id = await load(engine, people(2, call))
+    gateway = accepting(outage)
+    bench = bench_of(engine, clock, gateway, sleep=outage.sleep)
+
+    with capture_logs() as lines:
+        assert await hand_over(bench, message_id, 0) == 2
+
+    assert len(gateway.given) == 2
+    lease = int(bench.lease.total_seconds())
+    assert outage.pauses[:lease] == [FIRST_PAUSE] * lease
+    assert outage.pauses[lease : lease + 6] == [2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert all(row.reference and row.claim is None for row in await deliveries(engine, message_id))
+    warning = lines[0]
+    assert (warning["event"], warning["log_level"], warning["reason"]) == (
+        "outcomes cannot be written yet",
+        "warning",
+        "TimeoutError",
+    )
+    await recount(engine)
+
+
+async def test_what_others_took_over_during_an_outage_gets_the_reference_all_the_same(
+    engine: AsyncEngine, database_url: str
+) -> None:
+    """And is not called again: the outcome says that a provider has it."""
+    clock = Clock()
+    elsewhere = make_engine(database_url)
+    outage = FullPool(engine, clock, attempts=305)
+    message_id = await load(engine, people(1, call))
+    gateway = accepting(outage)
+    nobody = FakeGateway()
+    nobody.is_reachable = False
+    sleep = outage.sleep
+
+    async def meanwhile(seconds: float) -> None:
+        if len(outage.pauses) == 303:
+            assert await settle(bench_of(elsewhere, clock, nobody)) == 1
+        await sleep(seconds)
+
+    assert await hand_over(bench_of(engine, clock, gateway, sleep=meanwhile), message_id, 0) == 1
+
+    delivery = await one(engine, message_id)
+    assert delivery.reference == f"REF-{gateway.keys[0]}-1"
+    assert nobody.given == []
+    await elsewhere.dispose()
+    await recount(engine)
+
+
+async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncEngine) -> None:
+    clock = Clock()
+    outage = FullPool(engine, clock, attempts=0)
+    message_id = await load(engine, people(1, call))
+
+    async def sleep(seconds: float) -> None:
+        clock.advance(seconds=seconds if clock.now < NOON + LATE else KEPT.total_seconds())
+
+    bench = bench_of(engine, clock, accepting(outage), sleep=sleep)
+    with capture_logs() as lines, pytest.raises(exc.TimeoutError):
+        await hand_over(bench, message_id, 0)
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "outcomes are given up: the database is away for too long"
+    ]
+    await outage._open.aclose()
+
+
+async def test_a_runner_that_stops_finishes_writing_what_it_knows(engine: AsyncEngine) -> None:
+    """What breaks off the wait for a provider's pace must not break this off."""
+    clock, until = Clock(), asyncio.Event()
+    outage = FullPool(engine, clock)
+    message_id = await load(engine, people(1, call))
+
+    async def begin() -> None:
+        until.set()
+        await outage.begin()
+
+    bench = bench_of(engine, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
+
+    assert await attempt(bench, Job(message_id, 0), until=until) is Attempt.DONE
+
+    assert (await one(engine, message_id)).reference is not None
+    assert len(outage.pauses) == 2
+
+
+async def test_what_is_lost_because_the_process_stops_is_said(engine: AsyncEngine) -> None:
+    outage = FullPool(engine, Clock())
+    message_id = await load(engine, people(1, call))
+    waits = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    bench = bench_of(engine, Clock(), accepting(outage), sleep=sleep)
+    with capture_logs() as lines:
+        working = asyncio.ensure_future(hand_over(bench, message_id, 0))
+        await waits.wait()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+    assert [(line["event"], line["deliveries"]) for line in lines[1:]] == [
+        ("outcomes are lost: the process stops while the database is away", 1)
+    ]
+    await outage._open.aclose()
+
+
+async def test_one_outcome_that_the_database_refuses_costs_no_other_its_own(
+    engine: AsyncEngine,
+) -> None:
+    """A reason is a provider's text, whatever is in it."""
+    refused = "\ud800"  # a lone surrogate: neither database takes it
+
+    def answer(handover: Handover) -> Outcome:
+        odd = handover.key.split(".")[1] == "1"
+        return Accepted(refused if odd else handover.key, DeliveryStatus.IN_PROGRESS)
+
+    gateway = FakeGateway(answer=answer)
+    message_id = await load(engine, people(3, call))
+    with capture_logs() as lines:
+        assert await hand_over(bench_of(engine, Clock(), gateway), message_id, 0) == 3
+
+    rows = await deliveries(engine, message_id)
+    assert [row.claim is None for row in rows] == [True, False, True]
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "outcomes cannot be written together; each is written alone",
+        "an outcome cannot be written",
+    ]
+    await recount(engine)
+
+
+def found(handover: Handover) -> Found:
+    return Found("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
+
+
+async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
+    engine: AsyncEngine, outage: Outage
+) -> None:
+    message_id = await load(engine, people(1, call))
+
+    class Killed(BaseException):
+        """The process dies after its claim."""
+
+    async def die() -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        await hand_over(bench_of(engine, outage.clock, FakeGateway(meanwhile=die)), message_id, 0)
+    await lapse(engine)
+
+    class Asked(FakeGateway):
+        async def find(self, handover: Handover, **more: Any) -> Found:
+            await super().find(handover, **more)
+            await outage.begin()
+            return found(handover)
+
+    gateway = Asked()
+    assert await settle_lapsed(bench_of(engine, outage.clock, gateway, sleep=outage.sleep)) == 1
+
+    delivery = await one(engine, message_id)
+    assert (delivery.status, delivery.reference) == (DeliveryStatus.DELIVERED, "SID")
+    assert len(gateway.asked) == 1
+    assert len(outage.pauses) == outage.attempts
+    await recount(engine)

@@ -1,0 +1,168 @@
+"""What a provider refuses: for good where no repetition mends it, again and with a warning where somebody has to mend it."""
+
+from typing import Any, Final
+
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from delivery.dispatch.delivery_names import spell
+from domain.status import DeliveryStatus
+from tests import log
+from tests.delivery.gateways.stand_ins import (
+    CallStandIn,
+    HttpStandIn,
+    MailgunStandIn,
+    SmtpStandIn,
+    TextStandIn,
+)
+from tests.delivery.workbench import (
+    Clock,
+    bench_of,
+    call,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    statuses,
+    text_to,
+    work,
+)
+from tests.server.test_signed_callbacks import by_twilio, post
+
+DEVICES: Final = {TextStandIn: text_to, CallStandIn: call, MailgunStandIn: mail}
+
+
+def refusing(provider: type[HttpStandIn], status: int, body: Any) -> HttpStandIn:
+    refusing = provider()
+    answer = httpx2.Response(status, json=body)
+    refusing.take = lambda request, form: answer  # type: ignore[method-assign]
+    return refusing
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "code"),
+    [
+        (TextStandIn, {"code": 21265, "message": "a short code"}, -30),
+        (TextStandIn, {"code": 21266, "message": "our own number"}, -30),
+        (TextStandIn, {"code": 21401, "message": "not a number"}, -2),
+        (TextStandIn, {"code": 21619, "message": "no body"}, -30),
+        (TextStandIn, {"code": 21635, "message": "a landline"}, -30),
+        (CallStandIn, {"code": 21217, "message": "not a number"}, -2),
+        (CallStandIn, {"code": 21266, "message": "our own number"}, -14),
+        (MailgunStandIn, {"message": "'h:Reply-To' parameter is not a valid address"}, None),
+        (MailgunStandIn, {"message": "'to' parameter is not a valid address"}, None),
+    ],
+    ids=str,
+)
+async def test_what_no_repetition_mends_has_failed_at_once(
+    engine: AsyncEngine, provider: type[HttpStandIn], body: dict[str, Any], code: int | None
+) -> None:
+    clock, stand_in = Clock(), refusing(provider, 400, body)
+    bench = bench_of(engine, clock, stand_in.gateway)
+    message_id = await load(engine, people(1, DEVICES[provider]))
+
+    for _ in range(3):
+        await work(bench)
+        clock.advance(hours=1)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status, row.attempts) == (DeliveryStatus.FAILED, code, 1)
+    assert len(stand_in.requests) == 1
+    await recount(engine)
+
+
+@pytest.mark.parametrize(
+    ("provider", "status", "body", "reason"),
+    [
+        (
+            TextStandIn,
+            400,
+            {"code": 21606, "message": "no"},
+            "SENTLOG_TWILIO_FROM cannot send texts to this destination (HTTP 400: "
+            '{"code":21606,"message":"no"})',
+        ),
+        (
+            CallStandIn,
+            400,
+            {"code": 21210, "message": "no"},
+            "SENTLOG_TWILIO_FROM is not verified as a caller (HTTP 400: "
+            '{"code":21210,"message":"no"})',
+        ),
+        (
+            MailgunStandIn,
+            400,
+            {"message": "'from' parameter is not a valid address"},
+            'HTTP 400: {"message":"\'from\' parameter is not a valid address"}',
+        ),
+        (MailgunStandIn, 401, {"message": "Forbidden"}, 'HTTP 401: {"message":"Forbidden"}'),
+    ],
+    ids=str,
+)
+async def test_what_an_administrator_has_to_mend_is_tried_again_and_the_log_warns_with_the_cause(
+    engine: AsyncEngine, provider: type[HttpStandIn], status: int, body: Any, reason: str
+) -> None:
+    clock, stand_in = Clock(), refusing(provider, status, body)
+    message_id = await load(engine, people(3, lambda person: DEVICES[provider](person + 1)))
+
+    with capture_logs() as lines:
+        await work(bench_of(engine, clock, stand_in.gateway))
+
+    (line,) = [line for line in lines if line["event"] == "provider did not accept"]
+    assert (line["log_level"], line["deliveries"], line["reason"]) == ("warning", 3, reason)
+    assert line["message_id"] == f"message.{message_id}"
+    assert await statuses(engine, message_id) == {"PENDING": 3}
+    del stand_in.take
+    clock.advance(minutes=1)
+    await work(bench_of(engine, clock, stand_in.gateway))
+    assert await statuses(engine, message_id) != {"PENDING": 3}
+    await recount(engine)
+
+
+@pytest.mark.parametrize(
+    ("reply", "status"),
+    [
+        ("530 5.7.0 Authentication required", DeliveryStatus.PENDING),
+        ("538 5.7.11 Encryption required", DeliveryStatus.PENDING),
+        ("452 4.2.2 Mailbox full", DeliveryStatus.PENDING),
+        ("552 5.2.2 Mailbox full", DeliveryStatus.FAILED),
+        ("550 5.7.1 Not wanted here", DeliveryStatus.FAILED),
+        ("553 5.1.3 Bad address", DeliveryStatus.FAILED),
+    ],
+)
+async def test_a_mail_server_that_wants_another_login_fails_nobody(
+    engine: AsyncEngine, reply: str, status: DeliveryStatus
+) -> None:
+    async with SmtpStandIn().running() as server:
+        server.reply_to_recipient = reply
+        message_id = await load(engine, people(1, lambda _: log.email("zoe@nomail.example")))
+        await work(bench_of(engine, Clock(), server.gateway))
+
+        assert (await one(engine, message_id)).status is status
+        assert server.taken() == []
+
+
+async def test_a_text_that_fails_for_the_account_s_sake_is_a_warning_with_the_cause(
+    engine: AsyncEngine,
+) -> None:
+    texts = TextStandIn()
+    message_id = await load(engine, people(1, lambda _: text_to(1)))
+    await work(bench_of(engine, Clock(), texts.gateway))
+    delivery = await one(engine, message_id)
+    fields = {
+        "MessageSid": delivery.reference or "",
+        "MessageStatus": "undelivered",
+        "ErrorCode": "30034",
+        "To": delivery.address,
+    }
+    target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
+
+    with capture_logs() as lines:
+        assert await post(engine, texts.gateway, by_twilio(target, **fields)) == 200
+
+    (line,) = [line for line in lines if line["log_level"] == "warning"]
+    assert (line["event"], line["code"]) == ("a text failed", 30034)
+    assert line["reason"] == "SENTLOG_TWILIO_FROM is not registered (A2P 10DLC)"
+    assert (await one(engine, message_id)).call_status == -40

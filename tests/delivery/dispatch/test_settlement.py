@@ -1,0 +1,370 @@
+"""The promise: what was claimed and never recorded is settled by asking; no call is placed twice, and nothing is forgotten."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.dispatch import cancel
+from delivery.dispatch.settlement import settle_lapsed
+from delivery.gateways.base import (
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    Handover,
+    Outcome,
+    SurelyNot,
+    Unsure,
+)
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.workbench import (
+    Clock,
+    Event,
+    FakeGateway,
+    bench_of,
+    call,
+    deliveries,
+    events,
+    everything,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    settle,
+    status,
+    statuses,
+    text_to,
+    work,
+)
+from tests.log import NOON
+
+
+def mute(handover: Handover) -> Outcome:
+    return Unsure("no answer")
+
+
+def arrived(handover: Handover) -> Finding:
+    return Found(
+        f"SID-{handover.key}",
+        [
+            Receipt(NOON, DeliveryStatus.IN_PROGRESS, detail="ringing"),
+            Receipt(NOON, DeliveryStatus.DELIVERED, 5, detail="answered"),
+        ],
+    )
+
+
+def cannot_tell(handover: Handover) -> Finding:
+    return CannotTell("it keeps no list")
+
+
+async def test_what_the_provider_has_is_recorded_with_all_that_it_says(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute, find=arrived)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(1, call))
+    await work(bench)
+
+    assert await settle(bench) == 1
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status, row.claim) == (DeliveryStatus.DELIVERED, 5, None)
+    assert row.reference == f"SID-{message_id}.0.0"
+    assert await events(engine, row.key) == [
+        Event(DeliveryStatus.IN_PROGRESS, None, EventSource.DISPATCH, "no answer"),
+        Event(DeliveryStatus.IN_PROGRESS, None, EventSource.REFRESH, "ringing"),
+        Event(DeliveryStatus.DELIVERED, 5, EventSource.REFRESH, "answered"),
+    ]
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+async def test_what_surely_did_not_arrive_is_handed_over_again(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(1, call))
+    await work(bench)
+
+    await settle(bench)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.claim, row.handed_at) == (DeliveryStatus.PENDING, None, None)
+    await work(bench)
+    assert [(h.key, h.attempt) for h in gateway.given] == [
+        (f"{message_id}.0.0", 1),
+        (f"{message_id}.0.0", 2),
+    ]
+    await recount(engine)
+
+
+@pytest.mark.parametrize("device", [call, text_to])
+async def test_a_call_or_text_of_which_nobody_can_tell_has_failed_and_is_never_sent_again(
+    engine: AsyncEngine, device: object
+) -> None:
+    gateway = FakeGateway(answer=mute, find=cannot_tell)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    await work(bench)
+
+    await settle(bench)
+    await work(bench)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -5)
+    assert len(gateway.given) == 1
+    assert await status(engine, message_id) is MessageStatus.SENT
+    await recount(engine)
+
+
+async def test_an_email_of_which_nobody_can_tell_goes_again_under_the_same_name(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    gateway = FakeGateway(answer=mute, find=cannot_tell)
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, mail))
+    await work(bench)
+
+    await settle(bench)
+    clock.advance(minutes=1)
+    await work(bench)
+
+    assert gateway.keys == [f"{message_id}.0.0"] * 2
+    assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
+    await recount(engine)
+
+
+async def test_a_provider_that_cannot_be_asked_is_asked_again_later(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute, find=arrived)
+    gateway.is_reachable = False
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(1, call))
+    await work(bench)
+    before = await one(engine, message_id)
+
+    assert await settle(bench) == 1
+
+    row = await one(engine, message_id)
+    assert row.status is DeliveryStatus.IN_PROGRESS
+    assert row.claim != before.claim
+    assert await settle_lapsed(bench) == 0, "its claim holds for a minute"
+    gateway.is_reachable = True
+    await settle(bench)
+    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
+    assert len(gateway.given) == 1
+    await recount(engine)
+
+
+async def test_a_provider_is_not_asked_before_its_silence_means_something(
+    engine: AsyncEngine,
+) -> None:
+    class Slow(FakeGateway):
+        settles_after = timedelta(minutes=20)
+
+    clock = Clock()
+    gateway = Slow(answer=mute)
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, call))
+    await work(bench)
+
+    await settle(bench)
+    assert gateway.asked == []
+    assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
+
+    clock.advance(minutes=20)
+    await settle(bench)
+    assert len(gateway.asked) == 1
+    assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
+
+
+async def test_what_was_found_twice_is_given_to_one(engine: AsyncEngine) -> None:
+    """Two of the same text to the same number look alike to a provider that keeps no name of ours."""
+    gateway = FakeGateway(
+        answer=mute,
+        find=lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
+    )
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(2, call))
+    await work(bench)
+
+    await settle(bench)
+
+    rows = await deliveries(engine, message_id)
+    assert [(row.status, row.call_status, row.reference) for row in rows] == [
+        (DeliveryStatus.IN_PROGRESS, None, "SID"),
+        (DeliveryStatus.FAILED, -5, None),
+    ]
+    await recount(engine)
+
+
+async def test_what_is_found_under_the_name_of_another_delivery_is_no_finding(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway(answer=lambda _: Accepted("SID", DeliveryStatus.IN_PROGRESS))
+    bench = bench_of(engine, Clock(), gateway)
+    first = await load(engine, people(1, call))
+    await work(bench)
+    gateway.answer = mute
+    gateway.finding = lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
+    second = await load(engine, people(1, call), id="M-2")
+    await work(bench)
+
+    await settle(bench)
+
+    assert (await one(engine, first)).status is DeliveryStatus.IN_PROGRESS
+    assert (await one(engine, second)).call_status == -5
+
+
+async def test_a_gateway_that_is_no_longer_set_up_cannot_tell(engine: AsyncEngine) -> None:
+    class Other(FakeGateway):
+        name = "other"
+
+    clock = Clock()
+    message_id = await load(engine, people(1, call))
+    await work(bench_of(engine, clock, FakeGateway(answer=mute)))
+    now = Other(find=arrived)
+
+    await settle(bench_of(engine, clock, now))
+
+    assert now.asked == []
+    assert (await one(engine, message_id)).call_status == -5
+
+
+async def test_a_claim_is_left_alone_while_its_lease_lasts(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute, find=arrived)
+    bench = bench_of(engine, Clock(), gateway)
+    await load(engine, people(1, call))
+    await work(bench)
+    before = await everything(engine)
+
+    assert await settle_lapsed(bench) == 0
+    assert gateway.asked == []
+    assert await everything(engine) == before
+
+
+async def test_two_that_settle_at_once_ask_once(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute, find=arrived)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(30, call))
+    await work(bench)
+
+    assert sum(await asyncio.gather(settle(bench), *(settle_lapsed(bench) for _ in range(3)))) == 30
+    assert len(gateway.asked) == 30
+    assert await statuses(engine, message_id) == {"DELIVERED": 30}
+    await recount(engine)
+
+
+async def test_one_question_that_fails_keeps_no_other_from_being_settled(
+    engine: AsyncEngine,
+) -> None:
+    def find(handover: Handover) -> Finding:
+        if handover.key.endswith(".0.0"):
+            raise RuntimeError("a bug")
+        return arrived(handover)
+
+    gateway = FakeGateway(answer=mute, find=find)
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(3, call))
+    await work(bench)
+
+    await settle(bench)
+
+    assert [row.status for row in await deliveries(engine, message_id)] == [
+        DeliveryStatus.IN_PROGRESS,
+        DeliveryStatus.DELIVERED,
+        DeliveryStatus.DELIVERED,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("find", "stands"),
+    [
+        (arrived, "DELIVERED"),
+        (lambda _: SurelyNot(), "CANCELED"),
+        (cannot_tell, "FAILED"),
+    ],
+    ids=["found", "surely not", "cannot tell"],
+)
+@pytest.mark.parametrize("device", [call, mail])
+async def test_nothing_of_a_canceled_message_goes_again_whatever_is_found(
+    engine: AsyncEngine, device: object, find: object, stands: str
+) -> None:
+    clock = Clock()
+    gateway = FakeGateway(answer=mute, find=find)  # type: ignore[arg-type]
+    bench = bench_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    await work(bench)
+    async with writing(engine) as connection:
+        await cancel.cancel(
+            connection, message_id, by_id="u", by_name="U", reason=None, now=clock.now
+        )
+
+    await settle(bench)
+    clock.advance(hours=1)
+    await work(bench)
+
+    assert await statuses(engine, message_id) == {stands: 1}
+    assert len(gateway.given) == 1
+    await recount(engine)
+
+
+async def test_whoever_comes_back_after_its_claim_was_settled_changes_nothing(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(1, call))
+    other = bench_of(engine, clock, FakeGateway(find=cannot_tell))
+
+    async def settled() -> None:
+        await settle(other)
+
+    await work(bench_of(engine, clock, FakeGateway(answer=mute, meanwhile=settled)))
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status, row.claim) == (DeliveryStatus.FAILED, -5, None)
+    assert [event.source for event in await events(engine, row.key)] == [EventSource.TIMEOUT]
+    await recount(engine)
+
+
+async def test_claims_of_many_messages_are_settled_in_one_round(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(answer=mute, find=arrived)
+    bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: gateway})
+    ids = [await load(engine, people(2, call), id=f"M-{number}") for number in range(4)]
+    await work(bench)
+
+    assert await settle(bench) == 8
+    assert [await status(engine, message_id) for message_id in ids] == [MessageStatus.SENT] * 4
+    await recount(engine)
+
+
+async def test_a_message_that_cannot_be_settled_holds_up_no_other(engine: AsyncEngine) -> None:
+    clock = Clock()
+    bench = bench_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
+    broken = await load(engine, people(1, call), id="M-1")
+    other = await load(engine, people(1, call), id="M-2")
+    await work(bench)
+
+    def fail(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        if statement.startswith("SELECT message.subject") and broken in _values(parameters):
+            raise RuntimeError("a message that cannot be read")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", fail)
+    await settle(bench)
+    event.remove(engine.sync_engine, "before_cursor_execute", fail)
+
+    assert await statuses(engine, broken) == {"IN_PROGRESS": 1}
+    assert await statuses(engine, other) == {"FAILED": 1}
+    await settle(bench)
+    assert await statuses(engine, broken) == {"FAILED": 1}
+    await recount(engine)
+
+
+def _values(parameters: object) -> list[object]:
+    """What a statement was given, by name or by place."""
+    if isinstance(parameters, dict):
+        return list(parameters.values())
+    return list(parameters) if isinstance(parameters, tuple | list) else []

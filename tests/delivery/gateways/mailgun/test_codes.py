@@ -1,0 +1,80 @@
+"""What Mailgun's words mean: which failures are the last, and whose fault a refusal is."""
+
+import httpx2
+import pytest
+
+from delivery.gateways.base import NotAccepted, Refused
+from delivery.gateways.mailgun.codes import (
+    event_status,
+    is_about_an_address,
+    is_about_the_message,
+)
+from domain.status import DeliveryStatus
+from tests.delivery.gateways.stand_ins import MailgunStandIn
+
+FAILED, SENT = DeliveryStatus.FAILED, DeliveryStatus.SENT
+
+
+@pytest.mark.parametrize(
+    ("severity", "reason", "code", "status"),
+    [
+        ("temporary", "generic", 421, SENT),
+        ("temporary", "bounce", 452, SENT),
+        ("temporary", "greylisted", "451", SENT),
+        ("temporary", None, None, SENT),
+        ("temporary", "old", 498, FAILED),
+        ("temporary", "generic", 602, FAILED),
+        ("temporary", "generic", "602", FAILED),
+        ("permanent", "bounce", 550, FAILED),
+        ("permanent", "generic", 552, FAILED),
+        ("permanent", "suppress-bounce", 605, FAILED),
+        ("permanent", "suppress-unsubscribe", 606, FAILED),
+        ("permanent", "suppress-complaint", 607, FAILED),
+        ("temporary", "suppress-bounce", None, FAILED),
+        (None, None, None, FAILED),
+    ],
+)
+def test_a_failure_is_the_last_where_mailgun_tries_no_more(
+    severity: str | None, reason: str | None, code: int | str | None, status: DeliveryStatus
+) -> None:
+    assert event_status("failed", severity=severity, reason=reason, code=code) is status
+
+
+PROBLEMS = [
+    ("'to' parameter is not a valid address. please check documentation", "address"),
+    ("to parameter is not a valid address", "address"),
+    ("'h:Reply-To' parameter is not a valid address", "message"),
+    ("reply-to parameter is not a valid address", "message"),
+    ("Need at least one of 'text', 'html' or 'template' parameters specified", "message"),
+    ("Message is too large", "message"),
+    ("message exceeds the maximum size", "message"),
+    ("'from' parameter is not a valid address. please check documentation", "account"),
+    ("Sandbox subdomains are for test purposes only. Please add your own domain", "account"),
+    ("Domain mg.plainview.example is not allowed to send: The domain is unverified", "account"),
+    ("Please activate your Mailgun account", "account"),
+    ("recipient-variables is not valid JSON", "account"),
+    ("", "account"),
+]
+
+
+@pytest.mark.parametrize(("problem", "about"), PROBLEMS)
+def test_a_refusal_is_about_an_address_the_message_or_the_account(problem: str, about: str) -> None:
+    assert (is_about_an_address(problem), is_about_the_message(problem)) == (
+        about == "address",
+        about == "message",
+    )
+
+
+@pytest.mark.parametrize(("problem", "about"), PROBLEMS)
+async def test_what_no_repetition_mends_is_refused_and_the_rest_is_tried_again(
+    problem: str, about: str
+) -> None:
+
+    mailgun = MailgunStandIn()
+    answer = httpx2.Response(400, json={"message": problem})
+    mailgun.take = lambda request, form: answer  # type: ignore[method-assign]
+
+    outcomes = await mailgun.gateway.send(mailgun.handovers(*mailgun.good))
+
+    expected = NotAccepted if about == "account" else Refused
+    assert [type(outcome) for outcome in outcomes] == [expected] * 3

@@ -1,0 +1,400 @@
+import hmac
+import json
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from delivery.gateways.base import (
+    Accepted,
+    Callback,
+    Forged,
+    Found,
+    Malformed,
+    NotAccepted,
+    Outcome,
+    Refused,
+    Seal,
+    Sent,
+    SurelyNot,
+    Unavailable,
+    Unsure,
+)
+from delivery.gateways.mailgun.codes import STATUSES
+from delivery.gateways.mailgun.events import CALLBACKS_GOOD_FOR
+from delivery.gateways.mailgun.gateway import MailgunGateway
+from domain.message import BodyFormat
+from domain.receipts import Receipt
+from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.stand_ins import MAIL_FROM, NOON, SIGNING_KEY, MailgunStandIn, content
+
+HEATHER, CALVIN, ZOE = MailgunStandIn.good
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def mailgun() -> MailgunStandIn:
+    return MailgunStandIn()
+
+
+# The request
+
+
+async def test_one_request_carries_all_recipients_of_a_message(mailgun: MailgunStandIn) -> None:
+    outcomes = await mailgun.gateway.send(mailgun.handovers(HEATHER, CALVIN, ZOE))
+
+    [form] = mailgun.forms
+    assert form["to"] == [HEATHER, CALVIN, ZOE]
+    assert json.loads(form["recipient-variables"][0]) == {
+        HEATHER: {"delivery": "d-0"},
+        CALVIN: {"delivery": "d-1"},
+        ZOE: {"delivery": "d-2"},
+    }
+    assert form["v:delivery"] == ["%recipient.delivery%"]
+    assert outcomes == [Accepted("1@mg.example", DeliveryStatus.SENT)] * 3
+
+
+async def test_an_email_says_who_wrote_it_and_whom_to_answer(mailgun: MailgunStandIn) -> None:
+    await mailgun.gateway.send(mailgun.handovers(HEATHER))
+
+    [request], [form] = mailgun.requests, mailgun.forms
+    assert str(request.url) == "https://api.mailgun.example/v3/mg.plainview.example/messages"
+    assert request.headers["authorization"] == "Basic YXBpOmtleQ=="  # api:key
+    assert form["from"] == [f'"Administrator, System (Plainview Schools)" <{MAIL_FROM}>']
+    assert form["h:Reply-To"] == ["office@plainview.example"]
+    assert form["subject"] == ["Student Behavior"]
+    assert form["text"] == ["Calvin was late today."]
+    assert "html" not in form
+
+
+async def test_an_html_body_comes_with_its_plain_text(mailgun: MailgunStandIn) -> None:
+    html = content(body="<p>Hello <b>Zoë</b></p>", body_format=BodyFormat.HTML, reply_to=None)
+
+    await mailgun.gateway.send(mailgun.handovers(HEATHER, of=html))
+
+    [form] = mailgun.forms
+    assert form["html"] == ["<p>Hello <b>Zoë</b></p>"]
+    assert form["text"] == ["Hello Zoë"]
+    assert "h:Reply-To" not in form
+
+
+async def test_the_message_id_is_the_message_s_at_every_attempt(mailgun: MailgunStandIn) -> None:
+    for of in (content(), content(), content(key="plainview M-2")):
+        await mailgun.gateway.send(mailgun.handovers(HEATHER, of=of))
+
+    first, again, other = [form["h:Message-Id"] for form in mailgun.forms]
+    assert first == again != other
+
+
+@pytest.mark.parametrize(
+    "variable", ["recipient.delivery", "recipient_email", "unsubscribe_url", "mailing_list_x"]
+)
+async def test_a_variable_that_a_sender_typed_stays_what_it_is(
+    mailgun: MailgunStandIn, variable: str
+) -> None:
+    typed = f"10 %{variable}% 20 %"
+    html = content(subject=typed, body=typed, body_format=BodyFormat.HTML)
+
+    await mailgun.gateway.send(mailgun.handovers(HEATHER, of=html))
+
+    [form] = mailgun.forms
+    assert form["subject"] == form["text"] == [f"10 %\N{WORD JOINER}{variable}% 20 %"]
+    assert form["html"] == [f"10 &#37;{variable}% 20 %"]
+
+
+async def test_other_messages_and_a_second_delivery_to_an_address_go_by_themselves(
+    mailgun: MailgunStandIn,
+) -> None:
+    one = mailgun.handovers(HEATHER, CALVIN, HEATHER)
+    other = mailgun.handovers(ZOE, of=content(key="plainview M-2"))
+
+    await mailgun.gateway.send([*one, *other])
+
+    assert [form["to"] for form in mailgun.forms] == [[HEATHER, CALVIN], [HEATHER], [ZOE]]
+
+
+# What an answer means
+
+
+async def test_the_address_that_mailgun_minds_is_found_by_halves(mailgun: MailgunStandIn) -> None:
+    addresses = [f"parent{number}@nomail.example" for number in range(7)]
+
+    outcomes = await mailgun.gateway.send(mailgun.handovers(*addresses, mailgun.bad))
+
+    assert outcomes[:7] == [Accepted("1@mg.example", DeliveryStatus.SENT)] * 7
+    assert outcomes[7] == Refused(
+        "'to' parameter is not a valid address. please check documentation"
+    )
+    assert mailgun.taken() == addresses
+    assert len(mailgun.requests) == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome"),
+    [
+        (200, '{"id": "<2@mg>", "message": "Queued."}', Accepted("2@mg", DeliveryStatus.SENT)),
+        (200, "Mailgun Magnificent API", Unsure("HTTP 200: Mailgun Magnificent API")),
+        (200, '{"message": "Queued."}', Unsure('HTTP 200: {"message": "Queued."}')),
+        (
+            400,
+            '{"message": "from parameter is missing"}',
+            NotAccepted('HTTP 400: {"message": "from parameter is missing"}'),
+        ),
+        (
+            400,
+            '{"message": "\'to\' parameter is not a valid address: x@y.z"}',
+            Refused("'to' parameter is not a valid address: [address]"),
+        ),
+        (400, "", NotAccepted("HTTP 400")),
+        (301, "", NotAccepted("HTTP 301")),
+        (401, "Forbidden", NotAccepted("HTTP 401: Forbidden")),
+        (402, "", NotAccepted("HTTP 402")),
+        (404, "Domain not found", NotAccepted("HTTP 404: Domain not found")),
+        (413, "", Refused("the message is larger than Mailgun takes")),
+        (500, "", Unsure("HTTP 500")),
+        (502, "", Unsure("HTTP 502")),
+        (503, "", NotAccepted("HTTP 503")),
+    ],
+)
+async def test_what_an_answer_to_a_hand_over_means(
+    mailgun: MailgunStandIn, status: int, body: str, outcome: Outcome
+) -> None:
+    gateway = _answering(httpx2.Response(status, text=body))
+
+    assert await gateway.send(mailgun.handovers(HEATHER)) == [outcome]
+
+
+async def test_the_pause_that_mailgun_asks_for_is_passed_on(mailgun: MailgunStandIn) -> None:
+    gateway = _answering(httpx2.Response(429, headers={"Retry-After": "60"}))
+
+    outcomes = await gateway.send(mailgun.handovers(HEATHER))
+
+    assert outcomes == [NotAccepted("HTTP 429", timedelta(minutes=1))]
+
+
+def _answering(response: httpx2.Response) -> MailgunGateway:
+    return MailgunGateway(
+        httpx2.AsyncClient(transport=httpx2.MockTransport(lambda request: response)),
+        url="https://api.mailgun.example",
+        domain="mg.plainview.example",
+        key="key",
+        signing_key=None,
+        mail_from=MAIL_FROM,
+    )
+
+
+# Asking after it
+
+
+async def test_the_log_of_events_is_read_page_by_page(mailgun: MailgunStandIn) -> None:
+    for name in ("accepted", "failed", "delivered", "opened", "clicked"):
+        mailgun.event(name, HEATHER, "d-0")
+
+    polled = await mailgun.gateway.poll([_sent("d-0", HEATHER)])
+
+    assert [receipt.detail for receipt in polled.receipts] == [
+        *("accepted", "failed", "delivered", "opened", "clicked")
+    ]
+    assert len(mailgun.requests) == 4
+
+
+async def test_the_key_goes_to_no_other_host_than_the_one_in_the_settings(
+    mailgun: MailgunStandIn,
+) -> None:
+    for _ in range(3):
+        mailgun.event("accepted", HEATHER, "d-0")
+
+    await mailgun.gateway.poll([_sent("d-0", HEATHER)])
+
+    assert {request.url.host for request in mailgun.requests} == {"api.mailgun.example"}
+
+
+async def test_events_of_another_delivery_to_the_same_address_are_not_ours(
+    mailgun: MailgunStandIn,
+) -> None:
+    mailgun.event("delivered", HEATHER, "d-7")
+    [handover] = mailgun.handovers(HEATHER)
+
+    assert (await mailgun.gateway.poll([_sent("d-0", HEATHER)])).receipts == []
+    finding = await mailgun.gateway.find(handover, handed_at=NOON, now=LATER)
+    assert finding == SurelyNot()
+
+
+async def test_an_event_that_cannot_be_read_hides_no_other(mailgun: MailgunStandIn) -> None:
+    mailgun.event("accepted", HEATHER, "d-0", timestamp="noon")
+    mailgun.event("delivered", HEATHER, "d-0")
+    [handover] = mailgun.handovers(HEATHER)
+
+    finding = await mailgun.gateway.find(handover, handed_at=NOON, now=LATER)
+
+    assert isinstance(finding, Found)
+    assert [receipt.status for receipt in finding.receipts] == [DeliveryStatus.DELIVERED]
+
+
+async def test_a_domain_that_is_not_there_says_nothing_about_a_delivery(
+    mailgun: MailgunStandIn,
+) -> None:
+    [handover] = mailgun.handovers(HEATHER)
+    gateway = _answering(httpx2.Response(404, text="Domain not found"))
+
+    with pytest.raises(Unavailable):
+        await gateway.find(handover, handed_at=NOON, now=LATER)
+
+
+def _sent(key: str, address: str) -> Sent:
+    return Sent(key, "1@mg.example", DeliveryMode.EMAIL, address, NOON)
+
+
+# Callbacks
+
+
+def webhook(event: dict[str, Any], **changes: Any) -> Callback:
+    """A webhook as Mailgun makes it; `changes` are made to its signature after it was signed."""
+    timestamp = changes.pop("signed_at", str(int(NOON.timestamp())))
+    signed = f"{timestamp}0123456789abcdef"
+    signature = {
+        "timestamp": timestamp,
+        "token": "0123456789abcdef",
+        "signature": hmac.new(SIGNING_KEY.encode(), signed.encode(), "sha256").hexdigest(),
+    } | changes
+    body = json.dumps({"signature": signature, "event-data": event}).encode()
+    return Callback(target="/callbacks/mailgun", headers={}, body=body)
+
+
+def test_mailgun_s_signature_opens_and_its_token_is_good_for_once(
+    mailgun: MailgunStandIn,
+) -> None:
+    seal = mailgun.gateway.verify(webhook({}), now=NOON)
+
+    assert seal == Seal("mailgun:0123456789abcdef", NOON + CALLBACKS_GOOD_FOR)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token": "another"},
+        {"timestamp": str(int(NOON.timestamp()) + 1)},
+        {"signature": "0" * 64},
+        {"signature": ""},
+        {"signature": "é"},
+        {"signature": None},
+    ],
+)
+def test_a_signature_that_does_not_hold_is_refused(
+    mailgun: MailgunStandIn, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(Forged):
+        mailgun.gateway.verify(webhook({}, **changes), now=NOON)
+
+
+@pytest.mark.parametrize(
+    ("age", "holds"),
+    [
+        (timedelta(minutes=-6), False),
+        (timedelta(minutes=-5), True),
+        (timedelta(hours=12), True),
+        (timedelta(hours=12, seconds=1), False),
+    ],
+)
+def test_a_signature_has_its_time(mailgun: MailgunStandIn, age: timedelta, holds: bool) -> None:
+    callback = webhook({})
+    if holds:
+        assert mailgun.gateway.verify(callback, now=NOON + age)
+    else:
+        with pytest.raises(Forged):
+            mailgun.gateway.verify(callback, now=NOON + age)
+
+
+@pytest.mark.parametrize("signed_at", ["9" * 400, "1e9", "٣", "-1"])
+def test_a_time_that_is_none_is_refused(mailgun: MailgunStandIn, signed_at: str) -> None:
+    with pytest.raises(Forged):
+        mailgun.gateway.verify(webhook({}, signed_at=signed_at), now=NOON)
+
+
+def test_without_a_signing_key_nothing_is_believed(mailgun: MailgunStandIn) -> None:
+    gateway = _answering(httpx2.Response(200))
+
+    with pytest.raises(Forged):
+        gateway.verify(webhook({}), now=NOON)
+
+
+# Receipts
+
+
+@pytest.mark.parametrize(("word", "status"), STATUSES.items())
+def test_what_an_event_means(mailgun: MailgunStandIn, word: str, status: DeliveryStatus) -> None:
+    event = mailgun.event(word, HEATHER, "d-0")
+
+    parsed = mailgun.gateway.parse(webhook(event), now=LATER)
+
+    assert parsed.receipts == [
+        Receipt(NOON, status, detail=word, key="d-0", reference="1@mg.example", address=HEATHER)
+    ]
+    assert parsed.reply is None
+
+
+def test_a_temporary_failure_is_tried_again_by_mailgun(mailgun: MailgunStandIn) -> None:
+    event = mailgun.event("failed", HEATHER, "d-0", severity="temporary", reason="generic")
+
+    [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
+
+    assert receipt.status is DeliveryStatus.SENT
+
+
+def test_a_failure_tells_why_without_naming_the_address(mailgun: MailgunStandIn) -> None:
+    told = {"code": 550, "message": f"5.1.1 <{HEATHER}>: no such user"}
+    event = mailgun.event(
+        "failed", HEATHER, "d-0", severity="permanent", reason="bounce", **{"delivery-status": told}
+    )
+
+    [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
+
+    assert receipt.status is DeliveryStatus.FAILED
+    assert receipt.detail == "failed, permanent, bounce, 550, 5.1.1 <[address]>: no such user"
+
+
+def test_an_unknown_word_is_kept_as_it_is(mailgun: MailgunStandIn) -> None:
+    event = mailgun.event("teleported", HEATHER, "d-0")
+
+    [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
+
+    assert (receipt.status, receipt.detail) == (None, "teleported")
+
+
+@pytest.mark.parametrize(
+    "event", [None, [], "x", {}, {"event": "delivered"}, {"event": 5, "timestamp": 1}]
+)
+def test_an_event_without_name_or_time_is_malformed(mailgun: MailgunStandIn, event: Any) -> None:
+    with pytest.raises(Malformed):
+        mailgun.gateway.parse(webhook(event), now=NOON)
+
+
+@pytest.mark.parametrize("variables", [[], {}, {"delivery": "%recipient.delivery%"}], ids=repr)
+def test_an_event_without_our_key_has_none_and_names_its_recipient(
+    mailgun: MailgunStandIn, variables: object
+) -> None:
+    event = mailgun.event("delivered", HEATHER, "d-0", message={}, **{"user-variables": variables})
+
+    [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
+
+    assert (receipt.key, receipt.reference, receipt.address) == (None, None, HEATHER)
+
+
+@pytest.mark.parametrize(
+    ("page", "requests"),
+    [
+        ({"items": []}, 1),
+        ({"items": [{}]}, 1),
+        ({"items": [{}], "paging": {"next": "https://x.example/v3/events/next"}}, 20),
+    ],
+)
+async def test_a_list_of_events_is_left_at_its_end_or_where_it_has_none(
+    mailgun: MailgunStandIn, page: dict[str, Any], requests: int
+) -> None:
+    mailgun.look_up = lambda request: httpx2.Response(200, json=page)  # type: ignore[method-assign]
+
+    polled = await mailgun.gateway.poll([_sent("d-0", HEATHER)])
+
+    assert (list(polled.receipts), list(polled.unanswered)) == ([], [])
+    assert len(mailgun.requests) == requests

@@ -1,0 +1,419 @@
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree
+
+import httpx2
+import pytest
+
+from delivery.gateways.base import (
+    Accepted,
+    CannotTell,
+    Finding,
+    Found,
+    NotAccepted,
+    Outcome,
+    Refused,
+    Sent,
+    SurelyNot,
+    Unavailable,
+    Unsure,
+)
+from delivery.gateways.twilio.codes import CALL_ERRORS, TEXT_ERRORS
+from domain.message import BodyFormat
+from domain.receipts import Receipt, status_of_code
+from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.stand_ins import (
+    NOON,
+    PUBLIC_URL,
+    CallStandIn,
+    TextStandIn,
+    TwilioStandIn,
+    content,
+)
+
+NUMBER = "+16125550101"
+LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture
+def calls() -> CallStandIn:
+    return CallStandIn()
+
+
+@pytest.fixture
+def texts() -> TextStandIn:
+    return TextStandIn()
+
+
+# The request
+
+
+async def test_a_call_says_the_message_and_asks_for_a_0(calls: CallStandIn) -> None:
+    outcomes = await calls.gateway.send(calls.handovers(NUMBER))
+
+    [form] = calls.forms
+    gather = ElementTree.fromstring(form["Twiml"][0])[0]
+    assert [say.text for say in gather] == [
+        "Calvin was late today.",
+        "To confirm that you have received this message, press 0.",
+    ]
+    assert gather.get("action") == f"{PUBLIC_URL}/callbacks/twilio/confirm?delivery=d-0"
+    assert form["To"] == [NUMBER]
+    assert form["From"] == ["+16125550199"]
+    assert form["StatusCallback"] == [f"{PUBLIC_URL}/callbacks/twilio/call?delivery=d-0"]
+    assert form["StatusCallbackEvent"] == ["initiated", "completed"]
+    assert form["MachineDetection"] == ["DetectMessageEnd"]
+    assert outcomes == [Accepted("CA" + "0" * 32, DeliveryStatus.IN_PROGRESS, None, "queued")]
+
+
+async def test_a_call_says_its_script_where_there_is_one(calls: CallStandIn) -> None:
+    said = content(voice_script="This is Plainview.\nSchool is closed.", body="<b>closed</b>")
+
+    await calls.gateway.send(calls.handovers(NUMBER, of=said))
+
+    [gather] = ElementTree.fromstring(calls.forms[0]["Twiml"][0])
+    assert gather[0].text == "This is Plainview. School is closed."
+
+
+async def test_an_extension_is_dialed_after_the_number(calls: CallStandIn) -> None:
+    [outcome] = await calls.gateway.send(calls.handovers(f"{NUMBER};ext=12"))
+
+    [form] = calls.forms
+    assert form["To"] == [NUMBER]
+    assert form["SendDigits"] == ["wwww12"]
+    assert "MachineDetection" not in form
+    assert form["StatusCallback"][0].endswith("?delivery=d-0&extension=1")
+    assert isinstance(outcome, Accepted)
+
+
+async def test_a_key_of_any_kind_comes_back_as_it_was(calls: CallStandIn) -> None:
+    [handover] = calls.handovers(NUMBER)
+    odd = type(handover)(
+        key="a&b=c/d e", mode=handover.mode, address=NUMBER, content=handover.content
+    )
+
+    await calls.gateway.send([odd])
+
+    url = calls.forms[0]["StatusCallback"][0]
+    assert parse_qs(urlsplit(url).query) == {"delivery": ["a&b=c/d e"]}
+
+
+async def test_a_script_that_is_too_long_is_cut_between_words(calls: CallStandIn) -> None:
+    said = content(body="<school> " * 2000)
+
+    [outcome] = await calls.gateway.send(calls.handovers(NUMBER, of=said))
+
+    twiml = calls.forms[0]["Twiml"][0]
+    assert 3900 < len(twiml) <= 4000
+    assert (ElementTree.fromstring(twiml)[0][0].text or "").endswith(" <school>")
+    assert isinstance(outcome, Accepted)
+    assert outcome.detail == "queued, cut to fit"
+
+
+async def test_a_text_says_the_body_or_its_own_words(texts: TextStandIn) -> None:
+    html = content(body="<p>Hello <b>Zoë</b></p>", body_format=BodyFormat.HTML)
+    await texts.gateway.send(texts.handovers(NUMBER, of=html))
+    outcomes = await texts.gateway.send(texts.handovers(NUMBER, of=content(text_body="Late again")))
+
+    assert [form["Body"] for form in texts.forms] == [["Hello Zoë"], ["Late again"]]
+    assert texts.forms[0]["StatusCallback"] == [f"{PUBLIC_URL}/callbacks/twilio/text?delivery=d-0"]
+    assert "MachineDetection" not in texts.forms[0]
+    assert outcomes == [Accepted("SM" + f"{1:032x}", DeliveryStatus.IN_PROGRESS, -39, "queued")]
+
+
+async def test_a_text_that_is_too_long_is_cut_and_that_is_told(texts: TextStandIn) -> None:
+    [outcome] = await texts.gateway.send(texts.handovers(NUMBER, of=content(body="x" * 2000)))
+
+    [body] = texts.forms[0]["Body"]
+    assert body == "x" * 1599 + "…"
+    assert isinstance(outcome, Accepted)
+    assert outcome.detail == "queued, cut to fit"
+
+
+async def test_a_number_with_an_extension_takes_no_texts(texts: TextStandIn) -> None:
+    outcomes = await texts.gateway.send(texts.handovers(f"{NUMBER};ext=12"))
+
+    assert outcomes == [Refused("a number with an extension takes no texts", code=-30)]
+    assert texts.requests == []
+
+
+# What an answer means
+
+
+@pytest.mark.parametrize(
+    ("provider", "error", "code"),
+    [
+        *((CallStandIn, error, code) for error, code in CALL_ERRORS.items()),
+        *((TextStandIn, error, code) for error, code in TEXT_ERRORS.items()),
+    ],
+)
+async def test_an_error_about_one_number_is_a_refusal(
+    provider: type[TwilioStandIn], error: int, code: int
+) -> None:
+    twilio = _answering(provider(), 400, {"code": error, "message": f"{NUMBER} it is not"})
+
+    [outcome] = await twilio.gateway.send(twilio.handovers(NUMBER))
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.status, outcome.code) == (status_of_code(code), code)
+    assert str(error) in outcome.reason
+    assert NUMBER not in outcome.reason
+
+
+async def test_who_asked_for_no_texts_is_opted_out(texts: TextStandIn) -> None:
+    _answering(texts, 400, {"code": 21610})
+
+    [outcome] = await texts.gateway.send(texts.handovers(NUMBER))
+
+    assert outcome == Refused('HTTP 400: {"code":21610}', DeliveryStatus.OPTED_OUT, -33)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, {"code": 21212, "message": "our own number is wrong"}, NotAccepted),
+        (400, {"code": None}, NotAccepted),
+        (400, [], NotAccepted),
+        (401, {"code": 20003}, NotAccepted),
+        (403, {"code": 20005}, NotAccepted),
+        (404, {"code": 20404}, NotAccepted),
+        (429, {"code": 20429}, NotAccepted),
+        (503, {}, NotAccepted),
+        (500, {}, Unsure),
+        (504, {}, Unsure),
+        (201, {"status": "queued"}, Unsure),
+        (201, [], Unsure),
+    ],
+)
+async def test_every_other_answer_loses_nothing(
+    calls: CallStandIn, status: int, body: Any, kind: type[Outcome]
+) -> None:
+    _answering(calls, status, body)
+
+    [outcome] = await calls.gateway.send(calls.handovers(NUMBER))
+
+    assert type(outcome) is kind
+
+
+async def test_an_unknown_word_in_the_answer_is_kept(calls: CallStandIn) -> None:
+    _answering(calls, 201, {"sid": "CA1", "status": "teleporting"})
+
+    outcomes = await calls.gateway.send(calls.handovers(NUMBER))
+
+    assert outcomes == [Accepted("CA1", DeliveryStatus.IN_PROGRESS, None, "teleporting")]
+
+
+def _answering(twilio: TwilioStandIn, status: int, body: Any) -> TwilioStandIn:
+    twilio.take = lambda request, form: httpx2.Response(status, json=body)  # type: ignore[method-assign]
+    return twilio
+
+
+# Did it arrive?
+
+
+async def _find(twilio: TwilioStandIn, key: str = "d-0", body: str = "Late today.") -> Finding:
+    handovers = twilio.handovers(NUMBER, NUMBER, of=content(body=body))
+    [handover] = [one for one in handovers if one.key == key]
+    return await twilio.gateway.find(handover, handed_at=NOON, now=LATER)
+
+
+async def test_a_call_is_known_by_the_delivery_that_its_requests_name(calls: CallStandIn) -> None:
+    handovers = calls.handovers(NUMBER, NUMBER)
+    await calls.gateway.send(handovers[1:])
+    of_second = calls.made[0]["sid"]
+
+    assert await _find(calls, "d-0") == SurelyNot()
+    finding = await _find(calls, "d-1")
+    assert isinstance(finding, Found)
+    assert finding.reference == of_second
+
+
+async def test_a_call_for_which_twilio_made_no_request_may_be_anybody_s(
+    calls: CallStandIn,
+) -> None:
+    await calls.gateway.send(calls.handovers(NUMBER))
+    calls.called_back.clear()
+
+    assert await _find(calls) == CannotTell("a call to this number names no delivery")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "finding"),
+    [(-61, SurelyNot), (-60, Found), (0, Found), (300, Found), (301, SurelyNot)],
+)
+@pytest.mark.parametrize("provider", [CallStandIn, TextStandIn])
+async def test_only_what_began_after_the_hand_over_can_be_of_it(
+    provider: type[TwilioStandIn], seconds: int, finding: type[Finding]
+) -> None:
+    twilio = provider()
+    await twilio.gateway.send(twilio.handovers(NUMBER, of=content(body="Late today.")))
+    twilio.made[0]["date_created"] = format_datetime(NOON + timedelta(seconds=seconds))
+
+    assert type(await _find(twilio)) is finding
+
+
+@pytest.mark.parametrize("provider", [CallStandIn, TextStandIn])
+async def test_a_list_that_does_not_reach_back_decides_nothing(
+    provider: type[TwilioStandIn],
+) -> None:
+    twilio = provider()
+    name = twilio.resource.lower()
+    after = {"sid": "X", "status": "sent", "date_created": format_datetime(LATER)}
+    answer = {name: [after], "next_page_uri": "/next"}
+    twilio.look_up = lambda request: httpx2.Response(200, json=answer)  # type: ignore[method-assign]
+
+    finding = await _find(twilio)
+
+    assert finding == CannotTell("more went to this number since than Twilio lists at once")
+
+
+async def test_something_without_a_time_decides_nothing(texts: TextStandIn) -> None:
+    await texts.gateway.send(texts.handovers(NUMBER))
+    texts.made[0]["date_created"] = "yesterday"
+
+    assert await _find(texts) == CannotTell("Twilio lists something without its time")
+
+
+async def test_a_text_is_known_by_what_it_says(texts: TextStandIn) -> None:
+    other, ours = content(body="Another message"), content(body="“Late” – today…")
+    await texts.gateway.send(texts.handovers(NUMBER, of=other))
+
+    assert await _find(texts, body="“Late” – today…") == SurelyNot()
+
+    await texts.gateway.send(texts.handovers(NUMBER, of=ours))
+    texts.made[0]["body"] = (
+        '"Late" - today...'  # as Twilio writes it for phones that know no better
+    )
+    finding = await _find(texts, body="“Late” – today…")
+    assert isinstance(finding, Found)
+    assert finding.reference == texts.made[0]["sid"]
+    assert finding.receipts == [
+        Receipt(
+            NOON,
+            DeliveryStatus.IN_PROGRESS,
+            -39,
+            detail="queued",
+            key="d-0",
+            reference=finding.reference,
+            address=NUMBER,
+        )
+    ]
+
+
+async def test_two_texts_that_say_the_same_cannot_be_told_apart(texts: TextStandIn) -> None:
+    for _ in range(2):
+        await texts.gateway.send(texts.handovers(NUMBER, of=content(body="Late today.")))
+
+    assert await _find(texts) == CannotTell("several texts to this number say the same")
+
+
+# How does it stand?
+
+
+async def test_a_poll_reads_each_call_and_dates_it_by_its_end(calls: CallStandIn) -> None:
+    await calls.gateway.send(calls.handovers(NUMBER))
+    ended = NOON + timedelta(minutes=2)
+    calls.made[0] |= {
+        "status": "completed",
+        "answered_by": "machine_end_beep",
+        "end_time": format_datetime(ended),
+    }
+    sid = calls.made[0]["sid"]
+
+    polled = await calls.gateway.poll([Sent("d-0", sid, DeliveryMode.VOICE, NUMBER, NOON)])
+
+    assert polled.receipts == [
+        Receipt(
+            ended,
+            DeliveryStatus.DELIVERED,
+            6,
+            detail="completed, machine_end_beep",
+            key="d-0",
+            reference=sid,
+            address=NUMBER,
+        )
+    ]
+
+
+async def test_a_call_to_an_extension_counts_as_preconnected(calls: CallStandIn) -> None:
+    address = f"{NUMBER};ext=12"
+    await calls.gateway.send(calls.handovers(address))
+    calls.made[0]["status"] = "completed"
+    sid = calls.made[0]["sid"]
+
+    polled = await calls.gateway.poll([Sent("d-0", sid, DeliveryMode.VOICE, address, NOON)])
+
+    [receipt] = polled.receipts
+    assert (receipt.status, receipt.code) == (DeliveryStatus.DELIVERED, 13)
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "status", "code"),
+    [
+        ("delivered", None, DeliveryStatus.DELIVERED, -28),
+        ("undelivered", 30003, DeliveryStatus.FAILED, -40),
+        ("failed", 21610, DeliveryStatus.OPTED_OUT, -33),
+        ("teleported", None, None, None),
+    ],
+)
+async def test_a_poll_reads_each_text(
+    texts: TextStandIn,
+    word: str,
+    error: int | None,
+    status: DeliveryStatus | None,
+    code: int | None,
+) -> None:
+    await texts.gateway.send(texts.handovers(NUMBER))
+    texts.made[0] |= {"status": word, "error_code": error}
+    sid = texts.made[0]["sid"]
+
+    polled = await texts.gateway.poll([Sent("d-0", sid, DeliveryMode.TEXT, NUMBER, NOON)])
+
+    [receipt] = polled.receipts
+    assert (receipt.status, receipt.code) == (status, code)
+    assert (receipt.detail or "").startswith(word)
+
+
+@pytest.mark.parametrize(
+    ("reference", "requests"), [("CA" + "f" * 32, 1), ("../Recordings", 0), ("", 0)]
+)
+async def test_what_twilio_does_not_know_says_nothing(
+    calls: CallStandIn, reference: str, requests: int
+) -> None:
+    sent = Sent("d-0", reference, DeliveryMode.VOICE, NUMBER, NOON)
+
+    polled = await calls.gateway.poll([sent])
+
+    assert (list(polled.receipts), list(polled.unanswered)) == ([], [])
+    assert len(calls.requests) == requests
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(200, {}), (200, {"messages": []}), (404, {"code": 20404})]
+)
+async def test_an_answer_that_is_no_list_of_calls_is_not_an_empty_one(
+    calls: CallStandIn, status: int, answer: Any
+) -> None:
+    calls.look_up = lambda request: httpx2.Response(status, json=answer)  # type: ignore[method-assign]
+
+    with pytest.raises(Unavailable):
+        await _find(calls)
+
+
+@pytest.mark.parametrize("event", [None, 5, {}, {"request": 5}, {"request": {"url": 5}}])
+async def test_an_event_that_names_no_address_is_passed_over(
+    calls: CallStandIn, event: Any
+) -> None:
+    await calls.gateway.send(calls.handovers(NUMBER))
+    whole = calls.look_up
+
+    def look_up(request: httpx2.Request) -> httpx2.Response:
+        if request.url.path.endswith("Events.json"):
+            return httpx2.Response(200, json={"events": [event]})
+        return whole(request)
+
+    calls.look_up = look_up  # type: ignore[method-assign]
+
+    assert await _find(calls) == CannotTell("a call to this number names no delivery")

@@ -1,0 +1,36 @@
+"""A server that makes reports, for tests that kill it: `python -m tests.delivery.processes.press_process URL FOLDER NOW [PROGRAM …]`.
+
+It is the runner of its database, without gateways. PROGRAM makes a report in place of the usual one.
+"""
+
+import asyncio
+import sys
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from db.connect.engine import make_engine
+from delivery.dispatch.context import Bench
+from delivery.reports.child import in_own_process
+from delivery.reports.jobs import Press
+from delivery.reports.start import PROGRAM, new_process
+from delivery.reports.store import Place
+from server.logs import configure
+from tests.delivery.runners.kinds import runner_of
+
+COMMAND: Final = (sys.executable, "-m", "tests.delivery.processes.press_process")
+
+
+async def main(url: str, folder: str, at: str, *program: str) -> None:
+    """Work until killed."""
+    now = datetime.fromisoformat(at)
+    engine = make_engine(url)
+    bench = Bench(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
+    render = partial(in_own_process, start=new_process(program or PROGRAM))
+    press = Press(engine=engine, place=Place(folder), clock=bench.clock, render=render)
+    await runner_of(bench, press).work(asyncio.Event())
+
+
+if __name__ == "__main__":
+    configure("error", "console", clock=lambda: datetime.fromisoformat(sys.argv[3]))
+    asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,57 @@
+"""A worker as a process of its own, for tests that kill it: the runner of its database, with a simulated provider.
+
+    python -m tests.delivery.processes.worker_process DATABASE_URL JOURNAL [SECONDS]
+
+It works until SIGTERM. Leases are short, and the provider is slow (it answers within SECONDS), and forgets every other
+hand-over that it is asked about.
+"""
+
+import asyncio
+import random
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from db.connect.engine import make_engine
+from delivery.dispatch.context import Bench
+from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.journal import Journal
+from domain.status import DeliveryMode
+from server.logs import configure
+from tests.delivery.runners.kinds import runner_of
+
+LEASE: Final = timedelta(seconds=2)
+BATCH: Final = 50
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
+    gateway = SimulatorGateway(
+        Journal(journal),
+        clock=utc_now,
+        temper=Temper(latency=(seconds / 5, seconds), forgetful=0.5),
+        batch=BATCH,
+    )
+    engine = make_engine(url)
+    bench = Bench(
+        engine=engine,
+        gateways={DeliveryMode.VOICE: gateway},
+        clock=utc_now,
+        chance=random.random,
+        lease=LEASE,
+        send_limit=LEASE / 2,
+    )
+    until = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
+    await runner_of(bench).work(until)
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    configure("error", "console", clock=utc_now)
+    asyncio.run(work(sys.argv[1], Path(sys.argv[2]), *map(float, sys.argv[3:])))

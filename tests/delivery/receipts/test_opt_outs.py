@@ -1,0 +1,159 @@
+"""A number that a provider says has opted out is remembered: the next message asks nobody, until the person texts START."""
+
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.delivery_names import spell
+from domain.status import DeliveryStatus
+from tests import log
+from tests.delivery.gateways.stand_ins import TextStandIn
+from tests.delivery.receipts.refreshing import refresh_now
+from tests.delivery.workbench import (
+    Clock,
+    bench_of,
+    columns_of,
+    load,
+    one,
+    people,
+    recount,
+    work,
+)
+from tests.server.test_signed_callbacks import by_twilio, post
+
+NUMBER = TextStandIn.good[0]
+SILENT = "select d.external_id, a.key from address a join district d on d.id = a.district_id where a.opted_out_at is not null order by 1"
+
+
+class Texting:
+    """A log that sends texts to one number through Twilio."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.clock = Clock()
+        self.texts = TextStandIn()
+        self.bench = bench_of(engine, self.clock, self.texts.gateway)
+
+    async def send(self, id: str) -> int:
+        message_id = await load(self.engine, people(1, lambda _: log.text(NUMBER)), id=id)
+        await work(self.bench)
+        return message_id
+
+    def refuses(self, code: int) -> None:
+        """Have Twilio answer hand-overs with this error."""
+        answer = httpx2.Response(400, json={"code": code, "message": "no"})
+        self.texts.take = lambda request, form: answer  # type: ignore[method-assign]
+
+    async def report(self, message_id: int, **fields: str) -> None:
+        """A status callback about the message's text."""
+        delivery = await one(self.engine, message_id)
+        target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
+        about = {"MessageSid": delivery.reference or "", "To": NUMBER}
+        assert (
+            await post(self.engine, self.texts.gateway, by_twilio(target, **about, **fields)) == 200
+        )
+
+    async def says(self, word: str) -> None:
+        """The person texts a word."""
+        request = by_twilio("/callbacks/twilio/incoming", From=NUMBER, Body=word)
+        assert await post(self.engine, self.texts.gateway, request) == 200
+
+    async def silent(self) -> list[tuple[str, str]]:
+        return [(row[0], row[1]) for row in await columns_of(self.engine, SILENT)]
+
+
+@pytest.fixture
+async def texting(engine: AsyncEngine) -> Texting:
+    await log.load(engine, log.district(), log.district("north"))
+    return Texting(engine)
+
+
+async def by_answer(texting: Texting) -> int:
+    texting.refuses(21610)
+    message_id = await texting.send("M-1")
+    del texting.texts.take
+    return message_id
+
+
+async def by_callback(texting: Texting) -> int:
+    message_id = await texting.send("M-1")
+    await texting.report(message_id, MessageStatus="failed", ErrorCode="21610")
+    return message_id
+
+
+async def by_poll(texting: Texting) -> int:
+    message_id = await texting.send("M-1")
+    texting.texts.made[0] |= {"status": "failed", "error_code": 21610}
+    await refresh_now(texting.bench, message_id)
+    return message_id
+
+
+@pytest.mark.parametrize("way", [by_answer, by_callback, by_poll])
+async def test_a_number_that_twilio_says_has_opted_out_is_not_asked_for_again(
+    texting: Texting, way: Callable[[Texting], object]
+) -> None:
+    first = await way(texting)  # type: ignore[misc]
+    assert (await one(texting.engine, first)).call_status == -33
+    assert await texting.silent() == [("north", NUMBER), ("plainview", NUMBER)]
+    requests = len(texting.texts.requests)
+
+    second = await texting.send("M-2")
+
+    row = await one(texting.engine, second)
+    assert (row.status, row.call_status) == (DeliveryStatus.OPTED_OUT, -33)
+    assert len(texting.texts.requests) == requests
+    await recount(texting.engine)
+
+
+async def test_who_opted_out_has_done_so_in_a_district_that_comes_later(texting: Texting) -> None:
+    await texting.says("STOP")
+    await log.load(texting.engine, log.district("south"))
+    await log.load(texting.engine, log.district("south", name="South"))
+    assert [district for district, _ in await texting.silent()] == ["north", "plainview", "south"]
+
+    people_there = [log.recipient("p1", log.text(NUMBER))]
+    line = log.message("S-1", people_there, district="south", school=None, status=None)
+    await log.load(texting.engine, line)
+    await work(texting.bench)
+
+    assert texting.texts.requests == []
+    await texting.says("START")
+    assert await texting.silent() == []
+
+
+async def test_start_lifts_what_twilio_had_said(texting: Texting) -> None:
+    await by_answer(texting)
+    await texting.says("START")
+    assert await texting.silent() == []
+
+    third = await texting.send("M-3")
+
+    assert texting.texts.taken() == [NUMBER]
+    assert (await one(texting.engine, third)).status is DeliveryStatus.IN_PROGRESS
+
+
+async def test_what_twilio_said_long_ago_does_not_silence_who_texted_start_since(
+    texting: Texting,
+) -> None:
+    """The callback was lost, the person texted START a day later, and then somebody refreshes the old message."""
+    first = await texting.send("M-1")
+    texting.texts.made[0] |= {"status": "failed", "error_code": 21610}
+    texting.texts.made[0]["date_updated"] = "Fri, 31 Jan 2020 18:00:00 +0000"
+    texting.clock.advance(days=1)
+    await texting.says("START")
+
+    await refresh_now(texting.bench, first)
+
+    assert (await one(texting.engine, first)).status is DeliveryStatus.OPTED_OUT
+    assert await texting.silent() == []
+
+
+@pytest.mark.parametrize("code", [30003, 30005, 30006, 21614])
+async def test_another_failure_of_a_text_silences_nobody(texting: Texting, code: int) -> None:
+    message_id = await texting.send("M-1")
+    await texting.report(message_id, MessageStatus="undelivered", ErrorCode=str(code))
+
+    assert (await one(texting.engine, message_id)).status is DeliveryStatus.FAILED
+    assert await texting.silent() == []

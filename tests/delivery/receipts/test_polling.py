@@ -1,0 +1,176 @@
+"""A call of which Twilio reports too little stays open and is asked about, through the real gateway, until its time is over."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.context import Bench
+from delivery.dispatch.delivery_names import spell
+from delivery.receipts.polling import poll_due
+from domain.status import DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.gateways.stand_ins import Behaviour, CallStandIn
+from tests.delivery.runners.kinds import at_work, holds, runner_of
+from tests.delivery.workbench import (
+    Clock,
+    bench_of,
+    call,
+    events,
+    everything,
+    load,
+    message,
+    one,
+    people,
+    recount,
+    work,
+)
+from tests.server.test_signed_callbacks import by_twilio, post
+
+
+class Placed:
+    """One call that Twilio has placed, on a clock that is moved."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self.clock = Clock()
+        self.calls = CallStandIn()
+        self.bench: Bench = bench_of(engine, self.clock, self.calls.gateway)
+
+    async def place(self) -> "Placed":
+        self.message_id = await load(self.engine, people(1, lambda _: call(1)))
+        await work(self.bench)
+        self.calls.requests.clear()
+        return self
+
+    async def report(self, **fields: str) -> None:
+        """A status callback about the call, signed by Twilio."""
+        delivery = await one(self.engine, self.message_id)
+        target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
+        about = {"CallSid": delivery.reference or "", "To": delivery.address} | fields
+        assert await post(self.engine, self.calls.gateway, by_twilio(target, **about)) == 200
+
+    def knows(self, **fields: Any) -> None:
+        """What Twilio's Call resource says from now on."""
+        self.calls.made[0] |= {"status": "completed"} | fields
+
+    async def standing(self) -> tuple[DeliveryStatus, int | None]:
+        delivery = await one(self.engine, self.message_id)
+        return delivery.status, delivery.call_status
+
+
+@pytest.fixture
+async def placed(engine: AsyncEngine) -> Placed:
+    return await Placed(engine).place()
+
+
+async def test_a_completed_call_stays_open_until_twilio_says_who_answered(placed: Placed) -> None:
+    await placed.report(CallStatus="completed")
+    assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
+    assert (await message(placed.engine, placed.message_id)).people_contacted == 0
+
+    assert await poll_due(placed.bench) == 0, "it is asked about after a minute"
+    placed.clock.advance(minutes=1)
+    placed.knows(answered_by="machine_start")
+    assert await poll_due(placed.bench) == 1
+
+    assert await placed.standing() == (DeliveryStatus.DELIVERED, 6)
+    assert (await message(placed.engine, placed.message_id)).people_contacted == 1
+    row = await one(placed.engine, placed.message_id)
+    assert [(e.status, e.source) for e in await events(placed.engine, row.key)][-2:] == [
+        (DeliveryStatus.IN_PROGRESS, EventSource.CALLBACK),
+        (DeliveryStatus.DELIVERED, EventSource.REFRESH),
+    ]
+    assert row.due_at is None
+    placed.clock.advance(hours=1)
+    assert await poll_due(placed.bench) == 0
+    await recount(placed.engine)
+
+
+async def test_who_answered_may_come_by_callback_after_all_and_nobody_is_asked(
+    placed: Placed,
+) -> None:
+    await placed.report(CallStatus="completed")
+    await placed.report(CallStatus="completed", AnsweredBy="human")
+    placed.clock.advance(minutes=1)
+
+    assert await poll_due(placed.bench) == 0
+    assert await placed.standing() == (DeliveryStatus.DELIVERED, 5)
+    assert placed.calls.requests == []
+
+
+async def test_a_later_word_that_the_call_rings_does_not_stop_the_asking(placed: Placed) -> None:
+    await placed.report(CallStatus="completed")
+    await placed.report(CallStatus="ringing")
+    placed.clock.advance(minutes=1)
+
+    assert await poll_due(placed.bench) == 1
+
+
+async def test_a_call_of_which_twilio_never_says_who_answered_is_asked_about_ever_more_rarely(
+    placed: Placed,
+) -> None:
+    placed.knows(answered_by=None)
+    await placed.report(CallStatus="completed")
+    before = await one(placed.engine, placed.message_id)
+    asked_at = []
+    for minute in range(1, 181):
+        placed.clock.advance(minutes=1)
+        await work(placed.bench)  # marks what is overdue
+        if await poll_due(placed.bench):
+            asked_at.append(minute)
+
+    assert asked_at == [1, 2, 4, 8, 16, 32]
+    assert len(placed.calls.requests) == 6
+    after = await one(placed.engine, placed.message_id)
+    assert after == before._replace(due_at=None)
+    found = await message(placed.engine, placed.message_id)
+    assert (found.status, found.people_contacted) == (MessageStatus.ERROR, 0)
+    await recount(placed.engine)
+
+
+async def test_a_provider_that_is_down_loses_nothing_and_is_asked_again(placed: Placed) -> None:
+    placed.knows(answered_by="human")
+    await placed.report(CallStatus="completed")
+    placed.calls.behaviour = Behaviour.IS_GONE
+    placed.clock.advance(minutes=1)
+    assert await poll_due(placed.bench) == 1
+    assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
+    assert await poll_due(placed.bench) == 0
+
+    placed.calls.behaviour = Behaviour.TAKES
+    placed.clock.advance(minutes=1)
+    assert await poll_due(placed.bench) == 1
+    assert await placed.standing() == (DeliveryStatus.DELIVERED, 5)
+
+
+async def test_of_many_who_ask_at_once_one_asks_the_provider(placed: Placed) -> None:
+    await placed.report(CallStatus="completed")
+    placed.clock.advance(minutes=1)
+
+    assert [await poll_due(placed.bench) for _ in range(3)] == [1, 0, 0]
+    assert len(placed.calls.requests) == 1
+
+
+async def test_a_call_without_such_a_report_is_not_asked_about_by_itself(placed: Placed) -> None:
+    await placed.report(CallStatus="in-progress")
+    before = await everything(placed.engine)
+    placed.clock.now += timedelta(hours=3)
+
+    assert await poll_due(placed.bench) == 0
+    assert await everything(placed.engine) == before
+    assert placed.calls.requests == []
+
+
+async def test_a_runner_asks_by_itself(placed: Placed) -> None:
+    placed.knows(answered_by="human")
+    await placed.report(CallStatus="completed")
+    placed.clock.advance(minutes=1)
+
+    async def is_answered() -> bool:
+        return await placed.standing() == (DeliveryStatus.DELIVERED, 5)
+
+    async with at_work(runner_of(placed.bench)):
+        await holds(placed.engine, is_answered)
+
+    assert len(placed.calls.requests) == 1

@@ -1,0 +1,141 @@
+"""A press for tests: reports are asked for by hand, and made without a second process.
+
+press = printing(engine, tmp_path)
+await asked(press)
+assert await print_all(press) == 1
+assert await made(press) == b"…"
+"""
+
+import asyncio
+import csv
+import io
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.reports.jobs import Made
+from db.reports.records import Request, ask
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
+from delivery.reports.jobs import Press, PrintJob, find_print_jobs, print_report
+from delivery.reports.process import Order, make
+from delivery.reports.store import Place
+from delivery.runners.base import Runner
+from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
+from tests.log import NOON
+
+
+async def here(order: Order, *, told: Callable[[int], None]) -> Made:
+    """Carry an order out in this process, at noon."""
+    return await make(order, clock=lambda: NOON, told=told)
+
+
+def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> Press:
+    """A press that keeps what it makes in `folder`; its clock stands at noon."""
+    press = Press(engine=engine, place=Place(str(folder)), clock=lambda: NOON, render=here)
+    return replace(press, **changes)
+
+
+async def asked(
+    press: Press,
+    message_id: int = 1,
+    *,
+    devices: tuple[ReportDevice, ...] = tuple(ReportDevice),
+    detail: ReportDetail = ReportDetail.ALL,
+    format: ReportFormat = ReportFormat.CSV,
+    is_masked: bool = False,
+    time_zone: str = "America/Chicago",
+    by: str = "u1",
+    at: datetime = NOON,
+    runner: Runner | None = None,
+) -> int:
+    """Ask for a report, as `createReport` does once it has looked at everything, and announce it in the same transaction."""
+    request = Request(
+        message_id=message_id,
+        district_id=1,
+        choice=ReportChoice(devices, detail, format),
+        is_masked=is_masked,
+        time_zone=time_zone,
+        file_name=f"Report.{format.lower()}",
+        requested_by_id=by,
+        requested_by_name="Administrator, System",
+        requested_at=at,
+        expires_at=at + KEPT,
+    )
+    async with writing(press.engine) as connection:
+        id, _ = await ask(connection, request)
+        if runner is not None:
+            await runner.announce(connection, PrintJob(id))
+    return id
+
+
+async def print_all(press: Press, *, until: asyncio.Event | None = None) -> int:
+    """Do the print jobs that the rows show, and how many reports became ready."""
+    jobs = await find_print_jobs(press)
+    return sum([await print_report(press, job, until=until or asyncio.Event()) for job in jobs])
+
+
+async def row(engine: AsyncEngine, id: int = 1) -> Any:
+    """All that is written of a report."""
+    async with reading(engine) as connection:
+        return (await connection.execute(select(REPORT).where(REPORT.c.id == id))).one()
+
+
+async def made(press: Press, id: int = 1) -> bytes:
+    """The file of a report."""
+    key: str = (await row(press.engine, id)).file_key
+    return (Path(press.place.address) / key).read_bytes()
+
+
+async def detail_rows(press: Press, id: int = 1) -> list[list[str]]:
+    """The Delivery Detail of a CSV report, without its head."""
+    file = (await made(press, id)).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(file, newline="")))
+    start = next(n for n, row in enumerate(rows) if row[0] == "Recipient")
+    return rows[start + 1 :]
+
+
+def files(press: Press) -> list[str]:
+    """The names of the files in the store."""
+    folder = Path(press.place.address)
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+async def hurry(engine: AsyncEngine) -> None:
+    """Let every lease have ended, and every pause be over."""
+    past = datetime.now(NOON.tzinfo) - timedelta(
+        hours=1
+    )  # by the database's clock, which no test sets
+    async with writing(engine) as connection:
+        await connection.execute(update(REPORT).values(due_at=None))
+        claimed = REPORT.c.claim.is_not(None)
+        await connection.execute(update(REPORT).where(claimed).values(lease_until=past))
+
+
+async def message_called(engine: AsyncEngine, external_id: str) -> int:
+    """Our id of a message."""
+    async with reading(engine) as connection:
+        statement = select(MESSAGE.c.id).where(MESSAGE.c.external_id == external_id)
+        return int((await connection.execute(statement)).scalar_one())
+
+
+class Stuck:
+    """A renderer that waits until it is let go, and then does as `then` says."""
+
+    def __init__(self, then: Any = here) -> None:
+        self.begun = asyncio.Event()
+        self.released = asyncio.Event()
+        self._then = then
+
+    async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made:
+        self.begun.set()
+        await self.released.wait()
+        result: Made = await self._then(order, told=told)
+        return result

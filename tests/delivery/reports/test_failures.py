@@ -1,0 +1,234 @@
+"""A report that fails says why: to its viewer in words, and to the operator with the cause in the log."""
+
+import asyncio
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect.engine import writing
+from db.reports.jobs import Made
+from db.tables.log import MESSAGE
+from db.tables.operations import REPORT
+from delivery.reports.child import Broken, in_own_process
+from delivery.reports.failures import Failure, FailureKind, failure_of, words
+from delivery.reports.jobs import MOST_ATTEMPTS, Press
+from delivery.reports.process import Order
+from delivery.reports.start import new_process
+from domain.report import ReportDetail, ReportStatus
+from tests.canaries import watched
+from tests.delivery.reports.printing import Stuck, asked, here, hurry, print_all, printing, row
+from tests.delivery.reports.test_start import ODD
+from tests.log import NOON, district, email, load, message, recipient
+
+TEMPORARY = tempfile.gettempdir()
+
+
+def refusing(number: int) -> Callable[..., Any]:
+    """A call of the operating system that fails so."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return refuse
+
+
+def meeting(error: Exception) -> dict[str, Any]:
+    """A press whose rendering meets this."""
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        raise error
+
+    return {"render": render}
+
+
+class Case(NamedTuple):
+    """What goes wrong, and what is said of it."""
+
+    kind: FailureKind
+    changes: dict[str, Any]
+    """Of the press."""
+    patched: tuple[str, Any] | None
+    logged: dict[str, Any]
+
+
+CASES = {
+    "the disk is full": Case(
+        FailureKind.STORE_FULL,
+        {},
+        ("delivery.reports.store.os.fsync", refusing(errno.ENOSPC)),
+        {"cause": "OSError", "errno": errno.ENOSPC, "store": "STORE"},
+    ),
+    "the quota is used up": Case(
+        FailureKind.STORE_FULL,
+        {},
+        ("delivery.reports.store.os.fsync", refusing(errno.EDQUOT)),
+        {"cause": "OSError", "errno": errno.EDQUOT, "store": "STORE"},
+    ),
+    "the folder is not writable": Case(
+        FailureKind.STORE_NOT_WRITABLE,
+        {},
+        ("delivery.reports.store.Path.mkdir", refusing(errno.EACCES)),
+        {"cause": "PermissionError", "errno": errno.EACCES, "store": "STORE"},
+    ),
+    "the file system is read-only": Case(
+        FailureKind.STORE_NOT_WRITABLE,
+        {},
+        ("delivery.reports.store.Path.mkdir", refusing(errno.EROFS)),
+        {"cause": "OSError", "errno": errno.EROFS, "store": "STORE"},
+    ),
+    "the device fails": Case(
+        FailureKind.STORE_FAILED,
+        {},
+        ("delivery.reports.store.os.fsync", refusing(errno.EIO)),
+        {"cause": "OSError", "errno": errno.EIO, "store": "STORE"},
+    ),
+    "the disk for temporary files is full": Case(
+        FailureKind.TEMPORARY_FULL,
+        {},
+        ("delivery.reports.process.tempfile.TemporaryFile", refusing(errno.ENOSPC)),
+        {"cause": "OSError", "errno": errno.ENOSPC, "folder": TEMPORARY},
+    ),
+    "no temporary file may be made": Case(
+        FailureKind.TEMPORARY_NOT_WRITABLE,
+        {},
+        ("delivery.reports.process.tempfile.TemporaryFile", refusing(errno.EACCES)),
+        {"cause": "PermissionError", "errno": errno.EACCES, "folder": TEMPORARY},
+    ),
+    "the process is killed": Case(
+        FailureKind.KILLED,
+        {
+            "render": lambda order, *, told: in_own_process(
+                order, told=told, start=new_process((*ODD, "new", "kill"))
+            )
+        },
+        None,
+        {"cause": "the process ended with -9 and said nothing"},
+    ),
+    "it takes too long": Case(
+        FailureKind.TIMED_OUT,
+        {"render": Stuck(), "limit": timedelta(0)},
+        None,
+        {"cause": "not ready after 0 s"},
+    ),
+    "there is no memory": Case(
+        FailureKind.OUT_OF_MEMORY, meeting(MemoryError()), None, {"cause": "MemoryError"}
+    ),
+    "the database is away": Case(
+        FailureKind.DATABASE_AWAY,
+        meeting(OperationalError("", {}, Exception())),
+        None,
+        {"cause": "OperationalError"},
+    ),
+    "the renderer meets an error": Case(
+        FailureKind.RENDERING, meeting(ValueError("Heather")), None, {"cause": "ValueError"}
+    ),
+}
+
+
+@pytest.fixture
+async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    return printing(engine, tmp_path / "store")
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+async def test_a_report_that_fails_says_why_to_its_viewer_and_the_cause_to_the_operator(
+    press: Press, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await asked(press)
+    failing = replace(press, **case.changes)
+    attempts = 1 if case.kind is FailureKind.KILLED else MOST_ATTEMPTS
+    if attempts == 1:  # a process for each attempt takes seconds
+        await begun_often(press, attempts=MOST_ATTEMPTS - 1)
+
+    with monkeypatch.context() as patch, capture_logs() as lines, watched() as leaks:
+        if case.patched is not None:
+            patch.setattr(*case.patched)
+        for _ in range(attempts):
+            assert await print_all(failing) == 0
+            await hurry(press.engine)
+
+    report = await row(press.engine)
+    assert (report.status, report.failure) == (ReportStatus.FAILED, words(case.kind))
+    failed = [line for line in lines if line["event"].startswith("a report could not be made")]
+    assert [line["log_level"] for line in failed] == ["warning"] * (attempts - 1) + ["error"]
+    last = failed[-1]
+    assert (last["report_id"], last["attempt"], last["reason"]) == ("report.1", 3, case.kind)
+    expected = {
+        name: press.place.address if value == "STORE" else value
+        for name, value in case.logged.items()
+    }
+    named = ("cause", "errno", "store", "folder")
+    assert {name: last[name] for name in named if name in last} == expected
+    assert {leak.kind for leak in leaks} <= {"a path"}  # of the operator's own folders, no name
+
+
+async def begun_often(press: Press, *, attempts: int) -> None:
+    """Let every report have been begun so often before."""
+    async with writing(press.engine) as connection:
+        await connection.execute(update(REPORT).values(attempts=attempts))
+
+
+async def test_a_report_whose_recipients_were_removed_meanwhile_fails_at_once(press: Press) -> None:
+    """Not after three attempts, nor as a list in which somebody is missing."""
+    await asked(press)
+    await asked(press, detail=ReportDetail.SUMMARY)
+    async with writing(press.engine) as connection:
+        await connection.execute(update(MESSAGE).values(purged_at=NOON))
+
+    with capture_logs() as lines:
+        assert await print_all(press) == 1
+
+    listing, summary = [await row(press.engine, id) for id in (1, 2)]
+    assert (listing.status, listing.failure) == (ReportStatus.FAILED, words(FailureKind.PURGED))
+    assert summary.status is ReportStatus.READY
+    (line,) = [line for line in lines if line.get("report_id") == "report.1"]
+    assert (line["log_level"], line["reason"]) == ("info", FailureKind.PURGED)
+
+
+async def test_a_report_whose_makers_died_says_so(press: Press) -> None:
+    await asked(press)
+    stuck = Stuck(then=lambda order, told: here(order, told=told))
+    for _ in range(MOST_ATTEMPTS):
+        working = asyncio.ensure_future(print_all(replace(press, render=stuck)))
+        await stuck.begun.wait()
+        stuck.begun.clear()
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await hurry(press.engine)
+    assert await print_all(press) == 0
+    report = await row(press.engine)
+    assert (report.status, report.failure) == (
+        ReportStatus.FAILED,
+        words(FailureKind.WORKER_STOPPED),
+    )
+
+
+def test_every_kind_has_words_of_its_own_without_a_code_or_a_path() -> None:
+    said = [words(kind) for kind in FailureKind]
+    assert len(set(said)) == len(FailureKind)
+    for text in said:
+        assert text.startswith("The report could not be made. ")
+        assert text.endswith(".")
+        assert "/" not in text
+        assert "errno" not in text.lower()
+
+
+def test_what_a_failure_holds_is_none_of_the_words_of_the_exception() -> None:
+    try:
+        raise ValueError("Heather")
+    except ValueError as error:
+        found = failure_of(error)
+    assert found == Failure(FailureKind.RENDERING, "ValueError")
+    assert "Heather" not in str(Broken(found))

@@ -1,0 +1,204 @@
+"""Reports as they are made: how far they are, what becomes of those that break off, and how they end."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import after_commits
+from db.reports.jobs import Made
+from delivery.reports import child
+from delivery.reports.child import Broken
+from delivery.reports.failures import Failure, FailureKind, words
+from delivery.reports.jobs import Press, expire
+from delivery.reports.process import Order
+from delivery.reports.store import Place
+from domain.report import KEPT, ReportFormat, ReportStatus
+from tests.delivery.reports.printing import (
+    Stuck,
+    asked,
+    detail_rows,
+    files,
+    here,
+    hurry,
+    print_all,
+    printing,
+    row,
+)
+from tests.log import NOON, district, email, load, message, recipient, school
+
+
+@pytest.fixture
+def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+    return printing(engine, tmp_path / "store")
+
+
+# How they are made
+
+
+@pytest.fixture
+async def one(press: Press) -> Press:
+    """A log with one message of which a report is asked for."""
+    await load(press.engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
+    await asked(press)
+    return press
+
+
+async def test_a_ready_report_says_what_its_file_is(one: Press) -> None:
+    assert await print_all(one) == 1
+    report = await row(one.engine)
+    assert (report.status, report.as_of, report.row_count) == (ReportStatus.READY, NOON, 1)
+    assert report.file_key.startswith("1.")
+    assert report.file_key.endswith(".csv")
+    assert len(report.sha256) == 64
+    assert (report.claim, report.lease_until, report.failure) == (None, None, None)
+    assert await print_all(one) == 0
+
+
+async def test_it_says_how_far_it_is_and_holds_its_claim_meanwhile(one: Press) -> None:
+    seen, committed = [], asyncio.Event()
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        with after_commits(one.engine, committed.set):
+            told(40)
+            await committed.wait()
+        report = await row(one.engine)
+        seen.append((report.status, report.progress_percent))
+        return await here(order, told=told)
+
+    press = replace(one, render=render, step=timedelta(0))
+    assert await print_all(press) == 1
+    assert seen == [(ReportStatus.RENDERING, 40)]
+
+
+async def test_what_fails_is_tried_three_times_and_then_says_so_in_words(one: Press) -> None:
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
+
+    press = replace(one, render=render)
+    for attempt in (1, 2):
+        assert await print_all(press) == 0
+        report = await row(one.engine)
+        assert (report.status, report.attempts) == (ReportStatus.QUEUED, attempt)
+        assert report.due_at is not None
+        await hurry(one.engine)
+    assert await print_all(press) == 0
+    report = await row(one.engine)
+    assert (report.status, report.failure) == (
+        ReportStatus.FAILED,
+        words(FailureKind.RENDERING),
+    )
+    assert report.claim is None
+
+
+async def test_one_that_fails_does_not_hold_up_the_next(one: Press) -> None:
+    second = await asked(one, format=ReportFormat.XLSX)
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        if order.job.id != second:
+            raise OSError("the disk is full")
+        return await here(order, told=told)
+
+    assert await print_all(replace(one, render=render)) == 1
+    assert (await row(one.engine, second)).status is ReportStatus.READY
+
+
+async def test_who_lost_the_claim_leaves_no_file_and_no_trace(one: Press) -> None:
+    slow = Stuck()
+    working = asyncio.ensure_future(print_all(replace(one, render=slow)))
+    await slow.begun.wait()
+    await hurry(one.engine)
+    assert await print_all(one) == 1  # somebody else takes it over and is faster
+    report = await row(one.engine)
+    slow.released.set()
+    assert await working == 0
+    assert await row(one.engine) == report
+    assert files(one) == [report.file_key]
+
+
+async def test_what_is_broken_off_on_purpose_waits_again(one: Press) -> None:
+    slow = Stuck()
+    until = asyncio.Event()
+    working = asyncio.ensure_future(print_all(replace(one, render=slow), until=until))
+    await slow.begun.wait()
+    until.set()
+    assert await working == 0
+    report = await row(one.engine)
+    assert (report.status, report.attempts, report.claim) == (ReportStatus.QUEUED, 0, None)
+
+
+async def test_a_report_that_takes_too_long_is_ended(one: Press) -> None:
+    press = replace(one, render=Stuck(), limit=timedelta(0))
+    assert await print_all(press) == 0
+    assert (await row(one.engine)).status is ReportStatus.QUEUED
+
+
+# The process
+
+
+async def test_a_process_of_its_own_makes_it(one: Press) -> None:
+    press = replace(one, render=child.in_own_process)
+    assert await print_all(press) == 1
+    report = await row(one.engine)
+    assert report.status is ReportStatus.READY
+    assert report.as_of > datetime(2025, 1, 1, tzinfo=UTC)  # its own clock
+    assert [row[0] for row in await detail_rows(one)] == ["Parent, Heather*"]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has such a class")
+async def test_the_process_takes_the_processor_only_when_nobody_else_wants_it() -> None:
+    code = "import os; from delivery.reports.process import make_way; make_way(); print(os.sched_getscheduler(0))"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert int(said) == os.SCHED_IDLE
+
+
+async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: Press) -> None:
+    taken: list[Order] = []
+
+    async def take(order: Order, *, told: Callable[[int], None]) -> Made:
+        taken.append(order)
+        raise Broken(Failure(FailureKind.RENDERING, ""))
+
+    await print_all(replace(one, render=take))
+    broken = replace(taken[0], place=Place(f"{one.place.address}/\0"))
+    with pytest.raises(Broken) as met:
+        await child.in_own_process(broken, told=lambda percent: None)
+    failure = met.value.failure
+    assert (failure.kind, failure.error) == (FailureKind.RENDERING, "ValueError")
+    assert failure.where[-1].endswith("in mkdir")
+    assert "null" not in str(met.value)  # the error's own words
+
+
+# The end
+
+
+async def test_after_a_day_the_file_is_gone_and_the_report_says_so(one: Press) -> None:
+    assert await print_all(one) == 1
+    late = replace(one, clock=lambda: NOON + KEPT - timedelta(seconds=1))
+    assert await expire(late) == 0
+    assert len(files(one)) == 1
+    over = replace(one, clock=lambda: NOON + KEPT)
+    assert await expire(over) == 1
+    assert files(one) == []
+    report = await row(one.engine)
+    assert (report.status, report.file_key) == (ReportStatus.EXPIRED, None)
+    assert await expire(over) == 0
+
+
+async def test_what_a_killed_maker_left_goes_with_the_report(one: Press) -> None:
+    assert await print_all(one) == 1
+    left = Path(one.place.address, "1.abcdef.csv.part")
+    other = Path(one.place.address, "11.abcdef.csv")
+    for file in (left, other):
+        file.write_bytes(b"half")
+    assert await expire(replace(one, clock=lambda: NOON + KEPT)) == 1
+    assert files(one) == [other.name]

@@ -1,0 +1,193 @@
+"""kill -9 in the middle of a report: no half file is ever to be had, nothing is left lying about, and it is made again."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, TextIO
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.reports.child import in_own_process
+from delivery.reports.jobs import Press
+from delivery.reports.start import new_process
+from delivery.reports.store import NotStored, open_store
+from domain.ids import Kind
+from domain.report import ReportStatus
+from tests.delivery.processes.halting_process import PERCENT
+from tests.delivery.processes.press_process import COMMAND
+from tests.delivery.reports.printing import (
+    asked,
+    detail_rows,
+    files,
+    hurry,
+    print_all,
+    printing,
+    row,
+)
+from tests.delivery.runners.kinds import PATIENCE, ROOT, holds_anywhere
+from tests.log import NOON, district, email, load, message, recipient
+
+PROGRAM: Final = (sys.executable, "-m", "tests.delivery.processes.halting_process")
+PEOPLE: Final = 3_000
+DEVICES: Final = 2
+
+
+@pytest.fixture
+async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Press:
+    """A log with one message of some thousand deliveries, of which a report is asked for."""
+    people = [
+        recipient(f"p{n}", *(email(f"{n}.{m}@nomail.example") for m in range(DEVICES)))
+        for n in range(PEOPLE)
+    ]
+    await load(engine, district(), message("M-1", people))
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    press = printing(
+        engine,
+        tmp_path / "store",
+        render=partial(in_own_process, start=new_process((*PROGRAM, "never"))),
+    )
+    await asked(press)
+    return press
+
+
+class Halted:
+    """A process that stands still in the middle of a report."""
+
+    def __init__(self, folder: Path, moment: str) -> None:
+        self._fifo = folder / "fifo"
+        os.mkfifo(self._fifo)
+        self._file: TextIO
+        self.program = (*PROGRAM, moment, str(self._fifo))
+
+    async def reached(self) -> int:
+        """Wait until it stands still; its number."""
+        async with asyncio.timeout(PATIENCE):
+            self._file = await asyncio.to_thread(self._fifo.open)
+            return int(await asyncio.to_thread(self._file.readline))
+
+    async def ended(self) -> None:
+        """Wait until it is no more."""
+        async with asyncio.timeout(PATIENCE):
+            assert await asyncio.to_thread(self._file.read) == ""
+        self._file.close()
+
+
+@asynccontextmanager
+async def serving(press: Press, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A server of its own, which is killed at the end."""
+    url = press.engine.url.render_as_string(hide_password=False)
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, url, press.place.address, NOON.isoformat(), *program, cwd=ROOT
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def has_begun(press: Press, *, percent: int) -> None:
+    """Wait until the row says that the report is so far, and that it is not done."""
+
+    async def is_in_the_middle() -> bool:
+        report = await row(press.engine)
+        return report.status is ReportStatus.RENDERING and percent <= report.progress_percent < 100
+
+    await holds_anywhere(press.engine, 1, is_in_the_middle, kind=Kind.REPORT)
+
+
+async def nothing_is_to_be_had(press: Press) -> None:
+    """No row names a file, and what lies in the store is no report under any name."""
+    assert (await row(press.engine)).file_key is None
+    assert [name for name in files(press) if not name.endswith(".part")] == []
+    assert os.listdir(Path(press.place.address).with_name("temporary")) == []
+
+
+async def all_is_there(press: Press) -> None:
+    """The report is ready and whole, and its file is the only one."""
+    report = await row(press.engine)
+    assert (report.status, report.row_count) == (ReportStatus.READY, PEOPLE * DEVICES)
+    assert files(press) == [report.file_key]
+    assert len(await detail_rows(press)) == PEOPLE * DEVICES
+
+
+@pytest.mark.parametrize(("moment", "left"), [("rows", 0), ("store", 1)])
+async def test_a_process_that_is_killed_in_the_middle_leaves_no_file_and_its_report_is_made_again(
+    press: Press, tmp_path: Path, moment: str, left: int
+) -> None:
+    halted = Halted(tmp_path, moment)
+    render = partial(in_own_process, start=new_process(halted.program))
+    working = asyncio.ensure_future(print_all(replace(press, render=render)))
+    child = await halted.reached()
+    if moment == "rows":
+        await has_begun(press, percent=PERCENT)
+    assert len(files(press)) == left
+    os.kill(child, signal.SIGKILL)
+    await halted.ended()
+
+    assert await working == 0
+    report = await row(press.engine)
+    assert (report.status, report.progress_percent) == (ReportStatus.QUEUED, 0)
+    await nothing_is_to_be_had(press)
+    await hurry(press.engine)
+    assert await print_all(press) == 1
+    await all_is_there(press)
+
+
+@pytest.mark.parametrize(("moment", "left"), [("rows", 0), ("store", 1)])
+async def test_a_server_that_is_killed_in_the_middle_is_replaced_and_its_process_stops(
+    press: Press, tmp_path: Path, moment: str, left: int
+) -> None:
+    halted = Halted(tmp_path, moment)
+    async with serving(press, *halted.program) as server:
+        child = await halted.reached()
+        await has_begun(press, percent=PERCENT if moment == "rows" else 0)
+        if moment == "store":
+            # The machine goes down: neither hears of the other's end, and a process that is halted is not woken by it.
+            server.send_signal(signal.SIGSTOP)
+            os.kill(child, signal.SIGKILL)
+        server.kill()
+        assert await server.wait() == -signal.SIGKILL
+    assert (await row(press.engine)).status is ReportStatus.RENDERING
+    assert len(files(press)) == left
+    if moment == "rows":
+        os.kill(child, signal.SIGCONT)  # nobody is there to hear its next word
+    await halted.ended()
+    await nothing_is_to_be_had(press)
+
+    await hurry(press.engine)
+    async with serving(press, *PROGRAM, "never"):
+
+        async def is_ready() -> bool:
+            return (await row(press.engine)).status is ReportStatus.READY
+
+        await holds_anywhere(press.engine, 1, is_ready, kind=Kind.REPORT)
+    await all_is_there(press)
+    assert (await row(press.engine)).attempts == 2
+
+
+async def test_a_process_that_has_stored_a_file_for_nobody_leaves_nothing_that_could_be_served(
+    press: Press, tmp_path: Path
+) -> None:
+    """Its server is gone, so no row ever names what it stored; the next maker takes it away."""
+    halted = Halted(tmp_path, "store")
+    async with serving(press, *halted.program):
+        child = await halted.reached()
+    os.kill(child, signal.SIGCONT)
+    await halted.ended()
+    (orphan,) = files(press)
+    assert (await row(press.engine)).file_key is None
+    await hurry(press.engine)
+    assert await print_all(press) == 1
+    await all_is_there(press)
+    with pytest.raises(NotStored):
+        await anext(open_store(press.place).get(orphan, 0, 1))

@@ -1,0 +1,173 @@
+"""What is read out of the log for a report: whose rows, in which order, masked or not, and of one moment."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.reports.jobs import Made
+from db.tables.log import DELIVERY, MESSAGE
+from delivery.reports import source
+from delivery.reports.jobs import Press
+from delivery.reports.process import Order, make
+from domain.report import ReportDevice, ReportFormat
+from domain.status import DeliveryMode, DeliveryStatus
+from renderers import renderer
+from server.sample.demo import manual_lines
+from tests.delivery.reports.printing import (
+    asked,
+    detail_rows,
+    made,
+    message_called,
+    print_all,
+    printing,
+)
+from tests.log import NOON, district, email, load, message, recipient, voice
+from tests.renderers.example import at, one_page, rendered, school_is_cancelled
+from tests.renderers.example import row as line
+
+THE_EXAMPLE = "2019-12-02-0855-school-is-cancelled"
+NAMES = [
+    *(
+        "Łukasz",
+        "Zoë",
+        "Nguyễn",
+        "王小明",
+        "محمد",
+        "שרה",
+        "abel",
+        "Abel",
+        "ängel",
+        "=1+1",
+        "O'Neil",
+    ),
+]
+
+
+@pytest.fixture
+def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+    return printing(engine, tmp_path / "store")
+
+
+async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: Press) -> None:
+    await load(press.engine, *manual_lines())
+    id = await message_called(press.engine, THE_EXAMPLE)
+    devices = (ReportDevice.EMAIL,)
+    mode, status = DeliveryMode.EMAIL, DeliveryStatus.IN_PROGRESS
+    expected = school_is_cancelled(
+        school="Harrison High",
+        message_type="Message Builder",
+        category=None,
+        as_of=NOON,
+        created_at=at(8, 55).astimezone(UTC),
+        started_at=at(8, 54).replace(second=5).astimezone(UTC),
+        ended_at=at(8, 54).replace(second=54).astimezone(UTC),
+        devices=devices,
+        rows=one_page(
+            line("Parent, Heather", "Student, Calvin", mode, "heather@nomail.com", status, contacted=False),
+            line("Parent, Kris", "Student, Lauren", mode, "kris@nomail.com", status, contacted=False),
+            line("Parent, Tad", "Student, Karen", mode, "tad@nomail.com", status, contacted=False),
+        ),
+    )  # fmt: skip
+    for format in ReportFormat:
+        report = await asked(press, id, devices=devices, format=format)
+        assert await print_all(press) == 1
+        assert await made(press, report) == rendered(renderer(format), expected), format
+
+
+async def test_a_report_names_the_category_behind_the_type_and_only_the_marks_of_its_rows(
+    press: Press,
+) -> None:
+    people = [
+        recipient("p1", email("a@x.example"), voice(call_status=5), name="Ana"),
+        recipient("p2", email("a@x.example"), name="Ben"),
+    ]
+    lines = message("M-1", people, category="General Notification")
+    await load(press.engine, district(), lines)
+    legends: list[list[str]] = []
+    for devices in ((ReportDevice.EMAIL,), (ReportDevice.VOICE_TEXT,)):
+        report = await asked(press, devices=devices)
+        assert await print_all(press) == 1
+        shown = (await made(press, report)).decode().splitlines()
+        assert "Type,Behavior - General Notification,,,,," in shown
+        start, end = shown.index("Delivery Detail,,,,,,"), len(shown)
+        head = next(n for n in range(start, end) if shown[n].startswith("Recipient,Student"))
+        legends.append([line[0] for line in shown[start + 1 : head]])
+    assert legends == [["*", "&"], []]
+
+
+async def test_people_stand_by_name_then_student_over_all_pages(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "PAGE", 3)
+    people = [
+        recipient(f"p{n}", email(f"{n}@nomail.example"), name=name, student=(f"s{n}", f"Kid {n % 2}"))
+        for n, name in enumerate(NAMES)
+    ]  # fmt: skip
+    await load(press.engine, district(), message("M-1", people))
+    await asked(press)
+    assert await print_all(press) == 1
+    rows = await detail_rows(press)
+    # The order is that of the screen: folded, so that accents and case do not count, and other scripts come last.
+    assert [row[0] for row in rows] == [
+        *("'=1+1*", "abel*", "Abel*", "ängel*", "Łukasz*", "Nguyễn*", "O'Neil*", "Zoë*"),
+        *("שרה*", "محمد*", "王小明*"),
+    ]
+
+
+async def test_what_who_may_not_see_recipients_is_given_has_no_name_address_or_body(
+    press: Press,
+) -> None:
+    people = [
+        recipient("p2", email("heather@nomail.example"), student=("s1", "Student, Calvin")),
+        recipient("p1", voice("+16125550101"), name="Abel"),
+    ]
+    await load(
+        press.engine,
+        district(),
+        message("M-1", people, body="Bullying at school", text_body="In short", voice_script="Hi"),
+    )
+    await asked(press, is_masked=True)
+    assert await print_all(press) == 1
+    file = (await made(press)).decode()
+    for hidden in ("Heather", "Calvin", "nomail", "+1612", "Abel", "Bullying", "In short"):
+        assert hidden not in file
+    assert [row[:3] for row in await detail_rows(press)] == [
+        ["•••*", "•••", "•••"],
+        ["•••*", "", "•••"],
+    ]
+
+
+async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What changes after it was begun is not in it: neither in the figures nor in the last of its rows."""
+    monkeypatch.setattr(source, "PAGE", 1)
+    people = [recipient(f"p{n}", email(f"{n}@nomail.example", status="SENT")) for n in range(3)]
+    await load(press.engine, district(), message("M-1", people))
+    changes: list[asyncio.Future[None]] = []
+    loop = asyncio.get_running_loop()
+
+    async def change() -> None:
+        async with writing(press.engine) as connection:
+            await connection.execute(update(DELIVERY).values(status=DeliveryStatus.FAILED))
+            await connection.execute(update(MESSAGE).values(people=17))
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        def tell(percent: int) -> None:
+            if not changes:
+                changes.append(asyncio.run_coroutine_threadsafe(change(), loop))  # type: ignore[arg-type]
+                changes[0].result()
+            told(percent)
+
+        return await make(order, clock=lambda: NOON, told=tell)
+
+    await asked(press)
+    assert await print_all(replace(press, render=render)) == 1
+    assert [row[4] for row in await detail_rows(press)] == ["Sent"] * 3
+    assert b"Total Recipients,3," in await made(press)
+    assert len(changes) == 1

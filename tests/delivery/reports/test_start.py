@@ -1,0 +1,269 @@
+"""The process that makes a report: forked or new, at ordinary priority where the report is small, and gone when nobody wants it."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import make_engine, writing
+from db.reports.jobs import Made
+from db.tables.log import TALLY
+from delivery.reports import start as report_start
+from delivery.reports.child import Broken, in_own_process
+from delivery.reports.failures import FailureKind
+from delivery.reports.jobs import Press
+from delivery.reports.process import Order
+from delivery.reports.start import ForkServer, Start, new_process
+from domain.report import MOST_SMALL, ReportFormat, ReportStatus
+from tests.delivery.reports.printing import asked, detail_rows, here, print_all, printing, row
+from tests.delivery.runners.kinds import PATIENCE
+from tests.log import district, email, load, message, recipient
+
+ODD: Final = (sys.executable, "-m", "tests.delivery.processes.odd_process")
+
+
+@pytest.fixture
+async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+    """A log with one message of which a report is asked for."""
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    press = printing(engine, tmp_path / "store")
+    await asked(press)
+    return press
+
+
+@pytest.fixture
+async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Press]:
+    """The same on SQLite alone, for what does not depend on the database: a fork server takes seconds to start."""
+    file = shutil.copy(sqlite_template, tmp_path / "sentlog.sqlite3")
+    engine = make_engine(f"sqlite+aiosqlite:///{file}")
+    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+    press = printing(engine, tmp_path / "store")
+    await asked(press)
+    yield press
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def forking(*arguments: str) -> AsyncIterator[ForkServer]:
+    """A fork server: the usual one, or one whose processes do as they are told."""
+    forks = ForkServer((*ODD, "fork", *arguments)) if arguments else ForkServer()
+    try:
+        yield forks
+    finally:
+        await forks.close()
+
+
+async def order_of(press: Press, *, is_large: bool = False) -> Order:
+    """The order of a report that is claimed by somebody else."""
+    taken: list[Order] = []
+
+    async def take(order: Order, *, told: Callable[[int], None]) -> Made:
+        taken.append(order)
+        return await here(order, told=told)
+
+    await print_all(replace(press, render=take))
+    return replace(taken[0], is_large=is_large, key="9.x.csv")
+
+
+async def failure_of(order: Order, start: Start) -> tuple[FailureKind, str]:
+    """How making a report fails."""
+    with pytest.raises(Broken) as met:
+        await in_own_process(order, told=lambda percent: None, start=start)
+    return met.value.failure.kind, met.value.failure.error
+
+
+# Which priority
+
+
+@pytest.mark.parametrize(("rows", "is_large"), [(MOST_SMALL, False), (MOST_SMALL + 1, True)])
+async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
+    press: Press, rows: int, is_large: bool
+) -> None:
+    assert MOST_SMALL == 5_000
+    seen: list[bool] = []
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        seen.append(order.is_large)
+        return await here(order, told=told)
+
+    async with writing(press.engine) as connection:
+        await connection.execute(update(TALLY).values(deliveries=rows))
+
+    assert await print_all(replace(press, render=render)) == 1
+    assert seen == [is_large]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has such a class")
+async def test_a_small_report_has_the_ordinary_priority_and_a_large_one_the_idle_class(
+    press: Press,
+) -> None:
+    order = await order_of(press)
+    large = replace(order, is_large=True)
+    async with forking("policy") as forks:
+        for start in (forks.fork, new_process((*ODD, "new", "policy"))):
+            assert await failure_of(order, start) == (FailureKind.RENDERING, "Ordinary")
+            assert await failure_of(large, start) == (FailureKind.RENDERING, "Idle")
+            # The large one took nothing from those that come after it.
+            assert await failure_of(order, start) == (FailureKind.RENDERING, "Ordinary")
+
+
+# Forked processes
+
+
+async def test_forked_processes_make_reports_of_every_format_side_by_side(press: Press) -> None:
+    ids = [1, *[await asked(press, format=format) for format in ReportFormat if format != "CSV"]]
+    async with forking() as forks:
+        usual = replace(press, render=partial(in_own_process, start=forks.fork))
+        assert sum(await asyncio.gather(*(print_all(usual) for _ in range(2)))) == len(ids)
+    reports = [await row(press.engine, id) for id in ids]
+    assert {report.status for report in reports} == {ReportStatus.READY}
+    assert len(await detail_rows(press)) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "failure"),
+    [
+        ("kill", (FailureKind.KILLED, "the process ended with -9 and said nothing")),
+        ("abort", (FailureKind.CRASHED, "the process ended with -6 and said nothing")),
+    ],
+)
+async def test_what_ends_a_forked_process_is_told(
+    one_press: Press, how: str, failure: tuple[FailureKind, str]
+) -> None:
+    order = await order_of(one_press)
+    async with forking(how) as forks:
+        assert await failure_of(order, forks.fork) == failure
+
+
+async def test_a_fork_server_that_cannot_start_says_why_and_is_started_again(
+    one_press: Press,
+) -> None:
+    order = await order_of(one_press)
+    why = "the process that starts others for reports ended: ImportError: no module that renders: install it again"
+    async with forking("early") as forks:
+        for _ in range(2):
+            assert await failure_of(order, forks.fork) == (FailureKind.NOT_STARTED, why)
+
+
+class Halted:
+    """A process that stands still in the middle of a report."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fifo = folder / "fifo"
+        os.mkfifo(self.fifo)
+
+    async def ended(self, *, by: Callable[[int], object]) -> None:
+        """Wait until the process stands still, do as `by` says, and wait until the process is no more."""
+        async with asyncio.timeout(PATIENCE):
+            file = await asyncio.to_thread(self.fifo.open)
+            by(int(await asyncio.to_thread(file.readline)))
+            assert await asyncio.to_thread(file.read) == ""
+            file.close()
+
+
+async def test_a_forked_process_ends_when_its_report_is_not_wanted_any_more(
+    one_press: Press, tmp_path: Path
+) -> None:
+    order, halted = await order_of(one_press), Halted(tmp_path)
+    async with forking("halt", str(halted.fifo)) as forks:
+        work = asyncio.ensure_future(
+            in_own_process(order, told=lambda percent: None, start=forks.fork)
+        )
+        await halted.ended(by=lambda pid: work.cancel())
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+
+async def test_forked_processes_end_with_the_one_that_asked_for_them(
+    one_press: Press, tmp_path: Path
+) -> None:
+    """A server that is killed closes its end of the socket, and asks for nothing."""
+    order, halted = await order_of(one_press), Halted(tmp_path)
+    async with forking("halt", str(halted.fifo)) as forks:
+        work = asyncio.ensure_future(failure_of(order, forks.fork))
+
+        def cut(pid: int) -> None:
+            assert forks._requests is not None
+            forks._requests.close()
+
+        await halted.ended(by=cut)
+        assert (await work)[0] is FailureKind.NOT_STARTED
+        assert forks._process is not None
+        assert await forks._process.wait() == 0
+
+
+async def test_a_fork_server_that_was_killed_is_replaced(one_press: Press) -> None:
+    async with forking() as forks:
+        usual = replace(one_press, render=partial(in_own_process, start=forks.fork))
+        await forks.start()
+        assert forks._process is not None
+        forks._process.send_signal(signal.SIGKILL)
+        await forks._process.wait()
+        assert await print_all(usual) == 1
+
+
+async def test_reports_that_meet_a_dead_fork_server_together_share_its_successor(
+    one_press: Press,
+) -> None:
+    order = await order_of(one_press)
+    async with forking("nothing") as forks:
+        await forks.start()
+        assert forks._requests is not None
+        forks._requests.close()  # as if it had died a moment ago: nothing can be asked of it
+        started: list[object] = []
+        start = forks.start
+
+        async def starting() -> None:
+            await start()
+            started.append(forks._process)
+
+        forks.start = starting  # type: ignore[method-assign]
+        made = await asyncio.gather(
+            *(
+                in_own_process(
+                    replace(order, key=f"9.{n}.csv"), told=lambda percent: None, start=forks.fork
+                )
+                for n in range(3)
+            )
+        )
+        assert [one.row_count for one in made] == [1, 1, 1]
+        assert len(set(started)) == 2
+
+
+async def test_signals_for_the_whole_service_leave_the_reports_to_the_server(
+    one_press: Press, tmp_path: Path
+) -> None:
+    """Ctrl-C and a service manager's stop reach every process: the server gives back what is being made, and then ends them."""
+    order = await order_of(one_press)
+    async with forking("nothing") as forks:
+        made = await in_own_process(order, told=lambda percent: None, start=forks.fork)
+        assert made.row_count == 1  # so it has imported everything
+        assert forks._process is not None
+        for signalled in (signal.SIGINT, signal.SIGTERM):
+            forks._process.send_signal(signalled)
+        made = await in_own_process(order, told=lambda percent: None, start=forks.fork)
+        assert made.row_count == 1
+
+
+async def test_nothing_is_prepared_for_a_server_that_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    until = asyncio.Event()
+    until.set()
+    async with forking() as forks:
+        await forks.prepare(until)
+        assert forks._process is None
+        monkeypatch.setattr(report_start, "UNTIL_PREPARED", 0.0)
+        await forks.prepare(asyncio.Event())
+        assert forks._process is not None

@@ -1,0 +1,128 @@
+"""What tests of the runners work with: the runner that belongs to an engine, in a hurry, and ways to wait for what it does.
+
+Nobody here sleeps: who waits, waits for a commit, and for so long at most.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import after_commits, writing
+from db.connect.notices import Notices
+from delivery.dispatch.context import Bench
+from delivery.reports.jobs import Press, PrintJob
+from delivery.runners.base import Runner
+from delivery.runners.local import LocalRunner
+from delivery.runners.procrastinate import ProcrastinateRunner
+from domain.ids import Kind, spell
+from domain.status import DeliveryStatus
+from tests.delivery.reports.printing import printing
+from tests.delivery.workbench import statuses
+
+PATIENCE: Final = 30.0
+"""Seconds after which what should have happened has not: a test that waits so long fails."""
+
+ROOT: Final = Path(__file__).parents[3]
+
+EVERY_SECOND: Final = "* * * * * *"
+NEVER: Final = "0 0 29 2 *"
+"""On the twenty-ninth of February: cron knows no never."""
+
+
+def runner_of(
+    bench: Bench, press: Press | None = None, *, has_rounds: bool = True, grace: float = PATIENCE
+) -> Runner:
+    """The runner of the bench's engine. Without rounds it looks for work when it begins, at most, and when it is told to."""
+    press = press or printing(bench.engine, Path(os.devnull))
+    if bench.engine.dialect.name == "sqlite":
+        pause = 0.02 if has_rounds else 2 * PATIENCE
+        return LocalRunner(bench, press, pause=pause, rest=0.05, grace=grace)
+    return ProcrastinateRunner(
+        bench,
+        press,
+        every=EVERY_SECOND if has_rounds else NEVER,
+        pause=0.05,
+        grace=grace,
+        heartbeat=0.2,
+        dead_after=1.0,
+    )
+
+
+@asynccontextmanager
+async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
+    """Have it work beside the block; gives the event that stops it, which is set at the end at the latest."""
+    until = asyncio.Event()
+    working = asyncio.create_task(runner.work(until))
+    try:
+        yield until
+    finally:
+        until.set()
+        async with asyncio.timeout(PATIENCE):
+            await working
+
+
+async def announce(engine: AsyncEngine, runner: Runner, job: PrintJob | None = None) -> None:
+    """Announce work in a transaction of its own."""
+    async with writing(engine) as connection:
+        await runner.announce(connection, job)
+
+
+async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds; it is looked at after each commit of this process."""
+    committed = asyncio.Event()
+    with after_commits(engine, committed.set):
+        async with asyncio.timeout(PATIENCE):
+            while not await condition():
+                await committed.wait()
+                committed.clear()
+
+
+async def holds_anywhere(
+    engine: AsyncEngine,
+    id: int,
+    condition: Callable[[], Awaitable[bool]],
+    *,
+    kind: Kind = Kind.MESSAGE,
+) -> None:
+    """Wait until a condition holds; it is looked at whenever any process may have changed the message, or what else it is."""
+    notices = Notices(engine, sleep=lambda seconds: asyncio.sleep(seconds / 20))
+    async with notices.listening(), asyncio.timeout(PATIENCE):
+        with notices.watch(spell(kind, id)) as watch:
+            while not await condition():
+                await watch.changed()
+
+
+async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
+    """Wait until nothing of a message is pending."""
+
+    async def nothing_is_pending() -> bool:
+        return DeliveryStatus.PENDING.value not in await statuses(engine, message_id)
+
+    await holds(engine, nothing_is_pending)
+
+
+@contextmanager
+def worker(
+    database_url: str, journal: Path, *, seconds: float = 0.05
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process, whose provider answers in so many seconds; it is told to stop at the end, and has to end well."""
+    arguments = [database_url, str(journal), str(seconds)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.delivery.processes.worker_process", *arguments], cwd=ROOT
+    )
+    try:
+        yield process
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,325 @@
+"""What both runners promise: all that is due is done, once, whatever gets lost, and nothing is begun after a stop."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect.engine import writing
+from delivery.dispatch.due_work import Job
+from delivery.gateways.base import Handover, NotAccepted, Outcome
+from delivery.gateways.inbox import InboxGateway
+from delivery.runners import base as runner_module
+from delivery.runners.base import Attempt, attempt, look
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from tests import log
+from tests.delivery.runners.kinds import (
+    PATIENCE,
+    all_handed_over,
+    announce,
+    at_work,
+    holds,
+    runner_of,
+)
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    accept,
+    bench_of,
+    call,
+    deliveries,
+    load,
+    mail,
+    one,
+    people,
+    recount,
+    status,
+    statuses,
+    text_to,
+)
+from tests.log import NOON
+
+
+class QuickGateway(FakeGateway):
+    """One with another name, and so with a pace of its own."""
+
+    name = "quick"
+
+
+class Valve:
+    """Lets a gateway answer when it is opened; tells when somebody waits at it."""
+
+    def __init__(self) -> None:
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.opened.wait()
+
+    async def is_reached(self) -> None:
+        async with asyncio.timeout(PATIENCE):
+            await self.reached.wait()
+
+
+async def test_all_that_is_due_is_handed_over_once(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+    large = await load(engine, people(300, call, text_to))
+    small = await load(engine, people(3, mail), id="M-2")
+    runner = runner_of(bench)
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        await all_handed_over(engine, large)
+        await all_handed_over(engine, small)
+
+    assert len(gateway.given) == 603
+    assert set(Counter(gateway.keys).values()) == {1}
+    await recount(engine)
+
+
+async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(batch=500)
+    bench = bench_of(engine, Clock(), gateway)
+    long = await load(engine, people(5_001, mail))  # eleven chunks, for six hands
+    short = await load(engine, people(1, mail), id="M-2")
+    runner = runner_of(bench)
+    short_came = asyncio.Event()
+
+    async def hold_the_later_ones() -> None:
+        # Without this, SQLite's lock may go to the others again and again: it is given to nobody in turn.
+        if f"{short}.0.0" in gateway.keys:
+            short_came.set()
+        if len(gateway.waves) > 5:
+            async with asyncio.timeout(PATIENCE):
+                await short_came.wait()
+
+    gateway.meanwhile = hold_the_later_ones
+    async with at_work(runner):
+        await announce(engine, runner)
+        await all_handed_over(engine, long)
+
+    assert gateway.keys.index(f"{short}.0.0") < gateway.keys.index(f"{long}.5000.0")
+
+
+async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "TURN", 0.2)
+    slow, quick = FakeGateway(per_second=1.0), QuickGateway()
+    bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
+    calls = await load(
+        engine, people(3_001, call)
+    )  # more chunks than hands, and enough for an hour
+    runner = runner_of(bench)
+
+    async def it_has_begun() -> bool:
+        return len(slow.given) > 0
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        await holds(engine, it_has_begun)
+        mails = await load(engine, people(3, mail), id="M-2")
+        await announce(engine, runner)
+        await all_handed_over(engine, mails)
+
+    assert (await statuses(engine, calls))["PENDING"] > 2_900
+
+
+async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    runner = runner_of(bench_of(engine, Clock(), gateway))
+
+    async with at_work(runner):
+        message_id = await load(engine, people(2, mail))
+        await all_handed_over(engine, message_id)
+
+    assert len(gateway.given) == 2
+
+
+async def test_what_is_announced_does_not_wait_for_the_next_round(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+    runner = runner_of(bench, has_rounds=False)
+    first = await load(engine, people(1, mail))
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        await all_handed_over(engine, first)
+        second = await load(engine, people(2, mail), id="M-2")
+        await announce(engine, runner)
+        await all_handed_over(engine, second)
+
+    assert len(gateway.given) == 3
+
+
+async def test_a_message_is_begun_at_its_time_and_not_before(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    clock = Clock()
+    later = await load(engine, people(1, mail), scheduled_at=NOON + timedelta(hours=1))
+    runner = runner_of(bench_of(engine, clock, gateway))
+
+    async with at_work(runner):
+        # One that is due now shows that the runner has looked around.
+        now = await load(engine, people(1, text_to), id="M-2")
+        await all_handed_over(engine, now)
+        assert (await one(engine, later)).status is DeliveryStatus.PENDING
+        assert await status(engine, later) is MessageStatus.WAITING
+        clock.advance(hours=1)
+        await all_handed_over(engine, later)
+
+    assert [handover.mode for handover in gateway.given] == [DeliveryMode.TEXT, DeliveryMode.EMAIL]
+
+
+async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(5, call))
+
+    assert await look(bench) == [Job(message_id, 0)]
+    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
+    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.NOTHING
+
+    assert len(gateway.given) == 5
+
+
+async def test_a_job_that_got_lost_is_found_again(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(5, call))
+    valve = Valve()
+    held_up = FakeGateway(meanwhile=valve)
+    async with at_work(runner_of(bench_of(engine, Clock(), held_up), grace=0.0)) as until:
+        await valve.is_reached()  # it has found the job, and is at it
+        until.set()
+    if engine.dialect.name == "postgresql":
+        async with writing(engine) as connection:
+            await connection.execute(text("delete from procrastinate_jobs"))
+            await connection.execute(text("update delivery set lease_until = now()"))
+
+    async def all_have_arrived() -> bool:
+        return all(row.reference is not None for row in await deliveries(engine, message_id))
+
+    async with at_work(runner_of(bench)):
+        await holds(engine, all_have_arrived)
+
+    assert len(held_up.given) == 5
+    assert sorted(gateway.keys) == sorted(
+        held_up.keys
+    )  # its provider had said that nothing arrived
+
+
+async def test_a_chunk_that_fails_is_told_by_its_ids_and_holds_up_nothing(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway()
+    chances = iter([ZeroDivisionError("the first outcome that is recorded fails")])
+
+    def chance() -> float:
+        if (fault := next(chances, None)) is not None:
+            raise fault
+        return 0.0
+
+    first = await load(engine, people(1, call))
+    runner = runner_of(bench_of(engine, Clock(), gateway, chance=chance))
+    with capture_logs() as lines:
+        async with at_work(runner):
+            await announce(engine, runner)
+            await all_handed_over(engine, first)
+            second = await load(engine, people(1, call), id="M-2")
+            await all_handed_over(engine, second)
+
+    (line,) = [line for line in lines if line["event"] == "a job failed"]
+    assert (line["message_id"], line["chunk"]) == (f"message.{first}", 0)
+    assert len(gateway.given) == 2
+    # It may have left: it is settled when the lease ends, and not called again.
+    assert (await one(engine, first)).claim is not None
+
+
+async def test_what_is_at_hand_is_finished_after_a_stop_and_nothing_more_begun(
+    engine: AsyncEngine,
+) -> None:
+    valve = Valve()
+    gateway = FakeGateway(meanwhile=valve)
+    first = await load(engine, people(2, mail))
+    runner = runner_of(bench_of(engine, Clock(), gateway))
+
+    async with at_work(runner) as until:
+        await announce(engine, runner)
+        await valve.is_reached()
+        until.set()
+        second = await load(engine, people(2, mail), id="M-2")
+        valve.opened.set()
+
+    assert await statuses(engine, first) == {"IN_PROGRESS": 2}
+    assert all(row.reference and row.claim is None for row in await deliveries(engine, first))
+    assert await statuses(engine, second) == {"PENDING": 2}
+
+
+async def test_what_waits_for_its_providers_pace_is_given_back_at_once(
+    engine: AsyncEngine,
+) -> None:
+    waiting = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        raise AssertionError("a runner waits in a way of its own, that can be broken off")
+
+    def answer(handover: Handover) -> Outcome:
+        waiting.set()
+        return accept(handover)
+
+    gateway = FakeGateway(answer=answer, per_second=0.05)
+    message_id = await load(engine, people(3, call))
+    runner = runner_of(bench_of(engine, Clock(), gateway, sleep=sleep))
+
+    async with at_work(runner) as until:
+        await announce(engine, runner)
+        async with asyncio.timeout(PATIENCE):
+            await waiting.wait()
+        # The next one would have to wait for twenty seconds.
+        until.set()
+
+    rows = await deliveries(engine, message_id)
+    assert [row.status for row in rows].count(DeliveryStatus.PENDING) == 2
+    assert all(row.claim is None for row in rows)
+
+
+async def test_a_provider_that_takes_nothing_is_left_alone_and_the_others_go_on(
+    engine: AsyncEngine,
+) -> None:
+    def busy(handover: Handover) -> Outcome:
+        return NotAccepted("busy")
+
+    down, up = FakeGateway(answer=busy), FakeGateway()
+    bench = bench_of(
+        engine, Clock(), {DeliveryMode.VOICE: down, DeliveryMode.EMAIL: up, DeliveryMode.TEXT: up}
+    )
+    calls = await load(engine, people(20, call))
+    runner = runner_of(bench)
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        mails = await load(engine, people(20, mail), id="M-2")
+        await announce(engine, runner)
+        await all_handed_over(engine, mails)
+
+    assert await statuses(engine, calls) == {"PENDING": 20}
+    assert len(down.given) <= 20
+    assert len(up.given) == 20
+
+
+async def test_an_inbox_needs_no_gateway_to_be_chosen_and_no_provider(engine: AsyncEngine) -> None:
+    message_id = await load(engine, [log.recipient("p1", log.inbox(), log.voice())])
+    runner = runner_of(bench_of(engine, Clock(), InboxGateway()))
+
+    async def is_in_the_inbox() -> bool:
+        return await statuses(engine, message_id) == {"SENT": 1, "PENDING": 1}
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        await holds(engine, is_in_the_inbox)

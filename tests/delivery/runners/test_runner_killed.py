@@ -1,0 +1,54 @@
+"""The promise that everything else is for: whoever dies, and whenever, nobody is called twice and nobody is forgotten."""
+
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.dispatch.delivery_names import spell
+from delivery.gateways.simulator.journal import Journal
+from delivery.runners.procrastinate import HANDS
+from domain.call_status import NO_RESPONSE
+from tests.delivery.processes.worker_process import BATCH
+from tests.delivery.runners.kinds import holds_anywhere, worker
+from tests.delivery.workbench import call, columns_of, deliveries, load, people, recount
+
+CALLS: Final = 5_000
+
+
+async def test_a_worker_that_is_killed_makes_no_call_twice_and_forgets_none(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    message_id = await load(engine, people(CALLS, call))
+
+    async def some_have_left() -> bool:
+        return len(journal.entries()) >= CALLS // 3
+
+    async def all_are_settled() -> bool:
+        open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
+        return not await columns_of(engine, open_)
+
+    with ExitStack() as workers:
+        victim = workers.enter_context(worker(database_url, tmp_path / "journal"))
+        if engine.dialect.name == "postgresql":
+            workers.enter_context(worker(database_url, tmp_path / "journal"))
+        await holds_anywhere(engine, message_id, some_have_left)
+        victim.kill()
+        victim.wait()
+        if engine.dialect.name == "sqlite":
+            workers.enter_context(worker(database_url, tmp_path / "journal"))
+        await holds_anywhere(engine, message_id, all_are_settled)
+
+    called = Counter(entry.key for entry in journal.entries())
+    assert set(called.values()) == {1}
+    rows = {spell(row): row for row in await deliveries(engine, message_id)}
+    assert called.keys() <= rows.keys()
+    # Who was not called is one of those of whom the provider could not tell, and these were in the victim's hands.
+    marked = {key for key, row in rows.items() if row.call_status == NO_RESPONSE}
+    assert rows.keys() - called.keys() <= marked
+    assert len(marked) <= HANDS * BATCH
+    await recount(engine)
+    journal.close()

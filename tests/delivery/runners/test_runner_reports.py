@@ -1,0 +1,273 @@
+"""What both runners promise of reports: each that is asked for is made, once, whatever gets lost, beside all other work."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
+
+from db.connect.engine import writing
+from db.reports.jobs import Made
+from delivery.dispatch.context import Bench
+from delivery.reports.child import Broken
+from delivery.reports.failures import Failure, FailureKind
+from delivery.reports.jobs import Press, PrintJob
+from delivery.reports.process import Order
+from delivery.runners.base import Attempt, Runner, attempt_report
+from delivery.runners.procrastinate import HANDS, PRINT
+from domain.report import KEPT, ReportFormat, ReportStatus
+from tests.delivery.reports.printing import (
+    Stuck,
+    asked,
+    files,
+    here,
+    hurry,
+    print_all,
+    printing,
+    row,
+)
+from tests.delivery.runners.kinds import (
+    PATIENCE,
+    all_handed_over,
+    announce,
+    at_work,
+    holds,
+    runner_of,
+)
+from tests.delivery.workbench import (
+    Clock,
+    FakeGateway,
+    bench_of,
+    call,
+    columns_of,
+    load,
+    mail,
+    people,
+    statuses,
+)
+from tests.log import NOON
+
+JOBS = "select task_name, status::text from procrastinate_jobs order by id"
+
+
+@pytest.fixture
+def bench(engine: AsyncEngine) -> Bench:
+    return bench_of(engine, Clock(), FakeGateway())
+
+
+@pytest.fixture
+async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+    """A log with one message, on which nothing waits to be handed over."""
+    await load(engine, people(2, mail), scheduled_at=NOON + timedelta(days=1))
+    return printing(engine, tmp_path / "store")
+
+
+async def has_become(press: Press, status: ReportStatus, *ids: int) -> None:
+    """Wait until the reports are at a status."""
+
+    async def all_are() -> bool:
+        return {(await row(press.engine, id)).status for id in ids or [1]} == {status}
+
+    await holds(press.engine, all_are)
+
+
+async def ask_and_announce(press: Press, runner: Runner, format: ReportFormat) -> int:
+    return await asked(press, format=format, runner=runner)
+
+
+async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(
+    press: Press, bench: Bench
+) -> None:
+    runner = runner_of(bench, press, has_rounds=False)
+    async with at_work(runner):
+        for format in (ReportFormat.CSV, ReportFormat.DOCX):
+            id = await ask_and_announce(press, runner, format)
+            await has_become(press, ReportStatus.READY, id)
+    assert len(files(press)) == 2
+
+
+async def test_a_report_is_found_without_anybody_announcing_it(press: Press, bench: Bench) -> None:
+    async with at_work(runner_of(bench, press)):
+        await asked(press)
+        await has_become(press, ReportStatus.READY)
+
+
+async def test_a_report_whose_job_got_lost_is_found_again(press: Press, bench: Bench) -> None:
+    await ask_and_announce(press, runner_of(bench, press), ReportFormat.CSV)
+    if press.engine.dialect.name == "postgresql":
+        async with writing(press.engine) as connection:
+            await connection.execute(text("delete from procrastinate_jobs"))
+    async with at_work(runner_of(bench, press)):
+        await has_become(press, ReportStatus.READY)
+
+
+async def test_a_job_that_runs_twice_makes_one_report(press: Press) -> None:
+    job = PrintJob(await asked(press))
+    assert await attempt_report(press, job, until=asyncio.Event()) is Attempt.DONE
+    before, kept = await row(press.engine), files(press)
+    assert await attempt_report(press, job, until=asyncio.Event()) is Attempt.NOTHING
+    assert (await row(press.engine), files(press)) == (before, kept)
+    assert len(kept) == 1
+
+
+async def test_a_job_of_a_report_that_is_not_there_does_nothing(press: Press) -> None:
+    assert await attempt_report(press, PrintJob(9), until=asyncio.Event()) is Attempt.NOTHING
+    assert files(press) == []
+
+
+async def test_a_report_does_not_wait_for_hands_that_are_all_busy(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def meanwhile() -> None:
+        if len(gateway.waves) >= HANDS or engine.dialect.name == "sqlite":
+            reached.set()
+        await opened.wait()
+
+    gateway = FakeGateway(meanwhile=meanwhile)
+    message_id = await load(engine, people(500 * HANDS + 1, mail))
+    press = printing(engine, tmp_path / "store")
+    runner = runner_of(bench_of(engine, Clock(), gateway), press)
+    async with at_work(runner):
+        await announce(engine, runner)
+        async with asyncio.timeout(PATIENCE):
+            await reached.wait()
+        await ask_and_announce(press, runner, ReportFormat.CSV)
+        await has_become(press, ReportStatus.READY)
+        assert (await statuses(engine, message_id))["PENDING"] > 0
+        opened.set()
+        await all_handed_over(engine, message_id)
+
+
+async def test_deliveries_do_not_wait_for_reports(press: Press) -> None:
+    slow, gateway = Stuck(), FakeGateway()
+    bench = bench_of(press.engine, Clock(), gateway)
+    runner = runner_of(bench, replace(press, render=slow))
+    async with at_work(runner):
+        for format in ReportFormat:
+            await ask_and_announce(press, runner, format)
+        async with asyncio.timeout(PATIENCE):
+            await slow.begun.wait()
+        message_id = await load(press.engine, people(HANDS, call), id="M-2")
+        await announce(press.engine, runner)
+        await all_handed_over(press.engine, message_id)
+        slow.released.set()
+        await has_become(press, ReportStatus.READY, 1, 2, 3, 4)
+
+
+async def test_a_worker_makes_one_report_at_a_time(press: Press, bench: Bench) -> None:
+    at_once: list[int] = []
+    running = 0
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        nonlocal running
+        running += 1
+        at_once.append(running)
+        made = await here(order, told=told)
+        running -= 1
+        return made
+
+    runner = runner_of(bench, replace(press, render=render))
+    async with at_work(runner):
+        for format in ReportFormat:
+            await ask_and_announce(press, runner, format)
+        await has_become(press, ReportStatus.READY, 1, 2, 3, 4)
+    assert at_once == [1] * 4
+
+
+async def test_what_is_being_made_at_a_stop_is_given_back_and_the_next_worker_makes_it(
+    press: Press, bench: Bench
+) -> None:
+    slow = Stuck()
+    runner = runner_of(bench, replace(press, render=slow))
+    async with at_work(runner) as until:
+        await ask_and_announce(press, runner, ReportFormat.CSV)
+        await ask_and_announce(press, runner, ReportFormat.PDF)
+        async with asyncio.timeout(PATIENCE):
+            await slow.begun.wait()
+        until.set()
+    reports = [await row(press.engine, id) for id in (1, 2)]
+    assert [(one.status, one.attempts, one.claim) for one in reports] == [
+        (ReportStatus.QUEUED, 0, None)
+    ] * 2
+    async with at_work(runner_of(bench, press)):
+        await has_become(press, ReportStatus.READY, 1, 2)
+
+
+async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
+    press: Press, bench: Bench
+) -> None:
+    attempts: list[int] = []
+
+    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+        attempts.append(order.job.attempts)
+        if len(attempts) == 1:
+            raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
+        return await here(order, told=told)
+
+    runner = runner_of(bench, replace(press, render=render))
+    with capture_logs() as lines:
+        async with at_work(runner):
+            await ask_and_announce(press, runner, ReportFormat.CSV)
+
+            async def has_failed_once() -> bool:
+                return (await row(press.engine)).due_at is not None
+
+            await holds(press.engine, has_failed_once)
+            await hurry(press.engine)
+            await has_become(press, ReportStatus.READY)
+    assert attempts == [1, 2]
+    (line,) = [
+        line for line in lines if line["event"] == "a report could not be made and is tried again"
+    ]
+    assert (line["report_id"], line["cause"]) == ("report.1", "ValueError")
+
+
+async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:
+    def clock() -> datetime:
+        raise ZeroDivisionError
+
+    await asked(press)
+    before = await row(press.engine)
+    with capture_logs() as lines:
+        job = attempt_report(replace(press, clock=clock), PrintJob(1), until=asyncio.Event())
+        assert await job is Attempt.NOTHING
+    assert [(line["event"], line["report_id"]) for line in lines] == [("a job failed", "report.1")]
+    assert await row(press.engine) == before
+
+
+async def test_files_are_removed_after_their_day(press: Press, bench: Bench) -> None:
+    await asked(press)
+    assert await print_all(press) == 1
+    assert len(files(press)) == 1
+    over = replace(press, clock=lambda: NOON + KEPT)
+    async with at_work(runner_of(bench, over)):
+        await has_become(press, ReportStatus.EXPIRED)
+    assert files(press) == []
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_a_job_comes_and_goes_with_the_transaction_that_asks_for_the_report(
+    press: Press, bench: Bench
+) -> None:
+    runner = runner_of(bench, press)
+
+    async def announce_and_fail() -> None:
+        async with writing(press.engine) as connection:
+            await runner.announce(connection, PrintJob(1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await announce_and_fail()
+    assert await columns_of(press.engine, JOBS) == []
+
+    await ask_and_announce(press, runner, ReportFormat.CSV)
+    assert await columns_of(press.engine, JOBS) == [(PRINT, "todo")]

@@ -1,0 +1,154 @@
+"""The promise: a worker that stands still and goes on later hands nothing over that is no longer its to hand over."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.dispatch.cancel import Canceled, cancel
+from db.dispatch.in_flight import COLUMNS, LiveDelivery
+from db.tables.log import DELIVERY
+from delivery.dispatch.delivery_names import spell
+from delivery.gateways.simulator.journal import Journal
+from domain.status import MessageStatus
+from tests.delivery.processes.worker_process import BATCH
+from tests.delivery.runners.kinds import holds_anywhere, worker
+from tests.delivery.workbench import (
+    call,
+    columns_of,
+    deliveries,
+    load,
+    people,
+    recount,
+    status,
+    statuses,
+)
+from tests.log import NOON
+
+CALLS: Final = 3_000
+
+
+@contextmanager
+def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The process does nothing inside the block, and goes on after it."""
+    os.kill(process.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    try:
+        yield
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+
+
+def is_writing(engine: AsyncEngine) -> bool:
+    """Whether somebody stands still in the middle of a SQLite transaction, so that nobody else can write.
+
+    From such a one PostgreSQL takes its lock away.
+    """
+    if engine.dialect.name == "postgresql":
+        return False
+    assert engine.url.database is not None
+    with closing(sqlite3.connect(engine.url.database, timeout=0)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+async def nobody_is_in_a_transaction(engine: AsyncEngine) -> bool:
+    """Whether no session of this database but ours is at work, or inside a transaction."""
+    others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+    return not await columns_of(engine, f"{others} and state <> 'idle'")
+
+
+async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
+    """Cancel a message, and give what had been claimed of it when that was decided."""
+    async with writing(engine) as connection:
+        outcome = await cancel(
+            connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
+        )
+        assert outcome == Canceled(is_new=True)
+        rows = await connection.execute(select(*COLUMNS).where(DELIVERY.c.first_at.is_not(None)))
+        return {spell(LiveDelivery(*row)) for row in rows}
+
+
+async def test_nothing_is_handed_over_after_a_cancel_that_was_not_claimed_before_it(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    message_id = await load(engine, people(CALLS, call))
+
+    async def some_have_left() -> bool:
+        return len(journal.entries()) >= CALLS // 6
+
+    async def all_is_settled() -> bool:
+        open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
+        return not await columns_of(engine, open_)
+
+    with worker(database_url, tmp_path / "journal", seconds=0.2) as victim:
+        await holds_anywhere(engine, message_id, some_have_left)
+        claimed: set[str] | None = None
+        while claimed is None:
+            with standing_still(victim):
+                if not is_writing(engine):
+                    claimed = await canceled(engine, message_id)
+        await holds_anywhere(engine, message_id, all_is_settled)
+
+    called = Counter(entry.key for entry in journal.entries())
+    assert set(called.values()) == {1}
+    assert called.keys() <= claimed
+    assert len(claimed) < CALLS
+    assert (await statuses(engine, message_id))["CANCELED"] >= CALLS - len(claimed)
+    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(engine)
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_nobody_is_called_twice_by_a_worker_whose_claims_were_taken_over_meanwhile(
+    engine: AsyncEngine, database_url: str, tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path / "journal")
+    message_id = await load(engine, people(CALLS, call))
+
+    async def some_are_on_their_way() -> bool:
+        """Claimed, and not at the provider yet: where a worker that goes on later does harm."""
+        ((claimed,),) = await columns_of(engine, "select count(*) from delivery where attempts > 0")
+        arrived = len(journal.entries())
+        return arrived >= CALLS // 6 and claimed - arrived >= BATCH
+
+    async def all_is_settled() -> bool:
+        open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
+        return not await columns_of(engine, open_)
+
+    with ExitStack() as workers:
+        # Most of its time it waits for the provider: that is where it will stand still.
+        victim = workers.enter_context(worker(database_url, tmp_path / "journal", seconds=0.5))
+        await holds_anywhere(engine, message_id, some_are_on_their_way)
+        stands_apart = False
+        while not stands_apart:
+            with standing_still(victim):
+                # Who stands still inside a transaction keeps the others from the message for `live.LONGEST_IDLE`.
+                stands_apart = await nobody_is_in_a_transaction(engine)
+                if stands_apart:
+                    workers.enter_context(worker(database_url, tmp_path / "journal"))
+                    await holds_anywhere(engine, message_id, all_is_settled)
+
+    called = Counter(entry.key for entry in journal.entries())
+    assert set(called.values()) == {1}
+    missing = [row for row in await deliveries(engine, message_id) if not called[spell(row)]]
+    assert {row.call_status for row in missing} <= {-5}
+    await recount(engine)
+    journal.close()

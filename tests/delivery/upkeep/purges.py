@@ -1,0 +1,125 @@
+"""What tests of a purge work with: an old log of which something is left, and what the tables still know.
+
+await load_old(engine)                    # OLD ends before CUT; NEW shares people and addresses with it
+await carry_out(purge_of(engine, tmp_path))
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import String, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import SQLModel
+
+from db.connect.engine import reading, writing
+from db.tables.log import DELIVERY, MESSAGE
+from delivery.reports.store import Place
+from delivery.upkeep.purge import Purge
+from domain.status import DeliveryStatus, MessageStatus
+from tests.delivery.workbench import call
+from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
+
+OLD: Final = datetime(2018, 5, 1, 15, tzinfo=UTC)
+CUT: Final = datetime(2019, 1, 1, tzinfo=UTC)
+"""Before this, a message is old."""
+
+WORDS: Final = ("vanessa", "vincenzo", "vortex", "5550199", "vacate", "vicinity", "vindicate")
+"""Each stands in one part of the old message and nowhere else: names, address, phone, body, criteria, reason."""
+
+OLD_MESSAGE: Final = message(
+    "OLD",
+    [
+        recipient(
+            "p-gone",
+            email("vortex@nomail.example", status=DeliveryStatus.FAILED, at=OLD),
+            voice("+16125550199", call_status=5, at=OLD),
+            inbox("vortex", at=OLD),
+            name="Vanessa",
+            student=("s-gone", "Vincenzo"),
+        ),
+        recipient(
+            "p-stays",
+            email("stays@nomail.example", at=OLD),
+            text("+16125550100", call_status=-28, at=OLD),
+            name="Stays, Vanessa",
+            student=("s-stays", "Kid, Vincenzo"),
+        ),
+        recipient("p-gone", email("stays@nomail.example", at=OLD), name="Vanessa"),
+        recipient("p-bare", name="Bare, Vanessa"),
+    ],
+    body="Vacate the vicinity",
+    text_body="vacate",
+    voice_script="vacate",
+    reply_to="vortex@nomail.example",
+    filter_criteria=[("Vicinity", "vicinity")],
+    subject="Kept subject",
+    created_at=OLD,
+    status=MessageStatus.CANCELED_IN_PROGRESS,
+    cancellation={
+        "at": OLD.isoformat(),
+        "by": {"id": "u2", "name": "Clerk"},
+        "reason": "vindicate",
+    },
+)
+NEWER: Final = message(
+    "NEW",
+    [
+        recipient(
+            "p-stays",
+            email("stays@nomail.example", at=NOON),
+            name="Stays, Now",
+            student=("s-stays", "Kid, Now"),
+        )
+    ],
+)
+
+
+async def load_old(engine: AsyncEngine) -> None:
+    """An old message, and a newer one to some of the same people."""
+    await load(engine, district(), OLD_MESSAGE, NEWER)
+
+
+def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> Purge:
+    """A purge of what is older than `CUT`, at noon."""
+
+    async def at_once(seconds: float) -> None:
+        pass
+
+    fixed: dict[str, Any] = {"before": CUT, "clock": lambda: NOON, "sleep": at_once}
+    return Purge(
+        engine=engine,
+        reports=Place(str(folder / "reports")),
+        by="os:clerk",
+        run="run-1",
+        **(fixed | more),
+    )
+
+
+async def places_with(engine: AsyncEngine, *words: str) -> Sequence[tuple[str, str]]:
+    """The columns of all tables in which one of these words stands, whatever its case."""
+    found: list[tuple[str, str]] = []
+    async with reading(engine) as connection:
+        for table in SQLModel.metadata.sorted_tables:
+            for column in table.columns:
+                shown = func.lower(column.cast(String))
+                such = or_(*(shown.contains(word) for word in words))
+                if await connection.scalar(select(func.count()).select_from(table).where(such)):
+                    found.append((table.name, column.name))
+    return found
+
+
+async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
+    async with reading(engine) as connection:
+        return [tuple(row) for row in await connection.execute(select(*columns).order_by(*columns))]
+
+
+async def stand(engine: AsyncEngine, at: MessageStatus, delivery: DeliveryStatus) -> None:
+    """An old message to be sent from here, with one call, that stands there."""
+    people = [recipient("p1", call(1))]
+    await load(engine, district(), message(recipients=people, created_at=OLD, status=None))
+    async with writing(engine) as connection:
+        await connection.execute(update(MESSAGE).values(status=at))
+        await connection.execute(update(DELIVERY).values(status=delivery))
+        await connection.exec_driver_sql(f"UPDATE tally SET status = '{delivery}'")

@@ -1,0 +1,238 @@
+"""Sealing the audit: whatever comes in meanwhile, no row is left out of the chain and none is sealed over."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from db.audit.seals import add, after
+from db.connect.engine import reading, writing
+from db.tables.operations import AUDIT, AUDIT_SEAL
+from delivery.upkeep import audit_seals
+from delivery.upkeep.audit_seals import attend, seal_all
+from domain.chain import AuditRow, AuditSeal
+from resolvers.audit_check import check
+from tests.delivery.runners.kinds import holds
+from tests.log import NOON, district, load
+
+
+@pytest.fixture
+async def log(engine: AsyncEngine) -> AsyncEngine:
+    await load(engine, district())
+    return engine
+
+
+async def look(connection: AsyncConnection, *viewers: str) -> None:
+    """Write a look of each viewer into the audit."""
+    common = {"at": NOON, "district_id": 1, "action": "OPEN_PERSON", "subject": "person.1"}
+    await connection.execute(insert(AUDIT), [common | {"viewer_id": viewer} for viewer in viewers])
+
+
+async def looks(engine: AsyncEngine, *viewers: str) -> None:
+    async with writing(engine) as connection:
+        await look(connection, *viewers)
+
+
+async def seal_now(engine: AsyncEngine) -> int:
+    return await seal_all(engine, clock=lambda: NOON, pause=0)
+
+
+async def seals(engine: AsyncEngine) -> list[AuditSeal]:
+    async with reading(engine) as connection:
+        return list(await after(connection, 0, most=100))
+
+
+async def test_rows_are_sealed_once(log: AsyncEngine) -> None:
+    await looks(log, "u1", "u2")
+
+    assert [await seal_now(log), await seal_now(log)] == [2, 0]
+    await looks(log, "u3")
+    assert await seal_now(log) == 1
+
+    first, second = await seals(log)
+    assert (first.number, first.at, first.row_count) == (1, NOON, 2)
+    assert (second.number, second.row_count, second.previous) == (2, 1, first.hash)
+    finding = await check(log)
+    assert (finding.rows, finding.unsealed, finding.faults) == (3, 0, [])
+
+
+async def test_an_empty_audit_gets_no_seal(log: AsyncEngine) -> None:
+    assert await seal_now(log) == 0
+    assert await seals(log) == []
+
+
+async def test_many_rows_get_several_seals(
+    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_seals, "MOST_ROWS", 2)
+    await looks(log, *(f"u{number}" for number in range(5)))
+
+    assert await seal_now(log) == 5
+
+    assert [sealed.row_count for sealed in await seals(log)] == [2, 2, 1]
+    assert (await check(log)).faults == []
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(
+    log: AsyncEngine,
+) -> None:
+    async with writing(log) as slow:
+        await look(slow, "slow")  # has the smaller number
+        await looks(log, "quick")
+
+        assert await seal_now(log) == 0
+        assert await seals(log) == []
+
+    assert await seal_now(log) == 2
+    assert (await check(log)).faults == []
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_without_an_id(
+    log: AsyncEngine,
+) -> None:
+    """An INSERT takes its number before its transaction has an id, so snapshots know nothing of it yet."""
+    async with writing(log) as slow:
+        await slow.execute(text("LOCK TABLE audit IN ROW EXCLUSIVE MODE"))  # as INSERT begins
+        number = await slow.scalar(text("SELECT nextval(pg_get_serial_sequence('audit', 'id'))"))
+        await looks(log, "quick")
+        assert await seal_now(log) == 0
+        await slow.execute(
+            insert(AUDIT).values(
+                id=number,
+                at=NOON,
+                district_id=1,
+                viewer_id="slow",
+                action="OPEN_PERSON",
+                subject="person.1",
+            )
+        )
+
+    assert await seal_now(log) == 2
+    assert (await check(log)).faults == []
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+async def test_a_look_waits_for_no_seal(
+    log: AsyncEngine,
+) -> None:
+    await looks(log, "u1")
+    async with writing(log) as sealer:
+        assert await add(sealer, AuditSeal(1, NOON, 1, 1, 1, "0" * 64, "0" * 64))
+
+        async with asyncio.timeout(5):
+            await looks(log, "u2")
+
+    async with reading(log) as connection:
+        assert (await connection.scalars(select(AUDIT.c.viewer_id).order_by(AUDIT.c.id))).all() == [
+            "u1",
+            "u2",
+        ]
+
+
+async def test_sealers_side_by_side_make_one_chain(
+    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_seals, "MOST_ROWS", 3)
+    await looks(log, *(f"u{number}" for number in range(20)))
+
+    counts = await asyncio.gather(*(seal_now(log) for _ in range(4)))
+
+    assert sum(counts) == 20
+    assert [sealed.number for sealed in await seals(log)] == [1, 2, 3, 4, 5, 6, 7]
+    assert (await check(log)).faults == []
+
+
+async def test_a_seal_whose_number_is_taken_is_dropped(log: AsyncEngine) -> None:
+    await looks(log, "u1")
+    await seal_now(log)
+    [sealed] = await seals(log)
+
+    async with writing(log) as connection:
+        assert not await add(connection, sealed._replace(hash="f" * 64))
+
+    assert await seals(log) == [sealed]
+
+
+async def test_it_goes_on_until_told_to_stop(log: AsyncEngine) -> None:
+    await looks(log, "u1")
+    until = asyncio.Event()
+    going_on = asyncio.create_task(attend(log, until, clock=lambda: NOON, pause=0.01))
+
+    async def is_sealed() -> bool:
+        return bool(await seals(log))
+
+    await holds(log, is_sealed)
+    until.set()
+    await going_on
+
+    assert [sealed.row_count for sealed in await seals(log)] == [1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE audit_seal SET hash = 'x'",
+        "DELETE FROM audit_seal",
+        "DELETE FROM audit",
+        "UPDATE audit SET viewer_id = 'x'",
+    ],
+)
+async def test_neither_a_row_nor_a_seal_is_changed_or_removed(
+    log: AsyncEngine, change: str
+) -> None:
+    await looks(log, "u1")
+    await seal_now(log)
+
+    with pytest.raises(DBAPIError, match="the audit only grows"):
+        async with writing(log) as connection:
+            await connection.execute(text(change))
+
+    finding = await check(log)
+    assert (finding.rows, finding.seals, finding.faults) == (1, 1, [])
+
+
+@pytest.mark.parametrize(
+    "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+@pytest.mark.parametrize("table", ["audit", "audit_seal"])
+async def test_postgresql_truncates_neither(log: AsyncEngine, table: str) -> None:
+    await looks(log, "u1")
+    await seal_now(log)
+
+    with pytest.raises(DBAPIError, match="the audit only grows"):
+        async with writing(log) as connection:
+            await connection.execute(text(f"TRUNCATE {table}"))
+
+    assert (await check(log)).rows == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_sqlite_replaces_no_row(log: AsyncEngine) -> None:
+    await looks(log, "u1")
+
+    with pytest.raises(DBAPIError, match="the audit only grows"):
+        async with writing(log) as connection:
+            await connection.execute(
+                text(
+                    "INSERT OR REPLACE INTO audit (id, at, district_id, viewer_id, action, subject)"
+                    " SELECT id, at, district_id, 'x', action, subject FROM audit"
+                )
+            )
+
+    async with reading(log) as connection:
+        assert (await connection.scalars(select(AUDIT.c.viewer_id))).all() == ["u1"]
+
+
+def test_the_tables_have_what_is_sealed() -> None:
+    assert tuple(column.name for column in AUDIT.columns) == AuditRow._fields
+    assert tuple(column.name for column in AUDIT_SEAL.columns) == AuditSeal._fields

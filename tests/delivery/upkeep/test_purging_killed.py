@@ -1,0 +1,189 @@
+"""The promise: a purge is in nobody's way, and whatever breaks it off is ended by the next one."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.tables.log import DELIVERY
+from db.tables.operations import AUDIT, PURGE
+from db.upkeep import purge, purge_rows
+from delivery.dispatch.resend import resend
+from delivery.receipts.receipts import take_in
+from delivery.upkeep.purge import carry_out
+from domain.receipts import Receipt
+from domain.status import DeliveryStatus, EventSource, MessageStatus
+from resolvers.backstage import to_nobody
+from resolvers.check import check
+from tests.delivery import workbench
+from tests.delivery.upkeep.purges import (
+    CUT,
+    OLD,
+    WORDS,
+    load_old,
+    places_with,
+    purge_of,
+    rows,
+    stand,
+)
+from tests.delivery.workbench import Clock, FakeGateway, bench_of, call
+from tests.log import NOON, district, email, load, message, recipient
+
+ROOT: Final = Path(__file__).parents[3]
+
+
+# What goes on meanwhile
+
+
+async def test_a_message_that_is_being_purged_is_closed_to_receipts_and_to_sending_again(
+    engine: AsyncEngine,
+) -> None:
+    await stand(engine, MessageStatus.SENT, DeliveryStatus.FAILED)
+    async with writing(engine) as connection:
+        assert await purge.begin(connection, 1, before=CUT, now=NOON)
+    before = await workbench.everything(engine)
+    bench = bench_of(engine, Clock(), FakeGateway())
+    receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
+
+    changed = await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
+    resent = await resend(bench, 1, modes=workbench.ALL_MODES, announce=to_nobody)
+
+    assert (changed, resent) == (0, 0)
+    assert await workbench.everything(engine) == before
+
+
+async def test_a_delivery_goes_on_beside_a_purge(engine: AsyncEngine, tmp_path: Path) -> None:
+    """To the same people and numbers as those whose old messages go."""
+    people = workbench.people(60, call)
+    await load(engine, district(), message("OLD", people, created_at=OLD))
+    id = await workbench.load(engine, people)
+    gateway = FakeGateway()
+    bench = bench_of(engine, Clock(), gateway)
+
+    progress, _ = await asyncio.gather(
+        carry_out(purge_of(engine, tmp_path, rows=5)), workbench.work(bench)
+    )
+
+    assert (progress.recipients, progress.deliveries) == (60, 60)
+    assert len(gateway.given) == 60
+    await workbench.recount(engine, id)
+    assert (await check(engine)).is_clean
+
+
+async def test_an_import_of_the_same_people_goes_on_beside_a_purge(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
+    people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(40)]
+    await load(engine, district(), message("OLD", people, created_at=OLD))
+    news = [message(f"NEW-{n}", people) for n in range(5)]
+
+    async def bring() -> None:
+        for one in news:
+            await load(engine, one)
+
+    await asyncio.gather(carry_out(purge_of(engine, tmp_path, rows=3)), bring())
+
+    assert len(await rows(engine, DELIVERY.c.message_id, DELIVERY.c.recipient_number)) == 200
+    assert (await check(engine)).is_clean
+
+
+async def test_two_purges_at_once_remove_each_row_once(engine: AsyncEngine, tmp_path: Path) -> None:
+    people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(9)]
+    await load(engine, district(), *(message(f"M-{n}", people, created_at=OLD) for n in range(4)))
+
+    both = await asyncio.gather(*(carry_out(purge_of(engine, tmp_path, rows=2)) for _ in range(2)))
+
+    assert sum(one.messages for one in both) == 4
+    assert sum(one.recipients for one in both) == 36
+    assert len(await rows(engine, AUDIT.c.id)) == 4
+
+
+# Breaking off
+
+VICTIM: Final = """
+import asyncio, sys
+from datetime import datetime, UTC
+from pathlib import Path
+
+from db.connect.engine import after_commits, make_engine
+from delivery.upkeep.purge import carry_out
+from tests.delivery.upkeep.purges import purge_of
+
+url, folder, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+engine, commits = make_engine(url), 0
+
+
+def count():
+    global commits
+    commits += 1
+    if commits == stop:
+        print("here", flush=True)
+        sys.stdin.readline()  # for ever: whoever started this kills it
+
+
+async def main():
+    with after_commits(engine, count):
+        await carry_out(purge_of(engine, folder, rows=2))
+
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("stop", range(1, 9))
+async def test_a_purge_that_is_killed_between_two_transactions_is_ended_by_the_next(
+    engine: AsyncEngine, database_url: str, tmp_path: Path, stop: int
+) -> None:
+    await load_old(engine)
+    victim = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", VICTIM, database_url, str(tmp_path), str(stop)),
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert victim.stdout is not None
+    assert await victim.stdout.readline() == b"here\n"
+    victim.send_signal(signal.SIGKILL)
+    assert await victim.wait() == -signal.SIGKILL
+    assert (await check(engine)).is_clean
+    left = len(await rows(engine, PURGE.c.message_id))
+
+    progress = await carry_out(purge_of(engine, tmp_path))
+
+    assert (progress.messages, progress.resumed) == (0, left)
+    assert await rows(engine, PURGE.c.message_id) == []
+    assert await places_with(engine, *WORDS) == []
+    assert len(await rows(engine, AUDIT.c.id)) == 1
+    assert (await check(engine)).is_clean
+
+
+@pytest.mark.parametrize("step", ["begin", "remove_deliveries", "remove_recipients", "end"])
+async def test_a_step_that_fails_leaves_nothing_half_done(
+    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    await load_old(engine)
+    module = purge if step in ("begin", "end") else purge_rows
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, _failing(getattr(module, step)))
+        with pytest.raises(RuntimeError, match="the disk is full"):
+            await carry_out(purge_of(engine, tmp_path, rows=2))
+    assert (await check(engine)).is_clean
+
+    await carry_out(purge_of(engine, tmp_path))
+
+    assert await places_with(engine, *WORDS) == []
+    assert len(await rows(engine, AUDIT.c.id)) == 1
+
+
+def _failing(real: Callable[..., Any]) -> Callable[..., Any]:
+    async def fail(*arguments: Any, **more: Any) -> Any:
+        await real(*arguments, **more)
+        raise RuntimeError("the disk is full")
+
+    return fail
