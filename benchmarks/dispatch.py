@@ -50,7 +50,7 @@ from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.call_status import NO_RESPONSE
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Right
-from resolvers.ingest import ingest
+from resolvers.ingest.ingest import ingest
 from server.logs import configure
 from server.settings import Settings
 from server.tokens import make_token

@@ -30,9 +30,9 @@ from benchmarks.peers.floor import list_of
 from db import migrations
 from db.connect.engine import make_engine, reading
 from domain.viewer import Right, Viewer
-from resolvers.backstage import nothing_behind
-from resolvers.context import open_context
-from resolvers.listing import Listing
+from resolvers.request.connection import Listing
+from resolvers.request.context import open_context
+from resolvers.request.process import nothing_behind
 from schema.contract import SCHEMA, ordinarily
 
 MESSAGES: Final = 4_000

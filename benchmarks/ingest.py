@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
 from db.connect.engine import make_engine
-from resolvers.ingest import Outcome, ingest
+from resolvers.ingest.ingest import Outcome, ingest
 
 CHUNK: Final = 256 * 1024
 NOON: Final = "2020-01-31T12:00:00-06:00"

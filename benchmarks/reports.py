@@ -40,7 +40,7 @@ from delivery.reports.start import ForkServer
 from delivery.reports.store import Place
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema.contract import SCHEMA
 
 MESSAGES: Final = 2_000

@@ -29,7 +29,7 @@ from benchmarks.soak.clients import DISTRICT
 from benchmarks.soak.installation import Process, answers, database, free_port
 from db import migrations
 from db.connect.engine import make_engine
-from resolvers.ingest import ingest
+from resolvers.ingest.ingest import ingest
 from schema.limits import LIMITS
 from server import operation
 from server.sample.generate import lines as sample

@@ -1,6 +1,6 @@
 """What a message is before anything happens to it.
 
-How it comes in as text is the reader's (`resolvers.lines`); how it goes on is in `domain.status`.
+How it comes in as text is the reader's (`resolvers.ingest.parse`); how it goes on is in `domain.status`.
 """
 
 from datetime import UTC, datetime

@@ -12,11 +12,11 @@ from db.sql.rows import Rows
 from domain.ids import Kind, spell
 from domain.paging import page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
-from resolvers import enums
-from resolvers.context import Info, fields_read
-from resolvers.listing import Edge, Listing
-from resolvers.lists import DeliveriesOf, DeliveryList
-from resolvers.together import Together
+from resolvers.request import enums
+from resolvers.request.batch_resolver import Together
+from resolvers.request.connection import Edge, Listing
+from resolvers.request.context import Info, fields_read
+from resolvers.request.list_keys import DeliveriesOf, DeliveryList
 
 assert enums  # makes the enumerations that the arguments below name
 

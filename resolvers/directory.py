@@ -12,9 +12,11 @@ from domain.call_status import CALL_STATUSES, CallStatus
 from domain.errors import BadUserInput
 from domain.ids import Kind, Reference, read
 from domain.viewer import Right, Viewer
-from resolvers import audit_trail, deliveries, recipients, reports
-from resolvers.context import Info
-from resolvers.together import Together
+from resolvers import deliveries, recipients
+from resolvers.audit import trail
+from resolvers.reports import reports
+from resolvers.request.batch_resolver import Together
+from resolvers.request.context import Info
 
 MOST_NODES: Final = 100
 
@@ -59,7 +61,7 @@ async def nodes(info: Info, ids: list[strawberry.ID]) -> Sequence[object | None]
     references = [read(id) for id in ids]
     # Who reads the audit need not have the right to see the log.
     kinds = {None if reference is None else reference.kind for reference in references}
-    if kinds != {Kind.AUDIT_ENTRY} or not audit_trail.may_read(info):
+    if kinds != {Kind.AUDIT_ENTRY} or not trail.may_read(info):
         info.context.viewer.require(Right.VIEW_LOG)
     found: dict[Reference, object | None] = {}
     for kind, fetch in _BY_KIND.items():
@@ -100,5 +102,5 @@ _BY_KIND: Final = {
     Kind.RECIPIENT: recipients.by_keys,
     Kind.DELIVERY: deliveries.by_keys,
     Kind.REPORT: reports.by_keys,
-    Kind.AUDIT_ENTRY: audit_trail.by_keys,
+    Kind.AUDIT_ENTRY: trail.by_keys,
 }

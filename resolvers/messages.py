@@ -27,12 +27,13 @@ from domain.search import fold_date
 from domain.status import MessageStatus
 from domain.texts import with_line_feeds
 from domain.viewer import Right
-from resolvers import enums, summary
-from resolvers.context import Context, Info, asked_below, fields_read
-from resolvers.days import DateRange
-from resolvers.listing import Listing
-from resolvers.together import Together
-from resolvers.typed import folded, storable, typed
+from resolvers import summary
+from resolvers.request import enums
+from resolvers.request.batch_resolver import Together
+from resolvers.request.connection import Listing
+from resolvers.request.context import Context, Info, asked_below, fields_read
+from resolvers.request.days import DateRange
+from resolvers.request.typed import folded, storable, typed
 
 MOST_CHOICES = 1_000
 """Values of one part of a filter, and fields of an order: beyond, a statement takes longer to plan than to run."""

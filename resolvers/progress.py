@@ -13,9 +13,10 @@ from db.reports.records import ReportRecord
 from delivery.dispatch.context import Bench
 from domain.errors import BadUserInput, Unauthenticated
 from domain.ids import Kind, spell
-from resolvers import messages, reports
-from resolvers.context import Context, Info
-from resolvers.refusals import NO_MESSAGE, NO_REPORT
+from resolvers import messages
+from resolvers.mutations.refusals import NO_MESSAGE, NO_REPORT
+from resolvers.reports import reports
+from resolvers.request.context import Context, Info
 
 T = TypeVar("T", MessageRecord, ReportRecord)
 

@@ -18,13 +18,13 @@ from db.log.recipients_with_deliveries import Shown
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
-from resolvers.context import Info, asked_below, fields_read
-from resolvers.days import DateRange
 from resolvers.deliveries import of_recipient
-from resolvers.listing import Edge, Listing
-from resolvers.lists import PersonList, RecipientList
-from resolvers.together import Together
-from resolvers.typed import typed
+from resolvers.request.batch_resolver import Together
+from resolvers.request.connection import Edge, Listing
+from resolvers.request.context import Info, asked_below, fields_read
+from resolvers.request.days import DateRange
+from resolvers.request.list_keys import PersonList, RecipientList
+from resolvers.request.typed import typed
 
 strawberry.enum(RecipientOutcome)
 

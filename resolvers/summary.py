@@ -18,8 +18,8 @@ from domain.status import (
     progress_percent,
     standing,
 )
-from resolvers.context import Info
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
+from resolvers.request.context import Info
 
 SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
 

@@ -7,8 +7,8 @@ import strawberry
 from db.audit.entries import Action
 from db.audit.trail import AuditRecord
 from domain.ids import Kind, speller
-from resolvers import audit_trail
-from resolvers.listing import Edge
+from resolvers.audit import trail
+from resolvers.request.connection import Edge
 from schema.binding import describes, plain, pure
 from schema.parts import Node, PageInfo
 
@@ -41,7 +41,7 @@ class AuditEdge:
     node: AuditEntry
 
 
-@describes(audit_trail.AuditListing)
+@describes(trail.AuditListing)
 class AuditConnection:
     """A page of the audit."""
 

@@ -28,7 +28,7 @@ from graphql import GraphQLField, GraphQLObjectType
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
 
 T = TypeVar("T")
 

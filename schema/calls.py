@@ -25,7 +25,7 @@ from strawberry import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
 from schema.binding import field_of
 
 Arguments = Mapping[str, Any]

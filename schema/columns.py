@@ -23,7 +23,7 @@ from strawberry import Info
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db.sql.rows import Rows, joined
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
 from schema.binding import Source, field_of
 from schema.calls import Arguments
 from schema.collected import Collected

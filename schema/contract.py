@@ -21,7 +21,7 @@ from strawberry.schema.name_converter import NameConverter
 from strawberry.types import ExecutionContext, ExecutionResult
 
 from domain.errors import LogError
-from resolvers.context import Context
+from resolvers.request.context import Context
 from schema.descriptions import describe
 from schema.documents import AsRead, Documents
 from schema.errors import coded, remove_suggestion, with_choices

@@ -26,8 +26,8 @@ from graphql.execution.collect_fields import (
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from resolvers.context import Context
 from resolvers.progress import Moment
+from resolvers.request.context import Context
 from schema.ahead import asked_below
 from schema.calls import Call
 from schema.collected import collected

@@ -6,7 +6,8 @@ from typing import Annotated
 import strawberry
 
 from domain.status import MessageStatus
-from resolvers import cancel, refresh, refusals, reports, resend
+from resolvers.mutations import cancel, refresh, refusals, resend
+from resolvers.reports import reports
 from schema.binding import bound, describes, plain
 from schema.parts import ReportOptions
 from schema.types import Message, Report

@@ -17,7 +17,7 @@ from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStat
 from domain.viewer import Right
 from domain.viewer import Viewer as ViewerRecord
 from resolvers import directory, messages, summary
-from resolvers import listing as pages
+from resolvers.request import connection as pages
 from schema.binding import bound, describes, plain, pure
 
 

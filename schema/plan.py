@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLField, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType
 
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
 from schema import completion
 from schema.binding import Source, described, source_of
 from schema.completion import Complete, completes

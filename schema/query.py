@@ -2,8 +2,9 @@
 
 import strawberry
 
-from resolvers import audit_trail, directory, recipients
+from resolvers import directory, recipients
 from resolvers import messages as log
+from resolvers.audit import trail as audit_trail
 from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.parts import CallStatus, MessageType, Node, School, Viewer

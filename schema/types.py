@@ -23,8 +23,9 @@ from domain.report import (
     status_label,
 )
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
-from resolvers import deliveries, directory, messages, recipients, reports, summary
-from resolvers.listing import Edge
+from resolvers import deliveries, directory, messages, recipients, summary
+from resolvers.reports import reports
+from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
 from schema.parts import (
     CallStatus,

@@ -24,7 +24,7 @@ from db.connect.unavailable import AWAY
 from delivery.reports.store import open_store
 from delivery.upkeep.background_tasks import Errands
 from domain.errors import LogError
-from resolvers.backstage import Backstage
+from resolvers.request.process import Backstage
 from schema.contract import SCHEMA, hide_suggestions, ordinarily
 from server import answers, callbacks, console, downloads, health, ingest
 from server.auth import Authenticator

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from resolvers.audit_check import Kept
+from resolvers.audit.verify import Kept
 from server.bars import note
 from server.told import settings_here, told
 
@@ -47,7 +47,7 @@ def verify(kept: Kept | None) -> None:
     Keep the last seal, which is printed, outside the database, and give it to the next check: whoever owns the database
     could make a whole new chain, but not that one. Exit status 1: something was changed, removed or added.
     """
-    from resolvers.audit_check import Finding, check
+    from resolvers.audit.verify import Finding, check
     from server.running import ready_engine
 
     async def run() -> Finding:

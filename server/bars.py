@@ -19,7 +19,8 @@ from rich.progress import (
 
 from db.migrations import backfills
 from delivery.upkeep import purge
-from resolvers import check, ingest
+from resolvers.audit import recount
+from resolvers.ingest import ingest
 
 CHUNK: Final = 256 * 1024
 """Bytes that are read of a file at a time."""
@@ -64,13 +65,13 @@ def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
 
 
 @contextmanager
-def checking() -> Iterator[check.Watch]:
+def checking() -> Iterator[recount.Watch]:
     """A bar over the messages of the log, and what tells it how many were looked at."""
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("messages"), TimeElapsedColumn()
     with Progress(*columns, console=note) as bar:
         task = bar.add_task("", total=None)
 
-        def watch(finding: check.Finding) -> None:
+        def watch(finding: recount.Finding) -> None:
             # More may have come in meanwhile than there were at the beginning.
             total = max(finding.total, finding.messages)
             bar.update(task, total=total, completed=finding.messages)

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import click
 
 from domain.viewer import Right
-from resolvers.ingest import Outcome
+from resolvers.ingest.ingest import Outcome
 from server.audit import audit
 from server.bars import checking, chunks, importing, migrating, note
 from server.purge import purge
@@ -108,7 +108,7 @@ def import_(file: BinaryIO) -> None:
     refused; every refusal is listed with its line. An address that cannot be read is a warning: its delivery is FAILED, and
     the rest of the message goes out.
     """
-    from resolvers.ingest import Uploader, ingest
+    from resolvers.ingest.ingest import Uploader, ingest
     from server.app import utc_now
     from server.running import ready_engine
     from server.working import announcing
@@ -150,8 +150,8 @@ def check() -> None:
 
     Servers and workers may go on meanwhile. Exit status 1: something was found.
     """
-    from resolvers.check import Finding
-    from resolvers.check import check as go_through
+    from resolvers.audit.recount import Finding
+    from resolvers.audit.recount import check as go_through
     from server.running import ready_engine
 
     async def run(settings: Settings) -> Finding:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery.runners.base import wait
 from domain.status import DeliveryMode
 from domain.viewer import Right
-from resolvers.ingest import Outcome, ingest
+from resolvers.ingest.ingest import Outcome, ingest
 from server import memory
 from server.app import create_app, utc_now
 from server.connections import terms_of

@@ -6,7 +6,7 @@
     409, 410        it could not be made; it is no longer kept
     416             the part that was asked for lies outside of it
 
-Who may have it is `resolvers.downloads`' to say.
+Who may have it is `resolvers.reports.downloads`' to say.
 """
 
 import re
@@ -27,7 +27,7 @@ from delivery.reports.store import NotStored, ReportStore
 from domain.errors import Conflict, Forbidden, LogError
 from domain.ids import Kind, spell
 from domain.report import CONTENT_TYPES, ReportStatus
-from resolvers.downloads import REFUSED, admit, note
+from resolvers.reports.downloads import REFUSED, admit, note
 from server.answers import Absent, Gone, json, refusal
 from server.auth import Authenticator
 from server.places import take_place

@@ -23,8 +23,8 @@ from strawberry.types.graphql import OperationType
 
 from domain.errors import BadUserInput, LogError
 from domain.viewer import Viewer, viewer_key
-from resolvers.backstage import Backstage, nothing_behind
-from resolvers.context import Context, open_context
+from resolvers.request.context import Context, open_context
+from resolvers.request.process import Backstage, nothing_behind
 from schema.contract import Contract
 from schema.documents import Prepared
 from schema.errors import unexecutable

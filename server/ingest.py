@@ -1,4 +1,4 @@
-"""`POST /ingest`: messages come in as NDJSON over HTTP. The reader is `resolvers.ingest`, the same as the command line's."""
+"""`POST /ingest`: messages come in as NDJSON over HTTP. The reader is `resolvers.ingest.ingest`, the same as the command line's."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from domain.errors import LogError
 from domain.viewer import Right
-from resolvers.backstage import Announce, to_nobody
-from resolvers.ingest import Outcome, Uploader, ingest
+from resolvers.ingest.ingest import Outcome, Uploader, ingest
+from resolvers.request.process import Announce, to_nobody
 from server.answers import json, refusal, require_content_type
 from server.auth import Authenticator
 from server.bodies import pieces

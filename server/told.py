@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from db.connect.unavailable import AWAY
 from domain.errors import LogError
-from resolvers.outcome import Problem, Warned
+from resolvers.ingest.outcome import Problem, Warned
 from server.bars import note
 from server.settings import Settings, SettingsError, variable
 

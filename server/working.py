@@ -36,7 +36,7 @@ from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
 from delivery.upkeep import audit_seals, expired_budgets
 from domain.status import DeliveryMode
-from resolvers.backstage import Announce, to_nobody
+from resolvers.request.process import Announce, to_nobody
 from server import file_lock, simulated
 from server.gateway_settings import merged
 from server.settings import Settings, SettingsError, variable

@@ -27,7 +27,7 @@ from domain.message import Source
 from domain.people import Role
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from domain.viewer import Right, Viewer
-from resolvers.ingest import Outcome, ingest
+from resolvers.ingest.ingest import Outcome, ingest
 
 NOON: Final = datetime(2020, 1, 31, 18, 0, tzinfo=UTC)
 """Noon in Chicago, where Plainview lies."""

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 
 from domain.viewer import Viewer
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema.contract import SCHEMA
 from tests import log
 

@@ -40,7 +40,7 @@ from benchmarks.soak.installation import (
 )
 from db import migrations
 from db.connect.engine import make_engine
-from resolvers.ingest import ingest
+from resolvers.ingest.ingest import ingest
 from server.sample.generate import lines as sample
 
 PAGE: Final = Path(__file__).parents[1] / "soak.md"

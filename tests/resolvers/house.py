@@ -29,8 +29,8 @@ from delivery.upkeep.background_tasks import Errands
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Viewer
-from resolvers.backstage import Backstage
-from resolvers.context import Context, open_context
+from resolvers.request.context import Context, open_context
+from resolvers.request.process import Backstage
 from schema.contract import SCHEMA
 from tests import log
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.upkeep.purge import carry_out
-from resolvers.check import check
+from resolvers.audit.recount import check
 from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import NOON
 from tests.operations import EVER, ask

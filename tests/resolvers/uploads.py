@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 from db.connect.engine import reading, writing
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from domain.viewer import Viewer
-from resolvers.ingest import Outcome, ingest
+from resolvers.ingest.ingest import Outcome, ingest
 from tests.log import NOON
 
 TABLES: Final[Sequence[Table]] = [

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema.contract import SCHEMA, ordinarily
 from schema.executor import FastExecutor
 from tests import log

@@ -10,8 +10,8 @@ from graphql.execution.collect_fields import FieldDetails
 from graphql.execution.values import VariableValues, get_variable_values
 
 from domain.status import MessageStatus
-from resolvers.days import DateRange
 from resolvers.messages import MessageFilter, search
+from resolvers.request.days import DateRange
 from schema.calls import Call, arguments, call_of
 from schema.collected import Collected
 from schema.contract import SCHEMA

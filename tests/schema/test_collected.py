@@ -12,7 +12,7 @@ from graphql.execution.collect_fields import CollectedFields, FieldDetails
 from graphql.execution.values import VariableValues
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema import collected as module
 from schema.collected import MOST_COLLECTED, Collected, Text, collected
 from schema.contract import SCHEMA, Contract, build, ordinarily

@@ -21,9 +21,9 @@ from structlog.testing import capture_logs
 
 from db.connect.single_statement import Alone, Keyed
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
-from resolvers.listing import Edge, Listing
-from resolvers.together import Together
+from resolvers.request.batch_resolver import Together
+from resolvers.request.connection import Edge, Listing
+from resolvers.request.context import open_context
 from schema.binding import source_of
 from schema.contract import SCHEMA, ordinarily
 from schema.executor import FastExecutor

@@ -59,7 +59,7 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
 
 
 def without_audit(ids: Iterable[str]) -> set[str]:
-    """These ids without those of audit entries, which each request adds to: `tests/resolvers/test_audit_entries.py`."""
+    """These ids without those of audit entries, which each request adds to: `tests/resolvers/audit/test_audit_entries.py`."""
     return {id for id in ids if not id.startswith(f"{Kind.AUDIT_ENTRY}.")}
 
 

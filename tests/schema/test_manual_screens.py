@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.search import date_text
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
-from resolvers.ingest import ingest
+from resolvers.ingest.ingest import ingest
+from resolvers.request.context import open_context
 from schema.contract import SCHEMA
 from server.sample.demo import manual_lines
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from db.log.messages import MessageRecord
 from db.sql.rows import Rows
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema.binding import Source, source_of
 from schema.contract import SCHEMA, ordinarily
 from schema.executor import FastExecutor

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.viewer import Right, Viewer
-from resolvers.context import open_context
+from resolvers.request.context import open_context
 from schema.contract import SCHEMA
 from tests.cases import cases
 from tests.log import NOON, district, email, message, recipient, voice

@@ -18,7 +18,7 @@ from db.tables.log import ADDRESS, DELIVERY
 from db.tables.operations import BACKFILL
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
-from resolvers.check import check
+from resolvers.audit.recount import check
 from tests.delivery.workbench import Clock, FakeGateway, bench_of, deliveries, recount, work
 from tests.log import NOON, district, email, message, message_ids, recipient, text, voice
 from tests.resolvers.uploads import send, story, wipe

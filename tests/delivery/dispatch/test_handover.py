@@ -31,7 +31,7 @@ from delivery.gateways.inbox import InboxGateway
 from delivery.receipts.receipts import take_in
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
-from resolvers.backstage import to_nobody
+from resolvers.request.process import to_nobody
 from tests import log
 from tests.delivery.workbench import (
     ALL_MODES,

@@ -13,7 +13,7 @@ from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import attend, seal_all
 from domain.chain import AuditRow, AuditSeal
-from resolvers.audit_check import check
+from resolvers.audit.verify import check
 from tests.delivery.runners.kinds import holds
 from tests.log import NOON, district, load
 

@@ -27,7 +27,7 @@ from db.tables.operations import AUDIT, REPORT
 from delivery.upkeep.purge import Progress, carry_out, outlook
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus
-from resolvers.check import check
+from resolvers.audit.recount import check
 from tests.delivery import workbench
 from tests.delivery.reports.printing import asked, made, print_all, printing
 from tests.delivery.upkeep.purges import (

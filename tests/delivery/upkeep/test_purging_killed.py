@@ -19,8 +19,8 @@ from delivery.receipts.receipts import take_in
 from delivery.upkeep.purge import carry_out
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
-from resolvers.backstage import to_nobody
-from resolvers.check import check
+from resolvers.audit.recount import check
+from resolvers.request.process import to_nobody
 from tests.delivery import workbench
 from tests.delivery.upkeep.purges import (
     CUT,

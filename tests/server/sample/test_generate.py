@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from resolvers.lines import parse
+from resolvers.ingest.parse import parse
 from server.sample import crowd, generate
 from tests.server.sample.upload import (
     MESSAGE_STATUSES,

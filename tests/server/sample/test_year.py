@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.call_status import CALL_STATUSES
-from resolvers.lines import parse
+from resolvers.ingest.parse import parse
 from tests.server.sample.upload import (
     DELIVERY_STATUSES,
     MESSAGE_STATUSES,

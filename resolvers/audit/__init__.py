@@ -1,0 +1,1 @@
+"""The audit: reading it, verifying its seals, and recounting the log."""

@@ -1,0 +1,1 @@
+"""New messages: from the bytes of an upload to rows on the stage."""

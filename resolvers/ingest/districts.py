@@ -1,0 +1,186 @@
+"""The districts and schools of an upload: found, brought up to date, and who may write for them.
+
+Messages are not known here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import time
+from typing import Final
+
+from msgspec import structs
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.connect.engine import begin_writing
+from db.ingest import move_in as log
+from db.log import districts
+from db.log.districts import DistrictRecord, SchoolRecord
+from domain.phone_numbers import DEFAULT_COUNTRY
+from domain.viewer import Viewer
+from resolvers.ingest import rows
+from resolvers.ingest.line_types import BadLine, District, Message, School
+
+MOST_PLACES: Final = 64
+"""Districts that are remembered at once, each with its schools: a file may name any number of them."""
+
+
+@dataclass(slots=True)
+class Place:
+    """A district, with its schools by the ids of the sending system."""
+
+    record: DistrictRecord
+    hours: tuple[time, time] | None
+    schools: dict[str, SchoolRecord]
+
+
+class Places:
+    """What one upload knows of districts and schools; `viewer` None may write for all of them."""
+
+    def __init__(self, connection: AsyncConnection, *, viewer: Viewer | None) -> None:
+        self._connection = connection
+        self._viewer = viewer
+        self._known: dict[str, Place] = {}
+
+    async def find(self, district: str) -> Place | None:
+        """The district that the sending system calls so."""
+        if place := self._known.get(district):
+            return place
+        async with self._connection.begin():
+            record = await districts.district_known_as(self._connection, district)
+            if record is None:
+                return None
+            hours = await log.call_hours(self._connection, record.id)
+            schools = await districts.schools_of(self._connection, record.id)
+        if len(self._known) >= MOST_PLACES:
+            del self._known[next(iter(self._known))]
+        place = Place(record, hours, {school.external_id: school for school in schools})
+        self._known[district] = place
+        return place
+
+    async def of_message(self, line: Message) -> tuple[Place, SchoolRecord | None]:
+        """Where a message belongs; raises `BadLine` where there is no such place, or the viewer may not write for it."""
+        self._check_district(line.district, "district")
+        if limit := self._limit():
+            if line.school is None:
+                raise BadLine(
+                    "school", f"it is missing: your sign-in writes for these schools only: {limit}"
+                )
+            self._check_school(line.school, "school")
+        place = await self.find(line.district)
+        if place is None:
+            raise BadLine("district", f"no district {line.district!r} came before this line")
+        school = None
+        if line.school is not None:
+            school = place.schools.get(line.school)
+            if school is None:
+                raise BadLine(
+                    "school",
+                    f"no school {line.school!r} of district {line.district!r} came before this line",
+                )
+        return place, school
+
+    async def has(self, line: District | School) -> bool:
+        """Whether the line says what is known already; raises `BadLine` where the viewer may not write it."""
+        if isinstance(line, District):
+            self._check_district(line.id, "id")
+            place = await self.find(line.id)
+            said = structs.replace(line, country=line.country or DEFAULT_COUNTRY)
+            return place is not None and said == _line_of(place)
+        self._check_district(line.district, "district")
+        self._check_school(line.id, "id")
+        place = await self.find(line.district)
+        known = None if place is None else place.schools.get(line.id)
+        return known is not None and known.name == line.name
+
+    async def save(self, line: District | School) -> None:
+        """Write what the line says, where the viewer may (see `has`); raises `BadLine`."""
+        async with begin_writing(self._connection):
+            # Another upload may say the same at this moment: with the lock, one of the two finds it said.
+            await log.take_lock(self._connection)
+            if isinstance(line, District):
+                await self._save_district(line)
+            else:
+                await self._save_school(line)
+
+    async def _save_district(self, line: District) -> None:
+        if limit := self._limit():
+            raise BadLine(
+                "id",
+                f"{line.id!r} differs from what is known: your sign-in writes for these schools only: {limit}",
+            )
+        record = await districts.district_known_as(self._connection, line.id)
+        zone, name, hours = line.timeZone, line.name, line.hours()
+        if record is None:
+            await districts.add_district(
+                self._connection,
+                line.id,
+                name=name,
+                time_zone=zone,
+                has_voice=line.hasVoice,
+                country=line.country or DEFAULT_COUNTRY,
+                hours=hours,
+            )
+            return
+        if zone != record.time_zone and await districts.has_messages(self._connection, record.id):
+            raise BadLine(
+                "timeZone",
+                f"{zone!r}: the messages of {line.id!r} are dated in {record.time_zone!r}, which stays",
+            )
+        await districts.change_district(
+            self._connection,
+            record.id,
+            name=name,
+            time_zone=zone,
+            has_voice=line.hasVoice,
+            country=line.country or DEFAULT_COUNTRY,
+            hours=hours,
+        )
+        self._known.pop(line.id, None)
+
+    async def _save_school(self, line: School) -> None:
+        district = await districts.district_known_as(self._connection, line.district)
+        if district is None:
+            raise BadLine("district", f"no district {line.district!r} came before this line")
+        key = rows.key(line.name, "name")
+        known = await log.school_known_as(self._connection, district.id, line.id)
+        if known is None:
+            await districts.add_school(
+                self._connection, line.id, district_id=district.id, name=line.name, key=key
+            )
+        else:
+            await districts.rename_school(self._connection, known.id, name=line.name, key=key)
+        saved = await log.school_known_as(self._connection, district.id, line.id)
+        if saved is not None and (place := self._known.get(line.district)):
+            place.schools[line.id] = saved
+
+    def _limit(self) -> str:
+        """The schools that the viewer is limited to, to be read; nothing where there is no limit."""
+        schools: Sequence[str] = sorted(self._viewer.schools) if self._viewer else ()
+        return ", ".join(schools)
+
+    def _check_district(self, district: str, field: str) -> None:
+        if self._viewer is not None and district != self._viewer.district:
+            raise BadLine(
+                field,
+                f"{district!r}: your sign-in writes for district {self._viewer.district!r} only",
+            )
+
+    def _check_school(self, school: str, field: str) -> None:
+        if self._viewer and self._viewer.schools and school not in self._viewer.schools:
+            raise BadLine(
+                field, f"{school!r}: your sign-in writes for these schools only: {self._limit()}"
+            )
+
+
+def _line_of(place: Place) -> District:
+    """The line that would say what is known of a district."""
+    record, hours = place.record, place.hours
+    window = None if hours is None else (f"{hours[0]:%H:%M}", f"{hours[1]:%H:%M}")
+    return District(
+        record.external_id,
+        record.name,
+        record.time_zone,
+        record.has_voice,
+        window,
+        record.country,
+    )

@@ -1,0 +1,253 @@
+"""How a line becomes staged rows: checked against its message, folded, normalised.
+
+Which lines come together, and what is done with their rows, is in `resolvers.ingest.upload`.
+"""
+
+import json
+from datetime import datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.log.districts import SchoolRecord
+from domain.addresses import InvalidAddress, normalise, unreadable
+from domain.call_status import INVALID_NUMBER
+from domain.counting import is_reached
+from domain.mailbox import read_mailbox
+from domain.message import CHUNK, first_status, recorded_status, visible_from
+from domain.search import date_text, fold
+from domain.status import DeliveryMode, DeliveryStatus
+from resolvers.ingest.line_types import BadLine, Device, Message, Recipient
+
+LONGEST_KEY: Final = 2_600
+"""Bytes of a text that is sorted by: PostgreSQL refuses an index entry of more than 2,704, other columns included."""
+
+_NOT_ATTEMPTED: Final = (
+    DeliveryStatus.PENDING,
+    DeliveryStatus.CANCELED,
+    DeliveryStatus.OPTED_OUT,
+)
+
+
+def key(text: str, field: str) -> str:
+    """What a text is searched and sorted by; raises `BadLine` where it is too long for that."""
+    folded = fold(text)
+    _check_key(folded, field)
+    return folded
+
+
+def message_row(
+    line: Message,
+    *,
+    ref: int,
+    district_id: int,
+    zone: ZoneInfo,
+    school: SchoolRecord | None,
+    digest: bytes,
+    has_open: bool,
+    now: datetime,
+) -> MessageRow:
+    """The row of a message that is whole, of which `check_message` holds."""
+    status = line.status or first_status(scheduled_at=line.scheduledAt, now=now, has_open=has_open)
+    canceled = line.cancellation
+    return MessageRow(
+        ref=ref,
+        district_id=district_id,
+        external_id=line.id,
+        school_id=school.id if school else None,
+        visible_from=visible_from(line.source, line.scheduledAt),
+        status=status.value,
+        type_code=line.type.code,
+        type_label=line.type.label,
+        type_key=fold(line.type.label),
+        category=line.category or None,
+        subject=line.subject,
+        subject_key=fold(line.subject),
+        sender_id=line.sender.id,
+        sender_name=line.sender.name,
+        sender_key=fold(line.sender.name),
+        created_at=line.createdAt,
+        created_text=fold(date_text(line.createdAt, zone)),
+        scheduled_at=line.scheduledAt,
+        scheduled_text=fold(date_text(line.scheduledAt, zone)),
+        schedule_id=line.scheduleId,
+        schedule_key=None if line.scheduleId is None else fold(line.scheduleId),
+        source=line.source.value,
+        modes=",".join(mode for mode in DeliveryMode if mode in line.modes),
+        is_recorded=line.status is not None,
+        has_open=has_open,
+        body=line.body,
+        body_format=line.bodyFormat.value,
+        text_body=line.textBody,
+        voice_script=line.voiceScript,
+        reply_to=line.replyTo,
+        filter_criteria=json.dumps(
+            [(criterion.label, criterion.value) for criterion in line.filterCriteria or ()],
+            ensure_ascii=False,
+        ),
+        digest=digest,
+        canceled_at=canceled.at if canceled else None,
+        canceled_by_id=canceled.by.id if canceled and canceled.by else None,
+        canceled_by_name=canceled.by.name if canceled and canceled.by else None,
+        cancel_reason=canceled.reason if canceled else None,
+    )
+
+
+def check_message(line: Message) -> None:
+    """Pass if the texts that the log is sorted by are short enough; raises `BadLine`."""
+    key(line.subject, "subject")
+    key(line.type.label, "type.label")
+    key(line.sender.name, "sender.name")
+    key(line.scheduleId or "", "scheduleId")
+
+
+def unusable_reply_to(line: Message) -> str | None:
+    """Why the emails of a message go without its `replyTo`; None where they carry it, or it has none."""
+    if not line.replyTo:
+        return None
+    try:
+        read_mailbox(line.replyTo)
+    except InvalidAddress as invalid:
+        return f"{invalid} The emails go without it."
+    return None
+
+
+def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
+    """The row of the recipient that stands at place `number` of its list; raises `BadLine`."""
+    person, student = line.person, line.student
+    name_key = fold(person.name)
+    if student is None:
+        _check_key(name_key, "person.name")
+        return RecipientRow(
+            ref, number, person.id, person.name, name_key, None, None, None, len(line.devices)
+        )
+    student_key = fold(student.name)
+    _check_key(name_key + student_key, "student.name")
+    return RecipientRow(
+        ref,
+        number,
+        person.id,
+        person.name,
+        name_key,
+        student.id,
+        student.name,
+        student_key,
+        len(line.devices),
+    )
+
+
+class Unread(NamedTuple):
+    """An address that cannot be read: the field of the line, and why, for the person who wrote the file."""
+
+    field: str
+    reason: str
+
+
+class Devices(NamedTuple):
+    """What the devices of one recipient become."""
+
+    rows: list[DeliveryRow]
+    failures: list[FailureRow]
+    """Those that have failed already."""
+    unread: list[Unread]
+
+
+def delivery_rows(
+    line: Recipient,
+    message: Message,
+    *,
+    ref: int,
+    number: int,
+    nth: int,
+    has_voice: bool,
+    country: str,
+    now: datetime,
+) -> Devices:
+    """The rows of the devices of recipient `number`, the first of which is the `nth` delivery of its message, from 0.
+
+    An address that cannot be read makes a delivery that is FAILED at `now`; history keeps the status that it came with.
+    Raises `BadLine` where the message cannot have a device.
+    """
+    # `list[DeliveryRow]()` takes ten times as long.
+    rows: list[DeliveryRow] = []
+    failures: list[FailureRow] = []
+    unread: list[Unread] = []
+    for place, device in enumerate(line.devices):
+        mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
+        is_phone = mode is DeliveryMode.VOICE or mode is DeliveryMode.TEXT
+        _check_device(device, place, message, is_phone=is_phone, has_voice=has_voice)
+        status, at, attempts = DeliveryStatus.PENDING, device.at, 0
+        try:
+            address = normalise(mode, device.address, country=country)
+        except InvalidAddress as invalid:
+            address = unreadable(mode, device.address)
+            unread.append(Unread(f"devices[{place}].address", str(invalid)))
+            if message.status is None:
+                status, at = DeliveryStatus.FAILED, now
+                code = INVALID_NUMBER if is_phone else None
+                failures.append(FailureRow(ref, number, place, now, code, invalid.reason))
+        if message.status is not None:
+            status = recorded_status(
+                message.status, mode, status=device.status, code=code, confirmed=confirmed
+            )
+            attempts = 0 if status in _NOT_ATTEMPTED else 1
+        rows.append(
+            DeliveryRow(
+                ref,
+                number,
+                place,
+                (nth + place) // CHUNK,
+                mode._value_,  # `value` takes six times as long, and this is the innermost loop
+                address.kind._value_,
+                address.shown,
+                address.key,
+                status._value_,
+                code,
+                1 if confirmed else 0,
+                1 if is_phone and is_reached(code, confirmed) else 0,
+                at,
+                attempts,
+            )
+        )
+    return Devices(rows, failures, unread)
+
+
+def _check_device(
+    device: Device, place: int, message: Message, *, is_phone: bool, has_voice: bool
+) -> None:
+    if device.mode not in message.modes:
+        modes = ", ".join(message.modes) or "none"
+        raise BadLine(
+            f"devices[{place}].mode",
+            f"{device.mode} is not among the modes of the message ({modes})",
+        )
+    if is_phone:
+        if not has_voice:
+            raise BadLine(
+                f"devices[{place}].mode",
+                f"{device.mode}: district {message.district!r} has no voice and text messages",
+            )
+    elif device.callStatus is not None:
+        raise BadLine(
+            f"devices[{place}].callStatus",
+            f"{device.mode} has no call status: only VOICE and TEXT do",
+        )
+    if device.confirmed and device.mode is not DeliveryMode.VOICE:
+        raise BadLine(
+            f"devices[{place}].confirmed",
+            f"{device.mode} cannot be confirmed: only a VOICE call can",
+        )
+    if message.status is None and device.is_recorded:
+        raise BadLine(
+            f"devices[{place}]",
+            "it has an outcome, but the message has no status: one to be sent cannot have been delivered",
+        )
+
+
+def _check_key(folded: str, field: str) -> None:
+    # A character has at most four bytes: nearly every text is short enough at a glance.
+    if len(folded) * 4 > LONGEST_KEY and (size := len(folded.encode())) > LONGEST_KEY:
+        raise BadLine(
+            field,
+            f"too long to be sorted by: {size} bytes without accents and case, {LONGEST_KEY} are allowed",
+        )

@@ -1,0 +1,1 @@
+"""Mutations of messages: cancel, refresh, resend."""

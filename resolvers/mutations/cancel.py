@@ -1,0 +1,93 @@
+"""`cancelMessage`: stops whatever of a message has not been handed over."""
+
+from typing import Final, NamedTuple
+
+import strawberry
+
+from db.audit import entries
+from db.audit.entries import Action
+from db.connect.engine import writing
+from db.dispatch import cancel as rows
+from db.dispatch.cancel import NotCancelable
+from db.log.messages import MessageRecord
+from domain.errors import BadUserInput
+from domain.ids import Kind, spell
+from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
+from domain.viewer import Right
+from resolvers import messages
+from resolvers.mutations.refusals import NO_MESSAGE, NotFound
+from resolvers.request.context import Info
+from resolvers.request.typed import storable
+
+LONGEST_REASON: Final = 1_000
+"""Characters: it is printed in the report's summary."""
+
+
+@strawberry.input
+class CancelMessageInput:
+    """Which message, and why."""
+
+    message_id: strawberry.ID
+    reason: str | None = None
+
+
+class CancelMessageSuccess(NamedTuple):
+    """The message is canceled."""
+
+    canceled_message: MessageRecord
+    is_new: bool
+
+
+class MessageNotCancelable(NamedTuple):
+    """Nothing was changed: the message stands where nothing of it can be stopped any more."""
+
+    message: str
+    status: MessageStatus
+
+
+async def cancel(
+    info: Info, *, input: CancelMessageInput
+) -> CancelMessageSuccess | NotFound | MessageNotCancelable:
+    """Cancel a message: one row, so that the answer waits for none of its deliveries. Raises `BadUserInput` and `Forbidden`."""
+    context, viewer = info.context, info.context.viewer
+    viewer.require(Right.CANCEL_MESSAGES)
+    reason = _reason(input.reason)
+    message = await messages.by_id(info, input.message_id)
+    if message is None:
+        return NO_MESSAGE
+    async with writing(context.engine) as connection:
+        outcome = await rows.cancel(
+            connection,
+            message.id,
+            by_id=viewer.id,
+            by_name=viewer.name,
+            reason=reason,
+            now=context.now,
+        )
+        if outcome is None:
+            return NO_MESSAGE
+        if isinstance(outcome, NotCancelable):
+            return _not_cancelable(outcome.status)
+        if outcome.is_new:
+            act = context.entry(Action.CANCEL_MESSAGE, spell(Kind.MESSAGE, message.id))
+            await entries.write(connection, [act])
+            await context.backstage.announce(connection)
+    canceled = await messages.anew(info, message)
+    return CancelMessageSuccess(canceled, outcome.is_new)
+
+
+def _reason(typed: str | None) -> str | None:
+    reason = storable(typed or "", argument="input.reason").strip()
+    if len(reason) > LONGEST_REASON:
+        raise BadUserInput(
+            f"input.reason has {len(reason)} characters. Give the reason in at most {LONGEST_REASON}."
+        )
+    return reason or None
+
+
+def _not_cancelable(status: MessageStatus) -> MessageNotCancelable:
+    label = MESSAGE_STATUS_LABELS[status]
+    return MessageNotCancelable(
+        f"This message stands at {label}. Only one that is Waiting or In-Progress can be canceled.",
+        status,
+    )

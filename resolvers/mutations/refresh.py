@@ -1,0 +1,89 @@
+"""`refreshMessage`: asks the providers for the outcomes of a message that are still open."""
+
+import asyncio
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import strawberry
+
+from db.audit import entries
+from db.audit.entries import Action
+from db.connect.engine import reading, writing
+from db.log.messages import MessageRecord
+from db.receipts.refresh import Turn, last_turn, take_turn
+from delivery.receipts.refresh import Progress, refresh
+from domain.ids import Kind, spell
+from domain.refresh import throttled_until
+from resolvers import messages
+from resolvers.mutations.refusals import NO_MESSAGE, NotFound
+from resolvers.request.context import Context, Info
+
+PATIENCE: Final = 0.7
+"""Seconds that an answer waits for providers: with the rest of its work it comes within a second. What takes longer goes on
+in the background, and `messageChanged` reports it page by page."""
+
+
+@strawberry.input
+class RefreshMessageInput:
+    """Which message."""
+
+    message_id: strawberry.ID
+
+
+class RefreshMessageSuccess(NamedTuple):
+    """The message as it is now; `throttled_until` where nothing was asked of the providers, since somebody just had."""
+
+    refreshed_message: MessageRecord
+    changed_deliveries: int
+    refreshed_at: datetime
+    throttled_until: datetime | None
+
+
+async def refresh_message(
+    info: Info, *, input: RefreshMessageInput
+) -> RefreshMessageSuccess | NotFound:
+    """Ask for every open outcome of a message, if nobody did so just now. Raises `Forbidden`."""
+    context = info.context
+    message = await messages.by_id(info, input.message_id)
+    if message is None:
+        return NO_MESSAGE
+    turn = await _take_turn(context, message.id)
+    progress = Progress()
+    if turn.is_mine:
+        await _ask(context, message.id, progress, taken_at=turn.asked_at)
+    until = None if turn.is_mine else throttled_until(turn.asked_at, now=context.now)
+    return RefreshMessageSuccess(
+        await messages.anew(info, message), progress.changed, turn.asked_at, until
+    )
+
+
+async def _take_turn(context: Context, message_id: int) -> Turn:
+    """Whose turn it is. While a refresh runs the answer is one read: it does not wait for what that refresh writes."""
+    async with reading(context.engine) as connection:
+        asked_at = await last_turn(connection, message_id)
+    if asked_at is not None and throttled_until(asked_at, now=context.now) is not None:
+        return Turn(asked_at, False)
+    async with writing(context.engine) as connection:
+        turn = await take_turn(connection, message_id, now=context.now)
+        if turn.is_mine:
+            act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message_id))
+            await entries.write(connection, [act])
+    return turn
+
+
+async def _ask(
+    context: Context, message_id: int, progress: Progress, *, taken_at: datetime
+) -> None:
+    """Wait for the providers as long as an answer may; raises what went wrong by then."""
+    bench, errands = context.backstage.bench, context.backstage.errands
+    asking = errands.start(
+        refresh(bench, message_id, progress, taken_at=taken_at),
+        message_id=spell(Kind.MESSAGE, message_id),
+    )
+    patience = asyncio.ensure_future(bench.sleep(PATIENCE))
+    try:
+        await asyncio.wait([asking, patience], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        patience.cancel()
+    if asking.done():
+        asking.result()

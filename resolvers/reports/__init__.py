@@ -1,0 +1,1 @@
+"""Reports: requesting them, and downloading their files."""

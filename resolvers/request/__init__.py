@@ -1,0 +1,1 @@
+"""What one request has: its context, loaders, masks, and how a resolver answers for many objects at once."""

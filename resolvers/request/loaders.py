@@ -1,0 +1,386 @@
+"""Every relation, fetched once a level: what the objects of a list ask for one by one is one statement.
+
+Each batch has a connection of its own, since those of one level run side by side. What the viewer may not read leaves here
+masked. Which list is meant by which arguments is said in the resolvers.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar, overload
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading
+from db.connect.single_statement import Keyed
+from db.log import counters as tallies
+from db.log import deliveries, districts, message_with_counters, messages, recipients
+from db.log import recipients_with_deliveries as recipient_page
+from db.log.counters import Counters
+from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord
+from db.log.districts import SchoolRecord
+from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
+from db.log.recipients import PersonRecord, RecipientRecord
+from db.log.visibility import Sight
+from db.reports import records, secrets
+from db.reports.records import ReportRecord
+from db.sql.keyset_paging import Slice
+from db.sql.rows import Rows
+from domain.paging import Page
+from resolvers.request import masks as veils
+from resolvers.request.list_keys import (
+    DeliveriesOf,
+    DeliveryList,
+    PersonList,
+    RecipientList,
+    ReportList,
+)
+from resolvers.request.loader import Loader
+from resolvers.request.masks import Veils
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+L = TypeVar("L", RecipientList, DeliveryList, PersonList, ReportList)
+Fetch = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
+FetchPages = Callable[[Sequence[L], Page], Awaitable[Mapping[int, Slice[V]]]]
+
+PageLoader = Loader[tuple[L, Page], Slice[V]]
+
+
+class Loaders:
+    """The loaders of one request, each made when it is first asked."""
+
+    def __init__(self, engine: AsyncEngine, sight: Sight, *, masks: bool) -> None:
+        self._engine = engine
+        self._keyed = Keyed(engine)
+        self._sight = sight
+        self._veils = Veils(masks=masks)
+        self.masks = masks
+        self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}
+        """Deliveries that came with the recipients on a page, by the fields that were read of them."""
+
+    def forget(self) -> None:
+        """Forget what was loaded: this request has changed it."""
+        self.sent.clear()
+        for loader in self._made():
+            loader.clear_all()
+
+    async def settled(self) -> None:
+        """Wait for what is still under way: an operation that has failed ends before what it had asked for."""
+        for loader in self._made():
+            await loader.settled()
+
+    def _made(self) -> Sequence[Loader[Any, Any]]:
+        return [loader for loader in vars(self).values() if isinstance(loader, Loader)]
+
+    # Messages
+
+    @cached_property
+    def message(self) -> Loader[int, MessageRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
+            return await messages.messages(self._keyed, ids, sight=self._sight)
+
+        return _one(fetch)
+
+    @cached_property
+    def counted_message(self) -> Loader[int, MessageRecord | None]:
+        """The same for whoever shows its counters too: they come with it."""
+
+        async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
+            found = await message_with_counters.counted_messages(
+                self._keyed, ids, sight=self._sight
+            )
+            for id, (message, counters) in found.items():
+                self.message.prime(id, message)
+                self.counters.prime(id, counters)
+            return {id: message for id, (message, _) in found.items()}
+
+        return _one(fetch)
+
+    @cached_property
+    def counters(self) -> Loader[int, Counters]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, Counters]:
+            return await tallies.of_messages(self._keyed, ids)
+
+        return _one(fetch, Counters())
+
+    @cached_property
+    def content(self) -> Loader[int, ContentRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
+            found = await messages.contents(self._keyed, ids)
+            return self._veils.records(found, veils.OF_CONTENT)
+
+        return _one(fetch)
+
+    @cached_property
+    def cancellation(self) -> Loader[int, CancellationRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
+            found = await messages.cancellations(self._keyed, ids)
+            return self._veils.records(found, veils.OF_CANCELLATION)
+
+        return _one(fetch)
+
+    @cached_property
+    def school(self) -> Loader[int, SchoolRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
+            return await districts.schools(self._keyed, ids)
+
+        return _one(fetch)
+
+    # Recipients and people
+
+    @cached_property
+    def recipient(self) -> Loader[tuple[int, int], RecipientRecord | None]:
+        async def fetch(
+            keys: Sequence[tuple[int, int]],
+        ) -> Mapping[tuple[int, int], RecipientRecord]:
+            async with reading(self._engine) as connection:
+                found = await recipients.recipients(connection, keys, sight=self._sight)
+            return self._veils.records(found, veils.OF_RECIPIENT)
+
+        return _one(fetch)
+
+    @cached_property
+    def recipient_page(self) -> PageLoader[RecipientList, RecipientRecord]:
+        async def fetch(
+            lists: Sequence[RecipientList], page: Page
+        ) -> Mapping[int, Slice[RecipientRecord]]:
+            if len(lists) == 1 and lists[0].wanted == recipients.ALL:
+                return {lists[0].message_id: await self._recipients_of_one(lists[0], page)}
+            async with reading(self._engine) as connection:
+                pages = await recipients.pages_of_messages(
+                    connection,
+                    [wanted.message_id for wanted in lists],
+                    wanted=lists[0].wanted,
+                    order=lists[0].order(masks=self.masks),
+                    page=page,
+                    fields=lists[0].shown.recipients,
+                )
+            return self._veils.pages(pages, veils.OF_RECIPIENT)
+
+        return _pages(fetch)
+
+    async def _recipients_of_one(self, wanted: RecipientList, page: Page) -> Slice[RecipientRecord]:
+        found, sent = await recipient_page.page_of_message(
+            self._keyed,
+            wanted.message_id,
+            ordered=wanted.ordered(masks=self.masks),
+            scope=wanted.scope,
+            page=page,
+            shown=wanted.shown,
+        )
+        if wanted.shown.has_deliveries:
+            fields = wanted.shown.deliveries
+            known = self.sent.get(fields, {})
+            self.sent[fields] = {**known, **self._veils.rows(sent, veils.OF_DELIVERY)}
+        return self._veils.pages({0: found}, veils.OF_RECIPIENT)[0]
+
+    @cached_property
+    def recipient_count(self) -> Loader[RecipientList, int]:
+        async def fetch(lists: Sequence[RecipientList]) -> Mapping[int, int]:
+            ids = [wanted.message_id for wanted in lists]
+            async with reading(self._engine) as connection:
+                return await recipients.counts_of_messages(connection, ids, wanted=lists[0].wanted)
+
+        return _counts(fetch)
+
+    @cached_property
+    def person(self) -> Loader[int, PersonRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
+            async with reading(self._engine) as connection:
+                found = await recipients.people(connection, ids, sight=self._sight)
+            return self._veils.records(found, veils.OF_PERSON)
+
+        return _one(fetch)
+
+    @cached_property
+    def person_page(self) -> PageLoader[PersonList, RecipientRecord]:
+        async def fetch(
+            lists: Sequence[PersonList], page: Page
+        ) -> Mapping[int, Slice[RecipientRecord]]:
+            async with reading(self._engine) as connection:
+                pages = await recipients.pages_of_people(
+                    connection,
+                    [wanted.person_id for wanted in lists],
+                    created=recipients.created_between(lists[0].created),
+                    sight=self._sight,
+                    order=lists[0].order(),
+                    page=page,
+                )
+            return self._veils.pages(pages, veils.OF_RECIPIENT)
+
+        return _pages(fetch)
+
+    @cached_property
+    def person_count(self) -> Loader[PersonList, int]:
+        async def fetch(lists: Sequence[PersonList]) -> Mapping[int, int]:
+            async with reading(self._engine) as connection:
+                return await recipients.counts_of_people(
+                    connection,
+                    [wanted.person_id for wanted in lists],
+                    created=recipients.created_between(lists[0].created),
+                    sight=self._sight,
+                )
+
+        return _counts(fetch)
+
+    # Deliveries
+
+    @cached_property
+    def delivery(self) -> Loader[DeliveryKey, DeliveryRecord | None]:
+        async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
+            async with reading(self._engine) as connection:
+                found = await deliveries.deliveries(connection, keys, sight=self._sight)
+            return self._veils.records(found, veils.OF_DELIVERY)
+
+        return _one(fetch)
+
+    @cached_property
+    def deliveries_of_recipient(self) -> Loader[DeliveriesOf, Sequence[DeliveryRecord]]:
+        async def fetch(
+            lists: Sequence[DeliveriesOf],
+        ) -> Mapping[DeliveriesOf, Sequence[DeliveryRecord]]:
+            keys = list({(wanted.message_id, wanted.number): None for wanted in lists})
+            fields = _together(wanted.fields for wanted in lists)
+            rows = await deliveries.of_recipients(self._keyed, keys, fields=fields)
+            rows = self._veils.rows(rows, veils.OF_DELIVERY)
+            return {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
+
+        return _one(fetch, ())
+
+    @cached_property
+    def delivery_page(self) -> PageLoader[DeliveryList, DeliveryRecord]:
+        async def fetch(
+            lists: Sequence[DeliveryList], page: Page
+        ) -> Mapping[int, Slice[DeliveryRecord]]:
+            async with reading(self._engine) as connection:
+                pages = await deliveries.pages_of_messages(
+                    connection,
+                    [wanted.message_id for wanted in lists],
+                    wanted=lists[0].wanted,
+                    order=lists[0].order(),
+                    page=page,
+                    fields=lists[0].fields,
+                )
+            return self._veils.pages(pages, veils.OF_DELIVERY)
+
+        return _pages(fetch)
+
+    @cached_property
+    def delivery_count(self) -> Loader[DeliveryList, int]:
+        async def fetch(lists: Sequence[DeliveryList]) -> Mapping[int, int]:
+            ids = [wanted.message_id for wanted in lists]
+            async with reading(self._engine) as connection:
+                return await deliveries.counts_of_messages(connection, ids, wanted=lists[0].wanted)
+
+        return _counts(fetch)
+
+    @cached_property
+    def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
+        async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
+            found = await deliveries.events(self._keyed, keys)
+            return self._veils.lists(found, veils.OF_EVENT)
+
+        return _one(fetch, ())
+
+    # Reports
+
+    @cached_property
+    def report(self) -> Loader[int, ReportRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, ReportRecord]:
+            async with reading(self._engine) as connection:
+                return await records.reports(connection, ids, sight=self._sight, masks=self.masks)
+
+        return _one(fetch)
+
+    @cached_property
+    def report_page(self) -> PageLoader[ReportList, ReportRecord]:
+        async def fetch(
+            lists: Sequence[ReportList], page: Page
+        ) -> Mapping[int, Slice[ReportRecord]]:
+            async with reading(self._engine) as connection:
+                return await records.pages_of_messages(
+                    connection,
+                    [wanted.message_id for wanted in lists],
+                    sight=self._sight,
+                    masks=self.masks,
+                    order=lists[0].order(),
+                    page=page,
+                )
+
+        return _pages(fetch)
+
+    @cached_property
+    def report_count(self) -> Loader[ReportList, int]:
+        async def fetch(lists: Sequence[ReportList]) -> Mapping[int, int]:
+            ids = [wanted.message_id for wanted in lists]
+            async with reading(self._engine) as connection:
+                return await records.counts_of_messages(connection, ids, masks=self.masks)
+
+        return _counts(fetch)
+
+    @cached_property
+    def secret(self) -> Loader[str, bytes | None]:
+        async def fetch(names: Sequence[str]) -> Mapping[str, bytes]:
+            async with reading(self._engine) as connection:
+                return await secrets.secrets(connection, names)
+
+        return _one(fetch)
+
+
+@overload
+def _one(fetch: Fetch[K, V]) -> Loader[K, V | None]: ...
+@overload
+def _one(fetch: Fetch[K, V], absent: V) -> Loader[K, V]: ...
+def _one(fetch: Fetch[K, Any], absent: Any = None) -> Loader[K, Any]:
+    """A loader of what there is one of; `absent` where there is none."""
+
+    async def batch(keys: list[K]) -> list[Any]:
+        found = await fetch(keys)
+        return [found.get(key, absent) for key in keys]
+
+    return Loader(batch)
+
+
+def _pages(fetch: FetchPages[L, V]) -> PageLoader[L, V]:
+    """A loader of pages: the same page of the same list of many parents is one statement."""
+
+    async def batch(keys: list[tuple[L, Page]]) -> list[Slice[V]]:
+        alike: dict[Hashable, list[tuple[L, Page]]] = defaultdict(list)
+        for wanted, page in keys:
+            # A cursor belongs to the list of one parent, so that a page with one stands alone.
+            has_cursor = page.after is not None or page.before is not None
+            alike[(wanted if has_cursor else wanted[1:], page)].append((wanted, page))
+        found: dict[tuple[L, Page], Slice[V]] = {}
+        for group in alike.values():
+            pages = await fetch([wanted for wanted, _ in group], group[0][1])
+            found |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
+        return [found[key] for key in keys]
+
+    return Loader(batch)
+
+
+def _counts(fetch: Callable[[Sequence[L]], Awaitable[Mapping[int, int]]]) -> Loader[L, int]:
+    """A loader of how many there are in a list."""
+
+    async def batch(keys: list[L]) -> list[int]:
+        alike: dict[Hashable, list[L]] = defaultdict(list)
+        for wanted in keys:
+            alike[wanted[1:]].append(wanted)
+        found: dict[L, int] = {}
+        for group in alike.values():
+            counts = await fetch(group)
+            found |= {wanted: counts.get(wanted[0], 0) for wanted in group}
+        return [found[key] for key in keys]
+
+    return Loader(batch)
+
+
+def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """What is asked for by any of some."""
+    fields: frozenset[str] = frozenset()
+    for some in asked:
+        if some is None:
+            return None
+        fields |= some
+    return fields

@@ -1,0 +1,595 @@
+"""The promise: whole messages go into the log, once, however often and however interleaved they are sent."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import resolvers.ingest.line_splitter
+import resolvers.ingest.upload
+from db.ingest import staging_tables
+from domain.errors import Forbidden
+from domain.message import Source
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.viewer import Right
+from resolvers.ingest.ingest import Outcome, Problem, ingest
+from resolvers.ingest.line_splitter import BLOCK, blocks
+from resolvers.ingest.upload import BATCH, MOST_LEFT_OUT, MOST_OPEN, Upload
+from tests.log import (
+    NOON,
+    district,
+    email,
+    end,
+    inbox,
+    message,
+    recipient,
+    school,
+    text,
+    viewer,
+    voice,
+)
+from tests.resolvers.uploads import chunks, rows, send, story, wipe
+
+PLACE = district() + school()
+HEATHER = recipient(
+    "p1",
+    inbox(status=DeliveryStatus.SENT),
+    voice(status=DeliveryStatus.DELIVERED, call_status=5, at=NOON),
+    student=("s1", "Student, Calvin"),
+)
+OTHER_CONTENT = "the log has another message under this id: a message cannot be changed, only sent under a new id"
+
+
+def figures_of(outcome: Outcome) -> tuple[int, int, int, int, int]:
+    """Accepted, unchanged and refused messages; recipients and deliveries that went in."""
+    return (
+        outcome.accepted,
+        outcome.unchanged,
+        outcome.refused,
+        outcome.recipients,
+        outcome.deliveries,
+    )
+
+
+def respelled(lines: bytes) -> bytes:
+    """The same lines, their fields in another order, spaced otherwise, and with nulls for what is left out."""
+    said = [json.loads(line) for line in lines.splitlines()]
+    for fields in said:
+        if fields["kind"] == "message":
+            fields.setdefault("textBody", None)
+        for device in fields.get("devices", ()):
+            device.setdefault("confirmed", None)
+    return b"\r\n\r\n".join(
+        json.dumps(dict(reversed(fields.items())), separators=(" , ", " : ")).encode()
+        for fields in said
+    )
+
+
+def numbered(count: int, *, message_id: str = "M-1", first: int = 0) -> bytes:
+    """Lines of recipients, each with an inbox and an e-mail address of its own."""
+    lines = message(
+        message_id,
+        [
+            recipient(f"p{n}", inbox(f"account{n}"), email(f"p{n}@nomail.example"))
+            for n in range(first, first + count)
+        ],
+        status=None,
+        ends=False,
+    )
+    return lines.split(b"\n", 1)[1]
+
+
+async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: AsyncEngine) -> None:
+    lines = message(
+        "M-1",
+        [HEATHER, recipient("p2", name="Nguyễn, Zoë")],
+        school="harrison-high",
+        text_body="Call us.",
+        voice_script="Hello.",
+        reply_to="office@plainview.example",
+        schedule_id="77",
+        filter_criteria=[("Deliver To", "Student Messenger Contacts")],
+        status=MessageStatus.CANCELED_IN_PROGRESS,
+        cancellation={"at": NOON.isoformat(), "by": {"id": "u1", "name": "Admin"}, "reason": "Sun"},
+    )
+
+    outcome = await send(engine, PLACE, lines)
+
+    assert outcome.problems == []
+    assert outcome.lines == 6
+    assert figures_of(outcome) == (1, 0, 0, 2, 2)
+    told = await story(engine)
+    [row] = told["message"]
+    assert row[:-1] == (
+        "plainview",
+        "M-1",
+        "harrison-high",
+        "harrison high",
+        "CANCELED_IN_PROGRESS",
+        "BEHAVIOR",
+        "Behavior",
+        "Student Behavior",
+        "u1",
+        "Administrator, System",
+        "01/31/2020 12:00 pm",
+        "01/31/2020 12:00 pm",
+        "77",
+        "TEMPLATE",
+        "INBOX,EMAIL,VOICE,TEXT",
+        1,
+        2,
+        1,
+        1,
+        "Your student was sent to the office.",
+        "Call us.",
+        "Hello.",
+        "office@plainview.example",
+        '[["Deliver To", "Student Messenger Contacts"]]',
+        None,
+    )
+    assert told["recipient"] == [
+        (
+            "M-1",
+            0,
+            "p1",
+            "Parent, Heather",
+            "s1",
+            "Student, Calvin",
+            "parent, heather\nstudent, calvin",
+            0,
+            1,
+        ),
+        ("M-1", 1, "p2", "Nguyễn, Zoë", None, None, "nguyen, zoe\n", 0, 0),
+    ]
+    assert told["delivery"] == [
+        (
+            "M-1", 0, 0, 0, "INBOX", "hparent", "ACCOUNT", "hparent", 0, "SENT", None, 0, None, 1,
+        ),
+        (
+            "M-1", 0, 1, 0, "VOICE", "+16125550101", "PHONE", "+16125550101", 0, "DELIVERED", 5, 0,
+            "2020-01-31 18:00:00", 1,
+        ),
+    ]  # fmt: skip
+    assert told["tally"] == [
+        ("M-1", "INBOX", "SENT", 32_767, 0, 1),
+        ("M-1", "VOICE", "DELIVERED", 5, 0, 1),
+    ]
+    assert told["span"] == [
+        ("M-1", "INBOX", None, None),
+        ("M-1", "VOICE", "2020-01-31 18:00:00", "2020-01-31 18:00:00"),
+    ]
+    assert told["cancellation"] == [("M-1", "2020-01-31 18:00:00", "u1", "Sun", 0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("scheduled_hour", "recipients", "status"),
+    [
+        (19, [HEATHER], MessageStatus.WAITING),
+        (19, [], MessageStatus.WAITING),
+        (18, [recipient("p1", inbox())], MessageStatus.IN_PROGRESS),
+        (17, [recipient("p1", inbox())], MessageStatus.IN_PROGRESS),
+        (17, [recipient("p1")], MessageStatus.SENT),
+        (17, [], MessageStatus.SENT),
+    ],
+)
+async def test_a_message_to_be_sent_waits_for_its_time(
+    engine: AsyncEngine,
+    scheduled_hour: int,
+    recipients: list[dict[str, object]],
+    status: MessageStatus,
+) -> None:
+    to_send = [
+        listed | {"devices": [{"mode": "INBOX", "address": "hparent"}] if listed["devices"] else []}
+        for listed in recipients
+    ]
+    at = NOON.replace(hour=scheduled_hour)
+
+    await send(engine, PLACE, message("M-1", to_send, scheduled_at=at, status=None))
+
+    told = await story(engine)
+    assert [row[4] for row in told["message"]] == [status]
+    assert {row[9] for row in told["delivery"]} <= {"PENDING"}
+
+
+async def test_the_same_message_sent_again_does_nothing(engine: AsyncEngine) -> None:
+    lines = PLACE + message("M-1", [HEATHER]) + message("M-2", [recipient("p2", email())])
+    await send(engine, lines)
+    before = await story(engine)
+
+    again = await send(engine, lines)
+    respelt = await send(engine, respelled(lines))
+
+    assert figures_of(again) == figures_of(respelt) == (0, 2, 0, 0, 0)
+    assert again.is_clean
+    assert respelt.is_clean
+    assert await story(engine) == before
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        message("M-1", [HEATHER], subject="Student behavior"),
+        message("M-1", [HEATHER], school="harrison-high"),
+        message("M-1", []),
+        message("M-1", [HEATHER, HEATHER]),
+        message("M-1", [HEATHER | {"student": {"id": "s1", "name": "Student, Susie"}}]),
+        message("M-1", [recipient("p1", voice("not even a number"))]),
+    ],
+)
+async def test_other_content_under_a_known_id_is_refused(
+    engine: AsyncEngine, changed: bytes
+) -> None:
+    await send(engine, PLACE, message("M-1", [HEATHER]))
+    before = await story(engine)
+
+    outcome = await send(engine, changed)
+
+    assert figures_of(outcome) == (0, 0, 1, 0, 0)
+    assert outcome.problems == [Problem(1, "M-1", "id", OTHER_CONTENT)]
+    assert await story(engine) == before
+
+
+async def test_one_upload_may_send_a_message_twice(engine: AsyncEngine) -> None:
+    other = message("M-1", [HEATHER], subject="Something else")
+
+    outcome = await send(engine, PLACE, message("M-1", [HEATHER]), message("M-1", [HEATHER]), other)
+
+    assert figures_of(outcome) == (1, 1, 1, 1, 2)
+    assert outcome.problems == [Problem(9, "M-1", "id", OTHER_CONTENT)]
+
+
+@pytest.mark.parametrize("batch", [1, BATCH], ids=["it went in", "it waits to go in"])
+async def test_a_message_that_came_before_in_the_same_stream_is_known(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", batch)
+    changed = message("M-1", [recipient("p1", voice("not even a number"))])
+
+    outcome = await send(engine, PLACE, message("M-1", [HEATHER]), changed)
+
+    assert outcome.problems == [Problem(6, "M-1", "id", OTHER_CONTENT)]
+    assert (outcome.accepted, outcome.refused) == (1, 1)
+
+
+async def test_two_districts_may_give_the_same_id(engine: AsyncEngine) -> None:
+    elsewhere = district("riverside", time_zone="America/New_York")
+
+    outcome = await send(
+        engine,
+        PLACE,
+        elsewhere,
+        message("M-1", [HEATHER]),
+        message("M-1", [HEATHER], district="riverside"),
+    )
+
+    assert figures_of(outcome) == (2, 0, 0, 2, 4)
+    told = await story(engine)
+    assert [(row[0], row[1], row[10]) for row in told["message"]] == [
+        ("plainview", "M-1", "01/31/2020 12:00 pm"),
+        ("riverside", "M-1", "01/31/2020 1:00 pm"),
+    ]
+
+
+def shuffled(one: bytes, other: bytes) -> bytes:
+    """The lines of both, in turn."""
+    first, second = one.splitlines(keepends=True), other.splitlines(keepends=True)
+    turns = [line for pair in zip(first, second, strict=False) for line in pair]
+    return b"".join(turns + first[len(second) :] + second[len(first) :])
+
+
+async def test_messages_may_come_interleaved(engine: AsyncEngine) -> None:
+    one = message("M-1", [HEATHER, recipient("p2", email())])
+    other = message("M-2", [recipient("p3", voice()), HEATHER, HEATHER], status=MessageStatus.ERROR)
+    await send(engine, PLACE, one, other)
+    apart = await story(engine)
+    await wipe(engine)
+
+    outcome = await send(engine, PLACE, shuffled(one, other))
+
+    assert outcome.is_clean
+    assert await story(engine) == apart
+
+
+async def test_large_messages_may_come_interleaved_with_each_other_and_with_small_ones(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(message_id: str) -> bytes:
+        return message(message_id, status=None, ends=False)
+
+    def small(count: int, name: str) -> bytes:
+        return b"".join(
+            message(f"{name}-{n}", [recipient(f"p{n}", inbox(f"account{n}"))], status=None)
+            for n in range(count)
+        )
+
+    apart = PLACE + b"".join(
+        opened(id) + numbered(60, message_id=id) + end(id) for id in ("L-1", "L-2")
+    )
+    await send(engine, apart, small(20, "S"), small(20, "T"))
+    expected = await story(engine)
+    await wipe(engine)
+    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
+    broken = opened("L-3") + numbered(60, message_id="L-3")
+
+    outcome = await send(
+        engine,
+        PLACE,
+        opened("L-1"),
+        broken,
+        numbered(30, message_id="L-1"),
+        opened("L-2"),
+        shuffled(numbered(40, message_id="L-2"), small(20, "S")),
+        b'{"kind":"recipient","message":"L-3"}\n',
+        shuffled(
+            numbered(20, message_id="L-2", first=40), numbered(30, message_id="L-1", first=30)
+        ),
+        end("L-2"),
+        numbered(5, message_id="L-3"),
+        end("L-3"),
+        small(20, "T"),
+        end("L-1"),
+    )
+
+    assert [problem.message for problem in outcome.problems] == ["L-3"]
+    assert figures_of(outcome) == (42, 0, 1, 160, 280)
+    assert await story(engine) == expected
+
+
+async def test_a_stream_that_is_cut_off_leaves_its_last_message_out_until_it_is_sent_again(
+    engine: AsyncEngine,
+) -> None:
+    whole = PLACE + message("M-1", [HEATHER]) + message("M-2", [HEATHER])
+
+    outcome = await send(engine, whole.removesuffix(end("M-2")))
+
+    assert figures_of(outcome) == (1, 0, 1, 1, 2)
+    assert outcome.problems == [
+        Problem(6, "M-2", None, 'its {"kind":"end"} line never came: send the whole message again')
+    ]
+    assert (await rows(engine))["message"] == 1
+    assert figures_of(await send(engine, whole)) == (1, 1, 0, 1, 2)
+
+
+class BrokenStream(Exception):
+    """The client went away."""
+
+
+async def test_a_stream_that_breaks_off_leaves_nothing_half_written(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
+    await send(engine, PLACE)
+    before = await rows(engine)
+
+    async def breaking() -> AsyncIterator[bytes]:
+        yield message("M-1", ends=False, status=None) + numbered(400)
+        raise BrokenStream
+
+    with pytest.raises(BrokenStream):
+        await ingest(engine, breaking(), viewer=None, clock=lambda: NOON)
+
+    assert await rows(engine) == before
+    whole = message("M-1", ends=False, status=None) + numbered(400) + end()
+    assert figures_of(await send(engine, whole)) == (1, 0, 0, 400, 800)
+
+
+MIXED = b"".join(
+    [
+        PLACE,
+        b"\n",
+        message("M-1", [HEATHER, recipient("p2", text("+1 (612) 555-0102"))]),
+        b"{ what is this?\n",
+        message("M-2", [HEATHER], school="harrison-high", ends=False),
+        district(name="Plainview ISD"),
+        message("M-3", [recipient("p3", email(), email("HEATHER@nomail.example"))], status=None),
+        b'{"kind":"recipient","message":"M-2","person":{"id":"p9","name":"\xc5\x81ukasz"},"devices":[{}]}\n',
+        end("M-2"),
+        message("M-1", [HEATHER]),
+        message("M-4", [HEATHER], source=Source.SCHEDULER),
+        message("M-4", [HEATHER], source=Source.SCHEDULER),
+        message("M-5", ends=False),
+    ]
+)
+
+
+@given(st.lists(st.integers(0, len(MIXED)), max_size=12))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_outcome_is_the_same_wherever_the_stream_is_cut(
+    engine: AsyncEngine, cuts: list[int]
+) -> None:
+    await wipe(engine)
+    whole = await send(engine, MIXED)
+    told = await story(engine)
+    await wipe(engine)
+
+    assert await send(engine, MIXED, cuts=cuts) == whole
+    assert await story(engine) == told
+    assert figures_of(whole) == (3, 1, 3, 4, 7)
+    assert [(problem.line, problem.message) for problem in whole.problems] == [
+        (8, None),
+        (15, "M-2"),
+        (17, "M-1"),
+        (26, "M-5"),
+    ]
+
+
+@given(st.data())
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_the_outcome_is_the_same_whatever_comes_in_one_block(
+    engine: AsyncEngine, data: st.DataObject
+) -> None:
+    await wipe(engine)
+    whole = await send(engine, MIXED)
+    told = await story(engine)
+    await wipe(engine)
+    block, batch = data.draw(st.integers(1, 3_000)), data.draw(st.integers(1, 3_000))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resolvers.ingest.line_splitter, "BLOCK", block)
+        patch.setattr(resolvers.ingest.upload, "BATCH", batch)
+        assert await send(engine, MIXED) == whole
+
+    assert await story(engine) == told
+
+
+async def test_memory_does_not_grow_with_the_size_of_a_message(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 20_000)
+    lines = PLACE + message("M-1", ends=False, status=None) + numbered(2_000) + end()
+    async with engine.connect() as connection:
+        async with connection.begin():
+            await staging_tables.create(connection)
+        upload = Upload(connection, viewer=None, clock=lambda: NOON)
+        held = []
+        async for block in blocks(chunks(lines)):
+            for line in block:
+                await upload.take([line])
+                held.append(upload.buffered)
+        await upload.finish()
+        await connection.invalidate()
+
+    assert len(lines) > 300_000
+    assert 15_000 < max(held) < 20_000
+    assert upload.buffered == 0
+    assert figures_of(upload.outcome) == (1, 0, 0, 2_000, 4_000)
+
+
+def test_a_block_is_small_beside_a_batch() -> None:
+    assert BLOCK * 4 <= BATCH
+
+
+async def test_a_message_too_many_at_once_is_refused_and_the_others_go_on(
+    engine: AsyncEngine,
+) -> None:
+    opened = b"".join(message(f"M-{n}", ends=False) for n in range(MOST_OPEN + 1))
+    ended = b"".join(end(f"M-{n}") for n in range(MOST_OPEN + 1))
+
+    outcome = await send(engine, PLACE, opened, ended)
+
+    assert figures_of(outcome) == (MOST_OPEN, 0, 1, 0, 0)
+    assert outcome.problems == [
+        Problem(
+            MOST_OPEN + 3,
+            f"M-{MOST_OPEN}",
+            None,
+            "100 messages have begun and not ended: end some before the next",
+        )
+    ]
+
+
+async def test_any_number_of_refused_messages_is_counted_and_only_the_first_are_listed(
+    engine: AsyncEngine,
+) -> None:
+    count = MOST_LEFT_OUT + 1
+
+    outcome = await send(
+        engine, b"".join(b'{"kind":"message","id":"M-%d"}\n' % n for n in range(count))
+    )
+
+    assert (outcome.refused, outcome.problem_count, len(outcome.problems)) == (count, count, 1_000)
+    assert outcome.problems[-1].line == 1_000
+
+
+async def test_the_outcome_is_shown_while_it_grows(engine: AsyncEngine) -> None:
+    shown: list[tuple[int, int]] = []
+    lines = PLACE + message("M-1", ends=False, status=None) + numbered(3_000) + end()
+
+    outcome = await ingest(
+        engine,
+        chunks(lines),
+        viewer=None,
+        clock=lambda: NOON,
+        watch=lambda outcome: shown.append((outcome.lines, outcome.accepted)),
+    )
+
+    assert shown == sorted(shown)
+    assert len(shown) > 2
+    assert shown[0][0] < outcome.lines
+    assert shown[-1] == (3_004, 1)
+
+
+async def test_who_lacks_the_right_sends_nothing(engine: AsyncEngine) -> None:
+    await send(engine, PLACE)
+    before = await rows(engine)
+    rights = set(Right) - {Right.INGEST_MESSAGES}
+
+    with pytest.raises(Forbidden, match="INGEST_MESSAGES"):
+        await send(engine, message("M-1", [HEATHER]), viewer=viewer(rights=rights))
+
+    assert await rows(engine) == before
+
+
+async def test_a_person_is_called_as_it_came_last_and_found_by_every_name(
+    engine: AsyncEngine,
+) -> None:
+    await send(
+        engine,
+        PLACE,
+        message(
+            "M-1", [recipient("p1", name="Parent, Heather"), recipient("p1", name="Parent, H.")]
+        ),
+        message(
+            "M-2", [recipient("p1", name="Nguyễn, Heather", student=("p1", "Student, Calvin"))]
+        ),
+    )
+    await send(engine, message("M-3", [recipient("p1", name="Nguyễn, Heather")]))
+
+    assert (await story(engine))["person"] == [
+        ("CONTACT", "p1", "Nguyễn, Heather", "nguyen, heather"),
+        ("CONTACT", "p1", "Nguyễn, Heather", "parent, h."),
+        ("CONTACT", "p1", "Nguyễn, Heather", "parent, heather"),
+        ("STUDENT", "p1", "Student, Calvin", "student, calvin"),
+    ]
+
+
+async def test_deliveries_are_numbered_in_pieces_of_five_hundred(engine: AsyncEngine) -> None:
+    await send(engine, PLACE, message("M-1", ends=False, status=None), numbered(501), end())
+
+    deliveries = (await story(engine))["delivery"]
+    pieces = {row[1:4] for row in deliveries}
+    assert len(pieces) == 1_002
+    assert pieces >= {(249, 1, 0), (250, 0, 1), (499, 1, 1), (500, 0, 2), (500, 1, 2)}
+
+
+async def test_the_second_delivery_of_a_mode_to_an_address_is_a_duplicate(
+    engine: AsyncEngine,
+) -> None:
+    listed = [
+        recipient("p1", email("a@x.example"), email(" A@X.example "), voice("+16125550101")),
+        recipient("p2", text("+1 612 555 0101"), voice("(+1) 612-555-0101"), email("b@x.example")),
+    ]
+
+    await send(engine, PLACE, message("M-1", listed, status=None), message("M-2", listed))
+
+    assert [row[:3] for row in (await story(engine))["delivery"] if row[8]] == [
+        ("M-1", 0, 1),
+        ("M-1", 1, 1),
+        ("M-2", 0, 1),
+        ("M-2", 1, 1),
+    ]
+
+
+async def test_deliveries_of_history_count_as_attempted_where_they_left(
+    engine: AsyncEngine,
+) -> None:
+    listed = [
+        recipient(f"p{n}", email(f"p{n}@x.example", status=status))
+        for n, status in enumerate(DeliveryStatus)
+    ]
+
+    await send(engine, PLACE, message("M-1", listed, modes=[DeliveryMode.EMAIL]))
+
+    attempts = {row[9]: row[13] for row in (await story(engine))["delivery"]}
+    assert attempts == {
+        "PENDING": 0,
+        "IN_PROGRESS": 1,
+        "SENT": 1,
+        "DELIVERED": 1,
+        "FAILED": 1,
+        "CANCELED": 0,
+        "OPTED_OUT": 0,
+    }

@@ -1,0 +1,230 @@
+"""`cancelMessage`: what is stopped, what the answer is, and what is refused."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.message import Source
+from domain.status import MessageStatus
+from domain.viewer import Right
+from resolvers.mutations.cancel import LONGEST_REASON
+from schema.contract import SCHEMA
+from tests.log import NOON, email, load, message, recipient, school, viewer, voice
+from tests.resolvers.house import House
+
+CANCEL = """
+    mutation($id: ID!, $reason: String) { cancelMessage(input: {messageId: $id, reason: $reason}) {
+        __typename
+        ... on CancelMessageSuccess { isNew canceledMessage {
+            id status revision viewerCanCancel
+            cancellation { requestedAt requestedBy { id name } reason completedAt stopped alreadySent }
+        } }
+        ... on MessageNotCancelable { status }
+        ... on UserError { message }
+    } }
+"""
+NOT_FOUND = {
+    "__typename": "NotFound",
+    "message": "There is no message with this id that you may see.",
+}
+LATER = NOON + timedelta(hours=1)
+
+
+def waiting(id: str = "M-1") -> bytes:
+    """A message to two people that is to be sent in an hour."""
+    people = [recipient("p1", email()), recipient("p2", voice())]
+    return message(id, people, status=None, scheduled_at=LATER)
+
+
+@pytest.fixture
+def house(engine: AsyncEngine) -> House:
+    return House(engine)
+
+
+async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(house: House) -> None:
+    await house.take(waiting())
+
+    answer = await house.do(CANCEL, id="message.1", reason="  The wrong list  ")
+
+    assert answer == {
+        "__typename": "CancelMessageSuccess",
+        "isNew": True,
+        "canceledMessage": {
+            "id": "message.1",
+            "status": "CANCELED",
+            "revision": 2,
+            "viewerCanCancel": False,
+            "cancellation": {
+                "requestedAt": "2020-01-31T18:00:00+00:00",
+                "requestedBy": {"id": "u1", "name": "Administrator, System"},
+                "reason": "The wrong list",
+                "completedAt": None,
+                "stopped": 2,
+                "alreadySent": 0,
+            },
+        },
+    }
+    assert house.announced == 1
+    house.advance(hours=2)
+    await house.work()
+    assert house.provider.handed == []
+    assert await house.statuses() == ["CANCELED", "CANCELED"]
+
+
+async def test_what_has_left_is_told_apart_from_what_was_stopped(house: House) -> None:
+    house.advance(hours=-1)
+    await house.send(
+        message("M-1", [recipient("p1", email())], status=None, scheduled_at=house.now)
+    )
+
+    answer = await house.do(CANCEL, id="message.1")
+
+    canceled = answer["canceledMessage"]
+    assert canceled["status"] == "CANCELED_IN_PROGRESS"
+    assert canceled["cancellation"]["stopped"] == 0
+    assert canceled["cancellation"]["alreadySent"] == 1
+    assert canceled["cancellation"]["reason"] is None
+
+
+async def test_asking_again_answers_the_same_cancellation_and_does_no_work(house: House) -> None:
+    await house.take(waiting())
+    first = await house.do(CANCEL, id="message.1", reason="The first")
+    rows = await house.all_rows()
+    house.advance(minutes=5)
+
+    again = await house.do(CANCEL, id="message.1", reason="The second", viewer=viewer(id="u2"))
+
+    assert again == {**first, "isNew": False}
+    assert house.announced == 1
+    assert await house.all_rows() == rows
+
+
+async def test_twenty_cancels_at_once_are_one_cancellation(house: House) -> None:
+    await house.take(waiting())
+
+    answers = await asyncio.gather(*(house.do(CANCEL, id="message.1") for _ in range(20)))
+
+    assert [answer["isNew"] for answer in answers].count(True) == 1
+    stops = {repr(answer["canceledMessage"]["cancellation"]) for answer in answers}
+    assert len(stops) == 1
+    assert house.announced == 1
+    assert [act[1] for act in await house.audit()] == ["CANCEL_MESSAGE"]
+
+
+@pytest.mark.parametrize(
+    ("status", "label"), [(MessageStatus.SENT, "Sent"), (MessageStatus.ERROR, "Error")]
+)
+async def test_a_message_that_has_ended_is_not_cancelable_and_nothing_changes(
+    house: House, status: MessageStatus, label: str
+) -> None:
+    await house.take(message("M-1", [recipient("p1", email())], status=status))
+    rows = await house.all_rows()
+
+    answer = await house.do(CANCEL, id="message.1")
+
+    assert answer == {
+        "__typename": "MessageNotCancelable",
+        "status": status,
+        "message": f"This message stands at {label}. Only one that is Waiting or In-Progress can be canceled.",
+    }
+    assert house.announced == 0
+    assert await house.all_rows() == rows
+
+
+async def test_the_answer_waits_for_no_delivery(house: House) -> None:
+    """Whoever would mark the rows is not there at all: the answer says what it stopped all the same."""
+    people = [recipient(f"p{number}", email(f"p{number}@nomail.example")) for number in range(50)]
+    await house.take(message("M-1", people, status=None, scheduled_at=LATER))
+
+    answer = await house.do(CANCEL, id="message.1")
+
+    assert answer["canceledMessage"]["cancellation"]["stopped"] == 50
+    assert set(await house.statuses()) == {"PENDING"}
+
+
+@pytest.mark.parametrize("id", ["message.2", "message.999", "school.1", "nonsense", ""])
+async def test_what_may_not_be_seen_is_not_found_like_what_is_not_there(
+    house: House, id: str
+) -> None:
+    east = message("M-2", [recipient("p1", email())], school="east", status=None)
+    await house.take(waiting(), school("east"), east)
+    rows = await house.all_rows()
+
+    answer = await house.do(CANCEL, id=id, viewer=viewer(schools=["harrison-high"]))
+
+    assert answer == NOT_FOUND
+    assert await house.all_rows() == rows
+
+
+async def test_a_scheduler_s_message_cannot_be_canceled_before_it_can_be_seen(house: House) -> None:
+    hidden = message(
+        "M-1", [recipient("p1", email())], status=None, scheduled_at=LATER, source=Source.SCHEDULER
+    )
+    await house.take(hidden)
+
+    assert await house.do(CANCEL, id="message.1") == NOT_FOUND
+    assert await house.status() == "WAITING"
+
+
+@pytest.mark.parametrize("missing", [Right.CANCEL_MESSAGES, Right.VIEW_LOG])
+async def test_without_the_right_nothing_is_canceled(house: House, missing: Right) -> None:
+    await house.take(waiting())
+    rows = await house.all_rows()
+
+    refused = await house.refusal(
+        CANCEL, id="message.1", viewer=viewer(rights=set(Right) - {missing})
+    )
+
+    assert refused == (
+        "FORBIDDEN",
+        f"This needs the right {missing}, which your sign-in does not carry. Ask who manages your account for it.",
+    )
+    assert await house.all_rows() == rows
+
+
+@pytest.mark.parametrize(
+    ("reason", "problem"),
+    [
+        (
+            "x" * (LONGEST_REASON + 1),
+            "input.reason has 1001 characters. Give the reason in at most 1000.",
+        ),
+        ("a\0b", "input.reason holds a NUL character, which is in no text here. Take it out."),
+    ],
+)
+async def test_a_reason_that_cannot_be_kept_cancels_nothing(
+    house: House, reason: str, problem: str
+) -> None:
+    await house.take(waiting())
+    rows = await house.all_rows()
+
+    assert await house.refusal(CANCEL, id="message.1", reason=reason) == ("BAD_USER_INPUT", problem)
+    assert await house.all_rows() == rows
+
+
+async def test_the_audit_has_who_canceled_what_from_where(house: House) -> None:
+    await house.take(waiting())
+
+    await house.do(CANCEL, id="message.1", viewer=viewer(id="u2"))
+
+    assert await house.audit() == [("u2", "CANCEL_MESSAGE", "message.1", "192.0.2.1", "r-1")]
+
+
+async def test_two_cancels_in_one_request_each_show_the_message_as_it_is_then(house: House) -> None:
+    await house.take(waiting("M-1"))
+    await load(house.engine, waiting("M-2"))
+    part = "cancelMessage(input: {messageId: $%s}) { ... on CancelMessageSuccess { isNew canceledMessage { status } } }"
+    both = f"mutation($one: ID!, $two: ID!) {{ first: {part % 'one'} second: {part % 'two'} again: {part % 'one'} }}"
+    context = await house.open()
+    result = await SCHEMA.execute(
+        both, variable_values={"one": "message.1", "two": "message.2"}, context_value=context
+    )
+
+    assert result.errors is None
+    assert result.data == {
+        "first": {"isNew": True, "canceledMessage": {"status": "CANCELED"}},
+        "second": {"isNew": True, "canceledMessage": {"status": "CANCELED"}},
+        "again": {"isNew": False, "canceledMessage": {"status": "CANCELED"}},
+    }
