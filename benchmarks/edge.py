@@ -2,7 +2,7 @@
 
     python -m benchmarks.edge [--rounds 5]
 
-The operations are those that the tests have refused (`tests.schema.excessive`). Printed are the first round, in which nothing is
+The operations are those that the tests have refused (`tests.schema.documents.excessive`). Printed are the first round, in which nothing is
 warm, and the median; no refusal should take 50 ms.
 """
 
@@ -13,8 +13,8 @@ from contextlib import suppress
 
 from domain.errors import LogError
 from schema.contract import SCHEMA
-from schema.documents import Documents
-from tests.schema.excessive import EXCESSIVE
+from schema.documents.documents import Documents
+from tests.schema.documents.excessive import EXCESSIVE
 
 
 def refused_in(document: str) -> float:

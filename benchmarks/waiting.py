@@ -2,7 +2,7 @@
 
     python -m benchmarks.waiting [--seconds 5] [--url postgresql+psycopg://…/EMPTY_DATABASE]
 
-The worst are the operations that are refused (`tests.schema.excessive`), those that are just let through, each a new document,
+The worst are the operations that are refused (`tests.schema.documents.excessive`), those that are just let through, each a new document,
 and bodies that are no operation. The clients are processes of their own. No small query should wait for 250 ms.
 """
 
@@ -30,10 +30,10 @@ from benchmarks.soak.installation import Process, answers, database, free_port
 from db import migrations
 from db.connect.engine import make_engine
 from resolvers.ingest.ingest import ingest
-from schema.limits import LIMITS
+from schema.documents.limits import LIMITS
 from server import operation
 from server.sample.generate import lines as sample
-from tests.schema.excessive import EXCESSIVE
+from tests.schema.documents.excessive import EXCESSIVE
 
 PRESSING: Final = 2
 """Clients that send the worst at once: one waits while the other is answered."""

@@ -22,14 +22,14 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from domain.errors import LogError
 from resolvers.request.context import Context
-from schema.descriptions import describe
-from schema.documents import AsRead, Documents
+from schema.described.descriptions import describe
+from schema.documents.documents import AsRead, Documents
 from schema.errors import coded, remove_suggestion, with_choices
-from schema.executor import FastExecutor, LogExecutor
-from schema.mutation import Mutation
+from schema.execution.executor import FastExecutor, LogExecutor
 from schema.parts import District, School
-from schema.query import Query
-from schema.subscription import Subscription
+from schema.roots.mutation import Mutation
+from schema.roots.query import Query
+from schema.roots.subscription import Subscription
 from schema.types import Delivery, Message, Person, Recipient, Report
 
 
@@ -48,7 +48,7 @@ class Names(NameConverter):
 
 
 class Contract(strawberry.Schema):
-    """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents`."""
+    """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents.documents`."""
 
     suggests: bool = True
     """Whether errors name what the schema has in place of a name or value that it has not."""

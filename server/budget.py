@@ -1,6 +1,6 @@
 """What each viewer may ask for in a while: a leaky bucket, told of in `extensions.cost` of each answer.
 
-What an operation costs is `schema.costs`' to say. Where several processes answer, they share the buckets by the database:
+What an operation costs is `schema.documents.costs`' to say. Where several processes answer, they share the buckets by the database:
 each takes out of a bucket in portions, so that most operations need no statement of their own.
 """
 

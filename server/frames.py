@@ -28,7 +28,7 @@ from strawberry.types.graphql import OperationType
 from domain.errors import BadUserInput, Forbidden, LogError, Unauthenticated
 from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context
-from schema.documents import Prepared
+from schema.documents.documents import Prepared
 from schema.errors import coded
 from server import operation as operations
 from server.auth import Authenticator

@@ -26,9 +26,9 @@ from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context, open_context
 from resolvers.request.process import Backstage, nothing_behind
 from schema.contract import Contract
-from schema.documents import Prepared
+from schema.documents.documents import Prepared
+from schema.documents.limits import LIMITS
 from schema.errors import unexecutable
-from schema.limits import LIMITS
 from server import operation
 from server.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
 from server.answers import WrongMethod, json, refusal, require_content_type

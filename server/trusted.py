@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NoReturn
 import orjson
 
 from domain.errors import BadUserInput
-from schema.limits import LIMITS
+from schema.documents.limits import LIMITS
 from server.answers import NotKept
 from server.json_text import read_json
 from server.operation import Operation

@@ -30,7 +30,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """With `SENTLOG_TEST_EXECUTOR=stock` everything is answered as by `SENTLOG_EXECUTOR=stock`."""
     if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
         from schema.contract import SCHEMA
-        from schema.executor import LogExecutor
+        from schema.execution.executor import LogExecutor
 
         SCHEMA.execution_context_class = LogExecutor
         os.environ["SENTLOG_EXECUTOR"] = "stock"  # for the servers that tests start

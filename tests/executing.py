@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
-EXECUTOR: Final = ROOT / "schema" / "executor.py"
+EXECUTOR: Final = ROOT / "schema" / "execution" / "executor.py"
 SERVED: Final = "live_server"
 """The fixture that serves the application: tests/browsing.py imports that only where the fixture is asked for."""
 

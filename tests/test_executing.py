@@ -17,7 +17,7 @@ def files(pattern: str) -> Sequence[Path]:
 @pytest.mark.parametrize(
     "file",
     [
-        "schema/test_executor.py",
+        "schema/execution/test_executor.py",
         "resolvers/test_summary.py",  # by tests.operations
         "server/test_get.py",  # by what it calls
         "server/test_cli.py",  # by what is served

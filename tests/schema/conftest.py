@@ -3,8 +3,8 @@
 import pytest
 
 from schema.contract import SCHEMA
-from schema.documents import Documents
-from schema.limits import LIMITS, Limits
+from schema.documents.documents import Documents
+from schema.documents.limits import LIMITS, Limits
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The rules that a document has to keep: those of graphql-core, except where its report repeats itself.
 
-What a document may hold and cost is `schema.limits`' and `schema.costs`'.
+What a document may hold and cost is `schema.documents.limits`' and `schema.documents.costs`'.
 """
 
 from typing import Any, Final

@@ -9,10 +9,10 @@ from typing import Any, Final, NamedTuple
 from graphql import GraphQLField, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType
 
 from resolvers.request.batch_resolver import Together
-from schema import completion
 from schema.binding import Source, described, source_of
-from schema.completion import Complete, completes
-from schema.selection import TYPENAME, Selected, Selection, Unforeseen
+from schema.execution import codegen as completion
+from schema.execution.codegen import Complete, completes
+from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
 
 MOST_PLANS: Final = 500
 """The console and the mobile app select some dozens of things; whoever makes up new ones pushes out the oldest."""

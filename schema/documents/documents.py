@@ -1,6 +1,6 @@
 """Documents, each read once: measured, parsed, measured again, validated, and kept for whoever sends the same text again.
 
-All transports come by here, and so does the execution: see `schema.contract`. What the limits are is `schema.limits`'.
+All transports come by here, and so does the execution: see `schema.contract`. What the limits are is `schema.documents.limits`'.
 """
 
 from collections import OrderedDict
@@ -22,12 +22,12 @@ from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
 from domain.errors import TooComplex
-from schema.collected import Text
-from schema.costs import Costs, OperationCost, check_cost
+from schema.documents.costs import Costs, OperationCost, check_cost
+from schema.documents.limits import LIMITS, Limits, check_length, check_shape, operations_of
+from schema.documents.parser import parse
+from schema.documents.validation import RULES
 from schema.errors import unexecutable
-from schema.limits import LIMITS, Limits, check_length, check_shape, operations_of
-from schema.parsing import parse
-from schema.validation import RULES
+from schema.execution.collected_fields import Text
 
 MOST_DOCUMENTS: Final = 1_000
 MOST_CHARACTERS: Final = 256 * 1024

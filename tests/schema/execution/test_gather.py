@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 from graphql import build_schema, execute, parse
 
-from schema.executor import LogExecutor
-from schema.gathering import call_off
+from schema.execution.executor import LogExecutor
+from schema.execution.gather import call_off
 
 CALLED_OFF = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning",

@@ -1,6 +1,6 @@
 """What an operation costs: the objects that it may return, worked out in time linear in its document.
 
-Each fragment is gone through once. What a document may hold is `schema.limits`', and what a viewer may spend `server.budget`'s.
+Each fragment is gone through once. What a document may hold is `schema.documents.limits`', and what a viewer may spend `server.budget`'s.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -30,7 +30,7 @@ from graphql import (
 
 from domain.errors import TooComplex
 from domain.paging import PAGE_LIMIT
-from schema.limits import fragments_of, spelled
+from schema.documents.limits import fragments_of, spelled
 
 USUAL: Final = 5
 """Objects in a list that nobody gives a size, such as the deliveries of a recipient: about what the log has of them."""

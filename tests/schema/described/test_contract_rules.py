@@ -18,9 +18,9 @@ from graphql import (
     get_named_type,
 )
 
-from schema import descriptions
 from schema.contract import SCHEMA
-from schema.descriptions import describe, elements_of
+from schema.described import descriptions
+from schema.described.descriptions import describe, elements_of
 
 CONTRACT: Final = cast(GraphQLSchema, cast(Any, SCHEMA)._schema)
 PASCAL: Final = re.compile(r"[A-Z][a-zA-Z0-9]*")

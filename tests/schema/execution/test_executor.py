@@ -26,12 +26,12 @@ from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import open_context
 from schema.binding import source_of
 from schema.contract import SCHEMA, ordinarily
-from schema.executor import FastExecutor
-from schema.plan import Plans
-from schema.selection import MOST_FIELDS, Selected, Selection, Unforeseen, selection_of
+from schema.execution.executor import FastExecutor
+from schema.execution.plan import Plans
+from schema.execution.selection import MOST_FIELDS, Selected, Selection, Unforeseen, selection_of
 from tests.log import NOON, viewer
 from tests.operations import EVER
-from tests.schema.drawn import Drawn, operations
+from tests.schema.execution.drawn import Drawn, operations
 from tests.schema.origins import load_origins
 from tests.schema.walk import document
 

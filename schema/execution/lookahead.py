@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from schema.binding import Source, source_of
-from schema.reads import MOST_ANSWERS, fields_read
-from schema.selection import TYPENAME, Selection
+from schema.execution.fields_read import MOST_ANSWERS, fields_read
+from schema.execution.selection import TYPENAME, Selection
 
 
 @lru_cache(MOST_ANSWERS)

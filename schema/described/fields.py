@@ -1,4 +1,4 @@
-"""The descriptions of fields, input fields and enum values, by coordinate; `schema.descriptions` sets them."""
+"""The descriptions of fields, input fields and enum values, by coordinate; `schema.described.descriptions` sets them."""
 
 from typing import Final
 

@@ -1,6 +1,6 @@
 """Documents as they are parsed: each node knows its place in the text, and no token outlives the parser.
 
-What a document may hold is `schema.limits`', and which are kept `schema.documents`'.
+What a document may hold is `schema.documents.limits`', and which are kept `schema.documents.documents`'.
 """
 
 from graphql import DocumentNode, Location, Source, Token

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from schema.binding import Source, described, reads_of, source_of
-from schema.selection import TYPENAME, Selection
+from schema.execution.selection import TYPENAME, Selection
 
 MOST_ANSWERS: Final = 500
 """Answers that are kept, by what is selected; operations select some dozens of things."""

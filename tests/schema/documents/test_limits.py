@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from domain.errors import LogError, TooComplex
 from schema.contract import SCHEMA
-from schema.costs import _Walk
-from schema.documents import Documents
-from schema.limits import LIMITS, Limits, _Shapes, check_shape
-from tests.schema.excessive import DAYS, EXCESSIVE, chain
+from schema.documents.costs import _Walk
+from schema.documents.documents import Documents
+from schema.documents.limits import LIMITS, Limits, _Shapes, check_shape
+from tests.schema.documents.excessive import DAYS, EXCESSIVE, chain
 
 
 def cost(document: str, **variables: Any) -> int:

@@ -13,12 +13,12 @@ from graphql.execution.values import VariableValues
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from resolvers.request.context import open_context
-from schema import collected as module
-from schema.collected import MOST_COLLECTED, Collected, Text, collected
 from schema.contract import SCHEMA, Contract, build, ordinarily
-from schema.documents import Documents
-from schema.executor import FastExecutor
-from schema.selection import Selection, Unforeseen, selection_of
+from schema.documents.documents import Documents
+from schema.execution import collected_fields as module
+from schema.execution.collected_fields import MOST_COLLECTED, Collected, Text, collected
+from schema.execution.executor import FastExecutor
+from schema.execution.selection import Selection, Unforeseen, selection_of
 from tests.log import NOON, district, load, message, viewer
 from tests.operations import EVER
 

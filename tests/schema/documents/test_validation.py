@@ -5,7 +5,7 @@ from graphql import parse, specified_rules
 from strawberry.schema.schema import validate_document
 
 from schema.contract import SCHEMA
-from schema.validation import RULES
+from schema.documents.validation import RULES
 
 
 def problems(text: str) -> list[tuple[str, list[tuple[int, int]]]]:

@@ -15,7 +15,7 @@ from graphql import (
 )
 from graphql import parse as parse_of_graphql_core
 
-from schema.parsing import parse
+from schema.documents.parser import parse
 
 QUERY = """query Q($id: ID! = "a") { # a comment
   message(id: $id) @include(if: true) { ...F ... on Message { a: subject } }

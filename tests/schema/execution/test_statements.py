@@ -12,7 +12,7 @@ from db.tables.operations import REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from schema.contract import SCHEMA
-from schema.executor import FastExecutor
+from schema.execution.executor import FastExecutor
 from tests.log import (
     NOON,
     district,

@@ -12,9 +12,9 @@ from graphql.execution.values import VariableValues, get_variable_values
 from domain.status import MessageStatus
 from resolvers.messages import MessageFilter, search
 from resolvers.request.days import DateRange
-from schema.calls import Call, arguments, call_of
-from schema.collected import Collected
 from schema.contract import SCHEMA
+from schema.execution.collected_fields import Collected
+from schema.execution.resolver_calls import Call, arguments, call_of
 from tests.operations import EVER
 
 TYPES: Final = SCHEMA._schema.type_map

@@ -25,11 +25,11 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from db.sql.rows import Rows, joined
 from resolvers.request.batch_resolver import Together
 from schema.binding import Source, field_of
-from schema.calls import Arguments
-from schema.collected import Collected
-from schema.completion import LISTS
-from schema.plan import Column, Completion, Objects
-from schema.selection import Unforeseen
+from schema.execution.codegen import LISTS
+from schema.execution.collected_fields import Collected
+from schema.execution.plan import Column, Completion, Objects
+from schema.execution.resolver_calls import Arguments
+from schema.execution.selection import Unforeseen
 
 Place = Callable[[int], Path]
 """Where in the answer the one with this number stands."""

@@ -28,7 +28,7 @@ from strawberry.schema.types.base_scalars import DateTimeDefinition
 
 from db.sql.rows import Reader, Rows, joined
 from schema.binding import Source, described, source_of
-from schema.selection import TYPENAME, Selected, Selection, Unforeseen
+from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
 
 Complete = Callable[..., list[Any]]
 """The completed values of a list of resolved ones; of objects, given the completed columns that the records do not answer."""

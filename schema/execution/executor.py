@@ -28,15 +28,15 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from resolvers.progress import Moment
 from resolvers.request.context import Context
-from schema.ahead import asked_below
-from schema.calls import Call
-from schema.collected import collected
-from schema.columns import Columns
-from schema.completion import LISTS
-from schema.gathering import call_off, end_together
-from schema.plan import Completion, Plans
-from schema.reads import fields_read
-from schema.selection import Selection, Unforeseen
+from schema.execution.codegen import LISTS
+from schema.execution.collected_fields import collected
+from schema.execution.columns import Columns
+from schema.execution.fields_read import fields_read
+from schema.execution.gather import call_off, end_together
+from schema.execution.lookahead import asked_below
+from schema.execution.plan import Completion, Plans
+from schema.execution.resolver_calls import Call
+from schema.execution.selection import Selection, Unforeseen
 
 end_together()
 

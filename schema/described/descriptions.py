@@ -1,7 +1,7 @@
 """Sets the descriptions of the contract that no type or field of the code carries beside it.
 
 Each is found by its schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `Enum.VALUE`. Those of fields and values are
-in `schema.described_fields`. A coordinate that the schema has not, or that is described already, is an error at the start.
+in `schema.described.fields`. A coordinate that the schema has not, or that is described already, is an error at the start.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from graphql import (
     specified_scalar_types,
 )
 
-from schema.described_fields import FIELDS, VALUES
+from schema.described.fields import FIELDS, VALUES
 
 TYPES: Final = {
     "AuditAction": "What a person or service did.",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from domain.errors import LogError, TooComplex, TooLong
-from schema.limits import LIMITS, SpreadsItself
+from schema.documents.limits import LIMITS, SpreadsItself
 
 DAYS: Final = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
 

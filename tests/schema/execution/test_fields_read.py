@@ -16,8 +16,8 @@ from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.binding import Source, source_of
 from schema.contract import SCHEMA, ordinarily
-from schema.executor import FastExecutor
-from schema.reads import fields_read
+from schema.execution.executor import FastExecutor
+from schema.execution.fields_read import fields_read
 from tests.log import NOON, viewer
 from tests.operations import EVER
 from tests.schema.origins import load_origins
@@ -142,9 +142,9 @@ async def test_a_field_that_reads_what_it_does_not_name_fails_and_answers_no_nul
     def reads(asked: object) -> Sequence[str]:
         return ("id",) if asked is field else ("revision",)
 
-    monkeypatch.setattr("schema.reads.reads_of", reads)
+    monkeypatch.setattr("schema.execution.fields_read.reads_of", reads)
     # Neither what was found before, nor for those who come after.
-    monkeypatch.setattr("schema.executor.fields_read", fields_read.__wrapped__)
+    monkeypatch.setattr("schema.execution.executor.fields_read", fields_read.__wrapped__)
     context = await open_context(engine, NORTH, now=NOON)
     document = f"{{ messages(createdBetween: {EVER}) {{ nodes {{ scheduleId }} }} }}"
 

@@ -10,11 +10,11 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
 from domain.errors import BadUserInput, TooComplex
-from schema import documents as module
 from schema.contract import SCHEMA, Contract
-from schema.costs import MOST_SIZES, Costs, OperationCost
-from schema.documents import Documents
-from schema.query import Query
+from schema.documents import documents as module
+from schema.documents.costs import MOST_SIZES, Costs, OperationCost
+from schema.documents.documents import Documents
+from schema.roots.query import Query
 from tests.log import district, load
 from tests.operations import ask, execute, refusals, told
 

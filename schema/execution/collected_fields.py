@@ -22,8 +22,8 @@ from graphql import (
 from graphql.execution.collect_fields import CollectedFields, FieldDetails, GroupedFieldSet
 from graphql.execution.values import VariableValues
 
-from schema.calls import Call, call_of
-from schema.selection import Collect, Selection, Unforeseen, selection_of
+from schema.execution.resolver_calls import Call, call_of
+from schema.execution.selection import Collect, Selection, Unforeseen, selection_of
 
 MOST_COLLECTED: Final = 4
 """Of one document: an operation that shows or hides two of its parts. Beyond, the oldest makes room."""

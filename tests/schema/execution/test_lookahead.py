@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA, ordinarily
-from schema.executor import FastExecutor
+from schema.execution.executor import FastExecutor
 from tests import log
 from tests.statements import recorded
 

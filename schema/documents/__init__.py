@@ -1,0 +1,1 @@
+"""Documents: parsed, validated and measured once for each text."""

@@ -1,0 +1,1 @@
+"""The root types: queries, mutations, subscriptions."""
