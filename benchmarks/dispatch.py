@@ -51,9 +51,9 @@ from domain.call_status import NO_RESPONSE
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Right
 from resolvers.ingest.ingest import ingest
-from server.logs import configure
-from server.settings import Settings
-from server.tokens import make_token
+from server.auth.issue import make_token
+from server.process.log_output import configure
+from server.settings.settings import Settings
 
 PER_SECOND: Final = 500.0
 FORGETFUL: Final = Temper(latency=(0.01, 0.05), forgetful=0.5)
@@ -61,7 +61,11 @@ FORGETFUL: Final = Temper(latency=(0.01, 0.05), forgetful=0.5)
 LEASE: Final = timedelta(minutes=5)
 SHORT_LEASE: Final = timedelta(seconds=10)
 KEY: Final = "the key of a benchmark, which signs nothing that anybody else would take"
-SENTLOG: Final = [sys.executable, "-c", "from server.cli import main; main(prog_name='sentlog')"]
+SENTLOG: Final = [
+    sys.executable,
+    "-c",
+    "from server.cli.main import main; main(prog_name='sentlog')",
+]
 CANCEL: Final = """mutation ($id: ID!) {
     cancelMessage(input: {messageId: $id}) {
         ... on CancelMessageSuccess { isNew canceledMessage { status cancellation { stopped alreadySent } } }

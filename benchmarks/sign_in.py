@@ -10,8 +10,8 @@ from typing import Final
 from pydantic import SecretStr
 
 from domain.viewer import Right
-from server.settings import Settings
-from server.tokens import make_token
+from server.auth.issue import make_token
+from server.settings.settings import Settings
 
 KEY: Final = "the key of a benchmark, which signs nothing that anybody else would take"
 UNBOUNDED: Final = str(10**9)

@@ -31,7 +31,7 @@ from db import migrations
 from db.connect.engine import make_engine
 from resolvers.ingest.ingest import ingest
 from schema.documents.limits import LIMITS
-from server import operation
+from server.graphql import request
 from server.sample.generate import lines as sample
 from tests.schema.documents.excessive import EXCESSIVE
 
@@ -61,7 +61,7 @@ def worst() -> Mapping[str, bytes]:
     bodies = {
         name: json.dumps({"query": document}).encode() for name, document in documents.items()
     }
-    half = operation.LARGEST // 2 - 16
+    half = request.LARGEST // 2 - 16
     return bodies | {
         "a body nested without end": b"[" * half + b"]" * half,
         "a body that is a number without end": b"1" * (2 * half),

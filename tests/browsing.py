@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, ConsoleMessage, Error, Page, Route
 
-    from server.settings import Settings
+    from server.settings.settings import Settings
 
 CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_ARGUMENTS: Final = [
@@ -39,7 +39,7 @@ def live_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     from pydantic import SecretStr
     from sqlalchemy import make_url
 
-    from server.settings import Settings
+    from server.settings.settings import Settings
 
     folder = tmp_path_factory.mktemp("live")
     return Settings(
@@ -55,7 +55,7 @@ def live_server(live_settings: Settings) -> Iterator[str]:
 
     One for the whole run: a test that changes what is in it, changes it for those after it.
     """
-    from server.app import create_app
+    from server.process.app import create_app
     from tests.live_server import serving
 
     asyncio.run(migrate(live_settings.database_url.render_as_string(hide_password=False)))
@@ -66,7 +66,7 @@ def live_server(live_settings: Settings) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def built_console() -> Path:
     """The folder with the built page."""
-    from server.console import BUILT, PAGE
+    from server.routes.console import BUILT, PAGE
 
     if not (BUILT / PAGE).exists():
         missing("the page is not built: make console")

@@ -94,7 +94,7 @@ def _place() -> str:
 @cache
 def _formatter() -> logging.Formatter:
     """What writes a line: our own pipe, so that what it drops is no leak."""
-    from server.logs import _formatter as formatter
+    from server.process.log_output import _formatter as formatter
 
     return formatter("json", clock=lambda: datetime(2020, 1, 31, tzinfo=UTC), colors=False)
 
@@ -114,7 +114,7 @@ def _watch_structlog() -> None:
 
 
 def _written(line: dict[str, Any], method: str) -> str:
-    from server.request_log import add_request
+    from server.http.request_log import add_request
 
     record = logging.LogRecord(
         "sentlog", logging.INFO, "", 0, add_request(None, method, line), (), None
@@ -188,7 +188,7 @@ def _text(message: Mapping[str, Any]) -> str:
 
 _LATER: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
     "schema.contract": ("Contract", _watch_graphql),
-    "server.request_log": ("RequestLog", _watch_http),
+    "server.http.request_log": ("RequestLog", _watch_http),
 }
 _watching: Final[set[str]] = set()
 

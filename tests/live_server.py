@@ -9,8 +9,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from server.connection_settings import OfConnections
-from server.connections import Terms, configuration, terms_of
+from server.process.protocols import Terms, configuration, terms_of
+from server.settings.connections import OfConnections
 
 TERMS: Final = terms_of(OfConnections())
 

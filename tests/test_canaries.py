@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
 from domain.errors import BadUserInput
-from server.request_log import RequestLog
+from server.http.request_log import RequestLog
 from tests.canaries import KINDS, ROOT, look, watched
 from tests.log import district, load, message
 from tests.operations import execute
@@ -33,7 +33,7 @@ SAMPLES: Final = {
         "UPDATE message SET x",
         "DELETE FROM x",
     ],
-    "a path": [f"{ROOT}/server/app.py", "/tmp/x"],
+    "a path": [f"{ROOT}/server/process/app.py", "/tmp/x"],
 }
 
 

@@ -19,9 +19,9 @@ def files(pattern: str) -> Sequence[Path]:
     [
         "schema/execution/test_executor.py",
         "resolvers/test_summary.py",  # by tests.operations
-        "server/test_get.py",  # by what it calls
-        "server/test_cli.py",  # by what is served
-        "server/test_app.py",
+        "server/graphql/test_get.py",  # by what it calls
+        "server/cli/test_main.py",  # by what is served
+        "server/process/test_app.py",
     ],
 )
 def test_what_executes_operations_is_found_however_far_it_imports_the_executor(file: str) -> None:

@@ -120,7 +120,7 @@ def test_the_command_runs_from_the_wheel_alone(wheel: ZipFile, tmp_path: Path) -
     wheel.extractall(tmp_path / "site")
 
     printed = subprocess.run(
-        [sys.executable, "-P", "-c", "from server.cli import main; main(['schema'])"],
+        [sys.executable, "-P", "-c", "from server.cli.main import main; main(['schema'])"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(tmp_path / "site")},
         check=True,

@@ -18,8 +18,8 @@ from sqlalchemy import URL
 
 from benchmarks.peers.cases import Dialect
 from domain.viewer import Right
-from server.settings import Settings
-from server.tokens import make_token
+from server.auth.issue import make_token
+from server.settings.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 NODE: Final = Path(__file__).parent / "node"
@@ -61,7 +61,7 @@ JSON: Final = "floor: json_agg"
 
 def servers(node: str) -> Sequence[Server]:
     """All of them; `node` is the program that runs the peers."""
-    serve = [sys.executable, "-c", "from server.cli import main; main()", "serve"]
+    serve = [sys.executable, "-c", "from server.cli.main import main; main()", "serve"]
     floor = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning"]
     return [
         Server(OURS, Dialect.SENTLOG, serve),

@@ -32,7 +32,11 @@ _OF_OTHERS: Final = (
     f" AND application_name <> '{OWN_NAME}'"
 )
 
-SENTLOG: Final = [sys.executable, "-c", "from server.cli import main; main(prog_name='sentlog')"]
+SENTLOG: Final = [
+    sys.executable,
+    "-c",
+    "from server.cli.main import main; main(prog_name='sentlog')",
+]
 
 
 class Process:

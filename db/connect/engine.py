@@ -69,7 +69,7 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE, most: int = POOLED) -> As
     """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done.
 
     `cache` is how many KiB of pages a connection to SQLite keeps. `most` is how many connections the pool opens at most: a
-    process that works needs one for each job that may wait for one at the same time (`server.working.connections_of`).
+    process that works needs one for each job that may wait for one at the same time (`server.process.background.connections_of`).
     """
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(

@@ -39,7 +39,7 @@ class Budget(SQLModel, table=True):
     """What a viewer has asked for and what has not leaked away yet."""
 
     viewer: str = Field(primary_key=True)
-    """The district and the id of the viewer, as `server.budget.key_of` spells them."""
+    """The district and the id of the viewer, as `server.graphql.rate_budget.key_of` spells them."""
     empty_at: datetime = Field(sa_type=Instant)
     """When all of it will have leaked away, if nothing more comes."""
 

@@ -1,6 +1,6 @@
 """What an operation costs: the objects that it may return, worked out in time linear in its document.
 
-Each fragment is gone through once. What a document may hold is `schema.documents.limits`', and what a viewer may spend `server.budget`'s.
+Each fragment is gone through once. What a document may hold is `schema.documents.limits`', and what a viewer may spend `server.graphql.rate_budget`'s.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set

@@ -23,12 +23,12 @@ from sqlalchemy import make_url
 
 from db.connect.engine import make_engine
 from domain.viewer import Right
-from server.app import create_app
-from server.settings import Settings
-from server.tokens import make_token
+from server.auth.issue import make_token
+from server.process.app import create_app
+from server.settings.settings import Settings
 from tests.live_server import serving
 from tests.log import NOON, district, email, load, message, recipient, school
-from tests.server.signing import SECRET, Clock
+from tests.server.auth.signing import SECRET, Clock
 
 HERE: Final = Path(__file__).parent
 

@@ -14,13 +14,13 @@ from sqlalchemy import make_url
 from starlette.testclient import TestClient
 
 from db.connect.engine import make_engine
-from server.app import create_app
-from server.connections import terms_of
-from server.settings import Settings
+from server.process.app import create_app
+from server.process.protocols import terms_of
+from server.settings.settings import Settings
 from tests.live_server import serving
 from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice
+from tests.server.auth.signing import SECRET, Clock
 from tests.server.calling import Caller
-from tests.server.signing import SECRET, Clock
 
 NAMES: Final = ("Quillfeather", "Marrowby", "zzyxmail", "5550177")
 """Of a recipient, a student, an address and a phone number."""

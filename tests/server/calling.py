@@ -18,13 +18,13 @@ from starlette.testclient import TestClient
 
 from db.connect.engine import make_engine
 from domain.viewer import Right
-from server.app import create_app
-from server.connections import terms_of
-from server.settings import Settings
-from server.tokens import make_token
+from server.auth.issue import make_token
+from server.process.app import create_app
+from server.process.protocols import terms_of
+from server.settings.settings import Settings
 from tests.live_server import serving
 from tests.log import NOON, district, load, message, recipient, school
-from tests.server.signing import SECRET, Clock
+from tests.server.auth.signing import SECRET, Clock
 
 JSON = "application/json"
 

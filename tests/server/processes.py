@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.canaries import look
-from tests.server.signing import SECRET
+from tests.server.auth.signing import SECRET
 
 ROOT: Final = Path(__file__).parents[2]
-SENTLOG: Final = [sys.executable, "-c", "from server.cli import main; main(prog_name='sentlog')"]
+SENTLOG: Final = [
+    sys.executable,
+    "-c",
+    "from server.cli.main import main; main(prog_name='sentlog')",
+]
 LONG: Final = 60
 """Seconds after which what has not come will not come any more."""
 

@@ -30,7 +30,7 @@ from tests.delivery.workbench import (
     text_to,
     work,
 )
-from tests.server.test_signed_callbacks import by_twilio, post
+from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 DEVICES: Final = {TextStandIn: text_to, CallStandIn: call, MailgunStandIn: mail}
 

@@ -15,7 +15,7 @@ from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press
 from delivery.reports.start import PROGRAM, new_process
 from delivery.reports.store import Place
-from server.logs import configure
+from server.process.log_output import configure
 from tests.delivery.runners.kinds import runner_of
 
 COMMAND: Final = (sys.executable, "-m", "tests.delivery.processes.press_process")

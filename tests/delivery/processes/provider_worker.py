@@ -19,7 +19,7 @@ from delivery.dispatch.context import Bench
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.status import DeliveryMode
-from server.logs import configure
+from server.process.log_output import configure
 from tests.delivery.runners.kinds import runner_of
 
 LEASE: Final = timedelta(seconds=8)

@@ -21,7 +21,7 @@ from tests.delivery.workbench import (
     recount,
     work,
 )
-from tests.server.test_signed_callbacks import by_twilio, post
+from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 NUMBER = TextStandIn.good[0]
 SILENT = "select d.external_id, a.key from address a join district d on d.id = a.district_id where a.opted_out_at is not null order by 1"

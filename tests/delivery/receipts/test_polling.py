@@ -25,7 +25,7 @@ from tests.delivery.workbench import (
     recount,
     work,
 )
-from tests.server.test_signed_callbacks import by_twilio, post
+from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 
 class Placed:

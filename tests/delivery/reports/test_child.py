@@ -24,7 +24,7 @@ from delivery.reports.jobs import Press
 from delivery.reports.process import Order
 from delivery.reports.start import new_process
 from domain.report import ReportStatus
-from server.logs import OWN_PACKAGES, configure
+from server.process.log_output import OWN_PACKAGES, configure
 from tests.canaries import KINDS
 from tests.delivery.processes.leaking_process import NAME, SECRET
 from tests.delivery.reports.printing import asked, detail_rows, here, print_all, printing, row

@@ -1,0 +1,120 @@
+"""The demo: a district whose log looks real, on this machine alone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from datetime import timedelta
+from itertools import count
+
+import structlog
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from delivery.runners.base import wait
+from domain.status import DeliveryMode
+from domain.viewer import Right
+from resolvers.ingest.ingest import Outcome, ingest
+from server.auth.issue import make_token, with_demo_key
+from server.process import collector
+from server.process.app import create_app, utc_now
+from server.process.log_output import configure
+from server.process.protocols import terms_of
+from server.process.serve import listen, make_ready, ready_engine
+from server.process.serve import run as answer
+from server.sample import demo_lines, feed
+from server.settings.settings import Settings
+
+HOST = "127.0.0.1"
+CHUNK = 256 * 1024
+
+EVERY = 20.0
+"""Seconds from one message that arrives to the next."""
+
+SIMULATOR = "simulator"
+PER_SECOND = 25.0
+"""What the simulated provider takes: a message to all families is on its way for a minute, and can be canceled."""
+
+_log = structlog.get_logger(__name__)
+
+
+def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
+    """Load the sample where it is not loaded yet, print a link, and serve until told to stop. Raises `SettingsError`."""
+    settings = own(settings)
+    configure("warning", "console", clock=utc_now)
+    with listen(HOST, port) as listener:
+        asyncio.run(make_ready(settings))
+        say("Loading the log of Plainview Schools …")
+        outcome = asyncio.run(load(settings))
+        say(f"{outcome.accepted + outcome.unchanged} messages are in the log.")
+        token = make_token(
+            settings,
+            id="demo-admin",
+            name="Administrator, System",
+            district="plainview",
+            schools=frozenset(),
+            rights=frozenset(Right),
+            expires_in=timedelta(hours=12),
+            now=utc_now(),
+        )
+        say(f"\nOpen   http://{HOST}:{port}/graphiql/#token={token}\n")
+        say("This link signs you in as an administrator, for twelve hours. Stop with Ctrl-C.")
+        say(
+            f"A message arrives every {EVERY:.0f} seconds. Nobody is reached: the provider is simulated."
+        )
+        app = create_app(settings, beside=keep_sending)
+        collector.settle()
+        answer(listener, app, terms=terms_of(settings))
+
+
+def own(settings: Settings) -> Settings:
+    """The settings of a demo: its own key, its own file and no real provider, whatever a real server beside it has."""
+    file = settings.demo_dir / "sentlog.sqlite3"
+    return with_demo_key(settings).model_copy(
+        update={
+            "database_url": make_url(f"sqlite+aiosqlite:///{file}"),
+            "gateways": {
+                mode: SIMULATOR for mode in DeliveryMode if mode is not DeliveryMode.INBOX
+            },
+            "gateway_limits": {SIMULATOR: PER_SECOND},
+            "districts": {},
+            "report_store": None,
+        }
+    )
+
+
+async def load(settings: Settings) -> Outcome:
+    """Take the sample in; the second time nothing goes in, since everything is there."""
+    async with ready_engine(settings) as engine:
+        outcome = await ingest(engine, _chunks(demo_lines()), viewer=None, clock=utc_now)
+    assert outcome.is_clean, outcome.problems[:3]
+    return outcome
+
+
+async def keep_sending(engine: AsyncEngine, until: asyncio.Event) -> None:
+    """Have messages arrive, one after the other, until told to stop."""
+    await take(engine, [feed.opening()])
+    sendings = feed.sendings()
+    for number in count():
+        sending = await asyncio.to_thread(next, sendings)
+        await take(engine, feed.lines(feed.live(sending, number, now=utc_now())))
+        await wait(EVERY, until)
+        if until.is_set():
+            return
+
+
+async def take(engine: AsyncEngine, lines: Iterable[bytes]) -> None:
+    """Take in what arrives; where that fails, the log says why, and the demo goes on."""
+    try:
+        outcome = await ingest(engine, _chunks(iter(lines)), viewer=None, clock=utc_now)
+        assert outcome.is_clean, outcome.problems[:3]
+    except Exception:
+        _log.exception("a message of the demo did not arrive")
+
+
+async def _chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:
+    chunk = bytearray()
+    for line in lines:
+        chunk += line
+        if len(chunk) >= CHUNK:
+            yield bytes(chunk)
+            chunk.clear()
+    yield bytes(chunk)

@@ -1,0 +1,79 @@
+"""`sentlog receipts`: list the receipts of providers that belong to no delivery."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from db.connect.engine import reading
+from db.receipts import unmatched as unmatched_receipts
+from db.receipts.unmatched import KeptReceipt
+from domain.masking import masked
+from domain.receipts import MISMATCH_REASONS
+from server.cli.errors import settings_here, told
+from server.cli.progress import note
+
+
+@click.command()
+@click.option(
+    "--unmatched",
+    is_flag=True,
+    required=True,
+    help="Those that belong to no delivery; the others are events of their delivery.",
+)
+@click.option(
+    "--show-addresses", is_flag=True, help="Print the recipients' addresses; default: masked."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="Print no more than these, the latest first.",
+)
+def receipts(unmatched: bool, show_addresses: bool, limit: int) -> None:
+    """List the receipts of providers that belong to no delivery.
+
+    A receipt is booked on the delivery whose key it carries, else on the one with the provider's id and the recipient's
+    address. Where that is not exactly one delivery, the receipt changes nothing and is kept here for 30 days after it last
+    came. Usual causes: a mail domain or a phone number that another program uses too, another database (a test system with
+    the same account), a delivery that was purged or is not in the backup that was restored.
+    """
+    from server.process.serve import ready_engine
+
+    async def run() -> tuple[Sequence[KeptReceipt], int]:
+        async with ready_engine(settings_here()) as engine, reading(engine) as connection:
+            found = await unmatched_receipts.latest(connection, most=limit)
+            return found, await unmatched_receipts.count(connection)
+
+    with told():
+        found, count = asyncio.run(run())
+    for one in found:
+        click.echo(_line(one, show_addresses=show_addresses))
+    note.print(f"{count} unmatched receipts are kept; {len(found)} are listed.", soft_wrap=True)
+
+
+def _line(one: KeptReceipt, *, show_addresses: bool) -> str:
+    """A receipt on one line: when it came last, what it says, why it belongs to no delivery, and what it names."""
+    named = {
+        "key": one.delivery_key,
+        "id": one.reference,
+        "address": one.address if show_addresses else masked(one.address),
+        "happened": _moment(one.at),
+        "code": one.code,
+        "said": one.detail,
+        "times": one.times if one.times > 1 else None,
+    }
+    words = "; ".join(f"{name} {value}" for name, value in named.items() if value is not None)
+    status = one.status or "UNKNOWN"
+    return f"{_moment(one.received_at)} {one.gateway} {status}: {MISMATCH_REASONS[one.reason]} ({_plain(words)})"
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _plain(words: str) -> str:
+    """The words without what could move a terminal's cursor: a provider's id is whatever its sender wrote."""
+    return "".join(sign if sign.isprintable() else " " for sign in words)

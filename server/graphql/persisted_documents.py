@@ -1,0 +1,156 @@
+"""Documents that a client names instead of sending them: those of a list that was made with the client, and those that it
+sent before (automatic persisted queries, https://www.apollographql.com/docs/react/api/link/persisted-queries).
+
+All transports come by here. What a document may ask for is looked at afterwards, wherever it comes from.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NoReturn
+
+import orjson
+
+from domain.errors import BadUserInput
+from schema.documents.limits import LIMITS
+from server.graphql.json_text import read_json
+from server.graphql.request import Operation
+from server.http.responses import NotKept
+from server.settings.settings import Settings, SettingsError, variable
+
+Mode = Literal["off", "allow", "only"]
+
+MOST: Final = 1_000
+MOST_CHARACTERS: Final = 2 * 1024 * 1024
+"""Of all documents that clients sent with their hash."""
+
+_APOLLO: Final = "apollo-persisted-query-manifest"
+_PREFIX: Final = "sha256:"
+
+
+class NotSupported(BadUserInput):
+    """Documents are not taken by id."""
+
+    code = "PERSISTED_QUERY_NOT_SUPPORTED"
+
+
+class NotListed(BadUserInput):
+    """The document is not in the list."""
+
+    code = "PERSISTED_QUERY_NOT_IN_LIST"
+
+
+class Trusted:
+    """The documents that are known by a name."""
+
+    def __init__(
+        self,
+        listed: Mapping[str, str] | None = None,
+        *,
+        mode: Mode = "off",
+        most: int = MOST,
+        most_characters: int = MOST_CHARACTERS,
+    ) -> None:
+        """`listed` are texts by id. In the mode `only` nothing else is taken; in `off` the list is not looked at."""
+        self._listed = {} if mode == "off" else dict(listed or {})
+        self._texts = frozenset(self._listed.values())
+        self._mode = mode
+        self._sent: OrderedDict[str, str] = OrderedDict()
+        self._characters = 0
+        self._most, self._most_characters = most, most_characters
+
+    def found(self, asked: Operation) -> Operation:
+        """The operation with its text. Raises `BadUserInput`, and those of this module."""
+        if asked.document_id is not None:
+            return asked._replace(query=self._by_id(asked.document_id))
+        if not asked.query:
+            assert asked.sha256 is not None, "an operation has a text, an id or a hash"
+            return asked._replace(query=self._by_hash(asked.sha256))
+        if asked.sha256 is not None and hashlib.sha256(asked.query.encode()).hexdigest() != (
+            asked.sha256
+        ):
+            raise BadUserInput(
+                "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`, in UTF-8. Correct it, or leave it out."
+            )
+        if self._mode == "only":
+            if asked.query not in self._texts:
+                raise NotListed(
+                    "This log takes only documents of its list, and this is none of them. "
+                    "Have it added to the list, or ask by one that is there."
+                )
+        elif asked.sha256 is not None:
+            self._keep(asked.sha256, asked.query)
+        return asked
+
+    def _by_id(self, id: str) -> str:
+        if self._mode == "off":
+            raise NotSupported("This log has no list of documents. Send the text in `query`.")
+        text = self._listed.get(id) or self._listed.get(id.removeprefix(_PREFIX))
+        if text is None:
+            raise NotListed("The list of documents has none of this `documentId`. Have it added.")
+        return text
+
+    def _by_hash(self, sha256: str) -> str:
+        # Apollo Client sends the ids of its list in the place of hashes.
+        if sha256 in self._listed:
+            return self._listed[sha256]
+        if self._mode == "only":
+            raise NotListed("The list of documents has none of this hash. Have it added.")
+        if sha256 not in self._sent:
+            raise NotKept("PersistedQueryNotFound")
+        self._sent.move_to_end(sha256)
+        return self._sent[sha256]
+
+    def _keep(self, sha256: str, text: str) -> None:
+        if sha256 in self._sent or len(text) > LIMITS.bytes:
+            return
+        self._sent[sha256] = text
+        self._characters += len(text)
+        while len(self._sent) > self._most or self._characters > self._most_characters:
+            _, oldest = self._sent.popitem(last=False)
+            self._characters -= len(oldest)
+
+
+def trusted_of(settings: Settings) -> Trusted:
+    """The documents that the settings name. Raises `SettingsError`."""
+    if settings.documents_mode == "off":
+        return Trusted()
+    if settings.documents is None:
+        _refuse("is not set", "Name the file that lists the documents")
+    return Trusted(read_manifest(settings.documents), mode=settings.documents_mode)
+
+
+def read_manifest(file: Path) -> Mapping[str, str]:
+    """The texts of a list by id, as Apollo's generate-persisted-query-manifest writes it, or as Relay and graphql-codegen do.
+
+    Raises `SettingsError`.
+    """
+    try:
+        value: Any = read_json(file.read_bytes())
+    except OSError as problem:
+        _refuse(f"cannot be read from {file}: {problem.strerror}", "Correct the path")
+    except orjson.JSONDecodeError:
+        _refuse(f"{file} is not JSON in UTF-8", "Make the list anew")
+    except BadUserInput as problem:
+        _refuse(f"{file} cannot be read: {problem.message}", "Make the list anew")
+    if isinstance(value, dict) and value.get("format") == _APOLLO:
+        if value.get("version") != 1:
+            _refuse(f"{file} is of a version that is not known", "Make it in version 1")
+        try:
+            value = {one["id"]: one["body"] for one in value["operations"]}
+        except (KeyError, TypeError):
+            value = None
+    if not isinstance(value, dict) or not all(
+        isinstance(id, str) and isinstance(text, str) for id, text in value.items()
+    ):
+        _refuse(
+            f"{file} is no list of documents",
+            f"Give one of Apollo's ({_APOLLO}), or an object of texts by id",
+        )
+    return value
+
+
+def _refuse(problem: str, remedy: str) -> NoReturn:
+    mode = variable("documents_mode")
+    raise SettingsError(f"{variable('documents')}: it {problem}. {remedy}, or set {mode} to off.")

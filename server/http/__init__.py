@@ -1,0 +1,1 @@
+"""What all routes share: reading requests, writing responses, headers, compression, limits for each viewer."""

@@ -1,0 +1,151 @@
+"""Starting the server, and the engine of commands that need a database."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
+
+from db import migrations
+from db.connect.engine import POOLED, make_engine
+from server.process import background, collector
+from server.process.app import create_app, utc_now
+from server.process.health import revision_problem
+from server.process.log_output import configure
+from server.process.protocols import Terms, configuration, terms_of
+from server.process.supervisor import Supervisor
+from server.settings.settings import Settings, SettingsError, variable
+
+_log = structlog.get_logger(__name__)
+
+
+def is_sqlite(settings: Settings) -> bool:
+    """Whether the log is in a file of its own."""
+    return settings.database_url.get_backend_name() == "sqlite"
+
+
+@asynccontextmanager
+async def with_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
+    """The engine of the settings' database, disposed of at the end; `most` as for `make_engine`. Raises `SettingsError`."""
+    if is_sqlite(settings) and settings.database_url.database:
+        _make_folder(Path(settings.database_url.database).parent)
+    engine = make_engine(settings.database_url.render_as_string(hide_password=False), most=most)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{folder} cannot be made: {error.strerror}. Set {variable('data_dir')} or {variable('database_url')}"
+            " to where this user may write."
+        ) from None
+
+
+@asynccontextmanager
+async def ready_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
+    """An engine whose database has the tables of this program; `most` as for `make_engine`.
+
+    A SQLite file is brought there, since it has one user. A PostgreSQL database may have many, and old servers on it:
+    there it is for the operator to say when. Raises `SettingsError`.
+    """
+    async with with_engine(settings, most=most) as engine:
+        if is_sqlite(settings):
+            if await revision_problem(engine):
+                with background.alone(settings):
+                    await migrations.upgrade(engine)
+        elif problem := await revision_problem(engine):
+            raise SettingsError(problem)
+        yield engine
+
+
+async def make_ready(settings: Settings) -> None:
+    """Have the database ready before a server starts on it. Raises `SettingsError`.
+
+    That it would be the second one on a SQLite file is told here, where words still reach whoever starts it.
+    """
+    async with with_engine(settings):
+        if is_sqlite(settings):
+            with background.alone(settings):
+                pass
+    async with ready_engine(settings):
+        pass
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 is any that is free. Raises `SettingsError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SettingsError(
+            f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0) if error.errno else error}."
+            " Stop what is there, or choose another with --host and --port."
+        ) from None
+
+
+def serve(settings: Settings, *, host: str | None, port: int | None, workers: int) -> None:
+    """Run the server until it is told to stop. Raises `SettingsError`."""
+    if workers > 1 and is_sqlite(settings):
+        raise SettingsError(
+            f"--workers {workers}: a SQLite file has one server process. Use PostgreSQL, or one worker."
+        )
+    asyncio.run(make_ready(settings))
+    create_app(settings)  # a key that cannot be used is told here, not by each worker
+    configure(settings.log_level, settings.log_format, clock=utc_now)
+    with listen(host or settings.host, settings.port if port is None else port) as listener:
+        where = listener.getsockname()
+        _log.info("the server starts", host=where[0], port=where[1], workers=workers)
+        terms = terms_of(settings)
+        run(listener, "server.process.serve:app_of_environment", terms=terms, workers=workers)
+
+
+def run(listener: socket.socket, app: ASGIApp | str, *, terms: Terms, workers: int = 1) -> None:
+    """Answer on `listener` until told to stop, and let what runs end. `app` as for `configuration`."""
+    config = configuration(app, terms=terms, workers=workers)
+    if workers > 1:
+        supervisor = Supervisor(config, [listener])
+        supervisor.run()
+        if supervisor.has_failed:
+            sys.exit(1)
+        return
+    server = uvicorn.Server(config)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return  # raised again by uvicorn when all has ended
+    if not server.started:
+        sys.exit(1)
+
+
+def work(settings: Settings) -> None:
+    """Run a worker until it is told to stop. Raises `SettingsError`."""
+
+    async def run() -> None:
+        most = background.connections_of(settings.database_url, serves=False)
+        async with ready_engine(settings, most=most) as engine:
+            collector.settle()
+            await background.work(settings, engine=engine, clock=utc_now)
+
+    configure(settings.log_level, settings.log_format, clock=utc_now)
+    asyncio.run(run())
+
+
+def app_of_environment() -> ASGIApp:
+    """The application of a worker: each is a process of its own, and reads the environment for itself."""
+    settings = Settings.from_environment(os.environ)
+    configure(settings.log_level, settings.log_format, clock=utc_now)
+    app = create_app(settings)
+    collector.settle()
+    return app

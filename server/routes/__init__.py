@@ -1,0 +1,1 @@
+"""HTTP routes beside GraphQL: ingest, callbacks of providers, downloads, the console."""

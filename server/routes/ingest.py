@@ -1,0 +1,88 @@
+"""`POST /ingest`: messages come in as NDJSON over HTTP. The reader is `resolvers.ingest.ingest`, the same as the command line's."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from domain.errors import LogError
+from domain.viewer import Right
+from resolvers.ingest.ingest import Outcome, Uploader, ingest
+from resolvers.request.process import Announce, to_nobody
+from server.auth.authenticator import Authenticator
+from server.http.request_bodies import pieces
+from server.http.request_log import current_id
+from server.http.responses import json, refusal, require_content_type
+
+CONTENT_TYPE: Final = "application/x-ndjson"
+
+LARGEST: Final = 1024**3
+"""Bytes of an upload, unless another limit is set."""
+
+_log = structlog.get_logger(__name__)
+
+
+def route(
+    *,
+    engine: AsyncEngine,
+    authenticator: Authenticator,
+    clock: Callable[[], datetime],
+    announce: Announce = to_nobody,
+    most: int = LARGEST,
+) -> Route:
+    """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read.
+
+    413 where more than `most` bytes come, and then nothing goes in.
+    """
+
+    async def receive(request: Request) -> Response:
+        try:
+            viewer = await authenticator.viewer(request.headers.get("authorization"))
+            viewer.require(Right.INGEST_MESSAGES)
+            require_content_type(request, CONTENT_TYPE)
+            body = pieces(request, most, advice="Send the messages in several uploads.")
+            origin = request.client.host if request.client else None
+            outcome = await ingest(
+                engine,
+                body,
+                viewer=viewer,
+                clock=clock,
+                announce=announce,
+                by=Uploader(viewer.id, origin, current_id(), viewer.name),
+            )
+        except LogError as error:
+            return refusal(error)
+        _log.info(
+            "messages came in",
+            messages=outcome.accepted,
+            recipients=outcome.recipients,
+            refused=outcome.refused,
+            warnings=outcome.warning_count,
+            district=viewer.district,
+        )
+        return json(told(outcome), status=200 if outcome.is_clean else 422)
+
+    return Route("/ingest", receive, methods=["POST"])
+
+
+def told(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as it is told: what went in, what was there already, what was refused and why."""
+    return {
+        "lines": outcome.lines,
+        "messages": {
+            "accepted": outcome.accepted,
+            "unchanged": outcome.unchanged,
+            "refused": outcome.refused,
+        },
+        "recipients": outcome.recipients,
+        "deliveries": outcome.deliveries,
+        "problems": [problem._asdict() for problem in outcome.problems],
+        "problemCount": outcome.problem_count,
+        "warnings": [warning._asdict() for warning in outcome.warnings],
+        "warningCount": outcome.warning_count,
+    }

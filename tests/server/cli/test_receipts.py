@@ -1,0 +1,104 @@
+"""`sentlog receipts --unmatched` and the note of `/readyz`: what no delivery is found for is seen by whoever runs the log."""
+
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading
+from db.receipts import unmatched
+from delivery.receipts.receipts import take_in
+from delivery.upkeep.expired_budgets import RECEIPTS_KEPT, forget
+from domain.receipts import Receipt
+from domain.status import DeliveryStatus, EventSource
+from server.cli import purge
+from server.process import health
+from tests.log import NOON
+from tests.server.cli.test_main import run, told
+
+STRANGER = Receipt(
+    NOON, DeliveryStatus.FAILED, detail="bounce", reference="1@x\x1b[2J", address="a@nomail.example"
+)
+NAMED = Receipt(NOON, None, 3, detail="odd", key="7.0.0", address="+16125550101")
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> dict[str, str]:
+    return {"SENTLOG_DATABASE_URL": database_url, "SENTLOG_DATA_DIR": str(tmp_path)}
+
+
+async def hear(engine: AsyncEngine, *receipts: Receipt, hours: int = 0) -> None:
+    now = NOON + timedelta(hours=hours)
+    await take_in(engine, "mailgun", receipts, source=EventSource.CALLBACK, now=now)
+
+
+async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_addresses(
+    engine: AsyncEngine, settings: dict[str, str]
+) -> None:
+    await hear(engine, STRANGER, STRANGER)
+    await hear(engine, NAMED, hours=1)
+
+    result = await asyncio.to_thread(run, "receipts", "--unmatched", **settings)
+
+    reason = "the log has no delivery with this key, or with this id and address"
+    assert (result.exit_code, result.stdout.splitlines()) == (
+        0,
+        [
+            f"2020-01-31 19:00:00Z mailgun UNKNOWN: {reason} (key 7.0.0; address •••;"
+            " happened 2020-01-31 18:00:00Z; code 3; said odd)",
+            f"2020-01-31 18:00:00Z mailgun FAILED: {reason} (id 1@x [2J; address •••;"
+            " happened 2020-01-31 18:00:00Z; said bounce; times 2)",
+        ],
+    )
+    assert told(result) == ["2 unmatched receipts are kept; 2 are listed."]
+
+
+async def test_whoever_is_at_the_machine_may_see_the_addresses_and_the_latest_only(
+    engine: AsyncEngine, settings: dict[str, str]
+) -> None:
+    await hear(engine, STRANGER)
+    await hear(engine, NAMED, hours=1)
+
+    result = await asyncio.to_thread(
+        run, "receipts", "--unmatched", "--show-addresses", "--limit", "1", **settings
+    )
+
+    (line,) = result.stdout.splitlines()
+    assert "address +16125550101;" in line
+    assert told(result) == ["2 unmatched receipts are kept; 1 are listed."]
+
+
+def test_without_unmatched_the_command_says_what_is_missing() -> None:
+    result = run("receipts")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--unmatched" in result.stderr
+
+
+async def test_readiness_notes_how_many_came_of_late(engine: AsyncEngine) -> None:
+    note = health.receipts_note(engine, clock=lambda: NOON + timedelta(hours=25))
+    assert await note() is None
+    await hear(engine, STRANGER)
+    assert await note() is None, "that was yesterday"
+
+    await hear(engine, NAMED, hours=2)
+
+    assert await note() == (
+        "1 receipts of the last 24 hours belong to no delivery: run `sentlog receipts --unmatched`."
+    )
+
+
+async def test_they_go_thirty_days_after_they_last_came_which_is_before_any_purge(
+    engine: AsyncEngine,
+) -> None:
+    assert RECEIPTS_KEPT <= purge.SHORTEST
+    await hear(engine, STRANGER, NAMED)
+    await hear(engine, STRANGER, hours=1)
+
+    assert await forget(engine, now=NOON + RECEIPTS_KEPT) == 0
+    assert await forget(engine, now=NOON + RECEIPTS_KEPT + timedelta(minutes=1)) == 1
+    async with reading(engine) as connection:
+        (left,) = await unmatched.latest(connection, most=10)
+    assert left.reference == STRANGER.reference

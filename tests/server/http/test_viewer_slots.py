@@ -1,0 +1,166 @@
+"""What one viewer has at once: requests, WebSockets and subscriptions are counted together, and come free again."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from httpx2 import Response
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from domain.errors import TooMuch
+from server.http.counted import Held
+from server.http.viewer_slots import Places, take_place
+from tests.server.calling import JSON, Caller, calling_a_server, told
+
+VIEWER: Final = "{ viewer { id } }"
+WATCH: Final = 'subscription { messageChanged(id: "message.1") { subject } }'
+
+
+@pytest.fixture
+def caller(tmp_path: Path, sqlite_template: Path) -> Iterator[Caller]:
+    with calling_a_server(
+        tmp_path, sqlite_template, viewer_connections=3, viewer_subscriptions=2
+    ) as caller:
+        yield caller
+
+
+def ask(caller: Caller, **said: Any) -> Response:
+    return caller.ask(VIEWER, authorization=f"Bearer {caller.token(**said)}")
+
+
+@contextmanager
+def watching(caller: Caller) -> Iterator[Response]:
+    """A stream of events that has begun, or was refused."""
+    headers = {
+        "authorization": f"Bearer {caller.token()}",
+        "accept": "text/event-stream",
+        "content-type": JSON,
+    }
+    asked = json.dumps({"query": WATCH})
+    with caller.client.stream("POST", "/graphql", content=asked, headers=headers) as stream:
+        events = stream.iter_text()  # to be kept: with it the stream would be closed
+        if stream.status_code == 200:
+            assert "subject" in next(events)
+        yield stream
+        del events
+
+
+@contextmanager
+def connected(caller: Caller) -> Iterator[ClientConnection]:
+    """A WebSocket that has said who it is."""
+    address = str(caller.client.base_url).replace("http", "ws") + "/graphql"
+    with connect(address, subprotocols=[Subprotocol("graphql-transport-ws")]) as line:
+        init = {"Authorization": f"Bearer {caller.token()}"}
+        line.send(json.dumps({"type": "connection_init", "payload": init}))
+        yield line
+
+
+def watch(line: ClientConnection, id: str) -> Any:
+    """The first that comes of a subscription."""
+    line.send(json.dumps({"type": "subscribe", "id": id, "payload": {"query": WATCH}}))
+    return json.loads(line.recv())
+
+
+REFUSED = {
+    "message": "You have 2 operations on WebSockets and streams under way, which is all you may. End one first.",
+    "extensions": {"code": "TOO_MUCH"},
+}
+
+
+def test_subscriptions_count_alike_on_a_websocket_and_as_events(caller: Caller) -> None:
+    with connected(caller) as line, watching(caller):
+        assert json.loads(line.recv()) == {"type": "connection_ack"}
+        assert watch(line, "1")["type"] == "next"
+        with watching(caller) as refused:
+            refused.read()
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+            assert told(refused) == {"errors": [REFUSED]}
+        assert watch(line, "2") == {"type": "error", "id": "2", "payload": [REFUSED]}
+        assert ask(caller).status_code == 200
+
+
+def test_a_subscription_that_has_ended_makes_room(caller: Caller) -> None:
+    with connected(caller) as line:
+        assert json.loads(line.recv()) == {"type": "connection_ack"}
+        with watching(caller):
+            assert watch(line, "1")["type"] == "next"
+        while watch(line, "2")["type"] == "error":  # until the server has heard of it
+            pass
+
+
+def test_a_viewer_has_so_many_requests_and_websockets_and_others_have_theirs(
+    caller: Caller,
+) -> None:
+    with watching(caller), connected(caller) as one, connected(caller) as other:
+        assert [json.loads(line.recv())["type"] for line in (one, other)] == ["connection_ack"] * 2
+        refused = ask(caller)
+        with connected(caller) as another, pytest.raises(ConnectionClosed):
+            another.recv()
+
+        message = (
+            "You have 3 requests and WebSockets under way, which is all you may. End one first."
+        )
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert told(refused) == {
+            "errors": [{"message": message, "extensions": {"code": "TOO_MUCH"}}]
+        }
+        assert (another.close_code, another.close_reason) == (1013, message)
+        assert ask(caller, id="u2").status_code == 200
+        assert (
+            ask(caller, district="elsewhere").status_code == 403
+        )  # which is not told that it has too many
+    while ask(caller).status_code == 429:  # until the server has heard that they left
+        pass
+    assert ask(caller).status_code == 200
+
+
+async def test_whoever_signs_in_twice_on_a_connection_has_one_place() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        take_place("plainview/u1")
+        take_place("plainview/u1")
+        assert len(places.held) == 1
+
+    async def nothing(*message: Any) -> Any:
+        pass
+
+    places = Places(app, most=1)
+    await places({"type": "http"}, nothing, nothing)
+
+    assert len(places.held) == 0
+
+
+async def test_a_place_is_given_back_after_a_fault() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        take_place("plainview/u1")
+        raise ZeroDivisionError
+
+    async def nothing(*message: Any) -> Any:
+        pass
+
+    places = Places(app, most=1)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await places({"type": "websocket"}, nothing, nothing)
+
+    assert len(places.held) == 0
+
+
+def test_outside_of_a_request_there_are_no_places() -> None:
+    take_place("plainview/u1")
+
+
+def test_what_was_refused_is_not_held() -> None:
+    held = Held(1, what="things")
+    held.take("one")
+    for _ in range(3):
+        with pytest.raises(TooMuch):
+            held.take("one")
+    held.give_back("one")
+    held.take("one")
+
+    assert len(held) == 1

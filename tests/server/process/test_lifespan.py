@@ -1,0 +1,93 @@
+"""The promise: what the application holds is let go, however it ends and however far its start came."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.testclient import TestClient
+
+import server.process.app
+from delivery.upkeep.background_tasks import Errands
+from server.process.app import create_app
+from server.process.background import Works
+from tests.server.calling import filled
+
+
+@pytest.fixture
+def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was let go, in order."""
+    ended: list[str] = []
+
+    def note(owner: type[Any], name: str) -> None:
+        real = getattr(owner, name)
+
+        async def noted(self: Any, *given: Any) -> None:
+            ended.append(f"{owner.__name__}.{name}")
+            await real(self, *given)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    note(AsyncEngine, "dispose")
+    note(httpx2.AsyncClient, "aclose")
+    note(Works, "close")
+    note(Errands, "stop")
+    return ended
+
+
+ALL = ["Errands.stop", "Works.close", "AsyncClient.aclose", "AsyncEngine.dispose"]
+
+
+def test_a_server_that_stops_lets_go_of_all(
+    tmp_path: Path, sqlite_template: Path, ended: list[str]
+) -> None:
+    settings, clock = filled(tmp_path, sqlite_template)
+    app = create_app(settings, clock=clock)
+    ended.clear()
+
+    with TestClient(app):
+        assert ended == []
+
+    assert ended == ALL
+
+
+def test_a_start_that_fails_half_way_lets_go_of_all(
+    tmp_path: Path, sqlite_template: Path, ended: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, clock = filled(tmp_path, sqlite_template)
+
+    @asynccontextmanager
+    async def fail(run: Any) -> AsyncIterator[None]:
+        raise RuntimeError("it does not start")
+        yield
+
+    monkeypatch.setattr(server.process.app, "meanwhile", fail)
+    app = create_app(settings, clock=clock)
+    ended.clear()
+
+    with pytest.raises(RuntimeError, match="it does not start"), TestClient(app):
+        raise AssertionError("it started")
+
+    assert ended == ALL
+
+
+def test_one_that_cannot_be_let_go_keeps_none_of_the_others(
+    tmp_path: Path, sqlite_template: Path, ended: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, clock = filled(tmp_path, sqlite_template)
+
+    async def fail(self: Works) -> None:
+        ended.append("Works.close")
+        raise OSError("the provider is gone")
+
+    monkeypatch.setattr(Works, "close", fail)
+    app = create_app(settings, clock=clock)
+    ended.clear()
+
+    with pytest.raises(OSError, match="the provider is gone"), TestClient(app):
+        assert ended == []
+
+    assert ended == ALL

@@ -1,0 +1,96 @@
+"""The settings of gateways: how they are written, and what a district's own make of the house's."""
+
+import pytest
+
+from domain.status import DeliveryMode
+from server.settings.gateways import OfGateways, merged
+from server.settings.settings import Settings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        (
+            "SENTLOG_GATEWAYS",
+            "smtp",
+            "'smtp' is refused: it is not JSON (unexpected character, expected a JSON value, character 1)."
+            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
+        ),
+        (
+            "SENTLOG_GATEWAYS",
+            '["smtp"]',
+            "'[\"smtp\"]' is refused: it is no object of JSON."
+            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
+        ),
+        (
+            "SENTLOG_GATEWAYS",
+            '{"FAX":"smtp"}',
+            "'{\"FAX\":\"smtp\"}' is refused: FAX: it should be 'INBOX', 'EMAIL', 'VOICE' or 'TEXT'."
+            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
+        ),
+        (
+            "SENTLOG_GATEWAY_LIMITS",
+            '{"twilio":0}',
+            "'{\"twilio\":0}' is refused: twilio: it should be greater than 0."
+            ' It takes JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}.',
+        ),
+        (
+            "SENTLOG_DISTRICTS",
+            '{"plainview":{"twilo_from":"a secret"}}',
+            "the value (a secret, not shown) is refused: plainview.twilo_from: there is no such setting."
+            " It takes JSON, a district's id to the settings of gateways that are other for it, in lower case:"
+            ' {"plainview":{"twilio_from":"+16125550100"}}.',
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named_down_to_its_place(
+    name: str, value: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        Settings.from_environment({name: value})
+
+    assert refused.value.problems == (f"{name}: {problem}",)
+
+
+def test_what_is_not_said_is_left_to_the_gateway() -> None:
+    assert OfGateways().said() == {}
+    assert Settings.from_environment({"SENTLOG_MAIL_FROM": "a@b.example"}).said() == {
+        "mail_from": "a@b.example"
+    }
+
+
+def test_a_district_says_only_what_is_other() -> None:
+    house = OfGateways.model_validate(
+        {
+            "gateways": {"EMAIL": "smtp", "VOICE": "twilio"},
+            "smtp_url": "smtp://house",
+            "twilio_from": "+16125550100",
+        }
+    )
+    district = OfGateways.model_validate(
+        {
+            "gateways": {"EMAIL": "mailgun"},
+            "twilio_from": "+16125550199",
+        }
+    )
+
+    assert merged(house, district) == {
+        "gateways": {DeliveryMode.EMAIL: "mailgun", DeliveryMode.VOICE: "twilio"},
+        "smtp_url": "smtp://house",
+        "twilio_from": "+16125550199",
+    }
+
+
+def test_no_secret_is_shown() -> None:
+    settings = Settings.from_environment(
+        {
+            "SENTLOG_SMTP_URL": "smtp://u:pass-word@h",
+            "SENTLOG_MAILGUN_KEY": "pass-word",
+            "SENTLOG_MAILGUN_SIGNING_KEY": "pass-word",
+            "SENTLOG_TWILIO_AUTH_TOKEN": "pass-word",
+            "SENTLOG_DISTRICTS": '{"plainview":{"mailgun_key":"pass-word"}}',
+        }
+    )
+
+    for shown in (repr(settings), str(settings), repr(settings.model_dump())):
+        assert "pass-word" not in shown
