@@ -40,7 +40,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db import migrations
 from db.connect.engine import make_engine, reading
 from db.tables.log import DELIVERY, MESSAGE, TALLY
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.simulator.gateway import CALM, SimulatorGateway, Temper
 from delivery.gateways.simulator.journal import Entry, Journal
 from delivery.reports.jobs import Press
@@ -154,7 +154,7 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
     )
     engine = make_engine(url)
     lease = SHORT_LEASE if is_forgetful else LEASE
-    bench = Bench(
+    runtime = Runtime(
         engine=engine,
         gateways={DeliveryMode.VOICE: gateway},
         clock=utc_now,
@@ -166,7 +166,7 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     press = Press(engine=engine, place=Place(str(journal.parent)), clock=utc_now)  # nobody asks
-    await runner(bench, press).work(stop)
+    await runner(runtime, press).work(stop)
     await engine.dispose()
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from benchmarks.large_log import build, size_of
 from db.connect.engine import make_engine, reading
 from db.log import messages, recipients
-from db.log.visibility import Sight, sight_of
+from db.log.visibility import Visibility, visibility_of
 from db.search import facets, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -58,23 +58,25 @@ def _first(size: int = PAGE, after: str | None = None) -> Page:
     return Page(size, after, None, backward=False)
 
 
-def _page(name: str, sight: Sight, sort: Sort = NEWEST, **asked: Any) -> Case:
+def _page(name: str, visibility: Visibility, sort: Sort = NEWEST, **asked: Any) -> Case:
     order = log_page.order(sort, scope="")
     after, days = asked.pop("after", None), asked.pop("days", EVER)
 
     async def run(connection: AsyncConnection) -> int:
-        search = await prepare(connection, Criteria(*days, **asked), sight=sight)
+        search = await prepare(connection, Criteria(*days, **asked), visibility=visibility)
         page = await log_page.page_of(connection, search, order=order, page=_first(after=after))
         return len(page.rows)
 
     return Case(name, run)
 
 
-def _count(name: str, sight: Sight, count: Callable[..., Awaitable[Any]], **asked: Any) -> Case:
+def _count(
+    name: str, visibility: Visibility, count: Callable[..., Awaitable[Any]], **asked: Any
+) -> Case:
     days = asked.pop("days", MONTH)
 
     async def run(connection: AsyncConnection) -> int:
-        search = await prepare(connection, Criteria(*days, **asked), sight=sight)
+        search = await prepare(connection, Criteria(*days, **asked), visibility=visibility)
         counted = await count(connection, search)
         return counted if isinstance(counted, int) else sum(some.count for some in counted)
 
@@ -96,18 +98,18 @@ def _recipients(name: str, *, counting: bool = False, **asked: Any) -> Case:
     return Case(name, run)
 
 
-async def cases(connection: AsyncConnection, sight: Sight) -> Sequence[Case]:
+async def cases(connection: AsyncConnection, visibility: Visibility) -> Sequence[Case]:
     """Everything that is measured."""
     return [
-        *[_page(f"sort {_spell(sort)}", sight, sort) for sort in _sorts()],
+        *[_page(f"sort {_spell(sort)}", visibility, sort) for sort in _sorts()],
         *[
-            _page(f"sort {_spell(sort)}, page {DEPTH:,}", sight, sort, after=cursor)
+            _page(f"sort {_spell(sort)}, page {DEPTH:,}", visibility, sort, after=cursor)
             for sort in _sorts()
             if (cursor := await _deep(connection, sort)) is not None
         ],
-        *_filters(sight),
-        *_texts(sight),
-        *_counts(sight),
+        *_filters(visibility),
+        *_texts(visibility),
+        *_counts(visibility),
         *_in_crowd(),
     ]
 
@@ -136,7 +138,7 @@ async def _deep(connection: AsyncConnection, sort: Sort) -> str | None:
     return None if key is None else order.cursor(tuple(key))
 
 
-def _filters(sight: Sight) -> Sequence[Case]:
+def _filters(visibility: Visibility) -> Sequence[Case]:
     parts: dict[str, dict[str, Any]] = {
         "days: a day": {"days": DAY},
         "days: a month": {"days": MONTH},
@@ -158,13 +160,13 @@ def _filters(sight: Sight) -> Sequence[Case]:
         ", by status": ((OrderField.STATUS, False),),
     }
     return [
-        _page(f"{name}{title}", sight, sort, **asked)
+        _page(f"{name}{title}", visibility, sort, **asked)
         for title, sort in sorts.items()
         for name, asked in parts.items()
     ]
 
 
-def _texts(sight: Sight) -> Sequence[Case]:
+def _texts(visibility: Visibility) -> Sequence[Case]:
     parts: dict[str, dict[str, Any]] = {
         "subject: common word": {"subject": "school"},
         "subject: one message": {"subject": "(654321)"},
@@ -196,26 +198,26 @@ def _texts(sight: Sight) -> Sequence[Case]:
     }
     by_subject = ((OrderField.SUBJECT, False),)
     return [
-        *[_page(name, sight, **asked) for name, asked in parts.items()],
+        *[_page(name, visibility, **asked) for name, asked in parts.items()],
         *[
-            _page(f"{name}, by subject", sight, by_subject, **asked)
+            _page(f"{name}, by subject", visibility, by_subject, **asked)
             for name, asked in parts.items()
             if name.startswith("subject")
         ],
     ]
 
 
-def _counts(sight: Sight) -> Sequence[Case]:
+def _counts(visibility: Visibility) -> Sequence[Case]:
     word = {"subject": "school"}
     return [
-        _count("totalCount of a month", sight, facets.count),
-        _count("facets of a month: statuses", sight, facets.count_by_status),
-        _count("facets of a month: types", sight, facets.count_by_type),
-        _count("facets of a month: schools", sight, facets.count_by_school),
-        _count("totalCount of a month, common word", sight, facets.count, **word),
-        _count("facets of a month, common word: types", sight, facets.count_by_type, **word),
-        _count("totalCount of everything", sight, facets.count, days=EVER),
-        _count("totalCount of everything, two characters", sight, facets.count, days=EVER, subject="王小"),
+        _count("totalCount of a month", visibility, facets.count),
+        _count("facets of a month: statuses", visibility, facets.count_by_status),
+        _count("facets of a month: types", visibility, facets.count_by_type),
+        _count("facets of a month: schools", visibility, facets.count_by_school),
+        _count("totalCount of a month, common word", visibility, facets.count, **word),
+        _count("facets of a month, common word: types", visibility, facets.count_by_type, **word),
+        _count("totalCount of everything", visibility, facets.count, days=EVER),
+        _count("totalCount of everything, two characters", visibility, facets.count, days=EVER, subject="王小"),
     ]  # fmt: skip
 
 
@@ -257,22 +259,24 @@ async def measure(engine: AsyncEngine, *, only: str, rounds: int) -> None:
     print(f"| {engine.dialect.name} | rows | ms | × by key | × first page |")
     print("| --- | ---: | ---: | ---: | ---: |")
     async with reading(engine) as connection:
-        sight = await sight_of(connection, everybody, now=datetime.now(UTC))
-        assert sight is not None, "this is no database of benchmarks.large_log"
-        for case in await cases(connection, sight):
+        visibility = await visibility_of(connection, everybody, now=datetime.now(UTC))
+        assert visibility is not None, "this is no database of benchmarks.large_log"
+        for case in await cases(connection, visibility):
             if only in case.name:
-                await _measure(connection, case, sight, rounds=rounds)
+                await _measure(connection, case, visibility, rounds=rounds)
 
 
-async def _measure(connection: AsyncConnection, case: Case, sight: Sight, *, rounds: int) -> None:
+async def _measure(
+    connection: AsyncConnection, case: Case, visibility: Visibility, *, rounds: int
+) -> None:
     count = await case.run(connection)
-    first = _page("", sight)
+    first = _page("", visibility)
     ids = list(range(500_000, 500_000 + min(count, PAGE)))
     times: dict[str, list[float]] = {"case": [], "key": [], "first": []}
     began = time.perf_counter()
     for _ in range(rounds):
         times["case"].append(await _timed(case.run(connection)))
-        times["key"].append(await _timed(messages.messages(connection, ids, sight=sight)))
+        times["key"].append(await _timed(messages.messages(connection, ids, visibility=visibility)))
         times["first"].append(await _timed(first.run(connection)))
         if time.perf_counter() - began > 10 and len(times["case"]) >= 3:
             break

@@ -23,13 +23,13 @@ _PURPOSE: Final = b"sentlog: a ticket to a report\n"
 
 
 class Ticket(NamedTuple):
-    """Who may fetch which report, and as what: the sight of the viewer at the time of signing, cut to one message."""
+    """Who may fetch which report, and with which visibility: that of the viewer at the time of signing, for one message."""
 
     report_id: int
     viewer_id: str
     district_id: int
     school_id: int | None
-    """The school to which the sight is cut; null: the viewer sees the whole district."""
+    """The only school that the viewer sees; null: the whole district."""
     sees_recipients: bool
     until: datetime
     """Aware; whole seconds are kept."""

@@ -29,19 +29,19 @@ def viewer(info: Info) -> Viewer:
 @Together
 async def district(root: Sequence[object], info: Info) -> Sequence[DistrictRecord]:
     """The viewer's district, whoever asks for it."""
-    return [info.context.sight.district] * len(root)
+    return [info.context.visibility.district] * len(root)
 
 
 async def schools(info: Info) -> Sequence[SchoolRecord]:
     """The schools whose messages the viewer may see, by name."""
     async with reading(info.context.engine) as connection:
-        found = await schools_of(connection, info.context.sight.district.id)
+        found = await schools_of(connection, info.context.visibility.district.id)
     return [school for school in found if _is_seen(school, info)]
 
 
 async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
     """The schools to which the viewer is limited; none for every school of the district."""
-    return [] if info.context.sight.school_ids is None else await schools(info)
+    return [] if info.context.visibility.school_ids is None else await schools(info)
 
 
 def call_statuses() -> Sequence[CallStatus]:
@@ -75,7 +75,7 @@ async def nodes(info: Info, ids: list[strawberry.ID]) -> Sequence[object | None]
 async def _districts(
     info: Info, keys: Sequence[tuple[int, ...]]
 ) -> Sequence[DistrictRecord | None]:
-    own = info.context.sight.district
+    own = info.context.visibility.district
     return [own if key[0] == own.id else None for key in keys]
 
 
@@ -89,9 +89,9 @@ async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Mes
 
 
 def _is_seen(school: SchoolRecord, info: Info) -> bool:
-    sight = info.context.sight
-    of_district = school.district_id == sight.district.id
-    return of_district and (sight.school_ids is None or school.id in sight.school_ids)
+    visibility = info.context.visibility
+    of_district = school.district_id == visibility.district.id
+    return of_district and (visibility.school_ids is None or school.id in visibility.school_ids)
 
 
 _BY_KIND: Final = {

@@ -125,11 +125,11 @@ async def search(
     fields = [(order.field, order.direction is OrderDirection.DESC) for order in chosen]
     if len({field for field, _ in fields}) != len(fields):
         raise BadUserInput("orderBy names a field twice. Name each once.")
-    order = log_page.order(fields, scope=("log", context.sight.district.id, criteria))
+    order = log_page.order(fields, scope=("log", context.visibility.district.id, criteria))
     rows, found = await log_page.found(
         context.engine,
         criteria,
-        sight=context.sight,
+        visibility=context.visibility,
         order=order,
         page=wanted,
         fields=fields_read(info, MessageRecord),
@@ -151,7 +151,7 @@ def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criter
             )
     for code in asked.type or ():
         storable(code, argument="filter.type")
-    created_from, created_until = days.instants(ZoneInfo(context.sight.district.time_zone))
+    created_from, created_until = days.instants(ZoneInfo(context.visibility.district.time_zone))
     schools = None
     if asked.school_ids is not None:
         keys = [key_of(Kind.SCHOOL, school) for school in asked.school_ids]
@@ -299,4 +299,4 @@ async def types(info: Info) -> Sequence[TypeRecord]:
     """The types of the messages that the viewer may see, by label."""
     info.context.viewer.require(Right.VIEW_LOG)
     async with reading(info.context.engine) as connection:
-        return await facets.types(connection, sight=info.context.sight)
+        return await facets.types(connection, visibility=info.context.visibility)

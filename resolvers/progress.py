@@ -10,7 +10,7 @@ import strawberry
 from db.connect.notices import Watch
 from db.log.messages import MessageRecord
 from db.reports.records import ReportRecord
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from domain.errors import BadUserInput, Unauthenticated
 from domain.ids import Kind, spell
 from resolvers import messages
@@ -34,7 +34,7 @@ class Moment(NamedTuple):
 async def message_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Moment, None]:
     """The states of a message: the present one, then each change, at most one a second.
 
-    Ends when the message goes out of the viewer's sight. Raises `Forbidden`; `BadUserInput` where there is no message to
+    Ends when the viewer may no longer see the message. Raises `Forbidden`; `BadUserInput` where there is no message to
     be seen; and, later, `Unauthenticated` when the sign-in expires.
     """
     message = await messages.by_id(info, id)
@@ -68,11 +68,11 @@ async def _states(
     mark: Callable[[T], object],
 ) -> AsyncGenerator[Moment, None]:
     """What `load` gives, whenever its `mark` is another one."""
-    bench = context.backstage.bench
+    runtime = context.backstage.runtime
     with context.backstage.notices.watch(subject) as watch:
         seen = None
         while True:
-            now = bench.clock()
+            now = runtime.clock()
             if context.viewer.expires_at <= now:
                 raise Unauthenticated("Your sign-in has expired. Sign in again to go on watching.")
             context = await context.anew(now=now)
@@ -82,14 +82,14 @@ async def _states(
             if mark(shown) != seen:
                 seen = mark(shown)
                 yield Moment(shown, context)
-                await bench.sleep(PAUSE)
-            await _news(watch, bench, until=context.viewer.expires_at)
+                await runtime.sleep(PAUSE)
+            await _news(watch, runtime, until=context.viewer.expires_at)
 
 
-async def _news(watch: Watch, bench: Bench, *, until: datetime) -> None:
+async def _news(watch: Watch, runtime: Runtime, *, until: datetime) -> None:
     """Wait for news, but no longer than `until`."""
-    seconds = (until - bench.clock()).total_seconds()
-    waits = [asyncio.ensure_future(watch.changed()), asyncio.ensure_future(bench.sleep(seconds))]
+    seconds = (until - runtime.clock()).total_seconds()
+    waits = [asyncio.ensure_future(watch.changed()), asyncio.ensure_future(runtime.sleep(seconds))]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -102,7 +102,7 @@ async def of_person(
 ) -> Sequence[PersonListing]:
     """The page of what each person was sent, newest first. Raises `BadUserInput`."""
     context = info.context
-    zone = ZoneInfo(context.sight.district.time_zone)
+    zone = ZoneInfo(context.visibility.district.time_zone)
     created = created_between.instants(zone) if created_between else None
     lists = [PersonList(person.id, created) for person in root]
     asked = page(first=first, after=after, last=None, before=None)

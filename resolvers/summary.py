@@ -116,7 +116,7 @@ class Summary(Figures):
 async def of_message(root: Sequence[MessageRecord], info: Info) -> Sequence[Summary]:
     """The summary of each message."""
     counters = await info.context.loaders.counters.load_all([message.id for message in root])
-    has_voice = info.context.sight.district.has_voice
+    has_voice = info.context.visibility.district.has_voice
     return [
         _summary(message, own.tallies, own.spans, has_voice=has_voice)
         for message, own in zip(root, counters, strict=True)

@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, Table, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
-from db.log.visibility import Sight, sight_of
+from db.log.visibility import Visibility, visibility_of
 from db.tables.log import DISTRICT, MESSAGE, PERSON, SCHOOL
 from domain.message import Source
 from domain.people import Role
@@ -218,16 +218,16 @@ def viewer(
     )
 
 
-async def sight(
+async def visibility(
     engine: AsyncEngine,
     *,
     district: str = "plainview",
     schools: Iterable[str] = (),
     now: datetime = NOON,
-) -> Sight:
+) -> Visibility:
     """What a viewer of this district, limited to these schools, sees at `now`."""
     async with reading(engine) as connection:
-        found = await sight_of(connection, viewer(district=district, schools=schools), now=now)
+        found = await visibility_of(connection, viewer(district=district, schools=schools), now=now)
     assert found is not None
     return found
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.single_statement import Source, rows_of
-from db.log.visibility import Sight, is_of_visible
+from db.log.visibility import Visibility, is_of_visible
 from db.sql.key_lists import any_of, given_pairs, pairs_of, pairs_of_given
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import Reading, Rows
@@ -147,13 +147,13 @@ async def counts_of_messages(
 
 
 async def deliveries(
-    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, sight: Sight
+    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, visibility: Visibility
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
     """The deliveries with these keys, as far as their messages may be seen."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
     statement = READING.select().where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
-        is_of_visible(DELIVERY.c.message_id, sight),
+        is_of_visible(DELIVERY.c.message_id, visibility),
     )
     records = [DeliveryRecord(*row) for row in await connection.execute(statement)]
     asked = set(keys)

@@ -9,7 +9,7 @@ from typing import Final
 from db.connect.single_statement import Source, rows_of
 from db.log.counters import COLUMNS, SPAN_OF_TALLY, Counters, by_message
 from db.log.messages import MessageRecord, by_ids
-from db.log.visibility import Sight, seen
+from db.log.visibility import Visibility, seen
 from db.tables.log import MESSAGE, SPAN, TALLY
 
 _WIDTH: Final = len(MessageRecord._fields)
@@ -23,11 +23,11 @@ _BY_IDS: Final = {
 
 
 async def counted_messages(
-    source: Source, ids: Sequence[int], *, sight: Sight
+    source: Source, ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, tuple[MessageRecord, Counters]]:
     """The messages with these ids, as far as they may be seen, and the counters of each."""
-    statement = _BY_IDS[sight.school_ids is not None]
-    rows = await rows_of(source, statement, {"ids": ids, **seen(sight)})
+    statement = _BY_IDS[visibility.school_ids is not None]
+    rows = await rows_of(source, statement, {"ids": ids, **seen(visibility)})
     messages = {row[0]: MessageRecord(*row[:_WIDTH]) for row in rows}
     counters = by_message(row[_WIDTH:] for row in rows)
     return {id: (message, counters.get(id, Counters())) for id, message in messages.items()}

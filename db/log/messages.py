@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, select
 
 from db.connect.single_statement import Source, rows_of
-from db.log.visibility import Sight, seen, visible_then
+from db.log.visibility import Visibility, seen, visible_then
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import any_of_given
 from db.sql.rows import Reading
@@ -98,11 +98,11 @@ _BY_IDS: Final = {limited: by_ids(limited=limited) for limited in (False, True)}
 
 
 async def messages(
-    source: Source, ids: Sequence[int], *, sight: Sight
+    source: Source, ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, MessageRecord]:
     """The messages with these ids, as far as they may be seen."""
-    statement = _BY_IDS[sight.school_ids is not None]
-    rows = await rows_of(source, statement, {"ids": ids, **seen(sight)})
+    statement = _BY_IDS[visibility.school_ids is not None]
+    rows = await rows_of(source, statement, {"ids": ids, **seen(visibility)})
     return {row[0]: MessageRecord(*row) for row in rows}
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.text_match import FEW, contains, few_addresses, few_people, in_address
-from db.log.visibility import Sight, is_of_visible, visible
+from db.log.visibility import Visibility, is_of_visible, visible
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, pairs_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
@@ -157,7 +157,7 @@ async def pages_of_people(
     person_ids: Sequence[int],
     *,
     created: ColumnElement[bool],
-    sight: Sight,
+    visibility: Visibility,
     order: Order,
     page: Page,
 ) -> Mapping[int, Slice[RecipientRecord]]:
@@ -167,7 +167,7 @@ async def pages_of_people(
         return (
             READING.select()
             .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-            .where(RECIPIENT.c.person_id == person_id, visible(sight), created)
+            .where(RECIPIENT.c.person_id == person_id, visible(visibility), created)
         )
 
     return await slices(connection, person_ids, of=of, order=order, page=page, reading=READING)
@@ -178,38 +178,38 @@ async def counts_of_people(
     person_ids: Sequence[int],
     *,
     created: ColumnElement[bool],
-    sight: Sight,
+    visibility: Visibility,
 ) -> Mapping[int, int]:
     """How often each of these people stands in a list that may be seen; one who does not is left out."""
     statement = (
         select(RECIPIENT.c.person_id, func.count())
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-        .where(any_of(RECIPIENT.c.person_id, person_ids), visible(sight), created)
+        .where(any_of(RECIPIENT.c.person_id, person_ids), visible(visibility), created)
         .group_by(RECIPIENT.c.person_id)
     )
     return dict((await connection.execute(statement)).all())
 
 
 async def recipients(
-    connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, sight: Sight
+    connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, visibility: Visibility
 ) -> Mapping[tuple[int, int], RecipientRecord]:
     """The recipients with these keys (message, number), as far as their messages may be seen."""
     statement = READING.select().where(
         pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
-        is_of_visible(RECIPIENT.c.message_id, sight),
+        is_of_visible(RECIPIENT.c.message_id, visibility),
     )
     rows = await connection.execute(statement)
     return {(row.message_id, row.number): RecipientRecord(*row) for row in rows}
 
 
 async def people(
-    connection: AsyncConnection, person_ids: Sequence[int], *, sight: Sight
+    connection: AsyncConnection, person_ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, PersonRecord]:
     """Those of these people to whom a message was sent that may be seen."""
     name = (
         select(RECIPIENT.c.name)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-        .where(RECIPIENT.c.person_id == PERSON.c.id, visible(sight))
+        .where(RECIPIENT.c.person_id == PERSON.c.id, visible(visibility))
         .order_by(RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
         .limit(1)
         .correlate(PERSON)

@@ -12,7 +12,7 @@ from db.tables.log import MESSAGE, SCHOOL
 from domain.viewer import Viewer
 
 
-class Sight(NamedTuple):
+class Visibility(NamedTuple):
     """A district, the schools that a viewer is limited to (None: no limit), and the moment at which it looks (UTC)."""
 
     district: DistrictRecord
@@ -20,28 +20,30 @@ class Sight(NamedTuple):
     now: datetime
 
 
-async def sight_of(connection: AsyncConnection, viewer: Viewer, *, now: datetime) -> Sight | None:
+async def visibility_of(
+    connection: AsyncConnection, viewer: Viewer, *, now: datetime
+) -> Visibility | None:
     """What `viewer` may see; None where the log does not know the district. Schools it does not know hide everything."""
     district = await district_known_as(connection, viewer.district)
     if district is None:
         return None
     if not viewer.schools:
-        return Sight(district, None, now)
+        return Visibility(district, None, now)
     rows = await connection.scalars(
         select(SCHOOL.c.id).where(
             SCHOOL.c.district_id == district.id,
             text_any_of(SCHOOL.c.external_id, sorted(viewer.schools)),
         )
     )
-    return Sight(district, tuple(rows), now)
+    return Visibility(district, tuple(rows), now)
 
 
-def visible(sight: Sight) -> ColumnElement[bool]:
+def visible(visibility: Visibility) -> ColumnElement[bool]:
     """Whether a message may be seen: of the district, of the schools, and not before a scheduler's time."""
-    schools = sight.school_ids
+    schools = visibility.school_ids
     return _visible(
-        sight.district.id,
-        sight.now,
+        visibility.district.id,
+        visibility.now,
         None if schools is None else any_of(MESSAGE.c.school_id, schools),
     )
 
@@ -55,9 +57,13 @@ def visible_then(*, limited: bool) -> ColumnElement[bool]:
     )
 
 
-def seen(sight: Sight) -> dict[str, Any]:
+def seen(visibility: Visibility) -> dict[str, Any]:
     """What a statement with `visible_then` is asked with."""
-    return {"district": sight.district.id, "now": sight.now, "schools": sight.school_ids}
+    return {
+        "district": visibility.district.id,
+        "now": visibility.now,
+        "schools": visibility.school_ids,
+    }
 
 
 def _visible(
@@ -67,6 +73,6 @@ def _visible(
     return and_(*parts) if is_of_schools is None else and_(*parts, is_of_schools)
 
 
-def is_of_visible(message_id: Any, sight: Sight) -> ColumnElement[bool]:
+def is_of_visible(message_id: Any, visibility: Visibility) -> ColumnElement[bool]:
     """Whether the message to which a row belongs may be seen: asked of the rows that were found, and never the way to them."""
-    return is_there(select(MESSAGE.c.id).where(MESSAGE.c.id == message_id, visible(sight)))
+    return is_there(select(MESSAGE.c.id).where(MESSAGE.c.id == message_id, visible(visibility)))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.log.visibility import Sight, visible
+from db.log.visibility import Visibility, visible
 from db.sql.key_lists import any_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import Reading
@@ -76,14 +76,14 @@ def newest_first(scope: str) -> Order:
 
 
 async def reports(
-    connection: AsyncConnection, ids: Sequence[int], *, sight: Sight, masks: bool
+    connection: AsyncConnection, ids: Sequence[int], *, visibility: Visibility, masks: bool
 ) -> Mapping[int, ReportRecord]:
     """The reports with these ids, as far as they may be seen; `masks` says that the viewer may not see recipients."""
     statement = (
-        _reading(sight)
+        _reading(visibility)
         .select()
         .join(MESSAGE, MESSAGE.c.id == REPORT.c.message_id)
-        .where(any_of(REPORT.c.id, ids), visible(sight), _may_be_read(masks))
+        .where(any_of(REPORT.c.id, ids), visible(visibility), _may_be_read(masks))
     )
     return {row.id: ReportRecord(*row) for row in await connection.execute(statement)}
 
@@ -92,7 +92,7 @@ async def pages_of_messages(
     connection: AsyncConnection,
     message_ids: Sequence[int],
     *,
-    sight: Sight,
+    visibility: Visibility,
     masks: bool,
     order: Order,
     page: Page,
@@ -102,7 +102,7 @@ async def pages_of_messages(
     def of(message_id: Any) -> Select[Any]:
         return reading.select().where(REPORT.c.message_id == message_id, _may_be_read(masks))
 
-    reading = _reading(sight)
+    reading = _reading(visibility)
     return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
 
@@ -163,9 +163,12 @@ async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]
     return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
 
 
-def _reading(sight: Sight) -> Reading[ReportRecord]:
+def _reading(visibility: Visibility) -> Reading[ReportRecord]:
     status = case(
-        (REPORT.c.expires_at <= sight.now, literal(ReportStatus.EXPIRED, REPORT.c.status.type)),
+        (
+            REPORT.c.expires_at <= visibility.now,
+            literal(ReportStatus.EXPIRED, REPORT.c.status.type),
+        ),
         else_=REPORT.c.status,
     )
     columns = {

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Text, and_, bindparam, false, or_
 
 from db.log.text_match import can_stand_in, contains_given, has_short_given, is_storable
-from db.log.visibility import Sight, seen, visible_then
+from db.log.visibility import Visibility, seen, visible_then
 from db.search.index_choice import DAYS, Lead
 from db.sql.key_lists import any_of_given
 from db.tables.log import MESSAGE
@@ -28,7 +28,7 @@ UNTIL: Final = "created_until"
 MOST_SHAPES: Final = 500
 """Shapes whose predicates are kept; each part has two or three kinds, and few searches have more than three parts."""
 
-_SIGHT: Final = "sight"
+_SIGHT: Final = "visibility"
 
 
 class Criteria(NamedTuple):
@@ -107,16 +107,16 @@ _LEADS: Final[Mapping[str, str]] = {
 """The index that leads to a part."""
 
 
-def asked(criteria: Criteria, *, sight: Sight) -> tuple[Shape, Mapping[str, Any]]:
-    """The shape of a search among what `sight` sees, and its values. Recipients are no part of it."""
-    parts = {_SIGHT: _sight(sight), **_chosen(criteria)}
+def asked(criteria: Criteria, *, visibility: Visibility) -> tuple[Shape, Mapping[str, Any]]:
+    """The shape of a search among what `visibility` sees, and its values. Recipients are no part of it."""
+    parts = {_SIGHT: _visibility(visibility), **_chosen(criteria)}
     for name, needle in needles(criteria).items():
         can = can_stand_in(MESSAGE.c[name], needle)
         parts[name] = (Kind.CONTAINED if can else Kind.NEVER, needle)
     ranks = [list(MessageStatus).index(status) for status in criteria.statuses or ()]
     values = {
         **{part: value for part, (_, value) in parts.items()},
-        **seen(sight),
+        **seen(visibility),
         FROM: criteria.created_from,
         UNTIL: criteria.created_until,
         "status_from": min(ranks, default=1),
@@ -137,10 +137,10 @@ def needles(criteria: Criteria) -> Mapping[str, str]:
     return {name: needle for name, needle in texts.items() if needle}
 
 
-def _sight(sight: Sight) -> tuple[Kind, object]:
-    if sight.school_ids is None:
+def _visibility(visibility: Visibility) -> tuple[Kind, object]:
+    if visibility.school_ids is None:
         return Kind.ALL, None
-    return Kind.ONE if len(sight.school_ids) == 1 else Kind.SOME, None
+    return Kind.ONE if len(visibility.school_ids) == 1 else Kind.SOME, None
 
 
 def _chosen(criteria: Criteria) -> dict[str, tuple[Kind, Any]]:

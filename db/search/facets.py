@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.messages import select_by
-from db.log.visibility import Sight, visible
+from db.log.visibility import Visibility, visible
 from db.search.search import Search
 from db.tables.log import MESSAGE
 from domain.search import fold
@@ -75,7 +75,9 @@ async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence
         .subquery("counted")
     )
     statement = select(
-        counted.c.type_code, _newest_label(counted.c.type_code, search.sight), counted.c["count"]
+        counted.c.type_code,
+        _newest_label(counted.c.type_code, search.visibility),
+        counted.c["count"],
     )
     counts = [
         TypeCount(TypeRecord(code, label), count)
@@ -96,33 +98,33 @@ async def count_by_school(connection: AsyncConnection, search: Search) -> Sequen
     return [SchoolCount(*row) for row in await connection.execute(statement, search.values)]
 
 
-async def types(connection: AsyncConnection, *, sight: Sight) -> Sequence[TypeRecord]:
+async def types(connection: AsyncConnection, *, visibility: Visibility) -> Sequence[TypeRecord]:
     """The types of the messages that may be seen, by label; each label as it came last.
 
     One step of an index a type, not a pass over all messages: they are few types and many messages.
     """
     first = (
         select(func.min(MESSAGE.c.type_code).label("code"))
-        .where(visible(sight))
+        .where(visible(visibility))
         .cte("steps", recursive=True)
     )
     next_code = (
         select(func.min(MESSAGE.c.type_code))
-        .where(visible(sight), MESSAGE.c.type_code > first.c.code)
+        .where(visible(visibility), MESSAGE.c.type_code > first.c.code)
         .correlate(first)
         .scalar_subquery()
     )
     steps = first.union_all(select(next_code).where(first.c.code.is_not(None)))
-    statement = select(steps.c.code, _newest_label(steps.c.code, sight))
+    statement = select(steps.c.code, _newest_label(steps.c.code, visibility))
     rows = await connection.execute(statement.where(steps.c.code.is_not(None)))
     return sorted((TypeRecord(*row) for row in rows), key=_by_label)
 
 
-def _newest_label(code: ColumnElement[str], sight: Sight) -> ColumnElement[str]:
+def _newest_label(code: ColumnElement[str], visibility: Visibility) -> ColumnElement[str]:
     """The label under which a type came last, among the messages that may be seen."""
     return (
         select(MESSAGE.c.type_label)
-        .where(visible(sight), MESSAGE.c.type_code == code)
+        .where(visible(visibility), MESSAGE.c.type_code == code)
         .order_by(MESSAGE.c.created_at.desc(), MESSAGE.c.id.desc())
         .limit(1)
         .correlate_except(MESSAGE)

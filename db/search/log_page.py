@@ -15,7 +15,7 @@ from db.connect.driver_rows import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.connect.engine import reading
 from db.connect.single_statement import Alone, Keyed
 from db.log.messages import KEY, READING, MessageRecord, select_by
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.search.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
 from db.search.index_choice import MANY, Walk
 from db.search.search import Search, at_once, prepare, where
@@ -97,17 +97,19 @@ async def found(
     engine: AsyncEngine,
     criteria: Criteria,
     *,
-    sight: Sight,
+    visibility: Visibility,
     order: Order,
     page: Page,
     fields: frozenset[str] | None = None,
 ) -> tuple[Slice[MessageRecord], Search]:
-    """The page of what is found for `criteria` among what `sight` sees, and the search; `fields` as for `page_of`."""
-    search = at_once(criteria, sight=sight) if engine.dialect.name == "postgresql" else None
+    """The page of what is found for `criteria` among what `visibility` sees, and the search; `fields` as for `page_of`."""
+    search = (
+        at_once(criteria, visibility=visibility) if engine.dialect.name == "postgresql" else None
+    )
     if search is not None and _is_one_statement(search, order):
         return await _by_one(engine, search, order, page, fields), search
     async with reading(engine) as connection:
-        search = await prepare(connection, criteria, sight=sight)
+        search = await prepare(connection, criteria, visibility=visibility)
         return await page_of(connection, search, order=order, page=page, fields=fields), search
 
 
@@ -250,7 +252,7 @@ async def _rows_by_group(
 
     async def next_value(such: ColumnElement[bool], falls: bool) -> Any:
         value = func.max(column) if falls else func.min(column)
-        of_district = MESSAGE.c.district_id == search.sight.district.id
+        of_district = MESSAGE.c.district_id == search.visibility.district.id
         return await connection.scalar(select_by(index, value).where(of_district, such))
 
     async def read(inner: Order, page: Page, such: ColumnElement[bool]) -> Sequence[Sequence[Any]]:

@@ -20,7 +20,7 @@ from db.log.text_match import (
     in_address,
     short_among,
 )
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.search.criteria import (
     FROM,
     MINE,
@@ -48,7 +48,7 @@ class Search(NamedTuple):
     A statement of them is to be asked with `values`.
     """
 
-    sight: Sight
+    visibility: Visibility
     parts: Mapping[str, ColumnElement[bool]]
     routes: Routes
     values: Mapping[str, Any]
@@ -96,7 +96,7 @@ class Search(NamedTuple):
         """The search among those messages of which `such` holds, which says something of the values of `column` alone."""
         group = Lead(
             _BY_VALUE[column],
-            and_(MESSAGE.c.district_id == self.sight.district.id, such),
+            and_(MESSAGE.c.district_id == self.visibility.district.id, such),
             in_order=False,
         )
         leads = {**self.routes.leads, f"within {column.key}": group}
@@ -123,17 +123,19 @@ def where(
     return and_(*(predicate for part, predicate in parts.items() if part != leaving_out))
 
 
-def at_once(criteria: Criteria, *, sight: Sight) -> Search | None:
+def at_once(criteria: Criteria, *, visibility: Visibility) -> Search | None:
     """The search as PostgreSQL is asked, with nothing looked up before; None where it is for a recipient."""
     if criteria.recipient:
         return None
-    return _by_short(_begun(criteria, sight), needles(criteria))
+    return _by_short(_begun(criteria, visibility), needles(criteria))
 
 
-def _begun(criteria: Criteria, sight: Sight) -> Search:
-    shape, values = asked(criteria, sight=sight)
+def _begun(criteria: Criteria, visibility: Visibility) -> Search:
+    shape, values = asked(criteria, visibility=visibility)
     parts, leads = predicates(shape)
-    return Search(sight, parts, Routes(leads, are_rows_known=False, values=values), values, shape)
+    return Search(
+        visibility, parts, Routes(leads, are_rows_known=False, values=values), values, shape
+    )
 
 
 def _by_short(search: Search, texts: Mapping[str, str]) -> Search:
@@ -142,9 +144,11 @@ def _by_short(search: Search, texts: Mapping[str, str]) -> Search:
     return search.that("short", Kind.SHORT, short) if short else search
 
 
-async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sight) -> Search:
-    """The search for `criteria` among what `sight` sees."""
-    search = _begun(criteria, sight)
+async def prepare(
+    connection: AsyncConnection, criteria: Criteria, *, visibility: Visibility
+) -> Search:
+    """The search for `criteria` among what `visibility` sees."""
+    search = _begun(criteria, visibility)
     texts = needles(criteria)
     are_known = False
     if connection.dialect.name == "postgresql":
@@ -152,7 +156,7 @@ async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sig
     elif (found := await few_messages(connection, texts)) is not None:
         search, are_known = search.that("found", Kind.SOME, found), True
     if criteria.recipient:
-        sent_to, is_list = await _sent_to(connection, criteria.recipient, sight=sight)
+        sent_to, is_list = await _sent_to(connection, criteria.recipient, visibility=visibility)
         search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)
         are_known = are_known or is_list
     return search._replace(routes=search.routes._replace(are_rows_known=are_known))
@@ -162,14 +166,14 @@ async def prepare(connection: AsyncConnection, criteria: Criteria, *, sight: Sig
 
 
 async def _sent_to(
-    connection: AsyncConnection, typed: str, *, sight: Sight
+    connection: AsyncConnection, typed: str, *, visibility: Visibility
 ) -> tuple[ColumnElement[bool], bool]:
     """Whether a message was sent to, or about, somebody in whose name, or to an address in which, `typed` stands.
 
     And whether the predicate is a list of messages: on SQLite, if they are few.
     """
-    people = await few_people(connection, typed, district_id=sight.district.id)
-    addresses = await few_addresses(connection, typed, district_id=sight.district.id)
+    people = await few_people(connection, typed, district_id=visibility.district.id)
+    addresses = await few_addresses(connection, typed, district_id=visibility.district.id)
     needle = fold(typed)
     lists: list[Select[Any]] = []
     if people is not None:

@@ -27,8 +27,8 @@ from db.dispatch.in_flight import LiveDelivery, LiveMessage, Target, Terms
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch import provider_rate
 from delivery.dispatch.cancel_gate import RUNNING, CancelGate
-from delivery.dispatch.context import Bench
 from delivery.dispatch.recording import record
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import (
     claimed,
     content_of,
@@ -62,9 +62,9 @@ class _Load(NamedTuple):
     terms: Terms
     content: Content
 
-    def modes(self, bench: Bench) -> frozenset[DeliveryMode]:
+    def modes(self, runtime: Runtime) -> frozenset[DeliveryMode]:
         """The modes that may go now. Asked for each wave: the call window may close while a chunk is on its way."""
-        usable = bench.usable(self.terms)
+        usable = runtime.usable(self.terms)
         return frozenset(mode for mode, gateway in usable.items() if gateway is self.gateway)
 
 
@@ -82,21 +82,21 @@ class _Wave(NamedTuple):
 
 
 async def hand_over(
-    bench: Bench, message_id: int, chunk: int, *, is_over: Callable[[], bool] = lambda: False
+    runtime: Runtime, message_id: int, chunk: int, *, is_over: Callable[[], bool] = lambda: False
 ) -> int:
     """Hand over what is due of a chunk, and how many deliveries that were. Doing it twice does nothing the second time.
 
     `is_over` is asked before each wave: once it says so, the rest is left, unclaimed, to another time.
     """
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
         if terms is None:
             return 0
         content = content_of(message_id, await in_flight.content(connection, message_id))
-    gateways = {id(gateway): gateway for gateway in bench.usable(terms).values()}
+    gateways = {id(gateway): gateway for gateway in runtime.usable(terms).values()}
     loads = [_Load(message_id, chunk, gateway, terms, content) for gateway in gateways.values()]
     counts = await asyncio.gather(
-        *(_hand_over(bench, load, is_over) for load in loads), return_exceptions=True
+        *(_hand_over(runtime, load, is_over) for load in loads), return_exceptions=True
     )
     # Only now, when all have ended: what another gateway was given must not go on behind whoever called.
     for count in counts:
@@ -105,18 +105,18 @@ async def hand_over(
     return sum(count for count in counts if isinstance(count, int))
 
 
-async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> int:
+async def _hand_over(runtime: Runtime, load: _Load, is_over: Callable[[], bool]) -> int:
     """Hand over what goes through one gateway, as many at once as it takes."""
     token = secrets.token_hex(16)
     handed = 0
-    while not is_over() and (size := await _size_of_wave(bench, load)):
-        wave = await _claim(bench, load, token=token, most=size)
+    while not is_over() and (size := await _size_of_wave(runtime, load)):
+        wave = await _claim(runtime, load, token=token, most=size)
         handed += wave.size
         if wave.deliveries:
-            outcomes = await _send(bench, load, wave)
-            await _record(bench, load, wave, outcomes, token=token)
+            outcomes = await _send(runtime, load, wave)
+            await _record(runtime, load, wave, outcomes, token=token)
             if all(isinstance(outcome, NotAccepted) for outcome in outcomes):
-                await provider_rate.hold_if_down(bench, load.gateway, wave.deliveries, outcomes)
+                await provider_rate.hold_if_down(runtime, load.gateway, wave.deliveries, outcomes)
                 return handed
             if all(isinstance(outcome, NotAccepted | Held) for outcome in outcomes):
                 return handed
@@ -125,24 +125,24 @@ async def _hand_over(bench: Bench, load: _Load, is_over: Callable[[], bool]) -> 
     return handed
 
 
-async def _size_of_wave(bench: Bench, load: _Load) -> int:
+async def _size_of_wave(runtime: Runtime, load: _Load) -> int:
     """How many may be claimed next; 0 where nothing is due, or the provider is not to be used for now."""
     most = min(LARGEST_WAVE, load.gateway.batch)
     if load.gateway.per_second is None:
         return most
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         due = await claims.count_due(
-            connection, load.message_id, load.chunk, modes=load.modes(bench), now=bench.clock()
+            connection, load.message_id, load.chunk, modes=load.modes(runtime), now=runtime.clock()
         )
     return await provider_rate.reserve(
-        bench, load.gateway, load.gateway.per_second, most=min(due, most)
+        runtime, load.gateway, load.gateway.per_second, most=min(due, most)
     )
 
 
-async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
+async def _claim(runtime: Runtime, load: _Load, *, token: str, most: int) -> _Wave:
     """Claim what is due; what needs no provider is done at once."""
-    now = bench.clock()
-    async with _alone_with(bench, load.message_id) as (connection, message):
+    now = runtime.clock()
+    async with _alone_with(runtime, load.message_id) as (connection, message):
         if message is None or not _runs(message):
             return _Wave([], [], 0, now)
         # Of one with a pace, the reservation said so.
@@ -151,7 +151,7 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
         ):
             return _Wave([], [], 0, now)
         due = await claims.due(
-            connection, message.id, load.chunk, modes=load.modes(bench), now=now, most=most
+            connection, message.id, load.chunk, modes=load.modes(runtime), now=now, most=most
         )
         targets = await in_flight.targets(connection, {delivery.address_id for delivery in due})
         repeats = await _repeats(connection, due, targets)
@@ -172,7 +172,7 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
                         delivery,
                         load.gateway.name,
                         token=token,
-                        lease_until=message.locked_at + bench.lease,
+                        lease_until=message.locked_at + runtime.lease,
                         now=now,
                     )
                 )
@@ -183,10 +183,10 @@ async def _claim(bench: Bench, load: _Load, *, token: str, most: int) -> _Wave:
             message,
             moves,
             now=now,
-            overdue_at=now + bench.provider_limit if calls else None,
+            overdue_at=now + runtime.provider_limit if calls else None,
         )
     addresses = [targets[delivery.address_id].key for delivery in handed]
-    return _Wave(handed, addresses, len(moves) - len(handed), now + bench.send_limit)
+    return _Wave(handed, addresses, len(moves) - len(handed), now + runtime.send_limit)
 
 
 async def _repeats(
@@ -205,18 +205,18 @@ def _runs(message: LiveMessage) -> bool:
     return message.status in RUNNING and not message.is_recorded
 
 
-async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
+async def _send(runtime: Runtime, load: _Load, wave: _Wave) -> Sequence[Outcome]:
     """What came of each delivery of a wave. No request begins when the message is canceled, or the claim about to end."""
-    left = (wave.send_by - bench.clock()).total_seconds()
+    left = (wave.send_by - runtime.clock()).total_seconds()
     if left <= 0:
         # The process was suspended since the claim. Whoever takes the claim over must find nothing that leaves later.
         return [OUT_OF_TIME] * len(wave.deliveries)
     gate = CancelGate(
-        bench.engine,
+        runtime.engine,
         load.message_id,
         send_by=wave.send_by,
-        clock=bench.clock,
-        monotonic=bench.monotonic,
+        clock=runtime.clock,
+        monotonic=runtime.monotonic,
     )
     handovers = [
         handover_of(delivery, load.content, address=address)
@@ -226,7 +226,7 @@ async def _send(bench: Bench, load: _Load, wave: _Wave) -> Sequence[Outcome]:
 
 
 async def _record(
-    bench: Bench, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
+    runtime: Runtime, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
 ) -> None:
     """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
     of_wave = {
@@ -234,10 +234,10 @@ async def _record(
         for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
     }
     await record(
-        bench,
+        runtime,
         of_wave,
-        partial(_write, bench, load.message_id, token),
-        lease_until=wave.send_by - bench.send_limit + bench.lease,
+        partial(_write, runtime, load.message_id, token),
+        lease_until=wave.send_by - runtime.send_limit + runtime.lease,
         gateway=load.gateway.name,
         message_id=f"message.{load.message_id}",
     )
@@ -268,18 +268,18 @@ def _warn_of_refusals(load: _Load, outcomes: Sequence[Outcome]) -> None:
 
 
 async def _write(
-    bench: Bench,
+    runtime: Runtime,
     message_id: int,
     token: str,
     of_wave: Mapping[DeliveryKey, tuple[LiveDelivery, Outcome]],
 ) -> None:
     """Write outcomes in one transaction; of those whose claim was lost, what is still news."""
-    now = bench.clock()
-    async with _alone_with(bench, message_id) as (connection, message):
+    now = runtime.clock()
+    async with _alone_with(runtime, message_id) as (connection, message):
         assert message is not None
         mine = await claims.held(connection, list(of_wave), token=token)
         moves = [
-            of_outcome(delivery, outcome, message, now=now, chance=bench.chance())
+            of_outcome(delivery, outcome, message, now=now, chance=runtime.chance())
             for key, (delivery, outcome) in of_wave.items()
             if key in mine
         ]
@@ -292,13 +292,13 @@ async def _write(
 
 @asynccontextmanager
 async def _alone_with(
-    bench: Bench, message_id: int
+    runtime: Runtime, message_id: int
 ) -> AsyncIterator[tuple[AsyncConnection, LiveMessage | None]]:
     """A transaction, and the message, locked.
 
     Tasks of one process wait for each other here and not in the database. There each would hold a connection; and if the
     process stood still, they would come by the lock one after the other, and keep everybody from the message for so long.
     """
-    turn = bench.turns.setdefault(message_id, asyncio.Lock())
-    async with turn, writing(bench.engine) as connection:
+    turn = runtime.turns.setdefault(message_id, asyncio.Lock())
+    async with turn, writing(runtime.engine) as connection:
         yield connection, await in_flight.lock(connection, message_id)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.connect.engine import writing
 from db.dispatch import provider_rate
 from db.dispatch.in_flight import LiveDelivery
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import NotAccepted, Outcome
 from delivery.gateways.port import Gateway
 from domain.retry import pause
@@ -30,19 +30,19 @@ DOWN_FROM: Final = 10
 _log = structlog.get_logger(__name__)
 
 
-async def reserve(bench: Bench, gateway: Gateway, per_second: float, *, most: int) -> int:
+async def reserve(runtime: Runtime, gateway: Gateway, per_second: float, *, most: int) -> int:
     """Reserve up to `most` places at a provider, and wait until they may be used; how many: 0 where it takes too long."""
     size = min(most, max(1, int(per_second * EVENNESS.total_seconds())))
     if not size:
         return 0
-    async with writing(bench.engine) as connection:
+    async with writing(runtime.engine) as connection:
         wait = await provider_rate.reserve(
             connection, gateway.name, handovers=size, per_second=per_second, longest=LONGEST_WAIT
         )
     if wait is None:
         return 0
     if wait:
-        await (bench.pace_sleep or bench.sleep)(wait.total_seconds())
+        await (runtime.pace_sleep or runtime.sleep)(wait.total_seconds())
     return size
 
 
@@ -62,17 +62,17 @@ def of_held(gateways: Collection[Gateway], waits: Mapping[str, timedelta]) -> se
 
 
 async def hold_if_down(
-    bench: Bench, gateway: Gateway, refused: Sequence[LiveDelivery], outcomes: Sequence[Outcome]
+    runtime: Runtime, gateway: Gateway, refused: Sequence[LiveDelivery], outcomes: Sequence[Outcome]
 ) -> None:
     """Hold a provider that took nothing of a wave, where that was enough to tell: or every delivery would try it in turn."""
     if len(refused) < DOWN_FROM:
         return
-    ours = pause(min(delivery.attempts for delivery in refused), chance=bench.chance())
+    ours = pause(min(delivery.attempts for delivery in refused), chance=runtime.chance())
     asked_for = max(
         (one.after for one in outcomes if isinstance(one, NotAccepted) and one.after is not None),
         default=timedelta(),
     )
     held = max(ours, asked_for)
-    async with writing(bench.engine) as connection:
+    async with writing(runtime.engine) as connection:
         await provider_rate.hold(connection, gateway.name, pause=held)
     _log.warning("a provider takes nothing", gateway=gateway.name, seconds=held.total_seconds())

@@ -14,7 +14,7 @@ import structlog
 
 from db.connect.unavailable import AWAY, cause
 from db.log.deliveries import DeliveryKey
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from domain.ids import Kind, spell
 
 V = TypeVar("V")
@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def record(
-    bench: Bench,
+    runtime: Runtime,
     known: Mapping[DeliveryKey, V],
     write: Callable[[Mapping[DeliveryKey, V]], Awaitable[None]],
     *,
@@ -48,7 +48,7 @@ async def record(
     at all, each delivery is written alone: one that the database refuses costs no other its outcome. `about` goes into the log.
     """
     try:
-        await _persist(bench, known, write, lease_until=lease_until, **about)
+        await _persist(runtime, known, write, lease_until=lease_until, **about)
         return
     except AWAY:
         raise
@@ -58,7 +58,7 @@ async def record(
         _log.exception("outcomes cannot be written together; each is written alone", **about)
     for key, value in known.items():
         try:
-            await _persist(bench, {key: value}, write, lease_until=lease_until, **about)
+            await _persist(runtime, {key: value}, write, lease_until=lease_until, **about)
         except AWAY:
             raise
         except Exception:
@@ -68,7 +68,7 @@ async def record(
 
 
 async def _persist(
-    bench: Bench,
+    runtime: Runtime,
     known: Mapping[DeliveryKey, V],
     write: Callable[[Mapping[DeliveryKey, V]], Awaitable[None]],
     *,
@@ -81,7 +81,7 @@ async def _persist(
             await write(known)
             return
         except AWAY as error:
-            now = bench.clock()
+            now = runtime.clock()
             about_now = about | {"deliveries": len(known), "reason": cause(error)}
             if now >= lease_until + KEPT:
                 _log.error("outcomes are given up: the database is away for too long", **about_now)
@@ -91,7 +91,7 @@ async def _persist(
             if attempt % ATTEMPTS_PER_LINE == 0:
                 _log.warning("outcomes cannot be written yet", seconds=pause, **about_now)
         try:
-            await bench.sleep(pause)
+            await runtime.sleep(pause)
         except asyncio.CancelledError:
             _log.error(
                 "outcomes are lost: the process stops while the database is away", **about_now

@@ -17,7 +17,7 @@ from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
 from db.dispatch.resend import failed
 from db.log.deliveries import DeliveryKey
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from domain.resend import why_not
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
@@ -26,7 +26,7 @@ PAGE: Final = 500
 
 
 async def resend(
-    bench: Bench,
+    runtime: Runtime,
     message_id: int,
     *,
     modes: Collection[DeliveryMode],
@@ -40,8 +40,8 @@ async def resend(
     after: DeliveryKey | None = None
     resent = 0
     while True:
-        now = bench.clock()
-        async with writing(bench.engine) as connection:
+        now = runtime.clock()
+        async with writing(runtime.engine) as connection:
             message = await in_flight.lock(connection, message_id)
             if message is None or why_not(message.status, is_recorded=message.is_recorded):
                 return resent

@@ -19,8 +19,8 @@ from db.dispatch import changes, claims, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery, Terms
 from db.log.deliveries import DeliveryKey
-from delivery.dispatch.context import Bench
 from delivery.dispatch.recording import record
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import content_of, handover_of, of_finding
 from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
 from domain.status import DeliveryMode, EventSource
@@ -40,14 +40,14 @@ ASK_AGAIN: Final = timedelta(minutes=1)
 _log = structlog.get_logger(__name__)
 
 
-async def settle_lapsed(bench: Bench) -> int:
+async def settle_lapsed(runtime: Runtime) -> int:
     """Settle claims whose lease has ended, as far as providers can be asked; how many were looked at."""
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         message_ids = await claims.messages_with_lapsed(connection, most=MOST)
     settled = 0
     for message_id in message_ids:
         try:
-            settled += await _settle(bench, message_id)
+            settled += await _settle(runtime, message_id)
         except AWAY:
             raise
         except Exception:
@@ -58,12 +58,12 @@ async def settle_lapsed(bench: Bench) -> int:
     return settled
 
 
-async def _settle(bench: Bench, message_id: int) -> int:
-    token, taken_at = secrets.token_hex(16), bench.clock()
-    taken = await _take_over(bench, message_id, token=token)
+async def _settle(runtime: Runtime, message_id: int) -> int:
+    token, taken_at = secrets.token_hex(16), runtime.clock()
+    taken = await _take_over(runtime, message_id, token=token)
     if not taken:
         return 0
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
         content = content_of(message_id, await in_flight.content(connection, message_id))
         targets = await in_flight.targets(connection, {delivery.address_id for delivery in taken})
@@ -73,15 +73,15 @@ async def _settle(bench: Bench, message_id: int) -> int:
     async def ask(delivery: LiveDelivery) -> Finding | None:
         async with places:
             address = targets[delivery.address_id].key
-            return await _find(bench, delivery, address, terms, content)
+            return await _find(runtime, delivery, address, terms, content)
 
     findings = await asyncio.gather(*map(ask, taken))
     known = dict(zip((d.key for d in taken), findings, strict=True))
     await record(
-        bench,
+        runtime,
         known,
-        partial(_write, bench, message_id, token),
-        lease_until=taken_at + bench.lease,
+        partial(_write, runtime, message_id, token),
+        lease_until=taken_at + runtime.lease,
         message_id=f"message.{message_id}",
     )
     _log.info(
@@ -93,13 +93,13 @@ async def _settle(bench: Bench, message_id: int) -> int:
     return len(taken)
 
 
-async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
+async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
     """Claim what has lapsed, so that nobody else asks for the same meanwhile."""
-    async with writing(bench.engine) as connection:
+    async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
         if message is None:
             return []
-        until = message.locked_at + bench.lease
+        until = message.locked_at + runtime.lease
         moves = [
             Change(
                 delivery,
@@ -109,18 +109,18 @@ async def _take_over(bench: Bench, message_id: int, *, token: str) -> Sequence[L
             )
             for delivery in await claims.lapsed(connection, message_id, most=MOST)
         ]
-        await changes.write(connection, message, moves, now=bench.clock())
+        await changes.write(connection, message, moves, now=runtime.clock())
     return [change.after for change in moves]
 
 
 async def _find(
-    bench: Bench, delivery: LiveDelivery, address: str, terms: Terms, content: Content
+    runtime: Runtime, delivery: LiveDelivery, address: str, terms: Terms, content: Content
 ) -> Finding | None:
     """What the provider knows of a delivery; None where it cannot be asked now, or is not to be asked yet."""
-    gateway = bench.gateway_of(terms, delivery.mode)
+    gateway = runtime.gateway_of(terms, delivery.mode)
     if gateway is None or gateway.name != delivery.gateway or delivery.handed_at is None:
         return CannotTell("its gateway is no longer set up")
-    now = bench.clock()
+    now = runtime.clock()
     if now < delivery.handed_at + gateway.settles_after:
         return None
     try:
@@ -139,14 +139,14 @@ async def _find(
 
 
 async def _write(
-    bench: Bench,
+    runtime: Runtime,
     message_id: int,
     token: str,
     findings: Mapping[DeliveryKey, Finding | None],
 ) -> None:
     """Write findings in one transaction, for those deliveries that `token` still has."""
-    now = bench.clock()
-    async with writing(bench.engine) as connection:
+    now = runtime.clock()
+    async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
         assert message is not None
         mine = [d for d in await in_flight.by_key(connection, list(findings)) if d.claim == token]
@@ -165,7 +165,7 @@ async def _write(
                 name = _name(delivery, finding.reference, address)
                 if holders.setdefault(name, delivery.key) != delivery.key:
                     finding = CannotTell("what was found is another delivery's")
-            chance = bench.chance()
+            chance = runtime.chance()
             moves += of_finding(delivery, finding, message.status, now=now, chance=chance)
         await changes.write(connection, message, moves, now=now)
 

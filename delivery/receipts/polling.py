@@ -18,7 +18,7 @@ from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
 from db.log.deliveries import DeliveryKey
 from db.receipts import polls
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import POLL_AFTER
 from delivery.receipts.refresh import Progress, ask_providers
 from domain.ids import Kind, spell
@@ -33,26 +33,26 @@ LONGEST_ANSWER: Final = 20.0
 _log = structlog.get_logger(__name__)
 
 
-async def poll_due(bench: Bench) -> int:
+async def poll_due(runtime: Runtime) -> int:
     """Ask about every delivery that is due, and how many those were."""
-    async with reading(bench.engine) as connection:
-        due = await polls.due(connection, now=bench.clock(), most=MOST)
+    async with reading(runtime.engine) as connection:
+        due = await polls.due(connection, now=runtime.clock(), most=MOST)
     polled = 0
     for message_id, keys in groupby(due, key=attrgetter("message_id")):
-        polled += await _poll(bench, message_id, list(keys))
+        polled += await _poll(runtime, message_id, list(keys))
     return polled
 
 
-async def _poll(bench: Bench, message_id: int, keys: Sequence[DeliveryKey]) -> int:
-    due = await _plan_next(bench, message_id, keys, now=bench.clock())
+async def _poll(runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey]) -> int:
+    due = await _plan_next(runtime, message_id, keys, now=runtime.clock())
     if not due:
         return 0
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
     assert terms is not None
     try:
         async with asyncio.timeout(LONGEST_ANSWER):
-            await ask_providers(bench, terms, due, Progress())
+            await ask_providers(runtime, terms, due, Progress())
     except TimeoutError:
         _log.warning(
             "a provider did not answer a poll in time",
@@ -63,14 +63,14 @@ async def _poll(bench: Bench, message_id: int, keys: Sequence[DeliveryKey]) -> i
 
 
 async def _plan_next(
-    bench: Bench, message_id: int, keys: Sequence[DeliveryKey], *, now: datetime
+    runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey], *, now: datetime
 ) -> Sequence[LiveDelivery]:
     """Those of these deliveries that are still due, each planned for its next poll: so no other process asks meanwhile.
 
     The pause doubles. After the provider's time limit nobody asks by itself any more: the message is an ERROR then, and a
     refresh still asks.
     """
-    async with writing(bench.engine) as connection:
+    async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
         if message is None:
             return []
@@ -78,7 +78,7 @@ async def _plan_next(
         moves = [
             Change(
                 delivery,
-                delivery._replace(due_at=_next_poll(delivery, bench.provider_limit, now=now)),
+                delivery._replace(due_at=_next_poll(delivery, runtime.provider_limit, now=now)),
                 EventSource.TIMEOUT,
                 None,
             )

@@ -18,7 +18,7 @@ from db.dispatch.in_flight import LiveDelivery, Terms
 from db.log.deliveries import DeliveryKey
 from db.receipts.refresh import keep_turn
 from delivery.dispatch import delivery_names
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Sent
 from delivery.gateways.port import Gateway
 from delivery.receipts.receipts import take_in
@@ -46,14 +46,16 @@ class Progress:
     """Deliveries of which something new was heard."""
 
 
-async def refresh(bench: Bench, message_id: int, progress: Progress, *, taken_at: datetime) -> None:
+async def refresh(
+    runtime: Runtime, message_id: int, progress: Progress, *, taken_at: datetime
+) -> None:
     """Ask about every open outcome of a message, and apply each page of answers before the next is asked for.
 
     `taken_at` is when this refresh took its turn. It ends early where no provider answers, and where another process has
     taken the turn since. What is left stays open, for receipts and for the next refresh.
     """
-    asking = asyncio.ensure_future(_ask_all(bench, message_id, progress))
-    keeping = asyncio.ensure_future(_keep_turn(bench, message_id, taken_at))
+    asking = asyncio.ensure_future(_ask_all(runtime, message_id, progress))
+    keeping = asyncio.ensure_future(_keep_turn(runtime, message_id, taken_at))
     try:
         await asyncio.wait([asking, keeping], return_when=asyncio.FIRST_COMPLETED)
         if asking.done():
@@ -69,13 +71,13 @@ async def refresh(bench: Bench, message_id: int, progress: Progress, *, taken_at
         await asyncio.gather(asking, keeping, return_exceptions=True)
 
 
-async def _keep_turn(bench: Bench, message_id: int, taken_at: datetime) -> None:
+async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> None:
     """Say again and again that the refresh runs; ends when the turn is another's: this process stood still for too long."""
     while True:
-        await bench.sleep(KEEP_EVERY)
-        now = bench.clock()
+        await runtime.sleep(KEEP_EVERY)
+        now = runtime.clock()
         try:
-            async with writing(bench.engine) as connection:
+            async with writing(runtime.engine) as connection:
                 if not await keep_turn(connection, message_id, taken_at=taken_at, now=now):
                     return
             taken_at = now
@@ -86,21 +88,21 @@ async def _keep_turn(bench: Bench, message_id: int, taken_at: datetime) -> None:
             )
 
 
-async def _ask_all(bench: Bench, message_id: int, progress: Progress) -> None:
-    async with reading(bench.engine) as connection:
+async def _ask_all(runtime: Runtime, message_id: int, progress: Progress) -> None:
+    async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
     if terms is None:
         return
     after: DeliveryKey | None = None
     size = FIRST_PAGE
     while True:
-        async with reading(bench.engine) as connection:
+        async with reading(runtime.engine) as connection:
             page = await in_flight.open_with_provider(
                 connection, message_id, after=after, most=size
             )
         if not page:
             return
-        if not await ask_providers(bench, terms, page, progress):
+        if not await ask_providers(runtime, terms, page, progress):
             _log.warning(
                 "no provider answers a refresh", message_id=spell(Kind.MESSAGE, message_id)
             )
@@ -110,16 +112,16 @@ async def _ask_all(bench: Bench, message_id: int, progress: Progress) -> None:
 
 
 async def ask_providers(
-    bench: Bench, terms: Terms, deliveries: Sequence[LiveDelivery], progress: Progress
+    runtime: Runtime, terms: Terms, deliveries: Sequence[LiveDelivery], progress: Progress
 ) -> bool:
     """Ask about deliveries of one message and apply the answers; False where no provider could be asked about any of them."""
-    async with reading(bench.engine) as connection:
+    async with reading(runtime.engine) as connection:
         targets = await in_flight.targets(
             connection, {delivery.address_id for delivery in deliveries}
         )
     by_gateway: dict[Gateway, list[Sent]] = {}
     for delivery in deliveries:
-        gateway = bench.gateway_of(terms, delivery.mode)
+        gateway = runtime.gateway_of(terms, delivery.mode)
         # One of another name was set up since: it never had this delivery.
         if gateway is not None and gateway.name == delivery.gateway:
             by_gateway.setdefault(gateway, []).append(
@@ -135,11 +137,11 @@ async def ask_providers(
             continue
         answered += len(sent) - len(polled.unanswered)
         progress.changed += await take_in(
-            bench.engine,
+            runtime.engine,
             gateway.name,
             polled.receipts,
             source=EventSource.REFRESH,
-            now=bench.clock(),
+            now=runtime.clock(),
         )
     return answered > 0
 

@@ -19,7 +19,7 @@ from db.log.counters import Counters
 from db.log.deliveries import DeliveryRecord
 from db.log.messages import ContentRecord
 from db.log.recipients import RecipientOutcome, RecipientRecord, Wanted
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.reports import jobs
 from db.reports import marks as report_marks
 from db.reports.jobs import ReportJob
@@ -85,8 +85,8 @@ async def _begin(
     district = (await districts.districts(connection, [job.district_id]))[job.district_id]
     as_of = clock()
     ids = [job.message_id]
-    sight = Sight(district, None, as_of)
-    message = (await messages.messages(connection, ids, sight=sight))[job.message_id]
+    visibility = Visibility(district, None, as_of)
+    message = (await messages.messages(connection, ids, visibility=visibility))[job.message_id]
     school = None
     if message.school_id is not None:
         school = (await districts.schools(connection, [message.school_id]))[message.school_id].name

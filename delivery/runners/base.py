@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import Job, begin_due, do, find_jobs
+from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import Press, PrintJob, print_report
 from domain.ids import Kind, spell
 
@@ -63,13 +63,13 @@ class Stopped(Exception):
     """A job waited for its provider's pace when it was told to stop: for that it had claimed nothing."""
 
 
-async def look(bench: Bench) -> list[Job]:
+async def look(runtime: Runtime) -> list[Job]:
     """Begin what is due, and the jobs that there are now, first those that should be done first."""
-    await begin_due(bench)
-    return await find_jobs(bench)
+    await begin_due(runtime)
+    return await find_jobs(runtime)
 
 
-async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
+async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attempt:
     """Do a job, for a turn at most and until the event is set.
 
     Where it fails, the log says why by ids, and the rows still say that it is to be done.
@@ -89,7 +89,7 @@ async def attempt(bench: Bench, job: Job, *, until: asyncio.Event) -> Attempt:
             raise Stopped
 
     try:
-        handled = await do(replace(bench, pace_sleep=pace_sleep), job, is_over=is_over)
+        handled = await do(replace(runtime, pace_sleep=pace_sleep), job, is_over=is_over)
     except Stopped:
         return Attempt.BROKEN_OFF
     except AWAY as error:

@@ -17,8 +17,8 @@ from db.connect.engine import writing
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import backlog
 from db.reports import jobs
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import Job
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.receipts.polling import poll_due
 from delivery.reports.jobs import Press, PrintJob, expire, find_print_jobs
@@ -42,7 +42,7 @@ class LocalRunner(Runner):
 
     def __init__(
         self,
-        bench: Bench,
+        runtime: Runtime,
         press: Press,
         *,
         pause: float = 1.0,
@@ -53,7 +53,7 @@ class LocalRunner(Runner):
 
         `grace` is what a job has when all stops.
         """
-        self._bench = bench
+        self._runtime = runtime
         self._press = press
         self._pause = pause
         self._rest = rest
@@ -97,7 +97,7 @@ class LocalRunner(Runner):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _end_leases(self) -> None:
-        async with writing(self._bench.engine) as connection:
+        async with writing(self._runtime.engine) as connection:
             await backlog.end_leases(connection)
             await jobs.end_leases(connection)
 
@@ -105,27 +105,27 @@ class LocalRunner(Runner):
         if self._announced.is_set():
             self._announced.clear()
             # It is told right before the commit: this waits for the writer, so that what it wrote is seen.
-            async with writing(self._bench.engine):
+            async with writing(self._runtime.engine):
                 pass
         for report in await find_print_jobs(self._press):
             if report not in self._known:
                 self._known.add(report)
                 self._to_print.put_nowait(report)
-        for job in await look(self._bench):
+        for job in await look(self._runtime):
             if job not in self._known:
                 self._known.add(job)
                 self._waiting.add(job)
 
     async def _settle(self) -> None:
-        await settle_lapsed(self._bench)
-        await poll_due(self._bench)
+        await settle_lapsed(self._runtime)
+        await poll_due(self._runtime)
 
     async def _expire(self) -> None:
         await expire(self._press)
 
     async def _work_off(self, until: asyncio.Event) -> None:
         while (job := await self._waiting.take()) is not None:
-            outcome = await attempt(self._bench, job, until=until)
+            outcome = await attempt(self._runtime, job, until=until)
             if outcome is Attempt.BROKEN_OFF:
                 self._waiting.add(job)
             else:

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import backlog
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import Job
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.receipts.polling import poll_due
 from delivery.reports.jobs import Press, PrintJob, expire, find_print_jobs
@@ -68,7 +68,7 @@ class ProcrastinateRunner(Runner):
 
     def __init__(
         self,
-        bench: Bench,
+        runtime: Runtime,
         press: Press,
         *,
         every: str = EVERY_ROUND,
@@ -83,14 +83,14 @@ class ProcrastinateRunner(Runner):
 
         A worker shows every `heartbeat` seconds that it lives. What one had that did not for `dead_after` is done by others.
         """
-        self._bench = bench
+        self._runtime = runtime
         self._press = press
         self._pause = pause
         self._grace = grace
         self._heartbeat = heartbeat
         self._dead_after = dead_after
         self._until = asyncio.Event()
-        url = bench.engine.url.set(drivername="postgresql")
+        url = runtime.engine.url.set(drivername="postgresql")
         self._app = App(
             connector=PsycopgConnector(
                 conninfo=url.render_as_string(hide_password=False),
@@ -180,7 +180,7 @@ class ProcrastinateRunner(Runner):
 
     async def _attempt(self, message_id: int, chunk: int) -> None:
         job = Job(message_id, chunk)
-        if await attempt(self._bench, job, until=self._until) is Attempt.BROKEN_OFF:
+        if await attempt(self._runtime, job, until=self._until) is Attempt.BROKEN_OFF:
             await self._defer([job])
 
     async def _attempt_report(self, report_id: int) -> None:
@@ -195,7 +195,7 @@ class ProcrastinateRunner(Runner):
             assert hint.id is not None
             await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
         await self._defer(await find_print_jobs(self._press))
-        found = await look(self._bench)
+        found = await look(self._runtime)
         at_hand = await self._at_hand()
         await self._defer([job for job in found if hint_of(job).queueing_lock not in at_hand])
 
@@ -223,8 +223,8 @@ class ProcrastinateRunner(Runner):
                 await jobs.batch_defer_jobs_async(room)
 
     async def _settle(self) -> None:
-        await settle_lapsed(self._bench)
-        await poll_due(self._bench)
+        await settle_lapsed(self._runtime)
+        await poll_due(self._runtime)
 
     async def _expire(self) -> None:
         await expire(self._press)

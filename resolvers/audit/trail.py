@@ -43,7 +43,7 @@ class AuditFilter:
 def may_read(info: Info) -> bool:
     """Whether the viewer may read the audit: it has the right, and is not limited to schools."""
     context = info.context
-    return context.viewer.may(Right.VIEW_AUDIT) and context.sight.school_ids is None
+    return context.viewer.may(Right.VIEW_AUDIT) and context.visibility.school_ids is None
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[AuditRecord | None]:
@@ -53,7 +53,7 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Audit
     """
     if not may_read(info):
         return [None] * len(keys)
-    district = info.context.sight.district
+    district = info.context.visibility.district
     async with reading(info.context.engine) as connection:
         found = await rows.entries(connection, [key[0] for key in keys], district_id=district.id)
     if found:
@@ -64,7 +64,7 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Audit
 async def _write_down(info: Info) -> None:
     """Add this look at the audit to the audit, once a request."""
     context = info.context
-    subject = spell(Kind.DISTRICT, context.sight.district.id)
+    subject = spell(Kind.DISTRICT, context.visibility.district.id)
     await context.audit.load((Action.OPEN_AUDIT, subject))
 
 
@@ -83,7 +83,7 @@ async def trail(
     """
     context = info.context
     context.viewer.require(Right.VIEW_AUDIT)
-    district = context.sight.district
+    district = context.visibility.district
     if not may_read(info):
         raise Forbidden(
             "The audit is of the whole district, and your sign-in is limited to schools. Ask somebody of the district."

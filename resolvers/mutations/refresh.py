@@ -75,12 +75,12 @@ async def _ask(
     context: Context, message_id: int, progress: Progress, *, taken_at: datetime
 ) -> None:
     """Wait for the providers as long as an answer may; raises what went wrong by then."""
-    bench, errands = context.backstage.bench, context.backstage.errands
+    runtime, errands = context.backstage.runtime, context.backstage.errands
     asking = errands.start(
-        refresh(bench, message_id, progress, taken_at=taken_at),
+        refresh(runtime, message_id, progress, taken_at=taken_at),
         message_id=spell(Kind.MESSAGE, message_id),
     )
-    patience = asyncio.ensure_future(bench.sleep(PATIENCE))
+    patience = asyncio.ensure_future(runtime.sleep(PATIENCE))
     try:
         await asyncio.wait([asking, patience], return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -61,7 +61,7 @@ async def resend_failed(
     modes = frozenset(DeliveryMode if input.modes is None else input.modes)
     await context.audit.load((Action.RESEND_FAILED, spell(Kind.MESSAGE, message.id)))
     resent = await resend(
-        context.backstage.bench,
+        context.backstage.runtime,
         message.id,
         modes=modes,
         announce=context.backstage.announce,

@@ -12,7 +12,7 @@ from db.audit import entries
 from db.audit.entries import Action, Entry
 from db.connect.engine import reading, writing
 from db.log.districts import districts
-from db.log.visibility import Sight, sight_of
+from db.log.visibility import Visibility, visibility_of
 from db.reports.records import ReportRecord, reports
 from db.reports.secrets import secrets
 from domain.errors import Forbidden
@@ -55,12 +55,14 @@ async def admit(
             raise Forbidden(REFUSED)
         if viewer is not None and viewer.id != known.viewer_id:
             raise Forbidden(REFUSED)
-        seen = await _sight(connection, known, viewer, now=now)
+        seen = await _visibility(connection, known, viewer, now=now)
         if seen is None:
             return None
-        sight, masks = seen
+        visibility, masks = seen
         ids = [known.report_id]
-        report = (await reports(connection, ids, sight=sight, masks=masks)).get(known.report_id)
+        report = (await reports(connection, ids, visibility=visibility, masks=masks)).get(
+            known.report_id
+        )
     if report is None:
         return None
     # Of a report that is no longer kept its own answer says more than that the link has run out with it.
@@ -68,7 +70,7 @@ async def admit(
         raise Forbidden(REFUSED)
     entry = Entry(
         now,
-        sight.district.id,
+        visibility.district.id,
         known.viewer_id,
         Action.DOWNLOAD_REPORT,
         spell(Kind.REPORT, report.id),
@@ -79,18 +81,18 @@ async def admit(
     return Admission(report, entry)
 
 
-async def _sight(
+async def _visibility(
     connection: AsyncConnection, ticket: Ticket, viewer: Viewer | None, *, now: datetime
-) -> tuple[Sight, bool] | None:
+) -> tuple[Visibility, bool] | None:
     """What may be seen, and whether masked."""
     if viewer is None:
         district = (await districts(connection, [ticket.district_id])).get(ticket.district_id)
         schools = None if ticket.school_id is None else (ticket.school_id,)
-        return district and (Sight(district, schools, now), not ticket.sees_recipients)
-    sight = await sight_of(connection, viewer, now=now)
-    if sight is None or not viewer.may(Right.VIEW_LOG):
+        return district and (Visibility(district, schools, now), not ticket.sees_recipients)
+    visibility = await visibility_of(connection, viewer, now=now)
+    if visibility is None or not viewer.may(Right.VIEW_LOG):
         return None
-    return sight, not viewer.may(Right.VIEW_RECIPIENTS)
+    return visibility, not viewer.may(Right.VIEW_RECIPIENTS)
 
 
 def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | None:

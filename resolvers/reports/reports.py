@@ -110,7 +110,7 @@ def options(
 
 
 def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> rows.Request:
-    zone = context.sight.district.time_zone
+    zone = context.visibility.district.time_zone
     created_on = message.created_at.astimezone(ZoneInfo(zone)).date()
     return rows.Request(
         message_id=message.id,
@@ -182,12 +182,12 @@ async def download_url(root: Sequence[ReportRecord], info: Info) -> Sequence[str
 
 
 def _ticket(context: Context, report: ReportRecord, message: MessageRecord | None) -> Ticket:
-    sight = context.sight
+    visibility = context.visibility
     return Ticket(
         report_id=report.id,
         viewer_id=context.viewer.id,
-        district_id=sight.district.id,
-        school_id=None if sight.school_ids is None or message is None else message.school_id,
+        district_id=visibility.district.id,
+        school_id=None if visibility.school_ids is None or message is None else message.school_id,
         sees_recipients=not context.loaders.masks,
         until=report.expires_at,
     )

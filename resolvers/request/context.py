@@ -15,7 +15,7 @@ from db.audit import entries as audit
 from db.audit.entries import Action, Entry
 from db.connect.engine import writing
 from db.connect.single_statement import Keyed
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.request.loader import Loader
@@ -32,7 +32,7 @@ class Context:
 
     engine: AsyncEngine
     viewer: Viewer
-    sight: Sight
+    visibility: Visibility
     loaders: Loaders
     audit: Loader[Look, None]
     """Awaited by whoever shows what the audit must know of: written once a request, all looks of a level together."""
@@ -48,13 +48,13 @@ class Context:
 
     @property
     def now(self) -> datetime:
-        return self.sight.now
+        return self.visibility.now
 
     def entry(self, action: Action, subject: str) -> Entry:
         """The line of the audit that says what this viewer does now; for whoever writes it in the transaction of the act."""
         return Entry(
             self.now,
-            self.sight.district.id,
+            self.visibility.district.id,
             self.viewer.id,
             action,
             subject,
@@ -119,17 +119,17 @@ async def open_context(
     Raises `Forbidden` where the log does not know the district, or none of the schools that the viewer is limited to.
     """
     backstage = backstage or nothing_behind(engine, clock=lambda: now)
-    sight = await backstage.sights.of(engine, viewer, now=now)
-    if sight is None:
+    visibility = await backstage.visibility_cache.of(engine, viewer, now=now)
+    if visibility is None:
         raise Forbidden(
             f"The log has no district {viewer.district!r}, for which you are signed in. Nothing was sent there yet."
         )
-    if sight.school_ids == ():
+    if visibility.school_ids == ():
         schools = ", ".join(sorted(viewer.schools))
         raise Forbidden(
             f"The log has none of the schools for which you are signed in: {schools}. Nothing was sent there yet."
         )
-    loaders = Loaders(engine, sight, masks=not viewer.may(Right.VIEW_RECIPIENTS))
+    loaders = Loaders(engine, visibility, masks=not viewer.may(Right.VIEW_RECIPIENTS))
 
     keyed = Keyed(engine)
 
@@ -145,7 +145,7 @@ async def open_context(
     context = Context(
         engine,
         viewer,
-        sight,
+        visibility,
         loaders,
         Loader(write),
         backstage,

@@ -21,13 +21,13 @@ from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord
 from db.log.districts import SchoolRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
 from db.log.recipients import PersonRecord, RecipientRecord
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.reports import records, secrets
 from db.reports.records import ReportRecord
 from db.sql.keyset_paging import Slice
 from db.sql.rows import Rows
 from domain.paging import Page
-from resolvers.request import masks as veils
+from resolvers.request import masks as masker
 from resolvers.request.list_keys import (
     DeliveriesOf,
     DeliveryList,
@@ -36,7 +36,7 @@ from resolvers.request.list_keys import (
     ReportList,
 )
 from resolvers.request.loader import Loader
-from resolvers.request.masks import Veils
+from resolvers.request.masks import Masker
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -50,11 +50,11 @@ PageLoader = Loader[tuple[L, Page], Slice[V]]
 class Loaders:
     """The loaders of one request, each made when it is first asked."""
 
-    def __init__(self, engine: AsyncEngine, sight: Sight, *, masks: bool) -> None:
+    def __init__(self, engine: AsyncEngine, visibility: Visibility, *, masks: bool) -> None:
         self._engine = engine
         self._keyed = Keyed(engine)
-        self._sight = sight
-        self._veils = Veils(masks=masks)
+        self._visibility = visibility
+        self._masker = Masker(masks=masks)
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}
         """Deliveries that came with the recipients on a page, by the fields that were read of them."""
@@ -78,7 +78,7 @@ class Loaders:
     @cached_property
     def message(self) -> Loader[int, MessageRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
-            return await messages.messages(self._keyed, ids, sight=self._sight)
+            return await messages.messages(self._keyed, ids, visibility=self._visibility)
 
         return _one(fetch)
 
@@ -88,7 +88,7 @@ class Loaders:
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
             found = await message_with_counters.counted_messages(
-                self._keyed, ids, sight=self._sight
+                self._keyed, ids, visibility=self._visibility
             )
             for id, (message, counters) in found.items():
                 self.message.prime(id, message)
@@ -108,7 +108,7 @@ class Loaders:
     def content(self) -> Loader[int, ContentRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
             found = await messages.contents(self._keyed, ids)
-            return self._veils.records(found, veils.OF_CONTENT)
+            return self._masker.records(found, masker.OF_CONTENT)
 
         return _one(fetch)
 
@@ -116,7 +116,7 @@ class Loaders:
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
             found = await messages.cancellations(self._keyed, ids)
-            return self._veils.records(found, veils.OF_CANCELLATION)
+            return self._masker.records(found, masker.OF_CANCELLATION)
 
         return _one(fetch)
 
@@ -135,8 +135,8 @@ class Loaders:
             keys: Sequence[tuple[int, int]],
         ) -> Mapping[tuple[int, int], RecipientRecord]:
             async with reading(self._engine) as connection:
-                found = await recipients.recipients(connection, keys, sight=self._sight)
-            return self._veils.records(found, veils.OF_RECIPIENT)
+                found = await recipients.recipients(connection, keys, visibility=self._visibility)
+            return self._masker.records(found, masker.OF_RECIPIENT)
 
         return _one(fetch)
 
@@ -156,7 +156,7 @@ class Loaders:
                     page=page,
                     fields=lists[0].shown.recipients,
                 )
-            return self._veils.pages(pages, veils.OF_RECIPIENT)
+            return self._masker.pages(pages, masker.OF_RECIPIENT)
 
         return _pages(fetch)
 
@@ -172,8 +172,8 @@ class Loaders:
         if wanted.shown.has_deliveries:
             fields = wanted.shown.deliveries
             known = self.sent.get(fields, {})
-            self.sent[fields] = {**known, **self._veils.rows(sent, veils.OF_DELIVERY)}
-        return self._veils.pages({0: found}, veils.OF_RECIPIENT)[0]
+            self.sent[fields] = {**known, **self._masker.rows(sent, masker.OF_DELIVERY)}
+        return self._masker.pages({0: found}, masker.OF_RECIPIENT)[0]
 
     @cached_property
     def recipient_count(self) -> Loader[RecipientList, int]:
@@ -188,8 +188,8 @@ class Loaders:
     def person(self) -> Loader[int, PersonRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
             async with reading(self._engine) as connection:
-                found = await recipients.people(connection, ids, sight=self._sight)
-            return self._veils.records(found, veils.OF_PERSON)
+                found = await recipients.people(connection, ids, visibility=self._visibility)
+            return self._masker.records(found, masker.OF_PERSON)
 
         return _one(fetch)
 
@@ -203,11 +203,11 @@ class Loaders:
                     connection,
                     [wanted.person_id for wanted in lists],
                     created=recipients.created_between(lists[0].created),
-                    sight=self._sight,
+                    visibility=self._visibility,
                     order=lists[0].order(),
                     page=page,
                 )
-            return self._veils.pages(pages, veils.OF_RECIPIENT)
+            return self._masker.pages(pages, masker.OF_RECIPIENT)
 
         return _pages(fetch)
 
@@ -219,7 +219,7 @@ class Loaders:
                     connection,
                     [wanted.person_id for wanted in lists],
                     created=recipients.created_between(lists[0].created),
-                    sight=self._sight,
+                    visibility=self._visibility,
                 )
 
         return _counts(fetch)
@@ -230,8 +230,8 @@ class Loaders:
     def delivery(self) -> Loader[DeliveryKey, DeliveryRecord | None]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
             async with reading(self._engine) as connection:
-                found = await deliveries.deliveries(connection, keys, sight=self._sight)
-            return self._veils.records(found, veils.OF_DELIVERY)
+                found = await deliveries.deliveries(connection, keys, visibility=self._visibility)
+            return self._masker.records(found, masker.OF_DELIVERY)
 
         return _one(fetch)
 
@@ -243,7 +243,7 @@ class Loaders:
             keys = list({(wanted.message_id, wanted.number): None for wanted in lists})
             fields = _together(wanted.fields for wanted in lists)
             rows = await deliveries.of_recipients(self._keyed, keys, fields=fields)
-            rows = self._veils.rows(rows, veils.OF_DELIVERY)
+            rows = self._masker.rows(rows, masker.OF_DELIVERY)
             return {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
 
         return _one(fetch, ())
@@ -262,7 +262,7 @@ class Loaders:
                     page=page,
                     fields=lists[0].fields,
                 )
-            return self._veils.pages(pages, veils.OF_DELIVERY)
+            return self._masker.pages(pages, masker.OF_DELIVERY)
 
         return _pages(fetch)
 
@@ -279,7 +279,7 @@ class Loaders:
     def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
             found = await deliveries.events(self._keyed, keys)
-            return self._veils.lists(found, veils.OF_EVENT)
+            return self._masker.lists(found, masker.OF_EVENT)
 
         return _one(fetch, ())
 
@@ -289,7 +289,9 @@ class Loaders:
     def report(self) -> Loader[int, ReportRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ReportRecord]:
             async with reading(self._engine) as connection:
-                return await records.reports(connection, ids, sight=self._sight, masks=self.masks)
+                return await records.reports(
+                    connection, ids, visibility=self._visibility, masks=self.masks
+                )
 
         return _one(fetch)
 
@@ -302,7 +304,7 @@ class Loaders:
                 return await records.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
-                    sight=self._sight,
+                    visibility=self._visibility,
                     masks=self.masks,
                     order=lists[0].order(),
                     page=page,

@@ -12,10 +12,10 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect.notices import Notices
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import PrintJob
 from delivery.upkeep.background_tasks import Errands
-from resolvers.request.visibility_cache import Sights
+from resolvers.request.visibility_cache import VisibilityCache
 
 
 class Announce(Protocol):
@@ -28,11 +28,11 @@ class Announce(Protocol):
 class Backstage:
     """One process: its ways to the providers, its runner, its errands, what it hears of changes, and whose district it knows."""
 
-    bench: Bench
+    runtime: Runtime
     announce: Announce
     notices: Notices
     errands: Errands
-    sights: Sights = field(default_factory=Sights)
+    visibility_cache: VisibilityCache = field(default_factory=VisibilityCache)
 
 
 async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) -> None:
@@ -41,5 +41,7 @@ async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) ->
 
 def nothing_behind(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
     """A process that only reads and writes its database: it knows no provider, and has no runner to tell."""
-    bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
-    return Backstage(bench=bench, announce=to_nobody, notices=Notices(engine), errands=Errands())
+    runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
+    return Backstage(
+        runtime=runtime, announce=to_nobody, notices=Notices(engine), errands=Errands()
+    )

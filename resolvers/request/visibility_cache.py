@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
-from db.log.visibility import Sight, sight_of
+from db.log.visibility import Visibility, visibility_of
 from domain.viewer import Viewer
 
 FRESH: Final = timedelta(seconds=5)
@@ -20,26 +20,26 @@ MOST: Final = 1_000
 """Districts, each with every choice of schools that a token names."""
 
 
-class Sights:
-    """The sights of one process. What the log does not know yet is looked up each time: it may be there at once."""
+class VisibilityCache:
+    """What each viewer may see, cached in one process. What the log does not know yet is looked up each time: it may be there at once."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
-        self._known: OrderedDict[tuple[str, frozenset[str]], Sight] = OrderedDict()
+        self._known: OrderedDict[tuple[str, frozenset[str]], Visibility] = OrderedDict()
 
-    async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Sight | None:
+    async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Visibility | None:
         """What `viewer` may see; None where the log does not know the district."""
         key = viewer.district, viewer.schools
         known = self._known.get(key)
         if known is not None and known.now <= now < known.now + FRESH:
             return known._replace(now=now)
         async with reading(engine) as connection:
-            sight = await sight_of(connection, viewer, now=now)
-        if sight is not None and (
-            sight.school_ids is None or len(sight.school_ids) == len(viewer.schools)
+            visibility = await visibility_of(connection, viewer, now=now)
+        if visibility is not None and (
+            visibility.school_ids is None or len(visibility.school_ids) == len(viewer.schools)
         ):
-            self._known[key] = sight
+            self._known[key] = visibility
             self._known.move_to_end(key)
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return sight
+        return visibility

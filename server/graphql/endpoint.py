@@ -84,7 +84,7 @@ class Endpoint(GraphQL[Any, None]):
         self.authenticator = authenticator
         self.clock = clock
         self.backstage = backstage or nothing_behind(engine, clock=clock)
-        self.sleep = self.backstage.bench.sleep
+        self.sleep = self.backstage.runtime.sleep
         self.budget = budget
         self.most = most
         self.seconds = seconds

@@ -71,7 +71,7 @@ def create_app(
     authenticator = Authenticator(settings, keys, clock=clock)
     works = set_up(settings, engine=engine, client=client, clock=clock)
     backstage = Backstage(
-        bench=works.bench,
+        runtime=works.runtime,
         announce=works.runner.announce,
         notices=Notices(engine),
         errands=Errands(),

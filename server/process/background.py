@@ -1,4 +1,4 @@
-"""Who does the work of the log: the gateways, the bench and the runner that the settings ask for.
+"""Background work: the gateways, the runtime and the runner that the settings name.
 
 On SQLite the server works itself, and is the only one on its file; on PostgreSQL it leaves that to `sentlog worker`.
 """
@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import POOLED, reading
 from db.dispatch import backlog
 from db.dispatch.in_flight import Terms
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator.gateway import SimulatorGateway
@@ -61,7 +61,7 @@ def connections_of(url: URL, *, serves: bool) -> int:
 class Works:
     """What a process needs to work, or to have others work."""
 
-    bench: Bench
+    runtime: Runtime
     runner: Runner
     press: Press
     forks: ForkServer
@@ -72,7 +72,7 @@ class Works:
     @property
     def gateways(self) -> tuple[Gateway, ...]:
         """Every gateway there is, once."""
-        chosen = [self.bench.gateways, *self.bench.of_district.values()]
+        chosen = [self.runtime.gateways, *self.runtime.of_district.values()]
         return tuple(dict.fromkeys(gateway for modes in chosen for gateway in modes.values()))
 
     @property
@@ -85,17 +85,17 @@ class Works:
 
     async def modes_without_gateway(self) -> list[tuple[str, DeliveryMode]]:
         """In which districts and modes messages wait for a gateway that is not set up."""
-        async with reading(self.bench.engine) as connection:
+        async with reading(self.runtime.engine) as connection:
             waiting = await backlog.waiting_modes(connection)
         return [
             (district, mode)
             for district, mode in waiting
-            if self.bench.gateway_of(Terms(district, None), mode) is None
+            if self.runtime.gateway_of(Terms(district, None), mode) is None
         ]
 
     async def has_workers(self) -> bool:
         """Whether anybody works."""
-        async with reading(self.bench.engine) as connection:
+        async with reading(self.runtime.engine) as connection:
             return await self.runner.has_workers(connection)
 
     async def work(self, until: asyncio.Event) -> None:
@@ -103,17 +103,19 @@ class Works:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.forks.prepare(until))
             tasks.create_task(self.runner.work(until))
-            tasks.create_task(audit_seals.attend(self.bench.engine, until, clock=self.bench.clock))
             tasks.create_task(
-                expired_budgets.attend(self.bench.engine, until, clock=self.bench.clock)
+                audit_seals.attend(self.runtime.engine, until, clock=self.runtime.clock)
+            )
+            tasks.create_task(
+                expired_budgets.attend(self.runtime.engine, until, clock=self.runtime.clock)
             )
             simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
             for simulator in simulators[:1]:  # all of them share one journal
                 tasks.create_task(
                     simulator_feed.pass_on(
                         simulator,
-                        engine=self.bench.engine,
-                        clock=self.bench.clock,
+                        engine=self.runtime.engine,
+                        clock=self.runtime.clock,
                         journal=self.journal,
                         until=until,
                     )
@@ -157,7 +159,7 @@ def set_up(
             of_district[district] = made(merged(settings, other))
         except GatewaySettingsError as error:
             raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
-    bench = Bench(
+    runtime = Runtime(
         engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
@@ -169,7 +171,7 @@ def set_up(
         render=partial(in_own_process, start=forks.fork),
     )
     return Works(
-        bench=bench, runner=runner(bench, press), press=press, forks=forks, journal=journal
+        runtime=runtime, runner=runner(runtime, press), press=press, forks=forks, journal=journal
     )
 
 
@@ -184,9 +186,9 @@ def announcing(
     """How a process that does no work itself has others look for it. On SQLite they look by themselves, each second."""
     if engine.dialect.name == "sqlite":
         return to_nobody
-    bench = Bench(engine=engine, gateways={}, clock=clock, chance=random.random)
+    runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
     press = Press(engine=engine, place=report_place(settings), clock=clock)  # it makes none
-    return ProcrastinateRunner(bench, press).announce
+    return ProcrastinateRunner(runtime, press).announce
 
 
 @contextmanager
@@ -207,7 +209,7 @@ async def beside_serving(settings: Settings, works: Works) -> AsyncIterator[None
 
     Raises `SettingsError` where another server works on the same SQLite file.
     """
-    if works.bench.engine.dialect.name != "sqlite":
+    if works.runtime.engine.dialect.name != "sqlite":
         yield
         return
     with alone(settings):
@@ -248,7 +250,7 @@ async def work(settings: Settings, *, engine: AsyncEngine, clock: Callable[[], d
         until = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, until.set)
-        _log.info("the worker starts", mode=[str(mode) for mode in works.bench.gateways])
+        _log.info("the worker starts", mode=[str(mode) for mode in works.runtime.gateways])
         try:
             await works.work(until)
         finally:

@@ -19,8 +19,8 @@ from db.connect.engine import reading
 from db.connect.notices import Notices
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
 from db.tables.operations import AUDIT
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import begin_due, do, find_jobs
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
@@ -121,7 +121,7 @@ class House:
         self.announced = 0
         """How often a runner was told that there is work."""
         self.announced_reports: list[PrintJob] = []
-        bench = Bench(
+        runtime = Runtime(
             engine=engine,
             gateways=dict.fromkeys(Provider.modes, self.provider),
             clock=lambda: self.now,
@@ -129,7 +129,7 @@ class House:
             sleep=self.naps,
         )
         self.backstage = Backstage(
-            bench=bench,
+            runtime=runtime,
             announce=self._hear,
             notices=Notices(engine, sleep=self.naps),
             errands=Errands(),
@@ -140,8 +140,8 @@ class House:
         self.announced_reports += [] if job is None else [job]
 
     @property
-    def bench(self) -> Bench:
-        return self.backstage.bench
+    def runtime(self) -> Runtime:
+        return self.backstage.runtime
 
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
@@ -157,9 +157,9 @@ class House:
 
     async def work(self) -> None:
         """One round of a runner."""
-        await begin_due(self.bench)
-        for job in await find_jobs(self.bench):
-            await do(self.bench, job)
+        await begin_due(self.runtime)
+        for job in await find_jobs(self.runtime):
+            await do(self.runtime, job)
 
     async def open(self, viewer: Viewer | None = None) -> Context:
         """The context of a request that is made now."""
@@ -245,6 +245,6 @@ class House:
             }
 
 
-def limited(house: House, **fields: Any) -> Bench:
-    """The bench of a house with some things otherwise."""
-    return replace(house.bench, **fields)
+def limited(house: House, **fields: Any) -> Runtime:
+    """The runtime of a house, with some values replaced."""
+    return replace(house.runtime, **fields)

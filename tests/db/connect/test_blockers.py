@@ -15,7 +15,7 @@ from db.connect.engine import make_engine, reading, writing
 from db.connect.unavailable import AWAY
 from db.dispatch import in_flight
 from db.dispatch.cancel import Canceled, cancel
-from tests.delivery.workbench import call, load, people
+from tests.delivery.world import call, load, people
 from tests.log import NOON
 
 pytestmark = [

@@ -14,7 +14,7 @@ from db.connect.engine import make_engine, writing
 from db.connect.notices import PAUSE, Notices, Watch
 from db.dispatch import in_flight
 from db.dispatch.changes import settle
-from tests.delivery.workbench import columns_of, load, mail, people
+from tests.delivery.world import columns_of, load, mail, people
 from tests.log import NOON
 
 PATIENCE: Final = 30.0

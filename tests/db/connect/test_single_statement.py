@@ -36,16 +36,16 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
 
 
 async def test_a_connection_that_is_held_gives_the_same(filled: AsyncEngine) -> None:
-    sight, keyed = await log.sight(filled), Keyed(filled)
+    visibility, keyed = await log.visibility(filled), Keyed(filled)
     pairs = [(1, 0), (1, 1), (2, 0), (3, 0)]
     async with reading(filled) as connection:
         held = (
-            await messages.messages(connection, [1, 3, 4], sight=sight),
+            await messages.messages(connection, [1, 3, 4], visibility=visibility),
             await tallies.of_messages(connection, [1, 3]),
             await deliveries.of_recipients(connection, pairs),
         )
     free = (
-        await messages.messages(keyed, [1, 3, 4], sight=sight),
+        await messages.messages(keyed, [1, 3, 4], visibility=visibility),
         await tallies.of_messages(keyed, [1, 3]),
         await deliveries.of_recipients(keyed, pairs),
     )
@@ -59,11 +59,11 @@ async def test_a_connection_that_is_held_gives_the_same(filled: AsyncEngine) -> 
 
 
 async def test_messages_come_with_the_counters_that_they_have_alone(filled: AsyncEngine) -> None:
-    sight, keyed = await log.sight(filled), Keyed(filled)
-    together = await message_with_counters.counted_messages(keyed, [1, 2, 3], sight=sight)
+    visibility, keyed = await log.visibility(filled), Keyed(filled)
+    together = await message_with_counters.counted_messages(keyed, [1, 2, 3], visibility=visibility)
 
     assert {id: message for id, (message, _) in together.items()} == await messages.messages(
-        keyed, [1, 2, 3], sight=sight
+        keyed, [1, 2, 3], visibility=visibility
     )
     alone = await tallies.of_messages(keyed, [1, 2, 3])
     assert set(alone) == {1, 2}
@@ -76,10 +76,12 @@ async def test_messages_come_with_the_counters_that_they_have_alone(filled: Asyn
 async def test_whoever_is_limited_to_schools_finds_no_other_message(engine: AsyncEngine) -> None:
     own, other = log.message("M-1", school="east"), log.message("M-2", school="west")
     await log.load(engine, log.district(), log.school("east"), log.school("west"), own, other)
-    sight, keyed = await log.sight(engine, schools=["east"]), Keyed(engine)
+    visibility, keyed = await log.visibility(engine, schools=["east"]), Keyed(engine)
 
-    assert set(await messages.messages(keyed, [1, 2], sight=sight)) == {1}
-    assert set(await message_with_counters.counted_messages(keyed, [1, 2], sight=sight)) == {1}
+    assert set(await messages.messages(keyed, [1, 2], visibility=visibility)) == {1}
+    assert set(
+        await message_with_counters.counted_messages(keyed, [1, 2], visibility=visibility)
+    ) == {1}
 
 
 @ON_POSTGRESQL

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import POOLED, make_engine, reading, writing
 from db.connect.unavailable import AWAY, cause, retry_once
-from tests.delivery.workbench import columns_of
+from tests.delivery.world import columns_of
 from tests.interruptions import end_session
 
 on_postgres = pytest.mark.parametrize(

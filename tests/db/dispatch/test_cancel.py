@@ -13,16 +13,16 @@ from db.dispatch.cancel import Canceled, NotCancelable, cancel
 from db.tables.log import MESSAGE
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     everything,
     load,
     people,
     recount,
+    runtime_of,
     status,
     statuses,
     work,
@@ -46,7 +46,7 @@ CANCELLATION = (
 
 async def test_who_when_why_and_how_many_are_written_down(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(3, call))
-    await work(bench_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
+    await work(runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
 
     assert await stop(engine, message_id) == Canceled(is_new=True)
 
@@ -82,7 +82,7 @@ async def test_whether_anything_had_left_decides_between_the_two_statuses(
     def answer(handover: Handover) -> Outcome:
         return outcome if handover.key.endswith(".0.0") else NotAccepted("busy")
 
-    await work(bench_of(engine, Clock(), FakeGateway(answer=answer)))
+    await work(runtime_of(engine, Clock(), FakeGateway(answer=answer)))
 
     await stop(engine, message_id)
 

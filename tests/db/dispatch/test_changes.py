@@ -13,7 +13,7 @@ from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change, Said
 from db.dispatch.in_flight import LiveDelivery, LiveMessage
 from domain.status import DeliveryStatus, EventSource, MessageStatus
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Event,
     call,
     columns_of,

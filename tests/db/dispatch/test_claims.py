@@ -7,7 +7,7 @@ from db.connect.engine import reading, writing
 from db.dispatch import claims
 from db.tables.log import DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
-from tests.delivery.workbench import call, load, mail, people, text_to
+from tests.delivery.world import call, load, mail, people, text_to
 from tests.log import NOON
 
 LONG_AGO, FAR_AHEAD = NOON.replace(year=2000), NOON.replace(year=2100)

@@ -15,7 +15,7 @@ from delivery.gateways.base import Accepted
 from domain.call_window import CallWindow
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
-from tests.delivery.workbench import Clock, FakeGateway, bench_of, call, load, mail, people, work
+from tests.delivery.world import Clock, FakeGateway, call, load, mail, people, runtime_of, work
 from tests.log import NOON
 
 SOON = NOON + timedelta(minutes=1)
@@ -56,7 +56,7 @@ async def test_a_message_waits_with_the_modes_of_which_something_is_left(
             Waiting(second, terms, frozenset({DeliveryMode.VOICE})),
         ]
 
-    await work(bench_of(engine, clock, {DeliveryMode.VOICE: FakeGateway()}))
+    await work(runtime_of(engine, clock, {DeliveryMode.VOICE: FakeGateway()}))
 
     async with reading(engine) as connection:
         assert await due.waiting(connection) == [
@@ -131,13 +131,13 @@ async def test_chunks_are_found_wherever_something_is_left_in_them(engine: Async
 
 async def test_a_cancellation_is_on_the_agenda_until_the_last_outcome(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(2, call))
     async with writing(engine) as connection:
         await cancel(connection, message_id, by_id=None, by_name=None, reason=None, now=NOON)
         assert await due.being_stopped(connection) == [message_id]
 
-    await work(bench)
+    await work(runtime)
 
     async with reading(engine) as connection:
         assert await due.being_stopped(connection) == []

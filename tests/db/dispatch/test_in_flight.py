@@ -17,7 +17,7 @@ from domain.call_window import CallWindow
 from domain.message import BodyFormat
 from domain.status import DeliveryStatus, MessageStatus
 from tests import log
-from tests.delivery.workbench import call, columns_of, load, number_of, people, text_to
+from tests.delivery.world import call, columns_of, load, number_of, people, text_to
 from tests.log import NOON
 
 

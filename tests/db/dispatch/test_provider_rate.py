@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.dispatch import provider_rate
 from db.tables.operations import PACE
-from tests.delivery.workbench import columns_of
+from tests.delivery.world import columns_of
 from tests.log import NOON
 
 FOREVER = timedelta(days=1)

@@ -19,7 +19,7 @@ from db.tables.operations import BACKFILL
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
-from tests.delivery.workbench import Clock, FakeGateway, bench_of, deliveries, recount, work
+from tests.delivery.world import Clock, FakeGateway, deliveries, recount, runtime_of, work
 from tests.log import NOON, district, email, message, message_ids, recipient, text, voice
 from tests.resolvers.uploads import send, story, wipe
 
@@ -216,7 +216,7 @@ async def test_what_is_being_handed_over_meanwhile_is_recorded_and_counted_right
             await backfills.run(engine)
 
     gateway = FakeGateway(meanwhile=merge)
-    await work(bench_of(engine, Clock(), gateway), rounds=2)
+    await work(runtime_of(engine, Clock(), gateway), rounds=2)
 
     assert [handover.address for handover in gateway.given] == [
         "heather <heather@nomail.example>",

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.receipts import used_signatures
-from tests.delivery.workbench import columns_of
+from tests.delivery.world import columns_of
 from tests.log import NOON
 
 UNTIL: Final = NOON + timedelta(hours=12)

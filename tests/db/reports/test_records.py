@@ -16,7 +16,7 @@ from db.reports.jobs import Made, ReportJob
 from delivery.reports.jobs import Press
 from domain.report import KEPT, ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from tests.delivery.reports.printing import asked, hurry, printing, row
-from tests.log import NOON, district, load, message, school, sight
+from tests.log import NOON, district, load, message, school, visibility
 
 LEASE = timedelta(minutes=1)
 MADE = Made("1.a.csv", NOON, 3, 120, "0" * 64)
@@ -188,9 +188,9 @@ async def test_a_lease_that_was_ended_for_all_is_taken_over(press: Press) -> Non
 
 
 async def seen(press: Press, id: int, *, masks: bool = False, **fields: Any) -> Any:
-    looking = await sight(press.engine, **fields)
+    looking = await visibility(press.engine, **fields)
     async with reading(press.engine) as connection:
-        found = await records.reports(connection, [id], sight=looking, masks=masks)
+        found = await records.reports(connection, [id], visibility=looking, masks=masks)
     return found.get(id)
 
 

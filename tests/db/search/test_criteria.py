@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.search import facets, log_page
 from db.search.criteria import Criteria, asked, predicates
 from db.search.log_page import OrderField
@@ -20,10 +20,12 @@ EVER: Final = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
 NEWEST: Final = log_page.order([(OrderField.CREATED_AT, True)], scope="")
 
 
-async def found(engine: AsyncEngine, sight: Sight, **parts: Any) -> tuple[list[str], int, str]:
+async def found(
+    engine: AsyncEngine, visibility: Visibility, **parts: Any
+) -> tuple[list[str], int, str]:
     """The ids of what a search finds, how many it counts, and the statement that read them."""
     async with reading(engine) as connection:
-        search = await prepare(connection, Criteria(*EVER, **parts), sight=sight)
+        search = await prepare(connection, Criteria(*EVER, **parts), visibility=visibility)
         with recorded(engine) as statements:
             rows = await log_page.page_of(
                 connection, search, order=NEWEST, page=Page(50, None, None, backward=False)
@@ -46,13 +48,13 @@ async def test_viewers_of_other_districts_and_schools_ask_the_same_and_see_their
                 for school in ("east", "west")
             ),
         )
-    sights = {
-        (name, schools): await log.sight(engine, district=name, schools=schools)
+    visibility_cache = {
+        (name, schools): await log.visibility(engine, district=name, schools=schools)
         for name in ("north", "south")
         for schools in ((), ("east",), ("west",))
     }
 
-    seen = {asks: await found(engine, sight) for asks, sight in sights.items()}
+    seen = {asks: await found(engine, visibility) for asks, visibility in visibility_cache.items()}
 
     assert {asks: ids for asks, (ids, _, _) in seen.items()} == {
         ("north", ()): ["north east", "north west"],
@@ -83,10 +85,10 @@ async def test_predicates_are_made_once_for_searches_that_differ_in_values(
     engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     await log.load(engine, log.district())
-    sight = await log.sight(engine)
+    visibility = await log.visibility(engine)
 
     (shape, values), (same, others) = (
-        asked(Criteria(*EVER, **parts), sight=sight) for parts in (one, other)
+        asked(Criteria(*EVER, **parts), visibility=visibility) for parts in (one, other)
     )
 
     assert shape == same
@@ -110,8 +112,8 @@ async def test_searches_that_ask_otherwise_have_another_shape(
     engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     await log.load(engine, log.district())
-    sight = await log.sight(engine)
+    visibility = await log.visibility(engine)
 
-    shapes = {asked(Criteria(*EVER, **parts), sight=sight)[0] for parts in (one, other)}
+    shapes = {asked(Criteria(*EVER, **parts), visibility=visibility)[0] for parts in (one, other)}
 
     assert len(shapes) == 2

@@ -39,9 +39,11 @@ async def messages(engine: AsyncEngine) -> AsyncEngine:
 
 async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
     """The page, by whichever way, and whether it was read by the connections for keys."""
-    sight = await log.sight(engine)
+    visibility = await log.visibility(engine)
     with recorded(engine) as statements:
-        rows, _ = await log_page.found(engine, criteria, sight=sight, order=order, page=page)
+        rows, _ = await log_page.found(
+            engine, criteria, visibility=visibility, order=order, page=page
+        )
     (statement, *_) = statements
     # How many rows a page has is said in the text where a statement is planned once.
     return rows, f"LIMIT {page.size + 1}" in statement.text
@@ -50,7 +52,7 @@ async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Pa
 async def planned(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
     """The page, by a statement that is planned for its days."""
     async with reading(engine) as connection:
-        search = await prepare(connection, criteria, sight=await log.sight(engine))
+        search = await prepare(connection, criteria, visibility=await log.visibility(engine))
         return await log_page.page_of(connection, search, order=order, page=page)
 
 

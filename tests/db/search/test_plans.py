@@ -14,7 +14,7 @@ from benchmarks.large_log import build, size_of
 from db.connect.engine import make_engine, reading
 from db.log import recipients
 from db.log.recipients import RecipientOutcome, Wanted
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.search import facets, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -103,18 +103,18 @@ async def read_without_index(connection: AsyncConnection) -> set[str]:
 
 MASS: Final = {"message", "recipient", "delivery", "person", "person_name", "address", "content"}
 
-Run = Callable[[AsyncConnection, Sight], Awaitable[Any]]
+Run = Callable[[AsyncConnection, Visibility], Awaitable[Any]]
 
 
 async def read_whole(
     engine: AsyncEngine, run: Run, *, for_text: bool = False
 ) -> Sequence[tuple[str, str]]:
     """The tables that a piece of work reads whole, each with the statement that does."""
-    sight = await log.sight(engine, now=NOW)
+    visibility = await log.visibility(engine, now=NOW)
     async with reading(engine) as connection:
         await connection.exec_driver_sql("SELECT 1")
         with recorded(engine) as statements:
-            await run(connection, sight)
+            await run(connection, visibility)
         assert statements
         excused = await read_without_index(connection) if for_text else set()
         return [
@@ -132,8 +132,8 @@ def search(
     parts = dict(asked)
     days = parts.pop("days", EVER)
 
-    async def run(connection: AsyncConnection, sight: Sight) -> None:
-        ready = await prepare(connection, Criteria(*days, **parts), sight=sight)
+    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+        ready = await prepare(connection, Criteria(*days, **parts), visibility=visibility)
         page = await log_page.page_of(
             connection, ready, order=order, page=Page(50, None, None, backward=False)
         )
@@ -164,8 +164,8 @@ async def test_no_filter_reads_the_whole_log_in_any_order(
 async def test_no_count_of_a_month_reads_the_whole_log(
     large: AsyncEngine, count: Callable[..., Awaitable[Any]]
 ) -> None:
-    async def run(connection: AsyncConnection, sight: Sight) -> None:
-        await count(connection, await prepare(connection, Criteria(*MONTH), sight=sight))
+    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+        await count(connection, await prepare(connection, Criteria(*MONTH), visibility=visibility))
 
     assert await read_whole(large, run) == []
 
@@ -177,7 +177,7 @@ async def test_no_look_into_one_message_reads_those_of_others(
 ) -> None:
     wanted = Wanted(search=typed, outcome=outcome)
 
-    async def run(connection: AsyncConnection, sight: Sight) -> None:
+    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         for page in (Page(50, None, None, backward=False), Page(50, None, None, backward=True)):
             await recipients.pages_of_messages(
                 connection,
@@ -194,7 +194,7 @@ async def test_no_look_into_one_message_reads_those_of_others(
 
 
 async def test_no_step_of_a_purge_reads_the_whole_log(large: AsyncEngine) -> None:
-    async def run(connection: AsyncConnection, sight: Sight) -> None:
+    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql(
             "UPDATE message SET status = 'SENT', is_recorded = true WHERE id = 2"
         )
@@ -212,7 +212,7 @@ async def test_no_step_of_a_purge_reads_the_whole_log(large: AsyncEngine) -> Non
 
 
 async def test_a_plan_that_reads_a_table_is_noticed(large: AsyncEngine) -> None:
-    async def run(connection: AsyncConnection, sight: Sight) -> None:
+    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql("SELECT count(*) FROM content WHERE body = 'x'")
 
     assert [table for table, _ in await read_whole(large, run)] == ["content"]

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.log import text_match
-from db.log.visibility import Sight
+from db.log.visibility import Visibility
 from db.search import facets, index_choice, log_page, search
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -318,7 +318,11 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
 
 
 async def found(
-    engine: AsyncEngine, asked: Asked, *, sight: Sight, sort: Sequence[tuple[OrderField, bool]]
+    engine: AsyncEngine,
+    asked: Asked,
+    *,
+    visibility: Visibility,
+    sort: Sequence[tuple[OrderField, bool]],
 ) -> tuple[set[str], int]:
     """The messages that a search finds, by the sending system's ids, and how many it counts."""
     parts = dict(asked)
@@ -326,11 +330,11 @@ async def found(
         "days", (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     )
     names, parts["district_wide"] = parts.pop("schools", (None, None))
-    ids = await log.school_ids(engine, district=sight.district.external_id)
+    ids = await log.school_ids(engine, district=visibility.district.external_id)
     parts["schools"] = None if names is None else [ids[name] for name in names]
     criteria = Criteria(created_from=begin, created_until=end, **parts)
     async with reading(engine) as connection:
-        ready = await prepare(connection, criteria, sight=sight)
+        ready = await prepare(connection, criteria, visibility=visibility)
         rows = await log_page.page_of(
             connection,
             ready,
@@ -378,7 +382,7 @@ async def test_a_search_finds_what_a_reader_of_the_whole_log_would(
 ) -> None:
     district = next(_districts)
     await log.load(engine, *lines(district, corpus))
-    sight = await log.sight(engine, district=district, schools=schools)
+    visibility = await log.visibility(engine, district=district, schools=schools)
     for (parts, rule), sort in zip(asked, asked_sorts, strict=True):
         expected = {
             str(number)
@@ -387,5 +391,5 @@ async def test_a_search_finds_what_a_reader_of_the_whole_log_would(
             and (not schools or sent.school in schools)
             and (sent.source is not Source.SCHEDULER or sent.scheduled <= log.NOON)
         }
-        answer = await found(engine, parts, sight=sight, sort=sort)
+        answer = await found(engine, parts, visibility=visibility, sort=sort)
         assert answer == (expected, len(expected)), (parts, sort)

@@ -11,7 +11,7 @@ from db.connect.engine import reading, writing
 from db.sql.bulk_write import insert_rows, update_rows
 from db.tables.log import DELIVERY, DELIVERY_EVENT, TALLY
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
-from tests.delivery.workbench import call, deliveries, load, people
+from tests.delivery.world import call, deliveries, load, people
 from tests.log import NOON
 
 KEYS = ("message_id", "recipient_number", "number")

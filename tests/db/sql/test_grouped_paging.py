@@ -26,10 +26,10 @@ async def page(
     engine: AsyncEngine, sort: Sequence[tuple[OrderField, bool]], size: int
 ) -> tuple[list[str], bool, int]:
     """The ids of the first page, whether more follow, and how many statements read messages for it."""
-    sight = await log.sight(engine)
+    visibility = await log.visibility(engine)
     days = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
     async with reading(engine) as connection:
-        ready = await prepare(connection, Criteria(*days), sight=sight)
+        ready = await prepare(connection, Criteria(*days), visibility=visibility)
         with recorded(engine) as asked:
             found = await log_page.page_of(
                 connection,

@@ -127,7 +127,7 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
 
     schools = [log.school(school, district=district) for school in ("east", "west")]
     await log.load(engine, log.district(district), *schools, *lines(corpus))
-    sight = await log.sight(engine, district=district)
+    visibility = await log.visibility(engine, district=district)
     order = log_page.order(sort, scope="")
     later = iter(arriving)
 
@@ -137,7 +137,7 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
 
     async def fetch(page: Page) -> Slice[Any]:
         async with reading(engine) as connection:
-            search = await prepare(connection, Criteria(*EVER, statuses), sight=sight)
+            search = await prepare(connection, Criteria(*EVER, statuses), visibility=visibility)
             return await log_page.page_of(connection, search, order=order, page=page)
 
     await assert_complete(fetch, order=order, size=size, backward=backward, arrive=arrive)
@@ -299,7 +299,7 @@ async def test_nothing_that_a_person_was_sent_is_skipped_or_repeated_while_messa
         ]
 
     await log.load(engine, log.district(district), *lines(sent))
-    sight = await log.sight(engine, district=district)
+    visibility = await log.visibility(engine, district=district)
     person_id = (await log.person_ids(engine, district=district))["p1"]
     order = recipients.newest_first("")
     later = iter(arriving)
@@ -314,7 +314,7 @@ async def test_nothing_that_a_person_was_sent_is_skipped_or_repeated_while_messa
                 connection,
                 [person_id],
                 created=recipients.created_between(None),
-                sight=sight,
+                visibility=visibility,
                 order=order,
                 page=page,
             )

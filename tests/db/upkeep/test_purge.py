@@ -12,7 +12,7 @@ from db.connect.engine import writing
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
 from delivery.upkeep.purge import Progress, carry_out
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery import workbench
+from tests.delivery import world
 from tests.delivery.upkeep.purges import (
     CUT,
     OLD,
@@ -48,12 +48,12 @@ async def test_only_what_has_ended_goes(
     goes: bool,
 ) -> None:
     await stand(engine, at, delivery)
-    before = await workbench.everything(engine)
+    before = await world.everything(engine)
 
     progress = await carry_out(purge_of(engine, tmp_path))
 
     assert progress.messages == goes
-    assert (await workbench.everything(engine) == before) is not goes
+    assert (await world.everything(engine) == before) is not goes
 
 
 async def test_what_somebody_is_handing_over_stays(engine: AsyncEngine, tmp_path: Path) -> None:

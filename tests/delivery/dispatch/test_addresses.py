@@ -13,16 +13,16 @@ from delivery.gateways.inbox import InboxGateway
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.cases import cases
 from tests.delivery.gateways.stand_ins import SmtpStandIn
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     Event,
     FakeGateway,
-    bench_of,
     deliveries,
     events,
     load,
     message,
     recount,
+    runtime_of,
     settle,
     status,
     work,
@@ -42,10 +42,10 @@ async def test_each_mailbox_gets_one_email_however_its_address_is_written(
     message_id = await load(engine, listed)
 
     async with SmtpStandIn().running() as server:
-        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
-        await work(bench, rounds=3)
-        await settle(bench)
-        await work(bench)
+        runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        await work(runtime, rounds=3)
+        await settle(runtime)
+        await work(runtime)
 
         sent = Counter(address for envelope in server.envelopes for address in envelope.rcpt_tos)
 
@@ -69,7 +69,7 @@ async def test_a_gateway_is_given_the_number_and_not_what_is_shown(engine: Async
         ],
     )
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert sorted(handover.address for handover in gateway.given) == [
         "+18003569377",
@@ -81,10 +81,10 @@ async def test_a_gateway_is_given_the_number_and_not_what_is_shown(engine: Async
 async def test_what_is_asked_of_a_provider_names_the_same_address(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=lambda handover: Unsure("no answer"))
     await load(engine, [recipient("p1", email("Heather <heather@nomail.example>"))])
-    bench = bench_of(engine, Clock(), gateway)
-    await work(bench)
+    runtime = runtime_of(engine, Clock(), gateway)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
 
     assert [handover.address for handover in gateway.asked] == ["heather@nomail.example"]
 
@@ -96,9 +96,9 @@ async def test_a_message_with_unreadable_addresses_that_is_canceled_before_it_is
     message_id = await load(engine, listed)
     async with writing(engine) as connection:
         await cancel.cancel(connection, message_id, by_id="u1", by_name="A", reason=None, now=NOON)
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
 
-    await work(bench)
+    await work(runtime)
 
     assert await status(engine, message_id) is MessageStatus.CANCELED
     async with reading(engine) as connection:
@@ -116,7 +116,7 @@ async def test_an_old_delivery_whose_address_cannot_be_read_fails_when_it_is_due
         await connection.execute(update(ADDRESS).values(is_readable=False))
     gateways = {DeliveryMode.INBOX: InboxGateway()} | dict.fromkeys(gateway.modes, gateway)
 
-    await work(bench_of(engine, Clock(), gateways))
+    await work(runtime_of(engine, Clock(), gateways))
 
     assert gateway.given == []
     reason = "The address cannot be read."
@@ -158,7 +158,7 @@ async def test_two_old_deliveries_to_what_was_found_to_be_one_address_are_sent_o
                 update(ADDRESS).where(ADDRESS.c.id == ids[kept]).values(opted_out_at=NOON)
             )
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert Counter((h.mode.value, h.address) for h in gateway.given) == Counter(
         [("EMAIL", "heather@nomail.example"), ("VOICE", "+16125550101")]

@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import SmtpStandIn
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     deliveries,
     events,
     load,
     recount,
+    runtime_of,
     status,
     work,
 )
@@ -34,9 +34,9 @@ async def test_a_server_decides_about_that_address_alone(
     ]
     message_id = await load(engine, list_)
     async with SmtpStandIn().running(enable_SMTPUTF8=offers) as server:
-        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
 
-        await work(bench, rounds=3)
+        await work(runtime, rounds=3)
 
         taken = [address for address, was in zip(FAMILIES, expected, strict=True) if was is SENT]
         assert sorted(server.taken()) == sorted(taken)

@@ -13,17 +13,16 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.dispatch.context import Bench
 from delivery.dispatch.handover import hand_over
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
 from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
 from delivery.gateways.simulator.journal import Journal
 from delivery.receipts.receipts import take_in
 from domain.status import OPEN, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     deliveries,
     events,
@@ -33,6 +32,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     status,
     statuses,
@@ -45,21 +45,21 @@ MINUTE: Final = timedelta(minutes=1)
 
 
 async def live_through(
-    bench: Bench, gateway: SimulatorGateway, clock: Clock, *, minutes: int, dice: random.Random
+    runtime: Runtime, gateway: SimulatorGateway, clock: Clock, *, minutes: int, dice: random.Random
 ) -> None:
     """So many minutes: sweeps, hand-overs, receipts as they are heard, and claims settled every five minutes."""
     for minute in range(minutes):
         for _ in range(2):
-            await work(bench)
+            await work(runtime)
             heard = gateway.due(clock.now)
             dice.shuffle(heard)
             await take_in(
-                bench.engine, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
+                runtime.engine, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
             )
             clock.advance(seconds=30)
-        await let_go(bench.engine)
+        await let_go(runtime.engine)
         if minute % 5 == 4:
-            await settle(bench)
+            await settle(runtime)
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ async def test_a_provider_may_behave_as_it_likes(engine: AsyncEngine, temper: Te
     gateway = SimulatorGateway(
         journal, clock=clock, seed=11, temper=temper, sleep=clock.sleep, batch=20
     )
-    bench = bench_of(engine, clock, gateway, lease=5 * MINUTE)
+    runtime = runtime_of(engine, clock, gateway, lease=5 * MINUTE)
     message_id = await load(engine, [*people(25, call, text_to, mail), *people(3, call)])
 
-    await live_through(bench, gateway, clock, minutes=60, dice=random.Random(5))
+    await live_through(runtime, gateway, clock, minutes=60, dice=random.Random(5))
 
     rows = [row for row in await deliveries(engine, message_id) if not row.is_duplicate]
     arrived = Counter(entry.key for entry in journal.entries())
@@ -117,10 +117,10 @@ async def test_the_log_says_why_a_message_is_late(engine: AsyncEngine) -> None:
     clock = Clock()
     temper = Temper(outages=((NOON, NOON + MINUTE),))
     gateway = SimulatorGateway(Journal(), clock=clock, temper=temper, sleep=clock.sleep)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, mail))
 
-    await live_through(bench, gateway, clock, minutes=3, dice=random.Random(1))
+    await live_through(runtime, gateway, clock, minutes=3, dice=random.Random(1))
 
     row = await one(engine, message_id)
     reasons = [event.detail for event in await events(engine, row.key)]
@@ -139,17 +139,17 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
         raise Killed
 
     gateway = FakeGateway(batch=10, meanwhile=die)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(30, call))
     with pytest.raises(Killed):
-        await hand_over(bench, message_id, 0)
+        await hand_over(runtime, message_id, 0)
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
 
     gateway.meanwhile = None
-    await work(bench)
+    await work(runtime)
     assert len(gateway.given) == 30
-    await settle(bench)
-    await work(bench)
+    await settle(runtime)
+    await work(runtime)
 
     # It surely had not arrived, says the provider of the ten.
     assert Counter(Counter(gateway.keys).values()) == {1: 20, 2: 10}
@@ -188,17 +188,17 @@ async def test_a_database_that_goes_away_for_a_moment_costs_no_delivery(
 
     waits = moment == "while a provider is waited for"
     gateway = FakeGateway(answer=answer, batch=5, meanwhile=while_waiting if waits else None)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(20, call))
     for round in range(6):
         if not waits and round % 2:
             restart()
         try:
-            await work(bench)
+            await work(runtime)
         except DBAPIError:
             continue
     gateway.meanwhile = None
-    await work(bench)
+    await work(runtime)
 
     assert len(arrived) == len(set(arrived)) == 20
     assert await statuses(engine, message_id) == {"DELIVERED": 20}
@@ -240,10 +240,10 @@ async def test_an_outcome_is_written_down_when_the_database_is_back(
             let_connect(True)
 
     gateway = FakeGateway(meanwhile=go_away)
-    bench = bench_of(engine, Clock(), gateway, sleep=come_back)
+    runtime = runtime_of(engine, Clock(), gateway, sleep=come_back)
     message_id = await load(engine, people(3, call))
 
-    assert await hand_over(bench, message_id, 0) == 3
+    assert await hand_over(runtime, message_id, 0) == 3
 
     assert len(pauses) == 3
     assert [row.reference for row in await deliveries(engine, message_id)] == [
@@ -262,9 +262,9 @@ async def test_a_provider_that_is_slow_is_left_its_claims_and_nobody_else_sends(
 
     async def long() -> None:
         clock.advance(minutes=1, seconds=59)
-        await work(bench_of(engine, clock, second))
+        await work(runtime_of(engine, clock, second))
 
-    await work(bench_of(engine, clock, FakeGateway(meanwhile=long)))
+    await work(runtime_of(engine, clock, FakeGateway(meanwhile=long)))
 
     assert second.given == []
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 4}
@@ -276,19 +276,19 @@ async def test_nothing_is_ever_unsure_for_good(engine: AsyncEngine) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=lambda _: Unsure("no answer"))
     gateway.is_reachable = False
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(2, call))
-    await work(bench)
+    await work(runtime)
 
     for _ in range(7):
         clock.advance(minutes=10)
-        await settle(bench)
-        await work(bench)
+        await settle(runtime)
+        await work(runtime)
 
     assert await status(engine, message_id) is MessageStatus.ERROR
     assert len(gateway.given) == 2
     gateway.is_reachable = True
-    await settle(bench)
-    await work(bench)
+    await settle(runtime)
+    await work(runtime)
     assert len(gateway.given) == 4, "surely not arrived: sent, an hour late"
     await recount(engine)

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import writing
 from db.dispatch import cancel
 from delivery.dispatch.cancel_gate import FRESH, CancelGate
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Held
 from delivery.gateways.gate import Closed
 from delivery.gateways.port import Gateway
@@ -28,10 +28,9 @@ from tests.delivery.gateways.stand_ins import (
     SmtpStandIn,
     TextStandIn,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     deliveries,
@@ -39,6 +38,7 @@ from tests.delivery.workbench import (
     mail,
     people,
     recount,
+    runtime_of,
     status,
     statuses,
     text_to,
@@ -89,7 +89,7 @@ def gate_of(engine: AsyncEngine, message_id: int, clock: Clock, seconds: Monoton
 async def running(engine: AsyncEngine) -> int:
     """A message that runs."""
     message_id = await load(engine, people(1, call))
-    await work(bench_of(engine, Clock(), {}))
+    await work(runtime_of(engine, Clock(), {}))
     return message_id
 
 
@@ -203,13 +203,13 @@ def holding(provider: CallStandIn | TextStandIn | MailgunStandIn, held_back: Hel
 
 
 async def cancel_meanwhile(
-    bench: Bench, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
+    runtime: Runtime, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
 ) -> None:
     """Work, and cancel the message when the provider holds `enough` requests; `passed` seconds later it answers."""
-    working = asyncio.create_task(work(bench))
+    working = asyncio.create_task(work(runtime))
     async with asyncio.timeout(30):
         await held_back.reached.wait()
-        await canceled(bench.engine, message_id)
+        await canceled(runtime.engine, message_id)
         seconds.now += passed
         held_back.opened.set()
         await working
@@ -227,13 +227,13 @@ async def test_claimed_calls_and_texts_that_have_not_left_are_stopped_and_counte
     twilio, seconds, held_back = provider(), Monotonic(), HeldBack(16)
     holding(twilio, held_back)
     gateway: Gateway = twilio.gateway
-    bench = bench_of(engine, Clock(), {twilio.mode: gateway}, monotonic=seconds)
+    runtime = runtime_of(engine, Clock(), {twilio.mode: gateway}, monotonic=seconds)
     # From 1: the number of person 0 is the one that the provider refuses.
     message_id = await load(engine, people(150, lambda number: device(number + 1)))
 
-    await cancel_meanwhile(bench, held_back, message_id, seconds, passed=passed)
+    await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=passed)
     assert held_back.waiting == len(twilio.made) == 16
-    await work(bench)  # what was not claimed
+    await work(runtime)  # what was not claimed
 
     assert len(twilio.made) == 16
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
@@ -270,9 +270,9 @@ async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has
             caller="+16125550199",
             public_url="https://log.plainview.example",
         )
-        bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
+        runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
         message_id = await load(engine, people(2, call))
-        await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+        await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert len(requests) == 1
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
@@ -298,10 +298,12 @@ async def test_an_email_whose_recipient_was_named_is_not_given_after_a_cancel(
 ) -> None:
     seconds, held_back = Monotonic(), HeldBack(8)
     async with SlowToName(held_back).running() as server:
-        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds)
+        runtime = runtime_of(
+            engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds
+        )
         message_id = await load(engine, people(20, mail))
 
-        await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+        await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
         assert server.envelopes == []
     assert await statuses(engine, message_id) == {"CANCELED": 20}
@@ -315,10 +317,10 @@ async def test_a_request_that_was_refused_whole_is_not_repeated_by_halves_after_
     mailgun, seconds, held_back = MailgunStandIn(), Monotonic(), HeldBack(1)
     mailgun.bad = "p3@nomail.example"  # type: ignore[misc]
     holding(mailgun, held_back)
-    bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
+    runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
     message_id = await load(engine, people(8, mail))
 
-    await cancel_meanwhile(bench, held_back, message_id, seconds, passed=0.25)
+    await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert (len(mailgun.requests), mailgun.taken()) == (1, [])
     assert await statuses(engine, message_id) == {"CANCELED": 8}
@@ -343,7 +345,7 @@ async def test_a_message_of_which_nothing_had_left_after_all_is_canceled_and_not
             return await super().transmit(composed, passage)
 
     seconds = Monotonic()
-    await work(bench_of(engine, clock, Stopped(), monotonic=seconds))
+    await work(runtime_of(engine, clock, Stopped(), monotonic=seconds))
 
     assert await statuses(engine, message_id) == {"CANCELED": 3}
     assert await figures(engine) == [(3, 0)]
@@ -365,15 +367,15 @@ async def test_what_was_held_costs_no_attempt_and_goes_with_the_next_wave(
             return await super().transmit(composed, passage)
 
     gateway = LateOnce()
-    bench = bench_of(engine, clock, gateway)
-    await work(bench)
+    runtime = runtime_of(engine, clock, gateway)
+    await work(runtime)
     held = await deliveries(engine, message_id)
     assert gateway.given == []
     assert {(row.status, row.attempts, row.claim) for row in held} == {
         (DeliveryStatus.PENDING, 0, None)
     }
 
-    await work(bench)
+    await work(runtime)
 
     rows = await deliveries(engine, message_id)
     assert {(row.status, row.attempts) for row in rows} == {(DeliveryStatus.IN_PROGRESS, 1)}

@@ -11,10 +11,9 @@ from delivery.dispatch.resend import resend
 from delivery.gateways.base import CannotTell
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests.delivery.gateways.stand_ins import Behaviour, SmtpStandIn
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     columns_of,
     deliveries,
     events,
@@ -23,6 +22,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     status,
     statuses,
@@ -39,12 +39,12 @@ async def test_an_email_without_an_answer_goes_three_times_and_fails_as_one_that
     clock = Clock()
     async with SmtpStandIn().running() as server:
         server.behaviour = behaviour
-        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
         message_id = await load(engine, people(2, mail))
 
         for _ in range(30):
-            await work(bench)
-            await settle(bench)
+            await work(runtime)
+            await settle(runtime)
             clock.advance(minutes=40)
 
         given = server.connections
@@ -68,19 +68,19 @@ async def test_what_the_server_did_not_take_is_no_copy(engine: AsyncEngine) -> N
     """A server that is busy for hours has nothing: what it refuses for now is tried on."""
     clock = Clock()
     async with SmtpStandIn().running() as server:
-        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
         message_id = await load(engine, people(1, mail))
         for number in range(12):
             silent = number in (4, 8)
             server.behaviour = Behaviour.LOSES if silent else Behaviour.IS_BUSY
-            await work(bench)
-            await settle(bench)
+            await work(runtime)
+            await settle(runtime)
             clock.advance(minutes=40)
         row = await one(engine, message_id)
         assert (row.status, row.copies) == (DeliveryStatus.PENDING, 2)
 
         server.behaviour = Behaviour.TAKES
-        await work(bench)
+        await work(runtime)
 
     assert await statuses(engine, message_id) == {"SENT": 1}
     await recount(engine)
@@ -91,11 +91,11 @@ async def test_an_email_without_an_answer_is_left_alone_for_half_an_hour(
 ) -> None:
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
-        bench = bench_of(
+        runtime = runtime_of(
             engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5)
         )
         message_id = await load(engine, people(1, mail))
-        await work(bench)
+        await work(runtime)
 
     row = await one(engine, message_id)
     ((begun,),) = await columns_of(
@@ -113,17 +113,17 @@ async def test_an_email_that_is_sent_again_on_demand_has_three_copies_more(
     clock = Clock()
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
-        bench = bench_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
         message_id = await load(engine, people(1, mail))
         for _ in range(4):
-            await work(bench)
-            await settle(bench)
+            await work(runtime)
+            await settle(runtime)
             clock.advance(minutes=40)
         assert await statuses(engine, message_id) == {"FAILED": 1}
 
         async def nobody(_: object) -> None: ...
 
-        await resend(bench, message_id, modes=[DeliveryMode.EMAIL], announce=nobody)
+        await resend(runtime, message_id, modes=[DeliveryMode.EMAIL], announce=nobody)
 
     row = await one(engine, message_id)
     assert (row.status, row.copies, row.resends) == (DeliveryStatus.PENDING, 0, 1)
@@ -140,18 +140,18 @@ async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy
         await asyncio.Event().wait()
 
     gateway = FakeGateway(meanwhile=forever, find=lambda _: CannotTell("it cannot be asked"))
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, mail))
 
     for _ in range(5):
         given.clear()
-        working = asyncio.ensure_future(work(bench))
+        working = asyncio.ensure_future(work(runtime))
         until = asyncio.ensure_future(given.wait())
         await asyncio.wait({working, until}, return_when=asyncio.FIRST_COMPLETED)
         for task in (working, until):
             task.cancel()
         await asyncio.gather(working, until, return_exceptions=True)
-        await settle(bench)
+        await settle(runtime)
         clock.advance(hours=1)
 
     assert len(gateway.given) == 3

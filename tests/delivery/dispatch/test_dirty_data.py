@@ -27,15 +27,15 @@ from domain.status import OPEN, DeliveryMode, DeliveryStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn, StandIn
 from tests.delivery.runners.kinds import PATIENCE, ROOT, holds_anywhere
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     columns_of,
     deliveries,
     load,
     number_of,
     people,
     recount,
+    runtime_of,
     settle,
     work,
 )
@@ -121,10 +121,10 @@ async def send_to(
         for n in range(PEOPLE)
     ]
     message_id = await load(engine, people(PEOPLE, lambda n: log.email(addresses[n])))
-    bench = bench_of(engine, clock, {DeliveryMode.EMAIL: provider.gateway})
+    runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: provider.gateway})
     for _ in range(6):
-        await work(bench)
-        await settle(bench)
+        await work(runtime)
+        await settle(runtime)
         clock.advance(minutes=40)
     return message_id, Counter(provider.taken())
 

@@ -9,19 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import writing
 from db.dispatch import cancel, provider_rate
 from delivery.dispatch import due_work
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import Job, begin_due, do, find_jobs
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.provider_rate import LONGEST_WAIT
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
 from delivery.gateways.port import Gateway
 from delivery.receipts.receipts import take_in
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     deliveries,
@@ -33,6 +32,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     status,
     statuses,
     text_to,
@@ -58,19 +58,19 @@ async def stop(engine: AsyncEngine, message_id: int) -> None:
 async def test_a_message_begins_at_its_time_and_not_before(engine: AsyncEngine) -> None:
     clock = Clock()
     gateway = FakeGateway()
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, call), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(seconds=59)
-    assert await begin_due(bench) == 0
-    assert await find_jobs(bench) == []
+    assert await begin_due(runtime) == 0
+    assert await find_jobs(runtime) == []
     assert await status(engine, message_id) is MessageStatus.WAITING
 
     clock.advance(seconds=1)
-    assert await begin_due(bench) == 1
+    assert await begin_due(runtime) == 1
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
-    assert await find_jobs(bench) == [Job(message_id, 0)]
-    assert await begin_due(bench) == 0
+    assert await find_jobs(runtime) == [Job(message_id, 0)]
+    assert await begin_due(runtime) == 0
 
 
 async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEngine) -> None:
@@ -78,7 +78,7 @@ async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEng
     message_id = await load(engine, people(2), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(minutes=1)
-    await begin_due(bench_of(engine, clock, FakeGateway()))
+    await begin_due(runtime_of(engine, clock, FakeGateway()))
 
     assert await status(engine, message_id) is MessageStatus.SENT
     await recount(engine)
@@ -86,13 +86,13 @@ async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEng
 
 async def test_several_that_sweep_at_once_begin_a_message_once(engine: AsyncEngine) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway())
+    runtime = runtime_of(engine, clock, FakeGateway())
     for number in range(3):
         scheduled_at = NOON + timedelta(minutes=1)
         await load(engine, people(1, call), id=f"M-{number}", scheduled_at=scheduled_at)
     clock.advance(minutes=1)
 
-    assert sum(await asyncio.gather(*(begin_due(bench) for _ in range(4)))) == 3
+    assert sum(await asyncio.gather(*(begin_due(runtime) for _ in range(4)))) == 3
     await recount(engine)
 
 
@@ -105,7 +105,7 @@ async def test_a_message_that_was_canceled_before_its_time_never_begins(
     await stop(engine, message_id)
 
     clock.advance(minutes=1)
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
 
     assert gateway.given == []
     assert await status(engine, message_id) is MessageStatus.CANCELED
@@ -118,33 +118,33 @@ async def test_a_message_that_was_canceled_before_its_time_never_begins(
 
 async def test_the_chunks_with_something_due_are_jobs_and_no_others(engine: AsyncEngine) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(batch=500))
+    runtime = runtime_of(engine, clock, FakeGateway(batch=500))
     message_id = await load(engine, people(1100, call))
 
-    assert await find_jobs(bench) == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
-    await hand_over(bench, message_id, 1)
-    assert await find_jobs(bench) == [Job(message_id, 0), Job(message_id, 2)]
-    await work(bench)
-    assert await find_jobs(bench) == []
+    assert await find_jobs(runtime) == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
+    await hand_over(runtime, message_id, 1)
+    assert await find_jobs(runtime) == [Job(message_id, 0), Job(message_id, 2)]
+    await work(runtime)
+    assert await find_jobs(runtime) == []
 
 
 async def test_messages_take_turns(engine: AsyncEngine) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     large = await load(engine, people(1100, call))
     small = await load(engine, people(1, call), id="M-2")
 
-    assert await find_jobs(bench) == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
+    assert await find_jobs(runtime) == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
 
 
 async def test_what_is_to_be_tried_later_is_no_job_before(engine: AsyncEngine) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
+    runtime = runtime_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
     message_id = await load(engine, people(1, mail))
-    await work(bench)
+    await work(runtime)
 
-    assert await find_jobs(bench) == []
+    assert await find_jobs(runtime) == []
     clock.advance(seconds=5)
-    assert await find_jobs(bench) == [Job(message_id, 0)]
+    assert await find_jobs(runtime) == [Job(message_id, 0)]
 
 
 async def test_what_has_no_gateway_or_waits_for_the_morning_is_no_job(engine: AsyncEngine) -> None:
@@ -152,11 +152,11 @@ async def test_what_has_no_gateway_or_waits_for_the_morning_is_no_job(engine: As
     voice: dict[DeliveryMode, Gateway] = {DeliveryMode.VOICE: FakeGateway()}
     message_id = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
 
-    assert await find_jobs(bench_of(engine, clock, voice)) == [Job(message_id, 0)]
+    assert await find_jobs(runtime_of(engine, clock, voice)) == [Job(message_id, 0)]
     clock.advance(hours=12)
-    assert await find_jobs(bench_of(engine, clock, voice)) == []
+    assert await find_jobs(runtime_of(engine, clock, voice)) == []
     clock.advance(hours=12)
-    assert await find_jobs(bench_of(engine, clock, voice)) == [Job(message_id, 0)]
+    assert await find_jobs(runtime_of(engine, clock, voice)) == [Job(message_id, 0)]
 
 
 async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
@@ -165,13 +165,13 @@ async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
     class Half(FakeGateway):
         modes = frozenset({DeliveryMode.VOICE})
 
-    bench = bench_of(engine, Clock(), Half())
+    runtime = runtime_of(engine, Clock(), Half())
     same = call(0)
     message_id = await load(engine, [*people(1, lambda _: same), *people(2, lambda _: same)])
 
-    assert await find_jobs(bench) == [Job(message_id, 0)]
-    await work(bench)
-    assert await find_jobs(bench) == []
+    assert await find_jobs(runtime) == [Job(message_id, 0)]
+    await work(runtime)
+    assert await find_jobs(runtime) == []
 
 
 # The providers' time
@@ -181,19 +181,19 @@ async def test_a_message_whose_calls_are_open_after_the_providers_time_is_an_err
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway())
+    runtime = runtime_of(engine, clock, FakeGateway())
     message_id = await load(engine, people(2, call))
-    await work(bench)
+    await work(runtime)
 
     clock.advance(minutes=59, seconds=59)
-    await find_jobs(bench)
+    await find_jobs(runtime)
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
 
     clock.advance(seconds=1)
-    await find_jobs(bench)
+    await find_jobs(runtime)
     assert await status(engine, message_id) is MessageStatus.ERROR
     before = await everything(engine)
-    await find_jobs(bench)
+    await find_jobs(runtime)
     assert await everything(engine) == before, "it says so once"
 
 
@@ -201,11 +201,11 @@ async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway())
+    runtime = runtime_of(engine, clock, FakeGateway())
     message_id = await load(engine, people(2, call))
-    await work(bench)
+    await work(runtime)
     clock.advance(hours=2)
-    await find_jobs(bench)
+    await find_jobs(runtime)
 
     for person in range(2):
         assert await status(engine, message_id) is MessageStatus.ERROR
@@ -219,12 +219,12 @@ async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
 @pytest.mark.parametrize("device", [call, text_to, mail])
 async def test_only_calls_and_texts_are_waited_for(engine: AsyncEngine, device: object) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway())
+    runtime = runtime_of(engine, clock, FakeGateway())
     message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
-    await work(bench)
+    await work(runtime)
 
     clock.advance(hours=2)
-    await find_jobs(bench)
+    await find_jobs(runtime)
 
     assert await status(engine, message_id) is (
         MessageStatus.IN_PROGRESS if device is mail else MessageStatus.ERROR
@@ -239,13 +239,13 @@ async def test_a_call_that_waits_for_the_morning_is_no_fault_of_the_provider(
     async def a_second() -> None:
         clock.advance(seconds=1)
 
-    bench = bench_of(engine, clock, FakeGateway(answer=delivered, batch=1, meanwhile=a_second))
+    runtime = runtime_of(engine, clock, FakeGateway(answer=delivered, batch=1, meanwhile=a_second))
     message_id = await load(engine, people(2, call), call_window=("08:00", "20:00"))
-    await work(bench)
+    await work(runtime)
     assert await statuses(engine, message_id) == {"DELIVERED": 1, "PENDING": 1}
 
     clock.advance(hours=2)
-    await find_jobs(bench)
+    await find_jobs(runtime)
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
 
 
@@ -256,13 +256,13 @@ async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
+    runtime = runtime_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
     message_id = await load(engine, people(3, call, mail))
-    await work(bench_of(engine, clock, {DeliveryMode.VOICE: FakeGateway(answer=delivered)}))
-    await work(bench)
+    await work(runtime_of(engine, clock, {DeliveryMode.VOICE: FakeGateway(answer=delivered)}))
+    await work(runtime)
     await stop(engine, message_id)
 
-    await work(bench)
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {"DELIVERED": 3, "CANCELED": 3}
     stopped = (await deliveries(engine, message_id))[1]
@@ -275,29 +275,29 @@ async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
 
 
 async def test_the_sweep_finishes_a_cancellation_whose_process_died(engine: AsyncEngine) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(1100, call))
     await stop(engine, message_id)
 
-    jobs = await find_jobs(bench)
+    jobs = await find_jobs(runtime)
     assert jobs == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
-    assert [await do(bench, job) for job in jobs] == [500, 500, 100]
+    assert [await do(runtime, job) for job in jobs] == [500, 500, 100]
 
     assert await statuses(engine, message_id) == {"CANCELED": 1100}
-    assert await find_jobs(bench) == []
+    assert await find_jobs(runtime) == []
     await recount(engine)
 
 
 async def test_a_large_cancellation_and_what_is_to_be_sent_take_turns(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     large = await load(engine, people(1100, call))
     await stop(engine, large)
     small = await load(engine, people(1, call), id="M-2")
 
-    first, second, *_ = jobs = await find_jobs(bench)
-    await do(bench, first)
-    await do(bench, second)
+    first, second, *_ = jobs = await find_jobs(runtime)
+    await do(runtime, first)
+    await do(runtime, second)
 
     assert jobs == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
     assert gateway.keys == [f"{small}.0.0"]
@@ -311,7 +311,7 @@ async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
     class Other(FakeGateway):
         name = "other"
 
-    bench = bench_of(
+    runtime = runtime_of(
         engine, Clock(), {DeliveryMode.VOICE: FakeGateway(), DeliveryMode.EMAIL: Other()}
     )
     calls = await load(engine, people(1, call))
@@ -319,16 +319,16 @@ async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
     async with writing(engine) as connection:
         await provider_rate.hold(connection, "fake", pause=timedelta(minutes=5))
 
-    assert await find_jobs(bench) == [Job(mails, 0)]
+    assert await find_jobs(runtime) == [Job(mails, 0)]
     await let_go(engine)
-    assert await find_jobs(bench) == [Job(calls, 0), Job(mails, 0)]
+    assert await find_jobs(runtime) == [Job(calls, 0), Job(mails, 0)]
 
 
 @pytest.mark.parametrize(("taken_for", "is_job"), [(LONGEST_WAIT, True), (2 * LONGEST_WAIT, False)])
 async def test_a_providers_pace_is_waited_for_unless_it_takes_too_long(
     engine: AsyncEngine, taken_for: timedelta, is_job: bool
 ) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway(per_second=1))
+    runtime = runtime_of(engine, Clock(), FakeGateway(per_second=1))
     message_id = await load(engine, people(1, call))
     async with writing(engine) as connection:
         await provider_rate.reserve(
@@ -339,18 +339,18 @@ async def test_a_providers_pace_is_waited_for_unless_it_takes_too_long(
             longest=timedelta(),
         )
 
-    assert await find_jobs(bench) == [Job(message_id, 0)] * is_job
+    assert await find_jobs(runtime) == [Job(message_id, 0)] * is_job
 
 
 async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_its_outcome(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(batch=1))
+    runtime = runtime_of(engine, clock, FakeGateway(batch=1))
     message_id = await load(engine, people(2, call))
-    await hand_over(bench_of(engine, clock, FakeGateway()), message_id, 0)
+    await hand_over(runtime_of(engine, clock, FakeGateway()), message_id, 0)
     await stop(engine, message_id)
-    await work(bench)
+    await work(runtime)
     complete = "select completed_at from cancellation where completed_at is not null"
     assert await columns_of(engine, complete) == []
 
@@ -366,22 +366,22 @@ async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_i
 async def test_the_rows_of_a_message_that_was_not_canceled_are_not_stopped(
     engine: AsyncEngine,
 ) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(2, call))
     before = await everything(engine)
 
-    assert await due_work.stop(bench, Job(message_id, 0)) == 0
+    assert await due_work.stop(runtime, Job(message_id, 0)) == 0
 
     assert await everything(engine) == before
 
 
 async def test_a_duplicate_is_stopped_with_its_first(engine: AsyncEngine) -> None:
     same = call(0)
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(3, lambda _: same))
     await stop(engine, message_id)
 
-    await work(bench)
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {"CANCELED": 3}
     assert await columns_of(engine, "select stopped, already_sent from cancellation") == [(1, 0)]
@@ -392,12 +392,12 @@ async def test_a_message_whose_outcomes_are_all_there_is_looked_at_no_more(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench: Bench = bench_of(engine, clock, FakeGateway(answer=delivered))
+    runtime: Runtime = runtime_of(engine, clock, FakeGateway(answer=delivered))
     message_id = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
     before = await everything(engine)
 
     clock.advance(days=1)
-    assert await find_jobs(bench) == []
+    assert await find_jobs(runtime) == []
     assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
     assert await everything(engine) == before

@@ -33,11 +33,10 @@ from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from resolvers.request.process import to_nobody
 from tests import log
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     ALL_MODES,
     Clock,
     FakeGateway,
-    bench_of,
     call,
     deliveries,
     events,
@@ -50,6 +49,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     status,
     statuses,
@@ -80,12 +80,12 @@ async def test_each_delivery_is_handed_over_once_however_often_its_chunk_is_look
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(7, call, text_to))
 
-    assert await work(bench) == 14
-    assert await hand_over(bench, message_id, 0) == 0
-    assert await work(bench) == 0
+    assert await work(runtime) == 14
+    assert await hand_over(runtime, message_id, 0) == 0
+    assert await work(runtime) == 0
     assert Counter(gateway.keys) == Counter(
         f"{message_id}.{person}.{device}" for person in range(7) for device in range(2)
     )
@@ -94,10 +94,10 @@ async def test_each_delivery_is_handed_over_once_however_often_its_chunk_is_look
 
 async def test_several_that_work_on_one_chunk_share_it(engine: AsyncEngine) -> None:
     gateway = FakeGateway(batch=7)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(100, call))
 
-    handed = await asyncio.gather(*(hand_over(bench, message_id, 0) for _ in range(5)))
+    handed = await asyncio.gather(*(hand_over(runtime, message_id, 0) for _ in range(5)))
 
     assert sum(handed) == 100
     assert len(gateway.keys) == len(set(gateway.keys)) == 100
@@ -113,7 +113,7 @@ async def test_a_duplicate_is_never_sent_and_stands_where_the_first_stands(
         engine, [log.recipient("p1", shared), log.recipient("p2", shared, shared)]
     )
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert gateway.keys == [f"{message_id}.0.0"]
     assert [
@@ -132,7 +132,7 @@ async def test_an_inbox_has_its_message_in_one_transaction_with_its_claim(
 ) -> None:
     message_id = await load(engine, people(3, lambda person: log.inbox(f"account{person}")))
 
-    assert await work(bench_of(engine, Clock(), {DeliveryMode.INBOX: InboxGateway()})) == 3
+    assert await work(runtime_of(engine, Clock(), {DeliveryMode.INBOX: InboxGateway()})) == 3
 
     row = (await deliveries(engine, message_id))[0]
     assert (row.status, row.claim, row.attempts, row.at) == (DeliveryStatus.SENT, None, 1, NOON)
@@ -153,8 +153,8 @@ async def test_what_is_recorded_from_elsewhere_is_never_handed_over(engine: Asyn
     )
     before = await everything(engine)
 
-    assert await work(bench_of(engine, Clock(), gateway)) == 0
-    assert await hand_over(bench_of(engine, Clock(), gateway), 1, 0) == 0
+    assert await work(runtime_of(engine, Clock(), gateway)) == 0
+    assert await hand_over(runtime_of(engine, Clock(), gateway), 1, 0) == 0
     assert gateway.given == []
     assert await everything(engine) == before
 
@@ -185,7 +185,7 @@ async def test_calls_keep_to_the_window_of_the_district_and_nothing_else_does(
         now=now,
     )
 
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
 
     assert {handover.mode for handover in gateway.given} == {
         DeliveryMode.TEXT,
@@ -214,7 +214,7 @@ async def test_no_call_is_placed_once_the_window_has_closed_in_the_middle_of_a_c
         now=clock.now,
     )
 
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
 
     assert len(gateway.given) == 2
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
@@ -228,7 +228,7 @@ async def test_a_number_that_asked_for_no_texts_gets_none_and_is_still_called(
     async with writing(engine) as connection:
         await in_flight.set_opted_out(connection, number_of(1), NOON)
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert [(h.mode, h.address) for h in gateway.given] == [
         (VOICE, number_of(0)),
@@ -244,7 +244,7 @@ async def test_a_mode_without_a_gateway_stays_pending(engine: AsyncEngine) -> No
     gateway = FakeGateway()
     message_id = await load(engine, people(2, call, mail))
 
-    await work(bench_of(engine, Clock(), {VOICE: gateway}))
+    await work(runtime_of(engine, Clock(), {VOICE: gateway}))
 
     assert {h.mode for h in gateway.given} == {VOICE}
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 2}
@@ -254,11 +254,11 @@ async def test_a_mode_without_a_gateway_stays_pending(engine: AsyncEngine) -> No
 async def test_a_district_with_a_gateway_of_its_own_is_served_by_it(engine: AsyncEngine) -> None:
     of_house, of_district = FakeGateway(), FakeGateway()
     await load(engine, people(1, call, text_to))
-    bench = bench_of(
+    runtime = runtime_of(
         engine, Clock(), of_house, of_district={"plainview": {VOICE: of_district}, "other": {}}
     )
 
-    await work(bench)
+    await work(runtime)
 
     assert [h.mode for h in of_district.given] == [VOICE]
     assert [h.mode for h in of_house.given] == [DeliveryMode.TEXT]
@@ -270,7 +270,7 @@ async def test_one_transaction_claims_no_more_than_the_gateway_takes_at_once(
     gateway = FakeGateway(batch=40)
     await load(engine, people(100, call))
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert gateway.waves == [40, 40, 20]
 
@@ -284,7 +284,7 @@ async def test_a_provider_is_used_no_faster_than_it_bears(engine: AsyncEngine) -
     gateway = FakeGateway(per_second=0.5)
     await load(engine, people(5, call))
 
-    await work(bench_of(engine, Clock(), gateway, sleep=sleep))
+    await work(runtime_of(engine, Clock(), gateway, sleep=sleep))
 
     assert gateway.waves == [1, 1, 1, 1, 1]
     # A place every two seconds; nobody has really waited, so each wait is that much longer.
@@ -297,7 +297,7 @@ async def test_a_wave_takes_no_more_of_a_providers_pace_than_a_quarter_of_a_seco
     gateway = FakeGateway(per_second=40)
     await load(engine, people(25, call))
 
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert gateway.waves == [10, 10, 5]
 
@@ -338,7 +338,7 @@ async def test_the_outcome_is_recorded_with_all_that_follows_from_it(
     clock = Clock()
     message_id = await load(engine, people(1, call))
 
-    await work(bench_of(engine, clock, FakeGateway(answer=lambda _: outcome)))
+    await work(runtime_of(engine, clock, FakeGateway(answer=lambda _: outcome)))
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status) == stands
@@ -356,11 +356,11 @@ async def test_what_was_not_accepted_is_tried_again_after_growing_pauses(
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, mail))
     tried: list[float] = []
     for _ in range(60):
-        tried += [(clock.now - NOON).total_seconds()] * await work(bench)
+        tried += [(clock.now - NOON).total_seconds()] * await work(runtime)
         clock.advance(seconds=1)
 
     # Half of 5, 10, 20, 40 seconds, the chance being nil; the clock goes by seconds.
@@ -373,16 +373,16 @@ async def test_what_was_not_accepted_is_tried_again_after_growing_pauses(
 
 async def test_a_call_that_nobody_takes_for_hours_has_failed(engine: AsyncEngine) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(answer=busy))
+    runtime = runtime_of(engine, clock, FakeGateway(answer=busy))
     message_id = await load(engine, people(1, call))
     for _ in range(30):
-        await work(bench)
+        await work(runtime)
         clock.advance(minutes=10)
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -11)
     assert await status(engine, message_id) is MessageStatus.SENT
-    assert await work(bench) == 0
+    assert await work(runtime) == 0
     await recount(engine)
 
 
@@ -391,16 +391,16 @@ async def test_a_provider_that_takes_nothing_is_not_tried_by_every_delivery_in_t
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy, batch=DOWN_FROM)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(5 * DOWN_FROM, mail))
 
-    await work(bench, rounds=3)
+    await work(runtime, rounds=3)
 
     assert gateway.waves == [DOWN_FROM]
     gateway.answer = lambda h: Accepted(None, DeliveryStatus.SENT)
     await let_go(engine)
     clock.advance(seconds=5)
-    await work(bench)
+    await work(runtime)
     assert await statuses(engine, message_id) == {"SENT": 5 * DOWN_FROM}
     await recount(engine)
 
@@ -412,10 +412,10 @@ async def test_one_picky_address_holds_up_nobody_else(engine: AsyncEngine) -> No
         ),
         batch=1,
     )
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(3, mail))
 
-    await work(bench, rounds=2)
+    await work(runtime, rounds=2)
 
     assert await statuses(engine, message_id) == {"PENDING": 1, "SENT": 2}
 
@@ -433,10 +433,10 @@ async def test_a_gateway_that_fails_or_answers_nonsense_leaves_what_it_had_unsur
             return []
 
     gateway = Broken(batch=2)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(4, call))
 
-    await work(bench, rounds=2)
+    await work(runtime, rounds=2)
 
     rows = await deliveries(engine, message_id)
     assert len(gateway.keys) == 4
@@ -455,10 +455,10 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for_longer_than_its
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(meanwhile=asyncio.Event().wait)  # type: ignore[arg-type]
-    bench = bench_of(engine, Clock(), gateway, send_limit=timedelta(milliseconds=20))
+    runtime = runtime_of(engine, Clock(), gateway, send_limit=timedelta(milliseconds=20))
     message_id = await load(engine, people(1, call))
 
-    await work(bench)
+    await work(runtime)
 
     row = await one(engine, message_id)
     assert (row.status, row.reference) == (DeliveryStatus.IN_PROGRESS, None)
@@ -476,14 +476,14 @@ async def test_a_process_that_was_suspended_after_its_claim_sends_nothing_when_i
     sleeper, other = FakeGateway(), FakeGateway()
     message_id = await load(engine, people(1, call))
 
-    bench = bench_of(engine, clock, sleeper, send_limit=timedelta(minutes=2))
+    runtime = runtime_of(engine, clock, sleeper, send_limit=timedelta(minutes=2))
     with after_commits(engine, lambda: clock.advance(minutes=2)):
-        await hand_over(bench, message_id, 0)
+        await hand_over(runtime, message_id, 0)
 
     assert sleeper.given == []
     row = await one(engine, message_id)
     assert (row.status, row.claim) == (DeliveryStatus.PENDING, None)
-    await work(bench_of(engine, clock, other))
+    await work(runtime_of(engine, clock, other))
     assert other.keys == [f"{message_id}.0.0"]
     await recount(engine)
 
@@ -495,14 +495,14 @@ async def test_an_outcome_that_comes_after_the_claim_was_lost_undoes_nothing(
     """While the first waited for its answer the lease ended, and it was found that nothing had arrived: sent by another."""
     clock = Clock()
     message_id = await load(engine, people(1, mail))
-    second = bench_of(engine, clock, FakeGateway())
+    second = runtime_of(engine, clock, FakeGateway())
 
     async def taken_over() -> None:
         await settle(second)
         await work(second)
 
     first = FakeGateway(answer=answer, meanwhile=taken_over)  # type: ignore[arg-type]
-    await work(bench_of(engine, clock, first))
+    await work(runtime_of(engine, clock, first))
 
     row = await one(engine, message_id)
     assert (row.status, row.reference, row.attempts) == (
@@ -521,11 +521,11 @@ async def test_that_a_provider_has_it_is_news_even_after_the_claim_was_lost(
     second = FakeGateway(find=lambda _: SurelyNot())
 
     async def taken_over() -> None:
-        await settle(bench_of(engine, clock, second))
+        await settle(runtime_of(engine, clock, second))
         assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
 
-    await work(bench_of(engine, clock, FakeGateway(meanwhile=taken_over)))
-    await work(bench_of(engine, clock, second))
+    await work(runtime_of(engine, clock, FakeGateway(meanwhile=taken_over)))
+    await work(runtime_of(engine, clock, second))
 
     assert second.given == []
     row = await one(engine, message_id)
@@ -542,14 +542,14 @@ async def test_an_answer_that_comes_after_a_resend_is_about_the_sending_before(
         answer=lambda h: Accepted(f"REF-{h.key}", DeliveryStatus.DELIVERED, 5),
         find=lambda _: CannotTell("who knows"),
     )
-    second = bench_of(engine, clock, other)
+    second = runtime_of(engine, clock, other)
 
     async def sent_again() -> None:
         await settle(second)
         assert (await one(engine, message_id)).status is DeliveryStatus.FAILED
         assert await resend(second, message_id, modes=ALL_MODES, announce=to_nobody) == 1
 
-    await work(bench_of(engine, clock, FakeGateway(meanwhile=sent_again)))
+    await work(runtime_of(engine, clock, FakeGateway(meanwhile=sent_again)))
 
     row = await one(engine, message_id)
     assert (row.status, row.reference, row.resends) == (DeliveryStatus.PENDING, None, 1)
@@ -570,7 +570,7 @@ async def test_a_receipt_that_is_faster_than_the_answer_stands_and_its_reference
         receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.0.0")
         await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
 
-    await work(bench_of(engine, clock, FakeGateway(meanwhile=called_back)))
+    await work(runtime_of(engine, clock, FakeGateway(meanwhile=called_back)))
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.DELIVERED, 5, None)
@@ -594,7 +594,7 @@ async def test_nothing_is_claimed_after_a_cancel_and_what_was_claimed_before_is_
             )
 
     gateway = FakeGateway(batch=2, meanwhile=canceled)
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
 
     assert gateway.keys == [f"{message_id}.0.0", f"{message_id}.1.0"]
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 4}
@@ -615,12 +615,12 @@ async def test_what_was_not_accepted_of_a_canceled_message_is_stopped_and_not_tr
                 connection, message_id, by_id=None, by_name=None, reason=None, now=clock.now
             )
 
-    bench = bench_of(engine, clock, FakeGateway(answer=busy, meanwhile=canceled))
-    await work(bench)
+    runtime = runtime_of(engine, clock, FakeGateway(answer=busy, meanwhile=canceled))
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {"CANCELED": 2}
     clock.advance(hours=1)
-    assert await work(bench) == 0
+    assert await work(runtime) == 0
     await recount(engine)
 
 
@@ -630,15 +630,15 @@ async def test_what_was_not_accepted_of_a_canceled_message_is_stopped_and_not_tr
 async def test_the_revision_grows_with_each_change_that_can_be_seen_and_with_no_other(
     engine: AsyncEngine,
 ) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(1, call))
     before = (await message(engine, message_id)).revision
 
-    await work(bench)
+    await work(runtime)
     after = (await message(engine, message_id)).revision
     assert after == before + 2  # handed over, accepted
 
-    await work(bench)
+    await work(runtime)
     assert (await message(engine, message_id)).revision == after
 
 
@@ -646,15 +646,17 @@ async def test_the_providers_time_begins_anew_with_each_hand_over_of_a_call_or_t
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(answer=busy), provider_limit=timedelta(minutes=60))
+    runtime = runtime_of(
+        engine, clock, FakeGateway(answer=busy), provider_limit=timedelta(minutes=60)
+    )
     called, mailed = (
         await load(engine, people(1, call)),
         await load(engine, people(1, mail), id="M-2"),
     )
 
-    await work(bench)
+    await work(runtime)
     clock.advance(minutes=10)
-    await work(bench)
+    await work(runtime)
 
     assert (await message(engine, called)).overdue_at == clock.now + timedelta(minutes=60)
     assert (await message(engine, mailed)).overdue_at is None
@@ -667,7 +669,7 @@ async def test_no_connection_is_held_while_a_provider_is_waited_for(engine: Asyn
         held.append(engine.pool.checkedout())  # type: ignore[attr-defined]
 
     await load(engine, people(1, call))
-    await work(bench_of(engine, Clock(), FakeGateway(meanwhile=look)))
+    await work(runtime_of(engine, Clock(), FakeGateway(meanwhile=look)))
 
     assert held == [0]
 
@@ -677,7 +679,7 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
 ) -> None:
     """Suspended with a connection each, they would come by its lock one after the other."""
     gateway = FakeGateway(batch=10)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(100, call))
     all_have_read = asyncio.Event()
     given_back = itertools.count(1)
@@ -687,9 +689,9 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
             all_have_read.set()
 
     listen(engine.sync_engine, "checkin", give_back)
-    turn = bench.turns.setdefault(message_id, asyncio.Lock())
+    turn = runtime.turns.setdefault(message_id, asyncio.Lock())
     async with turn, asyncio.timeout(30):
-        tasks = [asyncio.create_task(hand_over(bench, message_id, 0)) for _ in range(8)]
+        tasks = [asyncio.create_task(hand_over(runtime, message_id, 0)) for _ in range(8)]
         await all_have_read.wait()
         while engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
             await asyncio.sleep(0)  # the last are being closed: more than the pool keeps
@@ -704,18 +706,18 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
 
 
 async def test_a_message_that_is_not_there_is_no_work(engine: AsyncEngine) -> None:
-    assert await hand_over(bench_of(engine, Clock(), FakeGateway()), 4711, 0) == 0
+    assert await hand_over(runtime_of(engine, Clock(), FakeGateway()), 4711, 0) == 0
 
 
 async def test_a_delivery_is_named_alike_whenever_it_is_tried(engine: AsyncEngine) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy)
     message_id = await load(engine, people(1, mail))
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
 
-    await work(bench)
+    await work(runtime)
     clock.advance(minutes=1)
-    await work(bench)
+    await work(runtime)
 
     assert [(h.key, h.attempt) for h in gateway.given] == [
         (f"{message_id}.0.0", 1),

@@ -11,7 +11,7 @@ from domain.status import DeliveryMode, MessageStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import SmtpStandIn
 from tests.delivery.gateways.strict_reader import headers_of, text_of
-from tests.delivery.workbench import Clock, bench_of, mail, people, recount, status, work
+from tests.delivery.world import Clock, mail, people, recount, runtime_of, status, work
 from tests.log import NOON
 from tests.operations import ask
 
@@ -36,9 +36,9 @@ async def test_each_family_gets_the_email_whatever_the_reply_address_is(
     )
     await log.load(engine, log.district(), lines)
     async with SmtpStandIn().running() as server:
-        bench = bench_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
 
-        await work(bench, rounds=2)
+        await work(runtime, rounds=2)
 
         assert sorted(server.taken()) == [f"p{number}@nomail.example" for number in range(3)]
         for envelope in server.envelopes:

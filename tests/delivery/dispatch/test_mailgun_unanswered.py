@@ -5,19 +5,19 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import Behaviour, MailgunStandIn
 from tests.delivery.receipts.refreshing import refresh_now
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     deliveries,
     load,
     mail,
     one,
     people,
     recount,
+    runtime_of,
     settle,
     statuses,
     work,
@@ -42,9 +42,9 @@ class Mailgun(MailgunStandIn):
         return type(answer)(200, json={"id": f"<{id}>", "message": "Queued."})
 
 
-def worked(engine: AsyncEngine, mailgun: Mailgun) -> tuple[Bench, Clock]:
+def worked(engine: AsyncEngine, mailgun: Mailgun) -> tuple[Runtime, Clock]:
     clock = Clock()
-    return bench_of(engine, clock, mailgun.gateway), clock
+    return runtime_of(engine, clock, mailgun.gateway), clock
 
 
 @pytest.mark.parametrize("replaces_variables", [True, False])
@@ -53,17 +53,17 @@ async def test_what_arrived_without_an_answer_is_found_and_goes_once(
 ) -> None:
     mailgun = Mailgun()
     mailgun.replaces_variables = replaces_variables
-    bench, clock = worked(engine, mailgun)
+    runtime, clock = worked(engine, mailgun)
     mailgun.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
     message_id = await load(engine, people(3, mail))
-    await work(bench)
+    await work(runtime)
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 3}
 
     mailgun.behaviour = Behaviour.TAKES
     clock.advance(hours=1)
-    assert await settle(bench) == 3
+    assert await settle(runtime) == 3
     clock.advance(hours=1)
-    await work(bench)
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {"SENT": 3}
     assert len(mailgun.taken()) == 3
@@ -76,7 +76,7 @@ async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
     """Two requests carry one message: the first had its answer, the second had none. Both have the same Message-ID."""
     mailgun = Mailgun()
     mailgun.gateway.batch = 2
-    bench, clock = worked(engine, mailgun)
+    runtime, clock = worked(engine, mailgun)
     take, requests = mailgun.take, 0
 
     def lose_the_second_answer(request: Any, form: Any) -> Any:
@@ -87,13 +87,13 @@ async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
 
     mailgun.take = lose_the_second_answer  # type: ignore[method-assign]
     message_id = await load(engine, people(4, mail))
-    await work(bench)
+    await work(runtime)
     assert await statuses(engine, message_id) == {"SENT": 2, "IN_PROGRESS": 2}
 
     clock.advance(hours=1)
-    await settle(bench)
+    await settle(runtime)
     clock.advance(hours=1)
-    await work(bench)
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {"SENT": 4}
     assert sorted(mailgun.taken()) == [f"p{number}@nomail.example" for number in range(4)]
@@ -103,18 +103,18 @@ async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
 
 async def test_what_never_arrived_goes_again(engine: AsyncEngine) -> None:
     mailgun = Mailgun()
-    bench, clock = worked(engine, mailgun)
+    runtime, clock = worked(engine, mailgun)
     mailgun.behaviour = Behaviour.LOSES
     message_id = await load(engine, people(1, mail))
-    await work(bench)
+    await work(runtime)
     # Of another message to the same person: its id is another.
     other = mailgun.event("delivered", "p0@nomail.example", "", **{"user-variables": UNREPLACED})
     other["timestamp"] = clock().timestamp()
 
     mailgun.behaviour = Behaviour.TAKES
     clock.advance(hours=1)
-    await settle(bench)
-    await work(bench)
+    await settle(runtime)
+    await work(runtime)
 
     assert mailgun.taken() == ["p0@nomail.example"]
     assert (await one(engine, message_id)).status is DeliveryStatus.SENT
@@ -124,14 +124,14 @@ async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(
     engine: AsyncEngine,
 ) -> None:
     mailgun = Mailgun()
-    bench, clock = worked(engine, mailgun)
+    runtime, clock = worked(engine, mailgun)
     message_id = await load(engine, people(3, mail))
-    await work(bench)
+    await work(runtime)
     id = mailgun.forms[0]["h:Message-Id"][0].strip("<>")
     event = mailgun.event("delivered", "p1@nomail.example", "", **{"user-variables": UNREPLACED})
     event |= {"timestamp": clock().timestamp() + 1, "message": {"headers": {"message-id": id}}}
 
-    assert await refresh_now(bench, message_id) == 1
+    assert await refresh_now(runtime, message_id) == 1
 
     assert [row.status.value for row in await deliveries(engine, message_id)] == [
         "SENT",

@@ -22,10 +22,9 @@ from delivery.runners.base import Attempt, attempt
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     deliveries,
     lapse,
@@ -34,6 +33,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     statuses,
     work,
@@ -132,12 +132,12 @@ async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sen
 ) -> None:
     message_id = await load(engine, people(1, mail))
     async with smtp(outage.begin) as server:
-        bench = bench_of(
+        runtime = runtime_of(
             engine, outage.clock, {DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep
         )
-        assert await hand_over(bench, message_id, 0) == 1
-        await settle(bench)
-        await work(bench)
+        assert await hand_over(runtime, message_id, 0) == 1
+        await settle(runtime)
+        await work(runtime)
         assert server.taken() == ["p0@nomail.example"]
 
     assert len(outage.pauses) == outage.attempts
@@ -161,11 +161,11 @@ async def test_what_was_accepted_over_http_is_recorded_under_its_providers_name(
     )
     message_id = await load(engine, people(1, lambda _: device(7)))
     stand_in = Slow()
-    bench = bench_of(engine, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
+    runtime = runtime_of(engine, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
 
-    assert await hand_over(bench, message_id, 0) == 1
-    await settle(bench)
-    await work(bench)
+    assert await hand_over(runtime, message_id, 0) == 1
+    await settle(runtime)
+    await work(runtime)
 
     assert len(stand_in.taken()) == 1
     delivery = await one(engine, message_id)
@@ -184,13 +184,13 @@ async def test_an_outage_that_outlasts_the_lease_is_waited_for_with_growing_paus
     outage = FullPool(engine, clock, attempts=310)
     message_id = await load(engine, people(2, call))
     gateway = accepting(outage)
-    bench = bench_of(engine, clock, gateway, sleep=outage.sleep)
+    runtime = runtime_of(engine, clock, gateway, sleep=outage.sleep)
 
     with capture_logs() as lines:
-        assert await hand_over(bench, message_id, 0) == 2
+        assert await hand_over(runtime, message_id, 0) == 2
 
     assert len(gateway.given) == 2
-    lease = int(bench.lease.total_seconds())
+    lease = int(runtime.lease.total_seconds())
     assert outage.pauses[:lease] == [FIRST_PAUSE] * lease
     assert outage.pauses[lease : lease + 6] == [2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
     assert all(row.reference and row.claim is None for row in await deliveries(engine, message_id))
@@ -218,10 +218,10 @@ async def test_what_others_took_over_during_an_outage_gets_the_reference_all_the
 
     async def meanwhile(seconds: float) -> None:
         if len(outage.pauses) == 303:
-            assert await settle(bench_of(elsewhere, clock, nobody)) == 1
+            assert await settle(runtime_of(elsewhere, clock, nobody)) == 1
         await sleep(seconds)
 
-    assert await hand_over(bench_of(engine, clock, gateway, sleep=meanwhile), message_id, 0) == 1
+    assert await hand_over(runtime_of(engine, clock, gateway, sleep=meanwhile), message_id, 0) == 1
 
     delivery = await one(engine, message_id)
     assert delivery.reference == f"REF-{gateway.keys[0]}-1"
@@ -238,9 +238,9 @@ async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncE
     async def sleep(seconds: float) -> None:
         clock.advance(seconds=seconds if clock.now < NOON + LATE else KEPT.total_seconds())
 
-    bench = bench_of(engine, clock, accepting(outage), sleep=sleep)
+    runtime = runtime_of(engine, clock, accepting(outage), sleep=sleep)
     with capture_logs() as lines, pytest.raises(exc.TimeoutError):
-        await hand_over(bench, message_id, 0)
+        await hand_over(runtime, message_id, 0)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "outcomes are given up: the database is away for too long"
     ]
@@ -257,9 +257,9 @@ async def test_a_runner_that_stops_finishes_writing_what_it_knows(engine: AsyncE
         until.set()
         await outage.begin()
 
-    bench = bench_of(engine, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
+    runtime = runtime_of(engine, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
 
-    assert await attempt(bench, Job(message_id, 0), until=until) is Attempt.DONE
+    assert await attempt(runtime, Job(message_id, 0), until=until) is Attempt.DONE
 
     assert (await one(engine, message_id)).reference is not None
     assert len(outage.pauses) == 2
@@ -274,9 +274,9 @@ async def test_what_is_lost_because_the_process_stops_is_said(engine: AsyncEngin
         waits.set()
         await asyncio.Event().wait()
 
-    bench = bench_of(engine, Clock(), accepting(outage), sleep=sleep)
+    runtime = runtime_of(engine, Clock(), accepting(outage), sleep=sleep)
     with capture_logs() as lines:
-        working = asyncio.ensure_future(hand_over(bench, message_id, 0))
+        working = asyncio.ensure_future(hand_over(runtime, message_id, 0))
         await waits.wait()
         working.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -300,7 +300,7 @@ async def test_one_outcome_that_the_database_refuses_costs_no_other_its_own(
     gateway = FakeGateway(answer=answer)
     message_id = await load(engine, people(3, call))
     with capture_logs() as lines:
-        assert await hand_over(bench_of(engine, Clock(), gateway), message_id, 0) == 3
+        assert await hand_over(runtime_of(engine, Clock(), gateway), message_id, 0) == 3
 
     rows = await deliveries(engine, message_id)
     assert [row.claim is None for row in rows] == [True, False, True]
@@ -327,7 +327,7 @@ async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
         raise Killed
 
     with pytest.raises(Killed):
-        await hand_over(bench_of(engine, outage.clock, FakeGateway(meanwhile=die)), message_id, 0)
+        await hand_over(runtime_of(engine, outage.clock, FakeGateway(meanwhile=die)), message_id, 0)
     await lapse(engine)
 
     class Asked(FakeGateway):
@@ -337,7 +337,7 @@ async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
             return found(handover)
 
     gateway = Asked()
-    assert await settle_lapsed(bench_of(engine, outage.clock, gateway, sleep=outage.sleep)) == 1
+    assert await settle_lapsed(runtime_of(engine, outage.clock, gateway, sleep=outage.sleep)) == 1
 
     delivery = await one(engine, message_id)
     assert (delivery.status, delivery.reference) == (DeliveryStatus.DELIVERED, "SID")

@@ -17,15 +17,15 @@ from tests.delivery.gateways.stand_ins import (
     SmtpStandIn,
     TextStandIn,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     call,
     load,
     mail,
     one,
     people,
     recount,
+    runtime_of,
     statuses,
     text_to,
     work,
@@ -61,11 +61,11 @@ async def test_what_no_repetition_mends_has_failed_at_once(
     engine: AsyncEngine, provider: type[HttpStandIn], body: dict[str, Any], code: int | None
 ) -> None:
     clock, stand_in = Clock(), refusing(provider, 400, body)
-    bench = bench_of(engine, clock, stand_in.gateway)
+    runtime = runtime_of(engine, clock, stand_in.gateway)
     message_id = await load(engine, people(1, DEVICES[provider]))
 
     for _ in range(3):
-        await work(bench)
+        await work(runtime)
         clock.advance(hours=1)
 
     row = await one(engine, message_id)
@@ -108,7 +108,7 @@ async def test_what_an_administrator_has_to_mend_is_tried_again_and_the_log_warn
     message_id = await load(engine, people(3, lambda person: DEVICES[provider](person + 1)))
 
     with capture_logs() as lines:
-        await work(bench_of(engine, clock, stand_in.gateway))
+        await work(runtime_of(engine, clock, stand_in.gateway))
 
     (line,) = [line for line in lines if line["event"] == "provider did not accept"]
     assert (line["log_level"], line["deliveries"], line["reason"]) == ("warning", 3, reason)
@@ -116,7 +116,7 @@ async def test_what_an_administrator_has_to_mend_is_tried_again_and_the_log_warn
     assert await statuses(engine, message_id) == {"PENDING": 3}
     del stand_in.take
     clock.advance(minutes=1)
-    await work(bench_of(engine, clock, stand_in.gateway))
+    await work(runtime_of(engine, clock, stand_in.gateway))
     assert await statuses(engine, message_id) != {"PENDING": 3}
     await recount(engine)
 
@@ -138,7 +138,7 @@ async def test_a_mail_server_that_wants_another_login_fails_nobody(
     async with SmtpStandIn().running() as server:
         server.reply_to_recipient = reply
         message_id = await load(engine, people(1, lambda _: log.email("zoe@nomail.example")))
-        await work(bench_of(engine, Clock(), server.gateway))
+        await work(runtime_of(engine, Clock(), server.gateway))
 
         assert (await one(engine, message_id)).status is status
         assert server.taken() == []
@@ -149,7 +149,7 @@ async def test_a_text_that_fails_for_the_account_s_sake_is_a_warning_with_the_ca
 ) -> None:
     texts = TextStandIn()
     message_id = await load(engine, people(1, lambda _: text_to(1)))
-    await work(bench_of(engine, Clock(), texts.gateway))
+    await work(runtime_of(engine, Clock(), texts.gateway))
     delivery = await one(engine, message_id)
     fields = {
         "MessageSid": delivery.reference or "",

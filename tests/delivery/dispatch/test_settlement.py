@@ -22,11 +22,10 @@ from delivery.gateways.base import (
 )
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     Event,
     FakeGateway,
-    bench_of,
     call,
     deliveries,
     events,
@@ -36,6 +35,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     status,
     statuses,
@@ -65,11 +65,11 @@ def cannot_tell(handover: Handover) -> Finding:
 
 async def test_what_the_provider_has_is_recorded_with_all_that_it_says(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
 
-    assert await settle(bench) == 1
+    assert await settle(runtime) == 1
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.DELIVERED, 5, None)
@@ -85,15 +85,15 @@ async def test_what_the_provider_has_is_recorded_with_all_that_it_says(engine: A
 
 async def test_what_surely_did_not_arrive_is_handed_over_again(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
 
     row = await one(engine, message_id)
     assert (row.status, row.claim, row.handed_at) == (DeliveryStatus.PENDING, None, None)
-    await work(bench)
+    await work(runtime)
     assert [(h.key, h.attempt) for h in gateway.given] == [
         (f"{message_id}.0.0", 1),
         (f"{message_id}.0.0", 2),
@@ -106,12 +106,12 @@ async def test_a_call_or_text_of_which_nobody_can_tell_has_failed_and_is_never_s
     engine: AsyncEngine, device: object
 ) -> None:
     gateway = FakeGateway(answer=mute, find=cannot_tell)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
-    await work(bench)
+    await settle(runtime)
+    await work(runtime)
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -5)
@@ -125,13 +125,13 @@ async def test_an_email_of_which_nobody_can_tell_goes_again_under_the_same_name(
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=mute, find=cannot_tell)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, mail))
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
     clock.advance(minutes=1)
-    await work(bench)
+    await work(runtime)
 
     assert gateway.keys == [f"{message_id}.0.0"] * 2
     assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
@@ -141,19 +141,19 @@ async def test_an_email_of_which_nobody_can_tell_goes_again_under_the_same_name(
 async def test_a_provider_that_cannot_be_asked_is_asked_again_later(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     gateway.is_reachable = False
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
     before = await one(engine, message_id)
 
-    assert await settle(bench) == 1
+    assert await settle(runtime) == 1
 
     row = await one(engine, message_id)
     assert row.status is DeliveryStatus.IN_PROGRESS
     assert row.claim != before.claim
-    assert await settle_lapsed(bench) == 0, "its claim holds for a minute"
+    assert await settle_lapsed(runtime) == 0, "its claim holds for a minute"
     gateway.is_reachable = True
-    await settle(bench)
+    await settle(runtime)
     assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
     assert len(gateway.given) == 1
     await recount(engine)
@@ -167,16 +167,16 @@ async def test_a_provider_is_not_asked_before_its_silence_means_something(
 
     clock = Clock()
     gateway = Slow(answer=mute)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
     assert gateway.asked == []
     assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
 
     clock.advance(minutes=20)
-    await settle(bench)
+    await settle(runtime)
     assert len(gateway.asked) == 1
     assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
 
@@ -187,11 +187,11 @@ async def test_what_was_found_twice_is_given_to_one(engine: AsyncEngine) -> None
         answer=mute,
         find=lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
     )
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(2, call))
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
 
     rows = await deliveries(engine, message_id)
     assert [(row.status, row.call_status, row.reference) for row in rows] == [
@@ -205,15 +205,15 @@ async def test_what_is_found_under_the_name_of_another_delivery_is_no_finding(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("SID", DeliveryStatus.IN_PROGRESS))
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     first = await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
     gateway.answer = mute
     gateway.finding = lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
     second = await load(engine, people(1, call), id="M-2")
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
 
     assert (await one(engine, first)).status is DeliveryStatus.IN_PROGRESS
     assert (await one(engine, second)).call_status == -5
@@ -225,10 +225,10 @@ async def test_a_gateway_that_is_no_longer_set_up_cannot_tell(engine: AsyncEngin
 
     clock = Clock()
     message_id = await load(engine, people(1, call))
-    await work(bench_of(engine, clock, FakeGateway(answer=mute)))
+    await work(runtime_of(engine, clock, FakeGateway(answer=mute)))
     now = Other(find=arrived)
 
-    await settle(bench_of(engine, clock, now))
+    await settle(runtime_of(engine, clock, now))
 
     assert now.asked == []
     assert (await one(engine, message_id)).call_status == -5
@@ -236,23 +236,26 @@ async def test_a_gateway_that_is_no_longer_set_up_cannot_tell(engine: AsyncEngin
 
 async def test_a_claim_is_left_alone_while_its_lease_lasts(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     await load(engine, people(1, call))
-    await work(bench)
+    await work(runtime)
     before = await everything(engine)
 
-    assert await settle_lapsed(bench) == 0
+    assert await settle_lapsed(runtime) == 0
     assert gateway.asked == []
     assert await everything(engine) == before
 
 
 async def test_two_that_settle_at_once_ask_once(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(30, call))
-    await work(bench)
+    await work(runtime)
 
-    assert sum(await asyncio.gather(settle(bench), *(settle_lapsed(bench) for _ in range(3)))) == 30
+    assert (
+        sum(await asyncio.gather(settle(runtime), *(settle_lapsed(runtime) for _ in range(3))))
+        == 30
+    )
     assert len(gateway.asked) == 30
     assert await statuses(engine, message_id) == {"DELIVERED": 30}
     await recount(engine)
@@ -267,11 +270,11 @@ async def test_one_question_that_fails_keeps_no_other_from_being_settled(
         return arrived(handover)
 
     gateway = FakeGateway(answer=mute, find=find)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(3, call))
-    await work(bench)
+    await work(runtime)
 
-    await settle(bench)
+    await settle(runtime)
 
     assert [row.status for row in await deliveries(engine, message_id)] == [
         DeliveryStatus.IN_PROGRESS,
@@ -295,17 +298,17 @@ async def test_nothing_of_a_canceled_message_goes_again_whatever_is_found(
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=mute, find=find)  # type: ignore[arg-type]
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
-    await work(bench)
+    await work(runtime)
     async with writing(engine) as connection:
         await cancel.cancel(
             connection, message_id, by_id="u", by_name="U", reason=None, now=clock.now
         )
 
-    await settle(bench)
+    await settle(runtime)
     clock.advance(hours=1)
-    await work(bench)
+    await work(runtime)
 
     assert await statuses(engine, message_id) == {stands: 1}
     assert len(gateway.given) == 1
@@ -317,12 +320,12 @@ async def test_whoever_comes_back_after_its_claim_was_settled_changes_nothing(
 ) -> None:
     clock = Clock()
     message_id = await load(engine, people(1, call))
-    other = bench_of(engine, clock, FakeGateway(find=cannot_tell))
+    other = runtime_of(engine, clock, FakeGateway(find=cannot_tell))
 
     async def settled() -> None:
         await settle(other)
 
-    await work(bench_of(engine, clock, FakeGateway(answer=mute, meanwhile=settled)))
+    await work(runtime_of(engine, clock, FakeGateway(answer=mute, meanwhile=settled)))
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.FAILED, -5, None)
@@ -332,33 +335,33 @@ async def test_whoever_comes_back_after_its_claim_was_settled_changes_nothing(
 
 async def test_claims_of_many_messages_are_settled_in_one_round(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: gateway})
+    runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: gateway})
     ids = [await load(engine, people(2, call), id=f"M-{number}") for number in range(4)]
-    await work(bench)
+    await work(runtime)
 
-    assert await settle(bench) == 8
+    assert await settle(runtime) == 8
     assert [await status(engine, message_id) for message_id in ids] == [MessageStatus.SENT] * 4
     await recount(engine)
 
 
 async def test_a_message_that_cannot_be_settled_holds_up_no_other(engine: AsyncEngine) -> None:
     clock = Clock()
-    bench = bench_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
+    runtime = runtime_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
     broken = await load(engine, people(1, call), id="M-1")
     other = await load(engine, people(1, call), id="M-2")
-    await work(bench)
+    await work(runtime)
 
     def fail(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         if statement.startswith("SELECT message.subject") and broken in _values(parameters):
             raise RuntimeError("a message that cannot be read")
 
     event.listen(engine.sync_engine, "before_cursor_execute", fail)
-    await settle(bench)
+    await settle(runtime)
     event.remove(engine.sync_engine, "before_cursor_execute", fail)
 
     assert await statuses(engine, broken) == {"IN_PROGRESS": 1}
     assert await statuses(engine, other) == {"FAILED": 1}
-    await settle(bench)
+    await settle(runtime)
     assert await statuses(engine, broken) == {"FAILED": 1}
     await recount(engine)
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from db.connect.engine import make_engine
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press
 from delivery.reports.start import PROGRAM, new_process
@@ -25,10 +25,10 @@ async def main(url: str, folder: str, at: str, *program: str) -> None:
     """Work until killed."""
     now = datetime.fromisoformat(at)
     engine = make_engine(url)
-    bench = Bench(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
+    runtime = Runtime(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
     render = partial(in_own_process, start=new_process(program or PROGRAM))
-    press = Press(engine=engine, place=Place(folder), clock=bench.clock, render=render)
-    await runner_of(bench, press).work(asyncio.Event())
+    press = Press(engine=engine, place=Place(folder), clock=runtime.clock, render=render)
+    await runner_of(runtime, press).work(asyncio.Event())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from typing import Final
 import httpx2
 
 from db.connect.engine import make_engine
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.status import DeliveryMode
@@ -53,7 +53,7 @@ async def work(url: str, smtp_port: int, twilio_url: str) -> None:
             clock=utc_now,
             encryption="offered",
         )
-        bench = Bench(
+        runtime = Runtime(
             engine=engine,
             gateways={DeliveryMode.EMAIL: smtp, DeliveryMode.VOICE: twilio},
             clock=utc_now,
@@ -63,7 +63,7 @@ async def work(url: str, smtp_port: int, twilio_url: str) -> None:
         )
         until = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
-        await runner_of(bench).work(until)
+        await runner_of(runtime).work(until)
         await smtp.close()
     await engine.dispose()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from db.connect.engine import make_engine
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
 from delivery.gateways.simulator.journal import Journal
 from domain.status import DeliveryMode
@@ -38,7 +38,7 @@ async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
         batch=BATCH,
     )
     engine = make_engine(url)
-    bench = Bench(
+    runtime = Runtime(
         engine=engine,
         gateways={DeliveryMode.VOICE: gateway},
         clock=utc_now,
@@ -48,7 +48,7 @@ async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
     )
     until = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
-    await runner_of(bench).work(until)
+    await runner_of(runtime).work(until)
     await engine.dispose()
 
 

@@ -5,20 +5,20 @@ from dataclasses import replace
 
 from db.connect.engine import writing
 from db.receipts.refresh import take_turn
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.receipts.refresh import Progress, refresh
 
 
-async def refresh_now(bench: Bench, message_id: int) -> int:
+async def refresh_now(runtime: Runtime, message_id: int) -> int:
     """Ask the providers of a message, and how many deliveries changed."""
-    async with writing(bench.engine) as connection:
-        turn = await take_turn(connection, message_id, now=bench.clock())
+    async with writing(runtime.engine) as connection:
+        turn = await take_turn(connection, message_id, now=runtime.clock())
     assert turn.is_mine
 
     async def forever(seconds: float) -> None:
         await asyncio.Event().wait()
 
     progress = Progress()
-    asking = replace(bench, sleep=forever)
+    asking = replace(runtime, sleep=forever)
     await refresh(asking, message_id, progress, taken_at=turn.asked_at)
     return progress.changed

@@ -20,10 +20,9 @@ from delivery.receipts.matching import is_same_address
 from delivery.receipts.receipts import take_in
 from domain.receipts import Mismatch, Receipt, State, fold
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     deliveries,
     everything,
     load,
@@ -31,6 +30,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     work,
 )
 from tests.log import NOON
@@ -87,9 +87,9 @@ def test_an_address_is_the_recipient_however_the_provider_spells_it(
 async def test_two_messages_with_one_id_of_the_provider_are_not_guessed_between(
     engine: AsyncEngine,
 ) -> None:
-    bench = bench_of(engine, Clock(), batch_gateway("B"))
+    runtime = runtime_of(engine, Clock(), batch_gateway("B"))
     for id in ("M-1", "M-2"):
-        await hand_over(bench, await load(engine, people(2, mail), id=id), 0)
+        await hand_over(runtime, await load(engine, people(2, mail), id=id), 0)
     before = await everything(engine)
 
     assert await hear(engine, email_receipt(1, "B")) == 0
@@ -102,15 +102,15 @@ async def test_an_email_that_was_sent_again_needs_our_key_since_both_sendings_ha
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Refused("no such user"))
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, mail))
-    await work(bench)
+    await work(runtime)
 
     async def nobody(_: object) -> None: ...
 
-    await resend(bench, message_id, modes={DeliveryMode.EMAIL}, announce=nobody)
+    await resend(runtime, message_id, modes={DeliveryMode.EMAIL}, announce=nobody)
     gateway.answer = lambda _: Accepted("B", DeliveryStatus.SENT)
-    await work(bench)
+    await work(runtime)
     before = await everything(engine)
 
     assert await hear(engine, email_receipt(0, "B")) == 0
@@ -169,7 +169,7 @@ async def test_any_order_books_each_receipt_on_its_own_delivery_and_keeps_the_ot
     for in_order in (True, False):
         id = f"B-{next(_numbers)}"
         message_id = await load(engine, people(PEOPLE, mail), id=id)
-        await hand_over(bench_of(engine, Clock(), batch_gateway(id)), message_id, 0)
+        await hand_over(runtime_of(engine, Clock(), batch_gateway(id)), message_id, 0)
         receipts = [spelled(word, message_id, id) for word in said]
         if not in_order:
             dice.shuffle(receipts)

@@ -11,14 +11,14 @@ from domain.status import DeliveryStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import TextStandIn
 from tests.delivery.receipts.refreshing import refresh_now
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     columns_of,
     load,
     one,
     people,
     recount,
+    runtime_of,
     work,
 )
 from tests.server.routes.test_signed_callbacks import by_twilio, post
@@ -34,11 +34,11 @@ class Texting:
         self.engine = engine
         self.clock = Clock()
         self.texts = TextStandIn()
-        self.bench = bench_of(engine, self.clock, self.texts.gateway)
+        self.runtime = runtime_of(engine, self.clock, self.texts.gateway)
 
     async def send(self, id: str) -> int:
         message_id = await load(self.engine, people(1, lambda _: log.text(NUMBER)), id=id)
-        await work(self.bench)
+        await work(self.runtime)
         return message_id
 
     def refuses(self, code: int) -> None:
@@ -86,7 +86,7 @@ async def by_callback(texting: Texting) -> int:
 async def by_poll(texting: Texting) -> int:
     message_id = await texting.send("M-1")
     texting.texts.made[0] |= {"status": "failed", "error_code": 21610}
-    await refresh_now(texting.bench, message_id)
+    await refresh_now(texting.runtime, message_id)
     return message_id
 
 
@@ -116,7 +116,7 @@ async def test_who_opted_out_has_done_so_in_a_district_that_comes_later(texting:
     people_there = [log.recipient("p1", log.text(NUMBER))]
     line = log.message("S-1", people_there, district="south", school=None, status=None)
     await log.load(texting.engine, line)
-    await work(texting.bench)
+    await work(texting.runtime)
 
     assert texting.texts.requests == []
     await texting.says("START")
@@ -144,7 +144,7 @@ async def test_what_twilio_said_long_ago_does_not_silence_who_texted_start_since
     texting.clock.advance(days=1)
     await texting.says("START")
 
-    await refresh_now(texting.bench, first)
+    await refresh_now(texting.runtime, first)
 
     assert (await one(texting.engine, first)).status is DeliveryStatus.OPTED_OUT
     assert await texting.silent() == []

@@ -6,15 +6,14 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.dispatch.context import Bench
 from delivery.dispatch.delivery_names import spell
+from delivery.dispatch.runtime import Runtime
 from delivery.receipts.polling import poll_due
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.gateways.stand_ins import Behaviour, CallStandIn
 from tests.delivery.runners.kinds import at_work, holds, runner_of
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     call,
     events,
     everything,
@@ -23,6 +22,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     work,
 )
 from tests.server.routes.test_signed_callbacks import by_twilio, post
@@ -35,11 +35,11 @@ class Placed:
         self.engine = engine
         self.clock = Clock()
         self.calls = CallStandIn()
-        self.bench: Bench = bench_of(engine, self.clock, self.calls.gateway)
+        self.runtime: Runtime = runtime_of(engine, self.clock, self.calls.gateway)
 
     async def place(self) -> "Placed":
         self.message_id = await load(self.engine, people(1, lambda _: call(1)))
-        await work(self.bench)
+        await work(self.runtime)
         self.calls.requests.clear()
         return self
 
@@ -69,10 +69,10 @@ async def test_a_completed_call_stays_open_until_twilio_says_who_answered(placed
     assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
     assert (await message(placed.engine, placed.message_id)).people_contacted == 0
 
-    assert await poll_due(placed.bench) == 0, "it is asked about after a minute"
+    assert await poll_due(placed.runtime) == 0, "it is asked about after a minute"
     placed.clock.advance(minutes=1)
     placed.knows(answered_by="machine_start")
-    assert await poll_due(placed.bench) == 1
+    assert await poll_due(placed.runtime) == 1
 
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 6)
     assert (await message(placed.engine, placed.message_id)).people_contacted == 1
@@ -83,7 +83,7 @@ async def test_a_completed_call_stays_open_until_twilio_says_who_answered(placed
     ]
     assert row.due_at is None
     placed.clock.advance(hours=1)
-    assert await poll_due(placed.bench) == 0
+    assert await poll_due(placed.runtime) == 0
     await recount(placed.engine)
 
 
@@ -94,7 +94,7 @@ async def test_who_answered_may_come_by_callback_after_all_and_nobody_is_asked(
     await placed.report(CallStatus="completed", AnsweredBy="human")
     placed.clock.advance(minutes=1)
 
-    assert await poll_due(placed.bench) == 0
+    assert await poll_due(placed.runtime) == 0
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 5)
     assert placed.calls.requests == []
 
@@ -104,7 +104,7 @@ async def test_a_later_word_that_the_call_rings_does_not_stop_the_asking(placed:
     await placed.report(CallStatus="ringing")
     placed.clock.advance(minutes=1)
 
-    assert await poll_due(placed.bench) == 1
+    assert await poll_due(placed.runtime) == 1
 
 
 async def test_a_call_of_which_twilio_never_says_who_answered_is_asked_about_ever_more_rarely(
@@ -116,8 +116,8 @@ async def test_a_call_of_which_twilio_never_says_who_answered_is_asked_about_eve
     asked_at = []
     for minute in range(1, 181):
         placed.clock.advance(minutes=1)
-        await work(placed.bench)  # marks what is overdue
-        if await poll_due(placed.bench):
+        await work(placed.runtime)  # marks what is overdue
+        if await poll_due(placed.runtime):
             asked_at.append(minute)
 
     assert asked_at == [1, 2, 4, 8, 16, 32]
@@ -134,13 +134,13 @@ async def test_a_provider_that_is_down_loses_nothing_and_is_asked_again(placed: 
     await placed.report(CallStatus="completed")
     placed.calls.behaviour = Behaviour.IS_GONE
     placed.clock.advance(minutes=1)
-    assert await poll_due(placed.bench) == 1
+    assert await poll_due(placed.runtime) == 1
     assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
-    assert await poll_due(placed.bench) == 0
+    assert await poll_due(placed.runtime) == 0
 
     placed.calls.behaviour = Behaviour.TAKES
     placed.clock.advance(minutes=1)
-    assert await poll_due(placed.bench) == 1
+    assert await poll_due(placed.runtime) == 1
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 5)
 
 
@@ -148,7 +148,7 @@ async def test_of_many_who_ask_at_once_one_asks_the_provider(placed: Placed) -> 
     await placed.report(CallStatus="completed")
     placed.clock.advance(minutes=1)
 
-    assert [await poll_due(placed.bench) for _ in range(3)] == [1, 0, 0]
+    assert [await poll_due(placed.runtime) for _ in range(3)] == [1, 0, 0]
     assert len(placed.calls.requests) == 1
 
 
@@ -157,7 +157,7 @@ async def test_a_call_without_such_a_report_is_not_asked_about_by_itself(placed:
     before = await everything(placed.engine)
     placed.clock.now += timedelta(hours=3)
 
-    assert await poll_due(placed.bench) == 0
+    assert await poll_due(placed.runtime) == 0
     assert await everything(placed.engine) == before
     assert placed.calls.requests == []
 
@@ -170,7 +170,7 @@ async def test_a_runner_asks_by_itself(placed: Placed) -> None:
     async def is_answered() -> bool:
         return await placed.standing() == (DeliveryStatus.DELIVERED, 5)
 
-    async with at_work(runner_of(placed.bench)):
+    async with at_work(runner_of(placed.runtime)):
         await holds(placed.engine, is_answered)
 
     assert len(placed.calls.requests) == 1

@@ -20,11 +20,10 @@ from delivery.receipts.receipts import take_consents, take_in
 from domain.receipts import Receipt
 from domain.status import PHONE_MODES, DeliveryStatus, EventSource, MessageStatus
 from tests import log
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     Event,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     deliveries,
@@ -37,6 +36,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     settle,
     status,
     statuses,
@@ -71,8 +71,8 @@ def said(
 async def handed_over(engine: AsyncEngine, recipients: list[log.Fields], id: str = "M-1") -> int:
     """A message all of which the fake provider has."""
     message_id = await load(engine, recipients, id=id)
-    bench = bench_of(engine, Clock(), FakeGateway(batch=500))
-    await hand_over(bench, message_id, 0)
+    runtime = runtime_of(engine, Clock(), FakeGateway(batch=500))
+    await hand_over(runtime, message_id, 0)
     return message_id
 
 
@@ -286,12 +286,12 @@ async def test_who_pressed_zero_is_contacted_whatever_the_code(engine: AsyncEngi
 async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_it_had_left(
     engine: AsyncEngine,
 ) -> None:
-    bench = bench_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy")))
+    runtime = runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy")))
     message_id = await load(engine, people(2, call))
-    await work(bench)
+    await work(runtime)
     async with writing(engine) as connection:
         await cancel.cancel(connection, message_id, by_id="u", by_name="U", reason=None, now=NOON)
-    await work(bench)
+    await work(runtime)
 
     await hear(engine, said(message_id))
 
@@ -311,14 +311,14 @@ async def test_a_receipt_of_an_earlier_sending_says_nothing_of_the_present_one(
 
     async def nobody(_: object) -> None: ...
 
-    bench = bench_of(engine, Clock(), FakeGateway())
-    await resend(bench, message_id, modes=PHONE_MODES, announce=nobody)
+    runtime = runtime_of(engine, Clock(), FakeGateway())
+    await resend(runtime, message_id, modes=PHONE_MODES, announce=nobody)
     await hear(engine, said(message_id))
 
     row = await one(engine, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.PENDING, None)
     assert (await events(engine, row.key))[-1].status is DeliveryStatus.DELIVERED
-    await work(bench)
+    await work(runtime)
     second = said(message_id)._replace(key=f"{message_id}.0.0.1")
     await hear(engine, second)
     assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
@@ -335,7 +335,7 @@ async def test_what_a_provider_has_is_not_handed_over_again_though_we_had_forgot
     await hear(
         engine, said(message_id, status=DeliveryStatus.IN_PROGRESS, code=None, reference="R")
     )
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
 
     assert gateway.given == []
     row = await one(engine, message_id)
@@ -347,7 +347,7 @@ async def test_what_a_provider_has_is_not_handed_over_again_though_we_had_forgot
 async def test_a_claim_that_waited_for_an_answer_has_it_with_the_first_receipt(
     engine: AsyncEngine,
 ) -> None:
-    bench = bench_of(
+    runtime = runtime_of(
         engine, Clock(), FakeGateway(answer=lambda h: Accepted(None, DeliveryStatus.SENT))
     )
     message_id = await load(engine, people(1, mail))
@@ -355,10 +355,10 @@ async def test_a_claim_that_waited_for_an_answer_has_it_with_the_first_receipt(
     async def called_back() -> None:
         await hear(engine, said(message_id, status=DeliveryStatus.IN_PROGRESS, code=None))
 
-    bench.gateways[next(iter(bench.gateways))].meanwhile = called_back  # type: ignore[attr-defined]
-    await work(bench)
+    runtime.gateways[next(iter(runtime.gateways))].meanwhile = called_back  # type: ignore[attr-defined]
+    await work(runtime)
 
-    assert await settle(bench) == 0
+    assert await settle(runtime) == 0
     assert await statuses(engine, message_id) == {"SENT": 1}
     await recount(engine)
 
@@ -476,16 +476,16 @@ async def test_receipts_claims_and_a_cancel_at_the_same_time_wait_for_one_anothe
         await hear(engine, *receipts)
 
     gateway = FakeGateway(batch=10, meanwhile=call_back)
-    bench = bench_of(engine, clock, gateway)
+    runtime = runtime_of(engine, clock, gateway)
 
     async def stop() -> None:
         async with writing(engine) as connection:
             await cancel.cancel(connection, ids[0], by_id="u", by_name="U", reason=None, now=NOON)
-        await work(bench)
+        await work(runtime)
 
     async with asyncio.timeout(60):
         await asyncio.gather(
-            *(hand_over(bench, message_id, 0) for message_id in ids for _ in range(3)), stop()
+            *(hand_over(runtime, message_id, 0) for message_id in ids for _ in range(3)), stop()
         )
 
     assert len(gateway.keys) == len(set(gateway.keys))
@@ -527,13 +527,13 @@ async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     await load(engine, people(1, text_to))
-    await work(bench)
+    await work(runtime)
     async with writing(engine) as connection:
         await take_consents(connection, [Consent(NOON, number_of(0), True)])
     second = await load(engine, people(1, text_to), id="M-2")
-    await work(bench)
+    await work(runtime)
 
     assert len(gateway.given) == 1
     assert (await one(engine, second)).status is DeliveryStatus.OPTED_OUT

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import after_commits, writing
 from db.connect.notices import Notices
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import Press, PrintJob
 from delivery.runners.base import Runner
 from delivery.runners.local import LocalRunner
@@ -25,7 +25,7 @@ from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.ids import Kind, spell
 from domain.status import DeliveryStatus
 from tests.delivery.reports.printing import printing
-from tests.delivery.workbench import statuses
+from tests.delivery.world import statuses
 
 PATIENCE: Final = 30.0
 """Seconds after which what should have happened has not: a test that waits so long fails."""
@@ -38,15 +38,19 @@ NEVER: Final = "0 0 29 2 *"
 
 
 def runner_of(
-    bench: Bench, press: Press | None = None, *, has_rounds: bool = True, grace: float = PATIENCE
+    runtime: Runtime,
+    press: Press | None = None,
+    *,
+    has_rounds: bool = True,
+    grace: float = PATIENCE,
 ) -> Runner:
-    """The runner of the bench's engine. Without rounds it looks for work when it begins, at most, and when it is told to."""
-    press = press or printing(bench.engine, Path(os.devnull))
-    if bench.engine.dialect.name == "sqlite":
+    """The runner for the runtime's engine. Without rounds it looks for work at its start, at most, and on demand."""
+    press = press or printing(runtime.engine, Path(os.devnull))
+    if runtime.engine.dialect.name == "sqlite":
         pause = 0.02 if has_rounds else 2 * PATIENCE
-        return LocalRunner(bench, press, pause=pause, rest=0.05, grace=grace)
+        return LocalRunner(runtime, press, pause=pause, rest=0.05, grace=grace)
     return ProcrastinateRunner(
-        bench,
+        runtime,
         press,
         every=EVERY_SECOND if has_rounds else NEVER,
         pause=0.05,

@@ -25,11 +25,10 @@ from tests.delivery.runners.kinds import (
     holds,
     runner_of,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
     accept,
-    bench_of,
     call,
     deliveries,
     load,
@@ -37,6 +36,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     status,
     statuses,
     text_to,
@@ -68,10 +68,10 @@ class Valve:
 
 async def test_all_that_is_due_is_handed_over_once(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     large = await load(engine, people(300, call, text_to))
     small = await load(engine, people(3, mail), id="M-2")
-    runner = runner_of(bench)
+    runner = runner_of(runtime)
 
     async with at_work(runner):
         await announce(engine, runner)
@@ -85,10 +85,10 @@ async def test_all_that_is_due_is_handed_over_once(engine: AsyncEngine) -> None:
 
 async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine) -> None:
     gateway = FakeGateway(batch=500)
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     long = await load(engine, people(5_001, mail))  # eleven chunks, for six hands
     short = await load(engine, people(1, mail), id="M-2")
-    runner = runner_of(bench)
+    runner = runner_of(runtime)
     short_came = asyncio.Event()
 
     async def hold_the_later_ones() -> None:
@@ -112,11 +112,11 @@ async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
 ) -> None:
     monkeypatch.setattr(runner_module, "TURN", 0.2)
     slow, quick = FakeGateway(per_second=1.0), QuickGateway()
-    bench = bench_of(engine, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
+    runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
     calls = await load(
         engine, people(3_001, call)
     )  # more chunks than hands, and enough for an hour
-    runner = runner_of(bench)
+    runner = runner_of(runtime)
 
     async def it_has_begun() -> bool:
         return len(slow.given) > 0
@@ -133,7 +133,7 @@ async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
 
 async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    runner = runner_of(bench_of(engine, Clock(), gateway))
+    runner = runner_of(runtime_of(engine, Clock(), gateway))
 
     async with at_work(runner):
         message_id = await load(engine, people(2, mail))
@@ -144,8 +144,8 @@ async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) 
 
 async def test_what_is_announced_does_not_wait_for_the_next_round(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
-    runner = runner_of(bench, has_rounds=False)
+    runtime = runtime_of(engine, Clock(), gateway)
+    runner = runner_of(runtime, has_rounds=False)
     first = await load(engine, people(1, mail))
 
     async with at_work(runner):
@@ -162,7 +162,7 @@ async def test_a_message_is_begun_at_its_time_and_not_before(engine: AsyncEngine
     gateway = FakeGateway()
     clock = Clock()
     later = await load(engine, people(1, mail), scheduled_at=NOON + timedelta(hours=1))
-    runner = runner_of(bench_of(engine, clock, gateway))
+    runner = runner_of(runtime_of(engine, clock, gateway))
 
     async with at_work(runner):
         # One that is due now shows that the runner has looked around.
@@ -178,23 +178,23 @@ async def test_a_message_is_begun_at_its_time_and_not_before(engine: AsyncEngine
 
 async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(5, call))
 
-    assert await look(bench) == [Job(message_id, 0)]
-    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
-    assert await attempt(bench, Job(message_id, 0), until=asyncio.Event()) is Attempt.NOTHING
+    assert await look(runtime) == [Job(message_id, 0)]
+    assert await attempt(runtime, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
+    assert await attempt(runtime, Job(message_id, 0), until=asyncio.Event()) is Attempt.NOTHING
 
     assert len(gateway.given) == 5
 
 
 async def test_a_job_that_got_lost_is_found_again(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(5, call))
     valve = Valve()
     held_up = FakeGateway(meanwhile=valve)
-    async with at_work(runner_of(bench_of(engine, Clock(), held_up), grace=0.0)) as until:
+    async with at_work(runner_of(runtime_of(engine, Clock(), held_up), grace=0.0)) as until:
         await valve.is_reached()  # it has found the job, and is at it
         until.set()
     if engine.dialect.name == "postgresql":
@@ -205,7 +205,7 @@ async def test_a_job_that_got_lost_is_found_again(engine: AsyncEngine) -> None:
     async def all_have_arrived() -> bool:
         return all(row.reference is not None for row in await deliveries(engine, message_id))
 
-    async with at_work(runner_of(bench)):
+    async with at_work(runner_of(runtime)):
         await holds(engine, all_have_arrived)
 
     assert len(held_up.given) == 5
@@ -226,7 +226,7 @@ async def test_a_chunk_that_fails_is_told_by_its_ids_and_holds_up_nothing(
         return 0.0
 
     first = await load(engine, people(1, call))
-    runner = runner_of(bench_of(engine, Clock(), gateway, chance=chance))
+    runner = runner_of(runtime_of(engine, Clock(), gateway, chance=chance))
     with capture_logs() as lines:
         async with at_work(runner):
             await announce(engine, runner)
@@ -247,7 +247,7 @@ async def test_what_is_at_hand_is_finished_after_a_stop_and_nothing_more_begun(
     valve = Valve()
     gateway = FakeGateway(meanwhile=valve)
     first = await load(engine, people(2, mail))
-    runner = runner_of(bench_of(engine, Clock(), gateway))
+    runner = runner_of(runtime_of(engine, Clock(), gateway))
 
     async with at_work(runner) as until:
         await announce(engine, runner)
@@ -275,7 +275,7 @@ async def test_what_waits_for_its_providers_pace_is_given_back_at_once(
 
     gateway = FakeGateway(answer=answer, per_second=0.05)
     message_id = await load(engine, people(3, call))
-    runner = runner_of(bench_of(engine, Clock(), gateway, sleep=sleep))
+    runner = runner_of(runtime_of(engine, Clock(), gateway, sleep=sleep))
 
     async with at_work(runner) as until:
         await announce(engine, runner)
@@ -296,11 +296,11 @@ async def test_a_provider_that_takes_nothing_is_left_alone_and_the_others_go_on(
         return NotAccepted("busy")
 
     down, up = FakeGateway(answer=busy), FakeGateway()
-    bench = bench_of(
+    runtime = runtime_of(
         engine, Clock(), {DeliveryMode.VOICE: down, DeliveryMode.EMAIL: up, DeliveryMode.TEXT: up}
     )
     calls = await load(engine, people(20, call))
-    runner = runner_of(bench)
+    runner = runner_of(runtime)
 
     async with at_work(runner):
         await announce(engine, runner)
@@ -315,7 +315,7 @@ async def test_a_provider_that_takes_nothing_is_left_alone_and_the_others_go_on(
 
 async def test_an_inbox_needs_no_gateway_to_be_chosen_and_no_provider(engine: AsyncEngine) -> None:
     message_id = await load(engine, [log.recipient("p1", log.inbox(), log.voice())])
-    runner = runner_of(bench_of(engine, Clock(), InboxGateway()))
+    runner = runner_of(runtime_of(engine, Clock(), InboxGateway()))
 
     async def is_in_the_inbox() -> bool:
         return await statuses(engine, message_id) == {"SENT": 1, "PENDING": 1}

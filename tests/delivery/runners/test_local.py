@@ -10,7 +10,7 @@ from db.connect.engine import writing
 from delivery.dispatch.due_work import Job
 from delivery.runners.local import Waiting
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, announce, at_work, runner_of
-from tests.delivery.workbench import Clock, FakeGateway, bench_of, load, mail, people, statuses
+from tests.delivery.world import Clock, FakeGateway, load, mail, people, runtime_of, statuses
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -43,7 +43,7 @@ async def test_after_the_end_nobody_gets_a_job_any_more() -> None:
 @on_sqlite
 async def test_an_announcement_goes_with_its_transaction(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
-    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
 
     async def announce_and_fail() -> None:
         async with writing(engine) as connection:
@@ -58,7 +58,7 @@ async def test_an_announcement_goes_with_its_transaction(engine: AsyncEngine) ->
             await announce_and_fail()
     assert await statuses(engine, second) == {"PENDING": 1}
 
-    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
     async with at_work(runner):
         await announce(engine, runner)
         await all_handed_over(engine, second)
@@ -80,7 +80,7 @@ async def test_a_round_that_fails_is_taken_again(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     message_id = await load(engine, people(1, mail))
 
-    async with at_work(runner_of(bench_of(engine, LateClock(), gateway))):
+    async with at_work(runner_of(runtime_of(engine, LateClock(), gateway))):
         await all_handed_over(engine, message_id)
 
     assert len(gateway.given) == 1

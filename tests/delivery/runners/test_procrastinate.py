@@ -29,10 +29,9 @@ from tests.delivery.runners.kinds import (
     runner_of,
     worker,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     deliveries,
@@ -40,6 +39,7 @@ from tests.delivery.workbench import (
     mail,
     people,
     recount,
+    runtime_of,
     statuses,
 )
 from tests.missing import missing
@@ -68,7 +68,7 @@ class AskedClock(Clock):
 
 @on_postgres
 async def test_an_announcement_comes_and_goes_with_its_transaction(engine: AsyncEngine) -> None:
-    runner = runner_of(bench_of(engine, Clock(), FakeGateway()))
+    runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
 
     async def announce_and_fail() -> None:
         async with writing(engine) as connection:
@@ -86,7 +86,7 @@ async def test_an_announcement_comes_and_goes_with_its_transaction(engine: Async
 @on_postgres
 async def test_an_announcement_waits_for_nobody_elses(engine: AsyncEngine) -> None:
     """A cancellation that waited for an import's transaction would not answer in time."""
-    runner = runner_of(bench_of(engine, Clock(), FakeGateway()))
+    runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
 
     async with writing(engine) as slow, asyncio.timeout(PATIENCE):
         await runner.announce(slow)
@@ -98,7 +98,7 @@ async def test_an_announcement_waits_for_nobody_elses(engine: AsyncEngine) -> No
 @on_postgres
 async def test_many_announcements_are_answered_by_few_looks(engine: AsyncEngine) -> None:
     clock = AskedClock()
-    runner = runner_of(bench_of(engine, clock, FakeGateway()), has_rounds=False)
+    runner = runner_of(runtime_of(engine, clock, FakeGateway()), has_rounds=False)
     message_id = await load(engine, people(1, mail))
     for _ in range(50):
         await announce(engine, runner)
@@ -129,7 +129,7 @@ async def test_no_more_jobs_wait_than_are_soon_done_and_all_get_their_turn(
     ]
     await log.load(engine, log.district(), *lines)
     last = max((await log.message_ids(engine)).values())
-    runner = runner_of(bench_of(engine, Clock(), gateway))
+    runner = runner_of(runtime_of(engine, Clock(), gateway))
 
     async with at_work(runner):
         await announce(engine, runner)
@@ -156,7 +156,7 @@ async def test_a_chunk_that_a_live_worker_has_in_hand_is_not_deferred_a_second_t
 
     # One at a time, so that what is still pending has every look find the chunk.
     gateway = FakeGateway(batch=1, meanwhile=meanwhile)
-    runner = runner_of(bench_of(engine, Clock(), gateway), has_rounds=False)
+    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
     message_id = await load(engine, people(3, mail))
 
     async with at_work(runner):
@@ -195,7 +195,7 @@ async def test_what_a_dead_worker_had_is_thrown_away_and_looked_for_again(
             )
         )
     clock = AskedClock()
-    runner = runner_of(bench_of(engine, clock, FakeGateway()), has_rounds=False)
+    runner = runner_of(runtime_of(engine, clock, FakeGateway()), has_rounds=False)
 
     async with at_work(runner), asyncio.timeout(PATIENCE):
         await clock.asked.wait()  # nothing but the rescue looks around

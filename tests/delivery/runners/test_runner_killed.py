@@ -13,7 +13,7 @@ from delivery.runners.procrastinate import HANDS
 from domain.call_status import NO_RESPONSE
 from tests.delivery.processes.worker_process import BATCH
 from tests.delivery.runners.kinds import holds_anywhere, worker
-from tests.delivery.workbench import call, columns_of, deliveries, load, people, recount
+from tests.delivery.world import call, columns_of, deliveries, load, people, recount
 
 CALLS: Final = 5_000
 

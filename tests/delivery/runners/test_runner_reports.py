@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from db.connect.engine import writing
 from db.reports.jobs import Made
-from delivery.dispatch.context import Bench
+from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind
 from delivery.reports.jobs import Press, PrintJob
@@ -39,15 +39,15 @@ from tests.delivery.runners.kinds import (
     holds,
     runner_of,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     load,
     mail,
     people,
+    runtime_of,
     statuses,
 )
 from tests.log import NOON
@@ -56,8 +56,8 @@ JOBS = "select task_name, status::text from procrastinate_jobs order by id"
 
 
 @pytest.fixture
-def bench(engine: AsyncEngine) -> Bench:
-    return bench_of(engine, Clock(), FakeGateway())
+def runtime(engine: AsyncEngine) -> Runtime:
+    return runtime_of(engine, Clock(), FakeGateway())
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ async def ask_and_announce(press: Press, runner: Runner, format: ReportFormat) -
 
 
 async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(
-    press: Press, bench: Bench
+    press: Press, runtime: Runtime
 ) -> None:
-    runner = runner_of(bench, press, has_rounds=False)
+    runner = runner_of(runtime, press, has_rounds=False)
     async with at_work(runner):
         for format in (ReportFormat.CSV, ReportFormat.DOCX):
             id = await ask_and_announce(press, runner, format)
@@ -91,18 +91,20 @@ async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(
     assert len(files(press)) == 2
 
 
-async def test_a_report_is_found_without_anybody_announcing_it(press: Press, bench: Bench) -> None:
-    async with at_work(runner_of(bench, press)):
+async def test_a_report_is_found_without_anybody_announcing_it(
+    press: Press, runtime: Runtime
+) -> None:
+    async with at_work(runner_of(runtime, press)):
         await asked(press)
         await has_become(press, ReportStatus.READY)
 
 
-async def test_a_report_whose_job_got_lost_is_found_again(press: Press, bench: Bench) -> None:
-    await ask_and_announce(press, runner_of(bench, press), ReportFormat.CSV)
+async def test_a_report_whose_job_got_lost_is_found_again(press: Press, runtime: Runtime) -> None:
+    await ask_and_announce(press, runner_of(runtime, press), ReportFormat.CSV)
     if press.engine.dialect.name == "postgresql":
         async with writing(press.engine) as connection:
             await connection.execute(text("delete from procrastinate_jobs"))
-    async with at_work(runner_of(bench, press)):
+    async with at_work(runner_of(runtime, press)):
         await has_become(press, ReportStatus.READY)
 
 
@@ -133,7 +135,7 @@ async def test_a_report_does_not_wait_for_hands_that_are_all_busy(
     gateway = FakeGateway(meanwhile=meanwhile)
     message_id = await load(engine, people(500 * HANDS + 1, mail))
     press = printing(engine, tmp_path / "store")
-    runner = runner_of(bench_of(engine, Clock(), gateway), press)
+    runner = runner_of(runtime_of(engine, Clock(), gateway), press)
     async with at_work(runner):
         await announce(engine, runner)
         async with asyncio.timeout(PATIENCE):
@@ -147,8 +149,8 @@ async def test_a_report_does_not_wait_for_hands_that_are_all_busy(
 
 async def test_deliveries_do_not_wait_for_reports(press: Press) -> None:
     slow, gateway = Stuck(), FakeGateway()
-    bench = bench_of(press.engine, Clock(), gateway)
-    runner = runner_of(bench, replace(press, render=slow))
+    runtime = runtime_of(press.engine, Clock(), gateway)
+    runner = runner_of(runtime, replace(press, render=slow))
     async with at_work(runner):
         for format in ReportFormat:
             await ask_and_announce(press, runner, format)
@@ -161,7 +163,7 @@ async def test_deliveries_do_not_wait_for_reports(press: Press) -> None:
         await has_become(press, ReportStatus.READY, 1, 2, 3, 4)
 
 
-async def test_a_worker_makes_one_report_at_a_time(press: Press, bench: Bench) -> None:
+async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtime) -> None:
     at_once: list[int] = []
     running = 0
 
@@ -173,7 +175,7 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, bench: Bench) -
         running -= 1
         return made
 
-    runner = runner_of(bench, replace(press, render=render))
+    runner = runner_of(runtime, replace(press, render=render))
     async with at_work(runner):
         for format in ReportFormat:
             await ask_and_announce(press, runner, format)
@@ -182,10 +184,10 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, bench: Bench) -
 
 
 async def test_what_is_being_made_at_a_stop_is_given_back_and_the_next_worker_makes_it(
-    press: Press, bench: Bench
+    press: Press, runtime: Runtime
 ) -> None:
     slow = Stuck()
-    runner = runner_of(bench, replace(press, render=slow))
+    runner = runner_of(runtime, replace(press, render=slow))
     async with at_work(runner) as until:
         await ask_and_announce(press, runner, ReportFormat.CSV)
         await ask_and_announce(press, runner, ReportFormat.PDF)
@@ -196,12 +198,12 @@ async def test_what_is_being_made_at_a_stop_is_given_back_and_the_next_worker_ma
     assert [(one.status, one.attempts, one.claim) for one in reports] == [
         (ReportStatus.QUEUED, 0, None)
     ] * 2
-    async with at_work(runner_of(bench, press)):
+    async with at_work(runner_of(runtime, press)):
         await has_become(press, ReportStatus.READY, 1, 2)
 
 
 async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
-    press: Press, bench: Bench
+    press: Press, runtime: Runtime
 ) -> None:
     attempts: list[int] = []
 
@@ -211,7 +213,7 @@ async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
             raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
         return await here(order, told=told)
 
-    runner = runner_of(bench, replace(press, render=render))
+    runner = runner_of(runtime, replace(press, render=render))
     with capture_logs() as lines:
         async with at_work(runner):
             await ask_and_announce(press, runner, ReportFormat.CSV)
@@ -242,12 +244,12 @@ async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:
     assert await row(press.engine) == before
 
 
-async def test_files_are_removed_after_their_day(press: Press, bench: Bench) -> None:
+async def test_files_are_removed_after_their_day(press: Press, runtime: Runtime) -> None:
     await asked(press)
     assert await print_all(press) == 1
     assert len(files(press)) == 1
     over = replace(press, clock=lambda: NOON + KEPT)
-    async with at_work(runner_of(bench, over)):
+    async with at_work(runner_of(runtime, over)):
         await has_become(press, ReportStatus.EXPIRED)
     assert files(press) == []
 
@@ -256,9 +258,9 @@ async def test_files_are_removed_after_their_day(press: Press, bench: Bench) -> 
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_a_job_comes_and_goes_with_the_transaction_that_asks_for_the_report(
-    press: Press, bench: Bench
+    press: Press, runtime: Runtime
 ) -> None:
-    runner = runner_of(bench, press)
+    runner = runner_of(runtime, press)
 
     async def announce_and_fail() -> None:
         async with writing(press.engine) as connection:

@@ -23,7 +23,7 @@ from delivery.gateways.simulator.journal import Journal
 from domain.status import MessageStatus
 from tests.delivery.processes.worker_process import BATCH
 from tests.delivery.runners.kinds import holds_anywhere, worker
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     call,
     columns_of,
     deliveries,

@@ -18,7 +18,7 @@ from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports.store import Place
 from delivery.upkeep.purge import Purge
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery.workbench import call
+from tests.delivery.world import call
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
 
 OLD: Final = datetime(2018, 5, 1, 15, tzinfo=UTC)

@@ -28,7 +28,7 @@ from delivery.upkeep.purge import Progress, carry_out, outlook
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
-from tests.delivery import workbench
+from tests.delivery import world
 from tests.delivery.reports.printing import asked, made, print_all, printing
 from tests.delivery.upkeep.purges import (
     NEWER,
@@ -239,10 +239,10 @@ async def test_each_message_is_in_the_audit_once_with_who_and_when(
 async def test_to_purge_again_does_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     await carry_out(purge_of(engine, tmp_path))
-    before = await workbench.everything(engine)
+    before = await world.everything(engine)
 
     assert await carry_out(purge_of(engine, tmp_path)) == Progress()
-    assert await workbench.everything(engine) == before
+    assert await world.everything(engine) == before
 
 
 async def test_what_was_removed_does_not_come_in_again(engine: AsyncEngine, tmp_path: Path) -> None:
@@ -262,12 +262,12 @@ async def test_an_outlook_counts_and_changes_nothing(engine: AsyncEngine, tmp_pa
         district("north", name="North"),
         message("N-1", [recipient("p1", email())], district="north", created_at=OLD, status=None),
     )
-    before = await workbench.everything(engine)
+    before = await world.everything(engine)
 
     found = await outlook(purge_of(engine, tmp_path))
 
     assert [tuple(one) for one in found] == [("plainview", 1, 3, 6, 0), ("north", 0, 0, 0, 1)]
-    assert await workbench.everything(engine) == before
+    assert await world.everything(engine) == before
 
 
 # Reports and files

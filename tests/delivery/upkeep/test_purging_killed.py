@@ -21,7 +21,7 @@ from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
 from resolvers.request.process import to_nobody
-from tests.delivery import workbench
+from tests.delivery import world
 from tests.delivery.upkeep.purges import (
     CUT,
     OLD,
@@ -32,7 +32,7 @@ from tests.delivery.upkeep.purges import (
     rows,
     stand,
 )
-from tests.delivery.workbench import Clock, FakeGateway, bench_of, call
+from tests.delivery.world import Clock, FakeGateway, call, runtime_of
 from tests.log import NOON, district, email, load, message, recipient
 
 ROOT: Final = Path(__file__).parents[3]
@@ -47,32 +47,32 @@ async def test_a_message_that_is_being_purged_is_closed_to_receipts_and_to_sendi
     await stand(engine, MessageStatus.SENT, DeliveryStatus.FAILED)
     async with writing(engine) as connection:
         assert await purge.begin(connection, 1, before=CUT, now=NOON)
-    before = await workbench.everything(engine)
-    bench = bench_of(engine, Clock(), FakeGateway())
+    before = await world.everything(engine)
+    runtime = runtime_of(engine, Clock(), FakeGateway())
     receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
 
     changed = await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
-    resent = await resend(bench, 1, modes=workbench.ALL_MODES, announce=to_nobody)
+    resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=to_nobody)
 
     assert (changed, resent) == (0, 0)
-    assert await workbench.everything(engine) == before
+    assert await world.everything(engine) == before
 
 
 async def test_a_delivery_goes_on_beside_a_purge(engine: AsyncEngine, tmp_path: Path) -> None:
     """To the same people and numbers as those whose old messages go."""
-    people = workbench.people(60, call)
+    people = world.people(60, call)
     await load(engine, district(), message("OLD", people, created_at=OLD))
-    id = await workbench.load(engine, people)
+    id = await world.load(engine, people)
     gateway = FakeGateway()
-    bench = bench_of(engine, Clock(), gateway)
+    runtime = runtime_of(engine, Clock(), gateway)
 
     progress, _ = await asyncio.gather(
-        carry_out(purge_of(engine, tmp_path, rows=5)), workbench.work(bench)
+        carry_out(purge_of(engine, tmp_path, rows=5)), world.work(runtime)
     )
 
     assert (progress.recipients, progress.deliveries) == (60, 60)
     assert len(gateway.given) == 60
-    await workbench.recount(engine, id)
+    await world.recount(engine, id)
     assert (await check(engine)).is_clean
 
 

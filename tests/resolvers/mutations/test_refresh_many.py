@@ -18,7 +18,7 @@ from delivery.receipts.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
 from domain.status import DeliveryMode
 from resolvers.mutations.refresh import PATIENCE
 from tests.delivery.gateways.stand_ins import CallStandIn
-from tests.delivery.workbench import recount
+from tests.delivery.world import recount
 from tests.log import NOON, message, recipient, viewer, voice
 from tests.resolvers.house import House, limited
 from tests.resolvers.mutations.test_refresh import REFRESH
@@ -112,8 +112,8 @@ class Calls:
         self.time = FakeTime(self.house)
         self.twilio = SlowTwilio(self.time)
         gateways = {DeliveryMode.VOICE: self.twilio.gateway}
-        bench = limited(self.house, gateways=gateways, sleep=self.time.sleep)
-        self.house.backstage = replace(self.house.backstage, bench=bench)
+        runtime = limited(self.house, gateways=gateways, sleep=self.time.sleep)
+        self.house.backstage = replace(self.house.backstage, runtime=runtime)
 
     async def place(self) -> None:
         people = [recipient(f"p{n}", voice(f"+1612555{n:04d}")) for n in range(1, self.count + 1)]

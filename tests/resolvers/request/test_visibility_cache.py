@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.viewer import Viewer
-from resolvers.request.visibility_cache import FRESH, Sights
+from resolvers.request.visibility_cache import FRESH, VisibilityCache
 from tests.log import NOON, district, load, school, viewer
 from tests.statements import recorded
 
@@ -13,53 +13,61 @@ SECOND = timedelta(seconds=1)
 
 
 async def asked(
-    sights: Sights, engine: AsyncEngine, one: Viewer, *, after: timedelta = timedelta(0)
+    visibility_cache: VisibilityCache,
+    engine: AsyncEngine,
+    one: Viewer,
+    *,
+    after: timedelta = timedelta(0),
 ) -> tuple[str, tuple[int, ...] | None, bool] | None:
     """The name and the schools that are told, and whether the database was asked."""
     with recorded(engine) as statements:
-        sight = await sights.of(engine, one, now=NOON + after)
-    assert sight is None or sight.now == NOON + after
-    return sight and (sight.district.name, sight.school_ids, bool(statements))
+        visibility = await visibility_cache.of(engine, one, now=NOON + after)
+    assert visibility is None or visibility.now == NOON + after
+    return visibility and (visibility.district.name, visibility.school_ids, bool(statements))
 
 
 async def test_a_district_is_looked_up_again_after_five_seconds(engine: AsyncEngine) -> None:
-    sights = Sights()
+    visibility_cache = VisibilityCache()
     await load(engine, district(name="Plainview"))
-    assert await asked(sights, engine, viewer()) == ("Plainview", None, True)
+    assert await asked(visibility_cache, engine, viewer()) == ("Plainview", None, True)
     await load(engine, district(name="Fairview"))
-    assert await asked(sights, engine, viewer(), after=FRESH - SECOND) == ("Plainview", None, False)
-    assert await asked(sights, engine, viewer(), after=FRESH) == ("Fairview", None, True)
+    assert await asked(visibility_cache, engine, viewer(), after=FRESH - SECOND) == (
+        "Plainview",
+        None,
+        False,
+    )
+    assert await asked(visibility_cache, engine, viewer(), after=FRESH) == ("Fairview", None, True)
 
 
 async def test_a_clock_that_was_put_back_is_not_trusted(engine: AsyncEngine) -> None:
-    sights = Sights()
+    visibility_cache = VisibilityCache()
     await load(engine, district())
-    await asked(sights, engine, viewer())
-    told = await asked(sights, engine, viewer(), after=-SECOND)
+    await asked(visibility_cache, engine, viewer())
+    told = await asked(visibility_cache, engine, viewer(), after=-SECOND)
     assert told is not None
     assert told[2]
 
 
 async def test_what_is_not_there_yet_is_seen_as_soon_as_it_is(engine: AsyncEngine) -> None:
-    sights = Sights()
+    visibility_cache = VisibilityCache()
     of_two = viewer(schools=("s1", "s2"))
-    assert await asked(sights, engine, of_two) is None
+    assert await asked(visibility_cache, engine, of_two) is None
     for found, line in enumerate((district(), school("s1"), school("s2"))):
         await load(engine, line)
-        told = await asked(sights, engine, of_two)
+        told = await asked(visibility_cache, engine, of_two)
         assert told is not None
         assert len(told[1] or ()) == found
         assert told[2]
-    told = await asked(sights, engine, of_two)
+    told = await asked(visibility_cache, engine, of_two)
     assert told is not None
     assert not told[2]
 
 
 async def test_viewers_of_other_schools_see_others(engine: AsyncEngine) -> None:
-    sights = Sights()
+    visibility_cache = VisibilityCache()
     await load(engine, district(), school())
-    everybody = await asked(sights, engine, viewer())
-    one = await asked(sights, engine, viewer(schools=("harrison-high",)))
+    everybody = await asked(visibility_cache, engine, viewer())
+    one = await asked(visibility_cache, engine, viewer(schools=("harrison-high",)))
     assert everybody is not None
     assert one is not None
     assert everybody[1] is None
@@ -68,10 +76,11 @@ async def test_viewers_of_other_schools_see_others(engine: AsyncEngine) -> None:
 
 
 async def test_so_many_are_known_and_no_more(engine: AsyncEngine) -> None:
-    sights = Sights(most=1)
+    visibility_cache = VisibilityCache(most=1)
     await load(engine, district(), school())
     of_school = viewer(schools=("harrison-high",))
     asked_for = [
-        await asked(sights, engine, one) for one in (viewer(), of_school, of_school, viewer())
+        await asked(visibility_cache, engine, one)
+        for one in (viewer(), of_school, of_school, viewer())
     ]
     assert [told and told[2] for told in asked_for] == [True, True, False, True]

@@ -14,7 +14,7 @@ from db.connect.engine import reading
 from db.tables.operations import AUDIT
 from server.cli.main import main
 from server.cli.purge import Age
-from tests.delivery import workbench
+from tests.delivery import world
 from tests.delivery.upkeep.purges import WORDS, load_old, places_with
 from tests.log import NOON, district, email, load, message, recipient
 from tests.server.cli.test_main import run, told
@@ -73,7 +73,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
     await load_old(engine)
     waiting = message("W-1", [recipient("p1", email())], created_at=NOON, status=None)
     await load(engine, district("north", name="North"), waiting.replace(b"plainview", b"north"))
-    before = await workbench.everything(engine)
+    before = await world.everything(engine)
 
     result = await asyncio.to_thread(run, "purge", "--older-than", "1y", "--dry-run", **settings)
 
@@ -82,7 +82,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
         "plainview: 2 messages with 4 people in their lists and 7 deliveries",
         "north: 0 messages with 0 people in their lists and 0 deliveries; 1 have not ended and are left alone",
     ]
-    assert await workbench.everything(engine) == before
+    assert await world.everything(engine) == before
 
 
 async def test_a_purge_says_what_it_removed_and_where_the_audit_has_it(
@@ -110,13 +110,13 @@ async def test_without_a_yes_nothing_is_removed(
     settings: dict[str, str], engine: AsyncEngine
 ) -> None:
     await load_old(engine)
-    before = await workbench.everything(engine)
+    before = await world.everything(engine)
 
     refused, silent = await asked(settings, "n\n"), await asked(settings, "")
 
     assert (refused.exit_code, silent.exit_code) == (1, 1)
     assert "This cannot be undone. Remove all that? [y/N]" in refused.stderr
-    assert await workbench.everything(engine) == before
+    assert await world.everything(engine) == before
     assert (await asked(settings, "y\n")).exit_code == 0
     assert await places_with(engine, *WORDS) == []
 

@@ -24,9 +24,8 @@ from tests.delivery.gateways.stand_ins import (
     TextStandIn,
 )
 from tests.delivery.upkeep.purges import purge_of
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
-    bench_of,
     call,
     deliveries,
     events,
@@ -36,6 +35,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     text_to,
     work,
 )
@@ -73,7 +73,7 @@ async def batch(engine: AsyncEngine, size: int = 5) -> tuple[MailgunStandIn, int
     """A message that went to Mailgun with one request, so that all its emails have one id."""
     mailgun = MailgunStandIn()
     message_id = await load(engine, people(size, mail))
-    await work(bench_of(engine, Clock(), mailgun.gateway))
+    await work(runtime_of(engine, Clock(), mailgun.gateway))
     assert len(mailgun.forms) == 1
     assert {row.reference for row in await deliveries(engine, message_id)} == {BATCH_ID}
     return mailgun, message_id
@@ -166,7 +166,7 @@ async def test_a_call_to_another_number_is_not_booked_on_the_delivery_that_it_na
 ) -> None:
     calls = CallStandIn()
     message_id = await load(engine, people(1, lambda _: call(1)))
-    await work(bench_of(engine, Clock(), calls.gateway))
+    await work(runtime_of(engine, Clock(), calls.gateway))
     delivery = await one(engine, message_id)
     before = await everything(engine)
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
@@ -186,7 +186,7 @@ async def test_twilio_names_a_number_without_the_extension_that_it_dialed(
 ) -> None:
     calls = CallStandIn()
     message_id = await load(engine, people(1, lambda _: voice("+16125550101;ext=12")))
-    await work(bench_of(engine, Clock(), calls.gateway))
+    await work(runtime_of(engine, Clock(), calls.gateway))
     delivery = await one(engine, message_id)
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}&extension=1"
     fields = {"CallSid": delivery.reference or "", "CallStatus": "completed", "To": "+16125550101"}
@@ -219,7 +219,7 @@ async def test_what_is_said_of_a_duplicate_that_was_never_sent_is_not_booked(
 ) -> None:
     texts = TextStandIn()
     message_id = await load(engine, people(2, lambda _: text_to(0)))
-    await work(bench_of(engine, Clock(), texts.gateway))
+    await work(runtime_of(engine, Clock(), texts.gateway))
     before = await everything(engine)
     _, duplicate = await deliveries(engine, message_id)
     assert duplicate.is_duplicate

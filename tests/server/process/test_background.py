@@ -31,7 +31,7 @@ from server.process.background import Works, alone, beside_serving, meanwhile, s
 from server.settings.settings import Settings, SettingsError
 from tests import log
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, holds_anywhere
-from tests.delivery.workbench import Clock, call, columns_of, load, mail, people, statuses
+from tests.delivery.world import Clock, call, columns_of, load, mail, people, statuses
 from tests.live_server import serving
 from tests.log import NOON
 
@@ -90,7 +90,7 @@ async def test_each_engine_has_its_runner_and_the_inbox_is_always_there(
 
     runners = {"sqlite": LocalRunner, "postgresql": ProcrastinateRunner}
     assert type(works.runner) is runners[engine.dialect.name]
-    assert works.bench.gateways.keys() == {DeliveryMode.INBOX}
+    assert works.runtime.gateways.keys() == {DeliveryMode.INBOX}
     assert not settings.data_dir.exists()
 
 
@@ -114,7 +114,7 @@ async def test_a_district_has_what_is_other_for_it_and_else_what_the_house_has(
         },
     )
 
-    house, plainview = works.bench.gateways, works.bench.of_district["plainview"]
+    house, plainview = works.runtime.gateways, works.runtime.of_district["plainview"]
     assert type(house[DeliveryMode.EMAIL]) is SmtpGateway
     assert type(plainview[DeliveryMode.EMAIL]) is MailgunGateway
     assert type(plainview[DeliveryMode.VOICE]) is SimulatorGateway

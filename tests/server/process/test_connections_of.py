@@ -12,15 +12,15 @@ from delivery.runners import local, procrastinate
 from domain.status import DeliveryMode, DeliveryStatus
 from server.process.background import BESIDE, connections_of
 from tests.delivery.runners.kinds import at_work, holds, runner_of
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     load,
     mail,
     people,
+    runtime_of,
     text_to,
 )
 
@@ -80,7 +80,7 @@ async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
     async def all_is_handed_over() -> bool:
         return not await columns_of(engine, open_)
 
-    runner = runner_of(bench_of(engine, Clock(), gateways, sleep=asyncio.sleep))
+    runner = runner_of(runtime_of(engine, Clock(), gateways, sleep=asyncio.sleep))
     async with at_work(runner):
         await holds(engine, all_is_handed_over)
 

@@ -23,11 +23,10 @@ from server.process.simulator_feed import pass_on
 from server.routes import callbacks
 from tests.delivery.gateways.stand_ins import PUBLIC_URL, CallStandIn, MailgunStandIn
 from tests.delivery.runners.kinds import PATIENCE, holds
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     Event,
     FakeGateway,
-    bench_of,
     call,
     columns_of,
     deliveries,
@@ -36,6 +35,7 @@ from tests.delivery.workbench import (
     mail,
     people,
     recount,
+    runtime_of,
     work,
 )
 from tests.interruptions import interrupted
@@ -154,7 +154,7 @@ async def test_receipts_are_taken_in_though_the_database_ends_a_transaction(
     gateway = FakeGateway()
     first = await load(engine, people(2, call))
     second = await load(engine, people(1, call), id="M-2")
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
     receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in gateway.keys]
 
     with interrupted(engine) as interruption:
@@ -182,7 +182,7 @@ async def test_what_the_simulated_provider_reports_waits_for_the_database(
         Journal(journal), clock=clock, temper=Temper(outcome_after=(10.0, 10.0))
     )
     await load(engine, people(3, mail))
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
     clock.advance(seconds=30)
     until = asyncio.Event()
     heard = "select 1 from delivery_event where source = 'CALLBACK'"

@@ -12,7 +12,7 @@ from delivery.gateways.simulator.journal import Journal
 from server.process import file_lock
 from server.process.simulator_feed import pass_on
 from tests.delivery.runners.kinds import PATIENCE, holds
-from tests.delivery.workbench import Clock, bench_of, columns_of, load, mail, people, statuses, work
+from tests.delivery.world import Clock, columns_of, load, mail, people, runtime_of, statuses, work
 
 EVENTS = "select status from delivery_event where source = 'CALLBACK'"
 
@@ -47,7 +47,7 @@ async def test_outcomes_are_heard_once_also_after_a_restart(
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = simulator(journal, clock)
     first = await load(engine, people(3, mail))
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
     clock.advance(seconds=30)
 
     async def first_has_ended() -> bool:
@@ -60,7 +60,7 @@ async def test_outcomes_are_heard_once_also_after_a_restart(
         await holds(engine, first_has_ended)
 
     second = await load(engine, people(2, mail), id="M-2", now=clock.now)
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
     clock.advance(seconds=30)
 
     async def second_has_ended() -> bool:
@@ -80,7 +80,7 @@ async def test_one_process_of_a_machine_passes_on_and_another_takes_its_place(
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = simulator(journal, clock)
     message_id = await load(engine, people(1, mail))
-    await work(bench_of(engine, clock, gateway))
+    await work(runtime_of(engine, clock, gateway))
     clock.advance(seconds=30)
 
     async def is_heard() -> bool:

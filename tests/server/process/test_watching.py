@@ -35,7 +35,7 @@ from server.graphql.endpoint import Endpoint
 from server.graphql.sse import HEARTBEAT
 from server.settings.settings import Settings
 from tests.delivery.runners.kinds import worker
-from tests.delivery.workbench import call, people
+from tests.delivery.world import call, people
 from tests.log import NOON, message
 from tests.resolvers.house import House
 from tests.server.auth.signing import SECRET

@@ -14,15 +14,15 @@ from delivery.gateways.port import Gateway
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from server.routes import callbacks
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     FakeGateway,
-    bench_of,
     everything,
     load,
     mail,
     one,
     people,
+    runtime_of,
     work,
 )
 from tests.log import NOON
@@ -69,7 +69,7 @@ async def post(
 async def sent(engine: AsyncEngine) -> int:
     """The number of a message with one delivery, which its provider has."""
     message_id = await load(engine, people(1, mail))
-    await work(bench_of(engine, Clock(), FakeGateway()))
+    await work(runtime_of(engine, Clock(), FakeGateway()))
     return message_id
 
 

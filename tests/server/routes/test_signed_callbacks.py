@@ -27,10 +27,9 @@ from tests.delivery.gateways.stand_ins import (
     MailgunStandIn,
     TextStandIn,
 )
-from tests.delivery.workbench import (
+from tests.delivery.world import (
     Clock,
     Event,
-    bench_of,
     columns_of,
     events,
     everything,
@@ -38,6 +37,7 @@ from tests.delivery.workbench import (
     one,
     people,
     recount,
+    runtime_of,
     work,
 )
 from tests.log import NOON
@@ -92,7 +92,7 @@ async def sent(engine: AsyncEngine, provider: type[HttpStandIn]) -> Sent:
     device = {MailgunStandIn: log.email(), CallStandIn: log.voice(), TextStandIn: log.text()}
     gateway = provider().gateway
     message_id = await load(engine, people(1, lambda _: device[provider]))
-    await work(bench_of(engine, Clock(), gateway))
+    await work(runtime_of(engine, Clock(), gateway))
     delivery = await one(engine, message_id)
     assert (delivery.gateway, delivery.reference is None) == (gateway.name, False)
     return Sent(engine, message_id, delivery, gateway)
@@ -369,7 +369,7 @@ async def test_who_texts_stop_before_anything_was_sent_gets_no_text(engine: Asyn
     assert [await post(engine, texts.gateway, stop) for _ in range(2)] == [200, 200]
 
     first = await load(engine, people(1, lambda _: log.text(number)))
-    await work(bench_of(engine, Clock(), texts.gateway))
+    await work(runtime_of(engine, Clock(), texts.gateway))
 
     assert texts.taken() == []
     assert (await one(engine, first)).status is DeliveryStatus.OPTED_OUT
@@ -377,7 +377,7 @@ async def test_who_texts_stop_before_anything_was_sent_gets_no_text(engine: Asyn
     start = by_twilio("/callbacks/twilio/incoming", From=number, Body="START")
     assert await post(engine, texts.gateway, start) == 200
     await load(engine, people(1, lambda _: log.text(number)), id="M-2")
-    await work(bench_of(engine, Clock(), texts.gateway))
+    await work(runtime_of(engine, Clock(), texts.gateway))
 
     assert texts.taken() == [number]
 

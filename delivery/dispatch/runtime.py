@@ -1,7 +1,4 @@
-"""What all work on deliveries has in common.
-
-Nothing is done here: who takes a bench along works with it.
-"""
+"""The runtime of delivery: what every job needs, as one value that is passed along."""
 
 import asyncio
 import time
@@ -18,12 +15,12 @@ from domain.status import DeliveryMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
-    """What all work on deliveries has in common: the database, the ways to the providers, clock, dice and limits."""
+class Runtime:
+    """What every delivery job needs: database, gateways, clock, random numbers and limits."""
 
     engine: AsyncEngine
     gateways: Mapping[DeliveryMode, Gateway]
-    """Of the whole house. A mode without one stays pending."""
+    """By mode, for all districts. Deliveries of a mode without a gateway stay pending."""
     of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)
     """Those of a district that differ, by the id under which the NDJSON names it."""
     clock: Callable[[], datetime]

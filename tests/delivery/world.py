@@ -17,8 +17,8 @@ from db.log.counters import NO_CODE
 from db.log.deliveries import DeliveryKey
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tables.operations import PACE
-from delivery.dispatch.context import Bench
 from delivery.dispatch.due_work import begin_due, do, find_jobs
+from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
 from delivery.gateways.gate import Passage
@@ -116,17 +116,17 @@ class FakeGateway(Gateway[Handover]):
         return self.finding(handover)
 
 
-def bench_of(
+def runtime_of(
     engine: AsyncEngine,
     clock: Clock,
     gateways: Mapping[DeliveryMode, Gateway] | Gateway,
     **more: Any,
-) -> Bench:
-    """A bench with these gateways; one alone has all the modes it can deliver."""
+) -> Runtime:
+    """A runtime with these gateways; one alone has all the modes that it can deliver."""
     if isinstance(gateways, Gateway):
         gateways = dict.fromkeys(sorted(gateways.modes), gateways)
     fixed: dict[str, Any] = {"chance": lambda: 0.0, "sleep": clock.sleep} | more
-    return Bench(engine=engine, gateways=gateways, clock=clock, **fixed)
+    return Runtime(engine=engine, gateways=gateways, clock=clock, **fixed)
 
 
 # The log
@@ -179,20 +179,20 @@ async def load(
 # Working
 
 
-async def work(bench: Bench, *, rounds: int = 1) -> int:
+async def work(runtime: Runtime, *, rounds: int = 1) -> int:
     """Begin what is due, and do all that there is to do, so many times; for how many deliveries that was."""
     handled = 0
     for _ in range(rounds):
-        await begin_due(bench)
-        for job in await find_jobs(bench):
-            handled += await do(bench, job)
+        await begin_due(runtime)
+        for job in await find_jobs(runtime):
+            handled += await do(runtime, job)
     return handled
 
 
-async def settle(bench: Bench) -> int:
+async def settle(runtime: Runtime) -> int:
     """End every lease, as if the time had passed, and settle what was claimed."""
-    await lapse(bench.engine)
-    return await settle_lapsed(bench)
+    await lapse(runtime.engine)
+    return await settle_lapsed(runtime)
 
 
 async def lapse(engine: AsyncEngine) -> None:
