@@ -113,6 +113,8 @@ def _fold_character(character: str) -> str:
         return "-"
     if category == "Nd":
         return str(unicodedata.decimal(character))
+    if character == "\0":
+        return character  # no text of the log has it, and a needle with it finds none
     if category in ("Cc", "Cf") or _INVISIBLE.match(character):
         return ""
     if unicodedata.combining(character) not in _NO_ACCENTS:

@@ -100,26 +100,29 @@ class Works:
 
     async def work(self, until: asyncio.Event) -> None:
         """Work until the event is set."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.forks.prepare(until))
-            tasks.create_task(self.runner.work(until))
-            tasks.create_task(
-                audit_seals.attend(self.runtime.engine, until, clock=self.runtime.clock)
-            )
-            tasks.create_task(
-                expired_budgets.attend(self.runtime.engine, until, clock=self.runtime.clock)
-            )
-            simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
-            for simulator in simulators[:1]:  # all of them share one journal
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.forks.prepare(until))
+                tasks.create_task(self.runner.work(until))
                 tasks.create_task(
-                    simulator_feed.pass_on(
-                        simulator,
-                        engine=self.runtime.engine,
-                        clock=self.runtime.clock,
-                        journal=self.journal,
-                        until=until,
-                    )
+                    audit_seals.attend(self.runtime.engine, until, clock=self.runtime.clock)
                 )
+                tasks.create_task(
+                    expired_budgets.attend(self.runtime.engine, until, clock=self.runtime.clock)
+                )
+                simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
+                for simulator in simulators[:1]:  # all of them share one journal
+                    tasks.create_task(
+                        simulator_feed.pass_on(
+                            simulator,
+                            engine=self.runtime.engine,
+                            clock=self.runtime.clock,
+                            journal=self.journal,
+                            until=until,
+                        )
+                    )
+        finally:
+            await self.forks.close()
 
     async def close(self) -> None:
         """Let go of the gateways' connections, and end the processes for reports."""

@@ -143,6 +143,11 @@ def test_any_part_of_a_text_is_found_in_it(text: str, data: st.DataObject) -> No
     assert fold(text[begin:end]) in fold(text)
 
 
+def test_what_no_text_can_hold_is_not_taken_out_of_a_needle() -> None:
+    assert fold("\0") == "\0"
+    assert fold("a\0") not in fold("a")
+
+
 @given(st.text())
 def test_a_key_is_its_own_key(text: str) -> None:
     assert fold(fold(text)) == fold(text)

@@ -8,6 +8,7 @@ a test would wait for it as long as other tests keep the machine busy.
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
@@ -25,7 +26,8 @@ def halt() -> None:
     _held_open.append(fifo)
     fifo.write(f"{os.getpid()}\n")
     fifo.flush()
-    os.kill(os.getpid(), signal.SIGSTOP)
+    # To this thread: of a signal to the process another thread may hear first, and this one would go on for a moment.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def halt_in_rows() -> None:
