@@ -1,7 +1,7 @@
-# The two commands that a newcomer needs:  make demo   and   make check
+# The two commands that a newcomer needs:  make demo   and   make check;  make quick  while you work
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lock schema migration bench clients console clean
+.PHONY: help demo test quick check lock schema migration bench clients console clean
 
 BIN := .venv/bin
 PORT ?= 8000
@@ -19,6 +19,13 @@ demo: .venv/.made console ## the log with sample data; opens on http://127.0.0.1
 test: .venv/.made console clients ## all tests, on SQLite, PostgreSQL and in a browser (ARGS=... goes to pytest)
 	@scripts/programs.sh
 	$(BIN)/python -m pytest $(or $(ARGS),$(WHOLE_SUITE))
+
+quick: .venv/.made ## lint, types, layers, and the fast tests on SQLite: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	SENTLOG_TEST_PROFILE=quick $(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not postgres and not browser and not slow"
 
 check: .venv/.made ## lint, format check, types, layers, known vulnerabilities, tests: all that CI asks for
 	$(BIN)/ruff check .

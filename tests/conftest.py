@@ -5,6 +5,8 @@ browser before a fixture needs it: the tests of the rules start at once, and go 
 """
 
 import os
+import re
+from typing import Final
 
 import hypothesis
 import pytest
@@ -12,6 +14,11 @@ import pytest
 from tests.executing import SERVED, executes
 
 pytest_plugins = ["tests.canaries", "tests.databases", "tests.browsing"]
+
+SLOW: Final = re.compile(
+    r"tests/(clients|console|fuzz|db/migrations|delivery/(reports|runners|upkeep)|server/(cli|process|sample))/|_killed\.py$|test_supply"
+)
+"""Tests that start processes, or try very many inputs: `make quick` leaves them out."""
 
 # How long an example takes says how busy the machine is, not whether the code is right. And a failure is not explained: that
 # runs a test some hundred times more under a tracer, and one that works with a database then ran into the time limit, which
@@ -23,7 +30,10 @@ hypothesis.settings.register_profile(
     phases=[phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain],
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-hypothesis.settings.load_profile("sentlog")
+hypothesis.settings.register_profile(
+    "quick", parent=hypothesis.settings.get_profile("sentlog"), max_examples=10
+)
+hypothesis.settings.load_profile(os.environ.get("SENTLOG_TEST_PROFILE", "sentlog"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a browser, and leave it to one worker: each worker would start a Chromium and a server.
+    """Mark what is slow or needs a browser, and leave the latter to one worker: each would start a Chromium and a server.
 
     With `SENTLOG_TEST_EXECUTOR=stock` only those tests stay that can come to execute an operation.
     """
@@ -49,6 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if executes(test.path) or SERVED in getattr(test, "fixturenames", ())
         ]
     for test in items:
+        if SLOW.search(test.nodeid.partition("::")[0]):
+            test.add_marker(pytest.mark.slow)
         if isinstance(test, pytest.Function) and "browser" in test.fixturenames:
             test.add_marker(pytest.mark.browser)
             test.add_marker(pytest.mark.xdist_group("browser"))
