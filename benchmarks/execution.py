@@ -32,8 +32,8 @@ from db.connect.engine import make_engine, reading
 from domain.viewer import Right, Viewer
 from resolvers.request.connection import Listing
 from resolvers.request.context import open_context
-from resolvers.request.process import nothing_behind
-from schema.contract import SCHEMA, ordinarily
+from resolvers.request.process import database_only
+from schema.contract import SCHEMA, with_stock_executor
 
 MESSAGES: Final = 4_000
 RECIPIENTS: Final = 100
@@ -63,7 +63,7 @@ class Odd(str):
 
 def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
     """What answers `document` as JSON, in a process that has answered before."""
-    backstage = nothing_behind(engine, clock=lambda: NOW)
+    backstage = database_only(engine, clock=lambda: NOW)
 
     async def answer() -> bytes:
         context = await open_context(engine, VIEWER, now=NOW, backstage=backstage)
@@ -140,7 +140,7 @@ async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) 
         "100 by an interface": _ABSTRACT % ", ".join(f'"message.{id}"' for id in range(1, 101)),
         "100 recipients, deliveries": _NESTED % (MESSAGES + 1),
     }
-    ordinary = ordinarily(SCHEMA)
+    ordinary = with_stock_executor(SCHEMA)
     if profiled:
         await profile(answering(SCHEMA, engine, documents[profiled]), rounds)
     else:

@@ -1,4 +1,4 @@
-"""Deliveries: of a message, of a recipient, and what happened to each."""
+"""Resolves deliveries of a message or a recipient, and their events."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from domain.ids import Kind, spell
 from domain.paging import page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 from resolvers.request import enums
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import Info, fields_read
 from resolvers.request.list_keys import DeliveriesOf, DeliveryList
@@ -28,7 +28,7 @@ class DeliveryListing(Listing[DeliveryRecord]):
     wanted: DeliveryList
 
 
-@Together
+@BatchResolver
 async def of_message(
     root: Sequence[MessageRecord],
     info: Info,
@@ -40,37 +40,37 @@ async def of_message(
     last: int | None = None,
     before: str | None = None,
 ) -> Sequence[DeliveryListing]:
-    """The page of each message's deliveries that the arguments ask for. Raises `BadUserInput`."""
+    """The page of each message's deliveries for the arguments. Raises `BadUserInput`."""
     context = info.context
     modes = None if mode is None else tuple(sorted(set(mode)))
     statuses = None if status is None else tuple(sorted(set(status)))
-    asked = page(first=first, after=after, last=last, before=before)
+    wanted_page = page(first=first, after=after, last=last, before=before)
     fields = fields_read(info, DeliveryRecord)
     lists = [DeliveryList(message.id, Wanted(modes, statuses), fields) for message in root]
-    # Side by side: nothing is shown before both are done.
+    # Concurrently; the rows are returned only after the audit entry is written.
     pages, _ = await asyncio.gather(
-        context.loaders.delivery_page.load_all([(wanted, asked) for wanted in lists]),
+        context.loaders.delivery_page.load_all([(wanted, wanted_page) for wanted in lists]),
         context.audit.load_all(
             [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
         ),
     )
     return [
-        DeliveryListing(wanted.order(), found, wanted)
-        for wanted, found in zip(lists, pages, strict=True)
+        DeliveryListing(wanted.order(), slice_, wanted)
+        for wanted, slice_ in zip(lists, pages, strict=True)
     ]
 
 
-@Together
+@BatchResolver
 async def total_of_message(root: Sequence[DeliveryListing], info: Info) -> Sequence[int]:
-    """How many deliveries each list has."""
+    """The number of deliveries in each list."""
     return await info.context.loaders.delivery_count.load_all([one.wanted for one in root])
 
 
-@Together
+@BatchResolver
 async def of_recipient(
     root: Sequence[RecipientRecord], info: Info
 ) -> Sequence[Sequence[DeliveryRecord]]:
-    """Each recipient's deliveries, in the order in which they came."""
+    """Each recipient's deliveries, in their order in the message."""
     fields = fields_read(info, DeliveryRecord)
     loaders = info.context.loaders
     keys = _keys(root)
@@ -84,23 +84,23 @@ async def of_recipient(
 
 def _keys(recipients: Sequence[RecipientRecord]) -> Sequence[tuple[int, int]]:
     if type(recipients) is Rows and recipients.fields[:2] == ("message_id", "number"):
-        return [(row[0], row[1]) for row in recipients.tuples]  # no record is made for its key
+        return [(row[0], row[1]) for row in recipients.tuples]  # without making records
     return [(recipient.message_id, recipient.number) for recipient in recipients]
 
 
-@Together
+@BatchResolver
 async def recipient_of_edge(
     root: Sequence[Edge[DeliveryRecord]], info: Info
 ) -> Sequence[RecipientRecord | None]:
-    """The recipient to whom each delivery goes."""
+    """The recipient of each delivery."""
     return await info.context.loaders.recipient.load_all(
         [(edge.node.message_id, edge.node.recipient_number) for edge in root]
     )
 
 
-@Together
+@BatchResolver
 async def events_of(root: Sequence[DeliveryRecord], info: Info) -> Sequence[Sequence[EventRecord]]:
-    """What happened to each delivery, oldest first; of one that was only recorded, that it was."""
+    """The events of each delivery, oldest first; of history without events, one for its outcome."""
     loaders = info.context.loaders
     events = await loaders.events.load_all([delivery.key for delivery in root])
     silent = [
@@ -116,7 +116,7 @@ async def events_of(root: Sequence[DeliveryRecord], info: Info) -> Sequence[Sequ
 
 
 def _recorded(delivery: DeliveryRecord, message: MessageRecord | None) -> Sequence[EventRecord]:
-    """What can be told of a delivery of which no event was written."""
+    """An event for the outcome of a delivery of history, which has no stored events."""
     if delivery.at is None or message is None or not message.is_recorded:
         return ()
     status, code = delivery.status, delivery.call_status_code
@@ -124,11 +124,11 @@ def _recorded(delivery: DeliveryRecord, message: MessageRecord | None) -> Sequen
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[DeliveryRecord | None]:
-    """The deliveries with these keys, as far as the viewer may see them; in the order of the keys."""
+    """The deliveries with these keys, in order; None if the viewer may not see them."""
     context = info.context
-    found = await context.loaders.delivery.load_many([DeliveryKey(*key) for key in keys])
-    messages = {delivery.message_id for delivery in found if delivery is not None}
+    slice_ = await context.loaders.delivery.load_many([DeliveryKey(*key) for key in keys])
+    messages = {delivery.message_id for delivery in slice_ if delivery is not None}
     await context.audit.load_many(
         [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message)) for message in sorted(messages)]
     )
-    return found
+    return slice_

@@ -1,4 +1,4 @@
-"""The viewer, its district and schools, the call status codes, and anything by its id."""
+"""Resolves the viewer, its district and schools, the call status codes, and objects by id."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -15,20 +15,20 @@ from domain.viewer import Right, Viewer
 from resolvers import deliveries, recipients
 from resolvers.audit import trail
 from resolvers.reports import reports
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.context import Info
 
 MOST_NODES: Final = 100
 
 
 def viewer(info: Info) -> Viewer:
-    """Who is signed in."""
+    """The signed-in viewer."""
     return info.context.viewer
 
 
-@Together
+@BatchResolver
 async def district(root: Sequence[object], info: Info) -> Sequence[DistrictRecord]:
-    """The viewer's district, whoever asks for it."""
+    """The viewer's district."""
     return [info.context.visibility.district] * len(root)
 
 
@@ -40,26 +40,26 @@ async def schools(info: Info) -> Sequence[SchoolRecord]:
 
 
 async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
-    """The schools to which the viewer is limited; none for every school of the district."""
+    """The schools to which the viewer is limited; empty without a limit."""
     return [] if info.context.visibility.school_ids is None else await schools(info)
 
 
 def call_statuses() -> Sequence[CallStatus]:
-    """Every code that the voice and text provider may report."""
+    """All call status codes."""
     return list(CALL_STATUSES.values())
 
 
 async def node(info: Info, id: strawberry.ID) -> object | None:
-    """Whatever has this id, if the viewer may see it."""
+    """The object with this id, if the viewer may see it."""
     return (await nodes(info, [id]))[0]
 
 
 async def nodes(info: Info, ids: list[strawberry.ID]) -> Sequence[object | None]:
-    """Whatever has these ids, in their order; None where there is nothing, or nothing that the viewer may see."""
+    """The objects with these ids, in order; None if there is none that the viewer may see."""
     if len(ids) > MOST_NODES:
         raise BadUserInput(f"{len(ids)} ids were asked for. Ask for at most {MOST_NODES} at once.")
     references = [read(id) for id in ids]
-    # Who reads the audit need not have the right to see the log.
+    # Reading audit entries needs VIEW_AUDIT, not VIEW_LOG.
     kinds = {None if reference is None else reference.kind for reference in references}
     if kinds != {Kind.AUDIT_ENTRY} or not trail.may_read(info):
         info.context.viewer.require(Right.VIEW_LOG)

@@ -1,4 +1,4 @@
-"""The log: messages that a search finds, and what belongs to one message.
+"""Searches messages, and resolves the fields of a message.
 
 Recipients, deliveries and the summary have modules of their own.
 """
@@ -29,20 +29,20 @@ from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import summary
 from resolvers.request import enums
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
-from resolvers.request.context import Context, Info, asked_below, fields_read
+from resolvers.request.context import Context, Info, fields_read, fields_read_below
 from resolvers.request.days import DateRange
 from resolvers.request.typed import folded, storable, typed
 
 MOST_CHOICES = 1_000
-"""Values of one part of a filter, and fields of an order: beyond, a statement takes longer to plan than to run."""
+"""Maximum values of one filter part: with more, planning the statement takes longer than running it."""
 
 assert enums  # makes the enumerations that the arguments below name
 
 
 class OrderDirection(Enum):
-    """Which way a column sorts; absent values stand last in both."""
+    """The direction of a sort column; absent values sort last in both."""
 
     ASC = "ASC"
     DESC = "DESC"
@@ -64,7 +64,7 @@ class MessageOrder:
     description="Every given part must hold. Text parts match anywhere, ignoring case and accents."
 )
 class MessageFilter:
-    """What a search asks for beside the days."""
+    """The criteria of a search besides the days."""
 
     status: list[MessageStatus] | None = None
     type: list[str] | None = strawberry.field(default=None, description="Codes of message types.")
@@ -96,7 +96,7 @@ class MessageFilter:
 
 @dataclass(frozen=True, slots=True)
 class MessageListing(Listing[MessageRecord]):
-    """A page of the log, and the search that found it."""
+    """A page of the log, and the search that produced it."""
 
     search: Search
 
@@ -112,17 +112,17 @@ async def search(
     last: int | None = None,
     before: str | None = None,
 ) -> MessageListing:
-    """The page of the log that the arguments ask for. Raises `BadUserInput` and `Forbidden`."""
+    """The page of the log for the arguments. Raises `BadUserInput` and `Forbidden`."""
     context = info.context
     context.viewer.require(Right.VIEW_LOG)
     wanted = page(first=first, after=after, last=last, before=before)
     criteria = _criteria(context, created_between, filter or MessageFilter())
-    chosen = (
+    order_by_given = (
         [MessageOrder(field=OrderField.CREATED_AT, direction=OrderDirection.DESC)]
         if order_by is None
         else order_by
     )
-    fields = [(order.field, order.direction is OrderDirection.DESC) for order in chosen]
+    fields = [(order.field, order.direction is OrderDirection.DESC) for order in order_by_given]
     if len({field for field, _ in fields}) != len(fields):
         raise BadUserInput("orderBy names a field twice. Name each once.")
     order = log_page.order(fields, scope=("log", context.visibility.district.id, criteria))
@@ -137,67 +137,67 @@ async def search(
     return MessageListing(order, rows, found)
 
 
-def _criteria(context: Context, days: DateRange, asked: MessageFilter) -> Criteria:
-    if asked.recipient:
+def _criteria(context: Context, days: DateRange, filter: MessageFilter) -> Criteria:
+    if filter.recipient:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     for name, values in (
-        ("status", asked.status),
-        ("type", asked.type),
-        ("schoolIds", asked.school_ids),
+        ("status", filter.status),
+        ("type", filter.type),
+        ("schoolIds", filter.school_ids),
     ):
         if values is not None and len(values) > MOST_CHOICES:
             raise BadUserInput(
                 f"filter.{name} has {len(values)} values. Give at most {MOST_CHOICES}."
             )
-    for code in asked.type or ():
+    for code in filter.type or ():
         storable(code, argument="filter.type")
     created_from, created_until = days.instants(ZoneInfo(context.visibility.district.time_zone))
     schools = None
-    if asked.school_ids is not None:
-        keys = [key_of(Kind.SCHOOL, school) for school in asked.school_ids]
+    if filter.school_ids is not None:
+        keys = [key_of(Kind.SCHOOL, school) for school in filter.school_ids]
         schools = tuple(sorted(key[0] for key in keys if key is not None))
     return Criteria(
         created_from=created_from,
         created_until=created_until,
-        statuses=None if asked.status is None else tuple(sorted(set(asked.status))),
-        types=None if asked.type is None else tuple(sorted(set(asked.type))),
+        statuses=None if filter.status is None else tuple(sorted(set(filter.status))),
+        types=None if filter.type is None else tuple(sorted(set(filter.type))),
         schools=schools,
-        district_wide=asked.district_wide,
-        subject=folded(asked.subject, argument="filter.subject"),
-        sender=folded(asked.sender, argument="filter.sender"),
-        created_text=_date(asked.created_text, argument="filter.createdText"),
-        scheduled_text=_date(asked.scheduled_text, argument="filter.scheduledText"),
-        schedule_id=folded(asked.schedule_id, argument="filter.scheduleId"),
-        sender_id=context.viewer.id if asked.mine else None,
-        recipient=typed(asked.recipient, argument="filter.recipient"),
+        district_wide=filter.district_wide,
+        subject=folded(filter.subject, argument="filter.subject"),
+        sender=folded(filter.sender, argument="filter.sender"),
+        created_text=_date(filter.created_text, argument="filter.createdText"),
+        scheduled_text=_date(filter.scheduled_text, argument="filter.scheduledText"),
+        schedule_id=folded(filter.schedule_id, argument="filter.scheduleId"),
+        sender_id=context.viewer.id if filter.mine else None,
+        recipient=typed(filter.recipient, argument="filter.recipient"),
     )
 
 
 def _date(text: str | None, *, argument: str) -> str | None:
-    asked = typed(text, argument=argument)
-    return None if asked is None else fold_date(asked)
+    date = typed(text, argument=argument)
+    return None if date is None else fold_date(date)
 
 
 async def total(root: MessageListing, info: Info) -> int:
-    """How many messages the search finds."""
+    """The number of messages that match the search."""
     async with reading(info.context.engine) as connection:
         return await facets.count(connection, root.search)
 
 
 async def status_facets(root: MessageListing, info: Info) -> Sequence[StatusCount]:
-    """The statuses among what the other parts of the search find."""
+    """The statuses of messages that match the other criteria, with counts."""
     async with reading(info.context.engine) as connection:
         return await facets.count_by_status(connection, root.search)
 
 
 async def type_facets(root: MessageListing, info: Info) -> Sequence[TypeCount]:
-    """The types among what the other parts of the search find."""
+    """The types of messages that match the other criteria, with counts."""
     async with reading(info.context.engine) as connection:
         return await facets.count_by_type(connection, root.search)
 
 
 async def school_facets(root: MessageListing, info: Info) -> Sequence[SchoolCount]:
-    """The schools among what the other parts of the search find."""
+    """The schools of messages that match the other criteria, with counts."""
     async with reading(info.context.engine) as connection:
         return await facets.count_by_school(connection, root.search)
 
@@ -209,22 +209,22 @@ async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
     if key is None:
         return None
     loaders = info.context.loaders
-    is_counted, _ = asked_below(info, summary.of_message, summary.Summary)
+    is_counted, _ = fields_read_below(info, summary.of_message, summary.Summary)
     return await (loaders.counted_message if is_counted else loaders.message).load(key[0])
 
 
 async def anew(info: Info, message: MessageRecord) -> MessageRecord:
-    """A message that this request has changed, as it is now; whatever was loaded before is asked for again."""
+    """The current row of a message that this request has changed; clears the loaders."""
     info.context.loaders.forget()
     changed = await info.context.loaders.message.load(message.id)
     return message if changed is None else changed
 
 
-@Together
+@BatchResolver
 async def school_of(
     root: Sequence[MessageRecord | SchoolCount], info: Info
 ) -> Sequence[SchoolRecord | None]:
-    """The school that sent each; None where it was sent for the whole district."""
+    """The school of each; None if it was sent for the whole district."""
     ids = {one.school_id: None for one in root if one.school_id is not None}
     found: dict[int | None, SchoolRecord | None] = {None: None}
     found.update(zip(ids, await info.context.loaders.school.load_all(list(ids)), strict=True))
@@ -238,27 +238,27 @@ async def _contents(root: Sequence[MessageRecord], info: Info) -> Sequence[Conte
     return found
 
 
-@Together
+@BatchResolver
 async def body(root: Sequence[MessageRecord], info: Info) -> Sequence[str]:
-    """What each says. The portal's inbox shows it, so line breaks are as in the email."""
+    """The body of each, with line breaks as in the email."""
     return [with_line_feeds(content.body) for content in await _contents(root, info)]
 
 
-@Together
+@BatchResolver
 async def body_format(root: Sequence[MessageRecord], info: Info) -> Sequence[BodyFormat]:
-    """How each body is written."""
+    """The format of each body."""
     return [content.body_format for content in await _contents(root, info)]
 
 
-@Together
+@BatchResolver
 async def text_body(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
-    """What each says as a text message, if not the body."""
+    """The text-message version of each, if it differs from the body."""
     return [_with_line_feeds(content.text_body) for content in await _contents(root, info)]
 
 
-@Together
+@BatchResolver
 async def voice_script(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
-    """What each says in a call, if not the body."""
+    """The script for calls of each, if it differs from the body."""
     return [_with_line_feeds(content.voice_script) for content in await _contents(root, info)]
 
 
@@ -266,31 +266,31 @@ def _with_line_feeds(text: str | None) -> str | None:
     return None if text is None else with_line_feeds(text)
 
 
-@Together
+@BatchResolver
 async def reply_to(root: Sequence[MessageRecord], info: Info) -> Sequence[str | None]:
-    """Where an answer to each goes."""
+    """The reply-to address of each."""
     return [content.reply_to for content in await _contents(root, info)]
 
 
-@Together
+@BatchResolver
 async def filter_criteria(
     root: Sequence[MessageRecord], info: Info
 ) -> Sequence[Sequence[Criterion]]:
-    """What the recipients of each were chosen by."""
+    """The criteria by which the recipients of each were chosen."""
     return [content.filter_criteria for content in await _contents(root, info)]
 
 
-@Together
+@BatchResolver
 async def cancellation(
     root: Sequence[MessageRecord], info: Info
 ) -> Sequence[CancellationRecord | None]:
-    """Who stopped each, if somebody did."""
+    """The cancellation of each, if there is one."""
     return await info.context.loaders.cancellation.load_all([message.id for message in root])
 
 
-@Together
+@BatchResolver
 async def viewer_can_cancel(root: Sequence[MessageRecord], info: Info) -> Sequence[bool]:
-    """Whether a cancellation of each by the viewer would be taken now."""
+    """Whether the viewer can cancel each now."""
     may = info.context.viewer.may(Right.CANCEL_MESSAGES)
     return [may and may_cancel(message.status) for message in root]
 

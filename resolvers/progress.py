@@ -1,4 +1,4 @@
-"""`messageChanged` and `reportChanged`: one thing as it is, and then as it becomes."""
+"""The subscriptions `messageChanged` and `reportChanged`: the present state, then each change."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -21,21 +21,21 @@ from resolvers.request.context import Context, Info
 T = TypeVar("T", MessageRecord, ReportRecord)
 
 PAUSE: Final = 1.0
-"""Seconds between two states that one subscriber is shown: what came in between is told by `revision`."""
+"""Seconds between two states for one subscriber; `revision` tells whether states in between were skipped."""
 
 
 class Moment(NamedTuple):
-    """What a subscription shows at one moment, and the context in which its fields are answered."""
+    """An event of a subscription, and the context in which its fields are resolved."""
 
     shown: MessageRecord | ReportRecord
     context: Context
 
 
 async def message_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Moment, None]:
-    """The states of a message: the present one, then each change, at most one a second.
+    """The present state of a message, then each change, at most one a second.
 
-    Ends when the viewer may no longer see the message. Raises `Forbidden`; `BadUserInput` where there is no message to
-    be seen; and, later, `Unauthenticated` when the sign-in expires.
+    Ends when the viewer may no longer see the message. Raises `Forbidden`; `BadUserInput` if there is no visible message; and
+    `Unauthenticated` when the sign-in expires.
     """
     message = await messages.by_id(info, id)
     if message is None:
@@ -50,7 +50,7 @@ async def message_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Mo
 
 
 async def report_changed(info: Info, *, id: strawberry.ID) -> AsyncGenerator[Moment, None]:
-    """The states of a report, as those of a message. Ends and raises as `message_changed`."""
+    """The states of a report. Ends and raises as `message_changed`."""
     report = await reports.by_id(info, id)
     if report is None:
         raise BadUserInput(NO_REPORT.message)
@@ -67,7 +67,7 @@ async def _states(
     load: Callable[[Context], Awaitable[T | None]],
     mark: Callable[[T], object],
 ) -> AsyncGenerator[Moment, None]:
-    """What `load` gives, whenever its `mark` is another one."""
+    """The results of `load` whenever their `mark` changes."""
     runtime = context.backstage.runtime
     with context.backstage.notices.watch(subject) as watch:
         seen = None
@@ -83,11 +83,11 @@ async def _states(
                 seen = mark(shown)
                 yield Moment(shown, context)
                 await runtime.sleep(PAUSE)
-            await _news(watch, runtime, until=context.viewer.expires_at)
+            await _wait_for_notice(watch, runtime, until=context.viewer.expires_at)
 
 
-async def _news(watch: Watch, runtime: Runtime, *, until: datetime) -> None:
-    """Wait for news, but no longer than `until`."""
+async def _wait_for_notice(watch: Watch, runtime: Runtime, *, until: datetime) -> None:
+    """Wait for a notice, or until `until`."""
     seconds = (until - runtime.clock()).total_seconds()
     waits = [asyncio.ensure_future(watch.changed()), asyncio.ensure_future(runtime.sleep(seconds))]
     try:

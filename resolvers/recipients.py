@@ -1,6 +1,6 @@
-"""Recipients of a message, what a person was sent, and the deliveries to each.
+"""Resolves recipients of a message, and what a person was sent.
 
-Each opening of recipients is written into the audit.
+Each opening of recipients adds an audit entry.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
 from resolvers.deliveries import of_recipient
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
-from resolvers.request.context import Info, asked_below, fields_read
+from resolvers.request.context import Info, fields_read, fields_read_below
 from resolvers.request.days import DateRange
 from resolvers.request.list_keys import PersonList, RecipientList
 from resolvers.request.typed import typed
@@ -43,7 +43,7 @@ class PersonListing(Listing[RecipientRecord]):
     wanted: PersonList
 
 
-@Together
+@BatchResolver
 async def of_message(
     root: Sequence[MessageRecord],
     info: Info,
@@ -55,19 +55,19 @@ async def of_message(
     last: int | None = None,
     before: str | None = None,
 ) -> Sequence[RecipientListing]:
-    """The page of each message's recipients that the arguments ask for. Raises `BadUserInput` and `Forbidden`."""
+    """The page of each message's recipients for the arguments. Raises `BadUserInput` and `Forbidden`."""
     context = info.context
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
-    asked = page(first=first, after=after, last=last, before=before)
-    such = Wanted(typed(search, argument="search"), outcome)
+    wanted_page = page(first=first, after=after, last=last, before=before)
+    criteria = Wanted(typed(search, argument="search"), outcome)
     shown = Shown(
-        fields_read(info, RecipientRecord), *asked_below(info, of_recipient, DeliveryRecord)
+        fields_read(info, RecipientRecord), *fields_read_below(info, of_recipient, DeliveryRecord)
     )
-    lists = [RecipientList(message.id, such, shown) for message in root]
-    # Side by side: nothing is shown before both are done.
+    lists = [RecipientList(message.id, criteria, shown) for message in root]
+    # Concurrently; the rows are returned only after the audit entry is written.
     pages, _ = await asyncio.gather(
-        context.loaders.recipient_page.load_all([(wanted, asked) for wanted in lists]),
+        context.loaders.recipient_page.load_all([(wanted, wanted_page) for wanted in lists]),
         context.audit.load_all(
             [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message.id)) for message in root]
         ),
@@ -78,20 +78,20 @@ async def of_message(
     ]
 
 
-@Together
+@BatchResolver
 async def total_of_message(root: Sequence[RecipientListing], info: Info) -> Sequence[int]:
-    """How many recipients each list has."""
+    """The number of recipients in each list."""
     return await info.context.loaders.recipient_count.load_all([one.wanted for one in root])
 
 
 async def person_by_id(info: Info, id: strawberry.ID) -> PersonRecord | None:
-    """The person with this id, if something was sent to it that the viewer may see."""
+    """The person with this id, if the viewer may see a message to it."""
     info.context.viewer.require(Right.VIEW_LOG)
     key = key_of(Kind.PERSON, id)
     return None if key is None else (await people_by_keys(info, [key]))[0]
 
 
-@Together
+@BatchResolver
 async def of_person(
     root: Sequence[PersonRecord],
     info: Info,
@@ -105,8 +105,8 @@ async def of_person(
     zone = ZoneInfo(context.visibility.district.time_zone)
     created = created_between.instants(zone) if created_between else None
     lists = [PersonList(person.id, created) for person in root]
-    asked = page(first=first, after=after, last=None, before=None)
-    pages = await context.loaders.person_page.load_all([(wanted, asked) for wanted in lists])
+    wanted_page = page(first=first, after=after, last=None, before=None)
+    pages = await context.loaders.person_page.load_all([(wanted, wanted_page) for wanted in lists])
     await context.audit.load_all(
         [(Action.OPEN_PERSON, spell(Kind.PERSON, person.id)) for person in root]
     )
@@ -116,30 +116,30 @@ async def of_person(
     ]
 
 
-@Together
+@BatchResolver
 async def total_of_person(root: Sequence[PersonListing], info: Info) -> Sequence[int]:
-    """How often the person stands in each list."""
+    """The number of entries in each list."""
     return await info.context.loaders.person_count.load_all([one.wanted for one in root])
 
 
-@Together
+@BatchResolver
 async def person_of(root: Sequence[RecipientRecord], info: Info) -> Sequence[PersonRecord | None]:
-    """The person that each recipient is."""
+    """The person of each recipient."""
     return await info.context.loaders.person.load_all([recipient.person_id for recipient in root])
 
 
-@Together
+@BatchResolver
 async def message_of_edge(
     root: Sequence[Edge[RecipientRecord]], info: Info
 ) -> Sequence[MessageRecord | None]:
-    """The message that was sent, of each."""
+    """The message of each entry."""
     return await info.context.loaders.message.load_all([edge.node.message_id for edge in root])
 
 
 async def people_by_keys(
     info: Info, keys: Sequence[tuple[int, ...]]
 ) -> Sequence[PersonRecord | None]:
-    """The people with these keys to whom something was sent that the viewer may see; in the order of the keys."""
+    """The people with these keys, in order; None if the viewer may see no message to them."""
     context = info.context
     found = await context.loaders.person.load_many([key[0] for key in keys])
     opened = [person.id for person in found if person is not None]
@@ -150,7 +150,7 @@ async def people_by_keys(
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[RecipientRecord | None]:
-    """The recipients with these keys, as far as the viewer may see them; in the order of the keys."""
+    """The recipients with these keys, in order; None if the viewer may not see them."""
     context = info.context
     found = await context.loaders.recipient.load_many([(key[0], key[1]) for key in keys])
     messages = {recipient.message_id for recipient in found if recipient is not None}

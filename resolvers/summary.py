@@ -1,4 +1,4 @@
-"""The figures of a message, from its counters: the same cost for ten deliveries and for a million."""
+"""The figures of a message, computed from its counters: equally fast for ten deliveries and for a million."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from domain.status import (
     progress_percent,
     standing,
 )
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.context import Info
 
 SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
@@ -28,7 +28,7 @@ _PLACES: Final = [(mode, status) for mode in DeliveryMode for status in Delivery
 
 
 class TallyCount(NamedTuple):
-    """How many deliveries of a mode stand at a status."""
+    """The number of deliveries of a mode with a status."""
 
     mode: DeliveryMode
     status: DeliveryStatus
@@ -36,7 +36,7 @@ class TallyCount(NamedTuple):
 
 
 class ModeProgress(NamedTuple):
-    """How far some modes of a message have come."""
+    """The progress of some modes of a message."""
 
     status: MessageStatus
     started_at: datetime | None
@@ -46,7 +46,7 @@ class ModeProgress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary(Figures):
-    """The figures of a message, and how far it has come."""
+    """The figures and the progress of a message."""
 
     message: MessageRecord
     facts: Sequence[Tally]
@@ -55,7 +55,7 @@ class Summary(Figures):
 
     @property
     def tallies(self) -> Sequence[TallyCount]:
-        """By mode and status, in the order of both; duplicates are among them, as they are among the deliveries."""
+        """Counts by mode and status, in the order of both; duplicate deliveries are included."""
         counts: dict[tuple[DeliveryMode, DeliveryStatus], int] = {}
         for fact in self.facts:
             place = (fact.mode, fact.status)
@@ -79,7 +79,7 @@ class Summary(Figures):
 
     @property
     def inbox_email(self) -> ModeProgress:
-        """Of both; the percentage is that of the e-mails, where there are any: inboxes are filled at once (manual, screens)."""
+        """The progress of both; the percentage is that of emails if there are any, since inboxes are filled at once (manual, screens)."""
         both, emails = self._progress(SCREEN_MODES), self._standing({DeliveryMode.EMAIL})
         if emails.total == 0:
             return both
@@ -87,7 +87,7 @@ class Summary(Figures):
 
     @property
     def voice_text(self) -> ModeProgress | None:
-        """None where the district has no voice, or the message was sent without voice and text."""
+        """None if the district has no voice, or the message was sent without voice and text."""
         is_by_phone = not PHONE_MODES.isdisjoint(self.message.delivery_modes)
         return self._progress(PHONE_MODES) if self.has_voice and is_by_phone else None
 
@@ -99,7 +99,7 @@ class Summary(Figures):
             self.message.status,
             part,
             has_phone=modes is PHONE_MODES,
-            # What failed before it was sent is no sign that anything had left.
+            # Deliveries may fail before the message is sent, so a failure does not mean that delivery has begun.
             has_begun=begun is not None or self.message.status is not MessageStatus.CANCELED,
         )
         return ModeProgress(status, begun, ended_at(spans), progress_percent(part, status))
@@ -112,7 +112,7 @@ class Summary(Figures):
         )
 
 
-@Together
+@BatchResolver
 async def of_message(root: Sequence[MessageRecord], info: Info) -> Sequence[Summary]:
     """The summary of each message."""
     counters = await info.context.loaders.counters.load_all([message.id for message in root])

@@ -1,4 +1,4 @@
-"""The GraphQL contract: its types, its operations, and how they are bound to what answers them.
+"""The GraphQL contract: its types, its operations, and the binding of fields to records and resolvers.
 
-No rule and no statement is here: a field reads a record, works on one, or names a resolver.
+A field reads a record, computes a value from one, or names a resolver. Rules are in `domain`, statements in `db`.
 """

@@ -1,4 +1,4 @@
-"""Who looked or acted: the types of the audit."""
+"""The GraphQL types of the audit."""
 
 from datetime import datetime
 

@@ -1,9 +1,9 @@
-"""How a GraphQL type describes a record.
+"""Binds GraphQL types to records.
 
 A field without a value is *plain*: it is read from the record by its name. `pure` is a function of some fields of the record.
-`bound` names a resolver. What is read wrongly is found when the module is imported, not when a client asks.
+`bound` names a resolver. Importing the module fails if a field does not fit its record.
 
-Each says which fields of the record it reads: a statement reads those of what an operation asks for, and no others.
+Each field declares which fields of the record it reads, so that a statement selects only the columns of an operation.
 """
 
 import types
@@ -28,24 +28,24 @@ from graphql import GraphQLField, GraphQLObjectType
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 
 T = TypeVar("T")
 
 RECORD = "__describes__"
 
-_PURE: Final = "the function, and the fields that it is given"
+_PURE: Final = "the function, and the fields that it takes"
 _READS: Final = "the fields that the resolver reads"
 _DEFINITION: Final = "strawberry-definition"
-"""Where Strawberry keeps what a type or field of graphql-core was made from."""
+"""The key under which Strawberry keeps its definition of a type or field in the extensions of graphql-core."""
 
 
 class Mismatch(TypeError):
-    """A type promises a field that its record does not have, or has otherwise."""
+    """A type has a field that its record lacks, or has with another type."""
 
 
 def pure(function: Callable[..., object], *names: str, description: str | None = None) -> Any:
-    """A field that `function` makes from the fields `names` of its record, or from the record where none is named."""
+    """A field that `function` computes from the fields `names` of its record, or from the whole record if none is named."""
     source = Source(names, function)
 
     def resolve(root: Any) -> Any:
@@ -60,24 +60,24 @@ def bound(
     reads: Sequence[str] | None = None,
     description: str | None = None,
 ) -> Any:
-    """A field that `resolver` answers; its arguments are the resolver's. Of the record it may read all but for `reads`."""
+    """A field that `resolver` resolves, with its arguments. `reads`: the fields of the record it reads; None for any."""
     return strawberry.field(resolver=resolver, description=description, metadata={_READS: reads})
 
 
 def watched(resolver: Callable[..., object], *, description: str | None = None) -> Any:
-    """A subscription that `resolver` answers: with a `Moment` for each event."""
+    """A subscription that `resolver` resolves, with a `Moment` for each event."""
     return strawberry.subscription(resolver=resolver, description=description)
 
 
 def plain(*, description: str) -> Any:
-    """A field that is read from its record by its name, where there is more to say about it than its name."""
+    """A field that is read from its record by its name, with a description."""
     return strawberry.field(description=description)
 
 
 class Source(NamedTuple):
-    """Where the value of a field is in its record: under a name, or what a function makes of what is under some names.
+    """How to read the value of a field from its record: a name, or a function of some names.
 
-    A function without names is one of the record itself.
+    A function without names takes the record itself.
     """
 
     names: tuple[str, ...]
@@ -92,64 +92,64 @@ class Source(NamedTuple):
         return self.function(*(getattr(record, name) for name in self.names))
 
 
-def source_of(field: GraphQLField) -> Source | Together[Any, ..., Any] | None:
-    """Where a field's values come from: the record, or a resolver that answers many records at once.
+def source_of(field: GraphQLField) -> Source | BatchResolver[Any, ..., Any] | None:
+    """How to get a field's values: from the record, or by a resolver of many records.
 
-    None where they come one by one, or where there is more to the field than we know of, such as a permission.
+    None if a resolver takes one record at a time, or if the field has an extension, such as a permission.
     """
-    made = field.extensions.get(_DEFINITION)
-    if not isinstance(made, StrawberryField) or made.extensions:
+    defined = field.extensions.get(_DEFINITION)
+    if not isinstance(defined, StrawberryField) or defined.extensions:
         return None
-    if made.base_resolver is None:
-        return Source((made.python_name,), None)
-    if isinstance(source := made.metadata.get(_PURE), Source):
+    if defined.base_resolver is None:
+        return Source((defined.python_name,), None)
+    if isinstance(source := defined.metadata.get(_PURE), Source):
         return source
-    resolver = made.base_resolver.wrapped_func
-    return resolver if isinstance(resolver, Together) else None
+    resolver = defined.base_resolver.wrapped_func
+    return resolver if isinstance(resolver, BatchResolver) else None
 
 
 def reads_of(field: GraphQLField) -> Sequence[str] | None:
-    """Which fields of its record a field reads, or its resolver; None where it may read any."""
+    """The fields of its record that a field or its resolver reads; None if it may read any."""
     source = source_of(field)
     if isinstance(source, Source):
         return source.names or None
-    made = field.extensions.get(_DEFINITION)
+    defined = field.extensions.get(_DEFINITION)
     reads: Sequence[str] | None = (
-        made.metadata.get(_READS) if isinstance(made, StrawberryField) else None
+        defined.metadata.get(_READS) if isinstance(defined, StrawberryField) else None
     )
     return reads
 
 
 def field_of(field: GraphQLField) -> StrawberryField:
-    """What Strawberry made a field of ours from."""
-    made = field.extensions[_DEFINITION]
-    assert isinstance(made, StrawberryField), made
-    return made
+    """Strawberry's definition of a field."""
+    defined = field.extensions[_DEFINITION]
+    assert isinstance(defined, StrawberryField), defined
+    return defined
 
 
-def described(of: GraphQLObjectType) -> type | None:
-    """The class of the things that are shown as `of`: its record, or itself; None for a type that is not ours."""
-    made = of.extensions.get(_DEFINITION)
-    if not isinstance(made, StrawberryObjectDefinition):
+def record_of(of: GraphQLObjectType) -> type | None:
+    """The class of the objects of a GraphQL type: its record, or the type itself; None if the type is not ours."""
+    defined = of.extensions.get(_DEFINITION)
+    if not isinstance(defined, StrawberryObjectDefinition):
         return None
-    record: type = getattr(made.origin, RECORD, made.origin)
+    record: type = getattr(defined.origin, RECORD, defined.origin)
     return record
 
 
 @dataclass_transform(kw_only_default=True)
 def describes(record: type, *, description: str | None = None) -> Callable[[type[T]], type[T]]:
-    """Make a class the GraphQL type of `record`. Raises `Mismatch` where a plain field cannot be read from it."""
+    """Make a class the GraphQL type of `record`. Raises `Mismatch` if a field does not fit the record."""
 
     def decorate(cls: type[T]) -> type[T]:
         setattr(cls, RECORD, record)
         cls.is_type_of = classmethod(lambda _, thing, info: _is_of(thing, record))  # type: ignore[attr-defined]
-        given = _field_types(record)
+        record_types = _field_types(record)
         for name, promised in _promises(cls).items():
-            made = getattr(cls, name, None)
-            if _is_plain(made):
-                _check(cls, name, promised, record, given)
-            for read in _named(made):
-                if read not in given:
+            defined = getattr(cls, name, None)
+            if _is_plain(defined):
+                _check(cls, name, promised, record, record_types)
+            for read in _named(defined):
+                if read not in record_types:
                     raise _absent(cls, name, record, read)
         return strawberry.type(cls, description=description)
 
@@ -161,7 +161,7 @@ def _is_of(thing: object, record: type) -> bool:
 
 
 def _promises(cls: type) -> Mapping[str, Any]:
-    """What a class promises, and what the interfaces do that it implements."""
+    """The annotations of a class and of the interfaces that it implements."""
     return {
         name: promised
         for base in reversed(cls.__mro__)
@@ -173,12 +173,12 @@ def _is_plain(value: object) -> bool:
     return value is None or (isinstance(value, StrawberryField) and value.base_resolver is None)
 
 
-def _named(made: object) -> Sequence[str]:
+def _named(defined: object) -> Sequence[str]:
     """The fields of a record that a field names."""
-    if not isinstance(made, StrawberryField):
+    if not isinstance(defined, StrawberryField):
         return ()
-    source = made.metadata.get(_PURE)
-    return source.names if isinstance(source, Source) else made.metadata.get(_READS) or ()
+    source = defined.metadata.get(_PURE)
+    return source.names if isinstance(source, Source) else defined.metadata.get(_READS) or ()
 
 
 def _absent(cls: type, name: str, record: type, read: str) -> Mismatch:
@@ -187,17 +187,19 @@ def _absent(cls: type, name: str, record: type, read: str) -> Mismatch:
     )
 
 
-def _check(cls: type, name: str, promised: Any, record: type, given: Mapping[str, Any]) -> None:
-    if name not in given:
+def _check(
+    cls: type, name: str, promised: Any, record: type, record_types: Mapping[str, Any]
+) -> None:
+    if name not in record_types:
         raise _absent(cls, name, record, name)
-    if not fits(promised, given[name]):
+    if not fits(promised, record_types[name]):
         raise Mismatch(
-            f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {given[name]}."
+            f"{cls.__name__}.{name} is {promised}, but {record.__name__}.{name} is {record_types[name]}."
         )
 
 
 def _field_types(record: type) -> Mapping[str, Any]:
-    """The fields and properties of a record, with what each gives."""
+    """The fields and properties of a record, with their types."""
     found: dict[str, Any] = {}
     for base in reversed(record.__mro__):
         if base is not object and base.__module__ not in ("builtins", "typing", "abc"):
@@ -208,29 +210,29 @@ def _field_types(record: type) -> Mapping[str, Any]:
     return found
 
 
-def fits(promised: Any, given: Any) -> bool:
-    """Whether what a record gives can be answered as what a type promises; a null that is not promised cannot."""
+def fits(promised: Any, record_types: Any) -> bool:
+    """Whether a value of the type `record_types` fits the annotation `promised`; an optional one does not fit a required one."""
     if isinstance(promised, str):
-        # A type of the same module that is not made yet: GraphQL checks the value when it is read.
+        # A forward reference within the module: graphql-core checks the value when it is read.
         return True
     if _is_optional(promised):
-        return fits(_required(promised), _required(given))
-    if _is_optional(given):
+        return fits(_required(promised), _required(record_types))
+    if _is_optional(record_types):
         return False
     if get_origin(promised) is list:
-        element = _element(given)
+        element = _element(record_types)
         return element is not None and fits(get_args(promised)[0], element)
-    described = getattr(promised, RECORD, None)
-    if isinstance(given, TypeVar) and described is not None:
-        # A generic record, such as a page: what it holds is looked at when it is answered.
+    record_of = getattr(promised, RECORD, None)
+    if isinstance(record_types, TypeVar) and record_of is not None:
+        # A generic record, such as a page: its elements are checked when they are resolved.
         return True
-    if described is not None:
-        return given is described or get_origin(given) is described
+    if record_of is not None:
+        return record_types is record_of or get_origin(record_types) is record_of
     if promised is strawberry.ID:
-        return given is str
+        return record_types is str
     if isinstance(promised, type) and issubclass(promised, Enum):
-        return given is promised
-    return bool(promised == given)
+        return record_types is promised
+    return bool(promised == record_types)
 
 
 def _is_optional(annotation: Any) -> bool:
@@ -238,14 +240,14 @@ def _is_optional(annotation: Any) -> bool:
 
 
 def _required(annotation: Any) -> Any:
-    """What an annotation allows beside None."""
+    """The annotation without None."""
     if not _is_optional(annotation):
         return annotation
     return reduce(or_, (part for part in get_args(annotation) if part is not type(None)))
 
 
 def _element(annotation: Any) -> Any:
-    """What a sequence holds; None where the annotation is of no sequence, or of one of mixed things."""
+    """The element type of a sequence; None for other annotations and for mixed tuples."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if not isinstance(origin, type) or not issubclass(origin, Sequence):
         return None

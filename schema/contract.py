@@ -1,4 +1,4 @@
-"""The schema: everything that can be asked, made once when this module is imported."""
+"""The GraphQL schema, built once on import."""
 
 from collections.abc import Sequence
 from copy import copy
@@ -23,7 +23,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from domain.errors import LogError
 from resolvers.request.context import Context
 from schema.described.descriptions import describe
-from schema.documents.documents import AsRead, Documents
+from schema.documents.documents import Documents, PreparedRunner
 from schema.errors import coded, remove_suggestion, with_choices
 from schema.execution.executor import FastExecutor, LogExecutor
 from schema.parts import District, School
@@ -34,69 +34,69 @@ from schema.types import Delivery, Message, Person, Recipient, Report
 
 
 class Names(NameConverter):
-    """Strawberry's names, each made once: Strawberry asks for those of the arguments with each operation."""
+    """Caches the GraphQL names: Strawberry converts those of the arguments with each operation."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._made: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def apply_naming_config(self, name: str) -> str:
-        """The name in GraphQL of what has this name in Python."""
-        if name not in self._made:
-            self._made[name] = super().apply_naming_config(name)
-        return self._made[name]
+        """The GraphQL name of a Python name."""
+        if name not in self._names:
+            self._names[name] = super().apply_naming_config(name)
+        return self._names[name]
 
 
 class Contract(strawberry.Schema):
-    """The schema; what goes wrong is told by `schema.errors`, and what is asked is read by `schema.documents.documents`."""
+    """The schema. `schema.errors` writes its errors, `schema.documents.documents` parses its documents."""
 
     suggests: bool = True
-    """Whether errors name what the schema has in place of a name or value that it has not."""
+    """Whether errors suggest names and values of the schema."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"config": StrawberryConfig(name_converter=Names()), **options})
-        assert not self.extensions, "AsRead runs none"
+        assert not self.extensions, "PreparedRunner runs none"
         self.documents = Documents(cast(Any, self)._schema)
 
     def create_extensions_runner(
         self, execution_context: ExecutionContext, extensions: Sequence[SchemaExtension]
-    ) -> AsRead:
-        """What runs around the steps of an operation."""
-        return AsRead(execution_context)
+    ) -> PreparedRunner:
+        """The runner of extensions, which only passes on the parsed document."""
+        return PreparedRunner(execution_context)
 
-    async def execute(self, query: str | None, *args: Any, **named: Any) -> ExecutionResult:
-        """What an operation comes to; nothing of it is under way any more.
+    async def execute(self, query: str | None, *args: Any, **options: Any) -> ExecutionResult:
+        """Execute an operation; when this returns, all of its tasks have ended.
 
-        GraphQL ends an operation with the first error that leaves nothing to answer; what was being loaded goes on.
+        graphql-core returns with the first error that leaves no data, while loaders may still run.
         """
-        executor = None if args else self._ready(query, **named)
+        executor = None if args else self._executor_of(query, **options)
         if executor is None:
-            result: ExecutionResult = await super().execute(query, *args, **named)
+            result: ExecutionResult = await super().execute(query, *args, **options)
         else:
-            result = await _executed(executor)
+            result = await _execute(executor)
             if result.errors:
-                variables = named.get("variable_values")
-                asked = ExecutionContext(query, self, frozenset(), variables=variables)
-                self.process_errors(result.errors, asked)
-        context = named.get("context_value")
+                variables = options.get("variable_values")
+                execution = ExecutionContext(query, self, frozenset(), variables=variables)
+                self.process_errors(result.errors, execution)
+        context = options.get("context_value")
         if result.errors and isinstance(context, Context):
             await context.settled()
         return result
 
-    def _ready(
+    def _executor_of(
         self,
         query: str | None,
         *,
         variable_values: dict[str, Any] | None = None,
         context_value: object = None,
         operation_name: str | None = None,
-        **others: Any,
+        **rest: Any,
     ) -> FastExecutor | None:
-        """What executes an operation of one answer; None where it is Strawberry's, which tells what is wrong with it.
+        """The executor of an operation with a single result; None if Strawberry must execute it and report its errors.
 
-        Strawberry would make its own of the document, of the extensions and of the errors, and come to the same.
+        Skips Strawberry's own steps around documents, extensions and errors, with the same result.
         """
-        if others or not query or not issubclass(self.execution_context_class, FastExecutor):
+        if rest or not query or not issubclass(self.execution_context_class, FastExecutor):
             return None
         try:
             document = self.documents.read(query)
@@ -119,32 +119,31 @@ class Contract(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        """Make of each error what a client may read, in its place.
+        """Replace each error by what a client may read.
 
-        Strawberry shows us here what it is about to answer, however an operation failed; an extension would not see what
-        goes wrong outside of the operation. What Strawberry does here, writing messages into the log, is left out:
-        messages hold what a person typed.
+        Strawberry passes all errors here, however an operation failed; an extension misses those outside of the operation.
+        Strawberry's own version logs the messages; ours does not, since messages contain what a person typed.
         """
-        errors[:] = [coded(self._worded(error)) for error in errors]
+        errors[:] = [coded(self._with_suggestions(error)) for error in errors]
 
-    def _worded(self, error: GraphQLError) -> GraphQLError:
+    def _with_suggestions(self, error: GraphQLError) -> GraphQLError:
         if self.suggests:
             return with_choices(error, cast(Any, self)._schema)
         return remove_suggestion(error)
 
 
-async def _executed(executor: FastExecutor) -> ExecutionResult:
+async def _execute(executor: FastExecutor) -> ExecutionResult:
     try:
-        came: Any = executor.execute_operation()
-        if executor.is_awaitable(came):
-            came = await came
-        return ExecutionResult(came.data, came.errors or None)
+        result: Any = executor.execute_operation()
+        if executor.is_awaitable(result):
+            result = await result
+        return ExecutionResult(result.data, result.errors or None)
     except Exception as fault:
         return ExecutionResult(None, [GraphQLError(str(fault), original_error=fault)])
 
 
 def build() -> Contract:
-    """The schema, as it is printed, and as it answers."""
+    """Build the schema with its descriptions."""
     schema = Contract(
         Query,
         Mutation,
@@ -152,20 +151,20 @@ def build() -> Contract:
         execution_context_class=FastExecutor,
         types=[District, School, Message, Person, Recipient, Delivery, Report],
     )
-    _say_nothing_of_absent_defaults(schema)
+    _hide_null_defaults(schema)
     describe(cast(Any, schema)._schema)
     return schema
 
 
-def _say_nothing_of_absent_defaults(schema: strawberry.Schema) -> None:
-    """An argument that may be left out is not printed with `= null`: leaving it out is the same."""
-    for named in cast(Any, schema)._schema.type_map.values():
-        if isinstance(named, GraphQLObjectType | GraphQLInterfaceType):
+def _hide_null_defaults(schema: strawberry.Schema) -> None:
+    """Print optional arguments without `= null`, which means the same as leaving them out."""
+    for type_ in cast(Any, schema)._schema.type_map.values():
+        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
             arguments = [
-                argument for field in named.fields.values() for argument in field.args.values()
+                argument for field in type_.fields.values() for argument in field.args.values()
             ]
-        elif isinstance(named, GraphQLInputObjectType):
-            arguments = list(named.fields.values())
+        elif isinstance(type_, GraphQLInputObjectType):
+            arguments = list(type_.fields.values())
         else:
             continue
         for argument in arguments:
@@ -177,14 +176,14 @@ SCHEMA: Final = build()
 
 
 def hide_suggestions(schema: Contract) -> Contract:
-    """The same schema; its errors suggest nothing, for clients that may not introspect."""
+    """A copy of the schema whose errors make no suggestions, for clients that may not introspect."""
     other = copy(schema)
     other.suggests = False
     return other
 
 
-def ordinarily(schema: Contract) -> Contract:
-    """The same schema, answered as Strawberry answers any: slower, and to compare with."""
+def with_stock_executor(schema: Contract) -> Contract:
+    """A copy of the schema with Strawberry's execution: slower, for comparison."""
     other = copy(schema)
     other.execution_context_class = LogExecutor
     return other

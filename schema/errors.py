@@ -1,4 +1,4 @@
-"""What a client reads of an error: ours with their code, everything else masked with an id that is in the log."""
+"""The errors that a client reads: a `LogError` with its code; any other masked, with the id under which it is logged."""
 
 import re
 import secrets
@@ -8,20 +8,20 @@ import structlog
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
+from db.connect import unavailable
 from db.connect.unavailable import AWAY
-from db.connect.unavailable import cause as kind
 from domain.errors import BadUserInput, LogError, Outage
 
 INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
-"""The document is malformed, or does not fit the schema."""
+"""The code for a document that is malformed or does not fit the schema."""
 
 _log = structlog.get_logger(__name__)
 
 
 def coded(error: GraphQLError) -> GraphQLError:
-    """The error as a client reads it. A `LogError` speaks for itself; a fault of ours says only where the log has it.
+    """The error as a client reads it. A `LogError` keeps its message; an internal error shows only its id in the log.
 
-    A database that is away is no fault of ours: the client reads that it may ask again.
+    If the database is away, the client reads that it may retry.
     """
     cause = error.original_error
     if "code" in (error.extensions or {}):
@@ -30,7 +30,9 @@ def coded(error: GraphQLError) -> GraphQLError:
         return _with_code(error, cause.message, cause.code)
     if isinstance(cause, AWAY):
         _log.warning(
-            "an operation failed: the database is away", where=_spelled(error), reason=kind(cause)
+            "operation failed: the database is away",
+            where=_path(error),
+            cause=unavailable.cause(cause),
         )
         outage = Outage()
         return _with_code(error, outage.message, outage.code)
@@ -40,18 +42,16 @@ def coded(error: GraphQLError) -> GraphQLError:
     if code := _code_of_request(error):
         return _with_code(error, error.message, code)
     fault = secrets.token_hex(8)
-    _log.error(
-        "an operation failed", error_id=fault, where=_spelled(error), exc_info=cause or error
-    )
+    _log.error("operation failed", error_id=fault, where=_path(error), exc_info=cause or error)
     return _with_code(
         error,
-        f"Something failed here. Whoever runs the log finds it under {fault}.",
+        f"Internal error. Give this id to your administrator: {fault}.",
         LogError.code,
     )
 
 
 def unexecutable(error: CannotGetOperationTypeError | InvalidOperationTypeError) -> BadUserInput:
-    """That a document which can be read has no operation to execute here."""
+    """The error for a valid document without an operation that can be executed here."""
     if isinstance(error, InvalidOperationTypeError):
         kind = error.operation_type.value
         return BadUserInput(
@@ -70,19 +70,19 @@ _NO_VALUE: Final = re.compile(r"does not exist in '(\w+)' enum\.")
 
 
 def with_choices(error: GraphQLError, schema: GraphQLSchema) -> GraphQLError:
-    """The error; where it is about a value that an enumeration has not, with those that it has."""
-    found = _NO_VALUE.search(error.message)
-    made = None if found is None else schema.get_type(found[1])
-    if not isinstance(made, GraphQLEnumType):
+    """The error; for an unknown value of an enumeration with the known values."""
+    match = _NO_VALUE.search(error.message)
+    enumeration = None if match is None else schema.get_type(match[1])
+    if not isinstance(enumeration, GraphQLEnumType):
         return error
-    return _with_message(error, f"{error.message} Choose among {', '.join(made.values)}.")
+    return _with_message(error, f"{error.message} Choose among {', '.join(enumeration.values)}.")
 
 
 _SUGGESTION: Final = re.compile(r" Did you mean [^?]*\?")
 
 
 def remove_suggestion(error: GraphQLError) -> GraphQLError:
-    """The error without the names of the schema that graphql-core suggests in place of an unknown one."""
+    """The error without the suggestions of graphql-core, which name parts of the schema."""
     message = _SUGGESTION.sub("", error.message)
     return error if message == error.message else _with_message(error, message)
 
@@ -91,14 +91,14 @@ _IS_VALUE: Final = re.compile(r"(Variable '\$\w+'|Argument '\w+') has invalid va
 
 
 def _code_of_request(error: GraphQLError) -> str | None:
-    """The code of what is wrong with a request itself: its text, or what was put into its variables. None: nothing is."""
+    """The code of an error in the request: in its document, or in the values of its variables; None for any other error."""
     if _IS_VALUE.match(error.message):
         return BadUserInput.code
-    # What is read before anything is executed leads to no field, and is told by graphql-core; what a reader of literals
-    # could not read comes as an error of Python, and stands somewhere in the document.
-    is_told = isinstance(error.original_error, GraphQLError | None)
+    # graphql-core reports errors before execution without a path; a literal that cannot be parsed arrives as a Python
+    # exception with its node in the document.
+    is_from_graphql = isinstance(error.original_error, GraphQLError | None)
     is_unreadable = isinstance(error.original_error, ValueError) and bool(error.nodes)
-    return INVALID if error.path is None and (is_told or is_unreadable) else None
+    return INVALID if error.path is None and (is_from_graphql or is_unreadable) else None
 
 
 def _with_message(error: GraphQLError, message: str) -> GraphQLError:
@@ -124,6 +124,6 @@ def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:
     )
 
 
-def _spelled(error: GraphQLError) -> str:
-    """The path of the field, without the places in lists: one fault on a page of thousands is one kind of line."""
+def _path(error: GraphQLError) -> str:
+    """The path of the field without list indexes, so that one fault on a page gives equal log lines."""
     return ".".join(part for part in error.path or () if isinstance(part, str))

@@ -1,4 +1,4 @@
-"""The types that lead to no message: small things of which messages, people and summaries are made."""
+"""GraphQL types without links to messages: the parts of messages, people and summaries."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -22,19 +22,19 @@ from schema.binding import bound, describes, plain, pure
 
 
 class SenderRecord(NamedTuple):
-    """Who sent or did something, under the id and the name that the sending system gave."""
+    """The sender of a message or the author of an act, with id and name as the sending system gives them."""
 
     id: str
     name: str
 
 
 def sender_of(id: str | None, name: str | None) -> SenderRecord | None:
-    """Who did it, where somebody did."""
+    """The sender; None without an id."""
     return None if id is None else SenderRecord(id, name or "")
 
 
 def call_status_of(code: int | None) -> codes.CallStatus | None:
-    """The meaning of a code, where there is one."""
+    """The meaning of a code; None without one."""
     return None if code is None else codes.call_status(code)
 
 

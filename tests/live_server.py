@@ -9,10 +9,10 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from server.process.protocols import Terms, configuration, terms_of
-from server.settings.connections import OfConnections
+from server.process.protocols import ConnectionLimits, configuration, limits_of
+from server.settings.connections import ConnectionSettings
 
-TERMS: Final = terms_of(OfConnections())
+LIMITS: Final = limits_of(ConnectionSettings())
 
 
 class _Announced(uvicorn.Server):
@@ -35,13 +35,13 @@ class _Announced(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: ASGIApp, terms: Terms = TERMS) -> Generator[str]:
+def serving(app: ASGIApp, limits: ConnectionLimits = LIMITS) -> Generator[str]:
     """Serve `app` by HTTP and WebSocket, as `sentlog serve` does; gives its address, `http://127.0.0.1:PORT`.
 
     Its lifespan has run when the block begins, and ended when the block has.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Announced(configuration(app, terms=terms))
+        server = _Announced(configuration(app, limits=limits))
         thread = threading.Thread(target=server.run_until_stopped, args=[listener])
         thread.start()
         try:

@@ -67,10 +67,10 @@ async def refusals(
 ) -> list[tuple[str, str]]:
     """The code and the message of each error of an answer; its data is passed over."""
     result = await execute(engine, document, variables, **request)
-    return told(result)
+    return codes_and_messages(result)
 
 
-def told(result: ExecutionResult) -> list[tuple[str, str]]:
+def codes_and_messages(result: ExecutionResult) -> list[tuple[str, str]]:
     """The code and the message of each error."""
     return [
         ((error.extensions or {}).get("code", "no code"), error.message)

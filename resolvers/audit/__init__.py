@@ -1,1 +1,1 @@
-"""The audit: reading it, verifying its seals, and recounting the log."""
+"""The audit: reading it, verifying its seals; and recounting the log."""

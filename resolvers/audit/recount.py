@@ -1,6 +1,6 @@
-"""Goes through the whole log and finds what does not follow from its rows, while it is in use.
+"""Recounts the whole log and finds differences from its counters, while the log is in use.
 
-What is compared is in `db.upkeep.check`.
+`db.upkeep.check` has the statements.
 """
 
 from collections.abc import Callable
@@ -10,28 +10,34 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading, snapshot, writing
-from db.upkeep import check as log
-from db.upkeep.check import Difference
+from db.upkeep.check import (
+    Difference,
+    count_messages,
+    differences,
+    faults_of_file,
+    faults_of_search,
+    next_messages,
+)
 
 CHUNK: Final = 500
-"""Messages that are looked at in one moment: more hold an old moment longer, fewer ask more often."""
+"""Messages per snapshot: more keep an old snapshot open longer, fewer need more statements."""
 
 MOST_LISTED: Final = 1_000
-"""Differences that are kept; the others are counted."""
+"""Maximum differences to list; all are counted."""
 
 
 @dataclass(slots=True)
-class Finding:
-    """What was found, so far."""
+class RecountResult:
+    """The result so far."""
 
     total: int = 0
-    """Messages there were at the beginning."""
+    """Messages at the start."""
     messages: int = 0
-    """Messages that were looked at."""
+    """Messages that were checked."""
     faults: list[str] = field(default_factory=list)
-    """What is wrong with the database itself."""
+    """Errors of the database itself."""
     differences: list[Difference] = field(default_factory=list)
-    """The first of them, by message in the order in which they came in."""
+    """The first ones, in the order in which the messages came in."""
     difference_count: int = 0
 
     @property
@@ -39,31 +45,31 @@ class Finding:
         return not self.faults and self.difference_count == 0
 
 
-Watch = Callable[[Finding], None]
-"""Is shown the finding while it grows."""
+Watch = Callable[[RecountResult], None]
+"""A function that is called with the growing result."""
 
 
-async def check(engine: AsyncEngine, *, watch: Watch = lambda finding: None) -> Finding:
-    """Count the log again; `watch` sees the finding grow, a call a chunk of messages.
+async def check(engine: AsyncEngine, *, watch: Watch = lambda finding: None) -> RecountResult:
+    """Recount the log; `watch` is called after each chunk of messages.
 
-    Messages that come in or are delivered meanwhile do no harm: each chunk is read as it is in one moment.
+    Messages that come in or are delivered meanwhile do no harm: each chunk is read from one snapshot.
     """
-    finding = Finding()
+    finding = RecountResult()
     async with reading(engine) as connection:
-        finding.faults += await log.faults_of_file(connection)
-        finding.total = await log.count_messages(connection)
+        finding.faults += await faults_of_file(connection)
+        finding.total = await count_messages(connection)
     async with writing(engine) as connection:
-        finding.faults += await log.faults_of_search(connection)
+        finding.faults += await faults_of_search(connection)
     watch(finding)
     last = 0
     while True:
         async with snapshot(engine) as connection:
-            ids = await log.next_messages(connection, last, count=CHUNK)
+            ids = await next_messages(connection, last, count=CHUNK)
             if not ids:
                 return finding
-            found = await log.differences(connection, after=last, until=ids[-1])
+            rows = await differences(connection, after=last, until=ids[-1])
         last = ids[-1]
         finding.messages += len(ids)
-        finding.difference_count += len(found)
-        finding.differences += found[: MOST_LISTED - len(finding.differences)]
+        finding.difference_count += len(rows)
+        finding.differences += rows[: MOST_LISTED - len(finding.differences)]
         watch(finding)

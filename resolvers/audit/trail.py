@@ -1,4 +1,4 @@
-"""Who looked or acted, for those who may know. Reading that is itself written down, before anything is shown."""
+"""The audit trail, for viewers with VIEW_AUDIT. Each reading of it adds an audit entry, before anything is returned."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db.audit import trail as rows
 from db.audit.entries import Action
-from db.audit.trail import AuditRecord, Wanted
+from db.audit.trail import AuditRecord, Wanted, entries, newest_first, page_of
 from db.connect.engine import reading
 from domain.errors import Forbidden
 from domain.ids import Kind, spell
@@ -30,7 +29,7 @@ class AuditListing(Listing[AuditRecord]):
 
 @strawberry.input
 class AuditFilter:
-    """Which looks and acts: all parts that are given have to fit."""
+    """Criteria for audit entries; all given parts must hold."""
 
     viewer_id: str | None = strawberry.field(default=None, description="Who, by `Viewer.id`.")
     action: Action | None = None
@@ -41,28 +40,28 @@ class AuditFilter:
 
 
 def may_read(info: Info) -> bool:
-    """Whether the viewer may read the audit: it has the right, and is not limited to schools."""
+    """Whether the viewer has VIEW_AUDIT and is not limited to schools."""
     context = info.context
     return context.viewer.may(Right.VIEW_AUDIT) and context.visibility.school_ids is None
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[AuditRecord | None]:
-    """The entries with these keys, in the order of the keys; None where there is none that the viewer may read.
+    """The entries with these keys, in order; None if the viewer may not read them.
 
-    Reading some is itself written down, before anything is shown.
+    Adds an audit entry before any is returned.
     """
     if not may_read(info):
         return [None] * len(keys)
     district = info.context.visibility.district
     async with reading(info.context.engine) as connection:
-        found = await rows.entries(connection, [key[0] for key in keys], district_id=district.id)
+        found = await entries(connection, [key[0] for key in keys], district_id=district.id)
     if found:
-        await _write_down(info)
+        await _record_reading(info)
     return [found.get(key[0]) for key in keys]
 
 
-async def _write_down(info: Info) -> None:
-    """Add this look at the audit to the audit, once a request."""
+async def _record_reading(info: Info) -> None:
+    """Add an audit entry for this reading, once per request."""
     context = info.context
     subject = spell(Kind.DISTRICT, context.visibility.district.id)
     await context.audit.load((Action.OPEN_AUDIT, subject))
@@ -77,9 +76,9 @@ async def trail(
     last: int | None = None,
     before: str | None = None,
 ) -> AuditListing:
-    """The page of the district's audit that the arguments ask for. Raises `BadUserInput` and `Forbidden`.
+    """The page of the district's audit for the arguments. Raises `BadUserInput` and `Forbidden`.
 
-    An entry names no school, and may be about several: who is limited to schools gets none.
+    An entry names no school and may concern several, so viewers with a school limit may not read any.
     """
     context = info.context
     context.viewer.require(Right.VIEW_AUDIT)
@@ -88,25 +87,23 @@ async def trail(
         raise Forbidden(
             "The audit is of the whole district, and your sign-in is limited to schools. Ask somebody of the district."
         )
-    asked_page = page(first=first, after=after, last=last, before=before)
-    asked = filter or AuditFilter()
-    for name, text in (("viewerId", asked.viewer_id), ("subject", asked.subject)):
+    wanted_page = page(first=first, after=after, last=last, before=before)
+    criteria = filter or AuditFilter()
+    for name, text in (("viewerId", criteria.viewer_id), ("subject", criteria.subject)):
         if text is not None:
             storable(text, argument=f"filter.{name}")
-    days = asked.between
+    days = criteria.between
     wanted = Wanted(
         district.id,
-        asked.viewer_id,
-        asked.action,
-        asked.subject,
+        criteria.viewer_id,
+        criteria.action,
+        criteria.subject,
         None if days is None else days.instants(ZoneInfo(district.time_zone)),
     )
-    order = rows.newest_first(wanted)
+    order = newest_first(wanted)
     for cursor in (after, before):
         if cursor is not None:
-            order.key(cursor)  # what is refused shows nothing, and is not written down
-    await _write_down(info)
+            order.key(cursor)  # refuse an invalid cursor before the audit entry is written
+    await _record_reading(info)
     async with reading(context.engine) as connection:
-        return AuditListing(
-            order, await rows.page_of(connection, wanted, order=order, page=asked_page)
-        )
+        return AuditListing(order, await page_of(connection, wanted, order=order, page=wanted_page))

@@ -1,7 +1,7 @@
-"""Goes through the audit and its seals, and finds what was changed, removed, added or put elsewhere.
+"""Verifies the audit against its seals: finds entries that were changed, removed, added or moved.
 
-What a seal says is in `domain.chain`. Nothing is mended here. Whoever may write to the database past the triggers can
-also make the whole chain anew: that only shows against a seal that was kept elsewhere, which is what `kept` is for.
+`domain.chain` defines the seals. An attacker who bypasses the triggers could replace the whole chain; only a seal that was
+kept outside the database (`kept`) reveals that.
 """
 
 from collections.abc import Callable
@@ -10,38 +10,38 @@ from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.audit import seals as audit_seals
+from db.audit import seals
 from db.connect.engine import reading
 from domain import chain
 from domain.chain import AuditSeal
 
 TOGETHER: Final = 100
-"""Seals that are read at a time."""
+"""Seals per read."""
 
 MOST_LISTED: Final = 1_000
-"""Faults that are kept; the others are counted."""
+"""Maximum faults to list; all are counted."""
 
 
 class Kept(NamedTuple):
-    """A seal that somebody wrote down outside the database."""
+    """A seal that was kept outside the database."""
 
     number: int
     hash: str
 
 
 @dataclass(slots=True)
-class Finding:
-    """What was found, so far."""
+class VerifyResult:
+    """The result so far."""
 
     seals: int = 0
     rows: int = 0
-    """Rows that stand under the seals."""
+    """Sealed entries."""
     unsealed: int = 0
-    """Rows that no seal holds for yet."""
+    """Entries without a seal yet."""
     end: AuditSeal | None = None
-    """The last link of the chain: worth being kept elsewhere."""
+    """The last seal of the chain, to be kept outside the database."""
     faults: list[str] = field(default_factory=list)
-    """The first of them, by their place in the chain."""
+    """The first ones, in the order of the chain."""
     fault_count: int = 0
 
     @property
@@ -53,28 +53,28 @@ class Finding:
         self.faults += faults[: MOST_LISTED - len(self.faults)]
 
 
-Watch = Callable[[Finding], None]
-"""Is shown the finding while it grows."""
+Watch = Callable[[VerifyResult], None]
+"""A function that is called with the growing result."""
 
 
 async def check(
     engine: AsyncEngine, *, kept: Kept | None = None, watch: Watch = lambda finding: None
-) -> Finding:
-    """Follow the chain from its beginning; `watch` sees the finding grow, a call a batch of seals.
+) -> VerifyResult:
+    """Verify the chain from its beginning; `watch` is called after each batch of seals.
 
-    Looks that are written down meanwhile do no harm: they stand after what is sealed.
+    Entries that are added meanwhile do no harm: they come after the sealed ones.
     """
-    finding = Finding()
+    finding = VerifyResult()
     was_there = kept is None
     while True:
         before = finding.end
         async with reading(engine) as connection:
-            sealed = await audit_seals.after(
+            sealed = await seals.after(
                 connection, 0 if before is None else before.number, most=TOGETHER
             )
             for link in sealed:
-                # One more than it holds for is enough to see that there are more.
-                rows = await audit_seals.rows(
+                # One row more than sealed is enough to detect additional rows.
+                rows = await seals.rows(
                     connection, before, until=link.last_id, most=link.row_count + 1
                 )
                 finding.add(*chain.faults(before, link, rows))
@@ -87,7 +87,7 @@ async def check(
             finding.seals += len(sealed)
             finding.end = before
             if not sealed:
-                finding.unsealed = await audit_seals.count_unsealed(connection, before)
+                finding.unsealed = await seals.count_unsealed(connection, before)
         watch(finding)
         if not sealed:
             break

@@ -1,1 +1,1 @@
-"""New messages: from the bytes of an upload to rows on the stage."""
+"""Ingest: from the bytes of an upload to rows in the staging tables."""

@@ -1,7 +1,4 @@
-"""The districts and schools of an upload: found, brought up to date, and who may write for them.
-
-Messages are not known here.
-"""
+"""The districts and schools of an upload: finds and updates them, and checks who may write for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,53 +9,53 @@ from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.engine import begin_writing
-from db.ingest import move_in as log
+from db.ingest import move_in
 from db.log import districts
 from db.log.districts import DistrictRecord, SchoolRecord
 from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.viewer import Viewer
 from resolvers.ingest import rows
-from resolvers.ingest.line_types import BadLine, District, Message, School
+from resolvers.ingest.line_types import BadLine, UploadedDistrict, UploadedMessage, UploadedSchool
 
 MOST_PLACES: Final = 64
-"""Districts that are remembered at once, each with its schools: a file may name any number of them."""
+"""Maximum districts to remember, each with its schools; a file may name any number."""
 
 
 @dataclass(slots=True)
-class Place:
-    """A district, with its schools by the ids of the sending system."""
+class DistrictEntry:
+    """A district with its schools by their external ids."""
 
     record: DistrictRecord
     hours: tuple[time, time] | None
     schools: dict[str, SchoolRecord]
 
 
-class Places:
-    """What one upload knows of districts and schools; `viewer` None may write for all of them."""
+class Districts:
+    """The districts and schools of one upload; `viewer` None may write for all of them."""
 
     def __init__(self, connection: AsyncConnection, *, viewer: Viewer | None) -> None:
         self._connection = connection
         self._viewer = viewer
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, DistrictEntry] = {}
 
-    async def find(self, district: str) -> Place | None:
-        """The district that the sending system calls so."""
+    async def find(self, district: str) -> DistrictEntry | None:
+        """The district with this external id, if there is one."""
         if place := self._known.get(district):
             return place
         async with self._connection.begin():
             record = await districts.district_known_as(self._connection, district)
             if record is None:
                 return None
-            hours = await log.call_hours(self._connection, record.id)
+            hours = await move_in.call_hours(self._connection, record.id)
             schools = await districts.schools_of(self._connection, record.id)
         if len(self._known) >= MOST_PLACES:
             del self._known[next(iter(self._known))]
-        place = Place(record, hours, {school.external_id: school for school in schools})
+        place = DistrictEntry(record, hours, {school.external_id: school for school in schools})
         self._known[district] = place
         return place
 
-    async def of_message(self, line: Message) -> tuple[Place, SchoolRecord | None]:
-        """Where a message belongs; raises `BadLine` where there is no such place, or the viewer may not write for it."""
+    async def of_message(self, line: UploadedMessage) -> tuple[DistrictEntry, SchoolRecord | None]:
+        """The district and school of a message. Raises `BadLine` if they do not exist, or the viewer may not write for them."""
         self._check_district(line.district, "district")
         if limit := self._limit():
             if line.school is None:
@@ -79,30 +76,30 @@ class Places:
                 )
         return place, school
 
-    async def has(self, line: District | School) -> bool:
-        """Whether the line says what is known already; raises `BadLine` where the viewer may not write it."""
-        if isinstance(line, District):
+    async def has(self, line: UploadedDistrict | UploadedSchool) -> bool:
+        """Whether the log has exactly this district or school. Raises `BadLine` if the viewer may not write it."""
+        if isinstance(line, UploadedDistrict):
             self._check_district(line.id, "id")
             place = await self.find(line.id)
-            said = structs.replace(line, country=line.country or DEFAULT_COUNTRY)
-            return place is not None and said == _line_of(place)
+            normalized = structs.replace(line, country=line.country or DEFAULT_COUNTRY)
+            return place is not None and normalized == _line_of(place)
         self._check_district(line.district, "district")
         self._check_school(line.id, "id")
         place = await self.find(line.district)
         known = None if place is None else place.schools.get(line.id)
         return known is not None and known.name == line.name
 
-    async def save(self, line: District | School) -> None:
-        """Write what the line says, where the viewer may (see `has`); raises `BadLine`."""
+    async def save(self, line: UploadedDistrict | UploadedSchool) -> None:
+        """Add or update the district or school. Raises `BadLine` if the viewer may not (see `has`)."""
         async with begin_writing(self._connection):
-            # Another upload may say the same at this moment: with the lock, one of the two finds it said.
-            await log.take_lock(self._connection)
-            if isinstance(line, District):
+            # Another upload may save the same one now; the lock ensures that the second finds it.
+            await move_in.take_lock(self._connection)
+            if isinstance(line, UploadedDistrict):
                 await self._save_district(line)
             else:
                 await self._save_school(line)
 
-    async def _save_district(self, line: District) -> None:
+    async def _save_district(self, line: UploadedDistrict) -> None:
         if limit := self._limit():
             raise BadLine(
                 "id",
@@ -137,24 +134,24 @@ class Places:
         )
         self._known.pop(line.id, None)
 
-    async def _save_school(self, line: School) -> None:
+    async def _save_school(self, line: UploadedSchool) -> None:
         district = await districts.district_known_as(self._connection, line.district)
         if district is None:
             raise BadLine("district", f"no district {line.district!r} came before this line")
         key = rows.key(line.name, "name")
-        known = await log.school_known_as(self._connection, district.id, line.id)
+        known = await move_in.school_known_as(self._connection, district.id, line.id)
         if known is None:
             await districts.add_school(
                 self._connection, line.id, district_id=district.id, name=line.name, key=key
             )
         else:
             await districts.rename_school(self._connection, known.id, name=line.name, key=key)
-        saved = await log.school_known_as(self._connection, district.id, line.id)
+        saved = await move_in.school_known_as(self._connection, district.id, line.id)
         if saved is not None and (place := self._known.get(line.district)):
             place.schools[line.id] = saved
 
     def _limit(self) -> str:
-        """The schools that the viewer is limited to, to be read; nothing where there is no limit."""
+        """The schools that the viewer is limited to, as text; empty without a limit."""
         schools: Sequence[str] = sorted(self._viewer.schools) if self._viewer else ()
         return ", ".join(schools)
 
@@ -172,11 +169,11 @@ class Places:
             )
 
 
-def _line_of(place: Place) -> District:
-    """The line that would say what is known of a district."""
+def _line_of(place: DistrictEntry) -> UploadedDistrict:
+    """The line that describes a known district."""
     record, hours = place.record, place.hours
     window = None if hours is None else (f"{hours[0]:%H:%M}", f"{hours[1]:%H:%M}")
-    return District(
+    return UploadedDistrict(
         record.external_id,
         record.name,
         record.time_zone,

@@ -1,6 +1,6 @@
-"""Keys that stand twice in an object of a line: JSON allows them, and says nothing of what they mean.
+"""Detects duplicate keys in JSON objects: JSON allows them, but does not define their meaning.
 
-msgspec takes the last one. Lines that plainly have none are told by their number of quotation marks.
+msgspec takes the last one. Counting quotation marks proves quickly that most lines have none.
 """
 
 import json
@@ -9,21 +9,21 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from resolvers.ingest.line_types import BadLine, Recipient
+from resolvers.ingest.line_types import BadLine, UploadedRecipient
 
 _decode_any = msgspec.json.Decoder().decode
 
 
 class _Double(NamedTuple):
-    """Stands for an object in which a key stands twice."""
+    """Stands for an object with a duplicate key."""
 
     key: str
 
 
-def check_recipient(line: Recipient, text: bytes) -> None:
-    """Pass if no key stands twice in an object of `text`, from which `line` was made; raises `BadLine`.
+def check_recipient(line: UploadedRecipient, text: bytes) -> None:
+    """Pass if `text`, from which `line` was parsed, has no duplicate key. Raises `BadLine`.
 
-    This is in the innermost loop of an upload, and is left out where the log has the message: there its digest decides.
+    Runs in the innermost loop of an upload. It is skipped for messages that are in the log, which are compared by digest.
     """
     quotes = 20 if line.student is None else 30
     for device in line.devices:
@@ -36,13 +36,13 @@ def check_recipient(line: Recipient, text: bytes) -> None:
             quotes += 2
         if device.at is not None:
             quotes += 4
-    # A key that stands twice is two quotation marks more than the line needs, and so is one that says null.
+    # A duplicate key adds two quotation marks beyond those of the fields; so does an explicit null.
     if text.count(b'"') != quotes:
         check_keys(text)
 
 
 def check_keys(text: bytes) -> None:
-    """Pass if no key stands twice in an object of `text`, which is JSON; raises `BadLine`."""
+    """Pass if the JSON `text` has no duplicate key. Raises `BadLine`."""
     plain = text
     if b"\\" in text:
         plain = text.replace(rb"\\", b"").replace(rb"\"", b"")
@@ -53,7 +53,7 @@ def check_keys(text: bytes) -> None:
 
 
 def _strings(value: object) -> int:
-    """How many strings are in a value, with the keys of its objects: each has two quotation marks."""
+    """The number of strings in a value, including keys; each has two quotation marks."""
     if isinstance(value, str):
         return 1
     if isinstance(value, dict):
@@ -64,16 +64,16 @@ def _strings(value: object) -> int:
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> object:
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in result:
             return _Double(key)
-        found[key] = value
-    return found
+        result[key] = value
+    return result
 
 
 def _doubles(value: object, field: str = "") -> Iterator[str]:
-    """The fields of the keys that stand twice."""
+    """The paths of the duplicate keys."""
     if isinstance(value, _Double):
         yield f"{field}.{value.key}".lstrip(".")
     elif isinstance(value, dict):

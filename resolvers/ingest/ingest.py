@@ -1,7 +1,4 @@
-"""Takes messages into the log from a stream of lines, at flat memory, whole messages only.
-
-What is done line by line is in `resolvers.ingest.upload`.
-"""
+"""Takes messages into the log from a stream of lines, in constant memory, whole messages only."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -30,12 +27,14 @@ async def ingest(
 ) -> Outcome:
     """Take in all messages of a stream; `chunks` are its bytes, cut anywhere.
 
-    `viewer` None is the operator at the machine, who may write for every district. `announce` is told in each transaction
-    with which messages go in. `watch` sees the outcome grow, a call a block. `by` is who brings the messages in, for the
-    audit: by default the viewer; of an upload without either nothing is written down. What is wrong with a line never raises: it is in the outcome, and the other messages are in the log.
+    `viewer`: None for the operator at the machine, who may write for every district.
+    `announce`: called in each transaction, to announce work to runners.
+    `watch`: called with the outcome after each block.
+    `by`: the uploader, for the audit; the viewer by default. Without both, no audit entry is written.
 
-    Raises `Forbidden` for a viewer without the right INGEST_MESSAGES, before anything is read. What else is raised, by the
-    stream or the database, ends the upload: the messages that went in stay, all others leave no trace.
+    An invalid line does not raise: it is reported in the outcome, and the other messages are taken in. Raises `Forbidden` if
+    the viewer lacks INGEST_MESSAGES, before anything is read. Any other error, of the stream or the database, ends the upload:
+    messages that were moved into the log stay, all others leave no trace.
     """
     if viewer is not None:
         viewer.require(Right.INGEST_MESSAGES)
@@ -53,5 +52,5 @@ async def ingest(
             watch(upload.outcome)
             return upload.outcome
         finally:
-            # The stage belongs to the connection: closing it leaves nothing behind, wherever an upload broke off.
+            # The staging tables are temporary: closing the connection removes them.
             await connection.invalidate()

@@ -1,32 +1,29 @@
-"""The bytes of an upload as numbered lines, a block of them at a time.
-
-What a line says is not looked at here.
-"""
+"""Splits the bytes of an upload into numbered lines, in blocks."""
 
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
 LONGEST_LINE: Final = 4 * 1024 * 1024
-"""Bytes: a body of some megabytes is a mistake, and a file without line ends must not fill the memory."""
+"""Bytes. A larger body is a mistake, and a file without line ends must not fill the memory."""
 
 BLOCK: Final = 256 * 1024
-"""Bytes of lines that are read before they are looked at: what the log has of them is asked for once a block."""
+"""Bytes of lines per block; the digests of a block's messages are read with one statement."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 class Numbered(NamedTuple):
-    """A line, without its line feed, and its place in the stream, from 1."""
+    """A line without its line feed, and its number in the stream, from 1."""
 
     number: int
     text: bytes
 
 
 async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Numbered]]:
-    """The lines of a stream that say something, in order; `chunks` are its bytes, cut anywhere.
+    """The non-blank lines of a stream in order; `chunks` are its bytes, cut anywhere.
 
-    Of a line that is longer than `LONGEST_LINE` only so much comes that it is seen to be too long. A byte order mark
-    before the first line is dropped: some editors write one.
+    A line longer than `LONGEST_LINE` is cut just beyond that. A byte order mark before the first line, which some editors
+    write, is dropped.
     """
     splitter, block, size = _Splitter(), list[Numbered](), 0
     async for chunk in chunks:
@@ -42,33 +39,35 @@ async def blocks(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Numbered]]:
 
 
 class _Splitter:
-    """Cuts bytes at line feeds, and keeps what is after the last."""
+    """Splits bytes at line feeds, and keeps the incomplete last line."""
 
     def __init__(self) -> None:
         self._number = 0
-        self._begun = bytearray()  # grown in place: joining bytes anew for each chunk is quadratic
+        self._partial = (
+            bytearray()
+        )  # extended in place: concatenation for each chunk would be quadratic
 
     def split(self, chunk: bytes) -> list[Numbered]:
         *whole, rest = chunk.split(b"\n")
         lines = list[Numbered]()
         for piece in whole:
-            if self._begun:
+            if self._partial:
                 self._keep(piece)
-                piece = bytes(self._begun)
-                self._begun.clear()
+                piece = bytes(self._partial)
+                self._partial.clear()
             self._number += 1
-            lines += self._saying(piece)
+            lines += self._nonblank(piece)
         self._keep(rest)
         return lines
 
     def rest(self) -> list[Numbered]:
         self._number += 1
-        return self._saying(bytes(self._begun))
+        return self._nonblank(bytes(self._partial))
 
     def _keep(self, piece: bytes) -> None:
-        self._begun += piece[: LONGEST_LINE + 1 - len(self._begun)]
+        self._partial += piece[: LONGEST_LINE + 1 - len(self._partial)]
 
-    def _saying(self, text: bytes) -> list[Numbered]:
+    def _nonblank(self, text: bytes) -> list[Numbered]:
         if self._number == 1:
             text = text.removeprefix(_BYTE_ORDER_MARK)
         return [Numbered(self._number, text)] if text and not text.isspace() else []

@@ -1,6 +1,6 @@
-"""The shapes of an upload's lines: what each kind may say.
+"""The types of an upload's lines, with the checks of their fields.
 
-How bytes become one of these is in `resolvers.ingest.parse`. Whether a line fits what came before it is decided in `resolvers.ingest.upload`.
+`resolvers.ingest.parse` parses bytes into them; `resolvers.ingest.upload` checks a line against earlier ones.
 """
 
 import re
@@ -22,15 +22,15 @@ Instant = Annotated[datetime, Meta(tz=True)]
 Code = Annotated[int, Meta(ge=-32_000, le=32_000)]
 
 YEARS: Final = range(1970, 9999)
-"""The years of an instant. The log's time begins with 1970; the last hours of 9999 have no date east of Greenwich."""
+"""The years of an instant. The log starts in 1970; the last hours of 9999 have no local date east of Greenwich."""
 
 _TIME_OF_DAY: Final = re.compile(r"([01]\d|2[0-3]):[0-5]\d", re.ASCII)
 _NO_ZONES: Final = frozenset({"Factory", "localtime"})
-"""Names beside the zones that mean whatever the machine is set to."""
+"""Zone names that mean the setting of the machine."""
 
 
 class BadLine(Exception):
-    """A line that cannot be taken: in which field, and why, for the person who wrote the file."""
+    """An invalid line: the field, and the reason for the person who wrote the file."""
 
     def __init__(self, field: str | None, reason: str) -> None:
         super().__init__(f"{field}: {reason}" if field else reason)
@@ -38,11 +38,11 @@ class BadLine(Exception):
         self.reason = reason
 
 
-# gc=False: the structs hold no cycles, and the collector would walk thousands of them again and again.
+# gc=False: the structs contain no cycles, and the collector would scan thousands of them repeatedly.
 
 
-class Named(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """A person, with the id of the sending system."""
+class NamedPerson(Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """A person with the id of the sending system."""
 
     id: Id
     name: Label
@@ -55,23 +55,25 @@ class TypeOfMessage(Struct, frozen=True, forbid_unknown_fields=True):
     label: Label
 
 
-class Criterion(Struct, frozen=True, forbid_unknown_fields=True):
-    """One line of what the recipients were chosen by."""
+class UploadedCriterion(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the criteria by which the recipients were chosen."""
 
     label: str
     value: str
 
 
 class RecordedCancellation(Struct, forbid_unknown_fields=True):
-    """Who canceled a message of history, where that is known."""
+    """Who canceled a message of history, if known."""
 
     at: Instant
-    by: Named | None = None
+    by: NamedPerson | None = None
     reason: str | None = None
 
 
-class District(Struct, frozen=True, forbid_unknown_fields=True, tag="district", tag_field="kind"):
-    """A district: said once before its messages; said again it brings the district up to date."""
+class UploadedDistrict(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="district", tag_field="kind"
+):
+    """A district; precedes its messages. A later line updates the district."""
 
     id: Id
     name: Label
@@ -81,7 +83,7 @@ class District(Struct, frozen=True, forbid_unknown_fields=True, tag="district", 
     country: str | None = None
 
     def check(self) -> None:
-        """Pass if there are such a zone, such a country and such hours; raises `BadLine`."""
+        """Pass if the zone, the country and the hours exist. Raises `BadLine`."""
         if self.country is not None and self.country not in COUNTRIES:
             raise BadLine(
                 "country",
@@ -108,14 +110,14 @@ class District(Struct, frozen=True, forbid_unknown_fields=True, tag="district", 
             )
 
     def hours(self) -> tuple[time, time] | None:
-        """The call window, of a district that is checked."""
+        """The call window of a checked district."""
         if self.callWindow is None:
             return None
         opens, closes = self.callWindow
         return time.fromisoformat(opens), time.fromisoformat(closes)
 
     def zone(self) -> ZoneInfo:
-        """The time zone, of a district that is checked."""
+        """The time zone of a checked district."""
         return ZoneInfo(self.timeZone)
 
 
@@ -124,7 +126,9 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones()) - _NO_ZONES  # reads a folder of hundreds of files
 
 
-class School(Struct, frozen=True, forbid_unknown_fields=True, tag="school", tag_field="kind"):
+class UploadedSchool(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="school", tag_field="kind"
+):
     """A school of a district."""
 
     id: Id
@@ -132,11 +136,11 @@ class School(Struct, frozen=True, forbid_unknown_fields=True, tag="school", tag_
     name: Label
 
     def check(self) -> None:
-        """Pass: its fields are all there is."""
+        """Pass; its fields need no further check."""
 
 
-class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind"):
-    """A message: its recipients follow, and an end."""
+class UploadedMessage(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind"):
+    """The first line of a message; recipient lines and an end line follow."""
 
     id: Id
     district: Id
@@ -144,7 +148,7 @@ class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind
     subject: Annotated[str, Meta(max_length=1_000)]
     body: Body
     bodyFormat: BodyFormat
-    sender: Named
+    sender: NamedPerson
     createdAt: Instant
     scheduledAt: Instant
     source: Source
@@ -154,15 +158,15 @@ class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind
     textBody: Body | None = None
     voiceScript: Body | None = None
     replyTo: Annotated[str, Meta(max_length=320)] | None = None
-    filterCriteria: list[Criterion] | None = None
+    filterCriteria: list[UploadedCriterion] | None = None
     status: MessageStatus | None = None
     cancellation: RecordedCancellation | None = None
     category: Label | UnsetType | None = UNSET
-    """The kind of notice within its type. Unset where there is none: so it is not in the canonical line, and the digest of a
-    message is the one that it had before there were categories."""
+    """The kind of notice within its type. Unset if missing, so that the canonical line and the digest are those from before
+    categories existed."""
 
     def check(self) -> None:
-        """Pass if the message is one for this log, and bring its instants to UTC; raises `BadLine`."""
+        """Pass if the message belongs in this log, and convert its instants to UTC. Raises `BadLine`."""
         self.category = self.category or UNSET
         self.createdAt = utc(self.createdAt, "createdAt")
         self.scheduledAt = utc(self.scheduledAt, "scheduledAt")
@@ -182,8 +186,8 @@ class Message(Struct, forbid_unknown_fields=True, tag="message", tag_field="kind
                 )
 
 
-class Device(Struct, forbid_unknown_fields=True, gc=False):
-    """One delivery of a recipient; all but the first two are history."""
+class UploadedDevice(Struct, forbid_unknown_fields=True, gc=False):
+    """One delivery of a recipient; all fields but the first two are history."""
 
     mode: DeliveryMode
     address: str
@@ -202,37 +206,37 @@ class Device(Struct, forbid_unknown_fields=True, gc=False):
         )
 
 
-class Recipient(
+class UploadedRecipient(
     Struct, frozen=True, forbid_unknown_fields=True, tag="recipient", tag_field="kind", gc=False
 ):
     """A person in the list of a message."""
 
     message: Id
-    person: Named
-    devices: Annotated[list[Device], Meta(max_length=1_000)]
-    student: Named | None = None
+    person: NamedPerson
+    devices: Annotated[list[UploadedDevice], Meta(max_length=1_000)]
+    student: NamedPerson | None = None
 
     def check(self) -> None:
-        """Pass, with the instants of the devices in UTC; raises `BadLine`."""
+        """Pass, and convert the instants of the devices to UTC. Raises `BadLine`."""
         for place, device in enumerate(self.devices):
             if device.at is not None:
                 device.at = utc(device.at, f"devices[{place}].at")
 
 
 class End(Struct, frozen=True, forbid_unknown_fields=True, tag="end", tag_field="kind"):
-    """The message is whole."""
+    """The last line of a message."""
 
     message: Id
 
     def check(self) -> None:
-        """Pass: its fields are all there is."""
+        """Pass; its fields need no further check."""
 
 
-Line = District | School | Message | Recipient | End
+Line = UploadedDistrict | UploadedSchool | UploadedMessage | UploadedRecipient | End
 
 
 def utc(instant: datetime, field: str) -> datetime:
-    """`instant` in UTC, so that one instant is one value wherever it was written; raises `BadLine`."""
+    """`instant` in UTC, so that equal instants have one form. Raises `BadLine`."""
     if instant.year not in YEARS:
         raise BadLine(
             field,

@@ -1,7 +1,4 @@
-"""A message while it comes in: what of it is in memory, and what is known of it so far.
-
-Where its rows go is not decided here.
-"""
+"""A message whose lines are arriving: its rows in memory, and its digest so far."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,40 +9,40 @@ from zoneinfo import ZoneInfo
 from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
 from db.log.districts import SchoolRecord
 from resolvers.ingest import rows
-from resolvers.ingest.districts import Place
+from resolvers.ingest.districts import DistrictEntry
 from resolvers.ingest.double_keys import check_recipient
-from resolvers.ingest.line_types import Message, Recipient
+from resolvers.ingest.line_types import UploadedMessage, UploadedRecipient
 from resolvers.ingest.parse import canonical
-from resolvers.ingest.rows import Unread
+from resolvers.ingest.rows import UnreadableAddress
 
 
 @dataclass(slots=True)
-class Incoming:
+class OpenMessage:
     """A message from its first line to its end."""
 
     ref: int
     number: int
-    """Of its first line in the stream."""
-    line: Message
+    """The number of its first line in the stream."""
+    line: UploadedMessage
     size: int
     """Bytes of its first line."""
-    place: Place
+    place: DistrictEntry
     school: SchoolRecord | None
     began: datetime
-    """When its first line came: what fails before it is sent has failed then."""
+    """When its first line arrived; the time of failures before it is sent."""
     in_log: bytes | None
-    """The digest of what the log has under this id: then it is compared and not taken in."""
+    """The digest of the message with this id in the log; if there is one, the upload is only compared with it."""
     recipients: list[RecipientRow] = field(default_factory=list)
     deliveries: list[DeliveryRow] = field(default_factory=list)
     failures: list[FailureRow] = field(default_factory=list)
     buffered: int = 0
-    """Bytes of the lines whose rows are kept here."""
+    """Bytes of the lines whose rows are in memory."""
     recipient_count: int = 0
     delivery_count: int = 0
     failure_count: int = 0
-    """Deliveries that have failed already, because their addresses cannot be read."""
+    """Deliveries that have failed already, since their addresses are unreadable."""
     is_spilled: bool = False
-    """Rows of it wait on the stage."""
+    """Some of its rows are in the staging tables."""
     _digest: "hashlib._Hash" = field(init=False)
 
     def __post_init__(self) -> None:
@@ -53,13 +50,13 @@ class Incoming:
 
     @property
     def digest(self) -> bytes:
-        """SHA-256 over its lines so far, in one spelling."""
+        """SHA-256 over the canonical form of its lines so far."""
         return self._digest.digest()
 
-    def take(self, line: Recipient, *, text: bytes) -> Sequence[Unread]:
-        """Take in the next recipient, whose line is `text`, and give its addresses that cannot be read.
+    def take(self, line: UploadedRecipient, *, text: bytes) -> Sequence[UnreadableAddress]:
+        """Take in the next recipient, whose line is `text`; returns its unreadable addresses.
 
-        Raises `BadLine`, and then the message is of no more use.
+        Raises `BadLine`; the message cannot be used after that.
         """
         number = self.recipient_count
         if self.in_log is not None:
@@ -90,7 +87,7 @@ class Incoming:
         return devices.unread
 
     def row(self, *, zone: ZoneInfo, now: datetime) -> MessageRow:
-        """Its own row, when it is whole; `zone` is its district's."""
+        """Its own row once it is whole; `zone` is its district's."""
         return rows.message_row(
             self.line,
             ref=self.ref,
@@ -102,8 +99,8 @@ class Incoming:
             now=now,
         )
 
-    def let_go(self) -> None:
-        """Forget the rows: they are on the stage, or not wanted."""
+    def drop_rows(self) -> None:
+        """Drop the rows from memory: they are in the staging tables, or not needed."""
         self.recipients.clear()
         self.deliveries.clear()
         self.failures.clear()

@@ -1,15 +1,15 @@
-"""What an upload did: the answer to whoever sent it."""
+"""The outcome of an upload, returned to its sender."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 MOST_PROBLEMS: Final = 1_000
-"""Problems that an answer lists, and warnings; the others are counted."""
+"""Maximum problems, and warnings, to list; all are counted."""
 
 
 class Problem(NamedTuple):
-    """What is wrong with a line (counted from 1), and which message was left out because of it."""
+    """A problem with a line (numbered from 1), and the message that was left out because of it."""
 
     line: int
     message: str | None
@@ -17,8 +17,8 @@ class Problem(NamedTuple):
     reason: str
 
 
-class Warned(NamedTuple):
-    """What a line says that cannot be used (lines are counted from 1). The message goes in without it."""
+class LineWarning(NamedTuple):
+    """A value of a line (numbered from 1) that cannot be used; the message is taken in without it."""
 
     line: int
     message: str
@@ -28,23 +28,23 @@ class Warned(NamedTuple):
 
 @dataclass(slots=True)
 class Outcome:
-    """What an upload did, so far."""
+    """The outcome of an upload so far."""
 
     lines: int = 0
-    """Lines that say something."""
+    """Non-blank lines."""
     accepted: int = 0
-    """Messages that went in; `recipients` and `deliveries` are theirs."""
+    """Messages taken in; `recipients` and `deliveries` count theirs."""
     unchanged: int = 0
-    """Messages that the log had already."""
+    """Messages that were in the log already."""
     refused: int = 0
-    """Messages that were left out. Lines of a message that never began, or had ended, count as one more."""
+    """Messages left out. Lines of a message that never began, or had ended, count as one more."""
     recipients: int = 0
     deliveries: int = 0
     problems: list[Problem] = field(default_factory=list)
-    """The first of them, in the order in which they were found; by line when the upload is done."""
+    """The first ones, in the order of detection; by line once the upload has ended."""
     problem_count: int = 0
-    warnings: list[Warned] = field(default_factory=list)
-    """The first of them, by line."""
+    warnings: list[LineWarning] = field(default_factory=list)
+    """The first ones, by line."""
     warning_count: int = 0
 
     @property
@@ -52,17 +52,17 @@ class Outcome:
         return self.problem_count == 0
 
     def report(self, problem: Problem) -> None:
-        """Count a problem, and list it while there is room."""
+        """Count a problem, and list it if there is room."""
         self.problem_count += 1
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
 
-    def warn(self, warning: Warned) -> None:
-        """Count a warning, and list it while there is room."""
+    def warn(self, warning: LineWarning) -> None:
+        """Count a warning, and list it if there is room."""
         self.warning_count += 1
         if len(self.warnings) < MOST_PROBLEMS:
             self.warnings.append(warning)
 
 
 Watch = Callable[[Outcome], None]
-"""Is shown the outcome while it grows."""
+"""A function that is called with the growing outcome."""

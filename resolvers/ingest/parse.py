@@ -1,6 +1,6 @@
-"""The lines of an upload: from bytes to a line, and from what is wrong with them to words that help.
+"""Parses the lines of an upload, and explains errors to the person who wrote the file.
 
-What a line may say is in `resolvers.ingest.line_types`.
+`resolvers.ingest.line_types` defines the lines.
 """
 
 import re
@@ -15,7 +15,7 @@ from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from domain.surrogates import find_in_json
 from resolvers.ingest.double_keys import check_keys
 from resolvers.ingest.line_splitter import LONGEST_LINE
-from resolvers.ingest.line_types import BadLine, Line, Recipient
+from resolvers.ingest.line_types import BadLine, Line, UploadedRecipient
 
 _decode: Final[Callable[[bytes], Line]] = msgspec.json.Decoder(Line).decode
 _decode_any = msgspec.json.Decoder().decode
@@ -25,15 +25,15 @@ _NUL: Final = b"\\u0000"
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class Belonging(NamedTuple):
-    """What can be told of a line that cannot be taken: its kind, and the message that it names."""
+class LineOwner(NamedTuple):
+    """The kind of an invalid line, and the id of its message, as far as they can be read."""
 
     kind: str | None
     message: str | None
 
 
 def parse(text: bytes) -> Line:
-    """The line, checked field by field, its instants in UTC. Raises `BadLine`."""
+    """The line with all fields checked, and its instants in UTC. Raises `BadLine`."""
     if len(text) > LONGEST_LINE:
         raise BadLine(
             None, f"this line is longer than {LONGEST_LINE} bytes: does the file have line ends?"
@@ -49,38 +49,40 @@ def parse(text: bytes) -> Line:
                 f"half of a surrogate pair ({lone.code_point}) is not a character: write the whole character",
             ) from None
         raise BadLine(None, f"this is not a JSON object in UTF-8: {error}") from None
-    if _NUL in text:  # a look at the bytes costs nothing; at each text of each line it would
+    if _NUL in text:  # searching the bytes is cheap; checking each text of each line is not
         for field in _with_nul(_decode_any(text)):
             raise BadLine(field, "the character U+0000 cannot be stored: leave it out")
-    if not isinstance(line, Recipient):  # of these there are most: `check_recipient`
+    if not isinstance(
+        line, UploadedRecipient
+    ):  # `check_recipient` checks those, which are the most
         check_keys(text)
     line.check()
     return line
 
 
 def canonical(line: Line) -> bytes:
-    """The line in one spelling: whatever the order and spacing of its fields, and nulls said or left out."""
+    """The line in a canonical form: independent of the order and spacing of fields, and of explicit nulls."""
     return _encode(line)
 
 
-def belonging(text: bytes) -> Belonging:
-    """The kind of a line that cannot be taken, and the message it belongs to, as far as they can be told."""
+def owner_of(text: bytes) -> LineOwner:
+    """The kind of an invalid line, and the message it belongs to, as far as they can be read."""
     try:
-        said = _decode_any(text)
+        value = _decode_any(text)
     except _UNREADABLE:
-        return Belonging(None, None)
-    if not isinstance(said, dict):
-        return Belonging(None, None)
-    kind = said.get("kind")
-    message = said.get("id" if kind == "message" else "message")
-    return Belonging(
+        return LineOwner(None, None)
+    if not isinstance(value, dict):
+        return LineOwner(None, None)
+    kind = value.get("kind")
+    message = value.get("id" if kind == "message" else "message")
+    return LineOwner(
         kind if isinstance(kind, str) else None,
         message if isinstance(message, str) and message else None,
     )
 
 
 def _with_nul(value: object, field: str = "") -> Iterator[str]:
-    """The fields whose text holds U+0000."""
+    """The paths of texts that contain U+0000."""
     if isinstance(value, str):
         if "\0" in value:
             yield field
@@ -115,7 +117,7 @@ _KINDS: Final = "a line's kind is district, school, message, recipient or end"
 
 
 def _explain(message: str) -> BadLine:
-    """What the decoder found, in terms of the file."""
+    """The decoder's message in terms of the file."""
     place = _PLACE.match(message)
     reason, path = (place["reason"], place["field"]) if place else (message, "")
     for pattern, text in _FIELD_ITSELF.items():

@@ -1,7 +1,4 @@
-"""How a line becomes staged rows: checked against its message, folded, normalised.
-
-Which lines come together, and what is done with their rows, is in `resolvers.ingest.upload`.
-"""
+"""Converts lines into rows of the staging tables: checks them against their message, folds texts, normalizes addresses."""
 
 import json
 from datetime import datetime
@@ -17,10 +14,10 @@ from domain.mailbox import read_mailbox
 from domain.message import CHUNK, first_status, recorded_status, visible_from
 from domain.search import date_text, fold
 from domain.status import DeliveryMode, DeliveryStatus
-from resolvers.ingest.line_types import BadLine, Device, Message, Recipient
+from resolvers.ingest.line_types import BadLine, UploadedDevice, UploadedMessage, UploadedRecipient
 
 LONGEST_KEY: Final = 2_600
-"""Bytes of a text that is sorted by: PostgreSQL refuses an index entry of more than 2,704, other columns included."""
+"""Maximum bytes of a sort key: PostgreSQL refuses an index entry of more than 2,704, other columns included."""
 
 _NOT_ATTEMPTED: Final = (
     DeliveryStatus.PENDING,
@@ -30,14 +27,14 @@ _NOT_ATTEMPTED: Final = (
 
 
 def key(text: str, field: str) -> str:
-    """What a text is searched and sorted by; raises `BadLine` where it is too long for that."""
+    """The folded text for search and sorting. Raises `BadLine` if it is too long."""
     folded = fold(text)
     _check_key(folded, field)
     return folded
 
 
 def message_row(
-    line: Message,
+    line: UploadedMessage,
     *,
     ref: int,
     district_id: int,
@@ -47,7 +44,7 @@ def message_row(
     has_open: bool,
     now: datetime,
 ) -> MessageRow:
-    """The row of a message that is whole, of which `check_message` holds."""
+    """The row of a complete message, for which `check_message` has passed."""
     status = line.status or first_status(scheduled_at=line.scheduledAt, now=now, has_open=has_open)
     canceled = line.cancellation
     return MessageRow(
@@ -93,16 +90,16 @@ def message_row(
     )
 
 
-def check_message(line: Message) -> None:
-    """Pass if the texts that the log is sorted by are short enough; raises `BadLine`."""
+def check_message(line: UploadedMessage) -> None:
+    """Pass if the texts that the log sorts by are short enough. Raises `BadLine`."""
     key(line.subject, "subject")
     key(line.type.label, "type.label")
     key(line.sender.name, "sender.name")
     key(line.scheduleId or "", "scheduleId")
 
 
-def unusable_reply_to(line: Message) -> str | None:
-    """Why the emails of a message go without its `replyTo`; None where they carry it, or it has none."""
+def unusable_reply_to(line: UploadedMessage) -> str | None:
+    """Why the emails of a message go out without its `replyTo`; None if it is usable or absent."""
     if not line.replyTo:
         return None
     try:
@@ -112,8 +109,8 @@ def unusable_reply_to(line: Message) -> str | None:
     return None
 
 
-def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
-    """The row of the recipient that stands at place `number` of its list; raises `BadLine`."""
+def recipient_row(line: UploadedRecipient, *, ref: int, number: int) -> RecipientRow:
+    """The row of the recipient at position `number` of its list. Raises `BadLine`."""
     person, student = line.person, line.student
     name_key = fold(person.name)
     if student is None:
@@ -136,25 +133,25 @@ def recipient_row(line: Recipient, *, ref: int, number: int) -> RecipientRow:
     )
 
 
-class Unread(NamedTuple):
-    """An address that cannot be read: the field of the line, and why, for the person who wrote the file."""
+class UnreadableAddress(NamedTuple):
+    """An unreadable address: the field of the line, and the reason for the person who wrote the file."""
 
     field: str
     reason: str
 
 
-class Devices(NamedTuple):
-    """What the devices of one recipient become."""
+class DeviceRows(NamedTuple):
+    """The rows of the devices of one recipient."""
 
     rows: list[DeliveryRow]
     failures: list[FailureRow]
-    """Those that have failed already."""
-    unread: list[Unread]
+    """Deliveries that have failed already."""
+    unread: list[UnreadableAddress]
 
 
 def delivery_rows(
-    line: Recipient,
-    message: Message,
+    line: UploadedRecipient,
+    message: UploadedMessage,
     *,
     ref: int,
     number: int,
@@ -162,16 +159,16 @@ def delivery_rows(
     has_voice: bool,
     country: str,
     now: datetime,
-) -> Devices:
-    """The rows of the devices of recipient `number`, the first of which is the `nth` delivery of its message, from 0.
+) -> DeviceRows:
+    """The rows of the devices of recipient `number`; its first device is the `nth` delivery of the message, from 0.
 
-    An address that cannot be read makes a delivery that is FAILED at `now`; history keeps the status that it came with.
-    Raises `BadLine` where the message cannot have a device.
+    An unreadable address makes a delivery that is FAILED at `now`; history keeps its given status. Raises `BadLine` if the
+    message cannot have a device.
     """
     # `list[DeliveryRow]()` takes ten times as long.
     rows: list[DeliveryRow] = []
     failures: list[FailureRow] = []
-    unread: list[Unread] = []
+    unread: list[UnreadableAddress] = []
     for place, device in enumerate(line.devices):
         mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
         is_phone = mode is DeliveryMode.VOICE or mode is DeliveryMode.TEXT
@@ -181,7 +178,7 @@ def delivery_rows(
             address = normalise(mode, device.address, country=country)
         except InvalidAddress as invalid:
             address = unreadable(mode, device.address)
-            unread.append(Unread(f"devices[{place}].address", str(invalid)))
+            unread.append(UnreadableAddress(f"devices[{place}].address", str(invalid)))
             if message.status is None:
                 status, at = DeliveryStatus.FAILED, now
                 code = INVALID_NUMBER if is_phone else None
@@ -209,11 +206,11 @@ def delivery_rows(
                 attempts,
             )
         )
-    return Devices(rows, failures, unread)
+    return DeviceRows(rows, failures, unread)
 
 
 def _check_device(
-    device: Device, place: int, message: Message, *, is_phone: bool, has_voice: bool
+    device: UploadedDevice, place: int, message: UploadedMessage, *, is_phone: bool, has_voice: bool
 ) -> None:
     if device.mode not in message.modes:
         modes = ", ".join(message.modes) or "none"
@@ -245,7 +242,7 @@ def _check_device(
 
 
 def _check_key(folded: str, field: str) -> None:
-    # A character has at most four bytes: nearly every text is short enough at a glance.
+    # A character has at most four bytes, so the length of nearly every text decides cheaply.
     if len(folded) * 4 > LONGEST_KEY and (size := len(folded.encode())) > LONGEST_KEY:
         raise BadLine(
             field,

@@ -1,4 +1,4 @@
-"""`cancelMessage`: stops whatever of a message has not been handed over."""
+"""`cancelMessage`: stops all deliveries of a message that have not been handed over."""
 
 from typing import Final, NamedTuple
 
@@ -7,8 +7,7 @@ import strawberry
 from db.audit import entries
 from db.audit.entries import Action
 from db.connect.engine import writing
-from db.dispatch import cancel as rows
-from db.dispatch.cancel import NotCancelable
+from db.dispatch.cancel import NotCancelable, cancel
 from db.log.messages import MessageRecord
 from domain.errors import BadUserInput
 from domain.ids import Kind, spell
@@ -20,12 +19,12 @@ from resolvers.request.context import Info
 from resolvers.request.typed import storable
 
 LONGEST_REASON: Final = 1_000
-"""Characters: it is printed in the report's summary."""
+"""Characters; the reason is printed in the report's summary."""
 
 
 @strawberry.input
 class CancelMessageInput:
-    """Which message, and why."""
+    """The message to cancel, and the reason."""
 
     message_id: strawberry.ID
     reason: str | None = None
@@ -39,16 +38,16 @@ class CancelMessageSuccess(NamedTuple):
 
 
 class MessageNotCancelable(NamedTuple):
-    """Nothing was changed: the message stands where nothing of it can be stopped any more."""
+    """Nothing was changed: the message can no longer be canceled."""
 
     message: str
     status: MessageStatus
 
 
-async def cancel(
+async def cancel_message(
     info: Info, *, input: CancelMessageInput
 ) -> CancelMessageSuccess | NotFound | MessageNotCancelable:
-    """Cancel a message: one row, so that the answer waits for none of its deliveries. Raises `BadUserInput` and `Forbidden`."""
+    """Cancel a message by changing one row, whatever the number of deliveries. Raises `BadUserInput` and `Forbidden`."""
     context, viewer = info.context, info.context.viewer
     viewer.require(Right.CANCEL_MESSAGES)
     reason = _reason(input.reason)
@@ -56,7 +55,7 @@ async def cancel(
     if message is None:
         return NO_MESSAGE
     async with writing(context.engine) as connection:
-        outcome = await rows.cancel(
+        outcome = await cancel(
             connection,
             message.id,
             by_id=viewer.id,
@@ -88,6 +87,6 @@ def _reason(typed: str | None) -> str | None:
 def _not_cancelable(status: MessageStatus) -> MessageNotCancelable:
     label = MESSAGE_STATUS_LABELS[status]
     return MessageNotCancelable(
-        f"This message stands at {label}. Only one that is Waiting or In-Progress can be canceled.",
+        f"This message is {label}. Only one that is Waiting or In-Progress can be canceled.",
         status,
     )

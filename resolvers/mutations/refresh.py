@@ -1,4 +1,4 @@
-"""`refreshMessage`: asks the providers for the outcomes of a message that are still open."""
+"""`refreshMessage`: asks the providers for the open outcomes of a message."""
 
 import asyncio
 from datetime import datetime
@@ -19,19 +19,19 @@ from resolvers.mutations.refusals import NO_MESSAGE, NotFound
 from resolvers.request.context import Context, Info
 
 PATIENCE: Final = 0.7
-"""Seconds that an answer waits for providers: with the rest of its work it comes within a second. What takes longer goes on
-in the background, and `messageChanged` reports it page by page."""
+"""Seconds for which the response waits for providers, so that it takes less than a second. A longer refresh continues in the
+background; `messageChanged` reports its progress."""
 
 
 @strawberry.input
 class RefreshMessageInput:
-    """Which message."""
+    """The message to refresh."""
 
     message_id: strawberry.ID
 
 
 class RefreshMessageSuccess(NamedTuple):
-    """The message as it is now; `throttled_until` where nothing was asked of the providers, since somebody just had."""
+    """The message now; `throttled_until` is set if a recent refresh made another one unnecessary."""
 
     refreshed_message: MessageRecord
     changed_deliveries: int
@@ -42,7 +42,7 @@ class RefreshMessageSuccess(NamedTuple):
 async def refresh_message(
     info: Info, *, input: RefreshMessageInput
 ) -> RefreshMessageSuccess | NotFound:
-    """Ask for every open outcome of a message, if nobody did so just now. Raises `Forbidden`."""
+    """Ask the providers for every open outcome of a message, unless a refresh was done just now. Raises `Forbidden`."""
     context = info.context
     message = await messages.by_id(info, input.message_id)
     if message is None:
@@ -58,7 +58,7 @@ async def refresh_message(
 
 
 async def _take_turn(context: Context, message_id: int) -> Turn:
-    """Whose turn it is. While a refresh runs the answer is one read: it does not wait for what that refresh writes."""
+    """Try to take the turn to refresh. While another refresh runs, this is one read and does not wait for its writes."""
     async with reading(context.engine) as connection:
         asked_at = await last_turn(connection, message_id)
     if asked_at is not None and throttled_until(asked_at, now=context.now) is not None:
@@ -74,7 +74,7 @@ async def _take_turn(context: Context, message_id: int) -> Turn:
 async def _ask(
     context: Context, message_id: int, progress: Progress, *, taken_at: datetime
 ) -> None:
-    """Wait for the providers as long as an answer may; raises what went wrong by then."""
+    """Wait for the providers up to `PATIENCE`; raises an error of the refresh within that time."""
     runtime, errands = context.backstage.runtime, context.backstage.errands
     asking = errands.start(
         refresh(runtime, message_id, progress, taken_at=taken_at),

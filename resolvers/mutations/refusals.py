@@ -1,13 +1,13 @@
-"""What a business rule refuses, as values: each says in words for a person what was wrong and what to do.
+"""Refusals of business rules, as values with a message for a person.
 
-A refusal that only one mutation knows stands beside it.
+A refusal of a single mutation is defined beside that mutation.
 """
 
 from typing import Final, NamedTuple
 
 
 class NotFound(NamedTuple):
-    """There is no such thing, or none that the viewer may see: nothing tells the two apart."""
+    """There is no such thing, or none that the viewer may see; clients cannot tell which."""
 
     message: str
 

@@ -1,4 +1,4 @@
-"""`resendFailed`: sends again what failed of a message, to those addresses alone."""
+"""`resendFailed`: resends the failed deliveries of a message."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ assert enums  # makes the enumeration that the input below names
 
 @strawberry.input
 class ResendFailedInput:
-    """Which message, and what of it."""
+    """The message, and the modes to resend."""
 
     message_id: strawberry.ID
     modes: list[DeliveryMode] | None = strawberry.field(
@@ -30,14 +30,14 @@ class ResendFailedInput:
 
 
 class ResendFailedSuccess(NamedTuple):
-    """What had failed is under way again."""
+    """The failed deliveries are pending again."""
 
     resent_message: MessageRecord
     resent_deliveries: int
 
 
 class NothingToResend(NamedTuple):
-    """Nothing was changed: nothing of the message failed that can be sent again."""
+    """Nothing was changed: the message has no failed delivery that can be resent."""
 
     message: str
 
@@ -45,7 +45,7 @@ class NothingToResend(NamedTuple):
 async def resend_failed(
     info: Info, *, input: ResendFailedInput
 ) -> ResendFailedSuccess | NotFound | NothingToResend:
-    """Send again what failed; each delivery at most once for each failure. Raises `Forbidden`."""
+    """Resend failed deliveries, each at most once per failure. Raises `Forbidden`."""
     context = info.context
     context.viewer.require(Right.CANCEL_MESSAGES)
     message = await messages.by_id(info, input.message_id)

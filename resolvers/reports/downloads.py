@@ -1,6 +1,6 @@
-"""Who is let to the file of a report: the ticket in the link, and the viewer's rights once more.
+"""Decides who may download the file of a report: checks the ticket in the link, and the viewer's rights again.
 
-What the answer looks like is the server's business. Each download is written into the audit before a byte of it leaves.
+`server.routes.downloads` sends the response. Each download is written into the audit before the first byte is sent.
 """
 
 from datetime import datetime
@@ -22,11 +22,11 @@ from domain.ticket import SECRET, Ticket, read
 from domain.viewer import Right, Viewer
 
 REFUSED: Final = "This link is not good for this report, or not for you. Take a fresh one: `downloadUrl` of the report."
-"""One text for all that is wrong with a link: whoever tries links learns nothing."""
+"""One text for all faults of a link, so that an attacker learns nothing from it."""
 
 
 class Admission(NamedTuple):
-    """A viewer in front of a report, and what the audit has to know if the file leaves."""
+    """A permitted download, and the audit entry to write when it starts."""
 
     report: ReportRecord
     entry: Entry
@@ -42,11 +42,11 @@ async def admit(
     origin: str | None,
     request_id: str | None,
 ) -> Admission | None:
-    """The report behind a link; None where the viewer of its ticket may not see it, or no more.
+    """The report of a link; None if the viewer of its ticket may not see it any more.
 
-    `viewer` is who is signed in beside the link, if anybody: then it has to be the one of the ticket, and its present rights
-    count; otherwise those that the ticket was signed with. Raises `Forbidden` for a ticket that is not ours, or of another
-    report or viewer, or has run out while the report is still kept.
+    `viewer`: who is signed in, or None. A signed-in viewer must be the one of the ticket, and its present rights apply; else
+    those in the ticket. Raises `Forbidden` for a ticket that is invalid, for another report or viewer, or expired while the
+    report is still kept.
     """
     async with reading(engine) as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
@@ -65,7 +65,7 @@ async def admit(
         )
     if report is None:
         return None
-    # Of a report that is no longer kept its own answer says more than that the link has run out with it.
+    # For a report that is no longer kept, its own error is more helpful than that of the expired link.
     if known.until <= now and report.status is not ReportStatus.EXPIRED:
         raise Forbidden(REFUSED)
     entry = Entry(
@@ -84,7 +84,7 @@ async def admit(
 async def _visibility(
     connection: AsyncConnection, ticket: Ticket, viewer: Viewer | None, *, now: datetime
 ) -> tuple[Visibility, bool] | None:
-    """What may be seen, and whether masked."""
+    """What the viewer may see, and whether it is masked; None if nothing."""
     if viewer is None:
         district = (await districts(connection, [ticket.district_id])).get(ticket.district_id)
         schools = None if ticket.school_id is None else (ticket.school_id,)
@@ -96,13 +96,13 @@ async def _visibility(
 
 
 def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | None:
-    """The name of who downloads. A link carries an id alone, but most are followed by who requested the report."""
+    """The name of the viewer who downloads. The ticket has only an id, mostly that of who requested the report."""
     if viewer is not None:
         return viewer.name
     return report.requested_by_name if report.requested_by_id == ticket.viewer_id else None
 
 
 async def note(engine: AsyncEngine, admission: Admission) -> None:
-    """Write into the audit that the file leaves."""
+    """Write the audit entry of the download."""
     async with writing(engine) as connection:
         await entries.write(connection, [admission.entry])

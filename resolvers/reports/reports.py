@@ -1,6 +1,6 @@
-"""Reports: asking for one, those of a message, and the link by which one is fetched.
+"""Creates reports, lists those of a message, and builds their download links.
 
-How they are made is in `delivery.reports.jobs`; how a link is answered is the server's business.
+`delivery.reports.jobs` renders them; `resolvers.reports.downloads` checks the links.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from db.audit import entries
 from db.audit.entries import Action
 from db.connect.engine import writing
 from db.log.messages import MessageRecord
-from db.reports import records as rows
+from db.reports import records
 from db.reports.records import ReportRecord
 from delivery.reports.jobs import PrintJob
 from domain.ids import Kind, key_of, spell
@@ -38,7 +38,7 @@ from domain.viewer import Right
 from resolvers import messages
 from resolvers.mutations.refusals import NO_MESSAGE, NotFound
 from resolvers.request import enums
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info
 from resolvers.request.list_keys import ReportList
@@ -55,7 +55,7 @@ class ReportListing(Listing[ReportRecord]):
 
 @strawberry.input
 class CreateReportInput:
-    """Which message, and what of it, as what kind of file."""
+    """The message, and the content and format of the report."""
 
     message_id: strawberry.ID
     devices: list[ReportDevice]
@@ -64,14 +64,14 @@ class CreateReportInput:
 
 
 class CreateReportSuccess(NamedTuple):
-    """The report that was asked for: a new one, or the same that was asked for just before, if nothing changed since."""
+    """The report: a new one, or an equal one that was requested just before, if nothing has changed since."""
 
     report: ReportRecord
 
 
 @dataclass(frozen=True, slots=True)
 class ReportOptionUnavailable:
-    """The message does not allow such a report now; `field` is the input field that is to blame."""
+    """The message does not allow such a report now; `field` is the input field to correct."""
 
     message: str
     field: str
@@ -81,7 +81,7 @@ class ReportOptionUnavailable:
 async def create(
     info: Info, *, input: CreateReportInput
 ) -> CreateReportSuccess | NotFound | ReportOptionUnavailable:
-    """Have a report made, and answer before it is. Raises `Forbidden`."""
+    """Request a report; returns before it is rendered. Raises `Forbidden`."""
     context = info.context
     context.viewer.require(Right.CREATE_REPORTS)
     message = await messages.by_id(info, input.message_id)
@@ -89,10 +89,10 @@ async def create(
         return NO_MESSAGE
     choice = ReportChoice(in_order(input.devices), input.detail, input.format)
     offered = options(message.status, message.delivery_modes, message.purged_at)
-    if refused := refusal(choice, offered):
-        return ReportOptionUnavailable(refused.message, refused.field, offered)
+    if refusal_of := refusal(choice, offered):
+        return ReportOptionUnavailable(refusal_of.message, refusal_of.field, offered)
     async with writing(context.engine) as connection:
-        id, is_new = await rows.ask(connection, _request(context, message, choice))
+        id, is_new = await records.ask(connection, _report_request(context, message, choice))
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await entries.write(connection, [act])
@@ -105,14 +105,16 @@ async def create(
 def options(
     status: MessageStatus, modes: Sequence[DeliveryMode], purged_at: datetime | None
 ) -> ReportOptions:
-    """What a report of such a message may have now."""
+    """The options for a report of such a message now."""
     return report_options(status, frozenset(modes), is_purged=purged_at is not None)
 
 
-def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> rows.Request:
+def _report_request(
+    context: Context, message: MessageRecord, choice: ReportChoice
+) -> records.Request:
     zone = context.visibility.district.time_zone
     created_on = message.created_at.astimezone(ZoneInfo(zone)).date()
-    return rows.Request(
+    return records.Request(
         message_id=message.id,
         district_id=message.district_id,
         choice=choice,
@@ -126,7 +128,7 @@ def _request(context: Context, message: MessageRecord, choice: ReportChoice) -> 
     )
 
 
-@Together
+@BatchResolver
 async def of_message(
     root: Sequence[MessageRecord],
     info: Info,
@@ -134,19 +136,21 @@ async def of_message(
     first: int | None = None,
     after: str | None = None,
 ) -> Sequence[ReportListing]:
-    """The page of each message's reports that the arguments ask for, newest first. Raises `BadUserInput`."""
+    """The page of each message's reports for the arguments, newest first. Raises `BadUserInput`."""
     lists = [ReportList(message.id) for message in root]
-    asked = page(first=first, after=after, last=None, before=None)
-    pages = await info.context.loaders.report_page.load_all([(wanted, asked) for wanted in lists])
+    wanted_page = page(first=first, after=after, last=None, before=None)
+    pages = await info.context.loaders.report_page.load_all(
+        [(wanted, wanted_page) for wanted in lists]
+    )
     return [
-        ReportListing(wanted.order(), found, wanted)
-        for wanted, found in zip(lists, pages, strict=True)
+        ReportListing(wanted.order(), slice_, wanted)
+        for wanted, slice_ in zip(lists, pages, strict=True)
     ]
 
 
-@Together
+@BatchResolver
 async def total_of_message(root: Sequence[ReportListing], info: Info) -> Sequence[int]:
-    """How many reports of each message there are for this viewer."""
+    """The number of reports of each message that the viewer may see."""
     return await info.context.loaders.report_count.load_all([one.wanted for one in root])
 
 
@@ -158,20 +162,19 @@ async def by_id(info: Info, id: strawberry.ID) -> ReportRecord | None:
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[ReportRecord | None]:
-    """The reports with these keys, as far as the viewer may see them; in the order of the keys."""
+    """The reports with these keys, in order; None if the viewer may not see them."""
     return await info.context.loaders.report.load_many([key[0] for key in keys])
 
 
-@Together
+@BatchResolver
 async def message_of(root: Sequence[ReportRecord], info: Info) -> Sequence[MessageRecord | None]:
-    """The message that each is about."""
+    """The message of each report."""
     return await info.context.loaders.message.load_all([report.message_id for report in root])
 
 
-@Together
+@BatchResolver
 async def download_url(root: Sequence[ReportRecord], info: Info) -> Sequence[str]:
-    """Where this viewer, and nobody who has another sign-in, can fetch each file; a path, for any name of the server,
-    below the prefix of a reverse proxy."""
+    """The link to each file, for this viewer only: a path on this server, below the prefix of a reverse proxy."""
     key = await info.context.loaders.secret.load(SECRET)
     assert key is not None, f"the database has no secret {SECRET!r}: it was not migrated"
     messages = await message_of.of_all(root, info)

@@ -1,1 +1,1 @@
-"""What one request has: its context, loaders, masks, and how a resolver answers for many objects at once."""
+"""The parts of one request: its context, loaders and masks, and resolvers of many records."""

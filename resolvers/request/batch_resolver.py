@@ -1,7 +1,4 @@
-"""A resolver that answers a field of many records at once.
-
-Asked for one record, as a field that stands alone is, it answers a list of one: there is one function, and so one answer.
-"""
+"""A resolver of many records at once. Called for one record, it resolves a list of one."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,13 +11,13 @@ V = TypeVar("V")
 P = ParamSpec("P")
 
 _OF_ONE = "root"
-"""What Strawberry calls the record of a field."""
+"""Strawberry's name for the parameter that takes the record."""
 
 
-class Together(Generic[R, P, V]):
-    """A resolver: called with one record it gives one value, and `of_all` gives those of many in their order.
+class BatchResolver(Generic[R, P, V]):
+    """A resolver. Called with one record it returns one value; `of_all` returns those of many, in their order.
 
-    Where `of_all` raises, it is asked for each record alone, so that an error stands where it belongs.
+    If `of_all` raises, the executor calls it for each record alone, so that the error gets its own path.
     """
 
     def __init__(
@@ -33,7 +30,10 @@ class Together(Generic[R, P, V]):
         self.__module__ = of_all.__module__
         self.__signature__ = _of_one(inspect.signature(of_all))
         self.__annotations__ = {
-            **{name: given.annotation for name, given in self.__signature__.parameters.items()},
+            **{
+                name: parameter.annotation
+                for name, parameter in self.__signature__.parameters.items()
+            },
             "return": self.__signature__.return_annotation,
         }
 

@@ -1,4 +1,4 @@
-"""A page of a list, as a connection shows it. What is in the list, and how many in all, is said by who makes it."""
+"""A page of a list, as a GraphQL connection. Each subclass adds the list and its total."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ R = TypeVar("R")
 
 
 class Edge(NamedTuple, Generic[R]):
-    """A row of a list, and where it stands."""
+    """A row of a list, with its cursor."""
 
     node: R
     order: Order
@@ -22,7 +22,7 @@ class Edge(NamedTuple, Generic[R]):
 
 
 class PageInfo(NamedTuple):
-    """What lies beyond a page, and the cursors of its ends."""
+    """Whether there are rows beyond a page, and the cursors of its ends."""
 
     has_next_page: bool
     has_previous_page: bool
@@ -32,7 +32,7 @@ class PageInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):
-    """A page of a list in its order. A cursor is made when it is asked for: most pages are read without them."""
+    """A page of a list in its order. Cursors are computed on demand, since most pages are read without them."""
 
     order: Order
     slice: Slice[R]

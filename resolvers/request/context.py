@@ -1,7 +1,4 @@
-"""What one request is made of: who asks, at which moment, from where, and what it has loaded.
-
-Nothing is looked up here; see `resolvers.request.loaders`.
-"""
+"""The context of one request: its viewer, its time, its origin, and its loaders."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +8,7 @@ import strawberry
 from graphql import GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.audit import entries as audit
+from db.audit import entries
 from db.audit.entries import Action, Entry
 from db.connect.engine import writing
 from db.connect.single_statement import Keyed
@@ -20,38 +17,38 @@ from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.request.loader import Loader
 from resolvers.request.loaders import Loaders
-from resolvers.request.process import Backstage, nothing_behind
+from resolvers.request.process import Backstage, database_only
 
 Look = tuple[Action, str]
-"""An act, and the id of what it was done to."""
+"""An audit action, and the id of its subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request: its viewer, what the viewer may see at one moment (UTC), and what is loaded."""
+    """One request: its viewer, what the viewer may see at one instant (UTC), and its loaders."""
 
     engine: AsyncEngine
     viewer: Viewer
     visibility: Visibility
     loaders: Loaders
     audit: Loader[Look, None]
-    """Awaited by whoever shows what the audit must know of: written once a request, all looks of a level together."""
+    """Writes audit entries: once per request and subject, all of one level in one transaction. Await it before showing them."""
     backstage: Backstage
     origin: str | None
     request_id: str | None
     prefix: str = ""
-    """What a reverse proxy has before the paths of this server: `/sentlog`, or nothing."""
+    """The path prefix that a reverse proxy adds: `/sentlog`, or nothing."""
     reads: "Reads | None" = None
-    """How a resolver learns what the answer shows of its records; without it, it reads them whole."""
+    """Looks ahead for the fields that the operation reads of records; without it, resolvers read all fields."""
     below: "Below | None" = None
-    """How a resolver learns which other it may read for; without it, each reads for itself."""
+    """Looks ahead for the resolvers below a field; without it, each resolver loads for itself."""
 
     @property
     def now(self) -> datetime:
         return self.visibility.now
 
     def entry(self, action: Action, subject: str) -> Entry:
-        """The line of the audit that says what this viewer does now; for whoever writes it in the transaction of the act."""
+        """An audit entry for an act of this viewer, to be written in the transaction of the act."""
         return Entry(
             self.now,
             self.visibility.district.id,
@@ -64,12 +61,12 @@ class Context:
         )
 
     async def settled(self) -> None:
-        """Wait for what an operation that has failed left under way: it holds connections, and may be writing."""
+        """Wait for the loaders of a failed operation: they hold connections, and may be writing."""
         await self.loaders.settled()
         await self.audit.settled()
 
     async def anew(self, *, now: datetime) -> "Context":
-        """A context of the same request at a later moment, with nothing loaded. Raises as `open_context`."""
+        """A new context of the same request at a later instant, with nothing loaded. Raises as `open_context`."""
         return await open_context(
             self.engine,
             self.viewer,
@@ -84,22 +81,24 @@ class Context:
 Info = strawberry.Info[Context, None]
 
 Reads = Callable[[GraphQLResolveInfo[Context], type], frozenset[str] | None]
-"""The fields that are read of the records of a class in what stands below a field; None where any may be."""
+"""The fields of records of a class that are read below a field; None if any may be."""
 
 
 def fields_read(info: Info, record: type) -> frozenset[str] | None:
-    """The fields of `record` that the answer to this field is made of; None where any may be read."""
+    """The fields of `record` that are read below this field; None if any may be."""
     reads = info.context.reads
     return None if reads is None else reads(info._raw_info, record)
 
 
 Below = Callable[[GraphQLResolveInfo[Context], object, type], Sequence[frozenset[str] | None]]
-"""What is read of the records of a class that a resolver gives, for each place in what stands below a field where it is asked
-with no other resolver between."""
+"""The fields of the records of a resolver that are read, for each place below a field where it occurs without another
+resolver in between."""
 
 
-def asked_below(info: Info, resolver: object, record: type) -> tuple[bool, frozenset[str] | None]:
-    """Whether `resolver` will be asked for what this field gives, and which fields of its records; all where None."""
+def fields_read_below(
+    info: Info, resolver: object, record: type
+) -> tuple[bool, frozenset[str] | None]:
+    """Whether `resolver` is called below this field, and the fields of its records that are read; None for all."""
     places = info.context.below(info._raw_info, resolver, record) if info.context.below else ()
     return (True, places[0]) if places else (False, None)
 
@@ -114,11 +113,11 @@ async def open_context(
     prefix: str = "",
     backstage: Backstage | None = None,
 ) -> Context:
-    """The context of a request that `viewer` makes now, in a process with nothing behind it where none is named.
+    """The context of a new request of `viewer`; without `backstage`, in a process that has no gateways and no runner.
 
-    Raises `Forbidden` where the log does not know the district, or none of the schools that the viewer is limited to.
+    Raises `Forbidden` if the log has neither the district nor any of the schools that the viewer is limited to.
     """
-    backstage = backstage or nothing_behind(engine, clock=lambda: now)
+    backstage = backstage or database_only(engine, clock=lambda: now)
     visibility = await backstage.visibility_cache.of(engine, viewer, now=now)
     if visibility is None:
         raise Forbidden(
@@ -134,12 +133,12 @@ async def open_context(
     keyed = Keyed(engine)
 
     async def write(looks: list[Look]) -> list[None]:
-        entries = [context.entry(*look) for look in looks]
-        if len(entries) == 1 and keyed.commits:
-            await keyed.write(audit.ADDED, entries[0]._asdict())
+        records = [context.entry(*look) for look in looks]
+        if len(records) == 1 and keyed.commits:
+            await keyed.write(entries.ADDED, records[0]._asdict())
         else:
             async with writing(engine) as connection:
-                await audit.write(connection, entries)
+                await entries.write(connection, records)
         return [None] * len(looks)
 
     context = Context(

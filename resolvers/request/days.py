@@ -1,4 +1,4 @@
-"""Local days, as a search names them."""
+"""Ranges of local days in arguments."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -9,7 +9,7 @@ import strawberry
 from domain.errors import BadUserInput
 
 FIRST_DAY: Final = date(1900, 1, 1)
-"""No message is older. A client may write year 1 for "all there is", which no zone could convert to UTC."""
+"""Earlier days are taken as this one. A client may send year 1 for "no limit", which cannot be converted to UTC."""
 
 LAST_DAY: Final = date(9999, 12, 30)
 
@@ -22,7 +22,7 @@ class DateRange:
     to: date
 
     def instants(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
-        """From the first midnight to before the last, in UTC. Raises `BadUserInput` where the range ends before it begins."""
+        """From the first midnight to before the last, in UTC. Raises `BadUserInput` if the range ends before it begins."""
         if self.to < self.from_:
             raise BadUserInput(
                 f"The days end ({self.to}) before they begin ({self.from_}). Exchange the two."

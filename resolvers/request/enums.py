@@ -1,6 +1,6 @@
-"""The enumerations of the contract: the rules' own, with what each value means to a client.
+"""Registers the enumerations of the contract, with descriptions of their values.
 
-They are made here, below the types, because arguments of resolvers name them too.
+They are here, below the types, because arguments of resolvers use them, too.
 """
 
 from enum import Enum

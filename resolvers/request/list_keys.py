@@ -1,7 +1,4 @@
-"""Which list is meant, by whose and by what was asked for: what a page or a count of it is loaded under.
-
-Which arguments mean which list is said in the resolvers.
-"""
+"""The keys of lists in loaders: the parent, the filter, and the fields to read."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,7 +10,7 @@ from db.sql.keyset_paging import Order
 
 
 class RecipientList(NamedTuple):
-    """Those recipients of a message that were asked for, and what of each."""
+    """Recipients of a message that match a filter, with the fields to read."""
 
     message_id: int
     wanted: recipients.Wanted
@@ -21,21 +18,21 @@ class RecipientList(NamedTuple):
 
     @property
     def scope(self) -> str:
-        """What a cursor of it depends on."""
+        """The text that binds its cursors to this list."""
         return f"recipients of {self.message_id}: {self.wanted}"
 
     def order(self, *, masks: bool) -> Order:
-        """The order in which it is paged."""
+        """The order of its pages."""
         return self.ordered(masks=masks)(self.scope)
 
     @staticmethod
     def ordered(*, masks: bool) -> Ordered:
-        """By name; a cursor holds what a row is sorted by, so where names are masked, in the order of the list."""
+        """By name. A cursor contains the sort key, so if names are masked, in the order of the list instead."""
         return recipients.in_order_of_list if masks else recipients.by_name
 
 
 class DeliveryList(NamedTuple):
-    """Those deliveries of a message that were asked for, and what of each."""
+    """Deliveries of a message that match a filter, with the fields to read."""
 
     message_id: int
     wanted: deliveries.Wanted
@@ -46,7 +43,7 @@ class DeliveryList(NamedTuple):
 
 
 class DeliveriesOf(NamedTuple):
-    """The deliveries to one recipient of a message, and what of each was asked for."""
+    """The deliveries to one recipient of a message, with the fields to read."""
 
     message_id: int
     number: int
@@ -54,7 +51,7 @@ class DeliveriesOf(NamedTuple):
 
 
 class PersonList(NamedTuple):
-    """What a person was sent, in messages created from one instant to before another."""
+    """What a person was sent, in messages created in a range of instants, the end excluded."""
 
     person_id: int
     created: tuple[datetime, datetime] | None

@@ -1,4 +1,4 @@
-"""A loader: what the fields of one level ask for one by one is fetched at once. What is loaded is in `resolvers.request.loaders`."""
+"""The base of loaders: collects the keys of one level into one batch. `resolvers.request.loaders` has the loaders."""
 
 from asyncio import Future, shield, wait
 from collections.abc import Hashable, Sequence
@@ -11,39 +11,38 @@ V = TypeVar("V")
 
 
 class Loader(DataLoader[K, V]):
-    """A loader that can be asked for many at once, and that survives whoever asked and was called off.
+    """A loader with a method for many keys, whose futures survive the cancellation of a waiter.
 
-    GraphQL calls the other fields off where one fails; to call off who waits for a future calls off the future, and with it
-    all others who wait for the same.
+    GraphQL cancels the other fields if one fails. Canceling a waiter would cancel the future it shares with others.
     """
 
     def load(self, key: K) -> Future[V]:
-        """What a key stands for."""
+        """The value of a key."""
         return shield(super().load(key))
 
     async def load_all(self, keys: Sequence[K]) -> list[V]:
-        """What each key stands for, in their order; one future a key, however often it is there, and no task."""
+        """The values of the keys in their order, with one future per distinct key and no task."""
         load = super().load
-        asked = {key: load(key) for key in dict.fromkeys(keys)}
+        futures = {key: load(key) for key in dict.fromkeys(keys)}
         try:
-            # Those of one batch are done together, so that nearly all are found done.
-            found = {
+            # The futures of one batch complete together, so nearly all are done here.
+            values = {
                 key: future.result() if future.done() else await shield(future)
-                for key, future in asked.items()
+                for key, future in futures.items()
             }
         except BaseException:
-            for future in asked.values():
-                future.add_done_callback(_heard)
+            for future in futures.values():
+                future.add_done_callback(_retrieve)
             raise
-        return [found[key] for key in keys]
+        return [values[key] for key in keys]
 
     async def settled(self) -> None:
-        """Wait until all that was asked for is there, or has failed."""
+        """Wait until all pending keys are loaded or have failed."""
         while waiting := [future for future in self._cache.values() if not future.done()]:
             await wait(waiting)
 
 
-def _heard(future: Future[V]) -> None:
-    """Take note of an error that nobody waits for any more, or Python says so in the log."""
+def _retrieve(future: Future[V]) -> None:
+    """Retrieve an error that no one waits for, or Python logs that it was never retrieved."""
     if not future.cancelled():
         future.exception()

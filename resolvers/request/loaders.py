@@ -1,7 +1,7 @@
-"""Every relation, fetched once a level: what the objects of a list ask for one by one is one statement.
+"""The loaders of all relations: one statement loads the keys of a whole level.
 
-Each batch has a connection of its own, since those of one level run side by side. What the viewer may not read leaves here
-masked. Which list is meant by which arguments is said in the resolvers.
+Each batch uses its own connection, since batches of one level run concurrently. Records are masked here if the viewer may
+not read them.
 """
 
 from collections import defaultdict
@@ -13,9 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.connect.single_statement import Keyed
-from db.log import counters as tallies
-from db.log import deliveries, districts, message_with_counters, messages, recipients
-from db.log import recipients_with_deliveries as recipient_page
+from db.log import (
+    counters,
+    deliveries,
+    districts,
+    message_with_counters,
+    messages,
+    recipients,
+    recipients_with_deliveries,
+)
 from db.log.counters import Counters
 from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord
 from db.log.districts import SchoolRecord
@@ -27,7 +33,7 @@ from db.reports.records import ReportRecord
 from db.sql.keyset_paging import Slice
 from db.sql.rows import Rows
 from domain.paging import Page
-from resolvers.request import masks as masker
+from resolvers.request import masks
 from resolvers.request.list_keys import (
     DeliveriesOf,
     DeliveryList,
@@ -48,7 +54,7 @@ PageLoader = Loader[tuple[L, Page], Slice[V]]
 
 
 class Loaders:
-    """The loaders of one request, each made when it is first asked."""
+    """The loaders of one request, created on first use."""
 
     def __init__(self, engine: AsyncEngine, visibility: Visibility, *, masks: bool) -> None:
         self._engine = engine
@@ -57,20 +63,20 @@ class Loaders:
         self._masker = Masker(masks=masks)
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}
-        """Deliveries that came with the recipients on a page, by the fields that were read of them."""
+        """Deliveries that were loaded with a page of recipients, by the fields that were read of them."""
 
     def forget(self) -> None:
-        """Forget what was loaded: this request has changed it."""
+        """Clear all loaders, after this request has changed rows."""
         self.sent.clear()
-        for loader in self._made():
+        for loader in self._all():
             loader.clear_all()
 
     async def settled(self) -> None:
-        """Wait for what is still under way: an operation that has failed ends before what it had asked for."""
-        for loader in self._made():
+        """Wait for all pending loads of a failed operation."""
+        for loader in self._all():
             await loader.settled()
 
-    def _made(self) -> Sequence[Loader[Any, Any]]:
+    def _all(self) -> Sequence[Loader[Any, Any]]:
         return [loader for loader in vars(self).values() if isinstance(loader, Loader)]
 
     # Messages
@@ -84,15 +90,15 @@ class Loaders:
 
     @cached_property
     def counted_message(self) -> Loader[int, MessageRecord | None]:
-        """The same for whoever shows its counters too: they come with it."""
+        """Messages together with their counters, loaded by one statement."""
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
             found = await message_with_counters.counted_messages(
                 self._keyed, ids, visibility=self._visibility
             )
-            for id, (message, counters) in found.items():
+            for id, (message, own) in found.items():
                 self.message.prime(id, message)
-                self.counters.prime(id, counters)
+                self.counters.prime(id, own)
             return {id: message for id, (message, _) in found.items()}
 
         return _one(fetch)
@@ -100,7 +106,7 @@ class Loaders:
     @cached_property
     def counters(self) -> Loader[int, Counters]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, Counters]:
-            return await tallies.of_messages(self._keyed, ids)
+            return await counters.of_messages(self._keyed, ids)
 
         return _one(fetch, Counters())
 
@@ -108,7 +114,7 @@ class Loaders:
     def content(self) -> Loader[int, ContentRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
             found = await messages.contents(self._keyed, ids)
-            return self._masker.records(found, masker.OF_CONTENT)
+            return self._masker.records(found, masks.OF_CONTENT)
 
         return _one(fetch)
 
@@ -116,7 +122,7 @@ class Loaders:
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
             found = await messages.cancellations(self._keyed, ids)
-            return self._masker.records(found, masker.OF_CANCELLATION)
+            return self._masker.records(found, masks.OF_CANCELLATION)
 
         return _one(fetch)
 
@@ -136,7 +142,7 @@ class Loaders:
         ) -> Mapping[tuple[int, int], RecipientRecord]:
             async with reading(self._engine) as connection:
                 found = await recipients.recipients(connection, keys, visibility=self._visibility)
-            return self._masker.records(found, masker.OF_RECIPIENT)
+            return self._masker.records(found, masks.OF_RECIPIENT)
 
         return _one(fetch)
 
@@ -156,12 +162,12 @@ class Loaders:
                     page=page,
                     fields=lists[0].shown.recipients,
                 )
-            return self._masker.pages(pages, masker.OF_RECIPIENT)
+            return self._masker.pages(pages, masks.OF_RECIPIENT)
 
         return _pages(fetch)
 
     async def _recipients_of_one(self, wanted: RecipientList, page: Page) -> Slice[RecipientRecord]:
-        found, sent = await recipient_page.page_of_message(
+        found, sent = await recipients_with_deliveries.page_of_message(
             self._keyed,
             wanted.message_id,
             ordered=wanted.ordered(masks=self.masks),
@@ -172,8 +178,8 @@ class Loaders:
         if wanted.shown.has_deliveries:
             fields = wanted.shown.deliveries
             known = self.sent.get(fields, {})
-            self.sent[fields] = {**known, **self._masker.rows(sent, masker.OF_DELIVERY)}
-        return self._masker.pages({0: found}, masker.OF_RECIPIENT)[0]
+            self.sent[fields] = {**known, **self._masker.rows(sent, masks.OF_DELIVERY)}
+        return self._masker.pages({0: found}, masks.OF_RECIPIENT)[0]
 
     @cached_property
     def recipient_count(self) -> Loader[RecipientList, int]:
@@ -189,7 +195,7 @@ class Loaders:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
             async with reading(self._engine) as connection:
                 found = await recipients.people(connection, ids, visibility=self._visibility)
-            return self._masker.records(found, masker.OF_PERSON)
+            return self._masker.records(found, masks.OF_PERSON)
 
         return _one(fetch)
 
@@ -207,7 +213,7 @@ class Loaders:
                     order=lists[0].order(),
                     page=page,
                 )
-            return self._masker.pages(pages, masker.OF_RECIPIENT)
+            return self._masker.pages(pages, masks.OF_RECIPIENT)
 
         return _pages(fetch)
 
@@ -231,7 +237,7 @@ class Loaders:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
             async with reading(self._engine) as connection:
                 found = await deliveries.deliveries(connection, keys, visibility=self._visibility)
-            return self._masker.records(found, masker.OF_DELIVERY)
+            return self._masker.records(found, masks.OF_DELIVERY)
 
         return _one(fetch)
 
@@ -241,9 +247,9 @@ class Loaders:
             lists: Sequence[DeliveriesOf],
         ) -> Mapping[DeliveriesOf, Sequence[DeliveryRecord]]:
             keys = list({(wanted.message_id, wanted.number): None for wanted in lists})
-            fields = _together(wanted.fields for wanted in lists)
+            fields = _union(wanted.fields for wanted in lists)
             rows = await deliveries.of_recipients(self._keyed, keys, fields=fields)
-            rows = self._masker.rows(rows, masker.OF_DELIVERY)
+            rows = self._masker.rows(rows, masks.OF_DELIVERY)
             return {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
 
         return _one(fetch, ())
@@ -262,7 +268,7 @@ class Loaders:
                     page=page,
                     fields=lists[0].fields,
                 )
-            return self._masker.pages(pages, masker.OF_DELIVERY)
+            return self._masker.pages(pages, masks.OF_DELIVERY)
 
         return _pages(fetch)
 
@@ -279,7 +285,7 @@ class Loaders:
     def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
             found = await deliveries.events(self._keyed, keys)
-            return self._masker.lists(found, masker.OF_EVENT)
+            return self._masker.lists(found, masks.OF_EVENT)
 
         return _one(fetch, ())
 
@@ -335,7 +341,7 @@ def _one(fetch: Fetch[K, V]) -> Loader[K, V | None]: ...
 @overload
 def _one(fetch: Fetch[K, V], absent: V) -> Loader[K, V]: ...
 def _one(fetch: Fetch[K, Any], absent: Any = None) -> Loader[K, Any]:
-    """A loader of what there is one of; `absent` where there is none."""
+    """A loader of single values; `absent` if there is none."""
 
     async def batch(keys: list[K]) -> list[Any]:
         found = await fetch(keys)
@@ -345,12 +351,12 @@ def _one(fetch: Fetch[K, Any], absent: Any = None) -> Loader[K, Any]:
 
 
 def _pages(fetch: FetchPages[L, V]) -> PageLoader[L, V]:
-    """A loader of pages: the same page of the same list of many parents is one statement."""
+    """A loader of pages: equal pages of equal lists of many parents are one statement."""
 
     async def batch(keys: list[tuple[L, Page]]) -> list[Slice[V]]:
         alike: dict[Hashable, list[tuple[L, Page]]] = defaultdict(list)
         for wanted, page in keys:
-            # A cursor belongs to the list of one parent, so that a page with one stands alone.
+            # A cursor belongs to the list of one parent, so a page with a cursor is loaded alone.
             has_cursor = page.after is not None or page.before is not None
             alike[(wanted if has_cursor else wanted[1:], page)].append((wanted, page))
         found: dict[tuple[L, Page], Slice[V]] = {}
@@ -363,7 +369,7 @@ def _pages(fetch: FetchPages[L, V]) -> PageLoader[L, V]:
 
 
 def _counts(fetch: Callable[[Sequence[L]], Awaitable[Mapping[int, int]]]) -> Loader[L, int]:
-    """A loader of how many there are in a list."""
+    """A loader of the totals of lists."""
 
     async def batch(keys: list[L]) -> list[int]:
         alike: dict[Hashable, list[L]] = defaultdict(list)
@@ -378,10 +384,10 @@ def _counts(fetch: Callable[[Sequence[L]], Awaitable[Mapping[int, int]]]) -> Loa
     return Loader(batch)
 
 
-def _together(asked: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
-    """What is asked for by any of some."""
+def _union(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
+    """The union of some sets of fields; None, for all fields, if one of them is None."""
     fields: frozenset[str] = frozenset()
-    for some in asked:
+    for some in sets:
         if some is None:
             return None
         fields |= some

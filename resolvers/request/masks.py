@@ -1,4 +1,4 @@
-"""What becomes of records before somebody sees them who may not read of whom they are. What a mask looks like is the domain's."""
+"""Masks fields of records for viewers without VIEW_RECIPIENTS. `domain.masking` defines the masks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -11,7 +11,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 FieldMask = Mapping[str, Callable[[Any], Any]]
-"""What becomes of some fields of a record."""
+"""The masking functions of some fields of a record."""
 
 
 def _hidden(value: Any) -> str:
@@ -26,12 +26,12 @@ OF_CONTENT: Final[FieldMask] = {
     "filter_criteria": masked_values,
 }
 OF_CANCELLATION: Final[FieldMask] = {"reason": masked}
-"""Why a message was stopped is written by staff to staff, and may well say whom it should not have reached."""
+"""Staff write the reason for staff, so it may name a recipient."""
 OF_PERSON: Final[FieldMask] = {"name": _hidden}
 OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": masked}
 OF_DELIVERY: Final[FieldMask] = {"address": _hidden}
 OF_EVENT: Final[FieldMask] = {"detail": masked}
-"""A provider's own words often repeat the address that it refused."""
+"""Providers' texts often repeat the address that they refused."""
 
 
 class Masker:
@@ -41,25 +41,25 @@ class Masker:
         self.masks = masks
 
     def records(self, found: Mapping[K, V], mask: FieldMask) -> Mapping[K, V]:
-        """Records, by whatever."""
+        """Records by key."""
         if not self.masks:
             return found
         return {key: _masked(record, mask) for key, record in found.items()}
 
     def lists(self, found: Mapping[K, Sequence[V]], mask: FieldMask) -> Mapping[K, Sequence[V]]:
-        """Lists of records."""
+        """Lists of records by key."""
         if not self.masks:
             return found
-        return {key: [_masked(record, mask) for record in some] for key, some in found.items()}
+        return {key: [_masked(record, mask) for record in rows] for key, rows in found.items()}
 
     def rows(self, found: Mapping[K, Rows[V]], mask: FieldMask) -> Mapping[K, Rows[V]]:
-        """Lists of rows."""
+        """Lists of raw rows by key."""
         if not self.masks:
             return found
-        return {key: some.changed(**mask) for key, some in found.items()}
+        return {key: rows.changed(**mask) for key, rows in found.items()}
 
     def pages(self, found: Mapping[K, Slice[V]], mask: FieldMask) -> Mapping[K, Slice[V]]:
-        """Pages of rows."""
+        """Pages of raw rows by key."""
         if not self.masks:
             return found
         return {key: one._replace(rows=one.rows.changed(**mask)) for key, one in found.items()}

@@ -1,7 +1,4 @@
-"""What goes on behind all requests of one process, as far as a request sets it going or waits for it.
-
-What a request itself is made of is in `resolvers.request.context`.
-"""
+"""The services of a process that requests use: the runtime of deliveries, announcements, notices, background tasks."""
 
 import random
 from collections.abc import Callable
@@ -19,14 +16,14 @@ from resolvers.request.visibility_cache import VisibilityCache
 
 
 class Announce(Protocol):
-    """Have work looked for as soon as a transaction has committed: it has made some (`delivery.runners.base`). A hint."""
+    """Announces to runners that a transaction has created work, once it commits (`delivery.runners.base`). Only a hint."""
 
     async def __call__(self, connection: AsyncConnection, job: PrintJob | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backstage:
-    """One process: its ways to the providers, its runner, its errands, what it hears of changes, and whose district it knows."""
+    """The services of one process."""
 
     runtime: Runtime
     announce: Announce
@@ -36,11 +33,11 @@ class Backstage:
 
 
 async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) -> None:
-    """Announce nothing: the next round of whoever works on this database finds what there is to do."""
+    """Announce nothing; runners find the work in their next round."""
 
 
-def nothing_behind(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
-    """A process that only reads and writes its database: it knows no provider, and has no runner to tell."""
+def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
+    """The services of a process without gateways and runner, which only uses its database."""
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
     return Backstage(
         runtime=runtime, announce=to_nobody, notices=Notices(engine), errands=Errands()

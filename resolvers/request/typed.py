@@ -1,14 +1,11 @@
-"""Texts that a person typed into an argument.
-
-What they are looked for in, and how, is in `domain.search` and in `db`.
-"""
+"""Checks texts in arguments."""
 
 from domain.errors import BadUserInput
 from domain.search import fold
 
 
 def storable(text: str, *, argument: str) -> str:
-    """`text`, if a database can hold it. Raises `BadUserInput`."""
+    """`text`, if a database can store it. Raises `BadUserInput`."""
     if "\0" in text:
         raise BadUserInput(
             f"{argument} holds a NUL character, which is in no text here. Take it out."
@@ -17,10 +14,10 @@ def storable(text: str, *, argument: str) -> str:
 
 
 def typed(text: str | None, *, argument: str) -> str | None:
-    """What was typed; None where nothing was that anybody could see. Raises `BadUserInput`."""
+    """The text; None if it is empty or invisible. Raises `BadUserInput`."""
     return storable(text, argument=argument) if text and fold(text) else None
 
 
 def folded(text: str | None, *, argument: str) -> str | None:
-    """The key of what was typed; None where nothing was that anybody could see. Raises `BadUserInput`."""
+    """The folded text; None if it is empty or invisible. Raises `BadUserInput`."""
     return fold(storable(text, argument=argument)) or None if text else None

@@ -1,6 +1,6 @@
-"""What viewers may see, as far as it was looked up a moment ago: districts and schools hardly ever change.
+"""Caches what viewers may see for a few seconds: districts and schools hardly ever change.
 
-What a viewer may see is `db.log.visibility`'s to say; who is turned away for it, `resolvers.request.context`'s.
+`db.log.visibility` determines it; `resolvers.request.context` refuses viewers without a district.
 """
 
 from collections import OrderedDict
@@ -14,21 +14,21 @@ from db.log.visibility import Visibility, visibility_of
 from domain.viewer import Viewer
 
 FRESH: Final = timedelta(seconds=5)
-"""For so long the name and the zone of a district may be told as they were, and a new school of a viewer be missing."""
+"""For how long a changed name or zone of a district, or a new school, may stay unnoticed."""
 
 MOST: Final = 1_000
-"""Districts, each with every choice of schools that a token names."""
+"""Maximum districts, each counted once per set of schools in a token."""
 
 
 class VisibilityCache:
-    """What each viewer may see, cached in one process. What the log does not know yet is looked up each time: it may be there at once."""
+    """What viewers may see, cached per process. Districts and schools that are missing are not cached, since they may appear at any time."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
         self._known: OrderedDict[tuple[str, frozenset[str]], Visibility] = OrderedDict()
 
     async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Visibility | None:
-        """What `viewer` may see; None where the log does not know the district."""
+        """What `viewer` may see; None if the log does not have the district."""
         key = viewer.district, viewer.schools
         known = self._known.get(key)
         if known is not None and known.now <= now < known.now + FRESH:

@@ -1,6 +1,6 @@
-"""What an operation costs: the objects that it may return, worked out in time linear in its document.
+"""Computes the cost of an operation: the objects that it may return, in time linear in its document.
 
-Each fragment is gone through once. What a document may hold is `schema.documents.limits`', and what a viewer may spend `server.graphql.rate_budget`'s.
+Each fragment is measured once. `schema.documents.limits` limits documents, `server.graphql.rate_budget` what a viewer spends.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -33,31 +33,31 @@ from domain.paging import PAGE_LIMIT
 from schema.documents.limits import fragments_of, spelled
 
 USUAL: Final = 5
-"""Objects in a list that nobody gives a size, such as the deliveries of a recipient: about what the log has of them."""
+"""Objects in a list without a page size, such as the deliveries of a recipient: about the average in a log."""
 
 MOST_IDS: Final = 100
-"""As many as `nodes` takes."""
+"""The limit of `nodes`."""
 
 MOST_SIZES: Final = 16
-"""For which the cost of one operation is kept: clients ask for pages of a few sizes."""
+"""Sizes for which the cost of an operation is cached; clients use few page sizes."""
 
 
 class _Cost(NamedTuple):
-    """Objects that a selection may return: `fixed`, and `each` for every row of the page it is selected on."""
+    """Objects that a selection may return: `fixed`, and `each` per row of its page."""
 
     fixed: int = 0
     each: int = 0
 
 
 class Costs:
-    """What operations on one schema cost, as objects that may be returned."""
+    """Computes the costs of operations on a schema."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._introspected = _sizes_of_introspection(schema)
 
     def of(self, document: DocumentNode, operation: OperationDefinitionNode) -> "OperationCost":
-        """What one operation of a document costs."""
+        """The cost of one operation of a document."""
         root = self._schema.get_root_type(operation.operation)
         fragments = fragments_of(document)
 
@@ -69,33 +69,33 @@ class Costs:
 
 
 class OperationCost:
-    """What one operation costs: measured once, and once more for each new size that its variables give."""
+    """The cost of one operation: computed once for each combination of sizes in its variables."""
 
     def __init__(
         self,
         operation: OperationDefinitionNode,
         measure: Callable[[Mapping[str, Any]], tuple[int, Set[str]]],
     ) -> None:
-        """`measure` tells the cost with some variables, and which of them it looked at: the same ones each time."""
+        """`measure` returns the cost with some variables, and the variables it depends on, which are always the same."""
         self._measure = measure
         self._defaults = {
             one.variable.name.value: _literal(one.default_value, {})
             for one in operation.variable_definitions or ()
         }
         self._sizing: Set[str] | None = None
-        self._found: dict[tuple[object, ...], int] = {}
+        self._known: dict[tuple[object, ...], int] = {}
 
-    def given(self, variables: Mapping[str, Any] | None) -> int:
+    def with_variables(self, variables: Mapping[str, Any] | None) -> int:
         """The most objects that it can return; a page without a size counts as the largest."""
         values = {**self._defaults, **(variables or {})}
         if self._sizing is not None:
-            cost = self._found.get(self._sizes(values))
+            cost = self._known.get(self._sizes(values))
             if cost is not None:
                 return cost
         cost, self._sizing = self._measure(values)
-        if len(self._found) >= MOST_SIZES:
-            self._found.clear()
-        self._found[self._sizes(values)] = cost
+        if len(self._known) >= MOST_SIZES:
+            self._known.clear()
+        self._known[self._sizes(values)] = cost
         return cost
 
     def _sizes(self, values: Mapping[str, Any]) -> tuple[object, ...]:
@@ -103,7 +103,7 @@ class OperationCost:
 
 
 class _Walk:
-    """The costs of one operation; each fragment's is found once."""
+    """Measures one operation; each fragment once."""
 
     def __init__(
         self,
@@ -116,12 +116,12 @@ class _Walk:
         self._introspected = introspected
         self._fragments = fragments
         self._variables = variables
-        self._found: dict[str, _Cost] = {}
+        self._known: dict[str, _Cost] = {}
         self.sizing: set[str] = set()
-        """The variables that say how many there are of something."""
+        """The variables that contain sizes."""
 
     def of(self, selections: SelectionSetNode, parent: GraphQLNamedType | None) -> _Cost:
-        """The cost of what is selected on one object."""
+        """The cost of a selection on one object."""
         fixed = each = 0
         for node in selections.selections:
             if isinstance(node, FieldNode):
@@ -138,12 +138,12 @@ class _Walk:
         return _Cost(fixed, each)
 
     def _of_fragment(self, name: str) -> _Cost:
-        if name not in self._found:
-            self._found[name] = _Cost()  # until it is found: validation refuses a cycle
+        if name not in self._known:
+            self._known[name] = _Cost()  # placeholder: validation refuses a cycle
             if fragment := self._fragments.get(name):
                 on = self._schema.get_type(fragment.type_condition.name.value)
-                self._found[name] = self.of(fragment.selection_set, on)
-        return self._found[name]
+                self._known[name] = self.of(fragment.selection_set, on)
+        return self._known[name]
 
     def _of_field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Cost:
         if node.selection_set is None:
@@ -153,43 +153,43 @@ class _Walk:
         if defined is None or not is_composite_type(get_named_type(defined.type)):
             return _Cost(1 + below.fixed)
         if not is_list_type(get_nullable_type(defined.type)):
-            # A connection: what is a list in it has as many rows as the page.
+            # A connection: a list in it has as many rows as the page.
             return _Cost(1 + below.fixed + below.each * self._page(node, defined))
         if "pageInfo" in getattr(parent, "fields", ()):
             return _Cost(0, 1 + below.fixed)
         return _Cost(self._rows(node, parent) * (1 + below.fixed))
 
     def _page(self, node: FieldNode, defined: GraphQLField) -> int:
-        """Rows of the page that a field asks for; 1 where the field is no connection."""
+        """The page size of a field; 1 if the field is not a connection."""
         if "first" not in defined.args:
             return 1
-        asked = [
-            self._said(argument.value)
+        sizes_given = [
+            self._value_of(argument.value)
             for argument in node.arguments or ()
             if argument.name.value in ("first", "last")
         ]
-        # What is no size is refused where it is used; until then it is no way around the limit.
-        sizes = [size for size in asked if type(size) is int and 0 <= size <= PAGE_LIMIT]
+        # An invalid size is refused by the resolver; it must not lower the cost.
+        sizes = [size for size in sizes_given if type(size) is int and 0 <= size <= PAGE_LIMIT]
         return max(sizes, default=PAGE_LIMIT)
 
     def _rows(self, node: FieldNode, parent: GraphQLNamedType | None) -> int:
-        """Objects in a list that is no page."""
+        """The number of objects in a list that is not paged."""
         if parent is not None and parent.name.startswith("__"):
             return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
         for argument in node.arguments or ():
             if argument.name.value == "ids":
-                ids = self._said(argument.value)
+                ids = self._value_of(argument.value)
                 return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
         return USUAL
 
-    def _said(self, node: object) -> object:
+    def _value_of(self, node: object) -> object:
         if isinstance(node, VariableNode):
             self.sizing.add(node.name.value)
         return _literal(node, self._variables)
 
 
 def check_cost(cost: int, most: int) -> None:
-    """Pass if an operation costs no more than one may. Raises `TooComplex`."""
+    """Pass if the cost of an operation is within the limit. Raises `TooComplex`."""
     if cost > most:
         raise TooComplex(
             f"The operation may return {spelled(cost)} objects; {most} are allowed. Give `first` at each list, "
@@ -198,7 +198,7 @@ def check_cost(cost: int, most: int) -> None:
 
 
 def _literal(node: object, variables: Mapping[str, Any]) -> object:
-    """What an argument says, where it is a number or a list; None otherwise."""
+    """The value of an argument that is a number or a list; None for others."""
     if isinstance(node, VariableNode):
         return variables.get(node.name.value)
     if isinstance(node, IntValueNode):
@@ -207,7 +207,7 @@ def _literal(node: object, variables: Mapping[str, Any]) -> object:
 
 
 def _size(value: object) -> tuple[type, int] | None:
-    """What a measure looks at of a value; None where it is no size."""
+    """The part of a value that the cost depends on; None if it is not a size."""
     if type(value) is int:
         return int, value
     return (list, len(value)) if isinstance(value, list) else None
@@ -222,7 +222,7 @@ def _defined(
 
 
 def _sizes_of_introspection(schema: GraphQLSchema) -> Mapping[str, int]:
-    """How many there are, on the average, in each list of the schema's description of itself."""
+    """The average length of each list of the introspection."""
     types = list(schema.type_map.values())
     fields = [one for type in types for one in _fields(type)]
     values = [one for type in types for one in getattr(type, "values", ())]

@@ -1,6 +1,6 @@
-"""Documents, each read once: measured, parsed, measured again, validated, and kept for whoever sends the same text again.
+"""Parses, measures and validates documents, once for each text, and caches them.
 
-All transports come by here, and so does the execution: see `schema.contract`. What the limits are is `schema.documents.limits`'.
+All transports and the execution use it: see `schema.contract`. `schema.documents.limits` defines the limits.
 """
 
 from collections import OrderedDict
@@ -31,12 +31,12 @@ from schema.execution.collected_fields import Text
 
 MOST_DOCUMENTS: Final = 1_000
 MOST_CHARACTERS: Final = 256 * 1024
-"""Of all documents that are kept. Every other character is an object that the cyclic collector looks at, when it looks at all:
-a tenth of a second for so many."""
+"""The characters of all cached documents. Every other character is an object that the cyclic collector scans: a tenth of a
+second for this many."""
 
 
-class Asked(NamedTuple):
-    """One of the operations of a document, and what it costs."""
+class NamedOperation(NamedTuple):
+    """One operation of a document, and its cost."""
 
     operation: OperationDefinitionNode
     kind: OperationType
@@ -44,7 +44,7 @@ class Asked(NamedTuple):
 
 
 class Document:
-    """A document, and what is wrong with it: nothing, or all that validation found."""
+    """A parsed document, and the errors of its validation."""
 
     def __init__(
         self, text: Text, node: DocumentNode, problems: tuple[GraphQLError, ...], costs: Costs
@@ -53,12 +53,12 @@ class Document:
         self.node = node
         self.problems = problems
         self._costs = costs
-        self._asked: dict[str | None, Asked] = {}
-        """By the names that there are, and None."""
+        self._operations: dict[str | None, NamedOperation] = {}
+        """By name, and None."""
 
-    def asked(self, name: str | None) -> Asked:
+    def operation_named(self, name: str | None) -> NamedOperation:
         """The operation of that name, or the only one (GraphQL, 6.1, GetOperation). Raises `BadUserInput`."""
-        if name not in self._asked:
+        if name not in self._operations:
             operations = operations_of(self.node)
             if name is not None:
                 operations = [one for one in operations if one.name and one.name.value == name]
@@ -66,19 +66,21 @@ class Document:
                 raise unexecutable(CannotGetOperationTypeError(name))
             (operation,) = operations
             kind = OperationType(operation.operation.value)
-            self._asked[name] = Asked(operation, kind, self._costs.of(self.node, operation))
-        return self._asked[name]
+            self._operations[name] = NamedOperation(
+                operation, kind, self._costs.of(self.node, operation)
+            )
+        return self._operations[name]
 
 
 class Prepared(NamedTuple):
-    """An operation that may be executed, and what it costs: objects that it may return."""
+    """An operation that may be executed, and its cost in objects."""
 
     kind: OperationType
     cost: int
 
 
 class Documents:
-    """The documents of one schema; the last ones are kept, by their text."""
+    """The documents of one schema; the latest are cached by their text."""
 
     def __init__(
         self,
@@ -91,18 +93,18 @@ class Documents:
         self.limits = limits
         self._schema = schema
         self._costs = Costs(schema)
-        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._cache: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
         self._most, self._most_characters = most, most_characters
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._cache)
 
     def read(self, text: str) -> Document:
-        """The document. Raises `TooComplex`, `SpreadsItself`, and `GraphQLSyntaxError` where it is none."""
-        if text in self._kept:
-            self._kept.move_to_end(text)
-            return self._kept[text]
+        """The document. Raises `TooComplex`, `SpreadsItself` and `GraphQLSyntaxError`."""
+        if text in self._cache:
+            self._cache.move_to_end(text)
+            return self._cache[text]
         check_length(text, self.limits)
         document = self._read(text)
         self._keep(text, document)
@@ -116,25 +118,25 @@ class Documents:
         variables: Mapping[str, Any] | None = None,
         most: int = LIMITS.cost,
     ) -> Prepared | None:
-        """The operation that is asked for; None where the document does not fit, which its execution then tells.
+        """The measured operation; None if the document is invalid, which its execution reports.
 
-        Raises `TooComplex`, also for more than `most` objects; and `BadUserInput` where the document has no such operation,
-        or several and no name.
+        Raises `TooComplex`, also for more than `most` objects, and `BadUserInput` if the document does not have the operation, or
+        has several and no name is given.
         """
         try:
             document = self.read(text)
         except GraphQLSyntaxError:
             return None
-        asked = document.asked(name)
+        operation_named = document.operation_named(name)
         if document.problems:
             return None
-        cost = asked.cost.given(variables)
+        cost = operation_named.cost.with_variables(variables)
         check_cost(cost, most)
-        return Prepared(asked.kind, cost)
+        return Prepared(operation_named.kind, cost)
 
     def _read(self, text: str) -> Document:
         source = Text(text)
-        node = _parsed(source, self.limits)
+        node = _parse(source, self.limits)
         check_shape(node, self.limits)
         problems = validate_document(self._schema, node, RULES)
         if not problems:
@@ -142,15 +144,15 @@ class Documents:
         return Document(source, node, tuple(problems), self._costs)
 
     def _keep(self, text: str, document: Document) -> None:
-        self._kept[text] = document
+        self._cache[text] = document
         self._characters += len(text)
-        while len(self._kept) > self._most or self._characters > self._most_characters:
-            oldest, document = self._kept.popitem(last=False)
+        while len(self._cache) > self._most or self._characters > self._most_characters:
+            oldest, document = self._cache.popitem(last=False)
             document.text.forget()
             self._characters -= len(oldest)
 
 
-def _parsed(source: Text, limits: Limits) -> DocumentNode:
+def _parse(source: Text, limits: Limits) -> DocumentNode:
     try:
         return parse(source, most_tokens=limits.tokens)
     except GraphQLSyntaxError as error:
@@ -161,59 +163,56 @@ def _parsed(source: Text, limits: Limits) -> DocumentNode:
         raise
 
 
-class _Reader(Protocol):
-    """A schema that has its documents read here."""
+class _DocumentOwner(Protocol):
+    """A schema with a cache of documents."""
 
     documents: Documents
 
 
-class AsRead(SchemaExtensionsRunner):
-    """Has Strawberry execute a document as it was read here, neither parsed nor validated again, and runs nothing else.
-
-    What an extension would do around the steps of an operation, our schema does itself.
-    """
+class PreparedRunner(SchemaExtensionsRunner):
+    """Passes the cached document to Strawberry's execution, which then neither parses nor validates; runs no extension."""
 
     def operation(self) -> Any:
-        """Nothing."""
+        """No step."""
         return _NOTHING
 
     def parsing(self) -> Any:
-        """What gives the execution its document."""
-        return _Reading(self.execution_context)
+        """The step that sets the document of the execution."""
+        return _DocumentStep(self.execution_context)
 
     def validation(self) -> Any:
-        """Nothing."""
+        """No step."""
         return _NOTHING
 
     def executing(self) -> Any:
-        """Nothing."""
+        """No step."""
         return _NOTHING
 
     def on_stream_result(self, result: object) -> Any:
-        """Nothing."""
+        """No step."""
         return _NOTHING
 
 
 _NOTHING: Final = nullcontext()
 
 
-class _Reading:
-    """Around the parsing of a document that was read already."""
+class _DocumentStep:
+    """Sets the cached document in place of the parsing."""
 
-    def __init__(self, asked: ExecutionContext) -> None:
-        self._asked = asked
+    def __init__(self, operation_named: ExecutionContext) -> None:
+        self._operations = operation_named
 
     async def __aenter__(self) -> None:
-        """Give the execution its document. What cannot be read is left to Strawberry, which tells it.
+        """Set the document. Leave a document that cannot be parsed to Strawberry, which reports the error.
 
-        Raises `TooComplex`: whoever streams prepares first, since a stream has no place for it.
+        Raises `TooComplex`; a streamed operation is prepared before, since a stream cannot report it.
         """
-        asked = self._asked
-        documents = cast(_Reader, asked.schema).documents
+        operation_named = self._operations
+        documents = cast(_DocumentOwner, operation_named.schema).documents
         with suppress(GraphQLSyntaxError):
-            document = documents.read(asked.query or "")
-            asked.graphql_document = document.node
-            asked.pre_execution_errors = list(document.problems)
+            document = documents.read(operation_named.query or "")
+            operation_named.graphql_document = document.node
+            operation_named.pre_execution_errors = list(document.problems)
 
     async def __aexit__(self, *_: object) -> None:
-        """Nothing is left to do."""
+        """Do nothing."""

@@ -1,8 +1,7 @@
-"""What an operation may ask for: its size is measured, in time linear in its document, before it is validated and executed.
+"""Limits of documents: measures the shape of each operation before validation, in time linear in its document.
 
-A fragment is measured once, wherever it is spread: what it holds is added up by numbers, and nothing is walked again. So a
-chain of fragments that spread each other twice is refused as fast as it is written. Whether a document fits the schema is
-not looked at here, and neither is who asks.
+A fragment is measured once, wherever it is spread, and its numbers are added. So a chain of fragments that spread each other
+twice is refused quickly, although its expansion is exponential.
 """
 
 from collections import Counter
@@ -24,39 +23,39 @@ from domain.errors import BadUserInput, TooComplex, TooLong
 from schema.errors import INVALID
 
 NESTING: Final = 100
-"""Selections within each other, fragments and all: whoever walks a document has a stack that ends."""
+"""Maximum nesting of selections, with fragments: functions that walk a document recurse, and the stack is limited."""
 
 
 class SpreadsItself(BadUserInput):
-    """A fragment has itself within it."""
+    """A fragment contains itself."""
 
     code = INVALID
 
 
 class Limits(NamedTuple):
-    """The most of each that one operation may have, with all of its fragments put in. GraphiQL's own query has to pass."""
+    """The limits of an operation with all its fragments expanded. GraphiQL's introspection query must pass."""
 
     bytes: int = 64 * 1024
     tokens: int = 3_000
-    """What is read in 12 ms; one that asks for every field there is has 2,600, the largest of the console 600."""
+    """Parsed in 12 ms; a query of every field has 2,600, the largest of the console 600."""
     depth: int = 20
     fields: int = 2_000
     aliases: int = 200
     directives: int = 200
     root_fields: int = 25
-    """So many lists with all that a screen shows are read and validated in 25 ms; an operation of the console has one."""
+    """This many lists with all fields of a screen are parsed and validated in 25 ms; the console uses one."""
     collisions: int = 1_000
-    """Pairs of fields in one place under one key: validation compares each with each."""
+    """Pairs of fields with one key in one place: validation compares each pair."""
     cost: int = 200_000
-    """Objects: the largest page with five objects a row, and as much again."""
+    """Objects: twice the largest page with five objects a row."""
 
 
 LIMITS: Final = Limits()
 
 
 def check_length(text: str, limits: Limits = LIMITS) -> None:
-    """Pass if a document is short enough to be read at all. Raises `TooLong`."""
-    # Four bytes a character at most: the count that costs nothing comes first.
+    """Pass if a document is short enough to be parsed. Raises `TooLong`."""
+    # At most four bytes a character: compare the cheap count first.
     size = len(text) if len(text) > limits.bytes else len(text.encode(errors="replace"))
     if size > limits.bytes:
         raise TooLong(
@@ -66,7 +65,7 @@ def check_length(text: str, limits: Limits = LIMITS) -> None:
 
 @dataclass(slots=True)
 class _Shape:
-    """What a selection holds, with its fragments put in."""
+    """The numbers of a selection, with its fragments expanded."""
 
     fields: int = 0
     aliases: int = 0
@@ -74,10 +73,10 @@ class _Shape:
     depth: int = 0
     collisions: int = 0
     keys: Counter[str] = field(default_factory=Counter)
-    """How often each key stands directly in it."""
+    """How often each key occurs directly in it."""
 
     def include(self, other: "_Shape") -> None:
-        """Add what a fragment holds, which stands in the same place."""
+        """Add a fragment in the same place."""
         self.fields += other.fields
         self.aliases += other.aliases
         self.directives += other.directives
@@ -88,7 +87,7 @@ class _Shape:
             self.keys[key] += times
 
     def include_below(self, other: "_Shape") -> None:
-        """Add what stands one level further down."""
+        """Add a selection one level further down."""
         self.fields += other.fields
         self.aliases += other.aliases
         self.directives += other.directives
@@ -96,7 +95,7 @@ class _Shape:
         self.collisions += other.collisions
 
     def include_field(self, node: FieldNode) -> None:
-        """Add a field of its own."""
+        """Add a field."""
         self.fields += 1
         self.aliases += node.alias is not None
         self.depth = max(self.depth, 1)
@@ -106,10 +105,7 @@ class _Shape:
 
 
 def check_shape(document: DocumentNode, limits: Limits = LIMITS) -> None:
-    """Pass if each operation of a document keeps to the limits of its shape.
-
-    Raises `TooComplex` and `SpreadsItself`.
-    """
+    """Pass if each operation of a document is within the limits. Raises `TooComplex` and `SpreadsItself`."""
     shapes = _Shapes(document, limits)
     for name in shapes.fragments:
         shapes.of_fragment(name)
@@ -119,17 +115,17 @@ def check_shape(document: DocumentNode, limits: Limits = LIMITS) -> None:
 
 
 class _Shapes:
-    """The shapes of the fragments of a document, each made once."""
+    """Measures the fragments of a document, each once."""
 
     def __init__(self, document: DocumentNode, limits: Limits) -> None:
         self.fragments = fragments_of(document)
         self._limits = limits
         self._made: dict[str, _Shape | None] = {}
-        """None: it is being made."""
+        """None: in progress."""
         self._depth = 0
 
     def of_fragment(self, name: str) -> _Shape:
-        """The shape of a fragment; of one that is not there, nothing."""
+        """The shape of a fragment; empty if it is not defined."""
         if name in self._made:
             shape = self._made[name]
             if shape is None:
@@ -142,7 +138,7 @@ class _Shapes:
         return shape
 
     def of(self, selections: SelectionSetNode) -> _Shape:
-        """The shape of what is selected in one place. Raises as soon as it is beyond a limit."""
+        """The shape of a selection. Raises as soon as a limit is exceeded."""
         self._depth += 1
         _refuse_beyond("selections within each other", self._depth, NESTING)
         shape = _Shape()
@@ -156,7 +152,7 @@ class _Shapes:
                 shape.include(self.of(node.selection_set))
             elif isinstance(node, FragmentSpreadNode):
                 shape.include(self.of_fragment(node.name.value))
-            # At each step, not at the end: what is put together stays small.
+            # Check at each step, so that the numbers stay small.
             self._check(shape)
         self._depth -= 1
         return shape
@@ -193,5 +189,5 @@ def _refuse_beyond(what: str, number: int, limit: int) -> None:
 
 
 def spelled(number: int) -> str:
-    """A number; one that a chain of fragments makes can have more digits than anybody would read."""
+    """A number as text, shortened: a chain of fragments can produce thousands of digits."""
     return str(number) if number < 10**12 else "more than 1000000000000"

@@ -1,14 +1,11 @@
-"""Documents as they are parsed: each node knows its place in the text, and no token outlives the parser.
-
-What a document may hold is `schema.documents.limits`', and which are kept `schema.documents.documents`'.
-"""
+"""Parses documents so that each node has its location, and no token outlives the parser."""
 
 from graphql import DocumentNode, Location, Source, Token
 from graphql.language.parser import Parser, nested_too_deeply_error
 
 
 class _Place(Location):
-    """A location without the tokens it was found by: these are linked both ways, and each leads to all of the text."""
+    """A location without its tokens, which are linked in both directions and would keep all of the text in memory."""
 
     __slots__ = ()
 
@@ -19,16 +16,16 @@ class _Place(Location):
 
 
 class _Parser(Parser):
-    """graphql-core's, which leaves nothing behind that only the cyclic collector would find."""
+    """graphql-core's parser, leaving no reference cycles for the cyclic collector."""
 
     def loc(self, start_token: Token) -> Location:
-        """Where a node stands."""
+        """The location of a node."""
         lexer = self._lexer
         return _Place(start_token.start, lexer.last_token.end, lexer.source)
 
 
 def parse(text: Source | str, *, most_tokens: int) -> DocumentNode:
-    """The document that a text is. Raises `GraphQLSyntaxError` where it is none, or has more tokens than that."""
+    """Parse a document. Raises `GraphQLSyntaxError` if it is invalid, or has more than `most_tokens`."""
     parser = _Parser(text, max_tokens=most_tokens)
     first = parser._lexer.token
     try:

@@ -1,7 +1,4 @@
-"""The rules that a document has to keep: those of graphql-core, except where its report repeats itself.
-
-What a document may hold and cost is `schema.documents.limits`' and `schema.documents.costs`'.
-"""
+"""The validation rules of documents: those of graphql-core, except one whose report would repeat itself."""
 
 from typing import Any, Final
 
@@ -16,7 +13,7 @@ from graphql import (
 
 
 class EachUnknownDirectiveOnce(KnownDirectivesRule):
-    """Reports an unknown directive where it is used first: a document may use it a thousand times."""
+    """Reports each unknown directive once: a document may use it a thousand times."""
 
     def __init__(self, context: ValidationContext) -> None:
         super().__init__(context)

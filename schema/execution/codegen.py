@@ -1,10 +1,10 @@
-"""Functions that complete a whole list: written out for one selection, compiled once, and run over any number of records.
+"""Generates functions that complete a whole list, compiled once per selection.
 
-Such a function does what graphql-core does for each object: checks its type, reads its fields, serializes what it reads and
-checks what may not be null. It does the same, or it raises, and then the ordinary way is gone; it never answers otherwise.
-What has to be awaited is not known here: it comes in finished, as columns.
+Such a function does what graphql-core does for each object: check its type, read its fields, serialize and check nulls. In
+any other case it raises `Unforeseen`, and the executor falls back to graphql-core; it never returns a different result.
+Awaited values are passed in as completed columns.
 
-Records are objects, or rows as the database gave them (`db.sql.rows`): then no object is made of a row but its answer.
+Records are objects, or raw rows of the database (`db.sql.rows`), from which the result is built without making a record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,14 +27,14 @@ from graphql import (
 from strawberry.schema.types.base_scalars import DateTimeDefinition
 
 from db.sql.rows import Reader, Rows, joined
-from schema.binding import Source, described, source_of
+from schema.binding import Source, record_of, source_of
 from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
 
 Complete = Callable[..., list[Any]]
-"""The completed values of a list of resolved ones; of objects, given the completed columns that the records do not answer."""
+"""Completes a list of resolved values; of objects, takes the completed columns that are not in the records."""
 
 MOST_LAYOUTS: Final = 20
-"""Ways in which rows come to one selection; beyond, which nobody needs, records are made of them."""
+"""Maximum row layouts per selection; with more, records are made of the rows."""
 
 _CHECKS: Final = {
     "String": "type({0}) is not str",
@@ -42,16 +42,16 @@ _CHECKS: Final = {
     "Boolean": "{0} is not True and {0} is not False",
     "Int": "type({0}) is not int or not -2147483648 <= {0} <= 2147483647",
 }
-"""What a value must not be to be answered as it is; other values are graphql-core's to convert or to refuse."""
+"""Conditions under which a value cannot be used as it is; graphql-core then converts or refuses it."""
 
 
-def completes(given: GraphQLOutputType, below: Selection | None) -> Complete:
-    """The function that completes values of the type `given`, of which `below` is selected; all of it in the records."""
+def completer_of(given: GraphQLOutputType, below: Selection | None) -> Complete:
+    """The function that completes values of the type `given` with the selection `below`, all of it in the records."""
     item = given.of_type if isinstance(given, GraphQLNonNull) else given
     if below is not None:
         if isinstance(item, GraphQLList):
-            return Lists(completes(item.of_type, below), may_be_none=item is given)
-        return Objects(below, frozenset(), may_be_none=item is given)
+            return ListCompleter(completer_of(item.of_type, below), may_be_none=item is given)
+        return ObjectCompleter(below, frozenset(), may_be_none=item is given)
     code = _Code()
     code.add("out = []", "append = out.append", "for v in values:", deeper=True)
     code.add(f"append({code.value(given, below, 'v')})")
@@ -59,13 +59,13 @@ def completes(given: GraphQLOutputType, below: Selection | None) -> Complete:
 
 
 LISTS: Final = frozenset({list, tuple, Rows})
-"""What a list comes as; anything else is graphql-core's to iterate over, or to refuse."""
+"""The types of lists that are supported; graphql-core iterates over others, or refuses them."""
 
 _LISTS_OR_NONE: Final = LISTS | {type(None)}
 
 
-class Lists:
-    """Completes lists of lists: the parts of all in one go, as most are short."""
+class ListCompleter:
+    """Completes lists of lists: the elements of all lists at once, since most lists are short."""
 
     def __init__(self, complete: Complete, *, may_be_none: bool = False) -> None:
         self._complete = complete
@@ -79,10 +79,10 @@ class Lists:
         return [None if one is None else list(islice(parts, len(one))) for one in lists]
 
 
-class Objects:
-    """Completes lists of objects, of which a record answers all but what is given in `columns`, by their keys.
+class ObjectCompleter:
+    """Completes lists of objects; the fields in `columns` are passed in by key, the others are read from the records.
 
-    Rows are taken apart as they are, by a function for the fields that were read of them.
+    Raw rows are unpacked by a function for their layout.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Objects:
         self._selection = selection
         self._columns = columns
         self._may_be_none = may_be_none
-        self._record = described(selection.of)
+        self._record = record_of(selection.of)
         self._of_records = self._function(None)
         self._of_rows: dict[_Layout, Complete | None] = {}
 
@@ -112,7 +112,7 @@ class Objects:
             return None
 
     def _function(self, layout: "_Layout | None") -> Complete:
-        """The function for records, or for rows of a layout, which are taken apart."""
+        """Generate the function for records, or for rows of a layout."""
         code = _Code()
         row = None if layout is None else code.row(layout)
         given = {
@@ -139,7 +139,7 @@ class Objects:
 
 
 class _Layout(NamedTuple):
-    """How rows come: the fields that stand first in each, how those are read, and how many values there are."""
+    """The layout of rows: the leading fields, how each is read, and the number of values."""
 
     fields: tuple[str, ...]
     readers: tuple[Reader | None, ...]
@@ -147,14 +147,14 @@ class _Layout(NamedTuple):
 
 
 class _Thing(NamedTuple):
-    """What fields are read from: each under an expression, or, where it is an object, from it."""
+    """The source of fields: an expression for each, or an object that has them."""
 
     fields: Mapping[str, str]
     names: Sequence[str]
-    """What a row is taken apart into; all of it has a name."""
+    """The names into which a row is unpacked."""
     itself: str | None = None
     kept_as: Mapping[str, str] = {}
-    """What those fields are read from that are kept otherwise than they are shown: of each there are few values."""
+    """The raw expressions of fields that are converted when they are read; they have few distinct values."""
 
     def field(self, name: str) -> str:
         if self.itself is not None:
@@ -165,7 +165,7 @@ class _Thing(NamedTuple):
 
 
 class _Code:
-    """A function as it is written, line by line, and the objects that it names."""
+    """A function under construction: its lines, and the objects that it refers to."""
 
     def __init__(self) -> None:
         self._begin: list[str] = []
@@ -185,12 +185,12 @@ class _Code:
         body = "\n".join(
             (f"def completed({arguments}):", *self._begin, *self._lines, "    return out")
         )
-        # Every name in it is ours, and every key is quoted.
+        # Safe: every name is ours, and every key is quoted.
         exec(compile(body, "<a selection>", "exec"), self._objects)
         return cast(Complete, self._objects["completed"])
 
     def row(self, layout: _Layout) -> _Thing:
-        """A row of this layout: what it is taken apart into, and the expression of each field."""
+        """The unpacked names of a row, and the expression of each field."""
         names = [f"x{place}" for place in range(layout.width)]
         fields = dict(zip(layout.fields, names, strict=False))
         kept_as: dict[str, str] = {}
@@ -201,7 +201,7 @@ class _Code:
         return _Thing(fields, names, kept_as=kept_as)
 
     def value(self, given: GraphQLOutputType, below: Selection | None, source: str) -> str:
-        """Write what completes `source`; returns where the completed value stands."""
+        """Write the completion of `source`; returns the name of the completed value."""
         name = self._name("v")
         self.add(f"{name} = {source}")
         if isinstance(given, GraphQLNonNull):
@@ -213,13 +213,13 @@ class _Code:
         return name
 
     def record(self, selection: Selection, name: str, columns: Mapping[str, str]) -> str:
-        """Write what completes the object `name`; returns the expression of the completed one."""
-        record = self._object("t", described(selection.of))
+        """Write the completion of the object `name`; returns the expression of the completed object."""
+        record = self._object("t", record_of(selection.of))
         self.add(f"if not isinstance({name}, {record}):", "    raise Unforeseen")
         return self.shown(selection, _Thing({}, (), name), columns)
 
     def shown(self, selection: Selection, thing: _Thing, columns: Mapping[str, str]) -> str:
-        """Write what completes the fields of `thing`; returns the expression of the completed object."""
+        """Write the completion of the fields of `thing`; returns the expression of the completed object."""
         parts = [
             f"{one.key!r}: {columns.get(one.key) or self._field(selection.of, one, thing)}"
             for one in selection.fields
@@ -244,10 +244,10 @@ class _Code:
             return self.value(field.type, one.below, f"{self._object('f', made)}({thing.itself})")
         values = [thing.field(name) for name in source.names]
         if (template := _template(made)) is not None and _is_text(field.type):
-            # Written out: to call it takes thrice as long, and what it gives needs no check.
+            # Inlined: a call takes three times as long, and the result needs no check.
             return "f" + repr(template.format(*(f"{{{value}}}" for value in values)))
         if one.below is not None and _is_made_of(made, one.below.of):
-            # A record that is made to be shown and taken apart at once: its parts are there already.
+            # A record that is built and unpacked at once: use its parts directly.
             names: Sequence[str] = cast(Any, made)._fields
             return self.shown(one.below, _Thing(dict(zip(names, values, strict=True)), ()), {})
         called = f"{self._object('f', made)}({', '.join(values)})"
@@ -256,7 +256,7 @@ class _Code:
     def _once(
         self, given: GraphQLOutputType, below: Selection | None, source: str, kept: str
     ) -> str:
-        """The same of a `source` that is read from `kept`: completed once in a list for each value that is kept."""
+        """Write a completion that runs once per distinct raw value `kept`."""
         known, name = self._name("d"), self._name("v")
         self._begin.append(f"    {known} = {{}}")
         self.add(f"{name} = {known}.get({kept})", f"if {name} is None:", deeper=True)
@@ -265,7 +265,7 @@ class _Code:
         return name
 
     def _present(self, given: GraphQLOutputType, below: Selection | None, name: str) -> None:
-        """Write what completes a value that is not None, in its place."""
+        """Write the completion of a value that is not None."""
         if isinstance(given, GraphQLList):
             self._list(given.of_type, below, name)
         elif below is not None:
@@ -277,7 +277,7 @@ class _Code:
         kinds = self._object("k", LISTS)
         self.add(f"if type({name}) not in {kinds}:", "    raise Unforeseen")
         if below is not None:
-            self.add(f"{name} = {self._object('w', completes(given, below))}({name})")
+            self.add(f"{name} = {self._object('w', completer_of(given, below))}({name})")
             return
         part, out = self._name("v"), self._name("l")
         self.add(f"{out} = []", f"for {part} in {name}:", deeper=True)
@@ -289,7 +289,7 @@ class _Code:
         if check := _CHECKS.get(given.name):
             self.add(f"if {check.format(name)}:", "    raise Unforeseen")
         elif _is_instant(given):
-            # It stays as it is: orjson writes an instant in UTC as `isoformat` does, in a fifth of the time.
+            # Not converted: orjson writes an instant in UTC as `isoformat` does, in a fifth of the time.
             instant, utc = self._object("t", datetime), self._object("z", UTC)
             self.add(f"if type({name}) is not {instant} or {name}.tzinfo is not {utc}:")
             self.add("    raise Unforeseen")
@@ -315,12 +315,12 @@ class _Code:
 
 
 def _is_made_of(made: Callable[..., object], of: GraphQLObjectType) -> bool:
-    """Whether `made` is the class of named tuples that is shown as `of`, so that it gives back what it is given."""
-    return made is described(of) and hasattr(made, "_fields")
+    """Whether `made` is the named tuple shown as `of`, so that its fields are its arguments."""
+    return made is record_of(of) and hasattr(made, "_fields")
 
 
 def _template(made: Callable[..., object]) -> str | None:
-    """The template, where a function is the `format` of one that has nothing but places for values."""
+    """The template of a function that is the `format` of a text with only `{}` in it; else None."""
     template = getattr(made, "__self__", None)
     if type(template) is not str or made != template.format:
         return None
@@ -328,18 +328,18 @@ def _template(made: Callable[..., object]) -> str | None:
 
 
 def _is_text(given: GraphQLOutputType) -> bool:
-    """Whether values are answered as they are where they are texts, and none is None."""
+    """Whether texts of this type need no conversion, and None is not allowed."""
     return isinstance(given, GraphQLNonNull) and given.of_type in (GraphQLID, GraphQLString)
 
 
 def _is_instant(given: GraphQLLeafType) -> bool:
-    """Whether values are answered as `isoformat` spells them."""
+    """Whether values are written as by `isoformat`."""
     written = given.extensions.get("strawberry-definition")
     return written is DateTimeDefinition
 
 
 def _members(given: GraphQLLeafType) -> dict[Enum, str]:
-    """The names under which the members of an enumeration are answered; none for what is no enumeration of Python."""
+    """The GraphQL names of the members of an enumeration; empty for other types."""
     members = getattr(given, "wrapped_cls", None)
     if not isinstance(given, GraphQLEnumType) or members is None:
         return {}

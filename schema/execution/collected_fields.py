@@ -1,7 +1,7 @@
-"""The fields of an operation, collected once and kept with the text of the document for whoever executes it again.
+"""Caches the collected fields of an operation with the text of its document.
 
-Which fields there are depends on the document, on the types, and on the variables of `@skip` and `@include`; nothing else of a
-request is kept here: no value of a variable, no record, no viewer.
+They depend on the document, the types, and the variables of `@skip` and `@include`. The cache holds nothing else of a
+request: no value of another variable, no record, no viewer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,25 +26,25 @@ from schema.execution.resolver_calls import Call, call_of
 from schema.execution.selection import Collect, Selection, Unforeseen, selection_of
 
 MOST_COLLECTED: Final = 4
-"""Of one document: an operation that shows or hides two of its parts. Beyond, the oldest makes room."""
+"""Variants of one document, enough for two optional parts; the oldest is dropped."""
 
 
 class Collected:
-    """The fields of one operation for one set of the variables that decide on them, and what was found out of them.
+    """The collected fields of one operation for one set of deciding variables, and what is derived from them.
 
-    Keys are addresses of lists that are held here and of nodes of the document, and so of nothing that has gone.
+    Keys are ids of lists and nodes that this object or the document keeps alive, so no id is reused.
     """
 
     def __init__(self) -> None:
         self._roots: dict[GraphQLObjectType, GroupedFieldSet] = {}
         self._held: set[int] = set()
         self.below: dict[tuple[GraphQLObjectType, int], CollectedFields] = {}
-        """The fields of a type, by the list of fields that they stand below."""
+        """The fields of a type, by the list of fields above them."""
         self._selections: dict[tuple[GraphQLObjectType, tuple[int, ...]], Selection | None] = {}
         self._calls: dict[int, Call | None] = {}
 
     def root(self, of: GraphQLObjectType, fields: GroupedFieldSet) -> GroupedFieldSet:
-        """The fields of the operation itself as they were collected first: what is found below these is kept."""
+        """The root fields as they were collected first, on whose identity the cache is based."""
         if of not in self._roots:
             self._roots[of] = fields
             self._hold(fields)
@@ -53,7 +53,7 @@ class Collected:
     def collect(
         self, of: GraphQLObjectType, details: list[FieldDetails], collect: Collect
     ) -> CollectedFields:
-        """The fields of a type below some others; kept if those are."""
+        """The fields of a type below some others; cached if those are."""
         found = collect(of, details)
         if id(details) in self._held:
             self.below[of, id(details)] = found
@@ -63,7 +63,7 @@ class Collected:
     def selection(
         self, of: GraphQLObjectType, nodes: Sequence[FieldNode], collect: Collect
     ) -> Selection:
-        """What is selected of a type below some fields of the document. Raises `Unforeseen` where that cannot be said."""
+        """The selection of a type below some fields. Raises `Unforeseen` if it has none."""
         key = (of, tuple(map(id, nodes)))
         if key not in self._selections:
             details = [FieldDetails(node, None) for node in nodes]
@@ -79,7 +79,7 @@ class Collected:
     def call(
         self, schema: GraphQLSchema, field: GraphQLField, details: list[FieldDetails]
     ) -> Call | None:
-        """How the resolver of a field is called; None where that is Strawberry's to do, and to tell what is wrong."""
+        """The call of a field's resolver; None if Strawberry must call it, and report its errors."""
         key = id(details)
         if key in self._calls:
             return self._calls[key]
@@ -96,7 +96,7 @@ class Collected:
 
 
 class Text(Source):
-    """The text of a document, which each of its nodes knows; what is kept here goes when the document goes."""
+    """The text of a document, to which each of its nodes refers; the cache lives as long as the document."""
 
     def __init__(self, body: str) -> None:
         super().__init__(body)
@@ -104,16 +104,16 @@ class Text(Source):
         self._kept: dict[tuple[object, ...], Collected] = {}
 
     def keep(self, document: DocumentNode) -> None:
-        """Keep from now on what is collected of the document that this is the text of, and that is valid."""
+        """Start caching for this valid document."""
         self._deciding = tuple(sorted(set(_deciding(document))))
 
     def forget(self) -> None:
-        """Keep nothing any more: fields that are kept know their text, and only the cyclic collector would find them."""
+        """Clear the cache: cached fields refer to their text, a cycle that only the cyclic collector would free."""
         self._deciding = None
         self._kept.clear()
 
     def collected(self, place: int, variables: VariableValues) -> Collected:
-        """What was collected of the operation that begins at a place of the text, with these variables."""
+        """The collected fields of the operation that begins at this position, with these variables."""
         if self._deciding is None:
             return Collected()
         key = (place, *(variables.coerced.get(name) for name in self._deciding))
@@ -126,7 +126,7 @@ class Text(Source):
 
 
 def collected(operation: OperationDefinitionNode, variables: VariableValues) -> Collected:
-    """What was collected of an operation with these variables; of a document that nobody keeps, nothing."""
+    """The collected fields of an operation with these variables; empty for a document that is not cached."""
     place = operation.loc
     if place is None or not isinstance(place.source, Text):
         return Collected()
@@ -134,7 +134,7 @@ def collected(operation: OperationDefinitionNode, variables: VariableValues) -> 
 
 
 def _deciding(document: DocumentNode) -> Iterator[str]:
-    """The variables of directives of fields and fragments."""
+    """The variables in directives of fields and fragments."""
     waiting = [
         one.selection_set
         for one in document.definitions

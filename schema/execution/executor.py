@@ -1,8 +1,8 @@
-"""How operations are executed, where that differs from Strawberry's way: lists are answered whole.
+"""Executes operations: completes lists whole, and falls back to graphql-core.
 
-An ordinary executor answers each field of each object, and has a task for each object that waits. `FastExecutor` answers a
-list by a function that was compiled for what is selected, and asks each resolver once for all records of a level. Where
-anything is not as it is foreseen, the list is answered in the ordinary way, from what the resolvers have given already.
+graphql-core completes each field of each object, with a task for each object that waits. `FastExecutor` completes a list by a
+function compiled for its selection, and calls each resolver once for all records of a level. In any unforeseen case it falls
+back to graphql-core, with the values that resolvers have returned already.
 """
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
@@ -30,42 +30,41 @@ from resolvers.progress import Moment
 from resolvers.request.context import Context
 from schema.execution.codegen import LISTS
 from schema.execution.collected_fields import collected
-from schema.execution.columns import Columns
+from schema.execution.columns import ListCompletion
 from schema.execution.fields_read import fields_read
-from schema.execution.gather import call_off, end_together
-from schema.execution.lookahead import asked_below
+from schema.execution.gather import cancel_and_wait, replace_gather
+from schema.execution.lookahead import fields_read_below
 from schema.execution.plan import Completion, Plans
 from schema.execution.resolver_calls import Call
 from schema.execution.selection import Selection, Unforeseen
 
-end_together()
+replace_gather()
 
 _PLANS: Final = Plans()
 _STREAM: Final = "stream"
 
 
 class LogExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Answers each event of a subscription in the context that came with it, and ends with its answer; all else as Strawberry
-    does.
+    """Executes each event of a subscription in the context that came with it, and ends all its tasks with its result.
 
-    GraphQL knows one context an operation; an operation that goes on for hours would show what it loaded in the first second.
+    graphql-core has one context per operation, in which an operation of hours would show the rows of its first second.
     """
 
     def execute_operation(self, serially: bool | None = None) -> Any:
-        """The answer, or what it can be awaited from; no field is under way any more when it is there."""
+        """The result, or an awaitable of it; all fields have ended by then."""
         answer = super().execute_operation(serially)
         if self.is_awaitable(answer) or self.background_futures:
-            return self._to_the_end(answer)
+            return self._run_to_end(answer)
         return answer
 
-    async def _to_the_end(self, answer: Any) -> Any:
+    async def _run_to_end(self, answer: Any) -> Any:
         try:
             return await answer if self.is_awaitable(answer) else answer
         finally:
-            # A field that fails before it waits leaves those beside it to graphql-core's background, where they would ask
-            # for all that is selected below them, behind the answer and outside of its time.
+            # A field that fails early leaves its siblings to graphql-core's background tasks, where they would keep loading
+            # after the response and outside of the timeout.
             while pending := [one for one in self.background_futures if not one.done()]:
-                await call_off(pending)
+                await cancel_and_wait(pending)
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
         """The executor of one event, which is a `Moment`."""
@@ -76,10 +75,10 @@ class LogExecutor(StrawberryGraphQLCoreExecutionContext):
 
 
 class CollectingExecutor(LogExecutor):
-    """Collects the fields of a document once for all who execute it."""
+    """Collects the fields of a document once for all its executions."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self.collected = collected(self.operation, self.variable_values)
 
     def execute_collected_root_fields(
@@ -90,7 +89,7 @@ class CollectingExecutor(LogExecutor):
         serially: bool,
         new_defer_usages: Sequence[DeferUsage],
     ) -> Any:
-        """The completed fields of the operation, or what they can be awaited from."""
+        """The completed root fields, or an awaitable of them."""
         fields = grouped_field_set
         if not new_defer_usages:
             fields = self.collected.root(root_type, fields)
@@ -102,28 +101,28 @@ class CollectingExecutor(LogExecutor):
         self, return_type: GraphQLObjectType, field_details_list: list[FieldDetails]
     ) -> CollectedFields:
         """The fields of a type that are selected below some others."""
-        found = self.collected.below.get((return_type, id(field_details_list)))
-        if found is None:
+        resolved = self.collected.below.get((return_type, id(field_details_list)))
+        if resolved is None:
             collect = super().collect_subfields
-            found = self.collected.collect(return_type, field_details_list, collect)
-        return found
+            resolved = self.collected.collect(return_type, field_details_list, collect)
+        return resolved
 
 
 class FastExecutor(CollectingExecutor):
-    """Answers lists whole."""
+    """Completes lists whole."""
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         if isinstance(self.context_value, Context):
             self.context_value = replace(
-                self.context_value, reads=self._fields_read, below=self._asked_below
+                self.context_value, reads=self._fields_read, below=self._fields_read_below
             )
         watches = self.middleware_manager is not None and self.middleware_manager.middlewares
-        self._is_watched = bool(watches) or self.abort_signal is not None
-        self._ways: dict[
+        self._is_observed = bool(watches) or self.abort_signal is not None
+        self._completions: dict[
             tuple[GraphQLOutputType, int], tuple[list[FieldDetails], Completion | None]
         ] = {}
-        """By the list of fields, which is held beside: an operation can come to thousands of lists below the same ones."""
+        """By the list of fields, which the value keeps alive: an operation may complete thousands of lists below one."""
 
     def execute_field(
         self,
@@ -133,28 +132,28 @@ class FastExecutor(CollectingExecutor):
         path: Path,
         position_context: Any,
     ) -> Any:
-        """The completed value of a field, or what it can be awaited from."""
-        call = None if self._is_watched else self._call(parent_type, field_details_list)
+        """The completed value of a field, or an awaitable of it."""
+        call = None if self._is_observed else self._call(parent_type, field_details_list)
         if call is None:
             return super().execute_field(
                 parent_type, source, field_details_list, path, position_context
             )
         nodes = [one.node for one in field_details_list]
         info = self.build_resolve_info(call.field, nodes, parent_type, path)
-        return self._answered(call, source, field_details_list, info, position_context)
+        return self._resolve_and_complete(call, source, field_details_list, info, position_context)
 
     def _call(self, of: GraphQLObjectType, details: list[FieldDetails]) -> Call | None:
-        """How a field is called, with its arguments; None where it is answered in the ordinary way."""
+        """The call of a field with its arguments; None to fall back to graphql-core."""
         field = of.fields.get(details[0].node.name.value)
         call = None if field is None else self.collected.call(self.schema, field, details)
         if call is None:
             return None
         try:
-            return call.asked_with(self.schema, details[0], self.variable_values)
+            return call.with_arguments(self.schema, details[0], self.variable_values)
         except Exception:
             return None
 
-    async def _answered(
+    async def _resolve_and_complete(
         self,
         call: Call,
         source: Any,
@@ -163,7 +162,7 @@ class FastExecutor(CollectingExecutor):
         position_context: Any,
     ) -> Any:
         try:
-            resolved = await call.ask(source, info)
+            resolved = await call.call(source, info)
             completed = self.complete_value(
                 call.field.type, details, info, info.path, resolved, position_context
             )
@@ -181,17 +180,19 @@ class FastExecutor(CollectingExecutor):
         items: Iterable[Any],
         position_context: Any,
     ) -> Any:
-        """The completed list, or what it can be awaited from."""
-        how = self._how(item_type, field_details_list, items, position_context)
+        """The completed list, or an awaitable of it."""
+        completion = self._completion_of(item_type, field_details_list, items, position_context)
         rest = (info, path, items, position_context)
-        if how is None:
+        if completion is None:
             return super().complete_iterable_value(item_type, field_details_list, *rest)
         values = cast("list[Any] | tuple[Any, ...]", items)
-        if how.complete is None:
-            columns = Columns(self, self.collected)
-            return self._in_columns(columns, how, values, item_type, field_details_list, rest)
+        if completion.complete is None:
+            columns = ListCompletion(self, self.collected)
+            return self._in_columns(
+                columns, completion, values, item_type, field_details_list, rest
+            )
         try:
-            return how.complete(values)
+            return completion.complete(values)
         except Exception:
             return super().complete_iterable_value(item_type, field_details_list, *rest)
 
@@ -204,64 +205,64 @@ class FastExecutor(CollectingExecutor):
         result: Any,
         position_context: Any,
     ) -> Any:
-        """The completed object, or what it can be awaited from."""
-        how = self._how(return_type, field_details_list, (), position_context)
-        if how is not None and how.complete is not None:
+        """The completed object, or an awaitable of it."""
+        completion = self._completion_of(return_type, field_details_list, (), position_context)
+        if completion is not None and completion.complete is not None:
             try:
-                (completed,) = how.complete((result,))
+                (completed,) = completion.complete((result,))
                 return completed
-            except Exception:  # the ordinary way meets it again
+            except Exception:  # fall back to graphql-core, which hits the same error and reports it
                 pass
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
         )
 
-    def _how(
+    def _completion_of(
         self,
         of: GraphQLOutputType,
         details: list[FieldDetails],
         values: Iterable[Any],
         position_context: Any,
     ) -> Completion | None:
-        """How a list is completed whole; None where it is not."""
-        if self._is_watched or type(values) not in LISTS or position_context is not None:
+        """How to complete a list whole; None to fall back to graphql-core."""
+        if self._is_observed or type(values) not in LISTS or position_context is not None:
             return None
         key = (of, id(details))
-        if key not in self._ways:
-            self._ways[key] = (details, self._way(of, details))
-        return self._ways[key][1]
+        if key not in self._completions:
+            self._completions[key] = (details, self._plan_of(of, details))
+        return self._completions[key][1]
 
-    def _way(self, of: GraphQLOutputType, details: list[FieldDetails]) -> Completion | None:
-        """How lists of this type are completed whole below these fields; None where they are not."""
+    def _plan_of(self, of: GraphQLOutputType, details: list[FieldDetails]) -> Completion | None:
+        """How to complete lists of this type below these fields; None to fall back to graphql-core."""
         if any(one.defer_usage is not None or _streams(one) for one in details):
             return None
         try:
             return _PLANS.plan(of, self._selection(of, [one.node for one in details]))
         except Exception:
-            # The ordinary way meets it again, and tells it in its place.
+            # Fall back to graphql-core, which hits the same error and reports it with the right path.
             return None
 
     def _fields_read(
         self, info: GraphQLResolveInfo[Context], record: type
     ) -> frozenset[str] | None:
-        """What is read of records of a class in what stands below the field of `info`; None where any may be."""
+        """The fields of records of a class that are read below the field of `info`; None if any may be."""
         try:
             return fields_read(self._selection(info.return_type, info.field_nodes), record)
         except Exception:
             return None
 
-    def _asked_below(
+    def _fields_read_below(
         self, info: GraphQLResolveInfo[Context], resolver: object, record: type
     ) -> Sequence[frozenset[str] | None]:
-        """What is read of the records that a resolver gives below the field of `info`, for each place where it is asked."""
+        """The fields that are read of the records of a resolver below the field of `info`, for each place where it occurs."""
         try:
             selection = self._selection(info.return_type, info.field_nodes)
-            return asked_below(selection, resolver, record)
+            return fields_read_below(selection, resolver, record)
         except Exception:
             return ()
 
     def _selection(self, given: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Selection:
-        """What is selected below the fields `nodes`, of this type and in no deferred part. Raises as `selection_of`."""
+        """The selection of this type below `nodes`, without deferred parts. Raises as `selection_of`."""
         of = get_named_type(given)
         if not isinstance(of, GraphQLObjectType):
             raise Unforeseen
@@ -269,8 +270,8 @@ class FastExecutor(CollectingExecutor):
 
     async def _in_columns(
         self,
-        columns: Columns,
-        how: Completion,
+        columns: ListCompletion,
+        completion: Completion,
         values: "list[Any] | tuple[Any, ...]",
         item_type: GraphQLOutputType,
         details: list[FieldDetails],
@@ -278,26 +279,26 @@ class FastExecutor(CollectingExecutor):
     ) -> list[Any]:
         path = rest[1]
         try:
-            return await columns.complete(how, values, details, path.add_key)
+            return await columns.complete(completion, values, details, path.add_key)
         except Exception:
-            again = _Again.after(self, columns.found())
-            completed: Any = again.complete_iterable_value(item_type, details, *rest)
+            fallback = _FallbackExecutor.after(self, columns.found())
+            completed: Any = fallback.complete_iterable_value(item_type, details, *rest)
             if self.is_awaitable(completed):
                 completed = await completed
             return cast("list[Any]", completed)
 
 
-class _Again(CollectingExecutor):
-    """Answers a list in the ordinary way, but asks no resolver again for what it has given."""
+class _FallbackExecutor(CollectingExecutor):
+    """Completes a list as graphql-core does, but with the values that resolvers have returned already."""
 
-    found: Mapping[Path, Any]
+    resolved: Mapping[Path, Any]
 
     @classmethod
-    def after(cls, executor: FastExecutor, found: Mapping[Path, Any]) -> "_Again":
-        """One that goes on in the place of `executor`: as graphql-core's own part executors, it shares what is its."""
-        again = cls.__new__(cls)
-        vars(again).update(vars(executor), found=found)
-        return again
+    def after(cls, executor: FastExecutor, resolved: Mapping[Path, Any]) -> "_FallbackExecutor":
+        """An executor that continues in place of `executor` and shares its state, as graphql-core's part executors do."""
+        fallback = cls.__new__(cls)
+        vars(fallback).update(vars(executor), resolved=resolved)
+        return fallback
 
     def execute_field(
         self,
@@ -307,15 +308,15 @@ class _Again(CollectingExecutor):
         path: Path,
         position_context: Any,
     ) -> Any:
-        """The completed value of a field, of what was found if it was."""
-        if path not in self.found:
+        """The completed value of a field; does not call a resolver again."""
+        if path not in self.resolved:
             return super().execute_field(
                 parent_type, source, field_details_list, path, position_context
             )
         field = parent_type.fields[field_details_list[0].node.name.value]
         nodes = [one.node for one in field_details_list]
         info = self.build_resolve_info(field, nodes, parent_type, path)
-        value = self.found[path]
+        value = self.resolved[path]
         try:
             completed = self.complete_value(
                 field.type, field_details_list, info, path, value, position_context
@@ -325,9 +326,9 @@ class _Again(CollectingExecutor):
             return None
         if not self.is_awaitable(completed):
             return completed
-        return self._told(completed, field.type, field_details_list, path)
+        return self._await_field(completed, field.type, field_details_list, path)
 
-    async def _told(
+    async def _await_field(
         self,
         completed: Awaitable[Any],
         of: GraphQLOutputType,

@@ -1,25 +1,25 @@
-"""Which fields of a record an answer is made of, so that a statement can leave out the others."""
+"""Finds the fields of a record that a selection reads, so that a statement selects only their columns."""
 
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
-from schema.binding import Source, described, reads_of, source_of
+from schema.binding import Source, reads_of, record_of, source_of
 from schema.execution.selection import TYPENAME, Selection
 
 MOST_ANSWERS: Final = 500
-"""Answers that are kept, by what is selected; operations select some dozens of things."""
+"""Maximum cached results; clients use some dozens of selections."""
 
 
 class _All(Exception):
-    """Something may read any field of the record."""
+    """A field may read any field of the record."""
 
 
 @lru_cache(MOST_ANSWERS)
 def fields_read(selection: Selection, record: type) -> frozenset[str] | None:
-    """The fields of `record` that are read below `selection`, wherever the same list shows it; None where any may be.
+    """The fields of `record` that are read below `selection`; None if any may be.
 
-    What a resolver finds by itself is not looked at: it asks again, for its own list.
+    Fields below another resolver do not count: that resolver looks ahead itself.
     """
     try:
         return frozenset(_read(selection, record))
@@ -28,7 +28,7 @@ def fields_read(selection: Selection, record: type) -> frozenset[str] | None:
 
 
 def _read(selection: Selection, record: type) -> Iterator[str]:
-    is_it = described(selection.of) is record
+    is_it = record_of(selection.of) is record
     fields = frozenset(getattr(record, "_fields", ()))
     for one in selection.fields:
         if one.name == TYPENAME:

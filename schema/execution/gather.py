@@ -1,4 +1,4 @@
-"""Fields that are under way side by side: where one fails or all are called off, all have ended before anybody goes on."""
+"""Runs fields concurrently; if one fails or the operation is canceled, waits until all have ended."""
 
 from asyncio import FIRST_EXCEPTION, CancelledError, Future, ensure_future, wait
 from collections.abc import Awaitable, Collection
@@ -8,39 +8,38 @@ from graphql.execution import executor
 
 
 async def gather_with_cancel(*awaitables: Awaitable[Any]) -> list[Any]:
-    """What each comes to, in their order. Raises what one raises that fails first, once the others have been called off."""
+    """The results, in order. Raises the error of the first that fails, after canceling the others."""
     futures = [ensure_future(one) for one in awaitables]
     try:
         await wait(futures, return_when=FIRST_EXCEPTION)
         return [future.result() for future in futures if future.done()]
     except BaseException:
-        await call_off(futures)
+        await cancel_and_wait(futures)
         raise
 
 
-async def call_off(futures: Collection[Future[Any]]) -> None:
-    """Cancel these, and come back when all have ended, also for whoever is canceled meanwhile."""
+async def cancel_and_wait(futures: Collection[Future[Any]]) -> None:
+    """Cancel these and wait until all have ended, even if the caller is canceled meanwhile."""
     canceled: CancelledError | None = None
     for future in futures:
         future.cancel()
-    # Canceled once only: they may be giving a connection back, which a second time would break off.
+    # Cancel once only: they may be returning a connection, which a second cancel would interrupt.
     while pending := [future for future in futures if not future.done()]:
         try:
             await wait(pending)
-        except CancelledError as fault:
-            canceled = fault
+        except CancelledError as error:
+            canceled = error
     for future in futures:
         if not future.cancelled():
-            future.exception()  # looked at, or Python says in the log that nobody did
+            future.exception()  # retrieve it, or Python logs that nobody did
     if canceled is not None:
         raise canceled
 
 
-def end_together() -> None:
-    """Have graphql-core gather fields so.
+def replace_gather() -> None:
+    """Replace graphql-core's `gather_with_cancel` by ours.
 
-    Its own looks away where it is canceled in the very moment in which a field has failed: those beside it then go on, and ask
-    for all that is selected below them, when the operation has long been answered
-    (https://github.com/graphql-python/graphql-core/issues/217).
+    If it is canceled at the moment in which a field has failed, the original leaves the other fields running, and they load all
+    that is selected below them after the response (https://github.com/graphql-python/graphql-core/issues/217).
     """
     cast(Any, executor).gather_with_cancel = gather_with_cancel

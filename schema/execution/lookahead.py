@@ -1,4 +1,4 @@
-"""Which resolvers an answer will ask for what a field gives, so that one statement can read for both."""
+"""Finds the fields that resolvers below a field will read, so that one statement can load for both."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -9,15 +9,15 @@ from schema.execution.selection import TYPENAME, Selection
 
 
 @lru_cache(MOST_ANSWERS)
-def asked_below(
+def fields_read_below(
     selection: Selection, resolver: object, record: type
 ) -> Sequence[frozenset[str] | None]:
-    """What is read of the records of a class at each place below `selection` where `resolver` gives them, and no other
-    resolver stands between."""
-    return tuple(_asked_below(selection, resolver, record))
+    """The fields of a class of records that are read at each place below `selection` where `resolver` returns them, without
+    another resolver in between."""
+    return tuple(_fields_read_below(selection, resolver, record))
 
 
-def _asked_below(
+def _fields_read_below(
     selection: Selection, resolver: object, record: type
 ) -> Iterator[frozenset[str] | None]:
     for one in selection.fields:
@@ -27,4 +27,4 @@ def _asked_below(
         if source is resolver:
             yield fields_read(one.below, record)
         elif isinstance(source, Source):
-            yield from _asked_below(one.below, resolver, record)
+            yield from _fields_read_below(one.below, resolver, record)

@@ -1,6 +1,6 @@
-"""How a list is completed: which of the selected fields the records answer, and which are columns of their own.
+"""Plans the completion of a list: which fields are read from the records, and which are columns of their own.
 
-A plan depends on what is selected and on nothing else of an operation, and is kept for the next one that selects the same.
+A plan depends on the selection alone, and is cached for the next operation with the same selection.
 """
 
 from collections import OrderedDict
@@ -8,28 +8,28 @@ from typing import Any, Final, NamedTuple
 
 from graphql import GraphQLField, GraphQLList, GraphQLNonNull, GraphQLObjectType, GraphQLOutputType
 
-from resolvers.request.batch_resolver import Together
-from schema.binding import Source, described, source_of
-from schema.execution import codegen as completion
-from schema.execution.codegen import Complete, completes
+from resolvers.request.batch_resolver import BatchResolver
+from schema.binding import Source, record_of, source_of
+from schema.execution import codegen
+from schema.execution.codegen import Complete, completer_of
 from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
 
 MOST_PLANS: Final = 500
-"""The console and the mobile app select some dozens of things; whoever makes up new ones pushes out the oldest."""
+"""Clients use some dozens of selections; the plan that has not been used longest is dropped."""
 
 
 class Column(NamedTuple):
-    """A field of which all values are found before the objects are put together."""
+    """A field whose values are all completed before the objects are built."""
 
     key: str
     name: str
     field: GraphQLField
-    source: Source | Together[Any, ..., Any] | None
+    source: Source | BatchResolver[Any, ..., Any] | None
     completion: "Completion"
 
 
-class Objects(NamedTuple):
-    """How objects of one type are completed: first the columns, then all else from the records."""
+class ObjectPlan(NamedTuple):
+    """How to complete objects of one type: the columns first, then the other fields from the records."""
 
     of: GraphQLObjectType
     record: type
@@ -38,15 +38,15 @@ class Objects(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """How values of a type are completed: by a function alone, or as `objects` that have columns."""
+    """How to complete values of a type: by a function, or as `objects` with columns."""
 
     of: GraphQLOutputType
     complete: Complete | None
-    objects: Objects | None
+    objects: ObjectPlan | None
 
 
 class Plans:
-    """The plans that were made, the last ones used; a key is what was selected, whose types it holds."""
+    """A cache of plans by type and selection."""
 
     def __init__(self, most: int = MOST_PLANS) -> None:
         self._made: OrderedDict[tuple[GraphQLOutputType, Selection | None], Completion | None] = (
@@ -58,7 +58,7 @@ class Plans:
         return len(self._made)
 
     def plan(self, of: GraphQLOutputType, selection: Selection | None) -> Completion:
-        """How values of the type `of` are completed of which this is selected. Raises `Unforeseen` where they cannot be."""
+        """How to complete values of the type `of` with this selection. Raises `Unforeseen` if graphql-core must do it."""
         key = (of, selection)
         if key in self._made:
             self._made.move_to_end(key)
@@ -69,25 +69,25 @@ class Plans:
                 self._made[key] = None
             if len(self._made) > self._most:
                 self._made.popitem(last=False)
-        made = self._made[key]
-        if made is None:
+        completion = self._made[key]
+        if completion is None:
             raise Unforeseen
-        return made
+        return completion
 
 
 def plan(of: GraphQLOutputType, selection: Selection | None) -> Completion:
-    """How values of the type `of` are completed, of which `selection` is asked. Raises `Unforeseen`."""
+    """How to complete values of the type `of` with this selection. Raises `Unforeseen` if graphql-core must do it."""
     if selection is None:
-        return Completion(of, completes(of, None), None)
-    if described(selection.of) is None:
+        return Completion(of, completer_of(of, None), None)
+    if record_of(selection.of) is None:
         raise Unforeseen
     if _is_in_record(selection):
-        return Completion(of, completes(of, selection), None)
+        return Completion(of, completer_of(of, selection), None)
     return Completion(of, None, _objects(selection))
 
 
-def _objects(selection: Selection) -> Objects:
-    record = described(selection.of)
+def _objects(selection: Selection) -> ObjectPlan:
+    record = record_of(selection.of)
     if record is None:
         raise Unforeseen
     columns = tuple(
@@ -95,11 +95,11 @@ def _objects(selection: Selection) -> Objects:
         for one in selection.fields
         if not _answers(selection.of, one)
     )
-    return Objects(
+    return ObjectPlan(
         selection.of,
         record,
         columns,
-        completion.Objects(selection, frozenset(one.key for one in columns)),
+        codegen.ObjectCompleter(selection, frozenset(one.key for one in columns)),
     )
 
 
@@ -108,7 +108,7 @@ def _column(field: GraphQLField, one: Selected) -> Column:
 
 
 def _answers(of: GraphQLObjectType, one: Selected) -> bool:
-    """Whether the record answers a field and all that is selected below it."""
+    """Whether a field, and all that is selected below it, is read from the record."""
     if one.name == TYPENAME:
         return True
     field = of.fields[one.name]
@@ -120,12 +120,12 @@ def _answers(of: GraphQLObjectType, one: Selected) -> bool:
 
 
 def _is_in_record(selection: Selection) -> bool:
-    return described(selection.of) is not None and all(
+    return record_of(selection.of) is not None and all(
         _answers(selection.of, one) for one in selection.fields
     )
 
 
 def is_list(of: GraphQLOutputType) -> bool:
-    """Whether values of this type are lists; null or not."""
+    """Whether values of this type are lists, nullable or not."""
     inner = of.of_type if isinstance(of, GraphQLNonNull) else of
     return isinstance(inner, GraphQLList)

@@ -1,7 +1,6 @@
-"""How a resolver is called for a field of a document: with what of the operation, and with which arguments.
+"""Calls the resolver of a field of a document.
 
-Arguments that the document spells out are read and converted once; where variables are among them, with each operation. What
-becomes of a resolver's answer is the executor's.
+Literal arguments are converted once per document; arguments with variables are converted for each operation.
 """
 
 import inspect
@@ -25,73 +24,73 @@ from strawberry import Info
 from strawberry.types.arguments import convert_arguments
 from strawberry.types.field import StrawberryField
 
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from schema.binding import field_of
 
 Arguments = Mapping[str, Any]
-"""As a resolver takes them: values of Python, under Python's names."""
+"""The keyword arguments of a resolver, as Python values."""
 
 
 class Call(NamedTuple):
-    """A field of a document whose resolver has to be awaited."""
+    """The call of a field's asynchronous resolver."""
 
     field: GraphQLField
-    made: StrawberryField
+    strawberry_field: StrawberryField
     resolver: Callable[..., Any]
     of_record: str | None
-    """Under which name the resolver is given its record, if it wants it."""
+    """The name of the parameter that takes the record, if there is one."""
     of_info: str | None
-    given: Arguments | None
-    """Its arguments; None where variables are among them."""
+    arguments: Arguments | None
+    """The arguments; None if they contain variables."""
 
-    def ask(self, record: Any, info: GraphQLResolveInfo[Any]) -> Awaitable[Any]:
-        """What the resolver is to be awaited from."""
-        named = dict(self.given or ())
+    def call(self, record: Any, info: GraphQLResolveInfo[Any]) -> Awaitable[Any]:
+        """Call the resolver; returns its awaitable."""
+        arguments_by_name = dict(self.arguments or ())
         if self.of_record is not None:
-            named[self.of_record] = record
+            arguments_by_name[self.of_record] = record
         if self.of_info is not None:
-            named[self.of_info] = Info(info, self.made)
-        return cast(Awaitable[Any], self.resolver(**named))
+            arguments_by_name[self.of_info] = Info(info, self.strawberry_field)
+        return cast(Awaitable[Any], self.resolver(**arguments_by_name))
 
-    def asked_with(
+    def with_arguments(
         self, schema: GraphQLSchema, details: FieldDetails, variables: VariableValues
     ) -> "Call":
-        """The same with its arguments, whatever they are made of. Raises as `arguments`."""
-        if self.given is not None:
+        """The call with its arguments converted. Raises as `arguments_of`."""
+        if self.arguments is not None:
             return self
-        return self._replace(given=arguments(schema, self.field, details, variables))
+        return self._replace(arguments=arguments_of(schema, self.field, details, variables))
 
 
 def call_of(schema: GraphQLSchema, field: GraphQLField, details: FieldDetails) -> Call | None:
-    """How the resolver of a field is called; None where it is Strawberry's to call."""
-    made = field_of(field)
-    resolver = made.base_resolver
-    if resolver is None or made.is_subscription or made.extensions:
+    """The call of a field's resolver; None if Strawberry must call it."""
+    strawberry_field = field_of(field)
+    resolver = strawberry_field.base_resolver
+    if resolver is None or strawberry_field.is_subscription or strawberry_field.extensions:
         return None
     if resolver.self_parameter or resolver.parent_parameter:
         return None
     function = resolver.wrapped_func
-    if not isinstance(function, Together) and not inspect.iscoroutinefunction(function):
+    if not isinstance(function, BatchResolver) and not inspect.iscoroutinefunction(function):
         return None
     record, info = resolver.root_parameter, resolver.info_parameter
-    given = None if _varies(details.node) else arguments(schema, field, details, None)
+    arguments = None if _varies(details.node) else arguments_of(schema, field, details, None)
     return Call(
         field,
-        made,
+        strawberry_field,
         function,
         None if record is None else record.name,
         None if info is None else info.name,
-        given,
+        arguments,
     )
 
 
-def arguments(
+def arguments_of(
     schema: GraphQLSchema,
     field: GraphQLField,
     details: FieldDetails,
     variables: VariableValues | None,
 ) -> Arguments:
-    """The arguments of a field. Raises `GraphQLError` where they do not fit it."""
+    """The converted arguments of a field. Raises `GraphQLError` if they are invalid."""
     node = details.node
     if not field.args and not node.arguments:
         return {}
@@ -106,7 +105,7 @@ def arguments(
 
 
 def _varies(node: FieldNode) -> bool:
-    """Whether a variable stands in the arguments of a field."""
+    """Whether the arguments of a field contain a variable."""
     waiting: list[ValueNode] = [argument.value for argument in node.arguments or ()]
     while waiting:
         value = waiting.pop()

@@ -1,7 +1,7 @@
-"""What an operation selects of a type, as a value: two operations that select the same have the same.
+"""The selection of a type as a value; equal for operations that select the same fields.
 
-Fragments, aliases and directives are done with here, since graphql-core has collected the fields: what is left says which
-fields there are under which keys. Arguments are left out, since they are no part of how an answer is built.
+Fragments, aliases and directives are resolved, since graphql-core has collected the fields. Arguments are left out, since
+the result is built in the same way whatever they are.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,16 @@ from graphql.execution.collect_fields import CollectedFields, FieldDetails
 T = TypeVar("T")
 
 Collect = Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields]
-"""graphql-core's: the fields of a type that are selected below some others, with this request's variables."""
+"""graphql-core's function that collects the fields of a type below some others, with the variables of the request."""
 
 TYPENAME: Final = "__typename"
 
 MOST_FIELDS: Final = 1_000
-"""A document of a hundred fragments can select millions of fields; beyond this it is answered as far as there are objects."""
+"""A document of a hundred fragments can select millions of fields; larger selections are left to graphql-core."""
 
 
 class Selected(NamedTuple):
-    """A field, the key under which it is answered, and what is selected of it if it is no leaf."""
+    """A field, its key in the result, and its own selection unless it is a leaf."""
 
     key: str
     name: str
@@ -30,18 +30,18 @@ class Selected(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The fields that are selected of a type, in the order of the answer."""
+    """The selected fields of a type, in the order of the result."""
 
     of: GraphQLObjectType
     fields: tuple[Selected, ...]
 
 
 class Unforeseen(Exception):
-    """The ordinary way has to be gone. Whatever it leads to, it leads to it in its place."""
+    """Fall back to graphql-core, which reports any error in its place."""
 
 
 def selection_of(of: GraphQLObjectType, details: list[FieldDetails], collect: Collect) -> Selection:
-    """What is selected of `of` below the fields in `details`. Raises `Unforeseen` where that cannot be said beforehand."""
+    """The selection of `of` below the fields in `details`. Raises `Unforeseen` if it depends on the records."""
     room = [MOST_FIELDS]
 
     def select(of: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
@@ -67,7 +67,7 @@ def selection_of(of: GraphQLObjectType, details: list[FieldDetails], collect: Co
         if is_leaf_type(named):
             return None
         if not isinstance(named, GraphQLObjectType):
-            raise Unforeseen  # of an interface or a union, each object says what it is
+            raise Unforeseen  # of an interface or a union, the type depends on the object
         return select(named, details)
 
     return select(of, details)

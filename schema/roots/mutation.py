@@ -1,4 +1,4 @@
-"""What can be done, and what comes of it: each result says what was done, or by which rule it was not."""
+"""The mutations: each returns what was done, or the rule that refused it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -100,7 +100,7 @@ class Mutation:
     """What can be done."""
 
     cancel_message: CancelMessageResult = bound(
-        cancel.cancel,
+        cancel.cancel_message,
         description="Stops every delivery not yet handed over. Asking again returns the same cancellation.",
     )
     refresh_message: RefreshMessageResult = bound(

@@ -1,10 +1,10 @@
-"""What can be asked."""
+"""The queries."""
 
 import strawberry
 
 from resolvers import directory, recipients
-from resolvers import messages as log
-from resolvers.audit import trail as audit_trail
+from resolvers.audit.trail import trail
+from resolvers.messages import by_id, search, types
 from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.parts import CallStatus, MessageType, Node, School, Viewer
@@ -23,25 +23,25 @@ class Query:
         directory.nodes, description="Same order as `ids`, null where there is none; at most 100."
     )
     messages: MessageConnection = bound(
-        log.search,
+        search,
         description=(
             "The log. Messages created on the local days of `createdBetween`, both ends included, in the district's "
             "time zone. Messages made by a scheduler appear only from their start time; OLR mail never appears. "
             "Newest first unless `orderBy` says otherwise. One page holds at most 4000. Cursors go on past that."
         ),
     )
-    message: Message | None = bound(log.by_id)
+    message: Message | None = bound(by_id)
     person: Person | None = bound(
         recipients.person_by_id, description="What one person was sent: the recipient log."
     )
     schools: list[School] = bound(directory.schools)
-    message_types: list[MessageType] = bound(log.types)
+    message_types: list[MessageType] = bound(types)
     call_statuses: list[CallStatus] = bound(
         directory.call_statuses,
         description="The dictionary of call status codes, as the voice and text provider reports them.",
     )
     audit_trail: AuditConnection = bound(
-        audit_trail.trail,
+        trail,
         description=(
             "Who looked or acted in the viewer's district, newest first. Needs VIEW_AUDIT and a sign-in for the whole "
             "district. Reading it is itself written down."

@@ -1,4 +1,4 @@
-"""What can be watched."""
+"""The subscriptions."""
 
 from collections.abc import AsyncGenerator
 

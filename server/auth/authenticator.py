@@ -1,7 +1,7 @@
-"""Sign-in: from a bearer token (RFC 6750, a JWT of RFC 7519) to the viewer.
+"""Authenticates: from a bearer token (RFC 6750, a JWT of RFC 7519) to the viewer.
 
-A token is judged whole or not at all: whatever is wrong with it, the answer is `Unauthenticated` with a message for the
-person, and the log has the reason. Where keys come from is `server.auth.key_sources`; what a viewer may see is `db.log.visibility`.
+An invalid token always raises `Unauthenticated`: its message is for the person, the log has the reason.
+`server.auth.key_sources` provides the keys; `db.log.visibility` decides what a viewer sees.
 """
 
 import re
@@ -20,55 +20,57 @@ from jwt.exceptions import (
 
 from domain.errors import Unauthenticated
 from domain.viewer import Right, Viewer, viewer_key
-from server.auth.keys import Keys
+from server.auth.keys import KeySource
 from server.auth.rights import RightsReader
-from server.auth.verified_tokens import Proof, Proven, SignIn
+from server.auth.verified_tokens import Proof, SignIn, VerifiedTokens
 from server.http.request_log import note_viewer
-from server.http.viewer_slots import take_place
+from server.http.viewer_slots import take_slot
 from server.settings.settings import Settings
 
 LONGEST_TOKEN: Final = 16 * 1024
-"""Characters; a list of a thousand schools fits. Longer ones are not even decoded."""
+"""Maximum characters; enough for a list of a thousand schools. Longer tokens are not decoded."""
 
 _REQUIRED: Final = ("exp", "aud", "iss", "sub")
 _SIGN_IN_AGAIN: Final = "Sign in again; if that does not help, ask who manages your account."
 
 _UNSTORABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Controls and halves of surrogate pairs: a database refuses some of them, and a log line none should have."""
+"""Control characters and lone surrogates: databases refuse some, and they could forge log lines."""
 
 _BEGIN_OF_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _END_OF_TIME: Final = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""Seconds; past that, adding the leeway leaves what a `datetime` can hold."""
+"""Seconds; later instants plus the leeway exceed the range of `datetime`."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Authenticator:
-    """Who is behind a request or a connection."""
+    """Finds the viewer of a request or a connection."""
 
-    def __init__(self, settings: Settings, keys: Keys, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, settings: Settings, keys: KeySource, *, clock: Callable[[], datetime]
+    ) -> None:
         self._settings = settings
         self._keys = keys
         self._clock = clock
         self._leeway = timedelta(seconds=settings.jwt_leeway)
-        self._proven = Proven()
+        self._verified = VerifiedTokens()
         self._rights = RightsReader(settings.jwt_rights)
 
     async def viewer(self, authorization: str | None) -> Viewer:
-        """The viewer behind an `Authorization` header.
+        """The viewer of an `Authorization` header.
 
-        Raises `Unauthenticated`, `TooMuch` for one who has as many requests under way as one may, or `KeysUnavailable` if no
-        token can be judged at the moment.
+        Raises `Unauthenticated`, `TooMuch` if the viewer has too many concurrent requests, or `KeysUnavailable` if no token can
+        be verified at the moment.
         """
         viewer = self._viewer(await self._proof(_bearer(authorization)))
         note_viewer(viewer.id)
-        take_place(viewer_key(viewer))
+        take_slot(viewer_key(viewer))
         return viewer
 
     async def viewer_of_connection(self, payload: object) -> Viewer:
-        """The viewer behind the payload of `connection_init` (graphql-transport-ws): `{"Authorization": "Bearer …"}`.
+        """The viewer of the payload of `connection_init` (graphql-transport-ws): `{"Authorization": "Bearer …"}`.
 
-        The name is read as HTTP does, in any case. Raises as `viewer` does.
+        The name is case-insensitive, as in HTTP. Raises as `viewer` does.
         """
         members = payload.items() if isinstance(payload, Mapping) else ()
         named = [
@@ -83,14 +85,14 @@ class Authenticator:
         return await self.viewer(named[0] if named else None)
 
     async def _proof(self, token: str) -> Proof:
-        """What the token says, once its signature, audience and issuer hold."""
-        proof = self._proven.find(token)
+        """The content of the token, after its signature, audience and issuer were verified."""
+        proof = self._verified.find(token)
         if proof and await self._keys.find(proof.kid, proof.algorithm) == proof.key:
             return proof
         try:
             header = jwt.get_unverified_header(token)
             algorithm, kid = header.get("alg"), header.get("kid")
-            # Before any key is looked for: whoever chooses the algorithm must not make us fetch keys.
+            # Before a key is looked for: a forged algorithm must not make us fetch keys.
             if not isinstance(algorithm, str) or algorithm not in self._settings.jwt_algorithms:
                 raise _refused("algorithm", f"Your sign-in is not valid here. {_SIGN_IN_AGAIN}")
             key = await self._keys.find(kid, algorithm)
@@ -102,7 +104,7 @@ class Authenticator:
                 algorithms=[algorithm],
                 audience=self._settings.jwt_audience,
                 issuer=self._settings.jwt_issuer,
-                # Times are judged below, by the clock that was given and not by the machine's.
+                # Times are checked by `_validity`, with our own clock.
                 options={
                     "require": list(_REQUIRED),
                     "verify_exp": False,
@@ -113,14 +115,14 @@ class Authenticator:
         except PyJWTError as error:
             raise _refused(type(error).__name__, _message(error)) from None
         proof = Proof(kid, algorithm, key, claims)
-        self._proven.keep(token, proof)
+        self._verified.keep(token, proof)
         return proof
 
     def _viewer(self, proof: Proof) -> Viewer:
-        """The viewer that the claims make, while they hold."""
-        known = proof.sign_in
-        if known and known.begins_at <= self._clock() < known.viewer.expires_at:
-            return known.viewer
+        """The viewer of the claims, from the cache while it is valid."""
+        cached = proof.sign_in
+        if cached and cached.begins_at <= self._clock() < cached.viewer.expires_at:
+            return cached.viewer
         begins_at, expires_at = self._validity(proof.claims)
         viewer = self._read(proof.claims, expires_at)
         proof.sign_in = SignIn(begins_at, viewer)
@@ -159,7 +161,7 @@ class Authenticator:
         return rights
 
     def _validity(self, claims: Mapping[str, Any]) -> tuple[datetime, datetime]:
-        """The moments from which the token is taken, and refused: `nbf`, `iat`, `exp`, and what the clocks may differ by."""
+        """The instants from and until which the token is valid: `nbf`, `iat`, `exp`, each with the leeway."""
         now, begins_at = self._clock(), _BEGIN_OF_TIME
         for name in ("nbf", "iat"):
             if name in claims:
@@ -180,7 +182,7 @@ def _refused(reason: str, message: str) -> Unauthenticated:
 
 
 def _message(error: PyJWTError) -> str:
-    """What a person may know; only a token that the issuer did sign is told more than that it does not hold."""
+    """The message for the person; details only if the signature is that of the issuer."""
     match error:
         case MissingRequiredClaimError():
             return f"Your sign-in lacks the claim {error.claim}; it needs {', '.join(_REQUIRED)}."
@@ -193,7 +195,7 @@ def _message(error: PyJWTError) -> str:
 
 
 def _bearer(authorization: str | None) -> str:
-    """The token in the header, if it can be one."""
+    """The token in the header. Raises `Unauthenticated`."""
     if authorization is None:
         raise _refused(
             "missing", "You are not signed in. Send the header Authorization: Bearer with a token."
@@ -212,9 +214,9 @@ def _bearer(authorization: str | None) -> str:
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> object:
-    """The claim of that very name, else the one at that dotted path; None if there is neither.
+    """The claim with exactly this name, else the one at this dotted path; None if there is neither.
 
-    The very name comes first because names with dots are common: issuers use addresses as names.
+    The exact name comes first, since issuers use URLs as names, which contain dots.
     """
     if name in claims:
         return claims[name]
@@ -225,24 +227,24 @@ def _claim(claims: Mapping[str, Any], name: str) -> object:
 
 
 def _text(value: object, name: str) -> str:
-    """A text that can be stored and compared: not empty, no control character, no half of a surrogate pair."""
+    """A text that can be stored and compared: not empty, without control characters and lone surrogates."""
     if not isinstance(value, str) or not value.strip() or _UNSTORABLE.search(value):
         raise _unfit(name, "a text")
     return value
 
 
 def _schools(value: object, name: str) -> frozenset[str]:
-    """The schools; absent, null or an empty list is every school of the district."""
+    """The schools; every school of the district if absent, null or empty."""
     if value is None:
         return frozenset()
     if not isinstance(value, list):
-        # A lone text is not taken for one school: what is misread here would open every other one.
+        # A single text is refused: a misread limit would give access to other schools.
         raise _unfit(name, "a list of texts")
     return frozenset(_text(school, name) for school in value)
 
 
 def _instant(value: object, name: str) -> datetime:
-    """A NumericDate (RFC 7519, 2): seconds since 1970, UTC."""
+    """An instant from a NumericDate (RFC 7519, 2): seconds since 1970, UTC."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _END_OF_TIME:
         return datetime.fromtimestamp(value, UTC)
     raise _unfit(name, "a time in seconds since 1970")

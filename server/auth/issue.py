@@ -1,6 +1,6 @@
-"""Tokens for development and the demo, signed by this server's own key.
+"""Issues tokens for development and the demo, signed by this server's own key.
 
-In production the district's sign-in service makes the tokens; nothing here is reachable over HTTP.
+In production the district's identity provider issues the tokens. No route leads here.
 """
 
 import os
@@ -18,10 +18,10 @@ from server.auth.key_sources import signing_key
 from server.settings.settings import Settings, SettingsError, variable
 
 DEMO_KEY: Final = "jwt-key"
-"""The file in the demo's folder that holds its secret."""
+"""The file with the secret, in the folder of the demo."""
 
 _SECRET_BYTES: Final = 48
-"""Random ones; as text they are 64 characters, enough for each HMAC algorithm."""
+"""Random bytes; as text 64 characters, enough for each HMAC algorithm."""
 
 
 def make_token(
@@ -46,12 +46,12 @@ def make_token(
         )
     material, algorithm = signing_key(settings)
     claims = {
-        # Claims go under their whole name, dots and all: that is where they are looked for first.
+        # Claims go under their full name, including dots, which the authenticator looks up first.
         settings.jwt_claim_name: name,
         settings.jwt_claim_district: district,
         settings.jwt_claim_schools: sorted(schools),
         settings.jwt_claim_rights: sorted(rights),
-        # Last: whatever the claims above are called, these make the token hold.
+        # Last, so that a claim name from the settings cannot override them.
         "sub": id,
         "aud": settings.jwt_audience,
         "iss": settings.jwt_issuer,
@@ -62,7 +62,7 @@ def make_token(
 
 
 def demo_key(folder: Path) -> str:
-    """The secret of the demo in `folder`: made the first time, the same ever after, readable by its owner alone.
+    """The secret of the demo in `folder`, created on first use, readable by its owner only.
 
     Raises `SettingsError` if the file there is spoilt.
     """
@@ -73,14 +73,14 @@ def demo_key(folder: Path) -> str:
 
 
 def with_demo_key(settings: Settings) -> Settings:
-    """The settings of `sentlog demo`: with the demo's key, unless they name one."""
+    """The settings of `sentlog demo`: with the demo's key, unless a key is set."""
     if settings.jwt_key is not None:
         return settings
     return settings.model_copy(update={"jwt_key": SecretStr(demo_key(settings.demo_dir))})
 
 
 def for_signing(settings: Settings) -> Settings:
-    """The settings of `sentlog token`: with the key of a demo that was started beside it, unless they name one.
+    """The settings of `sentlog token`: with the key of a running demo, unless a key is set.
 
     Raises `SettingsError` if there is neither.
     """
@@ -93,14 +93,14 @@ def for_signing(settings: Settings) -> Settings:
 
 
 def _write_once(file: Path, secret: str) -> None:
-    """Put the secret there unless somebody else is first; nobody ever sees half of it."""
+    """Create the file with the secret atomically, unless it exists."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(secret)
-        # A link fails where the name is taken, while a rename would put another key under a running demo.
+        # A link fails if the name exists; a rename would replace the key of a running demo.
         os.link(draft, file)
     except FileExistsError:
         pass

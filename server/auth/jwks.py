@@ -1,6 +1,6 @@
-"""A JWKS (RFC 7517): the issuer's public keys by name, which change while the server runs.
+"""A JWKS (RFC 7517): the issuer's public keys by name, reread while the server runs.
 
-How a key set is read is the caller's; a secret (`kty` oct) in one is passed over, since whoever can read the set knows it.
+The caller provides the function that reads it. Secrets (`kty` oct) in a set are ignored, since its readers know them.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from server.auth.keys import (
 )
 
 KEPT: Final = timedelta(minutes=5)
-"""How long a set is believed before it is read again, and so how long a withdrawn key still works."""
+"""How long a set is used before it is reread, and so how long a withdrawn key still works."""
 
 PAUSE: Final = timedelta(seconds=10)
-"""Between two readings, whoever asks: else tokens with invented names would have us hammer the issuer."""
+"""The least time between two reads; without it, tokens with invented key names would flood the issuer."""
 
 BELIEVED_WITHOUT_NEWS: Final = timedelta(hours=24)
-"""How long the last set serves while none can be read."""
+"""How long the last set is used if rereading fails."""
 
 LARGEST: Final = 256 * 1024
-"""Bytes of a set: a hundred RSA keys with their certificates take less."""
+"""Maximum bytes of a set; a hundred RSA keys with their certificates are smaller."""
 
 ANSWER_SECONDS: Final = 5.0
-"""What an issuer may take to answer, all together: somebody waits for it."""
+"""Timeout of a request to the issuer."""
 
 _PUBLIC_MEMBERS: Final = ("kty", "crv", "e", "n", "x", "y")
 
@@ -46,10 +46,9 @@ _log = structlog.get_logger(__name__)
 
 
 class RotatingKeys:
-    """The keys of a set that is read again every five minutes, and when a token names one that is not in it.
+    """The keys of a set that is reread every five minutes, and when a token names an unknown key.
 
-    While it cannot be read the last keys serve on. One reading at a time, and who can be answered from the keys at hand
-    does not wait for it.
+    If rereading fails, the last keys stay in use. One task reads at a time; callers whose key is known do not wait for it.
     """
 
     def __init__(
@@ -66,11 +65,9 @@ class RotatingKeys:
         self._reading = asyncio.Lock()
 
     async def find(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key called `kid`; for a token that names none, the one key that serves its algorithm, if it is the only one.
+        """The key named `kid`; for a token without `kid`, the only key that supports its algorithm.
 
-        A key that is listed several times is one.
-
-        Raises `KeysUnavailable` if no set could be read, or none for 24 hours.
+        A key that is listed several times counts once. Raises `KeysUnavailable` if no set could be read, or none for 24 hours.
         """
         await self._refresh(lambda: _choose(self._keys, kid, algorithm) is None)
         if not self._keys:
@@ -81,12 +78,12 @@ class RotatingKeys:
         return _choose(self._keys, kid, algorithm)
 
     async def ready(self) -> bool:
-        """Whether there are keys; reads them if there are none yet."""
+        """Whether there are keys; reads them if there are none."""
         await self._refresh(lambda: not self._keys)
         return bool(self._keys)
 
     async def _refresh(self, lacks: Callable[[], bool]) -> None:
-        """Read the set if that is due; who lacks nothing does not wait where somebody else reads already."""
+        """Reread the set if that is due; wait for another task's read only if a key is missing."""
         if self._is_due(lacks()) and (lacks() or not self._reading.locked()):
             async with self._reading:
                 if self._is_due(lacks()):
@@ -106,21 +103,21 @@ class RotatingKeys:
             if self._read_at is not None and self._clock() - self._read_at >= BELIEVED_WITHOUT_NEWS:
                 self._keys = ()
             _log.warning("keys not read", reason=type(error).__name__, count=len(self._keys))
-        # Noted only now: a caller who gives up takes the reading along, and the next one should not have to pause.
+        # Set after the read: if the caller is canceled, the next one should retry at once.
         self._tried_at = self._clock()
 
 
 def _choose(keys: tuple[Key, ...], kid: str | None, algorithm: str) -> Key | None:
     fitting = [key for key in keys if algorithm in key.algorithms and kid in (None, key.kid)]
-    # There may be no doubt; two of one name are told apart by the algorithm alone. Some issuers list the same key twice.
+    # The choice must be unambiguous. Some issuers list the same key twice.
     is_one = all(key.material == fitting[0].material for key in fitting)
     return fitting[0] if fitting and is_one else None
 
 
 def parse_key_set(document: bytes) -> tuple[Key, ...]:
-    """The keys of a JWKS that can check signatures, in its order; private members are not even looked at.
+    """The keys of a JWKS that can verify signatures, in its order; private members are ignored.
 
-    Raises `UnusableKey` if there is not one.
+    Raises `UnusableKey` if there are none.
     """
     try:
         found = json.loads(document)
@@ -135,7 +132,7 @@ def parse_key_set(document: bytes) -> tuple[Key, ...]:
 
 
 def _parse_key(member: object) -> Key | None:
-    """One key of a set; None for what is not meant for signatures, is too weak, or is not known here.
+    """One key of a set; None if it is not for signatures, too weak, or of an unknown kind.
 
     `use`, `key_ops` and `alg` that are null or empty count as absent: some issuers write them so.
     """
@@ -148,7 +145,7 @@ def _parse_key(member: object) -> Key | None:
         return None
     try:
         public = {name: member[name] for name in _PUBLIC_MEMBERS if name in member}
-        # PyJWK knows no Ed448, its algorithm does.
+        # PyJWK does not support Ed448, but its algorithm does.
         is_edwards = public.get("kty") == "OKP"
         material = OKPAlgorithm.from_jwk(public) if is_edwards else PyJWK(public).key
     except (PyJWTError, ValueError, TypeError, KeyError, AttributeError):
@@ -156,7 +153,7 @@ def _parse_key(member: object) -> Key | None:
     if not isinstance(material, PublicKey):
         return None
     served = algorithms_of(material)
-    # The names of EdDSA mean the same signature, so a key that is listed under one of them serves the others of its curve.
+    # The names of EdDSA mean the same signature, so a key under one name also serves the other of its curve.
     only = member.get("alg") or None
     is_any = only is None or (only in served and only in EDWARDS_ALGORITHMS)
     algorithms = frozenset(name for name in served if is_any or name == only)
@@ -164,11 +161,11 @@ def _parse_key(member: object) -> Key | None:
 
 
 async def fetch(client: httpx2.AsyncClient, address: str) -> bytes:
-    """The document at an address: no redirect followed, five seconds and 256 KiB at most.
+    """The document at a URL, without redirects, within five seconds and 256 KiB.
 
     Raises `httpx2.HTTPError`, `TimeoutError` or `ValueError`.
     """
-    # Not compressed: a small answer that swells to a large one would pass the limit in one step.
+    # Uncompressed: one small compressed part could unpack to far more than the limit.
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     body = bytearray()
     async with (
@@ -187,7 +184,7 @@ async def fetch(client: httpx2.AsyncClient, address: str) -> bytes:
 
 
 def read(path: Path) -> bytes:
-    """The content of a file, 256 KiB at most.
+    """The content of a file of at most 256 KiB.
 
     Raises `OSError` or `ValueError`.
     """

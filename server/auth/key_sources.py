@@ -1,7 +1,6 @@
-"""What `SENTLOG_JWT_KEY` says: the keys that check tokens, and the one that signs them.
+"""Reads `SENTLOG_JWT_KEY`: the keys that verify tokens, and the key that signs them.
 
-The setting is a secret, a key in PEM, `file:` with the path of either or of a JWKS, or the address of a JWKS. What a
-token says is not read here.
+The setting is a secret, a key in PEM, `file:` with the path of either or of a JWKS, or the URL of a JWKS.
 """
 
 import asyncio
@@ -20,7 +19,7 @@ from server.auth.jwks import RotatingKeys
 from server.auth.keys import (
     SECRET_BYTES,
     Key,
-    Keys,
+    KeySource,
     OneKey,
     PrivateKey,
     PublicKey,
@@ -39,16 +38,16 @@ _MAKE_ONE: Final = "python -c 'import secrets; print(secrets.token_urlsafe(48))'
 
 def connect_keys(
     settings: Settings, client: httpx2.AsyncClient, *, clock: Callable[[], datetime]
-) -> Keys:
-    """The keys that the settings name; `client` fetches a JWKS that has an address.
+) -> KeySource:
+    """The keys that the settings name; `client` fetches a JWKS from a URL.
 
-    A file is read at once, an address when the first token comes: the issuer may start later than this server.
-    Raises `SettingsError` if there is no key, or it cannot be read, is too weak or is not one for the algorithms.
+    A file is read at once, a URL with the first token: the issuer may start later than this server. Raises `SettingsError` if
+    the key is missing, unreadable, too weak, or of the wrong kind for the algorithms.
     """
-    text = _told(settings)
-    if _is_address(text):
+    text = _key_text(settings)
+    if _is_url(text):
         _require_public_key_algorithms(settings)
-        address = _safe_address(text)
+        address = _require_safe(text)
         return RotatingKeys(partial(jwks.fetch, client, address), clock=clock)
     path = _path(text)
     if path is not None:
@@ -59,18 +58,18 @@ def connect_keys(
             reread = partial(asyncio.to_thread, jwks.read, path)
             return RotatingKeys(reread, clock=clock, first=first)
     material = _material(text)
-    checking = material if isinstance(material, bytes) else public_half(material)
-    _require_fit(settings, checking)
-    return OneKey(Key(checking, frozenset(settings.jwt_algorithms)))
+    verifying = material if isinstance(material, bytes) else public_half(material)
+    _require_fit(settings, verifying)
+    return OneKey(Key(verifying, frozenset(settings.jwt_algorithms)))
 
 
 def signing_key(settings: Settings) -> tuple[bytes | PrivateKey, str]:
-    """What signs a token that `connect_keys` of the same settings accepts, and the algorithm to sign by.
+    """The key and the algorithm to sign tokens that `connect_keys` of the same settings accepts.
 
-    Raises `SettingsError` where `connect_keys` would, and where there is nothing that signs: a public key, a JWKS.
+    Raises `SettingsError` as `connect_keys` does, and for a public key or a JWKS, which cannot sign.
     """
-    text = _told(settings)
-    if not _is_address(text):
+    text = _key_text(settings)
+    if not _is_url(text):
         path = _path(text)
         text = text if path is None else _content(path)
         material = None if path and text.startswith("{") else _material(text)
@@ -85,7 +84,7 @@ def signing_key(settings: Settings) -> tuple[bytes | PrivateKey, str]:
     )
 
 
-def _told(settings: Settings) -> str:
+def _key_text(settings: Settings) -> str:
     text = settings.jwt_key.get_secret_value().strip() if settings.jwt_key else ""
     if not text:
         raise SettingsError(
@@ -95,12 +94,12 @@ def _told(settings: Settings) -> str:
     return text
 
 
-def _is_address(text: str) -> bool:
+def _is_url(text: str) -> bool:
     return text.startswith(("https://", "http://"))
 
 
-def _safe_address(text: str) -> str:
-    """The address, if nobody on the way can put keys of their own into the answer."""
+def _require_safe(text: str) -> str:
+    """The URL, if it is safe against forged keys: https, or http on this machine. Raises `SettingsError`."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
@@ -122,7 +121,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _path(text: str) -> Path | None:
-    """The path behind `file:`, with or without the two strokes of a URL."""
+    """The path of a `file:` URL, with or without two slashes; None for any other text."""
     if not text.startswith("file:"):
         return None
     return Path(text.removeprefix("file:").removeprefix("//")).expanduser().absolute()
@@ -151,7 +150,7 @@ def _key_set(path: Path, text: str) -> tuple[Key, ...]:
 
 
 def _material(text: str) -> bytes | PublicKey | PrivateKey:
-    """The secret or the key in the text, unless it is plainly neither: what is public makes no secret."""
+    """The secret or the key in the text. Raises `SettingsError` for a JWKS or a path, which would make a public secret."""
     if is_pem(text):
         try:
             return parse_pem(text)
@@ -175,7 +174,7 @@ def _require_public_key_algorithms(settings: Settings) -> None:
 
 
 def _require_fit(settings: Settings, material: bytes | PublicKey) -> None:
-    """The one key serves every algorithm of the list."""
+    """Pass if the key supports every configured algorithm. Raises `SettingsError`."""
     served = algorithms_of(material)
     unserved = [name for name in settings.jwt_algorithms if name not in served]
     if not unserved:

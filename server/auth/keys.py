@@ -1,6 +1,6 @@
-"""What a key is that tokens are checked or signed with, and which algorithms it may serve.
+"""Keys that verify or sign tokens, and the algorithms that each supports.
 
-Pure: no file, no network and no setting; `server.auth.jwks` keeps a JWKS, `server.auth.key_sources` knows where the keys are.
+Pure functions: `server.auth.jwks` reads a JWKS, `server.auth.key_sources` finds the keys.
 """
 
 from contextlib import suppress
@@ -26,16 +26,16 @@ PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448Publ
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey | Ed448PrivateKey
 
 SECRET_BYTES: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
-"""The least a secret may have: as much as the hash gives (RFC 7518, 3.2)."""
+"""Minimum bytes of a secret: the size of the hash (RFC 7518, 3.2)."""
 
 RSA_BITS: Final = 2048
-"""The least an RSA key may have (RFC 7518, 3.3)."""
+"""Minimum bits of an RSA key (RFC 7518, 3.3)."""
 
 EDWARDS_ALGORITHMS: Final = ("EdDSA", "Ed25519", "Ed448")
 """One signature under two names: `EdDSA`, and since RFC 9864 the name of the curve."""
 
 for _name in EDWARDS_ALGORITHMS:
-    with suppress(ValueError):  # PyJWT knows it already: EdDSA, and perhaps all of them one day
+    with suppress(ValueError):  # PyJWT has registered it already
         jwt.register_algorithm(_name, OKPAlgorithm())
 
 _RSA: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -43,18 +43,18 @@ _CURVES: Final = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES51
 
 
 class KeysUnavailable(LogError):
-    """No key can be had at the moment, so no token can be judged: our fault or the issuer's, not the caller's."""
+    """No key is available, so no token can be verified; not the fault of the caller."""
 
 
 class UnusableKey(ValueError):
-    """The text is not a key that can be used; the message says why."""
+    """The text is not a usable key; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key that checks signatures, and the algorithms it may do so by.
+    """A key that verifies signatures, and the algorithms it supports.
 
-    `kid` is its name in a JWKS, None for a key that stands alone.
+    `kid` is its name in a JWKS, None for a single key.
     """
 
     material: bytes | PublicKey
@@ -62,36 +62,36 @@ class Key:
     kid: str | None = None
 
 
-class Keys(Protocol):
-    """Where the keys come from that tokens are checked with."""
+class KeySource(Protocol):
+    """The source of the keys that verify tokens."""
 
     async def find(self, kid: str | None, algorithm: str) -> Key | None:
         """The key for a token with this header, None if there is none.
 
-        Raises `KeysUnavailable` if nobody can tell.
+        Raises `KeysUnavailable` if the keys cannot be read.
         """
 
     async def ready(self) -> bool:
-        """Whether there is any key, so that somebody can sign in."""
+        """Whether there is a key, so that viewers can sign in."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneKey:
-    """A key that stands alone: whatever `kid` a token names, it is checked with this one."""
+    """A single key, used for every token, whatever its `kid`."""
 
     key: Key
 
     async def find(self, kid: str | None, algorithm: str) -> Key | None:
-        """The key, if it serves the algorithm."""
+        """The key, if it supports the algorithm."""
         return self.key if algorithm in self.key.algorithms else None
 
     async def ready(self) -> bool:
-        """Always."""
+        """True."""
         return True
 
 
 def algorithms_of(material: bytes | PublicKey) -> tuple[str, ...]:
-    """Every algorithm that the key may serve; none if it is too weak or of a kind that tokens do not use."""
+    """The algorithms that the key supports; none if it is too weak or of an unsupported kind."""
     match material:
         case bytes():
             return tuple(name for name, least in SECRET_BYTES.items() if len(material) >= least)
@@ -106,12 +106,12 @@ def algorithms_of(material: bytes | PublicKey) -> tuple[str, ...]:
 
 
 def public_half(material: PublicKey | PrivateKey) -> PublicKey:
-    """The half that checks."""
+    """The public key, which verifies."""
     return material if isinstance(material, PublicKey) else material.public_key()
 
 
 def is_pem(text: str) -> bool:
-    """Whether the text means to be PEM (RFC 7468)."""
+    """Whether the text begins like a PEM (RFC 7468)."""
     return text.startswith("-----BEGIN ")
 
 
@@ -120,7 +120,7 @@ def parse_pem(text: str) -> PublicKey | PrivateKey:
 
     Raises `UnusableKey`.
     """
-    # In an environment variable or a YAML file the line ends often arrive as the two characters \n.
+    # In environment variables and YAML files, line ends often arrive as the two characters \n.
     text = text.replace("\\n", "\n")
     label, pem = text.partition("\n")[0], text.encode()
     try:

@@ -1,7 +1,4 @@
-"""Rights, as a token names them: our own names, and those of an identity provider that `SENTLOG_JWT_RIGHTS` maps.
-
-Where the claim is, and what a right allows, is said elsewhere: `server.auth.authenticator`, `domain.viewer`.
-"""
+"""Maps the rights in a token: our own names, and names of an identity provider, as `SENTLOG_JWT_RIGHTS` maps them."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,16 +7,16 @@ from typing import Final
 from domain.viewer import Right
 
 MOST_UNKNOWN: Final = 1_000
-"""Unknown names that are remembered; later ones are not reported."""
+"""Maximum unknown names to remember; later ones are not reported."""
 
 _SEPARATORS: Final = re.compile(r"[\s,]+")
 
 _ID: Final = re.compile(r"[A-Za-z0-9_.:/-]{1,64}")
-"""What a log line may show of an unknown name: an identifier. Other names may be those of people."""
+"""An identifier, which may be logged; other unknown names may be personal data."""
 
 
 class RightsReader:
-    """Reads the claim with the rights, and remembers which unknown names it has reported."""
+    """Parses the claim of rights, and remembers which unknown names it has reported."""
 
     def __init__(self, mapped: Mapping[str, Sequence[Right]]) -> None:
         """`mapped`: the rights of each group or role of an identity provider."""
@@ -30,7 +27,7 @@ class RightsReader:
         self._reported = set[str]()
 
     def read(self, value: object) -> frozenset[Right]:
-        """The rights in a list of names, or in one text; names that are not known give none.
+        """The rights in a list of names, or in one text; unknown names give none.
 
         Raises `ValueError` for any other value.
         """
@@ -38,7 +35,7 @@ class RightsReader:
         return frozenset[Right]().union(*rights)
 
     def unreported(self, value: object) -> Iterator[str | None]:
-        """Each unknown name in a claim that `read` takes, once for this reader: the name if it is an id, else None."""
+        """The unknown names of a claim that were not reported yet: the name if it is an identifier, else None."""
         for name in self._names(value):
             if name in self._granted or name in self._reported or not name.strip():
                 continue
@@ -47,9 +44,9 @@ class RightsReader:
                 yield name if _ID.fullmatch(name) else None
 
     def _names(self, value: object) -> list[str]:
-        """The names: a text is one known name as a whole, else it is split at spaces and commas.
+        """The names in a claim. A text is one name if it is known as a whole, else it is split at spaces and commas.
 
-        Some identity providers send a text for one group and a list for several. Names in a list are never split: a group
+        Some identity providers send a text for one group and a list for several. Names in a list are never split: the group
         "Not Admins" must not give the rights of "Admins".
         """
         if value is None:

@@ -1,7 +1,7 @@
-"""Tokens whose signatures held: each is checked once, and read again as long as the same key is there.
+"""A cache of verified tokens: the signature of a token is checked once, as long as the same key is in use.
 
-A client sends the same token with every request, and to check its signature takes as long as a small answer. Whether a token
-holds at the moment is not said here: that is judged each time.
+A client sends the same token with every request, and verifying its signature takes as long as a small response. The
+authenticator checks the validity period each time.
 """
 
 from collections import OrderedDict
@@ -15,11 +15,11 @@ from domain.viewer import Viewer
 from server.auth.keys import Key
 
 MOST_TOKENS: Final = 1_000
-"""Of the last ones; they are kept by their hash, so that no copy of the memory lets anybody sign in."""
+"""Maximum tokens, the latest ones. Only their hashes are kept, so that a memory dump contains no usable token."""
 
 
 class SignIn(NamedTuple):
-    """From when on a token makes its bearer a viewer; until when, the viewer knows."""
+    """The viewer of a token, and the instant from which the token is valid; the viewer holds its expiry."""
 
     begins_at: datetime
     viewer: Viewer
@@ -27,25 +27,25 @@ class SignIn(NamedTuple):
 
 @dataclass(slots=True)
 class Proof:
-    """What a token says of its key, the key by which its signature held, and its claims."""
+    """The verified content of a token: its header, the key that verified it, and its claims."""
 
     kid: Any
     algorithm: str
     key: Key
     claims: Mapping[str, Any]
     sign_in: SignIn | None = None
-    """What the claims come to, once they were found to be fit."""
+    """The viewer of the claims, once they have been checked."""
 
 
-class Proven:
-    """The tokens that came last."""
+class VerifiedTokens:
+    """The latest verified tokens."""
 
     def __init__(self, most: int = MOST_TOKENS) -> None:
         self._most = most
         self._proofs: OrderedDict[bytes, Proof] = OrderedDict()
 
     def find(self, token: str) -> Proof | None:
-        """The proof of a token that was checked before. It holds only while its key is the one to check with."""
+        """The content of a token, if it was verified. Valid only while its key is still the one to verify with."""
         name = _name(token)
         proof = self._proofs.get(name)
         if proof is not None:
@@ -53,7 +53,7 @@ class Proven:
         return proof
 
     def keep(self, token: str, proof: Proof) -> None:
-        """Have a token known from now on."""
+        """Add a token."""
         self._proofs[_name(token)] = proof
         if len(self._proofs) > self._most:
             self._proofs.popitem(last=False)

@@ -1,1 +1,1 @@
-"""The command line: one module for each command that is more than a few lines, progress bars, and errors as they are shown."""
+"""The command line: one module for each longer command, progress bars, and error output."""

@@ -1,4 +1,4 @@
-"""`sentlog audit …`: seal what was written down of looks and acts, and check that nobody has changed it."""
+"""`sentlog audit …`: seal the audit, and verify that nobody has changed it."""
 
 import asyncio
 import sys
@@ -6,7 +6,7 @@ import sys
 import click
 
 from resolvers.audit.verify import Kept
-from server.cli.errors import settings_here, told
+from server.cli.errors import exit_on_error, settings_here
 from server.cli.progress import note
 
 
@@ -32,29 +32,29 @@ class KeptSeal(click.ParamType[Kept]):
 
 @click.group()
 def audit() -> None:
-    """Who looked or acted: the record that nobody may change."""
+    """Seal and verify the audit: who looked at what, and who did what."""
 
 
 @audit.command()
 @click.option(
     "--kept",
     type=KeptSeal(),
-    help="A seal that an earlier check printed: it has to be there still, and the same.",
+    help="A seal that an earlier check printed; the chain must still contain it.",
 )
 def verify(kept: Kept | None) -> None:
     """Follow the chain of seals over the audit, and print where it breaks.
 
-    Keep the last seal, which is printed, outside the database, and give it to the next check: whoever owns the database
-    could make a whole new chain, but not that one. Exit status 1: something was changed, removed or added.
+    Keep the last seal, which is printed, outside the database, and pass it to the next check: an attacker with write access
+    to the database could replace the whole chain, but not that copy. Exit status 1: the audit was changed.
     """
-    from resolvers.audit.verify import Finding, check
+    from resolvers.audit.verify import VerifyResult, check
     from server.process.serve import ready_engine
 
-    async def run() -> Finding:
+    async def run() -> VerifyResult:
         async with ready_engine(settings_here()) as engine:
             return await check(engine, kept=kept)
 
-    with told():
+    with exit_on_error():
         finding = asyncio.run(run())
     for fault in finding.faults:
         click.echo(fault)
@@ -72,7 +72,7 @@ def verify(kept: Kept | None) -> None:
 
 @audit.command()
 def seal() -> None:
-    """Seal now what is complete; servers and workers do so by themselves, each minute."""
+    """Seal the complete entries now; servers and workers do so each minute."""
     from delivery.upkeep.audit_seals import seal_all
     from server.process.app import utc_now
     from server.process.serve import ready_engine
@@ -81,6 +81,6 @@ def seal() -> None:
         async with ready_engine(settings_here()) as engine:
             return await seal_all(engine, clock=utc_now)
 
-    with told():
+    with exit_on_error():
         rows = asyncio.run(run())
     note.print(f"{rows} rows were sealed.")

@@ -1,4 +1,4 @@
-"""The demo: a district whose log looks real, on this machine alone."""
+"""`sentlog demo`: a server on this machine with the log of a made-up district."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -14,12 +14,11 @@ from domain.status import DeliveryMode
 from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome, ingest
 from server.auth.issue import make_token, with_demo_key
-from server.process import collector
+from server.process import collector, serve
 from server.process.app import create_app, utc_now
 from server.process.log_output import configure
-from server.process.protocols import terms_of
+from server.process.protocols import limits_of
 from server.process.serve import listen, make_ready, ready_engine
-from server.process.serve import run as answer
 from server.sample import demo_lines, feed
 from server.settings.settings import Settings
 
@@ -27,17 +26,17 @@ HOST = "127.0.0.1"
 CHUNK = 256 * 1024
 
 EVERY = 20.0
-"""Seconds from one message that arrives to the next."""
+"""Seconds between two messages."""
 
 SIMULATOR = "simulator"
 PER_SECOND = 25.0
-"""What the simulated provider takes: a message to all families is on its way for a minute, and can be canceled."""
+"""Rate limit of the simulated provider: a message to all families takes a minute, so that it can be canceled."""
 
 _log = structlog.get_logger(__name__)
 
 
 def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
-    """Load the sample where it is not loaded yet, print a link, and serve until told to stop. Raises `SettingsError`."""
+    """Load the sample unless it is loaded, print a link, and serve until Ctrl-C. Raises `SettingsError`."""
     settings = own(settings)
     configure("warning", "console", clock=utc_now)
     with listen(HOST, port) as listener:
@@ -60,13 +59,13 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
         say(
             f"A message arrives every {EVERY:.0f} seconds. Nobody is reached: the provider is simulated."
         )
-        app = create_app(settings, beside=keep_sending)
-        collector.settle()
-        answer(listener, app, terms=terms_of(settings))
+        app = create_app(settings, background_task=keep_sending)
+        collector.freeze_startup_objects()
+        serve.run(listener, app, limits=limits_of(settings))
 
 
 def own(settings: Settings) -> Settings:
-    """The settings of a demo: its own key, its own file and no real provider, whatever a real server beside it has."""
+    """The settings of a demo: its own key and file, and simulated providers, whatever the environment sets."""
     file = settings.demo_dir / "sentlog.sqlite3"
     return with_demo_key(settings).model_copy(
         update={
@@ -82,7 +81,7 @@ def own(settings: Settings) -> Settings:
 
 
 async def load(settings: Settings) -> Outcome:
-    """Take the sample in; the second time nothing goes in, since everything is there."""
+    """Take in the sample; a second run changes nothing, since all messages are there."""
     async with ready_engine(settings) as engine:
         outcome = await ingest(engine, _chunks(demo_lines()), viewer=None, clock=utc_now)
     assert outcome.is_clean, outcome.problems[:3]
@@ -90,7 +89,7 @@ async def load(settings: Settings) -> Outcome:
 
 
 async def keep_sending(engine: AsyncEngine, until: asyncio.Event) -> None:
-    """Have messages arrive, one after the other, until told to stop."""
+    """Take in a message every `EVERY` seconds until the event is set."""
     await take(engine, [feed.opening()])
     sendings = feed.sendings()
     for number in count():
@@ -102,12 +101,12 @@ async def keep_sending(engine: AsyncEngine, until: asyncio.Event) -> None:
 
 
 async def take(engine: AsyncEngine, lines: Iterable[bytes]) -> None:
-    """Take in what arrives; where that fails, the log says why, and the demo goes on."""
+    """Take in lines; log an error and continue."""
     try:
         outcome = await ingest(engine, _chunks(iter(lines)), viewer=None, clock=utc_now)
         assert outcome.is_clean, outcome.problems[:3]
     except Exception:
-        _log.exception("a message of the demo did not arrive")
+        _log.exception("the demo could not take in a message")
 
 
 async def _chunks(lines: Iterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""What every command tells alike: what is wrong, in words on standard error; and where it finds its settings."""
+"""What all commands share: error output, and the settings from the environment."""
 
 import getpass
 import os
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from db.connect.unavailable import AWAY
 from domain.errors import LogError
-from resolvers.ingest.outcome import Problem, Warned
+from resolvers.ingest.outcome import LineWarning, Problem
 from server.cli.progress import note
 from server.settings.settings import Settings, SettingsError, variable
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Say what is wrong in words, and end with status 1; a fault of ours keeps its traceback."""
+def exit_on_error() -> Iterator[None]:
+    """Print an expected error and exit with status 1; an unexpected exception keeps its traceback."""
     try:
         yield
     except SettingsError as error:
@@ -25,7 +25,7 @@ def told() -> Iterator[None]:
         complain(error.message)
         sys.exit(1)
     except AWAY as error:
-        # The driver's own words, without the statement and its values, which SQLAlchemy adds.
+        # The driver's message, without the statement and its values, which SQLAlchemy adds.
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         if getattr(error, "statement", None) is None:
             complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
@@ -35,31 +35,31 @@ def told() -> Iterator[None]:
 
 
 def complain(*problems: str) -> None:
-    """Print problems, a line each: long ones are not broken, so that they can be searched for."""
+    """Print problems to standard error, one per line and unwrapped, so that they can be searched for."""
     for problem in problems:
         note.print(problem, style="red", markup=False, soft_wrap=True)
 
 
 def warn(*warnings: str) -> None:
-    """Print warnings, a line each, like problems."""
+    """Print warnings to standard error, one per line."""
     for warning in warnings:
         note.print(warning, style="yellow", markup=False, soft_wrap=True)
 
 
-def spell(found: Problem | Warned) -> str:
-    """What is wrong with a line of an upload, and where, in one line."""
-    place = f"line {found.line}" + (f", message {found.message}" if found.message else "")
-    field = f"{found.field}: " if found.field else ""
-    return f"{place}: {field}{found.reason}"
+def spell(problem: Problem | LineWarning) -> str:
+    """A problem of an upload in one line: where, and what is wrong."""
+    place = f"line {problem.line}" + (f", message {problem.message}" if problem.message else "")
+    field = f"{problem.field}: " if problem.field else ""
+    return f"{place}: {field}{problem.reason}"
 
 
 def settings_here() -> Settings:
-    """The settings that the environment gives."""
+    """The settings from the environment."""
     return Settings.from_environment(os.environ)
 
 
 def user_here() -> str:
-    """Who runs the command, as the machine knows them."""
+    """The name of the user that runs the command."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container whose user has a number alone

@@ -1,7 +1,4 @@
-"""The command line: `sentlog …`. It reads the environment, starts what is asked for, and says what happened.
-
-What a command does is not here: each calls one function of the layer that does it.
-"""
+"""The command line `sentlog …`: reads the environment and the options, calls one function, and prints the result."""
 
 import asyncio
 import os
@@ -15,7 +12,7 @@ import click
 from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome
 from server.cli.audit import audit
-from server.cli.errors import complain, settings_here, spell, told, user_here, warn
+from server.cli.errors import complain, exit_on_error, settings_here, spell, user_here, warn
 from server.cli.progress import checking, chunks, importing, migrating, note
 from server.cli.purge import purge
 from server.cli.receipts import receipts
@@ -41,11 +38,11 @@ main.add_command(receipts)
 def demo(port: int) -> None:
     """Run a server with the log of Plainview Schools on this machine alone, and print a link to it.
 
-    Everything is kept in the data folder's `demo`; delete that to begin anew.
+    The data is in the folder `demo` of the data folder; delete that to start over.
     """
     from server.cli.demo import run
 
-    with told():
+    with exit_on_error():
         run(settings_here(), port=port, say=lambda line: click.echo(line))
 
 
@@ -63,28 +60,27 @@ def serve(port: int | None, host: str | None, workers: int) -> None:
     """Run the server."""
     from server.process.serve import serve as run
 
-    with told():
+    with exit_on_error():
         run(settings_here(), host=host, port=port, workers=workers)
 
 
 @main.command()
 def worker() -> None:
-    """Hand messages over, and do what else is done in the background, until told to stop.
+    """Send messages and do the other background work, until SIGINT or SIGTERM.
 
-    On PostgreSQL any number of workers share the work, on one machine or several; `serve` only answers requests there.
-    On SQLite `serve` does it all.
+    Needs PostgreSQL: any number of workers share the work, on one machine or several. On SQLite `serve` does this work.
     """
     from server.process.serve import work as run
 
-    with told():
+    with exit_on_error():
         run(settings_here())
 
 
 @main.command()
 def migrate() -> None:
-    """Bring the database to the newest revision, and its rows to what that revision expects.
+    """Migrate the database to the newest revision, and run its backfills.
 
-    First stop servers and workers of the release before. If it is killed, run it again: it goes on where it was.
+    First stop servers and workers of the previous release. If it is killed, run it again: it continues where it stopped.
     """
     from db import migrations
     from server.process.serve import with_engine
@@ -95,7 +91,7 @@ def migrate() -> None:
                 await migrations.upgrade(engine, watch=watch)
             note.print(f"The database stands at revision {await migrations.current(engine)}.")
 
-    with told():
+    with exit_on_error():
         asyncio.run(run(settings_here()))
 
 
@@ -104,9 +100,9 @@ def migrate() -> None:
 def import_(file: BinaryIO) -> None:
     """Take the messages of FILE (NDJSON; - for standard input) into the log.
 
-    What is in the log already is left alone, so that a broken import is simply run again. Exit status 1: something was
-    refused; every refusal is listed with its line. An address that cannot be read is a warning: its delivery is FAILED, and
-    the rest of the message goes out.
+    Messages that are in the log already are skipped, so an interrupted import can be run again. Exit status 1: a message
+    was refused; each refusal is listed with its line. An unreadable address is a warning: its delivery is FAILED, and the
+    rest of the message goes out.
     """
     from resolvers.ingest.ingest import Uploader, ingest
     from server.process.app import utc_now
@@ -126,7 +122,7 @@ def import_(file: BinaryIO) -> None:
                     by=Uploader(f"os:{user_here()}", request_id=secrets.token_hex(8)),
                 )
 
-    with told():
+    with exit_on_error():
         outcome = asyncio.run(run(settings_here()))
     for problem in outcome.problems:
         complain(spell(problem))
@@ -146,20 +142,19 @@ def import_(file: BinaryIO) -> None:
 
 @main.command()
 def check() -> None:
-    """Count the whole log again from its rows, and print whatever does not follow from them.
+    """Recount the whole log from its rows, and print each difference from the stored counters.
 
-    Servers and workers may go on meanwhile. Exit status 1: something was found.
+    Servers and workers may keep running. Exit status 1: there are differences.
     """
-    from resolvers.audit.recount import Finding
-    from resolvers.audit.recount import check as go_through
+    from resolvers.audit import recount
     from server.process.serve import ready_engine
 
-    async def run(settings: Settings) -> Finding:
+    async def run(settings: Settings) -> recount.RecountResult:
         async with ready_engine(settings) as engine:
             with checking() as watch:
-                return await go_through(engine, watch=watch)
+                return await recount.check(engine, watch=watch)
 
-    with told():
+    with exit_on_error():
         finding = asyncio.run(run(settings_here()))
     for fault in finding.faults:
         click.echo(fault)
@@ -188,7 +183,7 @@ def check() -> None:
 )
 @click.option("--live", is_flag=True, help="Messages to be sent, not history.")
 def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
-    """Write made-up messages as NDJSON to standard output, as many as wanted."""
+    """Write made-up messages as NDJSON to standard output."""
     from server.process.app import utc_now
     from server.sample.generate import lines, live_lines
 
@@ -206,7 +201,7 @@ def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
         for line in made:
             out.write(line)
         out.flush()
-    except BrokenPipeError:  # whoever reads has enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -242,7 +237,7 @@ def token(
     """Print a token for development, signed with the key of the settings or of the demo."""
     from server.auth.issue import for_signing, make_token
 
-    with told():
+    with exit_on_error():
         settings = for_signing(settings_here())
         chosen = frozenset(map(Right, rights)) or frozenset(Right) - {Right.INGEST_MESSAGES}
         click.echo(

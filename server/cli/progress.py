@@ -1,4 +1,4 @@
-"""What a person sees while a command works: bars on standard error, which end as one line where nobody is watching."""
+"""Progress bars on standard error; without a terminal only the last state is printed, as one line."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -23,14 +23,14 @@ from resolvers.audit import recount
 from resolvers.ingest import ingest
 
 CHUNK: Final = 256 * 1024
-"""Bytes that are read of a file at a time."""
+"""Bytes read from a file at a time."""
 
 note: Final = Console(stderr=True, highlight=False)
-"""What is said to a person, apart from what a command was asked to print."""
+"""The console for messages to a person; the output of a command goes to standard output."""
 
 
 async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
-    """The bytes of a file, while the bar goes on."""
+    """The bytes of a file; advances the bar."""
     while chunk := file.read(CHUNK):
         bar.advance(bar.task_ids[0], len(chunk))
         yield chunk
@@ -38,7 +38,7 @@ async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
 
 @contextmanager
 def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
-    """A bar over the bytes of a file, and what tells it how far the messages have come."""
+    """A bar over the bytes of a file, and the function that updates it."""
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     began = datetime.now(UTC)
     with Progress(
@@ -66,13 +66,13 @@ def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
 
 @contextmanager
 def checking() -> Iterator[recount.Watch]:
-    """A bar over the messages of the log, and what tells it how many were looked at."""
+    """A bar over the messages of the log, and the function that updates it."""
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("messages"), TimeElapsedColumn()
     with Progress(*columns, console=note) as bar:
         task = bar.add_task("", total=None)
 
-        def watch(finding: recount.Finding) -> None:
-            # More may have come in meanwhile than there were at the beginning.
+        def watch(finding: recount.RecountResult) -> None:
+            # The log may have grown since the start.
             total = max(finding.total, finding.messages)
             bar.update(task, total=total, completed=finding.messages)
 
@@ -81,7 +81,7 @@ def checking() -> Iterator[recount.Watch]:
 
 @contextmanager
 def migrating() -> Iterator[backfills.Watch]:
-    """A bar over the rows of each backfill, as soon as one takes more than a piece."""
+    """A bar over the rows of each backfill that needs more than one piece."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -99,7 +99,7 @@ def migrating() -> Iterator[backfills.Watch]:
                 if not tasks:
                     stack.enter_context(bar)
                 tasks[progress.name] = bar.add_task(progress.name)
-            # Rows may have come in meanwhile, and ids have gaps.
+            # The table may have grown, and ids have gaps.
             total = max(progress.last, progress.done.id)
             done = total if progress.is_finished else progress.done.id
             bar.update(tasks[progress.name], total=total, completed=done)
@@ -109,7 +109,7 @@ def migrating() -> Iterator[backfills.Watch]:
 
 @contextmanager
 def purging(messages: int) -> Iterator[purge.Watch]:
-    """A bar over the messages of a purge, and what tells it how many are done and how much that was."""
+    """A bar over the messages of a purge, and the function that updates it."""
     columns = (
         BarColumn(),
         MofNCompleteColumn(),
@@ -120,7 +120,7 @@ def purging(messages: int) -> Iterator[purge.Watch]:
         task = bar.add_task("", total=messages, recipients=0)
 
         def watch(progress: purge.Progress) -> None:
-            # More may have ended meanwhile than there were at the beginning.
+            # More messages may be old enough now than at the start.
             total = max(messages, progress.messages)
             bar.update(
                 task, total=total, completed=progress.messages, recipients=progress.recipients

@@ -12,22 +12,22 @@ import click
 from db.upkeep.purge import Found
 from delivery.upkeep.purge import Progress, Purge, carry_out, outlook
 from domain.errors import BadUserInput
-from server.cli.errors import settings_here, told, user_here
+from server.cli.errors import exit_on_error, settings_here, user_here
 from server.cli.progress import note, purging
 from server.settings.settings import Settings
 
 SHORTEST: Final = timedelta(days=30)
-"""What providers say of a message may come for days: figures that are to be kept should be the last ones."""
+"""The least age: receipts may arrive for days, and the figures that stay should be final."""
 
 
 class Age(NamedTuple):
-    """How old a message is whose time is over: so many days, or years by the calendar."""
+    """The age from which messages are purged: days, or calendar years."""
 
     number: int
     unit: str
 
     def before(self, now: datetime) -> datetime:
-        """Since when a message is that old; the 29th of February was a year ago on the 28th."""
+        """The moment before which messages are that old; a year before 29 February is 28 February."""
         if self.unit == "d":
             return now - timedelta(days=self.number)
         year = now.year - self.number
@@ -36,7 +36,7 @@ class Age(NamedTuple):
 
 
 class AgeText(click.ParamType[Age]):
-    """`400d` or `2y`."""
+    """Parses `400d` or `2y`."""
 
     name = "AGE"
 
@@ -63,17 +63,17 @@ class AgeText(click.ParamType[Age]):
     "--older-than",
     type=AgeText(),
     required=True,
-    help="Since when a message was created and sent: days or years, like 400d or 2y.",
+    help="Least age of a message since it was created and sent: days or years, like 400d or 2y.",
 )
 @click.option("--district", help="Only this one, by the id of the sending system; default: all.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask: for a timer.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; for timers.")
 def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> None:
-    """Remove the recipients of old messages, what these said and their reports; figures, subjects and senders stay.
+    """Remove the recipients of old messages, the bodies and the reports; keep figures, subjects and senders.
 
-    Messages that have not ended are left alone. People and addresses of whom no message is left go too, but for numbers that
-    asked for no more texts. Servers and workers may go on meanwhile; what breaks off is simply run again. The audit has an
-    entry for each message. Backups are not touched.
+    Unfinished messages are skipped. People and addresses without any message are removed, too, except numbers that opted out
+    of texts. Servers and workers may keep running; run an interrupted purge again. The audit has an entry for each message.
+    Backups are not changed.
     """
     from server.process.app import utc_now
     from server.process.background import report_place
@@ -101,7 +101,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
                 progress = await carry_out(work, watch=watch)
             _sum_up(progress, work.run)
 
-    with told():
+    with exit_on_error():
         asyncio.run(run(settings_here()))
 
 

@@ -11,7 +11,7 @@ from db.receipts import unmatched as unmatched_receipts
 from db.receipts.unmatched import KeptReceipt
 from domain.masking import masked
 from domain.receipts import MISMATCH_REASONS
-from server.cli.errors import settings_here, told
+from server.cli.errors import exit_on_error, settings_here
 from server.cli.progress import note
 
 
@@ -47,7 +47,7 @@ def receipts(unmatched: bool, show_addresses: bool, limit: int) -> None:
             found = await unmatched_receipts.latest(connection, most=limit)
             return found, await unmatched_receipts.count(connection)
 
-    with told():
+    with exit_on_error():
         found, count = asyncio.run(run())
     for one in found:
         click.echo(_line(one, show_addresses=show_addresses))
@@ -55,7 +55,7 @@ def receipts(unmatched: bool, show_addresses: bool, limit: int) -> None:
 
 
 def _line(one: KeptReceipt, *, show_addresses: bool) -> str:
-    """A receipt on one line: when it came last, what it says, why it belongs to no delivery, and what it names."""
+    """A receipt in one line: when it came last, its status, why it matches no delivery, and its values."""
     named = {
         "key": one.delivery_key,
         "id": one.reference,
@@ -75,5 +75,5 @@ def _moment(at: datetime) -> str:
 
 
 def _plain(words: str) -> str:
-    """The words without what could move a terminal's cursor: a provider's id is whatever its sender wrote."""
+    """The text without control characters, which could move a terminal's cursor: the id comes from the provider."""
     return "".join(sign if sign.isprintable() else " " for sign in words)

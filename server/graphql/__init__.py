@@ -1,1 +1,1 @@
-"""GraphQL over HTTP, WebSocket and server-sent events, persisted documents, and what an operation may cost."""
+"""GraphQL over HTTP, WebSocket and server-sent events; persisted documents; rate budget."""

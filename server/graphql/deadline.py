@@ -1,6 +1,6 @@
-"""Operations, each in its time: what is answered where one took too long.
+"""Runs operations with a timeout, and answers those that exceed it.
 
-How its statements are stopped is `db.connect.deadline`'s.
+`db.connect.deadline` cancels their statements.
 """
 
 from collections.abc import AsyncGenerator, Coroutine
@@ -17,13 +17,12 @@ from domain.errors import Outage, TimedOut
 from schema.errors import coded
 
 
-async def answered(
+async def run_within(
     running: Coroutine[Any, Any, ExecutionResult], *, kind: OperationType | None, seconds: float
 ) -> ExecutionResult:
-    """What an operation comes to. Raises `TimedOut` where a query was not whole in time, `Outage` where the database is away.
+    """The result of an operation. Raises `TimedOut` for a query that exceeds its time, `Outage` if the database is away.
 
-    A mutation that does several things is answered all the same: those done before have been done, and the rest tell of
-    the time in their places.
+    A mutation returns its result in any case: fields that were executed stay executed, and the others hold the error.
     """
     result = await within(seconds, running)
     if kind is not OperationType.MUTATION:
@@ -36,19 +35,19 @@ async def answered(
     return result
 
 
-async def streamed(
+async def stream_within(
     results: Any, *, kind: OperationType | None, seconds: float
 ) -> AsyncGenerator[Any, None]:
-    """The results of an operation as they come: of a subscription each has the whole time, however long it was waited for.
+    """The results of an operation. Each event of a subscription has the whole time; waiting for an event does not count.
 
-    To be read in a task of its own.
+    Iterate over it in a task of its own.
     """
     if kind is not OperationType.SUBSCRIPTION:
         try:
-            yield await answered(_only(results), kind=kind, seconds=seconds)
+            yield await run_within(_only(results), kind=kind, seconds=seconds)
         except (TimedOut, Outage) as late:
-            told = coded(GraphQLError("it could not be answered", original_error=late))
-            yield PreExecutionError(data=None, errors=[told])
+            error = coded(GraphQLError("it could not be answered", original_error=late))
+            yield PreExecutionError(data=None, errors=[error])
         return
     with each_within(seconds):
         async with aclosing(results):

@@ -1,7 +1,6 @@
-"""The GraphQL endpoint: signs in, reads one operation, has it executed, and answers as JSON or as a stream of events.
+"""The GraphQL endpoint: authenticates, reads one operation, executes it, and responds with JSON or a stream of events.
 
-What the operation means is the schema's business; what an error says is `schema.errors`'. Frames of a WebSocket are in
-`server.graphql.websocket`, events in `server.graphql.sse`.
+`schema.errors` writes errors, `server.graphql.websocket` speaks WebSocket, `server.graphql.sse` sends events.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -24,21 +23,21 @@ from strawberry.types.graphql import OperationType
 from domain.errors import BadUserInput, LogError
 from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context, open_context
-from resolvers.request.process import Backstage, nothing_behind
+from resolvers.request.process import Backstage, database_only
 from schema.contract import Contract
 from schema.documents.documents import Prepared
 from schema.documents.limits import LIMITS
 from schema.errors import unexecutable
 from server.auth.authenticator import Authenticator
 from server.graphql import request as operation
-from server.graphql.deadline import answered, streamed
+from server.graphql.deadline import run_within, stream_within
 from server.graphql.json_text import read_json
-from server.graphql.persisted_documents import Trusted
-from server.graphql.rate_budget import Budget, Charge
+from server.graphql.persisted_documents import PersistedDocuments
+from server.graphql.rate_budget import Charge, RateBudget
 from server.graphql.sse import EventStream
 from server.graphql.websocket import Adapter, Connection, Socket
 from server.http.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
-from server.http.counted import Held
+from server.http.counted import ViewerCounter
 from server.http.request_log import current_id
 from server.http.responses import WrongMethod, json, refusal, require_content_type
 
@@ -60,18 +59,18 @@ class Endpoint(GraphQL[Any, None]):
         authenticator: Authenticator,
         clock: Callable[[], datetime],
         backstage: Backstage | None = None,
-        budget: Budget | None = None,
+        budget: RateBudget | None = None,
         most: int = LIMITS.cost,
         origins: Sequence[str] = (),
         seconds: float = 30.0,
-        trusted: Trusted | None = None,
+        trusted: PersistedDocuments | None = None,
         takes_get: bool = False,
         most_under_way: int = 100,
     ) -> None:
-        """`most` objects may one operation return, in `seconds`; without a `budget` nobody's is counted.
+        """`most`: objects that an operation may return, within `seconds`. Without a `budget` there is no rate limit.
 
-        Pages of `origins` may open a WebSocket, beside our own. `takes_get`: queries may come by GET. `most_under_way`:
-        operations of one viewer at once on WebSockets and streams of events.
+        `origins`: other sites whose pages may open a WebSocket. `takes_get`: accept queries by GET. `most_under_way`: concurrent
+        operations of a viewer on WebSockets and event streams.
         """
         super().__init__(
             schema,
@@ -83,14 +82,14 @@ class Endpoint(GraphQL[Any, None]):
         self.engine = engine
         self.authenticator = authenticator
         self.clock = clock
-        self.backstage = backstage or nothing_behind(engine, clock=clock)
+        self.backstage = backstage or database_only(engine, clock=clock)
         self.sleep = self.backstage.runtime.sleep
         self.budget = budget
         self.most = most
         self.seconds = seconds
-        self.trusted = trusted or Trusted()
+        self.trusted = trusted or PersistedDocuments()
         self.takes_get = takes_get
-        self.under_way = Held(most_under_way, what="operations on WebSockets and streams")
+        self.under_way = ViewerCounter(most_under_way, what="operations on WebSockets and streams")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -105,9 +104,9 @@ class Endpoint(GraphQL[Any, None]):
             await answer(scope, receive, send)
 
     async def answer(self, request: Request, held: ExitStack) -> Response:
-        """The answer to one operation, for which `held` has what is to be given back at its end.
+        """The response to one operation. `held` releases what the operation holds once the response is sent.
 
-        Raises whatever `LogError` stands in its way.
+        Raises `LogError` if the operation is refused.
         """
         by_get = self.takes_get and request.method == "GET"
         if not by_get and request.method != "POST":
@@ -115,15 +114,15 @@ class Endpoint(GraphQL[Any, None]):
                 f"{request.method} is not taken here. Send operations by POST; the page is at /graphiql.",
                 allow="GET, POST" if self.takes_get else "POST",
             )
-        # The sign-in comes before the body is read: nobody uploads to us without one.
+        # Authenticate before the body is read: only signed-in clients may upload one.
         viewer = await self.authenticator.viewer(request.headers.get("authorization"))
         if not by_get:
             require_content_type(request, JSON)
-        asked = operation.read_address(request) if by_get else await operation.read(request)
-        asked = self.trusted.found(asked)
+        requested = operation.read_address(request) if by_get else await operation.read(request)
+        requested = self.trusted.resolve(requested)
         accepted = _accept(request)
         streams = prefers_events(accepted)
-        prepared = self.prepare(asked)
+        prepared = self.prepare(requested)
         if by_get:
             _require_query(prepared)
         if streams:
@@ -133,45 +132,45 @@ class Endpoint(GraphQL[Any, None]):
         kind = prepared.kind if prepared else None
         charge = await self.charge(viewer, prepared)
         context = await self.open(viewer, _connection(request))
-        # Loaders refer to each other: what they hold would stay until the cyclic collector looks.
+        # Loaders refer to each other: without this, their rows stay in memory until the cyclic collector runs.
         held.callback(context.loaders.forget)
         if streams:
             results = await self.schema.stream(
-                asked.query,
-                variable_values=asked.variables,
-                operation_name=asked.name,
+                requested.query,
+                variable_values=requested.variables,
+                operation_name=requested.name,
                 context_value=context,
             )
-            timed = streamed(results, kind=kind, seconds=self.seconds)
+            timed = stream_within(results, kind=kind, seconds=self.seconds)
             return EventStream(_payloads(timed, charge), sleep=self.sleep)
         executed = self.schema.execute(
-            asked.query,
-            variable_values=asked.variables,
-            operation_name=asked.name,
+            requested.query,
+            variable_values=requested.variables,
+            operation_name=requested.name,
             context_value=context,
         )
-        result = await answered(executed, kind=kind, seconds=self.seconds)
-        held.callback(_let_go, result)
-        return _told(result, charge, type=json_type(accepted))
+        result = await run_within(executed, kind=kind, seconds=self.seconds)
+        held.callback(_keep_alive, result)
+        return _response(result, charge, type=json_type(accepted))
 
-    def prepare(self, asked: operation.Operation) -> Prepared | None:
-        """The operation, once it is measured; None where its document does not fit. Raises as `Documents.prepare`.
+    def prepare(self, requested: operation.Operation) -> Prepared | None:
+        """The measured operation; None if its document is invalid. Raises as `Documents.prepare`.
 
-        Nothing has been asked of the database until here.
+        No statement has been sent to the database so far.
         """
         return self.schema.documents.prepare(
-            asked.query, name=asked.name, variables=asked.variables, most=self.most
+            requested.query, name=requested.name, variables=requested.variables, most=self.most
         )
 
     async def charge(self, viewer: Viewer, prepared: Prepared | None) -> Charge | None:
-        """Take what an operation costs out of what the viewer may ask for, and at least one object. Raises `TooMuch`."""
+        """Charge the cost of an operation, at least 1, to the viewer's rate budget. Raises `TooMuch`."""
         if self.budget is None:
             return None
         cost = 1 if prepared is None else max(prepared.cost, 1)
         return await self.budget.charge(viewer, cost, limit=self.most)
 
     async def open(self, viewer: Viewer, connection: Connection) -> Context:
-        """The context of an operation that begins now."""
+        """The context of a new operation."""
         return await open_context(
             self.engine,
             viewer,
@@ -185,13 +184,13 @@ class Endpoint(GraphQL[Any, None]):
     async def get_context(
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Connection:
-        """What a WebSocket begins with; each of its operations gets a context of its own."""
+        """The connection of a WebSocket; each of its operations gets its own context."""
         return _connection(request)
 
     def decode_json(self, data: str | bytes) -> object:
-        """The value, or as a `BadUserInput` why it is refused: Strawberry has one reason for all that raises.
+        """The JSON value, or the `BadUserInput` that refuses it; raising it would make Strawberry report another reason.
 
-        What is not JSON raises `JSONDecodeError`, as does JSON that is nested without end.
+        Raises `JSONDecodeError` for invalid JSON and for endless nesting.
         """
         try:
             return read_json(data)
@@ -199,24 +198,23 @@ class Endpoint(GraphQL[Any, None]):
             return error
 
     def encode_json(self, data: object) -> str:
-        """The text: a frame of this protocol is text, not bytes."""
+        """The value as JSON text: a frame of this protocol is text, not bytes."""
         return orjson.dumps(data).decode()
 
 
-def _let_go(result: ExecutionResult) -> None:
-    """Nothing, with what was held until its answer was on its way: thousands of objects take as long to be thrown away as to be
-    written."""
+def _keep_alive(result: ExecutionResult) -> None:
+    """Keep a result alive until its response is sent: freeing thousands of objects takes as long as writing them."""
 
 
 def _require_query(prepared: Prepared | None) -> None:
-    """Pass if an operation changes nothing and has one answer. Raises `WrongMethod` for any other: whatever fetches an
-    address, such as a cache or a preview, may fetch it again."""
+    """Pass if an operation is a query. Raises `WrongMethod` for others: a cache or a link preview may fetch an address
+    any number of times."""
     if prepared is not None and prepared.kind is not OperationType.QUERY:
         raise WrongMethod(f"A {prepared.kind.value} is not taken by GET. Send it by POST.")
 
 
 def _require_one_answer(prepared: Prepared | None) -> None:
-    """Pass if an operation has one answer. Raises `BadUserInput` for a subscription."""
+    """Pass if an operation has a single response. Raises `BadUserInput` for a subscription."""
     if prepared is not None and prepared.kind is OperationType.SUBSCRIPTION:
         raise unexecutable(InvalidOperationTypeError(prepared.kind))
 
@@ -225,8 +223,8 @@ def _accept(request: Request) -> str:
     return request.headers.get("accept", "")
 
 
-def _told(result: ExecutionResult, charge: Charge | None, *, type: str) -> Response:
-    """What an operation came to, as the one answer to its request."""
+def _response(result: ExecutionResult, charge: Charge | None, *, type: str) -> Response:
+    """The response with the result of an operation."""
     answer = _payload(result, charge)
     return json(
         answer,
@@ -237,14 +235,14 @@ def _told(result: ExecutionResult, charge: Charge | None, *, type: str) -> Respo
 
 
 async def _payloads(results: Any, charge: Charge | None) -> AsyncGenerator[Mapping[str, Any], None]:
-    """What an operation comes to, time after time."""
+    """The payloads of the results of an operation."""
     async with aclosing(results):
         async for result in results:
             yield _payload(result, charge)
 
 
 def _payload(result: ExecutionResult, charge: Charge | None) -> Mapping[str, Any]:
-    """What an operation came to, and what it cost. One that never ran has no `data`, not even null."""
+    """A result with its cost. The result of an operation that never ran has no `data`, not even null."""
     errors = result.errors or []
     payload: dict[str, Any] = {}
     if errors:
@@ -252,7 +250,7 @@ def _payload(result: ExecutionResult, charge: Charge | None) -> Mapping[str, Any
     if result.data is not None or any(error.path for error in errors):
         payload["data"] = result.data
     if charge is not None:
-        payload["extensions"] = {"cost": charge.told()}
+        payload["extensions"] = {"cost": charge.extension()}
     return payload
 
 

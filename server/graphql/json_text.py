@@ -1,7 +1,4 @@
-"""JSON as clients send it: read in one way, whatever it comes in.
-
-What the value means is the caller's.
-"""
+"""Parses JSON from clients, in the same way for all transports."""
 
 from typing import Final
 
@@ -15,9 +12,9 @@ _MARK_IN_BYTES: Final = _BYTE_ORDER_MARK.encode()
 
 
 def read_json(text: bytes | bytearray | str, *, field: str | None = None) -> object:
-    """The value. A byte order mark before it is ignored, as RFC 8259 (8.1) allows: some editors and tools write one.
+    """The value. Ignores a byte order mark, as RFC 8259 (8.1) allows: some editors and tools write one.
 
-    `field` is where the text comes from, for errors. Raises `orjson.JSONDecodeError`, and `BadUserInput` for JSON that is right
+    `field` names the source of the text, for errors. Raises `orjson.JSONDecodeError`, and `BadUserInput` for JSON that is valid
     except for a lone surrogate.
     """
     if isinstance(text, str):

@@ -1,7 +1,7 @@
-"""Documents that a client names instead of sending them: those of a list that was made with the client, and those that it
-sent before (automatic persisted queries, https://www.apollographql.com/docs/react/api/link/persisted-queries).
+"""Persisted documents: those of a manifest, which a client names by id, and those that clients sent with a hash before
+(automatic persisted queries, https://www.apollographql.com/docs/react/api/link/persisted-queries).
 
-All transports come by here. What a document may ask for is looked at afterwards, wherever it comes from.
+All transports use it. Documents are validated and measured afterwards, whatever their source.
 """
 
 import hashlib
@@ -16,33 +16,33 @@ from domain.errors import BadUserInput
 from schema.documents.limits import LIMITS
 from server.graphql.json_text import read_json
 from server.graphql.request import Operation
-from server.http.responses import NotKept
+from server.http.responses import DocumentNotKept
 from server.settings.settings import Settings, SettingsError, variable
 
 Mode = Literal["off", "allow", "only"]
 
 MOST: Final = 1_000
 MOST_CHARACTERS: Final = 2 * 1024 * 1024
-"""Of all documents that clients sent with their hash."""
+"""The characters of all documents that clients sent with a hash; the oldest are dropped."""
 
 _APOLLO: Final = "apollo-persisted-query-manifest"
 _PREFIX: Final = "sha256:"
 
 
 class NotSupported(BadUserInput):
-    """Documents are not taken by id."""
+    """Documents by id are switched off."""
 
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
 
 
 class NotListed(BadUserInput):
-    """The document is not in the list."""
+    """The document is not in the manifest."""
 
     code = "PERSISTED_QUERY_NOT_IN_LIST"
 
 
-class Trusted:
-    """The documents that are known by a name."""
+class PersistedDocuments:
+    """The persisted documents."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Trusted:
         most: int = MOST,
         most_characters: int = MOST_CHARACTERS,
     ) -> None:
-        """`listed` are texts by id. In the mode `only` nothing else is taken; in `off` the list is not looked at."""
+        """`listed`: texts by id. The mode `only` accepts nothing else; `off` ignores the list."""
         self._listed = {} if mode == "off" else dict(listed or {})
         self._texts = frozenset(self._listed.values())
         self._mode = mode
@@ -60,28 +60,28 @@ class Trusted:
         self._characters = 0
         self._most, self._most_characters = most, most_characters
 
-    def found(self, asked: Operation) -> Operation:
-        """The operation with its text. Raises `BadUserInput`, and those of this module."""
-        if asked.document_id is not None:
-            return asked._replace(query=self._by_id(asked.document_id))
-        if not asked.query:
-            assert asked.sha256 is not None, "an operation has a text, an id or a hash"
-            return asked._replace(query=self._by_hash(asked.sha256))
-        if asked.sha256 is not None and hashlib.sha256(asked.query.encode()).hexdigest() != (
-            asked.sha256
-        ):
+    def resolve(self, requested: Operation) -> Operation:
+        """The operation with its text. Raises `BadUserInput`, `NotSupported`, `NotListed` or `DocumentNotKept`."""
+        if requested.document_id is not None:
+            return requested._replace(query=self._by_id(requested.document_id))
+        if not requested.query:
+            assert requested.sha256 is not None, "an operation has a text, an id or a hash"
+            return requested._replace(query=self._by_hash(requested.sha256))
+        if requested.sha256 is not None and hashlib.sha256(
+            requested.query.encode()
+        ).hexdigest() != (requested.sha256):
             raise BadUserInput(
                 "`extensions.persistedQuery.sha256Hash` is not the SHA-256 of `query`, in UTF-8. Correct it, or leave it out."
             )
         if self._mode == "only":
-            if asked.query not in self._texts:
+            if requested.query not in self._texts:
                 raise NotListed(
                     "This log takes only documents of its list, and this is none of them. "
                     "Have it added to the list, or ask by one that is there."
                 )
-        elif asked.sha256 is not None:
-            self._keep(asked.sha256, asked.query)
-        return asked
+        elif requested.sha256 is not None:
+            self._keep(requested.sha256, requested.query)
+        return requested
 
     def _by_id(self, id: str) -> str:
         if self._mode == "off":
@@ -92,13 +92,13 @@ class Trusted:
         return text
 
     def _by_hash(self, sha256: str) -> str:
-        # Apollo Client sends the ids of its list in the place of hashes.
+        # Apollo Client sends the ids of its manifest as hashes.
         if sha256 in self._listed:
             return self._listed[sha256]
         if self._mode == "only":
             raise NotListed("The list of documents has none of this hash. Have it added.")
         if sha256 not in self._sent:
-            raise NotKept("PersistedQueryNotFound")
+            raise DocumentNotKept("PersistedQueryNotFound")
         self._sent.move_to_end(sha256)
         return self._sent[sha256]
 
@@ -112,17 +112,17 @@ class Trusted:
             self._characters -= len(oldest)
 
 
-def trusted_of(settings: Settings) -> Trusted:
-    """The documents that the settings name. Raises `SettingsError`."""
+def documents_of(settings: Settings) -> PersistedDocuments:
+    """The persisted documents that the settings name. Raises `SettingsError`."""
     if settings.documents_mode == "off":
-        return Trusted()
+        return PersistedDocuments()
     if settings.documents is None:
         _refuse("is not set", "Name the file that lists the documents")
-    return Trusted(read_manifest(settings.documents), mode=settings.documents_mode)
+    return PersistedDocuments(read_manifest(settings.documents), mode=settings.documents_mode)
 
 
 def read_manifest(file: Path) -> Mapping[str, str]:
-    """The texts of a list by id, as Apollo's generate-persisted-query-manifest writes it, or as Relay and graphql-codegen do.
+    """The texts of a manifest by id: of Apollo's generate-persisted-query-manifest, of Relay or of graphql-codegen.
 
     Raises `SettingsError`.
     """

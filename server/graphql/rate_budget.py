@@ -1,7 +1,7 @@
-"""What each viewer may ask for in a while: a leaky bucket, told of in `extensions.cost` of each answer.
+"""The rate budget of each viewer: a leaky bucket, reported in `extensions.cost` of each response.
 
-What an operation costs is `schema.documents.costs`' to say. Where several processes answer, they share the buckets by the database:
-each takes out of a bucket in portions, so that most operations need no statement of their own.
+`schema.documents.costs` computes the cost of an operation. Several processes share the buckets in the database; each takes
+portions out of a bucket, so that most operations need no statement.
 """
 
 import math
@@ -18,35 +18,35 @@ from domain.errors import TooMuch
 from domain.viewer import Viewer, viewer_key
 
 PORTIONS: Final = 50
-"""A process takes the fiftieth part of a bucket at once: what it does not use is lost to the viewer, and leaks away."""
+"""A process takes a fiftieth of a bucket at once. What it does not use leaks away and is lost to the viewer."""
 
 FRESH: Final = 60.0
-"""Seconds for which a portion may be used."""
+"""Seconds for which a portion is valid."""
 
 MOST_VIEWERS: Final = 10_000
-"""Of whom one process knows at once: those who have not asked for longest begin anew."""
+"""Viewers that a process remembers; the one that has been idle longest is dropped and starts with a full bucket."""
 
 Draw = Callable[[str, int], Awaitable[int | None]]
-"""Takes objects out of a viewer's bucket: how many are left, or None where that is too many."""
+"""Takes objects out of a viewer's bucket; returns how many are left, or None if there are too few."""
 
 
-class Bucket(NamedTuple):
-    """How much there is for each viewer, and how fast it comes back: objects, and objects a second."""
+class BudgetLimits(NamedTuple):
+    """The objects of each viewer, and the objects a second that leak back."""
 
     capacity: int
     per_second: float
 
 
 class Charge(NamedTuple):
-    """What an operation cost a viewer, and what is left."""
+    """The cost of an operation, and what is left of the viewer's bucket."""
 
     cost: int
     limit: int
     left: int
-    bucket: Bucket
+    bucket: BudgetLimits
 
-    def told(self) -> Mapping[str, Any]:
-        """As `extensions.cost`: objects, and objects a second."""
+    def extension(self) -> Mapping[str, Any]:
+        """The content of `extensions.cost`: objects, and objects a second."""
         return {
             "requested": self.cost,
             "limit": self.limit,
@@ -57,23 +57,23 @@ class Charge(NamedTuple):
 
 
 class _Portion(NamedTuple):
-    left_of_it: int
+    left: int
     left_in_bucket: int
     taken_at: float
 
 
-class Budget:
-    """What the viewers may ask for."""
+class RateBudget:
+    """The rate budget of all viewers."""
 
     def __init__(
         self,
         draw: Draw,
-        bucket: Bucket,
+        bucket: BudgetLimits,
         *,
         portion: int = 0,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`portion` is taken at once where less is asked for; 0 where taking costs nothing."""
+        """`portion`: objects to take at once, even if fewer are needed; 0 if taking costs nothing."""
         self.bucket = bucket
         self._draw = draw
         self._portion = portion
@@ -81,7 +81,7 @@ class Budget:
         self._portions: OrderedDict[str, _Portion] = OrderedDict()
 
     async def charge(self, viewer: Viewer, cost: int, *, limit: int) -> Charge:
-        """Take what an operation costs out of the viewer's bucket. Raises `TooMuch`."""
+        """Charge an operation to the viewer's bucket. Raises `TooMuch`."""
         key = viewer_key(viewer)
         left = self._from_portion(key, cost)
         if left is None:
@@ -89,12 +89,12 @@ class Budget:
         return Charge(cost, limit, left, self.bucket)
 
     def _from_portion(self, key: str, cost: int) -> int | None:
-        held = self._portions.pop(key, None)
-        if held is None or held.taken_at + FRESH < self._seconds() or held.left_of_it < cost:
+        portion = self._portions.pop(key, None)
+        if portion is None or portion.taken_at + FRESH < self._seconds() or portion.left < cost:
             return None
-        left = held.left_of_it - cost
-        self._keep(key, _Portion(left, held.left_in_bucket, held.taken_at))
-        return held.left_in_bucket + left
+        left = portion.left - cost
+        self._keep(key, _Portion(left, portion.left_in_bucket, portion.taken_at))
+        return portion.left_in_bucket + left
 
     async def _from_bucket(self, key: str, cost: int) -> int:
         portion = max(cost, self._portion)
@@ -118,8 +118,8 @@ class Budget:
             self._portions.popitem(last=False)
 
 
-def shared(engine: AsyncEngine, bucket: Bucket) -> Budget:
-    """The budget of all processes on a database."""
+def shared(engine: AsyncEngine, bucket: BudgetLimits) -> RateBudget:
+    """The budget of all processes on one database."""
 
     async def draw(key: str, cost: int) -> int | None:
         async with writing(engine) as connection:
@@ -131,13 +131,13 @@ def shared(engine: AsyncEngine, bucket: Bucket) -> Budget:
                 per_second=bucket.per_second,
             )
 
-    return Budget(draw, bucket, portion=bucket.capacity // PORTIONS)
+    return RateBudget(draw, bucket, portion=bucket.capacity // PORTIONS)
 
 
 def of_one_process(
-    bucket: Bucket, *, seconds: Callable[[], float] = time.monotonic, most: int = MOST_VIEWERS
-) -> Budget:
-    """The budget where one process answers alone."""
+    bucket: BudgetLimits, *, seconds: Callable[[], float] = time.monotonic, most: int = MOST_VIEWERS
+) -> RateBudget:
+    """The budget of a single process, kept in memory."""
     empty_at: OrderedDict[str, float] = OrderedDict()
 
     async def draw(key: str, cost: int) -> int | None:
@@ -149,4 +149,4 @@ def of_one_process(
             empty_at.popitem(last=False)
         return round(bucket.capacity - taken - cost) if fits else None
 
-    return Budget(draw, bucket, seconds=seconds)
+    return RateBudget(draw, bucket, seconds=seconds)

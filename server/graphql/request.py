@@ -1,7 +1,4 @@
-"""One GraphQL operation as a client sends it, whatever it comes in: a request's body or a frame of a WebSocket.
-
-Whether it fits the schema is not looked at here.
-"""
+"""Parses a GraphQL operation as a client sends it: from a request's body or URL, or from a WebSocket frame."""
 
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,25 +11,25 @@ from server.graphql.json_text import read_json, require_whole_characters
 from server.http.request_bodies import whole
 
 LARGEST: Final = 1024 * 1024
-"""Bytes: an operation with its variables has some kilobytes."""
+"""Bytes; a usual operation with its variables has some kilobytes."""
 
 _EXAMPLE: Final = '{"query": "…", "variables": {…}}'
 
 
 class Operation(NamedTuple):
-    """What is asked for. `name` says which operation of the document, where it has several."""
+    """An operation of a client. `name` selects one of several operations of a document."""
 
     query: str
-    """The text; empty where only an id or a hash was sent."""
+    """The text; empty if only an id or a hash was sent."""
     variables: dict[str, Any] | None
     name: str | None
     document_id: str | None = None
     sha256: str | None = None
-    """Of the text, as `extensions.persistedQuery` says it."""
+    """The hash of the text, from `extensions.persistedQuery`."""
 
 
 async def read(request: Request) -> Operation:
-    """The operation in a request's body. Raises `BadUserInput`, and `TooLarge` before more than that is read."""
+    """The operation in a request's body. Raises `BadUserInput`; `TooLarge` for more than `LARGEST` bytes."""
     body = await whole(request, LARGEST, advice="Ask for less at once.")
     try:
         value = read_json(body)
@@ -42,7 +39,7 @@ async def read(request: Request) -> Operation:
 
 
 def read_address(request: Request) -> Operation:
-    """The operation in a request's address (GraphQL over HTTP, 5.3). Raises `BadUserInput`."""
+    """The operation in a request's URL (GraphQL over HTTP, 5.3). Raises `BadUserInput`."""
     value = _parameters(request)
     require_whole_characters(value)
     for name in ("variables", "extensions"):
@@ -59,17 +56,17 @@ def read_address(request: Request) -> Operation:
 
 
 def _parameters(request: Request) -> dict[str, Any]:
-    """The parameters in a request's address, lone surrogates among them. Raises `BadUserInput` for one that is not UTF-8."""
+    """The parameters in a request's URL, including lone surrogates. Raises `BadUserInput` if it is not UTF-8."""
     text = request.scope["query_string"].decode("latin-1")
     try:
-        # Starlette's `query_params` has U+FFFD for what it cannot read, and so another text than was sent.
+        # Starlette's `query_params` replaces undecodable bytes by U+FFFD, which would change the text.
         return dict(parse_qsl(text, keep_blank_values=True, errors="surrogatepass"))
     except UnicodeDecodeError:
         raise BadUserInput("The address is not UTF-8. Encode its parameters anew.") from None
 
 
 def parse(value: object) -> Operation:
-    """The operation that a JSON value is. Raises `BadUserInput`."""
+    """The operation in a JSON value. Raises `BadUserInput`."""
     if not isinstance(value, dict):
         raise BadUserInput(f"This is not a JSON object. Send one operation, {_EXAMPLE}.")
     query, variables, name = (value.get(key) for key in ("query", "variables", "operationName"))
@@ -79,7 +76,7 @@ def parse(value: object) -> Operation:
     if not isinstance(extensions, dict | None):
         raise BadUserInput("`extensions` has to be an object, or to be left out.")
     sha256 = _hash(extensions)
-    # graphql-ws sends no operation without a text; beside an id or a hash it is an empty one.
+    # graphql-ws always sends a text; beside an id or a hash it is empty.
     if query in (None, "") and (id is not None or sha256 is not None):
         query = ""
     elif not isinstance(query, str) or not query.strip():
@@ -90,17 +87,17 @@ def parse(value: object) -> Operation:
         raise BadUserInput("`variables` has to be an object, or to be left out.")
     if not isinstance(name, str | None):
         raise BadUserInput("`operationName` has to be a text, or to be left out.")
-    # Many clients send an empty name where a document has one operation (GraphQL over HTTP: "may be empty").
+    # Many clients send an empty name for a document with one operation (GraphQL over HTTP: "may be empty").
     return Operation(query, variables, name or None, id, sha256)
 
 
 def _hash(extensions: dict[str, Any] | None) -> str | None:
-    """The hash that is sent beside a text or in its place."""
-    said = (extensions or {}).get("persistedQuery")
-    if said is None:
+    """The hash of a persisted query, if there is one. Raises `BadUserInput`."""
+    persisted = (extensions or {}).get("persistedQuery")
+    if persisted is None:
         return None
-    sha256 = said.get("sha256Hash") if isinstance(said, dict) else None
-    if not isinstance(sha256, str) or not sha256 or said.get("version") != 1:
+    sha256 = persisted.get("sha256Hash") if isinstance(persisted, dict) else None
+    if not isinstance(sha256, str) or not sha256 or persisted.get("version") != 1:
         raise BadUserInput(
             '`extensions.persistedQuery` has to be {"version": 1, "sha256Hash": "…"}, or to be left out.'
         )

@@ -1,8 +1,6 @@
-"""Answers of which there is more than one, as server-sent events: graphql-sse, one request a stream.
+"""Sends the results of an operation as server-sent events: graphql-sse, one request per stream.
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md (distinct connections mode)
-
-What is answered, and until when, is not said here.
 """
 
 import asyncio
@@ -16,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 from strawberry.http.streaming import SSETransport
 
 HEARTBEAT: Final = 15.0
-"""Seconds between two comments: a proxy takes a stream in which nothing comes for half a minute to be dead."""
+"""Seconds between two comments: a proxy closes a stream that sends nothing for half a minute."""
 
 
 class EventStream(Response):
-    """Sends each payload as it comes, and comments in between, until there are no more or the client has left."""
+    """Sends each payload as it comes, and comments in between, until the last one or until the client disconnects."""
 
     def __init__(
         self,
@@ -37,8 +35,8 @@ class EventStream(Response):
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         tasks = [
             asyncio.ensure_future(self._write(send)),
-            asyncio.ensure_future(self._beat(send)),
-            asyncio.ensure_future(_left(receive)),
+            asyncio.ensure_future(self._send_heartbeats(send)),
+            asyncio.ensure_future(_wait_for_disconnect(receive)),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -55,13 +53,13 @@ class EventStream(Response):
                 await _send(send, _event("next", orjson.dumps(payload)), more=True)
         await _send(send, _event("complete"), more=False)
 
-    async def _beat(self, send: Send) -> None:
+    async def _send_heartbeats(self, send: Send) -> None:
         while True:
             await self._sleep(HEARTBEAT)
             await _send(send, b": still here\n\n", more=True)
 
 
-async def _left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
 
@@ -71,7 +69,7 @@ async def _send(send: Send, body: bytes, *, more: bool) -> None:
 
 
 def _event(name: str, data: bytes = b"") -> bytes:
-    """One event, whose data is one line; without any it is said nevertheless, or a browser would drop the event.
+    """One event, whose data is one line; an empty data line is sent too, since a browser drops an event without one.
 
     Lines end in LF alone: at CRLF, which the format allows as well, urql sees no event end.
     """

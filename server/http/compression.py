@@ -1,7 +1,7 @@
-"""Compressed answers, where whoever asks can read them: zstd, br or gzip, as `Accept-Encoding` prefers (RFC 9110, 12.5.3).
+"""Compresses responses with zstd, br or gzip, as `Accept-Encoding` prefers (RFC 9110, 12.5.3).
 
-Only whole answers of a text are compressed, from a size on at which it pays. A stream of events is left as it is, since each
-event has to arrive when it happens, as are downloads, which are sent in parts; files of reports are packed already.
+Only complete text responses of a minimum size are compressed. Event streams are not, since each event must arrive at once;
+downloads are not, since they are sent in parts, and report files are compressed already.
 """
 
 import gzip
@@ -18,10 +18,10 @@ from server.http.accept import weights_of
 from server.http.headers import first
 
 SMALLEST: Final = 1_400
-"""Bytes: what fits into one packet arrives no earlier for being smaller."""
+"""Minimum bytes: a response that fits into one packet does not get faster by compression."""
 
 LARGE: Final = 128 * 1024
-"""Bytes: beyond, others would wait for a millisecond and more while this is compressed."""
+"""Bytes from which compression runs in a thread: it would block the loop for more than a millisecond."""
 
 _TEXTS: Final = (
     *(b"application/json", b"application/graphql-response+json"),
@@ -37,22 +37,22 @@ COMPRESSORS: Final[Mapping[str, Compress]] = {
     "br": lambda body: bytes(brotli.compress(body, quality=4)),
     "gzip": lambda body: gzip.compress(body, compresslevel=5, mtime=0),
 }
-"""What there is to compress with, the best first."""
+"""The supported codings, the best first."""
 
 
 def preferred(accept: str, offered: tuple[str, ...] = tuple(COMPRESSORS)) -> str | None:
-    """The coding that `accept`, the value of Accept-Encoding, wants most; of equals the first offered. None: none of them."""
-    wanted = weights_of(accept)
-    plain = wanted.get("identity", 0.0)
-    best = max(offered, key=lambda coding: wanted.get(coding, wanted.get("*", 0.0)), default=None)
+    """The coding that `accept`, the value of Accept-Encoding, prefers; among equals the first offered; None for no coding."""
+    weights = weights_of(accept)
+    plain = weights.get("identity", 0.0)
+    best = max(offered, key=lambda coding: weights.get(coding, weights.get("*", 0.0)), default=None)
     if best is None:
         return None
-    weight = wanted.get(best, wanted.get("*", 0.0))
+    weight = weights.get(best, weights.get("*", 0.0))
     return best if weight > 0 and weight >= plain else None
 
 
 class Compression:
-    """An application whose answers are compressed."""
+    """ASGI middleware that compresses responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -65,7 +65,7 @@ class Compression:
 
 
 class _Answer:
-    """One answer on its way: its head waits until the body shows whether it is all there."""
+    """One response; its head is held back until the first body message shows whether it is complete."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -100,7 +100,7 @@ class _Answer:
 
 
 def _varying(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    """The headers of an answer that differs by what its client can read."""
+    """The headers with `Vary: Accept-Encoding`."""
     raw = [*headers]
     if any(name == b"vary" for name, _ in raw):
         MutableHeaders(raw=raw).add_vary_header("Accept-Encoding")
@@ -110,12 +110,12 @@ def _varying(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]
 
 
 def _is_text(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether an answer with these headers is worth compressing, and is not compressed yet."""
-    said = dict(headers)
-    kind = said.get(b"content-type", b"")
+    """Whether a response with these headers is an uncompressed text."""
+    header_values = dict(headers)
+    kind = header_values.get(b"content-type", b"")
     return (
         kind.startswith(_TEXTS)
         and not kind.startswith(_STREAM)
-        and b"content-encoding" not in said
-        and b"content-range" not in said
+        and b"content-encoding" not in header_values
+        and b"content-range" not in header_values
     )

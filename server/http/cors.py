@@ -1,6 +1,6 @@
-"""CORS (Fetch Standard, 3.2): pages of the origins that are set may send requests and read the answers.
+"""CORS (Fetch Standard, 3.2): pages of the configured origins may send requests and read the responses.
 
-The origins are `SENTLOG_CORS_ORIGINS`. Credentials of the browser (cookies) are not allowed: pages send a token in a header.
+The origins are in `SENTLOG_CORS_ORIGINS`. Cookies are not allowed; pages send a token in a header.
 """
 
 import re
@@ -23,7 +23,7 @@ EXPOSED: Final = (
     "www-authenticate",
     "x-request-id",
 )
-"""The headers of answers that a page may read, beside those that the Fetch Standard always lets it read."""
+"""Response headers that a page may read, besides those that the Fetch Standard always allows."""
 
 _FORBIDDEN: Final = frozenset(
     {
@@ -35,17 +35,17 @@ _FORBIDDEN: Final = frozenset(
     }
 )
 _FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-")
-"""Headers that only a browser sets (Fetch Standard, 2.2.2); no page asks for them in a preflight."""
+"""Headers that only a browser may set (Fetch Standard, 2.2.2)."""
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """A token (RFC 9110, 5.6.2)."""
 
 
 class CrossOrigin(CORSMiddleware):
-    """ASGI middleware: answers preflights, and says in each answer which page may read it."""
+    """ASGI middleware: answers preflights, and sets in each response which origin may read it."""
 
     def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
-        # "*" has the headers that a preflight names mirrored: clients add new ones, such as traceparent, all the time.
+        # "*" mirrors the headers of the preflight: clients add new ones, such as traceparent, all the time.
         super().__init__(
             app,
             allow_origins=origins,
@@ -55,7 +55,7 @@ class CrossOrigin(CORSMiddleware):
         )
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a preflight: 200, or 400 for another origin, another method, or a header that no page may set."""
+        """The response to a preflight: 200; 400 for another origin or method, or for a header that pages may not set."""
         names = request_headers.get("access-control-request-headers", "").split(",")
         refused = [name for name in map(str.strip, names) if name and not _may_be_set(name)]
         if refused:
@@ -66,7 +66,7 @@ class CrossOrigin(CORSMiddleware):
 
 
 def _may_be_set(name: str) -> bool:
-    """Whether a page may set a request header of that name."""
+    """Whether a page may set a request header with this name."""
     lower = name.lower()
     is_forbidden = lower in _FORBIDDEN or lower.startswith(_FORBIDDEN_PREFIXES)
     return _NAME.fullmatch(name) is not None and not is_forbidden

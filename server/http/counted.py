@@ -1,4 +1,4 @@
-"""How many of something each viewer has at once in this process, and that one too many is refused."""
+"""Counts something per viewer in this process, up to a limit."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,37 +7,37 @@ from contextlib import contextmanager
 from domain.errors import TooMuch
 
 
-class Held:
-    """What each viewer holds; viewers are told apart by a key, as `domain.viewer.viewer_key` makes it."""
+class ViewerCounter:
+    """The counts of all viewers, by the key that `domain.viewer.viewer_key` makes."""
 
     def __init__(self, most: int, *, what: str) -> None:
-        """Of each viewer at most so many; `what` names them for whoever has too many: "WebSockets"."""
+        """`most`: the limit per viewer. `what` names the counted things in the error: "WebSockets"."""
         self.most = most
         self._what = what
-        self._held: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
-        """How many are held, by all viewers together."""
-        return self._held.total()
+        """The total of all viewers."""
+        return self._counts.total()
 
     def take(self, key: str) -> None:
-        """One more for a viewer. Raises `TooMuch`, and then none is held."""
-        if self._held[key] >= self.most:
+        """Count one more for a viewer. Raises `TooMuch` at the limit, and counts nothing."""
+        if self._counts[key] >= self.most:
             raise TooMuch(
                 f"You have {self.most} {self._what} under way, which is all you may. End one first.",
                 retry_after=1,
             )
-        self._held[key] += 1
+        self._counts[key] += 1
 
     def give_back(self, key: str) -> None:
-        """One less for a viewer who took it."""
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
+        """Count one less for a viewer."""
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
 
     @contextmanager
     def one(self, key: str) -> Iterator[None]:
-        """One more for the block. Raises as `take`."""
+        """Count one more within the block. Raises as `take`."""
         self.take(key)
         try:
             yield

@@ -1,7 +1,7 @@
-"""What a reverse proxy says of a request: the client's address, scheme, host and path prefix (`X-Forwarded-*`).
+"""The client's address, scheme, host and path prefix from the headers of a reverse proxy (`X-Forwarded-*`).
 
-Only the headers of trusted proxies count (`SENTLOG_TRUSTED_PROXIES`), and only here: uvicorn's own reading of them is off. What
-cannot be read is ignored. `Forwarded` (RFC 7239) is not read.
+Only headers of trusted proxies count (`SENTLOG_TRUSTED_PROXIES`); uvicorn's own handling is off. Invalid values are ignored.
+`ForwardedHeaders` (RFC 7239) is not supported.
 """
 
 import re
@@ -20,21 +20,21 @@ _BRACKETED: Final = re.compile(r"\[([^\[\]]+)\](?::(\d{1,5}))?")
 _WITH_PORT: Final = re.compile(r"([0-9.]+):(\d{1,5})")
 
 MOST_HOPS: Final = 32
-"""Entries of a header that are looked at, from the right."""
+"""Maximum entries of a header to read, from the right."""
 
 _SECURE: Final = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 _PLAIN: Final = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
 
 class Peer(NamedTuple):
-    """One end of a connection; the port is 0 where it is not known."""
+    """One end of a connection; port 0 if it is unknown."""
 
     address: str
     port: int = 0
 
 
 class Proxies:
-    """The proxies that are trusted."""
+    """The trusted proxies."""
 
     def __init__(self, trusted: Iterable[Network | str] = LOOPBACK) -> None:
         named = list(trusted)
@@ -42,7 +42,7 @@ class Proxies:
         self._has_unix = UNIX in named
 
     def trust(self, address: str) -> bool:
-        """Whether what stands at this address is one of them."""
+        """Whether the address is that of a trusted proxy."""
         if address == UNIX:
             return self._has_unix
         found = _address(address)
@@ -51,10 +51,10 @@ class Proxies:
         )
 
     def client(self, peer: Peer, forwarded_for: Sequence[str]) -> tuple[Peer, int]:
-        """Who sent a request that came from the trusted `peer`, and how many entries of `X-Forwarded-For` are proxies'.
+        """The client of a request that came from the trusted `peer`, and the number of entries of `X-Forwarded-For` written by proxies.
 
-        Walked from the right, since each proxy adds the one that it was asked by: up to the first that is not trusted, or
-        that cannot be read. What stands left of that anybody may have written.
+        Walks from the right, since each proxy appends the address of its own client, up to the first entry that is untrusted or
+        invalid. Entries to the left of that may be forged.
         """
         client, proxies = peer, 0
         for entry in reversed(forwarded_for[-MOST_HOPS:]):
@@ -68,10 +68,10 @@ class Proxies:
         return client, proxies
 
 
-class Forwarded:
-    """ASGI middleware, to stand outside of all others: puts client, scheme, host and prefix of the public address into the scope.
+class ForwardedHeaders:
+    """ASGI middleware, the outermost: puts the client, scheme, host and prefix of the public address into the scope.
 
-    `root_path` is the prefix, and `path` begins with it, whether or not the proxy has taken it away.
+    `root_path` is the prefix. `path` begins with it, whether or not the proxy removed it.
     """
 
     def __init__(
@@ -82,30 +82,30 @@ class Forwarded:
         self._public: SplitResult | None = None if public_url is None else urlsplit(public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its scope as the client's request would have made it here."""
+        """Pass the request on with a scope as if the client had connected directly."""
         if scope["type"] in ("http", "websocket"):
-            scope = self._told(scope)
+            scope = self._with_public_address(scope)
         await self._app(scope, receive, send)
 
-    def _told(self, scope: Scope) -> Scope:
+    def _with_public_address(self, scope: Scope) -> Scope:
         prefix = "" if self._public is None else self._public.path
         headers = _headers(scope)
         if headers:
-            # A server on a Unix socket is told of no peer.
+            # On a Unix socket the scope has no client.
             peer = Peer(*scope["client"]) if scope.get("client") else Peer(UNIX)
             if self._proxies.trust(peer.address):
                 scope = dict(scope)
-                given = self._apply(scope, headers, peer)
-                prefix = prefix if given is None else given
+                named_prefix = self._apply(scope, headers, peer)
+                prefix = prefix if named_prefix is None else named_prefix
         return _below(scope, prefix) if prefix else scope
 
     def _apply(self, scope: Scope, headers: dict[bytes, list[str]], peer: Peer) -> str | None:
-        """Put what the proxies say into the scope; gives the prefix that they name."""
+        """Put the values of the proxies into the scope; returns their prefix."""
         client, proxies = self._proxies.client(peer, headers.get(b"x-forwarded-for", ()))
         scope["client"] = (client.address, client.port)
 
         def own(name: bytes) -> list[str]:
-            """Those entries of a header that trusted proxies wrote, the outermost first."""
+            """The entries of a header that trusted proxies wrote, the outermost first."""
             return headers.get(name, [])[-(proxies + 1) :]
 
         schemes = own(b"x-forwarded-proto")
@@ -122,7 +122,7 @@ class Forwarded:
             others = [(name, value) for name, value in scope["headers"] if name != b"host"]
             scope["headers"] = [(b"host", host.encode("latin-1")), *others]
         try:
-            # Each proxy that takes a prefix away adds it.
+            # Each proxy that removes a prefix adds an entry.
             prefixes = "".join(prefix_of(one) for one in own(b"x-forwarded-prefix"))
             return prefix_of(prefixes) or None
         except ValueError:
@@ -130,15 +130,15 @@ class Forwarded:
 
 
 def _below(scope: Scope, prefix: str) -> Scope:
-    """The scope with its path below a prefix: it is there already where the proxy passed it on."""
+    """The scope with `prefix` at the beginning of its path, unless the proxy has passed it on."""
     path: str = scope["path"]
-    told = {**scope, "root_path": prefix}
+    below = {**scope, "root_path": prefix}
     if path != prefix and not path.startswith(f"{prefix}/"):
-        told["path"] = prefix + path
+        below["path"] = prefix + path
         raw = scope.get("raw_path")
         if raw is not None:
-            told["raw_path"] = prefix.encode() + raw
-    return told
+            below["raw_path"] = prefix.encode() + raw
+    return below
 
 
 _NAMES: Final = frozenset(
@@ -147,7 +147,7 @@ _NAMES: Final = frozenset(
 
 
 def _headers(scope: Scope) -> dict[bytes, list[str]]:
-    """The entries of each forwarded header: several lines of one header are one list (RFC 9110, 5.3)."""
+    """The entries of each forwarded header; several lines of one header form one list (RFC 9110, 5.3)."""
     found: dict[bytes, list[str]] = {}
     for name, value in scope["headers"]:
         if name in _NAMES:
@@ -157,7 +157,7 @@ def _headers(scope: Scope) -> dict[bytes, list[str]]:
 
 
 def _peer(entry: str) -> Peer | None:
-    """An entry of `X-Forwarded-For`: an address, perhaps with its port; None where it is none."""
+    """An entry of `X-Forwarded-For`: an address, perhaps with a port; None if it is invalid."""
     if entry.lower() == UNIX:
         return Peer(UNIX)
     address, port = entry, "0"
@@ -170,7 +170,7 @@ def _peer(entry: str) -> Peer | None:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, in one form: IPv4 is not written as IPv6, and the zone of a link is left out."""
+    """An address in its normal form: IPv4 not mapped to IPv6, and without the zone of a link."""
     if len(text) > 64:
         return None
     try:

@@ -1,7 +1,4 @@
-"""Bodies of requests as they come in: none is larger than its route reads, and none is waited for without end.
-
-What a body says is its route's business.
-"""
+"""Reads request bodies, with a limit of size and of time."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
@@ -10,15 +7,15 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.begun import Begun
+from server.http.begun import EagerAwait
 from server.http.headers import first
 from server.http.responses import TooLarge, TooSlow, UnsupportedCoding
 
 SLOWEST: Final = 1024
-"""Bytes a second: a body that comes faster may take as long as it needs."""
+"""Bytes a second: a body that arrives faster has no time limit."""
 
 _MOST_DIGITS: Final = 18
-"""Of a length; a longer one is no length, and takes ever longer to read as a number."""
+"""Maximum digits of a Content-Length; parsing a longer one would only cost time."""
 
 
 async def whole(request: Request, most: int, *, advice: str) -> bytearray:
@@ -34,10 +31,9 @@ async def whole(request: Request, most: int, *, advice: str) -> bytearray:
 
 
 async def pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[bytes, None]:
-    """The body, piece by piece. Raises `TooLarge` beyond `most` bytes; at once where its length says so.
+    """The body in pieces. Raises `TooLarge` beyond `most` bytes, at once if its Content-Length says so.
 
-    `advice` tells what to do instead. Raises `UnsupportedCoding` for one that is compressed: some bytes can be made into any
-    number of others.
+    `advice` completes the error. Raises `UnsupportedCoding` for a compressed body, whose size is unknown until it is unpacked.
     """
     _require_readable(request, most, advice)
     size, goes_on = 0, True
@@ -51,19 +47,19 @@ async def pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[
 
 
 def _require_readable(request: Request, most: int, advice: str) -> None:
-    """Pass if the head of a request announces nothing that is not read."""
+    """Pass if the headers of a request announce a body that can be read."""
     coding = first(request.scope, b"content-encoding")
     if coding is not None and coding.strip().lower() != "identity":
         raise UnsupportedCoding(
             "The body has a Content-Encoding. Send it as it is, not compressed, without that header."
         )
-    said = first(request.scope, b"content-length")
-    if said and said.isdecimal() and (len(said) > _MOST_DIGITS or int(said) > most):
+    length = first(request.scope, b"content-length")
+    if length and length.isdecimal() and (len(length) > _MOST_DIGITS or int(length) > most):
         raise _too_large(most, advice)
 
 
 async def _next(request: Request) -> tuple[bytes, bool]:
-    """A piece of the body, and whether more is to come. Raises `ClientDisconnect` where its sender is gone."""
+    """A piece of the body, and whether more follows. Raises `ClientDisconnect`."""
     message = await request.receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
@@ -74,11 +70,11 @@ def _too_large(most: int, advice: str) -> TooLarge:
     return TooLarge(f"The body is larger than {most} bytes. {advice}")
 
 
-class Patience:
-    """ASGI middleware: a body may keep the server waiting for some seconds beyond what `SLOWEST` allows.
+class BodyTimeout:
+    """ASGI middleware: limits the time for which the server waits for a body, beyond what `SLOWEST` allows.
 
-    Counted is only what is waited for: a route that takes long over a piece takes nothing from whoever sends. Past that,
-    `receive` raises `TooSlow`, or tells a route that answers already that nobody is there any more.
+    Only the waiting counts, not the time in which a route handles a piece. After the timeout, `receive` raises `TooSlow`; for a
+    route that has begun its response it returns `http.disconnect`.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -95,7 +91,7 @@ class Patience:
 
 
 class _Body:
-    """One body on its way."""
+    """The body of one request."""
 
     def __init__(self, receive: Receive, send: Send, *, seconds: float) -> None:
         self._receive = receive
@@ -109,9 +105,9 @@ class _Body:
         """As the server's."""
         if self._is_whole:
             return await self._receive()
-        begun = Begun(self._receive())
+        begun = EagerAwait(self._receive())
         if begun.is_over:
-            return self._counted(begun.result, waited=0.0)
+            return self._account(begun.result, waited=0.0)
         now = asyncio.get_running_loop().time
         began = now()
         try:
@@ -123,9 +119,9 @@ class _Body:
             raise TooSlow(
                 f"The body kept us waiting for more than {self._seconds:g} seconds. Send it again, without pauses."
             ) from None
-        return self._counted(message, waited=now() - began)
+        return self._account(message, waited=now() - began)
 
-    def _counted(self, message: Message, *, waited: float) -> Message:
+    def _account(self, message: Message, *, waited: float) -> Message:
         earned = len(message.get("body", b"")) / SLOWEST
         self._left = min(self._left - waited + earned, self._seconds)
         self._is_whole = not message.get("more_body", False)

@@ -1,6 +1,6 @@
-"""One line in the log for each request and each WebSocket, and the id that ties all other lines to it.
+"""Logs one line for each request and each WebSocket, and gives all log lines of a request its id.
 
-The path, the query string and the headers stay out of it: they hold what a person typed, or who they are.
+The path, the query string and the headers are not logged: they may hold personal data.
 """
 
 import re
@@ -14,18 +14,18 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 QUIET_ROUTES: Final = frozenset({"/healthz", "/readyz"})
-"""Asked every few seconds by machines: their lines are for debugging only."""
+"""Polled every few seconds by monitors; logged at debug level."""
 
 _ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _STARTS: Final = ("http.response.start", "websocket.http.response.start", "websocket.accept")
 _SERVER_FAULT: Final = 1011
-"""The close code of a WebSocket whose server met something unforeseen (RFC 6455, 7.4.1)."""
+"""The close code of a WebSocket for an internal error of the server (RFC 6455, 7.4.1)."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Request:
+class _LoggedRequest:
     """What is known of the request at hand; shared by every task that works for it."""
 
     id: str
@@ -33,27 +33,27 @@ class _Request:
     status: int | None = None
     accepted: bool = False
     left: bool = False
-    """The other side closed a WebSocket: the code is its own, and says nothing about us."""
+    """The client closed the WebSocket, so the close code is the client's."""
 
 
-_current: ContextVar[_Request | None] = ContextVar("request", default=None)
+_current: ContextVar[_LoggedRequest | None] = ContextVar("request", default=None)
 
 
 def note_viewer(id: str) -> None:
-    """From here on the lines of this request name the viewer; outside a request nothing happens."""
+    """Add the viewer to the log lines of the current request; does nothing outside of one."""
     request = _current.get()
     if request is not None:
         request.viewer = id
 
 
 def current_id() -> str | None:
-    """The id of the request at hand; None outside of one."""
+    """The id of the current request; None outside of one."""
     request = _current.get()
     return None if request is None else request.id
 
 
 def add_request(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
-    """A structlog processor: put the id of the request at hand, and its viewer, into the line."""
+    """A structlog processor that adds the id and the viewer of the current request."""
     request = _current.get()
     if request is not None:
         event["request_id"] = request.id
@@ -63,11 +63,11 @@ def add_request(_logger: object, _method: str, event: MutableMapping[str, Any]) 
 
 
 class RequestLog:
-    """ASGI middleware, to stand outside all others, so that it sees the answer as the client does.
+    """ASGI middleware, outside all others but `ForwardedHeaders`, so that it sees the final response.
 
-    A well-formed `X-Request-Id` is kept, otherwise one is made; it goes back in the answer. The line has `method` (WEBSOCKET
-    for those), `route` (the template, `none` where nothing matched), `status` (the close code of a WebSocket, 403 where it
-    was refused), `ms` to the end of the answer, and `viewer` once known.
+    It keeps a valid `X-Request-Id` or makes an id, and returns it in the response. The line has `method` (WEBSOCKET for those),
+    `route` (the template, `none` if no route matched), `status` (the close code of a WebSocket, 403 if it was refused),
+    `ms` until the end of the response, and `viewer` if signed in.
     """
 
     def __init__(
@@ -77,38 +77,38 @@ class RequestLog:
         clock: Callable[[], float],
         make_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
-        """`clock` counts seconds from anywhere."""
+        """`clock` returns seconds from any origin."""
         self._app = app
         self._clock = clock
         self._make_id = make_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and log it when it has ended."""
+        """Pass the request on, and log it at its end."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        request = _Request(_given_id(scope["headers"]) or self._make_id())
+        request = _LoggedRequest(_client_id(scope["headers"]) or self._make_id())
         header = (b"x-request-id", request.id.encode())
 
-        async def receive_and_note() -> Message:
+        async def receive_and_record() -> Message:
             message = await receive()
             if message["type"] == "websocket.disconnect" and request.status is None:
                 request.status = message.get("code")
                 request.left = True
             return message
 
-        def send_and_note(message: Message) -> Awaitable[None]:
-            _note_status(request, message)
+        def send_and_record(message: Message) -> Awaitable[None]:
+            _record_status(request, message)
             if message["type"] in _STARTS:
                 message = {**message, "headers": [*message.get("headers", ()), header]}
             return send(message)
 
-        heard = receive if scope["type"] == "http" else receive_and_note
+        receiver = receive if scope["type"] == "http" else receive_and_record
         before = _current.set(request)
         started = self._clock()
         fault: Exception | None = None
         try:
-            await self._app(scope, heard, send_and_note)
+            await self._app(scope, receiver, send_and_record)
         except Exception as error:
             fault = error
             request.status = request.status or 500
@@ -118,14 +118,14 @@ class RequestLog:
             _current.reset(before)
 
 
-def _given_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def _client_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     for name, value in headers:
         if name == b"x-request-id" and _ID.fullmatch(value):
             return value.decode()
     return None
 
 
-def _note_status(request: _Request, message: Message) -> None:
+def _record_status(request: _LoggedRequest, message: Message) -> None:
     match message["type"]:
         case "http.response.start" | "websocket.http.response.start":
             request.status = message["status"]
@@ -135,7 +135,7 @@ def _note_status(request: _Request, message: Message) -> None:
             request.status = message.get("code", 1000) if request.accepted else 403
 
 
-def _write(scope: Scope, request: _Request, fault: Exception | None, *, ms: float) -> None:
+def _write(scope: Scope, request: _LoggedRequest, fault: Exception | None, *, ms: float) -> None:
     route = getattr(scope.get("route"), "path", "none")
     is_http = scope["type"] == "http"
     failed = request.status is not None and (

@@ -1,4 +1,4 @@
-"""What the routes answer when they refuse: JSON in the shape of GraphQL's errors, whatever the request was."""
+"""Error responses of all routes: JSON in the shape of GraphQL errors."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -30,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 
 class WrongMethod(BadUserInput):
-    """The route takes other methods only: those in `allow`."""
+    """The route does not support the method; `allow` lists those that it does."""
 
     def __init__(self, message: str, *, allow: str = "POST") -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class WrongMethod(BadUserInput):
 
 
 class UnsupportedType(BadUserInput):
-    """The body is of a type that the route does not read."""
+    """The route does not support the content type of the body."""
 
 
 class UnsupportedCoding(UnsupportedType):
@@ -46,41 +46,41 @@ class UnsupportedCoding(UnsupportedType):
 
 
 class TooLarge(BadUserInput):
-    """The body is larger than the route reads."""
+    """The body exceeds the limit of the route."""
 
 
 class TooSlow(BadUserInput):
-    """A request did not come in time."""
+    """A request did not arrive in time."""
 
 
 class HeadTooLarge(BadUserInput):
-    """The address and the headers are larger than is read."""
+    """The URL and the headers exceed the limit."""
 
 
-class Full(TooMuch):
-    """All that one server does at once is being done, for whomever."""
+class ServerFull(TooMuch):
+    """The server is at a limit that all viewers share."""
 
 
-class Absent(BadUserInput):
-    """There is no such thing for whoever asks."""
+class ResourceNotFound(BadUserInput):
+    """There is no such thing, or none that the viewer may see."""
 
 
 class Gone(BadUserInput):
-    """There was such a thing, and it is kept no longer."""
+    """The thing existed and is no longer kept."""
 
 
-class NotKept(BadUserInput):
-    """The document of a hash is not kept here: the client sends it with the hash, and goes on by the hash alone."""
+class DocumentNotKept(BadUserInput):
+    """No document with this hash is kept; the client sends it once with its hash, later the hash alone."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
 
 
 STATUS: Final[Mapping[type[LogError], int]] = {
     BadUserInput: 400,
-    NotKept: 200,  # as clients expect it: a question, which they answer
+    DocumentNotKept: 200,  # part of the protocol, which clients handle by sending the text
     Unauthenticated: 401,
     Forbidden: 403,
-    Absent: 404,
+    ResourceNotFound: 404,
     WrongMethod: 405,
     TooSlow: 408,
     Conflict: 409,
@@ -91,11 +91,11 @@ STATUS: Final[Mapping[type[LogError], int]] = {
     TooComplex: 400,
     TooLong: 413,
     TooMuch: 429,
-    Full: 503,
+    ServerFull: 503,
     TimedOut: 503,
     Outage: 503,
 }
-"""HTTP's word for each error of ours, and for those derived from it; any other is a fault that passes, such as keys that cannot be read: 503."""
+"""The HTTP status of each error class and its subclasses. Any other is temporary, such as unreadable keys: 503."""
 
 _UNROUTED: Final[Mapping[int, str]] = {
     404: "There is nothing here. Operations go to /graphql, messages to /ingest, people to /graphiql.",
@@ -109,7 +109,7 @@ _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {
 
 
 def refusal(error: LogError, *, media_type: str = JSON) -> Response:
-    """The answer that says `error`, with what HTTP wants beside it."""
+    """The response for `error`, with the headers that its status requires."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
     headers = dict(_HEADERS.get(status, {}))
     if isinstance(error, TooMuch | Outage):
@@ -117,12 +117,12 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
     if isinstance(error, WrongMethod):
         headers["allow"] = error.allow
     if isinstance(error, UnsupportedCoding):
-        headers["accept-encoding"] = "identity"  # RFC 9110, 12.5.3: what would have been read
+        headers["accept-encoding"] = "identity"  # RFC 9110, 12.5.3: the supported coding
     return _errors(error.message, error.code, status=status, headers=headers, media_type=media_type)
 
 
 def require_content_type(request: Request, wanted: str) -> None:
-    """Pass if the body of `request` is of the type `wanted`, in UTF-8; otherwise raise `UnsupportedType`."""
+    """Pass if the body of `request` has the type `wanted`, in UTF-8. Raises `UnsupportedType`."""
     sent, _, parameters = (first(request.scope, b"content-type") or "").partition(";")
     sent = sent.strip().lower()
     if sent != wanted:
@@ -134,33 +134,33 @@ def require_content_type(request: Request, wanted: str) -> None:
             raise UnsupportedType(f"The charset is {charset or 'missing'}. Send {wanted} in UTF-8.")
 
 
-async def refused(request: Request, error: Exception) -> Response:
-    """What a route refuses and leaves to be said here."""
+async def refuse(request: Request, error: Exception) -> Response:
+    """The response for a `LogError` that a route raises."""
     assert isinstance(error, LogError)
     return refusal(error)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: a path that is not there, a method that its route does not take."""
+async def not_routed(request: Request, error: Exception) -> Response:
+    """The response for Starlette's own errors: unknown path, wrong method."""
     assert isinstance(error, HTTPException)
     message = _UNROUTED.get(error.status_code, error.detail)
     return _errors(message, BadUserInput.code, status=error.status_code, headers=error.headers)
 
 
-async def fault(request: Request, error: Exception) -> Response:
-    """A fault of ours: it says under which id the log has it, and nothing else."""
-    message = f"Something failed here. Whoever runs the log finds it under {current_id()}."
+async def internal_error(request: Request, error: Exception) -> Response:
+    """The response for an unexpected exception: only the id under which it is logged."""
+    message = f"Internal error. Give this id to your administrator: {current_id()}."
     return _errors(message, LogError.code, status=500)
 
 
-async def away(request: Request, error: Exception) -> Response:
-    """The database is away: whoever asked may ask again, as a provider does with what it reports."""
-    _log.warning("a request failed: the database is away", reason=cause(error))
+async def unavailable(request: Request, error: Exception) -> Response:
+    """The response while the database is away: the client may retry, as providers do with callbacks."""
+    _log.warning("request failed: the database is away", cause=cause(error))
     return refusal(Outage())
 
 
-async def nobody(request: Request, error: Exception) -> Response:
-    """For nobody: whoever sent the request left before it was whole, which is no fault."""
+async def disconnected(request: Request, error: Exception) -> Response:
+    """The response, sent to no one, for a client that disconnected before its request was complete."""
     assert isinstance(error, ClientDisconnect)
     return Response(status_code=400)
 

@@ -1,6 +1,6 @@
-"""Headers that every answer carries, whatever it is and whoever made it: what a browser must not do with it.
+"""Security headers of every response.
 
-An answer that has one of these headers keeps its own: the pages for the browser allow more than JSON does.
+A response that sets one of these headers keeps its own value: the console pages allow more than JSON does.
 """
 
 from collections.abc import Awaitable, Mapping
@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS: Final[Mapping[str, str]] = {
-    # An answer is no page: nothing in it may be run or shown, and no page may hold it in a frame.
+    # A response is not a page: a browser must not run it, render it or put it into a frame.
     "content-security-policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
@@ -23,8 +23,8 @@ HEADERS: Final[Mapping[str, str]] = {
 _RAW: Final = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
 
 
-class Hardened:
-    """ASGI middleware that puts `HEADERS` into each answer that lacks them."""
+class SecurityHeaders:
+    """ASGI middleware that adds `HEADERS` to each response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

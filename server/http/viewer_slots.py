@@ -1,6 +1,6 @@
-"""The place that a request or a WebSocket takes of those that its viewer has, from the sign-in to its end.
+"""Limits the concurrent requests and WebSockets of each viewer, from sign-in to the end.
 
-Who is not signed in has none: against strangers there are the limits of `server.process.protocols`.
+Anonymous clients have no slot; the limits of `server.process.protocols` apply to them.
 """
 
 from contextvars import ContextVar
@@ -8,18 +8,18 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.http.counted import Held
+from server.http.counted import ViewerCounter
 
 
-class _Place:
-    """What the request at hand holds; shared by every task that works for it."""
+class _Slot:
+    """The slot of the current request; shared by all its tasks."""
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: ViewerCounter) -> None:
         self._held = held
         self._key: str | None = None
 
     def take(self, key: str) -> None:
-        if self._key is None:  # whoever signs in twice on a WebSocket is still one
+        if self._key is None:  # a second sign-in on a WebSocket takes no second slot
             self._held.take(key)
             self._key = key
 
@@ -28,32 +28,32 @@ class _Place:
             self._held.give_back(self._key)
 
 
-_current: Final[ContextVar[_Place | None]] = ContextVar("place", default=None)
+_current: Final[ContextVar[_Slot | None]] = ContextVar("place", default=None)
 
 
-def take_place(key: str) -> None:
-    """The request at hand is this viewer's; outside a request nothing happens. Raises `TooMuch`."""
-    place = _current.get()
-    if place is not None:
-        place.take(key)
+def take_slot(key: str) -> None:
+    """Take a slot for the current request; does nothing outside of one. Raises `TooMuch`."""
+    slot = _current.get()
+    if slot is not None:
+        slot.take(key)
 
 
-class Places:
-    """ASGI middleware: each viewer has so many requests and WebSockets at once, and no more."""
+class ViewerSlots:
+    """ASGI middleware: limits the concurrent requests and WebSockets of each viewer."""
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self.held = Held(most, what="requests and WebSockets")
+        self.held = ViewerCounter(most, what="requests and WebSockets")
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and give its place back when it has ended."""
+        """Pass the request on, and release its slot at the end."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        place = _Place(self.held)
-        before = _current.set(place)
+        slot = _Slot(self.held)
+        before = _current.set(slot)
         try:
             await self._app(scope, receive, send)
         finally:
             _current.reset(before)
-            place.leave()
+            slot.leave()

@@ -1,6 +1,6 @@
-"""Background work: the gateways, the runtime and the runner that the settings name.
+"""Background work: builds the gateways, the runtime and the runner from the settings.
 
-On SQLite the server works itself, and is the only one on its file; on PostgreSQL it leaves that to `sentlog worker`.
+On SQLite the only server process does this work itself; on PostgreSQL `sentlog worker` does.
 """
 
 import asyncio
@@ -42,15 +42,15 @@ from server.settings.gateways import merged
 from server.settings.settings import Settings, SettingsError, variable
 
 BESIDE: Final = 3
-"""Connections for what goes on beside a runner: sealing, forgetting, the simulated provider."""
+"""Connections for work beside a runner: audit seals, expired budgets, the simulated provider."""
 
 _log = structlog.get_logger(__name__)
 
 
 def connections_of(url: URL, *, serves: bool) -> int:
-    """How many connections a process that serves, or works, has to be able to open: none of its jobs waits for another's.
+    """The size of the connection pool of a server or worker process: large enough that no job waits for another's connection.
 
-    On SQLite the process that serves works as well.
+    On SQLite the server process is the worker, too.
     """
     if url.get_backend_name() == "sqlite":
         return local.CONNECTIONS + BESIDE + POOLED
@@ -58,33 +58,33 @@ def connections_of(url: URL, *, serves: bool) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Works:
-    """What a process needs to work, or to have others work."""
+class DeliveryServices:
+    """What a process needs to do background work, or to announce it to workers."""
 
     runtime: Runtime
     runner: Runner
     press: Press
     forks: ForkServer
-    """Starts the processes that make reports, once this one works."""
+    """Starts the processes that render reports, once this process works."""
     journal: Path
-    """What the simulated provider remembers, where one is set up."""
+    """The journal file of the simulated provider."""
 
     @property
     def gateways(self) -> tuple[Gateway, ...]:
-        """Every gateway there is, once."""
+        """Every gateway, once."""
         chosen = [self.runtime.gateways, *self.runtime.of_district.values()]
         return tuple(dict.fromkeys(gateway for modes in chosen for gateway in modes.values()))
 
     @property
     def gateways_by_name(self) -> dict[str, list[Gateway]]:
-        """Every gateway by its name, the house's first: a district may have an account of its own with the same provider."""
+        """Gateways by name, the common one first: a district may have its own account with the same provider."""
         by_name: dict[str, list[Gateway]] = {}
         for gateway in self.gateways:
             by_name.setdefault(gateway.name, []).append(gateway)
         return by_name
 
     async def modes_without_gateway(self) -> list[tuple[str, DeliveryMode]]:
-        """In which districts and modes messages wait for a gateway that is not set up."""
+        """The districts and modes in which messages wait because no gateway is configured."""
         async with reading(self.runtime.engine) as connection:
             waiting = await backlog.waiting_modes(connection)
         return [
@@ -94,12 +94,12 @@ class Works:
         ]
 
     async def has_workers(self) -> bool:
-        """Whether anybody works."""
+        """Whether a worker is alive."""
         async with reading(self.runtime.engine) as connection:
             return await self.runner.has_workers(connection)
 
     async def work(self, until: asyncio.Event) -> None:
-        """Work until the event is set."""
+        """Do the background work until the event is set."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.forks.prepare(until))
@@ -125,45 +125,45 @@ class Works:
             await self.forks.close()
 
     async def close(self) -> None:
-        """Let go of the gateways' connections, and end the processes for reports."""
+        """Close the gateways' connections and end the report processes."""
         await self.forks.close()
         for gateway in self.gateways:
             await gateway.close()
 
 
-def set_up(
+def build_services(
     settings: Settings,
     *,
     engine: AsyncEngine,
     client: httpx2.AsyncClient,
     clock: Callable[[], datetime],
-) -> Works:
-    """What the settings ask for; nothing works yet. Raises `SettingsError`."""
+) -> DeliveryServices:
+    """Build the services that the settings name, without starting them. Raises `SettingsError`."""
     journal = _beside(settings, "simulator.ndjson")
 
-    def made(said: Mapping[str, Any]) -> Mapping[DeliveryMode, Gateway]:
-        if SimulatorGateway.name in said.get("gateways", {}).values():
+    def build_gateways(explicit: Mapping[str, Any]) -> Mapping[DeliveryMode, Gateway]:
+        if SimulatorGateway.name in explicit.get("gateways", {}).values():
             journal.parent.mkdir(parents=True, exist_ok=True)
-        of = GatewaySettings(
-            **said,
+        gateway_settings = GatewaySettings(
+            **explicit,
             gateway_limits=settings.gateway_limits,
             public_url=settings.public_url,
             simulator_journal=journal,
         )
-        return build(of, client=client, clock=clock)
+        return build(gateway_settings, client=client, clock=clock)
 
     try:
-        house = made(settings.said())
+        gateways = build_gateways(settings.explicit())
     except GatewaySettingsError as error:
         raise SettingsError(str(error)) from None
     of_district: dict[str, Mapping[DeliveryMode, Gateway]] = {}
     for district, other in settings.districts.items():
         try:
-            of_district[district] = made(merged(settings, other))
+            of_district[district] = build_gateways(merged(settings, other))
         except GatewaySettingsError as error:
             raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
     runtime = Runtime(
-        engine=engine, gateways=house, of_district=of_district, clock=clock, chance=random.random
+        engine=engine, gateways=gateways, of_district=of_district, clock=clock, chance=random.random
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
     forks = ForkServer()
@@ -173,20 +173,20 @@ def set_up(
         clock=clock,
         render=partial(in_own_process, start=forks.fork),
     )
-    return Works(
+    return DeliveryServices(
         runtime=runtime, runner=runner(runtime, press), press=press, forks=forks, journal=journal
     )
 
 
 def report_place(settings: Settings) -> Place:
-    """Where the files of reports are kept."""
+    """The configured store of report files."""
     return settings.place(_beside(settings, "reports"))
 
 
 def announcing(
     settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]
 ) -> Announce:
-    """How a process that does no work itself has others look for it. On SQLite they look by themselves, each second."""
+    """The function by which a process announces work to workers; on SQLite none, since the server polls each second."""
     if engine.dialect.name == "sqlite":
         return to_nobody
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
@@ -195,10 +195,10 @@ def announcing(
 
 
 @contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Be the only server on a SQLite file inside the block. Raises `SettingsError` where another one is."""
+def lock_database_file(settings: Settings) -> Iterator[None]:
+    """Hold the lock of the only server on a SQLite file. Raises `SettingsError` if another server holds it."""
     file = Path(settings.database_url.database or "")
-    with file_lock.held(file.with_name(f"{file.name}-server")) as is_ours:
+    with file_lock.try_lock(file.with_name(f"{file.name}-server")) as is_ours:
         if not is_ours:
             raise SettingsError(
                 f"{file}: another server works on this file. Stop that one, or use PostgreSQL, which takes any number."
@@ -207,31 +207,31 @@ def alone(settings: Settings) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def beside_serving(settings: Settings, works: Works) -> AsyncIterator[None]:
-    """What a server does of the work while it serves, in the block: on SQLite all, on PostgreSQL nothing.
+async def work_while_serving(settings: Settings, services: DeliveryServices) -> AsyncIterator[None]:
+    """Do the background work beside a server: on SQLite all of it, on PostgreSQL none.
 
-    Raises `SettingsError` where another server works on the same SQLite file.
+    Raises `SettingsError` if another server uses the same SQLite file.
     """
-    if works.runtime.engine.dialect.name != "sqlite":
+    if services.runtime.engine.dialect.name != "sqlite":
         yield
         return
-    with alone(settings):
-        async with meanwhile(works.work):
+    with lock_database_file(settings):
+        async with run_beside(services.work):
             yield
 
 
 @asynccontextmanager
-async def meanwhile(
+async def run_beside(
     run: Callable[[asyncio.Event], Coroutine[Any, Any, None]],
 ) -> AsyncIterator[None]:
-    """Have `run` go on beside the block; at the end of that the event is set, and `run` waited for. If it fails, the log says so."""
+    """Run a task beside the block. At the end of the block set the event and wait; log an error of the task."""
     until = asyncio.Event()
 
     async def watched() -> None:
         try:
             await run(until)
         except Exception:
-            _log.exception("what went on beside the server has ended")
+            _log.exception("background work failed")
 
     running = asyncio.create_task(watched())
     try:
@@ -242,26 +242,26 @@ async def meanwhile(
 
 
 async def work(settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]) -> None:
-    """Be a worker until SIGINT or SIGTERM. Raises `SettingsError`."""
+    """Run a worker until SIGINT or SIGTERM. Raises `SettingsError`."""
     if engine.dialect.name == "sqlite":
         raise SettingsError(
             f"{variable('database_url')}: on SQLite the server does the work itself, so `sentlog serve` is enough."
             " Workers need PostgreSQL."
         )
     async with httpx2.AsyncClient() as client:
-        works = set_up(settings, engine=engine, client=client, clock=clock)
+        services = build_services(settings, engine=engine, client=client, clock=clock)
         until = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, until.set)
-        _log.info("the worker starts", mode=[str(mode) for mode in works.runtime.gateways])
+        _log.info("the worker starts", mode=[str(mode) for mode in services.runtime.gateways])
         try:
-            await works.work(until)
+            await services.work(until)
         finally:
-            await works.close()
+            await services.close()
 
 
 def _beside(settings: Settings, name: str) -> Path:
-    """A file or folder beside a SQLite database, otherwise in the data folder."""
+    """The path of a file or folder: beside a SQLite database, otherwise in the data folder."""
     if settings.database_url.get_backend_name() == "sqlite":
         return Path(settings.database_url.database or "").with_name(name)
     return settings.data_dir / name

@@ -1,23 +1,20 @@
-"""How a process that stays looks for memory it may give back: what it began with is not looked through again.
-
-What takes memory, and how much there is, is not decided here.
-"""
+"""Tunes Python's garbage collector for a long-running process: objects that exist at the start are never scanned again."""
 
 import gc
 from typing import Final
 
 YOUNG: Final = 10_000
-"""Objects that are made beyond those let go of, until the youngest are looked through: Python's 700 are a tenth of what one
-operation is read into, and all of it is in use then. Five times as many save another tenth, and take longer at once."""
+"""New objects until a scan of the youngest generation. Python's 700 are a tenth of what one operation allocates, all of it
+in use. Five times as many would save another tenth, and make a single scan longer."""
 
 OLD: Final = 3
-"""Looks at the middle-aged until all are looked through. With Python's 10, three times as much lost memory is found at once."""
+"""Middle scans until a full one. Compared with Python's 10, three times as much garbage is freed at once."""
 
 
-def settle() -> None:
-    """Set apart all that is there: modules, types, the schema. To be called once, when a process has what it works with.
+def freeze_startup_objects() -> None:
+    """Exclude all present objects (modules, types, the schema) from collection. Call it once, after the start.
 
-    To look through all that takes a seventh of a second in which nobody is answered, and finds nothing.
+    A full scan takes a seventh of a second, in which no request is answered, and frees nothing.
     """
     gc.collect()
     gc.freeze()

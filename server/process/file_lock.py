@@ -1,6 +1,6 @@
-"""A lock that one process of a machine has until it lets go or ends, kill -9 included.
+"""A lock file that one process of a machine holds until it releases it or ends, kill -9 included.
 
-It is SQLite's own lock on an empty file: the same on every system, and as good as the database's beside which it stands.
+It is SQLite's own lock on an empty file: portable, and as reliable as that of the database beside it.
 """
 
 import sqlite3
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 @contextmanager
-def held(file: Path) -> Iterator[bool]:
-    """Try to take the lock, and keep it for the block; gives whether it is ours. Waits for nobody."""
+def try_lock(file: Path) -> Iterator[bool]:
+    """Try to take the lock for the block; yields whether this process holds it. Does not wait."""
     with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as lock:
         try:
-            # Nothing is ever written; otherwise a second file would lie beside this one.
+            # Nothing is written; without MEMORY a journal file would appear beside this one.
             lock.execute("PRAGMA journal_mode = MEMORY")
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:

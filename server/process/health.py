@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: whether this process lives, and whether it can answer."""
+"""`/healthz` and `/readyz`: whether this process is alive, and whether it can serve requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,37 +18,37 @@ from db.connect.unavailable import AWAY, cause
 from db.migrations import backfills
 from db.receipts import unmatched
 from db.reports import jobs
-from server.auth.keys import Keys
+from server.auth.keys import KeySource
 from server.http.responses import json
-from server.process.background import Works
+from server.process.background import DeliveryServices
 from server.settings.settings import variable
 
 RECENT: Final = timedelta(hours=24)
 """How far back `/readyz` counts receipts that belong to no delivery."""
 
 PATIENCE: Final = 5
-"""Seconds in which the database has to answer: a host that is gone would otherwise keep whoever asks for minutes."""
+"""Timeout of the database in seconds; the driver would wait for minutes for an unreachable host."""
 
 _log = structlog.get_logger(__name__)
 
 Check = Callable[[], Awaitable[str | None]]
-"""What stands in the way, in words; None where nothing does."""
+"""A check; returns the problem in words, or None."""
 
 
 def routes(checks: Mapping[str, Check], notes: Mapping[str, Check] | None = None) -> list[Route]:
-    """The two routes. Ready is 200 when every check passes, else 503; both say what each check found, and each note.
+    """The two routes. `/readyz` is 200 if every check passes, else 503; its body holds each check and each note.
 
-    A note is for whoever runs the log. It takes no server out of service: the log can be read all the same.
+    A note is information for the operator. It does not make the server unready: the log stays readable.
     """
 
     async def alive(request: Request) -> Response:
         return json({"status": "alive"})
 
     async def ready(request: Request) -> Response:
-        found = {name: await check() for name, check in checks.items()}
-        is_ready = all(problem is None for problem in found.values())
-        found |= {name: await note() for name, note in (notes or {}).items()}
-        checked = {name: problem or "ready" for name, problem in found.items()}
+        results = {name: await check() for name, check in checks.items()}
+        is_ready = all(problem is None for problem in results.values())
+        results |= {name: await note() for name, note in (notes or {}).items()}
+        checked = {name: problem or "ready" for name, problem in results.items()}
         return json(
             {"status": "ready" if is_ready else "not ready", **checked},
             status=200 if is_ready else 503,
@@ -58,11 +58,11 @@ def routes(checks: Mapping[str, Check], notes: Mapping[str, Check] | None = None
 
 
 async def revision_problem(engine: AsyncEngine) -> str | None:
-    """Why this program cannot work with the database as it stands; None where it can."""
-    stands, wanted = await migrations.current(engine), migrations.head()
-    if stands == wanted:
+    """Why this program cannot use the database in its present state; None if it can."""
+    revision, wanted = await migrations.current(engine), migrations.head()
+    if revision == wanted:
         return await _backfill_problem(engine)
-    at = "has no tables yet" if stands is None else f"stands at revision {stands}"
+    at = "has no tables yet" if revision is None else f"stands at revision {revision}"
     return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
 
 
@@ -81,24 +81,24 @@ def _unfinished(progress: backfills.Progress) -> str:
 
 
 def database_check(engine: AsyncEngine) -> Check:
-    """Whether the database answers, and has the tables that this program knows."""
+    """A check that the database answers and has the revision that this program needs."""
 
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE):
                 return await revision_problem(engine)
         except (*AWAY, TimeoutError) as error:
-            _log.warning("the database does not answer", reason=cause(error))
+            _log.warning("database does not answer", cause=cause(error))
             return "The database does not answer."
         except SQLAlchemyError:
-            _log.exception("the database refuses a statement of the readiness check")
+            _log.exception("readiness check: the database refused a statement")
             return "The database refuses what this program asks: the log says why."
 
     return check
 
 
-def keys_check(keys: Keys) -> Check:
-    """Whether tokens can be checked."""
+def keys_check(keys: KeySource) -> Check:
+    """A check that keys to verify tokens are available."""
 
     async def check() -> str | None:
         return None if await keys.ready() else "The keys that check sign-ins cannot be read."
@@ -107,7 +107,7 @@ def keys_check(keys: Keys) -> Check:
 
 
 def search_note(engine: AsyncEngine) -> Check:
-    """Whether searches find all: texts that came in before an upgrade are found by old keys until `sentlog migrate` ends."""
+    """A note on unfinished backfills: until `sentlog migrate` ends, searches may miss texts from before an upgrade."""
 
     async def check() -> str | None:
         try:
@@ -120,33 +120,33 @@ def search_note(engine: AsyncEngine) -> Check:
     return check
 
 
-def delivery_note(works: Works) -> Check:
-    """Whether what waits to be handed over has a gateway, and somebody to do it."""
+def delivery_note(services: DeliveryServices) -> Check:
+    """A note on messages without a gateway, and on missing workers."""
 
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE):
-                modes = sorted({mode.value for _, mode in await works.modes_without_gateway()})
-                has_workers = await works.has_workers()
+                modes = sorted({mode.value for _, mode in await services.modes_without_gateway()})
+                has_workers = await services.has_workers()
         except (*AWAY, TimeoutError):
             return "The database does not answer."
         except SQLAlchemyError:
-            _log.exception("the database refuses a statement of the readiness check")
+            _log.exception("readiness check: the database refused a statement")
             return "The database refuses what this program asks: the log says why."
-        found: list[str] = []
+        results: list[str] = []
         if modes:
-            found.append(
+            results.append(
                 f"Messages wait for a gateway for {', '.join(modes)}: set {variable('gateways')}."
             )
         if not has_workers:
-            found.append("Nobody hands messages over: start `sentlog worker`.")
-        return " ".join(found) or None
+            results.append("Nobody hands messages over: start `sentlog worker`.")
+        return " ".join(results) or None
 
     return check
 
 
 def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
-    """Whether providers reported, of late, on what the log has no delivery for."""
+    """A note on receipts of the last 24 hours that match no delivery."""
 
     async def check() -> str | None:
         try:
@@ -162,7 +162,7 @@ def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Chec
 
 
 def reports_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
-    """Whether reports failed of late, and why the last one did."""
+    """A note on reports that failed in the last 24 hours, with the reason of the last one."""
 
     async def check() -> str | None:
         try:

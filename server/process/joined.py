@@ -1,6 +1,6 @@
-"""The head of an answer goes out with its body, where that follows at once: one packet, one call of the system.
+"""Sends the head of a response together with the body that follows at once: one packet, one system call.
 
-uvicorn writes them one after the other, and what `server.process.protocols` asks of its transport sends each as it comes.
+uvicorn writes the two separately, and the transport, as `server.process.protocols` configures it, sends each write at once.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ _HEAD: Final = b"HTTP/1.1 "
 
 
 class Joined:
-    """The transport of a connection, for what writes answers to it; what does not follow at once is not waited for."""
+    """A transport that holds back a response head until the next write, or until the end of the loop iteration."""
 
     def __init__(self, transport: asyncio.Transport, *, loop: asyncio.AbstractEventLoop) -> None:
         self.is_closing = transport.is_closing
@@ -20,27 +20,29 @@ class Joined:
         self._later: asyncio.Handle | None = None
 
     def write(self, data: bytes) -> None:
-        """Send what was held back and this; of a head, as soon as nothing else is written now."""
+        """Send the held head and `data`; hold back `data` if it is a head."""
         if self._head is not None:
-            self._transport.writelines((self._taken(), data))
-        elif data.startswith(_HEAD):  # a body may begin so too, and then goes out a moment later
+            self._transport.writelines((self._take_head(), data))
+        elif data.startswith(
+            _HEAD
+        ):  # a body may begin so too; it is sent at the end of the loop iteration
             self._head = data
             self._later = self._loop.call_soon(self._flush)
         else:
             self._transport.write(data)
 
     def close(self) -> None:
-        """Send what was held back, and close."""
+        """Send the held head, then close."""
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
         if self._head is not None:
-            head = self._taken()
+            head = self._take_head()
             if not self._transport.is_closing():
                 self._transport.write(head)
 
-    def _taken(self) -> bytes:
+    def _take_head(self) -> bytes:
         head, self._head = self._head, None
         if self._later is not None:
             self._later.cancel()

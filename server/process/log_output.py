@@ -1,8 +1,8 @@
-"""What the server writes about itself: lines of JSON, or for a person at a console, on standard error.
+"""Configures logging: lines of JSON, or of text for a console, on standard error.
 
 The log holds ids, figures and words of our own code; never a name, an address, a body, a token, SQL or a query string.
-That is kept here whatever is passed: keys that are not in `KEYS` are dropped, library lines lose the values put into
-them, exceptions their messages. Who looked at what is for the audit, not for the log.
+The processors here enforce that: they drop keys that are not in `KEYS`, values in lines of libraries, and exception messages.
+The audit, not the log, records who looked at what.
 """
 
 import json
@@ -22,7 +22,7 @@ from structlog.typing import EventDict, Processor
 from server.http.request_log import add_request
 
 OWN_PACKAGES: Final = ("server", "schema", "resolvers", "delivery", "renderers", "db", "domain")
-"""Whose lines the level governs. Libraries speak from warnings on: below that some write SQL and its values."""
+"""Packages that log at the configured level. Libraries log from warning on: below that some log SQL with its values."""
 
 KEYS: Final = frozenset(
     {
@@ -36,19 +36,19 @@ KEYS: Final = frozenset(
         "right",  # an identifier, never a name with spaces: see `server.auth.rights`
     }
 )
-"""What a line may hold. Whoever adds a key sees to it that it never carries what a person typed or is called."""
+"""The keys of a log line. A key added here must never carry a text that a person typed, or a name."""
 
 _LONGEST: Final = 200
-"""Characters of a value: longer ones are no ids."""
+"""Maximum characters of a value: ids are shorter."""
 
 _PLAIN: Final = frozenset({str, int, float, type(None)})
-"""The types of nearly all values: what is of one need not be asked whether it is of a kind of one."""
+"""The types of nearly all values, checked first because that is fast."""
 
 _DEEPEST: Final = 30
-"""Frames of an exception, the last ones: what failed is there, and an endless recursion has thousands."""
+"""Maximum frames of an exception, the innermost ones: an endless recursion has thousands."""
 
 _ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+|\+\d[\d ().-]{5,}\d")
-"""Mail addresses and phone numbers: some issuers use one as the id of a person."""
+"""Email addresses and phone numbers: some issuers use one as the id of a person."""
 
 
 def configure(
@@ -58,26 +58,25 @@ def configure(
     clock: Callable[[], datetime],
     stream: TextIO | None = None,
 ) -> None:
-    """Send the lines of structlog and of every library through one pipe to `stream`, standard error if None.
+    """Send the lines of structlog and of every library to `stream`; to standard error if None.
 
-    Takes the place of whatever was set up before; uvicorn must be started with `log_config=None`, and every process calls
-    this for itself.
+    Replaces an earlier configuration. Start uvicorn with `log_config=None`. Every process calls this for itself.
     """
     stream = stream or sys.stderr
-    handler = _Pipe(stream, _shape(format, clock=clock, colors=stream.isatty()))
+    handler = _LogHandler(stream, _processors(format, clock=clock, colors=stream.isatty()))
     handler.setFormatter(_formatter(format, clock=clock, colors=stream.isatty()))
     own = logging.getLevelNamesMapping()[level.upper()]
     others = max(own, logging.WARNING)
-    # A library may set its own level, as SQLAlchemy's echo does: so the handler judges too.
+    # The handler filters, too: a library may set its own level, as SQLAlchemy's echo does.
     handler.addFilter(lambda record: record.levelno >= (own if _is_own(record.name) else others))
-    # A line that cannot be written is lost: `logging` would print its exceptions, with what they say, in its place.
+    # A line that cannot be written is dropped: `logging` would print the exception with its message instead.
     logging.raiseExceptions = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(others)
     for package in OWN_PACKAGES:
         logging.getLogger(package).setLevel(own)
-    # Its lines have the whole path and the caller's address; `RequestLog` writes ours.
+    # uvicorn's access lines hold the whole path and the client's address; `RequestLog` writes ours instead.
     access = logging.getLogger("uvicorn.access")
     access.handlers.clear()
     access.propagate = False
@@ -86,26 +85,26 @@ def configure(
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             *_ORIGIN,
-            _whole,
+            _as_argument,
         ],
-        # Kept by the names of our modules, which are as many as there are.
-        logger_factory=cache(lambda name: _Own(logging.getLogger(name), handler.write)),
+        # Cached by the name of our modules, so its size is bounded.
+        logger_factory=cache(lambda name: _Logger(logging.getLogger(name), handler.write)),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
 
 
-class _Pipe(logging.StreamHandler[TextIO]):
-    """Where all lines go: records of libraries by `emit`, and our own lines, which need no record, by `write`."""
+class _LogHandler(logging.StreamHandler[TextIO]):
+    """The handler of all lines: `emit` takes records of libraries, `write` takes our own lines, which need no record."""
 
     def __init__(self, stream: TextIO, shape: tuple[Processor, ...]) -> None:
         super().__init__(stream)
-        self._shape = shape
+        self._processors = shape
 
     def write(self, line: Any) -> None:
-        """Write a line; as `emit` does with a record, it loses what cannot be written."""
+        """Write a line. A line that cannot be written is dropped, as `emit` does with a record."""
         try:
-            for processor in self._shape:
+            for processor in self._processors:
                 line = processor(None, "", line)
             self.acquire()
             try:
@@ -115,14 +114,14 @@ class _Pipe(logging.StreamHandler[TextIO]):
                 self.release()
         except RecursionError:
             raise
-        except Exception:  # there is nowhere to say so
+        except Exception:  # the log is the only place to report it
             pass
 
 
-class _Own:
-    """What structlog takes for a logger: it hands each line to the pipe. Whether it is heard, `logging` knows.
+class _Logger:
+    """A logger for structlog that passes each line to the handler; the level comes from `logging`.
 
-    To make a record of each, to look for who made it, and to have it handed on takes longer than to write it.
+    Without this, `logging` would make a record, find the caller and propagate it, which takes longer than writing the line.
     """
 
     def __init__(self, judge: logging.Logger, write: Callable[[EventDict], None]) -> None:
@@ -143,22 +142,22 @@ _ORIGIN: Final[tuple[Processor, ...]] = (
     structlog.stdlib.add_log_level,
 )
 
-# ASCII only: a lone surrogate or a line end from elsewhere can neither break a line nor forge one.
+# ASCII only: a lone surrogate or a line end in a value can neither break a line nor forge one.
 _JSON: Final = json.JSONEncoder(ensure_ascii=True)
 
 
-def _whole(_logger: object, _method: str, line: EventDict) -> Any:
-    """The line as the one argument of whatever writes it."""
+def _as_argument(_logger: object, _method: str, line: EventDict) -> Any:
+    """The line as the one argument of the logger."""
     return (line,), {}
 
 
-def _shape(
+def _processors(
     format: Literal["json", "console"], *, clock: Callable[[], datetime], colors: bool
 ) -> tuple[Processor, ...]:
-    """What makes text of a line, whosever it is."""
+    """The processors that turn any line into text."""
 
     def stamp(_logger: object, _method: str, line: EventDict) -> EventDict:
-        # After what is from elsewhere was cleaned: it looks like a telephone number, and is none.
+        # After `_only_known`, whose filter would take the timestamp for a phone number.
         line["at"] = clock().isoformat(timespec="milliseconds")
         return line
 
@@ -170,12 +169,12 @@ def _shape(
 def _formatter(
     format: Literal["json", "console"], *, clock: Callable[[], datetime], colors: bool
 ) -> ProcessorFormatter:
-    """What makes text of records."""
+    """The formatter of library records."""
     return ProcessorFormatter(
         foreign_pre_chain=[*_ORIGIN, _without_values],
         processors=[
             ProcessorFormatter.remove_processors_meta,
-            *_shape(format, clock=clock, colors=colors),
+            *_processors(format, clock=clock, colors=colors),
         ],
     )
 
@@ -185,20 +184,26 @@ def _is_own(logger: str) -> bool:
 
 
 def _without_values(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Keep of a library's line the words of its code and the place where it was written."""
+    """Keep of a library's line the message template and the place in the code."""
     record: logging.LogRecord = line["_record"]
     text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
-    # Further lines hold what was at hand, as asyncio's do; the first one says what happened.
+    # Further lines hold values, as asyncio's do; the first one says what happened.
     line["event"] = text.partition("\n")[0]
     line["where"] = f"{record.module}:{record.lineno} {record.funcName}"
     return line
 
 
 def _without_messages(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Turn an exception into its type and its frames; a driver's message quotes the row that it refused."""
-    given = line.pop("exc_info", None)
+    """Replace an exception by its type and its frames: a driver's message quotes the row that it refused."""
+    exc_info = line.pop("exc_info", None)
     line.pop("stack_info", None)
-    error = sys.exception() if given is True else given[1] if isinstance(given, tuple) else given
+    error = (
+        sys.exception()
+        if exc_info is True
+        else exc_info[1]
+        if isinstance(exc_info, tuple)
+        else exc_info
+    )
     if isinstance(error, BaseException):
         line["error"] = _kind(error)
         line["stack"] = [text for cause in _lineage(error) for text in _frames(cause)]
@@ -206,7 +211,7 @@ def _without_messages(_logger: object, _method: str, line: EventDict) -> EventDi
 
 
 def _lineage(error: BaseException) -> Iterator[BaseException]:
-    """The exception, what it was raised from, and so on; of a group the first one."""
+    """The exception, its cause, and so on; of a group the first exception."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -221,7 +226,7 @@ def _lineage(error: BaseException) -> Iterator[BaseException]:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """The type, then each frame as module, line and function, the innermost last."""
+    """The type, then each frame as module, line and function; the innermost last."""
     frames: list[str] = []
     traceback: TracebackType | None = error.__traceback__
     while traceback is not None:
@@ -237,12 +242,12 @@ def _kind(error: BaseException) -> str:
 
 
 def _only_known(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """Drop what is not in `KEYS`, or is neither text nor figure; `dropped` names it, so that it can be mended."""
+    """Drop keys that are not in `KEYS`, and values that are neither text nor number; `dropped` lists their keys."""
     known: dict[str, Any] = {}
     dropped: list[str] = []
     for key, value in line.items():
         if key in KEYS and (type(value) in _PLAIN or _is_plain(value)):
-            known[key] = _cleaned(value)
+            known[key] = _clean(value)
         else:
             dropped.append(key)
     if dropped:
@@ -255,7 +260,7 @@ def _as_json(_logger: object, _method: str, line: EventDict) -> str:
 
 
 def _as_paragraph(_logger: object, _method: str, line: EventDict) -> EventDict:
-    """The frames of an exception as a console's line has them: one below the other."""
+    """Format the frames of an exception for a console: one below the other."""
     if "stack" in line:
         line["stack"] = "\n".join(line["stack"])
     return line
@@ -267,9 +272,9 @@ def _is_plain(value: object) -> bool:
     return value is None or isinstance(value, str | int | float)
 
 
-def _cleaned(value: Any) -> Any:
-    """The value without addresses, and no longer than an id is."""
+def _clean(value: Any) -> Any:
+    """The value with addresses masked, cut to the length of an id."""
     if isinstance(value, str):
         text = str(value)[:_LONGEST]
         return _ADDRESS.sub("[address]", text) if "@" in text or "+" in text else text
-    return [_cleaned(part) for part in value] if isinstance(value, list) else value
+    return [_clean(part) for part in value] if isinstance(value, list) else value

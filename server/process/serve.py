@@ -1,4 +1,4 @@
-"""Starting the server, and the engine of commands that need a database."""
+"""Starts the server or a worker, and opens the engine for commands that need a database."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ from server.process import background, collector
 from server.process.app import create_app, utc_now
 from server.process.health import revision_problem
 from server.process.log_output import configure
-from server.process.protocols import Terms, configuration, terms_of
+from server.process.protocols import ConnectionLimits, configuration, limits_of
 from server.process.supervisor import Supervisor
 from server.settings.settings import Settings, SettingsError, variable
 
@@ -27,13 +27,13 @@ _log = structlog.get_logger(__name__)
 
 
 def is_sqlite(settings: Settings) -> bool:
-    """Whether the log is in a file of its own."""
+    """Whether the database is a SQLite file."""
     return settings.database_url.get_backend_name() == "sqlite"
 
 
 @asynccontextmanager
 async def with_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
-    """The engine of the settings' database, disposed of at the end; `most` as for `make_engine`. Raises `SettingsError`."""
+    """An engine for the configured database, disposed of at the end; `most` as for `make_engine`. Raises `SettingsError`."""
     if is_sqlite(settings) and settings.database_url.database:
         _make_folder(Path(settings.database_url.database).parent)
     engine = make_engine(settings.database_url.render_as_string(hide_password=False), most=most)
@@ -55,15 +55,15 @@ def _make_folder(folder: Path) -> None:
 
 @asynccontextmanager
 async def ready_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
-    """An engine whose database has the tables of this program; `most` as for `make_engine`.
+    """An engine whose database has the revision that this program needs; `most` as for `make_engine`.
 
-    A SQLite file is brought there, since it has one user. A PostgreSQL database may have many, and old servers on it:
-    there it is for the operator to say when. Raises `SettingsError`.
+    A SQLite file is migrated here, since it has one user. On PostgreSQL, servers of the old release may run, so the operator
+    runs `sentlog migrate`. Raises `SettingsError`.
     """
     async with with_engine(settings, most=most) as engine:
         if is_sqlite(settings):
             if await revision_problem(engine):
-                with background.alone(settings):
+                with background.lock_database_file(settings):
                     await migrations.upgrade(engine)
         elif problem := await revision_problem(engine):
             raise SettingsError(problem)
@@ -71,20 +71,20 @@ async def ready_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterat
 
 
 async def make_ready(settings: Settings) -> None:
-    """Have the database ready before a server starts on it. Raises `SettingsError`.
+    """Check and migrate the database before a server starts. Raises `SettingsError`.
 
-    That it would be the second one on a SQLite file is told here, where words still reach whoever starts it.
+    Also detects a second server on a SQLite file, while the message can still be printed to the terminal.
     """
     async with with_engine(settings):
         if is_sqlite(settings):
-            with background.alone(settings):
+            with background.lock_database_file(settings):
                 pass
     async with ready_engine(settings):
         pass
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 is any that is free. Raises `SettingsError`."""
+    """A listening socket; port 0 chooses a free port. Raises `SettingsError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
@@ -96,24 +96,26 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(settings: Settings, *, host: str | None, port: int | None, workers: int) -> None:
-    """Run the server until it is told to stop. Raises `SettingsError`."""
+    """Run the server until SIGINT or SIGTERM. Raises `SettingsError`."""
     if workers > 1 and is_sqlite(settings):
         raise SettingsError(
             f"--workers {workers}: a SQLite file has one server process. Use PostgreSQL, or one worker."
         )
     asyncio.run(make_ready(settings))
-    create_app(settings)  # a key that cannot be used is told here, not by each worker
+    create_app(settings)  # report an unusable key here once, not in each worker
     configure(settings.log_level, settings.log_format, clock=utc_now)
     with listen(host or settings.host, settings.port if port is None else port) as listener:
         where = listener.getsockname()
         _log.info("the server starts", host=where[0], port=where[1], workers=workers)
-        terms = terms_of(settings)
-        run(listener, "server.process.serve:app_of_environment", terms=terms, workers=workers)
+        limits = limits_of(settings)
+        run(listener, "server.process.serve:app_of_environment", limits=limits, workers=workers)
 
 
-def run(listener: socket.socket, app: ASGIApp | str, *, terms: Terms, workers: int = 1) -> None:
-    """Answer on `listener` until told to stop, and let what runs end. `app` as for `configuration`."""
-    config = configuration(app, terms=terms, workers=workers)
+def run(
+    listener: socket.socket, app: ASGIApp | str, *, limits: ConnectionLimits, workers: int = 1
+) -> None:
+    """Serve on `listener` until SIGINT or SIGTERM, then let running requests finish. `app` as for `configuration`."""
+    config = configuration(app, limits=limits, workers=workers)
     if workers > 1:
         supervisor = Supervisor(config, [listener])
         supervisor.run()
@@ -130,12 +132,12 @@ def run(listener: socket.socket, app: ASGIApp | str, *, terms: Terms, workers: i
 
 
 def work(settings: Settings) -> None:
-    """Run a worker until it is told to stop. Raises `SettingsError`."""
+    """Run a worker until SIGINT or SIGTERM. Raises `SettingsError`."""
 
     async def run() -> None:
         most = background.connections_of(settings.database_url, serves=False)
         async with ready_engine(settings, most=most) as engine:
-            collector.settle()
+            collector.freeze_startup_objects()
             await background.work(settings, engine=engine, clock=utc_now)
 
     configure(settings.log_level, settings.log_format, clock=utc_now)
@@ -143,9 +145,9 @@ def work(settings: Settings) -> None:
 
 
 def app_of_environment() -> ASGIApp:
-    """The application of a worker: each is a process of its own, and reads the environment for itself."""
+    """The application of a worker process, which reads the environment itself."""
     settings = Settings.from_environment(os.environ)
     configure(settings.log_level, settings.log_format, clock=utc_now)
     app = create_app(settings)
-    collector.settle()
+    collector.freeze_startup_objects()
     return app

@@ -1,6 +1,6 @@
-"""A server process of `sentlog serve --workers`: it answers its supervisor at once, and imports what it serves then.
+"""A server process of `sentlog serve --workers`: it answers its supervisor at once, then imports the server.
 
-Nothing but the standard library is imported at the top: on a busy machine the rest takes longer than a supervisor waits.
+Only the standard library is imported at the top: on a busy machine the other imports exceed the supervisor's timeout.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ from socket import socket
 from typing import Any, Final
 
 CANNOT_START: Final = 3
-"""The exit status of a process that ended before it served, as uvicorn has it."""
+"""The exit status of a process that ended before it served; the same as uvicorn's."""
 
 
-class _Answering:
-    """Answers the supervisor, in a thread: whether the server has started."""
+class _HealthThread:
+    """A thread that answers the supervisor's pings with whether the server has started."""
 
     def __init__(self, connection: Connection) -> None:
         self.server: Any = None
@@ -32,31 +32,31 @@ class _Answering:
                 self._connection.recv_bytes()
                 self._connection.send(self.server is not None and self.server.started)
         except (OSError, EOFError):
-            # The supervisor is gone: nobody would stop this process, and it would keep the port.
+            # The supervisor is gone: without it, this process would keep the port and never end.
             os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run(connection: Connection, pickled: bytes, sockets: list[socket]) -> None:
-    """Serve on `sockets` until told to stop. `pickled` is uvicorn's configuration: to read it is to import the server."""
-    answering = _Answering(connection)
+    """Serve on `sockets` until SIGINT or SIGTERM. `pickled` is uvicorn's configuration; unpickling it imports the server."""
+    health = _HealthThread(connection)
     try:
         config = pickle.loads(pickled)
         import uvicorn
 
         config.configure_logging()
         server = uvicorn.Server(config)
-        answering.server = server
+        health.server = server
         with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn when all has ended
             server.run(sockets)
     except Exception:
-        _say_why()
+        _log_failure()
         sys.exit(CANNOT_START)
     if not server.started:
         sys.exit(CANNOT_START)
 
 
-def _say_why() -> None:
-    """Log the present exception, masked as all lines are; multiprocessing would print it with its text."""
+def _log_failure() -> None:
+    """Log the present exception with its message masked; multiprocessing would print the message."""
     import structlog
 
     from server.process.log_output import configure

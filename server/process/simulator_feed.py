@@ -1,7 +1,7 @@
-"""Passes on what a simulated provider reports by itself, as a real one would by its callbacks.
+"""Takes in the receipts that the simulated provider reports, as a real provider would send them by callbacks.
 
-What it reports, and when, is the simulator's. How far it has been heard is kept in a file beside its journal, so that
-nothing is heard twice for a restart, and only one of several processes on a machine passes it on.
+The time of the last receipt is kept in a file beside the journal, so that a restart repeats none. A lock file ensures that
+only one process of a machine does this.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from domain.status import EventSource
 from server.process import file_lock
 
 PAUSE: Final = 0.5
-"""Seconds between two times of listening."""
+"""Seconds between two polls."""
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -37,31 +37,35 @@ async def pass_on(
     journal: Path,
     until: asyncio.Event,
 ) -> None:
-    """Take in what the provider of `journal` reports, until told to stop; while another process does, wait.
+    """Take in the receipts of the provider of `journal` until the event is set; wait while another process does.
 
-    Raises nothing: a provider that is not there must not end what is done for real ones.
+    Raises nothing: an error here must not stop the work for real providers.
     """
     while not until.is_set():
         try:
-            with file_lock.held(journal.with_suffix(".lock")) as is_ours:
+            with file_lock.try_lock(journal.with_suffix(".lock")) as is_ours:
                 if is_ours:
-                    await _listen(
-                        simulator, engine=engine, clock=clock, heard=_Heard(journal), until=until
+                    await _poll(
+                        simulator,
+                        engine=engine,
+                        clock=clock,
+                        position=_Position(journal),
+                        until=until,
                     )
         except Exception:
-            _log.exception("the simulated provider is not heard")
+            _log.exception("polling the simulated provider failed")
         await wait(PAUSE, until)
 
 
-async def _listen(
+async def _poll(
     simulator: SimulatorGateway,
     *,
     engine: AsyncEngine,
     clock: Callable[[], datetime],
-    heard: "_Heard",
+    position: "_Position",
     until: asyncio.Event,
 ) -> None:
-    simulator.due(heard.up_to())
+    simulator.due(position.up_to())
     receipts: list[Receipt] = []
     while not until.is_set():
         now = clock()
@@ -72,18 +76,20 @@ async def _listen(
                     engine, simulator.name, receipts, source=EventSource.CALLBACK, now=now
                 )
             except AWAY as error:
-                # They are kept: what the provider has reported once it does not report again.
+                # Keep them: the simulator reports each receipt once.
                 _log.warning(
-                    "receipts wait: the database is away", count=len(receipts), reason=cause(error)
+                    "receipts not stored: the database is away",
+                    count=len(receipts),
+                    cause=cause(error),
                 )
             else:
                 receipts.clear()
-                heard.keep(now)
+                position.keep(now)
         await wait(PAUSE, until)
 
 
-class _Heard:
-    """Up to when a provider has been heard."""
+class _Position:
+    """The file that holds the time up to which receipts were taken in."""
 
     def __init__(self, journal: Path) -> None:
         self._file = journal.with_suffix(".heard")
@@ -92,7 +98,7 @@ class _Heard:
         return datetime.fromisoformat(self._file.read_text()) if self._file.exists() else _NEVER
 
     def keep(self, now: datetime) -> None:
-        # In one step: half a line would be no instant.
+        # Replace the file atomically: half a line would not parse.
         new = self._file.with_suffix(".new")
         new.write_text(now.isoformat())
         new.replace(self._file)

@@ -1,7 +1,7 @@
-"""Keeps the processes of `sentlog serve --workers N` alive: starts them, asks whether they live, and replaces those that do not.
+"""Supervises the processes of `sentlog serve --workers N`: starts them, checks them, and replaces those that fail.
 
-Signals are uvicorn's supervisor's: SIGINT and SIGTERM stop all, SIGHUP replaces one process after the other, SIGTTIN and SIGTTOU
-add and take away one. What a process does is in `server.process.serving_process`.
+Signals are those of uvicorn's supervisor: SIGINT and SIGTERM stop all; SIGHUP replaces one process after the other;
+SIGTTIN and SIGTTOU add and remove one. `server.process.serving_process` is the code of a process.
 """
 
 import pickle
@@ -24,47 +24,47 @@ from server.process import serving_process
 from server.process.serving_process import CANNOT_START
 
 TICK: Final = 0.25
-"""Seconds between two looks at all processes, and until a signal is obeyed."""
+"""Seconds between two checks of all processes; signals are handled at the same pace."""
 
 MOST_OF_A_TICK: Final = 1.0
-"""Seconds that one look adds to a silence: when this process itself stood still, that says nothing about the others."""
+"""Maximum seconds that one check adds to a silence: if the supervisor itself was suspended, the processes are not to blame."""
 
 FIRST_PAUSE: Final = 1.0
-"""Seconds before a process that ended before it was ready is started anew; they double each time."""
+"""Seconds until a process that ended before it was ready is restarted; doubled each time."""
 
 LONGEST_PAUSE: Final = 60.0
 
 STOP_SECONDS: Final = 15.0
-"""Seconds that a process has to end its requests (`server.process.protocols.GRACE`, and some more) before it is killed."""
+"""Seconds for a process to finish its requests before it is killed; longer than `server.process.protocols.GRACE`."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Child(Process):
-    """A server process, and what is known of it."""
+    """A server process and its state, as far as the supervisor knows it."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
         self.config = config
         self.parent_conn, self.child_conn = Pipe()
-        # Pickled here and read there, after it answers: uvicorn's own would import the server before that.
+        # Pickled here and unpickled after it answers: uvicorn's own pickling would import the server before that.
         arguments = (self.child_conn, pickle.dumps(config), sockets)
         self.process = spawn.Process(target=serving_process.run, args=arguments)
         self.is_serving = False
         self.has_served = False
         self.silence = 0.0
-        """Seconds for which it owes an answer."""
+        """Seconds since an unanswered ping."""
         self.stopping = 0.0
-        """Seconds since it was told to stop."""
+        """Seconds since it was asked to stop."""
         self._is_asked = False
 
     def start(self) -> None:
-        """Start it, without the main module of this process: that is the command line, which takes long to import."""
+        """Start it without importing the main module of this process: the command line takes long to import."""
         with _without_main():
             self.process.start()
-        self.child_conn.close()  # so that each side hears when the other is gone
+        self.child_conn.close()  # so that each side sees when the other has closed
 
-    def look(self, seconds: float) -> None:
-        """Take its answer if it is there, and ask again; `seconds` have gone by since the last look."""
+    def check(self, seconds: float) -> None:
+        """Read its answer, if there is one, and ping again; `seconds` is the time since the last check."""
         try:
             while self.parent_conn.poll():
                 self.is_serving = self.parent_conn.recv()
@@ -76,19 +76,19 @@ class Child(Process):
                 self.parent_conn.send_bytes(b"?")
                 self._is_asked = True
         except (OSError, EOFError):
-            self.silence += seconds  # it is about to end
+            self.silence += seconds  # the process is ending
 
     def end(self) -> str:
-        """Kill it if it lives, and how it ended."""
+        """Kill it if it is alive, and return how it ended."""
         if self.process.is_alive():
             self.process.kill()
         self.process.join()
         self.parent_conn.close()
-        return how_it_ended(self.process.exitcode)
+        return describe_exit(self.process.exitcode)
 
 
 class Supervisor(Multiprocess):
-    """The processes that answer on one socket."""
+    """The processes that serve one socket."""
 
     def __init__(
         self,
@@ -102,44 +102,44 @@ class Supervisor(Multiprocess):
         super().__init__(config, sockets)
         self.patience = config.timeout_worker_healthcheck
         self.has_failed = False
-        """No process could start."""
+        """Whether no process could start."""
         self._clock = clock
         self._tick = tick
         self._children: list[Child | None] = []
-        """None: the place of one that is started anew after a pause."""
+        """None: this slot waits for a restart."""
         self._due: dict[int, float] = {}
-        """When the process of a place is started anew."""
+        """When the process of a slot is restarted."""
         self._failures: dict[int, int] = {}
-        """How often in a row the process of a place ended before it was ready."""
+        """Consecutive failures of a slot before it was ready."""
         self._to_replace: list[Child] = []
-        """Those that SIGHUP replaces, one after the other."""
+        """The processes that SIGHUP has yet to replace."""
         self._replacement: Child | None = None
         self._retired: list[Child] = []
         self._is_ready = False
         self._has_been_ready = False
 
     def run(self) -> None:
-        """Serve until told to stop, and until all processes have ended."""
-        self._children = [self._started() for _ in range(self.processes_num)]
-        looked_at = self._clock()
+        """Serve until SIGINT or SIGTERM, then wait until all processes have ended."""
+        self._children = [self._start_child() for _ in range(self.processes_num)]
+        checked_at = self._clock()
         while not self.should_exit.wait(self._tick):
             now = self._clock()
             self.handle_signals()
-            self._look(now, min(now - looked_at, MOST_OF_A_TICK))
-            looked_at = now
+            self._check_all(now, min(now - checked_at, MOST_OF_A_TICK))
+            checked_at = now
         self._stop_all()
 
     def restart_all(self) -> None:
-        """Replace each process: the new one serves before the old one stops."""
+        """Replace each process; the new one serves before the old one stops."""
         self._to_replace = [child for child in self._children if child is not None]
 
     def handle_ttin(self) -> None:
         """Add a process."""
         self.processes_num += 1
-        self._children.append(self._started())
+        self._children.append(self._start_child())
 
     def handle_ttou(self) -> None:
-        """Take a process away; the last one stays."""
+        """Remove a process, unless it is the last one."""
         if self.processes_num > 1:
             self.processes_num -= 1
             place = len(self._children) - 1
@@ -147,12 +147,12 @@ class Supervisor(Multiprocess):
             self._failures.pop(place, None)
             self._retire(self._children.pop())
 
-    def _started(self) -> Child:
+    def _start_child(self) -> Child:
         child = Child(self.config, self.sockets)
         child.start()
         return child
 
-    def _look(self, now: float, seconds: float) -> None:
+    def _check_all(self, now: float, seconds: float) -> None:
         for place, child in enumerate(self._children):
             if child is None:
                 self._start_when_due(place, now)
@@ -162,15 +162,15 @@ class Supervisor(Multiprocess):
                 self._replace(place, child, reason, now)
             elif child.is_serving:
                 self._failures.pop(place, None)
-        self._go_on_replacing(seconds)
+        self._continue_replacing(seconds)
         self._end_retired(seconds)
-        self._say_when_ready()
+        self._log_when_ready()
 
     def _reason_to_end(self, child: Child, seconds: float) -> str | None:
-        """Why a process is no longer of use; None where it is."""
+        """Why the process must be replaced; None if it works."""
         if not child.process.is_alive():
             return child.end()
-        child.look(seconds)
+        child.check(seconds)
         if child.silence < self.patience:
             return None
         child.end()
@@ -186,9 +186,9 @@ class Supervisor(Multiprocess):
         failures = 0 if child.has_served else self._failures.get(place, 0) + 1
         pause = min(FIRST_PAUSE * 2.0 ** (failures - 1), LONGEST_PAUSE) if failures else 0.0
         _log.warning(
-            "a server process ended and is started anew"
+            "a server process ended and is restarted"
             if child.has_served
-            else "a server process ended before it was ready and is started anew",
+            else "a server process ended before it was ready and is restarted",
             pid=child.pid,
             reason=reason,
             seconds=pause,
@@ -201,11 +201,11 @@ class Supervisor(Multiprocess):
     def _start_when_due(self, place: int, now: float) -> None:
         if now >= self._due.get(place, now):
             self._due.pop(place, None)
-            child = self._children[place] = self._started()
-            _log.warning("a server process was started anew", pid=child.pid)
+            child = self._children[place] = self._start_child()
+            _log.warning("a server process was restarted", pid=child.pid)
 
-    def _go_on_replacing(self, seconds: float) -> None:
-        """Bring the next process of a SIGHUP into service."""
+    def _continue_replacing(self, seconds: float) -> None:
+        """Continue with the replacement of processes after SIGHUP."""
         new = self._replacement
         if new is not None:
             reason = self._reason_to_end(new, seconds)
@@ -221,11 +221,11 @@ class Supervisor(Multiprocess):
                 if old in self._children:
                     self._children[self._children.index(old)] = new
                     self._retire(old)
-                else:  # it ended by itself meanwhile, and was started anew
+                else:  # the old one ended meanwhile and was restarted
                     self._retire(new)
                 self._replacement = None
         if self._replacement is None and self._to_replace:
-            self._replacement = self._started()
+            self._replacement = self._start_child()
 
     def _retire(self, child: Child | None) -> None:
         if child is not None:
@@ -245,7 +245,7 @@ class Supervisor(Multiprocess):
                 child.end()
                 self._retired.remove(child)
 
-    def _say_when_ready(self) -> None:
+    def _log_when_ready(self) -> None:
         if self._is_ready or not all(child and child.is_serving for child in self._children):
             return
         self._is_ready = self._has_been_ready = True
@@ -260,7 +260,7 @@ class Supervisor(Multiprocess):
         self._end_retired(STOP_SECONDS)
 
 
-def how_it_ended(status: int | None) -> str:
+def describe_exit(status: int | None) -> str:
     """The exit status of a process in words."""
     if status is None or status >= 0:
         return f"exit status {status}"
@@ -272,7 +272,7 @@ def how_it_ended(status: int | None) -> str:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Inside the block, processes that are started do not import the main module of this one."""
+    """Start processes in the block without importing the main module of this one."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
     try:

@@ -1,6 +1,6 @@
-"""`POST /callbacks/…`: what providers tell of themselves. No token: each signs its requests in its own way.
+"""`POST /callbacks/…`: callbacks of providers. There is no token: each provider signs its requests in its own way.
 
-What they say is their gateway's business, and what follows from it `delivery.receipts.callbacks`'.
+A gateway verifies and parses a callback; `delivery.receipts.callbacks` books it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,10 +21,10 @@ from server.http.request_bodies import pieces
 from server.http.responses import TooLarge, UnsupportedCoding
 
 LARGEST: Final = 256 * 1024
-"""Bytes: Mailgun's events carry an e-mail's headers, and stay well below."""
+"""Bytes; Mailgun's events contain the headers of an email and are much smaller."""
 
 NEVER_AGAIN: Final = 406
-"""Mailgun repeats for hours whatever is answered, but for this; to the others it is a refusal like any 4xx."""
+"""The only status at which Mailgun does not retry for hours; other providers treat it as any 4xx."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,10 +35,10 @@ def routes(
     engine: AsyncEngine,
     clock: Callable[[], datetime],
 ) -> list[Route]:
-    """The routes below `/callbacks/`; `gateways` are those that are set up, by name: several where districts have accounts.
+    """The routes below `/callbacks/`. `gateways`: the configured ones by name, several if districts have their own accounts.
 
-    200 where it was taken in, 404 for a gateway that is not set up, 413 for a body that is too large, 415 for one that is
-    compressed, 403 for what its provider has not signed, 406 for what was taken in before or cannot be read.
+    200: taken in. 404: the gateway is not configured. 413: the body is too large. 415: the body is compressed. 403: the
+    signature is wrong. 406: the callback is a repetition, or unreadable.
     """
 
     async def receive(request: Request) -> Response:
@@ -60,7 +60,7 @@ def routes(
         try:
             reply = await _take(engine, accounts, callback, now=clock())
         except CallbackRefused as refused:
-            # The reason is for whoever runs the log: a stranger who tries learns nothing.
+            # The reason is only logged: an attacker must not learn it.
             _log.warning("callback refused", gateway=name, reason=str(refused))
             return Response(status_code=403 if isinstance(refused, Forged) else NEVER_AGAIN)
         if reply is None:
@@ -76,7 +76,7 @@ def routes(
 async def _take(
     engine: AsyncEngine, accounts: Sequence[Gateway], callback: Callback, *, now: datetime
 ) -> Reply | None:
-    """As `take_callback`, for the first account whose signature it has."""
+    """Take in a callback with the first account whose signature matches."""
     for gateway in accounts[:-1]:
         with suppress(Forged):
             return await take_callback(engine, gateway, callback, now=now)
@@ -84,7 +84,7 @@ async def _take(
 
 
 def _target(request: Request) -> str:
-    """Path below the public address, and query, as they were requested: what a provider signed, letter by letter."""
+    """Path below the public address, and query, exactly as requested, since the provider's signature covers them."""
     raw: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
     path = raw.decode("latin-1").removeprefix(request.scope.get("root_path", ""))
     query = request.scope["query_string"].decode("latin-1")

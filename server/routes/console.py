@@ -1,6 +1,6 @@
-"""The pages for the browser, as `make console` built them: today GraphiQL.
+"""Serves GraphiQL, as `make console` builds it.
 
-Only files are served here, the same for everybody: what a page then asks goes to `/graphql` and is signed there.
+The files are static and public; the page sends its operations to `/graphql` with a token.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 BUILT: Final = Path(__file__).parents[1] / "static"
-"""Where the build goes; not in the repository, but in the wheel."""
+"""The folder of the build; in the wheel, not in the repository."""
 
 PAGE: Final = "index.html"
 
@@ -21,17 +21,17 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",  # the editor sets the place of each line by a style element
+        "style-src 'self' 'unsafe-inline'",  # the editor positions each line by a style element
         "font-src 'self' data:",
         "img-src 'self' data:",
-        "connect-src 'self'",  # /graphql, by HTTP and by WebSocket, and nobody else
+        "connect-src 'self'",  # /graphql by HTTP and WebSocket only
         "worker-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
 )
-"""What the page may load and ask: whatever got into it, no token and no answer can leave for another host."""
+"""Restricts what the page may load and connect to, so that injected code can send neither token nor data to another host."""
 
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -52,9 +52,9 @@ The log itself answers at /graphql, to any GraphQL client.
 
 
 def routes(folder: Path = BUILT) -> list[BaseRoute]:
-    """The routes of GraphiQL (`/graphiql` and what lies below it), from the files in `folder`.
+    """The routes of GraphiQL (`/graphiql` and below), from the files in `folder`.
 
-    While there is no page in the folder, each of them answers 503 and says how to build it.
+    Without a build, each responds with 503 and says how to build it.
     """
     files = _Files(directory=folder, check_dir=False)
 
@@ -65,8 +65,8 @@ def routes(folder: Path = BUILT) -> list[BaseRoute]:
         return RedirectResponse("graphiql/", headers=_HEADERS)
 
     return [
-        # The page names its files relative to its own address, which has to end in a slash. So is this place: it holds below any
-        # prefix. A browser takes the fragment along, in which a link carries a token.
+        # The page uses relative URLs, so its own must end in a slash. The redirect is relative, too, so it holds below any prefix;
+        # a browser keeps the fragment, in which a link carries a token.
         Route("/graphiql", to_page),
         Route("/graphiql/", page),
         Mount("/graphiql", files),
@@ -74,20 +74,20 @@ def routes(folder: Path = BUILT) -> list[BaseRoute]:
 
 
 class _Files(StaticFiles):
-    """The built files, each with the headers of this module."""
+    """The built files with the headers of this module."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The base class looks once whether the folder exists, and fails for good if not; `make console` may come later.
+        # The base class checks the folder once, and fails for good if it is missing; `make console` may run later.
         self.config_checked = True
         await super().__call__(scope, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file at `path`, below the folder; raises `HTTPException` with 404 or 405."""
+        """The file at `path` below the folder. Raises `HTTPException` with 404 or 405."""
         if self.lookup_path(PAGE)[1] is None:
             return PlainTextResponse(_NOT_BUILT, 503, _HEADERS | {"Cache-Control": "no-store"})
         response = await super().get_response(path, scope)
         response.headers.update(_HEADERS)
-        # The name of an asset holds a hash of what is in it: changed, it has another name, and the page names that.
+        # The name of an asset contains a hash of its content, so it can be cached forever.
         is_hashed = Path(path).parts[0] == "assets"
         response.headers["Cache-Control"] = (
             "public, max-age=31536000, immutable" if is_hashed else "no-cache"

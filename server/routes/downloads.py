@@ -1,12 +1,12 @@
-"""`GET /reports/{id}?ticket=…`: the file of a report, or how far it is.
+"""`GET /reports/{id}?ticket=…`: the file of a report, or its progress.
 
-    200, 206, 304   the file, a part of it, that the client has it already
-    202             not ready: `Retry-After` says when to ask again
-    403, 404        the link is not ours, has run out, or is not for this viewer; the viewer may not see the report
-    409, 410        it could not be made; it is no longer kept
-    416             the part that was asked for lies outside of it
+    200, 206, 304   the file, a part of it, or the client's copy is current
+    202             not ready: `Retry-After` says when to retry
+    403, 404        the link is invalid, expired or for another viewer; the viewer may not see the report
+    409, 410        the report failed; it is no longer kept
+    416             the requested range is outside of the file
 
-Who may have it is `resolvers.reports.downloads`' to say.
+`resolvers.reports.downloads` decides who may have it.
 """
 
 import re
@@ -30,16 +30,16 @@ from domain.report import CONTENT_TYPES, ReportStatus
 from resolvers.reports.downloads import REFUSED, admit, note
 from server.auth.authenticator import Authenticator
 from server.http.request_log import current_id
-from server.http.responses import Absent, Gone, json, refusal
-from server.http.viewer_slots import take_place
+from server.http.responses import Gone, ResourceNotFound, json, refusal
+from server.http.viewer_slots import take_slot
 
 SOON: Final = 2
-"""Seconds after which to ask again for what is not ready."""
+"""Seconds for `Retry-After`, while the report is not ready."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
-    # The address holds the ticket.
+    # The URL holds the ticket.
     "referrer-policy": "no-referrer",
 }
 
@@ -67,7 +67,7 @@ def route(
     """The route, for GET and HEAD."""
 
     async def answer(request: Request) -> Response:
-        # A browser that follows a link has no sign-in to send; whoever sends one is held to it.
+        # A browser that follows a link sends no sign-in; if there is one, it must match.
         authorization = request.headers.get("authorization")
         viewer = None if authorization is None else await authenticator.viewer(authorization)
         ticket = request.query_params.get("ticket")
@@ -83,23 +83,25 @@ def route(
             request_id=current_id(),
         )
         if admission is None:
-            raise Absent("There is no report with this id that you may see.")
-        take_place(f"{admission.entry.district_id}/{admission.entry.viewer_id}")
+            raise ResourceNotFound("There is no report with this id that you may see.")
+        take_slot(f"{admission.entry.district_id}/{admission.entry.viewer_id}")
         report = admission.report
         if report.status is not ReportStatus.READY:
             return _not_ready(report)
-        part, told = _asked_for(request, report)
-        if told.status_code in (304, 416) or request.method == "HEAD":
-            return told
+        part, response = _requested_part(request, report)
+        if response.status_code in (304, 416) or request.method == "HEAD":
+            return response
         assert report.file_key is not None
         pieces = store.get(report.file_key, part.start, part.end)
         try:
             first = await anext(pieces)
         except NotStored:
             _log.error("the file of a report is lost", report_id=spell(Kind.REPORT, report.id))
-            raise Absent("The file of this report is lost. Ask for the report again.") from None
+            raise ResourceNotFound(
+                "The file of this report is lost. Ask for the report again."
+            ) from None
         await note(engine, admission)
-        return StreamingResponse(_joined(first, pieces), told.status_code, told.headers)
+        return StreamingResponse(_chained(first, pieces), response.status_code, response.headers)
 
     async def send(request: Request) -> Response:
         try:
@@ -113,7 +115,7 @@ def route(
 
 
 def _not_ready(report: ReportRecord) -> Response:
-    """What there is to say of a report without a file."""
+    """The response for a report without a file. Raises `Gone` or `Conflict`."""
     if report.status is ReportStatus.EXPIRED:
         raise Gone("This report is no longer kept: reports are for 24 hours. Ask for it again.")
     if report.status is ReportStatus.FAILED:
@@ -122,8 +124,8 @@ def _not_ready(report: ReportRecord) -> Response:
     return json(standing, status=202, headers={"retry-after": str(SOON)})
 
 
-def _asked_for(request: Request, report: ReportRecord) -> tuple[Part, Response]:
-    """Which bytes are asked for, and the answer without them."""
+def _requested_part(request: Request, report: ReportRecord) -> tuple[Part, Response]:
+    """The requested bytes, and the response without them."""
     assert report.byte_size is not None
     size, tag = report.byte_size, f'"{report.sha256}"'
     headers = {
@@ -136,7 +138,7 @@ def _asked_for(request: Request, report: ReportRecord) -> tuple[Part, Response]:
     if _names(request.headers.get("if-none-match", ""), tag):
         return whole, Response(status_code=304, headers=headers)
     wanted = request.headers.get("range")
-    # A part of another version would be joined to what the client has.
+    # If the file has changed, a part of it would not fit the part that the client has.
     if wanted is None or request.headers.get("if-range", tag) != tag:
         part: Part | None = whole
     else:
@@ -152,9 +154,9 @@ def _asked_for(request: Request, report: ReportRecord) -> tuple[Part, Response]:
 
 
 def part_of(wanted: str, size: int) -> Part | None:
-    """The part that a `Range` names (RFC 9110, 14.2); None where it lies outside.
+    """The part that a `Range` names (RFC 9110, 14.2); None if it is outside of the file.
 
-    What is no range of bytes, or several of them, means the whole, as the RFC allows.
+    An invalid range, or several, means the whole file, as the RFC allows.
     """
     match = _ONE_RANGE.fullmatch(wanted)
     first, last = match.groups() if match else ("", "")
@@ -170,18 +172,18 @@ def part_of(wanted: str, size: int) -> Part | None:
 
 
 def _names(header: str, tag: str) -> bool:
-    """Whether an `If-None-Match` has `tag` in it; compared weakly, as the RFC wants there (RFC 9110, 13.1.2)."""
+    """Whether an `If-None-Match` contains `tag`, in weak comparison (RFC 9110, 13.1.2)."""
     tags = [one.strip().removeprefix("W/") for one in header.split(",")]
     return "*" in tags or tag in tags
 
 
 def disposition(name: str) -> str:
-    """A `Content-Disposition` under which the file is saved as `name` (RFC 6266): in UTF-8, and in ASCII for old clients."""
+    """A `Content-Disposition` that saves the file as `name` (RFC 6266): in UTF-8, and in ASCII for old clients."""
     plain = _UNQUOTABLE.sub("_", name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _joined(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+async def _chained(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     async with aclosing(rest):
         yield first
         async for piece in rest:

@@ -1,4 +1,4 @@
-"""`POST /ingest`: messages come in as NDJSON over HTTP. The reader is `resolvers.ingest.ingest`, the same as the command line's."""
+"""`POST /ingest`: takes in messages as NDJSON, with `resolvers.ingest.ingest`, as the command line does."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -22,7 +22,7 @@ from server.http.responses import json, refusal, require_content_type
 CONTENT_TYPE: Final = "application/x-ndjson"
 
 LARGEST: Final = 1024**3
-"""Bytes of an upload, unless another limit is set."""
+"""The default limit of an upload in bytes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,9 +35,9 @@ def route(
     announce: Announce = to_nobody,
     most: int = LARGEST,
 ) -> Route:
-    """The route: 200 where all went in, 422 with what did not, 401, 403 and 415 before anything is read.
+    """The route. 200: everything was taken in. 422: with the problems. 401, 403, 415: before anything is read.
 
-    413 where more than `most` bytes come, and then nothing goes in.
+    413: the upload exceeds `most` bytes, and nothing is taken in.
     """
 
     async def receive(request: Request) -> Response:
@@ -58,20 +58,20 @@ def route(
         except LogError as error:
             return refusal(error)
         _log.info(
-            "messages came in",
+            "upload taken in",
             messages=outcome.accepted,
             recipients=outcome.recipients,
             refused=outcome.refused,
             warnings=outcome.warning_count,
             district=viewer.district,
         )
-        return json(told(outcome), status=200 if outcome.is_clean else 422)
+        return json(outcome_json(outcome), status=200 if outcome.is_clean else 422)
 
     return Route("/ingest", receive, methods=["POST"])
 
 
-def told(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as it is told: what went in, what was there already, what was refused and why."""
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON: what was accepted, what was there already, and what was refused and why."""
     return {
         "lines": outcome.lines,
         "messages": {

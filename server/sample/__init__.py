@@ -1,4 +1,4 @@
-"""Sample data: lines as `sentlog import` reads them, of any size and the same each time.
+"""Generates sample data: lines for `sentlog import`, of any size, reproducible.
 
     demo        what `sentlog demo` loads: the two below, one after the other
       manual    every row that the screens of the tool's manual show

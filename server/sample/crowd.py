@@ -1,7 +1,7 @@
-"""Any number of people, each made from a number alone, and their lines in a recipient list.
+"""Generates any number of people, each from a number, and their lines in a recipient list.
 
-Nothing is kept of them, so that a list of any length takes no memory. A person of some number is always called the same
-and has the same devices. Lines are written as text, not as values: a large log has millions of them.
+Nothing is stored, so memory is constant. The person of a number always has the same name and devices. Lines are written as
+text, since a large log has millions of them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ import orjson
 
 from domain.call_status import OPTED_OUT, TEXT_SENT
 from domain.status import DeliveryStatus, MessageStatus
-from server.sample.names import tongues
+from server.sample.district.names import tongues
 from server.sample.outcomes import (
     ANSWERING_MACHINE,
     LIVE_PERSON,
@@ -28,12 +28,12 @@ from server.sample.outcomes import (
 )
 
 MOST_PEOPLE: Final = 7_800_000
-"""As many as there are phone numbers for: 780 area codes, and in each the exchange 555, which rings nowhere."""
+"""The number of phone numbers: 780 area codes, each with the fictitious exchange 555."""
 
 _FIRST_AREA: Final = 201
 _EXCHANGE: Final = 10_000
 
-# The devices of twenty people in a row: fifty, and one person has none. I, E, V and T are the modes' first letters.
+# The devices of twenty people in a row: fifty, and one person has none. I, E, V and T stand for the modes.
 _DEVICES: Final = (
     *("IEVT", "IE", "IEV", "I", "IEVT", "VT", "IE", "IET", "IEVT", "IEVT"),
     *("", "IET", "E", "IEV", "I", "V", "IE", "VT", "IEVT", "IEVT"),
@@ -45,7 +45,7 @@ _FAILED_CALLS: Final = (0, 0, 0, 0, 1, 1, 3, -2, -21, 10)
 
 
 class _Outcomes(NamedTuple):
-    """How a delivery goes on after its address, up to the instant of its outcome; the tuples are by luck."""
+    """The rest of a delivery after its address, up to the instant of its outcome; tuples are chosen from at random."""
 
     inbox: str
     email: tuple[str, ...]
@@ -55,7 +55,7 @@ class _Outcomes(NamedTuple):
 
 
 def possible_status(wanted: MessageStatus, *, first: int, size: int) -> MessageStatus:
-    """`wanted` if a message to `size` people from number `first` on can have had that status, otherwise SENT."""
+    """`wanted`, if a message to `size` people from number `first` on can have that status; else SENT."""
     numbers = range(first, first + min(size, _CYCLE))
     letters = {letter for number in numbers for letter in _DEVICES[number % _CYCLE]}
     match wanted:
@@ -79,7 +79,7 @@ def recipient_lines(
 ) -> Iterator[bytes]:
     """The lines of `size` people from number `first` on, in the recipient list of `message`.
 
-    With a status and the instant of the first hand-over it is history; without them nothing has happened yet.
+    With a status and the instant of the first hand-over they are history; without, the message is still to be sent.
     """
     outcomes = _NOTHING_YET if status is None else _history()[status]
     called = names()
@@ -101,7 +101,7 @@ def recipient_lines(
 
 
 def _devices(number: int, luck: int, outcomes: _Outcomes, end: str) -> str:
-    """The devices of one person; `luck` has six bits for the e-mail, six for the call, six for the text."""
+    """The devices of one person; `luck` has six random bits for the email, six for the call, six for the text."""
     phone = number - _shares_phone(number)
     mailbox = number - _shares_mailbox(number)
     address = f"+1{_FIRST_AREA + phone // _EXCHANGE}555{phone % _EXCHANGE:04}"
@@ -122,19 +122,19 @@ def _devices(number: int, luck: int, outcomes: _Outcomes, end: str) -> str:
 
 
 def _shares_phone(number: int) -> bool:
-    """Whether this person has the phone number of the one before: one in ten."""
+    """Whether this person shares the phone number of the previous one: one in ten."""
     return number % 10 == 9
 
 
 def _shares_mailbox(number: int) -> bool:
-    """Whether this person has the e-mail address of the one before: one in twenty-five."""
+    """Whether this person shares the email address of the previous one: one in twenty-five."""
     return number % 25 == 24
 
 
 def _outcome(
     status: DeliveryStatus, code: int | None = None, *, confirmed: bool = False, of: int = 1
 ) -> tuple[str, ...]:
-    """What stands after the address where this became of it, `of` times."""
+    """The JSON after the address for this outcome, `of` times."""
     parts = [f',"status":"{status}"']
     if code is not None:
         parts.append(f'"callStatus":{code}')
@@ -171,10 +171,10 @@ def _history() -> Mapping[MessageStatus, _Outcomes]:
     never = canceled * _LUCK
     return {
         MessageStatus.SENT: _Outcomes(sent[0], email, voice, text, opted_out[0]),
-        # The provider of calls has reported nothing.
+        # The voice provider has reported nothing.
         MessageStatus.ERROR: _Outcomes(sent[0], email, late * _LUCK, text, opted_out[0]),
         MessageStatus.CANCELED: _Outcomes(canceled[0], never, never, never, canceled[0]),
-        # What goes to screens had left, what goes to phones had not.
+        # Inbox and email had left, calls and texts had not.
         MessageStatus.CANCELED_IN_PROGRESS: _Outcomes(sent[0], email, never, never, canceled[0]),
     }
 
@@ -184,10 +184,10 @@ _NOTHING_YET: Final = _Outcomes("", ("",) * _LUCK, ("",) * _LUCK, ("",) * _LUCK,
 
 @cache
 def names() -> tuple[tuple[str, str], ...]:
-    """What a parent and the child are called, as JSON: as many pairs as there are different ones, in a random order."""
+    """Names of parents and their children as JSON; all different pairs, in random order."""
     pairs: list[tuple[str, str]] = []
     for tongue in tongues():
-        # A middle initial tells people apart; where the script has none, people are called alike as often instead.
+        # A middle initial makes names differ; scripts without initials repeat names instead.
         initials = [""] * (1 + len(ascii_uppercase))
         if tongue.is_latin:
             initials[1:] = [f" {letter}." for letter in ascii_uppercase]
@@ -200,5 +200,5 @@ def names() -> tuple[tuple[str, str], ...]:
 
 
 def as_json(text: str) -> str:
-    """A text as it stands in a line of JSON, quotes and all."""
+    """A text as a JSON string."""
     return orjson.dumps(text).decode()

@@ -1,6 +1,6 @@
-"""Messages that arrive while the demo runs, to be sent: of every kind of the sample, to its people.
+"""Generates messages to be sent while the demo runs: of every kind of the sample, to its people.
 
-When the next one comes, and where they go, is the demo's.
+`server.cli.demo` decides when each is taken in.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from random import Random
 from typing import Final
 
 from domain.message import Source
+from server.sample.district.plainview import DISTRICT, ZONE
+from server.sample.district.school_year import weekdays
 from server.sample.line import EndLine, RecipientLine, encode
 from server.sample.outcomes import Addressee
-from server.sample.plainview import DISTRICT, ZONE
-from server.sample.plan import Sending, plan
-from server.sample.school_year import weekdays
+from server.sample.plan import PlannedMessage, plan
 from server.sample.year import message_line
 
 SEED: Final = 2020
@@ -23,17 +23,17 @@ _AHEAD: Final = (timedelta(minutes=2), timedelta(minutes=3), timedelta(minutes=5
 
 
 def opening() -> bytes:
-    """The district, but with calls at all hours: whoever looks at the demo at night should see some as well."""
+    """The district without call hours, so that visitors of the demo see calls at night, too."""
     return encode({**DISTRICT, "callWindow": None})
 
 
-def sendings(seed: int = SEED) -> Iterator[Sending]:
-    """Messages of the sample year without end, in rounds: one of each kind comes before any comes again.
+def sendings(seed: int = SEED) -> Iterator[PlannedMessage]:
+    """An endless series of messages of the sample year, in rounds with one of each kind.
 
-    A round begins with an emergency, which goes to all families and is on its way for longest. The times are the year's.
+    A round begins with an emergency to all families, which takes longest to send. The times are those of the year.
     """
     draw = Random(seed)
-    by_kind: dict[str, list[Sending]] = {}
+    by_kind: dict[str, list[PlannedMessage]] = {}
     for day in weekdays():
         for sending in plan(draw, day):
             by_kind.setdefault(sending.kind.name, []).append(sending)
@@ -43,8 +43,8 @@ def sendings(seed: int = SEED) -> Iterator[Sending]:
             yield draw.choice(by_kind[name])
 
 
-def live(sending: Sending, number: int, *, now: datetime) -> Sending:
-    """The same, made now. What a person wrote is every other time for some minutes later, emergencies never."""
+def live(sending: PlannedMessage, number: int, *, now: datetime) -> PlannedMessage:
+    """The message as created now. Every other message of a person is scheduled for some minutes later, emergencies never."""
     at = now.astimezone(ZONE).replace(microsecond=0)
     kind = sending.kind
     is_for_later = (
@@ -54,8 +54,8 @@ def live(sending: Sending, number: int, *, now: datetime) -> Sending:
     return sending._replace(created_at=at, scheduled_at=at + ahead)
 
 
-def lines(sending: Sending) -> Iterator[bytes]:
-    """A message with its recipients, as it comes in; its id tells when it was made."""
+def lines(sending: PlannedMessage) -> Iterator[bytes]:
+    """A message with its recipients; its id contains the time of its creation."""
     ident = f"{sending.created_at:%Y-%m-%dT%H:%M:%S}-{sending.kind.name}"
     yield encode(message_line(sending, ident))
     for addressee in sending.addressees:

@@ -1,7 +1,6 @@
-"""Any number of messages of any size, for trials and benchmarks: always the same for the same arguments.
+"""Generates any number of messages of any size for benchmarks, reproducible from the arguments.
 
-Lines are put together one by one from numbers and vocabularies, so that any size takes the same memory. Who the recipients
-are is `crowd`'s; what the demo shows is not made here (`demo`).
+Lines are built one by one, so memory is constant. `crowd` generates the recipients.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ from domain.message import Source
 from domain.status import DeliveryMode, MessageStatus
 from server.sample import crowd
 from server.sample.crowd import as_json
-from server.sample.wording import Kind, Wording, kinds
+from server.sample.wording import MessageKind, Wording, kinds
 
 MOST_SCHOOLS: Final = 60
 
@@ -53,12 +52,12 @@ def lines(
     since: date = date(2019, 2, 1),
     until: date = date(2020, 1, 31),
 ) -> Iterator[bytes]:
-    """A log of `messages` messages to `recipients` people each: history, made on weekdays from `since` to `until`.
+    """A log of `messages` messages to `recipients` people each: history, created on weekdays from `since` to `until`.
 
-    A recipient has 2.5 deliveries on average, and one person in ten shares a phone. With `uneven` the sizes differ and
-    `recipients` is about their mean. `people` live in the district: by default as many as are written to, at most
-    100,000, and no fewer than one message needs. Ids come from `seed` alone: a second file for one log takes another.
-    Raises `ValueError`, before any line, where the numbers do not fit each other.
+    A recipient has 2.5 deliveries on average; one person in ten shares a phone. With `uneven` the sizes differ, with a mean
+    near `recipients`. `people`: the population of the district; by default enough for all messages, at most 100,000, at least
+    the size of one message. Ids depend on `seed` alone: use another one for a second file of the same log. Raises `ValueError`
+    before the first line if the numbers contradict each other.
     """
     size = _size(messages, recipients, people, uneven=uneven)
     days = _weekdays(since, until)
@@ -77,9 +76,9 @@ def live_lines(
     district: str = "lakeview",
     schools: int = 12,
 ) -> Iterator[bytes]:
-    """Messages to be sent: all made at `starting`, the first due then, the others one after each `every`.
+    """Messages to be sent, all created at `starting`: the first is due then, the others at intervals of `every`.
 
-    `starting` carries its zone, and marks the ids, so that later calls make other messages. The rest is as for `lines`.
+    `starting` must have a zone. It is part of the ids, so later calls make other messages. Other arguments as for `lines`.
     """
     if starting.tzinfo is None:
         raise ValueError(
@@ -90,14 +89,14 @@ def live_lines(
 
 
 class _Size(NamedTuple):
-    """How many people a message goes to, and of how many."""
+    """The number of recipients of each message, and the population."""
 
     mean: int
     is_uneven: bool
     people: int
 
     def drawn(self, draw: Random) -> int:
-        """The size of the next message: where they differ, most go to few people and few to many."""
+        """The size of the next message; if sizes differ, most messages go to few people and few to many."""
         if not self.is_uneven or self.mean == 0:
             return self.mean
         return min(self.people, max(1, round(draw.expovariate(1 / self.mean))))
@@ -120,7 +119,7 @@ def _size(messages: int, recipients: int, people: int | None, *, uneven: bool) -
 
 
 class _Town:
-    """A district, as the pieces of JSON from which its lines are put together."""
+    """A district, as pieces of JSON from which its lines are built."""
 
     def __init__(self, district: str, schools: int) -> None:
         if not 0 <= schools <= MOST_SCHOOLS:
@@ -156,7 +155,7 @@ class _Town:
         scheduled_at: datetime,
         status: MessageStatus | None = None,
     ) -> bytes:
-        """The line of a message; with a status it is history, and a scheduler may have made it."""
+        """The line of a message; with a status it is history, and may come from a scheduler."""
         text = draw.choice(self._texts)
         subject = f"{text.subject} – {draw.choice(_GROUPS)} {int(draw.random() * 1000)}"
         is_scheduled = status is not None and text.source is Source.SCHEDULER
@@ -177,14 +176,14 @@ class _Town:
 
 
 class _Text(NamedTuple):
-    """What a message says: the beginning of its subject without quotes, and all its other texts, as JSON."""
+    """The texts of a message: the beginning of its subject without quotes, the others as JSON."""
 
     subject: str
     rest: str
     source: Source
 
 
-def _text(kind: Kind, wording: Wording) -> _Text:
+def _text(kind: MessageKind, wording: Wording) -> _Text:
     def said(text: str | None) -> str:
         return "null" if text is None else as_json(text.format(school=_NAME, day="this week"))
 
@@ -204,7 +203,7 @@ def _history(
     for number in range(messages):
         ident = f"g{seed}-{number:07}"
         day = days[number * len(days) // messages]
-        # In school hours, seven to five.
+        # Between 7:00 and 17:00.
         minute = 7 * 60 + int(draw.random() * 600)
         at = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=_ZONE)
         crowd_size = size.drawn(draw)

@@ -1,7 +1,4 @@
-"""The lines that sample data is made of, as values, and their encoding.
-
-One shape for each kind of line of the import format. What stands in a line is decided by the modules that make them.
-"""
+"""The lines of the import format as values, and their encoding."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -14,28 +11,28 @@ from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 
 class Named(TypedDict):
-    """Somebody with the id under which the sending system knows them."""
+    """A person with the id of the sending system."""
 
     id: str
     name: str
 
 
 class MessageType(TypedDict):
-    """The type of a message: what the log shows, and the code behind it."""
+    """The type of a message: its label and its code."""
 
     code: str
     label: str
 
 
 class FilterCriterion(TypedDict):
-    """One line of what the recipients were chosen by."""
+    """One line of the criteria by which the recipients were chosen."""
 
     label: str
     value: str
 
 
-class Cancellation(TypedDict):
-    """Who stopped a message of history, when and why."""
+class CancellationLine(TypedDict):
+    """The cancellation of a message of history."""
 
     at: datetime
     by: Named
@@ -43,7 +40,7 @@ class Cancellation(TypedDict):
 
 
 class DeviceLine(TypedDict):
-    """One delivery, with its outcome where it is history."""
+    """One delivery, with its outcome if it is history."""
 
     mode: DeliveryMode
     address: str
@@ -54,7 +51,7 @@ class DeviceLine(TypedDict):
 
 
 class DistrictLine(TypedDict):
-    """A district; the hours of `callWindow` are those of its own clock, null is any hour."""
+    """A district; `callWindow` is in local time, null for any time."""
 
     kind: Literal["district"]
     id: str
@@ -74,7 +71,7 @@ class SchoolLine(TypedDict):
 
 
 class MessageLine(TypedDict):
-    """A message; `school` null means the whole district, and a `status` makes it history."""
+    """A message; `school` null for the whole district; with a `status` it is history."""
 
     kind: Literal["message"]
     id: str
@@ -95,11 +92,11 @@ class MessageLine(TypedDict):
     modes: tuple[DeliveryMode, ...]
     filterCriteria: tuple[FilterCriterion, ...]
     status: NotRequired[MessageStatus]
-    cancellation: NotRequired[Cancellation]
+    cancellation: NotRequired[CancellationLine]
 
 
 class RecipientLine(TypedDict):
-    """A person in the recipient list of a message, for one student where there is one."""
+    """A person in the recipient list of a message, for one student if there is one."""
 
     kind: Literal["recipient"]
     message: str
@@ -109,7 +106,7 @@ class RecipientLine(TypedDict):
 
 
 class EndLine(TypedDict):
-    """The message is whole."""
+    """The end of a message."""
 
     kind: Literal["end"]
     message: str
@@ -119,7 +116,7 @@ Line: TypeAlias = DistrictLine | SchoolLine | MessageLine | RecipientLine | EndL
 
 
 def criteria(*pairs: tuple[str, str]) -> tuple[FilterCriterion, ...]:
-    """The filter criteria that pairs of label and value stand for."""
+    """Filter criteria from pairs of label and value."""
     return tuple({"label": label, "value": value} for label, value in pairs)
 
 
@@ -131,5 +128,5 @@ def with_recipients(message: MessageLine, recipients: Iterable[RecipientLine]) -
 
 
 def encode(line: Line) -> bytes:
-    """The line in UTF-8, with its line feed; instants carry their offset."""
+    """The line in UTF-8 with its line feed; instants have an offset."""
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)

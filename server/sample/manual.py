@@ -1,7 +1,6 @@
-"""The messages that the screens of the tool's manual show, of 2 December 2019 and 31 January 2020.
+"""The messages on the screens of the tool's manual, of 2 December 2019 and 31 January 2020.
 
-What a screen says is here as it says it; where it is silent the message goes to people of the directory. Traffic that no
-screen shows belongs to `year`.
+Values are those of the screens; other values are made up. `year` generates the messages that no screen shows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,8 @@ from typing import Final
 
 from domain.message import BodyFormat, Source
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from server.sample.district.people import ADMINISTRATOR, MATTHEWS, SamplePerson, directory
+from server.sample.district.plainview import DISTRICT, HARRISON, ZONE
 from server.sample.line import (
     Line,
     MessageLine,
@@ -20,8 +21,6 @@ from server.sample.line import (
     with_recipients,
 )
 from server.sample.outcomes import Addressee, Outcomes
-from server.sample.people import ADMINISTRATOR, MATTHEWS, Person, directory
-from server.sample.plainview import DISTRICT, HARRISON, ZONE
 from server.sample.wording import kinds
 
 _SEED: Final = 2020
@@ -29,7 +28,7 @@ _INBOX: Final = DeliveryMode.INBOX
 _EMAIL: Final = DeliveryMode.EMAIL
 _EVERY_MODE: Final = tuple(DeliveryMode)
 
-# The head of the manual's report has "Message Builder - General Notification" where its log has "Message Builder".
+# The manual's report says "Message Builder - General Notification", its log "Message Builder".
 _MESSAGE_BUILDER: Final[MessageType] = {"code": "MESSAGE_BUILDER", "label": "Message Builder"}
 
 _FOR_EACH_STUDENT: Final = criteria(
@@ -48,15 +47,14 @@ _EMAILS: Final = 3
 
 
 def messages() -> Iterator[Line]:
-    """The messages in the order of their making, each with its recipients.
+    """The messages in the order of their creation, each with its recipients.
 
-    Of those that were made in one minute the lower row of a screen comes first: a log with its newest message on top
-    shows the later arrival above.
+    Of messages in the same minute, the lower row of a screen comes first: the log shows the newest on top.
     """
     outcomes = Outcomes(Random(_SEED))
     december = _at(8, 33, day=datetime(2019, 12, 2))
     yield from _school_is_cancelled(made_at=december, begun_at=december)
-    # The report of the second sending starts a minute before its "Date Created".
+    # The manual's report of the second sending starts a minute before its "Date Created".
     later = december.replace(minute=55)
     yield from _school_is_cancelled(made_at=later, begun_at=later.replace(minute=54))
 
@@ -74,7 +72,7 @@ def messages() -> Iterator[Line]:
 
 
 def _school_is_cancelled(*, made_at: datetime, begun_at: datetime) -> Iterator[Line]:
-    """127 people: 93 with an inbox, three of these with an e-mail address too, the others with no device for it."""
+    """127 people: 93 with an inbox, three of them also with an email address; the others without a device."""
     contacts = directory().contacts_of(HARRISON)
     chosen = list(contacts)[:_PEOPLE]
     inboxes = [person for person in chosen if person.devices_for({_INBOX})][:_INBOXES]
@@ -101,7 +99,7 @@ def _school_is_cancelled(*, made_at: datetime, begun_at: datetime) -> Iterator[L
 
 
 def _library_hours() -> Iterator[Line]:
-    """Waiting with "Total Inbox: 2": the inboxes have it, the two e-mails have not left."""
+    """Waiting with "Total Inbox: 2": the inboxes have it, the two emails have not left."""
     message = _message(
         "library-hours",
         MessageStatus.WAITING,
@@ -121,7 +119,7 @@ def _library_hours() -> Iterator[Line]:
 
 
 def _conferences(outcomes: Outcomes, status: MessageStatus) -> Iterator[Line]:
-    """Made twice in one minute: one was canceled in time, of the other the phone's outcomes never all came."""
+    """Sent twice in one minute: one was canceled in time, the other still lacks outcomes of calls."""
     message = _message(
         f"parent-teacher-conferences-{status.lower()}",
         status,
@@ -169,7 +167,7 @@ def _evaluation_due(outcomes: Outcomes) -> Iterator[Line]:
 
 
 def _alert(kind: str, subject: str, status: MessageStatus, at: datetime) -> MessageLine:
-    """A message as Harrison High's alerts of this kind are worded."""
+    """A message with the wording of Harrison High's alerts of this kind."""
     known = kinds()[kind]
     wording = next(wording for wording in known.wordings if wording.subject == subject)
     place = {"school": HARRISON.name, "day": f"{at:%B} {at.day}"}
@@ -244,7 +242,7 @@ def _recorded(
 def _in_inboxes(
     message: str, addressees: Sequence[Addressee], begun_at: datetime, *, emails: DeliveryStatus
 ) -> Iterator[RecipientLine]:
-    """The recipients while every inbox has the message, in its first minute, and no e-mail has an outcome."""
+    """The recipients in the first minute: every inbox has the message, no email has an outcome."""
     for place, (person, student, devices) in enumerate(addressees):
         line: RecipientLine = {
             "kind": "recipient",
@@ -272,8 +270,8 @@ def _in_inboxes(
 
 
 def _families(which: slice, modes: Sequence[DeliveryMode]) -> list[Addressee]:
-    """The contacts of some students of Harrison High, a line for each student."""
-    pairs: list[tuple[Person, Person]] = [
+    """The contacts of some students of Harrison High, one line per student."""
+    pairs: list[tuple[SamplePerson, SamplePerson]] = [
         (contact, student.person)
         for student in directory().students_of(HARRISON)[which]
         for contact in student.contacts

@@ -1,7 +1,6 @@
-"""What became of the deliveries of a message that is history, so that they agree with its status.
+"""Generates the outcomes of the deliveries of a message of history, consistent with its status.
 
-The rules are the log's (`domain.status`, `domain.message`); how often what happens is made up. To whom a message went
-is decided by others.
+The rules are those of the log (`domain.status`, `domain.message`); the frequencies are made up.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,8 +13,8 @@ from typing import Final, NamedTuple
 from domain.addresses import normalise
 from domain.call_status import CALL_STATUSES, DUPLICATE, OPTED_OUT, TEXT_SENT
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, MessageStatus
+from server.sample.district.people import PersonDevice, SamplePerson
 from server.sample.line import DeviceLine, RecipientLine
-from server.sample.people import Device, Person
 
 LIVE_PERSON: Final = 5
 ANSWERING_MACHINE: Final = 6
@@ -27,7 +26,7 @@ TEXT_FAILED: Final = -30
 TEXT_QUEUED: Final = -39
 TEXT_UNDELIVERED: Final = -40
 UNLISTED: Final = 77
-"""A code that no table knows: the log has to live with those that a provider brings up."""
+"""An unknown call status code: providers introduce new ones."""
 
 _CODES_OF_TEXTS: Final = frozenset({TEXT_FAILED, OPTED_OUT, TEXT_QUEUED, TEXT_UNDELIVERED})
 _FAILED_CALLS: Final = tuple(
@@ -37,30 +36,30 @@ _FAILED_CALLS: Final = tuple(
     and not meaning.is_success
     and code not in _CODES_OF_TEXTS | {PBX, DUPLICATE}
 )
-# What mostly happens: nobody answers, the line is busy, the number is gone.
+# The most frequent failures: no answer, busy, disconnected.
 _USUAL_FAILURES: Final = (0,) * 20 + (1,) * 8 + (3,) * 6 + (9, 10, 14, 14, -2, -2, -21, -21)
 
 
 class Addressee(NamedTuple):
-    """One line of a recipient list: to whom, about whom, and to which devices."""
+    """One line of a recipient list: the person, the student, and the devices."""
 
-    person: Person
-    student: Person | None
-    devices: tuple[Device, ...]
+    person: SamplePerson
+    student: SamplePerson | None
+    devices: tuple[PersonDevice, ...]
 
 
 class _Fate(Enum):
     SETTLED = auto()
-    """It has left, and has its outcome."""
+    """Handed over, with an outcome."""
     OPEN = auto()
-    """It has left, and the outcome is owed."""
+    """Handed over, outcome open."""
     PENDING = auto()
     STOPPED = auto()
-    """A cancel came before it."""
+    """Canceled before it was handed over."""
 
 
 def fitting_status(wanted: MessageStatus, addressees: Iterable[Addressee]) -> MessageStatus:
-    """The status nearest to `wanted` that a message to these addressees can have had (rules of the log, 4)."""
+    """The status nearest to `wanted` that a message to these addressees can have (rules of the log, 4)."""
     devices = [device for _, _, device in _firsts(addressees)]
     match wanted:
         case MessageStatus.ERROR if not _phones(devices):
@@ -73,17 +72,17 @@ def fitting_status(wanted: MessageStatus, addressees: Iterable[Addressee]) -> Me
 
 
 class Outcomes:
-    """Says what became of deliveries: asked the same in the same order, it says the same."""
+    """Generates outcomes; the same calls in the same order give the same results."""
 
     def __init__(self, draw: Random) -> None:
         self._draw = draw
         failures = [*_FAILED_CALLS, *_USUAL_FAILURES]
         draw.shuffle(failures)
         self._failed_calls = cycle(failures)
-        # What an outcome that is owed looks like: no word yet, one that is not the last, one that nobody knows.
+        # Forms of an open outcome: no report, a report that is not final, an unknown code.
         self._open_calls = cycle((None, TEMPORARILY_UNAVAILABLE, None, UNLISTED))
         self._open_texts = cycle((None, TEXT_QUEUED))
-        # How opt-outs stand in a log: with the code, by the status alone, and blank in the older one.
+        # Forms of an opt-out in a log: the code, the status alone, and, in old logs, blank.
         self._opt_outs = cycle(("code", "code", "status", "blank"))
         self._is_refused_repeat = cycle((*(False,) * 5, True))
 
@@ -96,9 +95,9 @@ class Outcomes:
         begun_at: datetime,
         canceled_at: datetime | None = None,
     ) -> list[RecipientLine]:
-        """The recipient lines of `message`, each delivery as it stands under `status`.
+        """The recipient lines of `message`, with deliveries consistent with `status`.
 
-        The first hand-over is at `begun_at`; what a cancel stopped was stopped at `canceled_at`.
+        The first hand-over is at `begun_at`; canceled deliveries were canceled at `canceled_at`.
         """
         firsts = _firsts(addressees)
         fates = self._fates(status, [device for _, _, device in firsts])
@@ -126,7 +125,7 @@ class Outcomes:
             )
         return recorded
 
-    def _fates(self, status: MessageStatus, devices: Sequence[Device]) -> list[_Fate]:
+    def _fates(self, status: MessageStatus, devices: Sequence[PersonDevice]) -> list[_Fate]:
         draw = self._draw
         fates = [_Fate.SETTLED] * len(devices)
         match status:
@@ -149,7 +148,7 @@ class Outcomes:
                 fates = [_Fate.SETTLED if n in left else _Fate.STOPPED for n in range(len(devices))]
         return fates
 
-    def _delivery(self, device: Device, fate: _Fate, at: datetime) -> DeviceLine:
+    def _delivery(self, device: PersonDevice, fate: _Fate, at: datetime) -> DeviceLine:
         match fate:
             case _Fate.PENDING:
                 return _line(device, DeliveryStatus.PENDING)
@@ -167,7 +166,7 @@ class Outcomes:
             case DeliveryMode.TEXT:
                 return self._text(device, self._after(at, 3, 90))
 
-    def _open(self, device: Device) -> DeviceLine:
+    def _open(self, device: PersonDevice) -> DeviceLine:
         code = None
         if device.mode is DeliveryMode.VOICE:
             code = next(self._open_calls)
@@ -175,18 +174,18 @@ class Outcomes:
             code = next(self._open_texts)
         return _line(device, DeliveryStatus.IN_PROGRESS, code)
 
-    def _email(self, device: Device, at: datetime) -> DeviceLine:
+    def _email(self, device: PersonDevice, at: datetime) -> DeviceLine:
         luck = self._draw.random()
         if luck < 0.03:
             return _line(device, DeliveryStatus.FAILED, at=at)
         return _line(device, DeliveryStatus.SENT if luck < 0.6 else DeliveryStatus.DELIVERED, at=at)
 
-    def _call(self, device: Device, at: datetime) -> DeviceLine:
+    def _call(self, device: PersonDevice, at: datetime) -> DeviceLine:
         luck, confirms = self._draw.random(), self._draw.random()
         if luck < 0.1:
             return _line(device, DeliveryStatus.FAILED, next(self._failed_calls), at=at)
         if luck < 0.14:
-            # Somebody behind a switchboard is reached only if they press 0.
+            # Behind a switchboard, a person is only reached if they press 0.
             confirmed = confirms < 0.4
             status = DeliveryStatus.DELIVERED if confirmed else DeliveryStatus.FAILED
             return _line(device, status, PBX, at=at, confirmed=confirmed)
@@ -197,7 +196,7 @@ class Outcomes:
         confirmed = confirms < 0.35
         return _line(device, DeliveryStatus.DELIVERED, LIVE_PERSON, at=at, confirmed=confirmed)
 
-    def _text(self, device: Device, at: datetime) -> DeviceLine:
+    def _text(self, device: PersonDevice, at: datetime) -> DeviceLine:
         if device.texts_stopped:
             return self._opted_out(device, at)
         luck = self._draw.random()
@@ -209,7 +208,7 @@ class Outcomes:
             return _line(device, DeliveryStatus.SENT, TEXT_SENT, at=at)
         return _line(device, DeliveryStatus.DELIVERED, TEXT_DELIVERED, at=at)
 
-    def _opted_out(self, device: Device, at: datetime) -> DeviceLine:
+    def _opted_out(self, device: PersonDevice, at: datetime) -> DeviceLine:
         match next(self._opt_outs):
             case "code":
                 return _line(device, DeliveryStatus.OPTED_OUT, OPTED_OUT, at=at)
@@ -217,8 +216,8 @@ class Outcomes:
                 return _line(device, DeliveryStatus.OPTED_OUT, at=at)
         return {"mode": device.mode, "address": device.address}
 
-    def _repeat(self, first: DeviceLine, device: Device) -> DeviceLine:
-        """The same address again: it shows what became of the one call or mail, or that the dialer refused a second."""
+    def _repeat(self, first: DeviceLine, device: PersonDevice) -> DeviceLine:
+        """A repeated address: it has the outcome of the first, or a refusal by the dialer."""
         settled = "at" in first and first["status"] is not DeliveryStatus.CANCELED
         if settled and device.mode is DeliveryMode.VOICE and next(self._is_refused_repeat):
             return _line(device, DeliveryStatus.FAILED, DUPLICATE, at=first["at"])
@@ -228,9 +227,9 @@ class Outcomes:
         return at + timedelta(seconds=self._draw.randint(least, most))
 
 
-def _firsts(addressees: Iterable[Addressee]) -> list[tuple[DeliveryMode, str, Device]]:
-    """The deliveries that are made: each address of a mode once, with its key."""
-    found: dict[tuple[DeliveryMode, str], Device] = {}
+def _firsts(addressees: Iterable[Addressee]) -> list[tuple[DeliveryMode, str, PersonDevice]]:
+    """The deliveries that are not duplicates, by address and mode."""
+    found: dict[tuple[DeliveryMode, str], PersonDevice] = {}
     for _, _, devices in addressees:
         for device in devices:
             key = normalise(device.mode, device.address).key
@@ -238,25 +237,25 @@ def _firsts(addressees: Iterable[Addressee]) -> list[tuple[DeliveryMode, str, De
     return [(mode, key, device) for (mode, key), device in found.items()]
 
 
-def _phones(devices: Sequence[Device]) -> list[int]:
-    """The places of those that a provider of calls or texts owes an outcome for."""
+def _phones(devices: Sequence[PersonDevice]) -> list[int]:
+    """The indexes of deliveries whose outcome a voice or text provider has not reported yet."""
     return [n for n, d in enumerate(devices) if d.mode in PHONE_MODES and not d.texts_stopped]
 
 
-def _slow(devices: Sequence[Device]) -> list[int]:
-    """The places of those that take their time: a portal inbox has its message at once."""
+def _slow(devices: Sequence[PersonDevice]) -> list[int]:
+    """The indexes of deliveries that take time; a portal inbox has its message at once."""
     return [
         n for n, d in enumerate(devices) if d.mode is not DeliveryMode.INBOX and not d.texts_stopped
     ]
 
 
-def _leavable(devices: Sequence[Device]) -> list[int]:
-    """The places of those that have left before a cancel: texts come last here, and are all stopped by it."""
+def _leavable(devices: Sequence[PersonDevice]) -> list[int]:
+    """The indexes of deliveries that left before a cancellation: texts come last, so all of them are stopped."""
     return [n for n, d in enumerate(devices) if d.mode is not DeliveryMode.TEXT]
 
 
 def _line(
-    device: Device,
+    device: PersonDevice,
     status: DeliveryStatus,
     code: int | None = None,
     *,

@@ -1,7 +1,4 @@
-"""What is sent in Plainview on a day: which kind of message, where, when, to whom, by whom.
-
-A plan says nothing of what became of it; that is `outcomes`.
-"""
+"""Plans the messages of a day in Plainview: kind, place, time, audience and sender. `outcomes` adds the outcomes."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
@@ -9,12 +6,12 @@ from random import Random
 from typing import Final, NamedTuple, TypeVar
 
 from domain.message import Source
+from server.sample.district.people import ADMINISTRATOR, MATTHEWS, directory
+from server.sample.district.plainview import SCHOOLS, ZONE, SampleSchool
+from server.sample.district.school_year import LAST_DAY, is_school_day, is_summer
 from server.sample.line import Named
 from server.sample.outcomes import Addressee
-from server.sample.people import ADMINISTRATOR, MATTHEWS, directory
-from server.sample.plainview import SCHOOLS, ZONE, School
-from server.sample.school_year import LAST_DAY, is_school_day, is_summer
-from server.sample.wording import Audience, Kind, Wording, kinds
+from server.sample.wording import Audience, MessageKind, Wording, kinds
 
 T = TypeVar("T")
 
@@ -25,12 +22,12 @@ _DISTRICT: Final = frozenset({"district"})
 _ALL_WEEK: Final = frozenset(range(5))
 
 
-class Sending(NamedTuple):
-    """A message as it was planned; `school` null is district-wide."""
+class PlannedMessage(NamedTuple):
+    """A planned message; `school` null for the whole district."""
 
-    kind: Kind
+    kind: MessageKind
     wording: Wording
-    school: School | None
+    school: SampleSchool | None
     created_at: datetime
     scheduled_at: datetime
     sender: Named
@@ -38,11 +35,11 @@ class Sending(NamedTuple):
     addressees: tuple[Addressee, ...]
 
 
-class _Routine(NamedTuple):
-    """What is sent again and again.
+class _Recurring(NamedTuple):
+    """A recurring message.
 
-    At each place of the levels, on each of the weekdays (Monday is 0), `most` times at most and each time with `chance`,
-    between the two `hours`, to between the two shares of those who could get it; a share of 0 is one of them.
+    At each place of the levels, on each of the weekdays (Monday is 0): at most `most` times, each with probability `chance`,
+    between the two `hours`, to a share of the possible recipients between two bounds; a share of 0 is one recipient.
     """
 
     kind: str
@@ -55,32 +52,32 @@ class _Routine(NamedTuple):
 
 
 _ROUTINES: Final = (
-    _Routine("attendance", _EVERY, _ALL_WEEK, 0.7, 1, (time(9, 15), time(9, 40)), (0.02, 0.08)),
-    _Routine("period-absence", _SECONDARY, _ALL_WEEK, 0.8, 1, (time(15, 40), time(16, 5)), (0.02, 0.06)),
-    _Routine("behavior", _HIGH, _ALL_WEEK, 0.5, 3, (time(8, 20), time(15, 30)), (0, 0)),
-    _Routine("behavior", _EVERY - _HIGH, _ALL_WEEK, 0.3, 2, (time(8, 40), time(15, 10)), (0, 0)),
-    _Routine("missing-assignment", _SECONDARY, frozenset({0, 2, 4}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.12)),
-    _Routine("missing-assignment-pupil", _SECONDARY, frozenset({1}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.1)),
-    _Routine("message-builder", _EVERY, _ALL_WEEK, 0.3, 1, (time(10, 0), time(15, 0)), (0.05, 0.2)),
-    _Routine("newsletter", _EVERY, frozenset({4}), 0.35, 1, (time(13, 30), time(15, 30)), (1, 1)),
-    _Routine("special-ed", _DISTRICT, _ALL_WEEK, 0.4, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
-    _Routine("iep-meeting", _EVERY, _ALL_WEEK, 0.2, 1, (time(11, 0), time(15, 0)), (0, 0)),
-    _Routine("grades", _SECONDARY, frozenset({3}), 1, 1, (time(16, 30), time(16, 30)), (0.03, 0.08)),
-    _Routine("lunch-balance", _EVERY, frozenset({1, 3}), 0.8, 1, (time(10, 0), time(10, 0)), (0.04, 0.1)),
-    _Routine("health", _EVERY, _ALL_WEEK, 0.2, 1, (time(9, 30), time(14, 30)), (0, 0)),
-    _Routine("transportation", _DISTRICT, _ALL_WEEK, 0.25, 1, (time(8, 0), time(8, 20)), (0.01, 0.04)),
-    _Routine("fees", _EVERY, frozenset({2}), 0.15, 1, (time(12, 0), time(12, 0)), (0.03, 0.1)),
-    _Routine("staff-notice", _EVERY, _ALL_WEEK, 0.1, 1, (time(12, 0), time(15, 0)), (0.3, 1)),
+    _Recurring("attendance", _EVERY, _ALL_WEEK, 0.7, 1, (time(9, 15), time(9, 40)), (0.02, 0.08)),
+    _Recurring("period-absence", _SECONDARY, _ALL_WEEK, 0.8, 1, (time(15, 40), time(16, 5)), (0.02, 0.06)),
+    _Recurring("behavior", _HIGH, _ALL_WEEK, 0.5, 3, (time(8, 20), time(15, 30)), (0, 0)),
+    _Recurring("behavior", _EVERY - _HIGH, _ALL_WEEK, 0.3, 2, (time(8, 40), time(15, 10)), (0, 0)),
+    _Recurring("missing-assignment", _SECONDARY, frozenset({0, 2, 4}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.12)),
+    _Recurring("missing-assignment-pupil", _SECONDARY, frozenset({1}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.1)),
+    _Recurring("message-builder", _EVERY, _ALL_WEEK, 0.3, 1, (time(10, 0), time(15, 0)), (0.05, 0.2)),
+    _Recurring("newsletter", _EVERY, frozenset({4}), 0.35, 1, (time(13, 30), time(15, 30)), (1, 1)),
+    _Recurring("special-ed", _DISTRICT, _ALL_WEEK, 0.4, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
+    _Recurring("iep-meeting", _EVERY, _ALL_WEEK, 0.2, 1, (time(11, 0), time(15, 0)), (0, 0)),
+    _Recurring("grades", _SECONDARY, frozenset({3}), 1, 1, (time(16, 30), time(16, 30)), (0.03, 0.08)),
+    _Recurring("lunch-balance", _EVERY, frozenset({1, 3}), 0.8, 1, (time(10, 0), time(10, 0)), (0.04, 0.1)),
+    _Recurring("health", _EVERY, _ALL_WEEK, 0.2, 1, (time(9, 30), time(14, 30)), (0, 0)),
+    _Recurring("transportation", _DISTRICT, _ALL_WEEK, 0.25, 1, (time(8, 0), time(8, 20)), (0.01, 0.04)),
+    _Recurring("fees", _EVERY, frozenset({2}), 0.15, 1, (time(12, 0), time(12, 0)), (0.03, 0.1)),
+    _Recurring("staff-notice", _EVERY, _ALL_WEEK, 0.1, 1, (time(12, 0), time(15, 0)), (0.3, 1)),
 )  # fmt: skip
 _SUMMER_ROUTINES: Final = (
-    _Routine("message-builder", _DISTRICT, frozenset({1}), 0.8, 1, (time(9, 0), time(14, 0)), (0.1, 0.3)),
-    _Routine("special-ed", _DISTRICT, _ALL_WEEK, 0.2, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
-    _Routine("fees", _EVERY, frozenset({2}), 0.2, 1, (time(12, 0), time(12, 0)), (0.03, 0.08)),
+    _Recurring("message-builder", _DISTRICT, frozenset({1}), 0.8, 1, (time(9, 0), time(14, 0)), (0.1, 0.3)),
+    _Recurring("special-ed", _DISTRICT, _ALL_WEEK, 0.2, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
+    _Recurring("fees", _EVERY, frozenset({2}), 0.2, 1, (time(12, 0), time(12, 0)), (0.03, 0.08)),
 )  # fmt: skip
 
 
-class _Event(NamedTuple):
-    """What is sent once: `place` is a school's id, null for the district, "each" for every school by itself."""
+class _OneOff(NamedTuple):
+    """A single message: `place` is a school's id, null for the district, "each" for every school."""
 
     day: date
     at: time
@@ -90,28 +87,28 @@ class _Event(NamedTuple):
 
 
 _EVENTS: Final = (
-    _Event(date(2019, 2, 6), time(19, 5), "emergency", "Two-Hour Late Start Tomorrow", None),
-    _Event(date(2019, 2, 19), time(18, 40), "emergency", "Schools Closed Tomorrow", None),
-    _Event(date(2019, 3, 14), time(10, 55), "emergency", "Early Dismissal at 12:30 PM", None),
-    _Event(date(2019, 4, 5), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
-    _Event(date(2019, 5, 9), time(10, 20), "emergency", "Lockdown Drill Completed", "harrison-high"),
-    _Event(date(2019, 6, 7), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
-    _Event(date(2019, 9, 12), time(9, 50), "emergency", "Water Main Break: No Water in the Building", "lincoln-elementary"),
-    _Event(date(2019, 10, 10), time(10, 15), "emergency", "Lockdown Drill Completed", "plainview-middle"),
-    _Event(date(2019, 11, 8), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
-    _Event(date(2019, 11, 26), time(18, 55), "emergency", "Schools Closed Tomorrow", None),
-    _Event(date(2020, 1, 16), time(19, 10), "emergency", "Two-Hour Late Start Tomorrow", None),
-    _Event(date(2020, 1, 24), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
+    _OneOff(date(2019, 2, 6), time(19, 5), "emergency", "Two-Hour Late Start Tomorrow", None),
+    _OneOff(date(2019, 2, 19), time(18, 40), "emergency", "Schools Closed Tomorrow", None),
+    _OneOff(date(2019, 3, 14), time(10, 55), "emergency", "Early Dismissal at 12:30 PM", None),
+    _OneOff(date(2019, 4, 5), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
+    _OneOff(date(2019, 5, 9), time(10, 20), "emergency", "Lockdown Drill Completed", "harrison-high"),
+    _OneOff(date(2019, 6, 7), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
+    _OneOff(date(2019, 9, 12), time(9, 50), "emergency", "Water Main Break: No Water in the Building", "lincoln-elementary"),
+    _OneOff(date(2019, 10, 10), time(10, 15), "emergency", "Lockdown Drill Completed", "plainview-middle"),
+    _OneOff(date(2019, 11, 8), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
+    _OneOff(date(2019, 11, 26), time(18, 55), "emergency", "Schools Closed Tomorrow", None),
+    _OneOff(date(2020, 1, 16), time(19, 10), "emergency", "Two-Hour Late Start Tomorrow", None),
+    _OneOff(date(2020, 1, 24), time(15, 0), "report-cards", "Report Cards Are Posted", "each"),
 )  # fmt: skip
 
 
-def plan(draw: Random, day: date) -> list[Sending]:
-    """What is sent on `day`, in the order of creation."""
+def plan(draw: Random, day: date) -> list[PlannedMessage]:
+    """The messages of `day`, in the order of their creation."""
     sendings = [*_once(draw, day), *_again(draw, day)]
     return sorted(sendings, key=lambda sending: sending.created_at)
 
 
-def _again(draw: Random, day: date) -> Iterator[Sending]:
+def _again(draw: Random, day: date) -> Iterator[PlannedMessage]:
     for routine in _routines_of(day):
         if day.weekday() not in routine.weekdays:
             continue
@@ -124,13 +121,13 @@ def _again(draw: Random, day: date) -> Iterator[Sending]:
                     yield _sending(draw, kind, wording, place, at, routine.shares)
 
 
-def _routines_of(day: date) -> Sequence[_Routine]:
+def _routines_of(day: date) -> Sequence[_Recurring]:
     if is_school_day(day):
         return _ROUTINES
     return _SUMMER_ROUTINES if is_summer(day) else ()
 
 
-def _once(draw: Random, day: date) -> Iterator[Sending]:
+def _once(draw: Random, day: date) -> Iterator[PlannedMessage]:
     for event in _EVENTS:
         if event.day != day:
             continue
@@ -141,12 +138,12 @@ def _once(draw: Random, day: date) -> Iterator[Sending]:
             yield _sending(draw, kind, wording, place, at, (1, 1))
 
 
-def _places(levels: frozenset[str]) -> list[School | None]:
-    schools: list[School | None] = [school for school in SCHOOLS if school.level in levels]
+def _places(levels: frozenset[str]) -> list[SampleSchool | None]:
+    schools: list[SampleSchool | None] = [school for school in SCHOOLS if school.level in levels]
     return [*schools, None] if "district" in levels else schools
 
 
-def _places_of(event: _Event) -> list[School | None]:
+def _places_of(event: _OneOff) -> list[SampleSchool | None]:
     if event.place is None:
         return [None]
     return [school for school in SCHOOLS if event.place in ("each", school.id)]
@@ -159,13 +156,13 @@ def _between(draw: Random, day: date, hours: tuple[time, time]) -> datetime:
 
 def _sending(
     draw: Random,
-    kind: Kind,
+    kind: MessageKind,
     wording: Wording,
-    school: School | None,
+    school: SampleSchool | None,
     at: datetime,
     shares: tuple[float, float],
-) -> Sending:
-    return Sending(
+) -> PlannedMessage:
+    return PlannedMessage(
         kind=kind,
         wording=wording,
         school=school,
@@ -177,8 +174,8 @@ def _sending(
     )
 
 
-def _delay(draw: Random, kind: Kind, at: datetime) -> timedelta:
-    """How long after its making a message is due: what people write may be for later, and at the end for next week."""
+def _delay(draw: Random, kind: MessageKind, at: datetime) -> timedelta:
+    """How long after its creation a message is due; people may schedule it for later, at the end of the year for next week."""
     if kind.source is not Source.TEMPLATE or kind.type["code"] == "EMERGENCY":
         return timedelta()
     if (LAST_DAY - at.date()).days < 5 and draw.random() < 0.4:
@@ -186,7 +183,7 @@ def _delay(draw: Random, kind: Kind, at: datetime) -> timedelta:
     return timedelta(minutes=draw.choice((0, 0, 0, 0, 5, 10, 30, 60, 120)))
 
 
-def _sender(draw: Random, kind: Kind, school: School | None) -> Named:
+def _sender(draw: Random, kind: MessageKind, school: SampleSchool | None) -> Named:
     if kind.type["code"] == "SPECIAL_ED":
         return MATTHEWS
     if kind.source is not Source.TEMPLATE or draw.random() < 0.25:
@@ -195,7 +192,7 @@ def _sender(draw: Random, kind: Kind, school: School | None) -> Named:
     return draw.choice(directory().staff_of(school)[:3]).named
 
 
-def _schedule_id(kind: Kind, school: School | None) -> str | None:
+def _schedule_id(kind: MessageKind, school: SampleSchool | None) -> str | None:
     if kind.source is not Source.SCHEDULER:
         return None
     place = 0 if school is None else SCHOOLS.index(school) + 1
@@ -203,7 +200,7 @@ def _schedule_id(kind: Kind, school: School | None) -> str | None:
 
 
 def _addressees(
-    draw: Random, kind: Kind, school: School | None, shares: tuple[float, float]
+    draw: Random, kind: MessageKind, school: SampleSchool | None, shares: tuple[float, float]
 ) -> tuple[Addressee, ...]:
     everybody = directory()
     match kind.audience:

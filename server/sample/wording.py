@@ -1,7 +1,4 @@
-"""What the messages of the sample year say, and how messages of a type go out, from `wording.toml`.
-
-Which message is sent when, and to whom, is the year's.
-"""
+"""The texts of the messages of the sample year, and how each type is sent, from `wording.toml`."""
 
 import tomllib
 from collections.abc import Mapping
@@ -18,7 +15,7 @@ from server.sample.line import MessageType
 
 
 class Audience(StrEnum):
-    """To whom messages of a kind go."""
+    """The audience of messages of a kind."""
 
     CONTACTS_OF_STUDENTS = "students"
     CONTACTS = "contacts"
@@ -28,7 +25,7 @@ class Audience(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """One way to say it; `{school}` and `{day}` stand in the texts, and `level` null fits every kind of school."""
+    """One version of the texts, with `{school}` and `{day}` as placeholders; `level` null fits every kind of school."""
 
     subject: str
     body: str
@@ -39,8 +36,8 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """Messages that go out alike: one type, one audience, the same modes."""
+class MessageKind:
+    """Messages with one type, one audience and the same modes."""
 
     name: str
     type: MessageType
@@ -55,16 +52,16 @@ class Kind:
 
 
 @cache
-def kinds() -> Mapping[str, Kind]:
-    """Every kind by its name, which is the type's code in lower case where the vocabulary gives no other."""
+def kinds() -> Mapping[str, MessageKind]:
+    """Every kind by its name: by default the type's code in lower case."""
     with (files("server.sample") / "wording.toml").open("rb") as file:
         entries = tomllib.load(file)["type"]
     known = (_kind(entry) for entry in entries)
     return MappingProxyType({kind.name: kind for kind in known})
 
 
-def _kind(entry: Mapping[str, Any]) -> Kind:
-    return Kind(
+def _kind(entry: Mapping[str, Any]) -> MessageKind:
+    return MessageKind(
         name=entry.get("name", entry["code"].lower().replace("_", "-")),
         type={"code": entry["code"], "label": entry["label"]},
         source=Source(entry["source"]),

@@ -1,7 +1,7 @@
-"""A year of traffic in Plainview, from February 2019 to January 2020, as history.
+"""Generates a year of messages in Plainview, from February 2019 to January 2020, as history.
 
-All types, modes, states and call codes occur in it. The manual's own rows are not in it, and neither are the district
-and its schools, to which its messages refer (`plainview.opening`).
+All types, modes, states and call codes occur. The manual's messages are in `manual`; the lines of the district and its
+schools, which must come first, are `plainview.opening`.
 """
 
 from collections import Counter
@@ -11,18 +11,18 @@ from random import Random
 from typing import Final
 
 from domain.status import DeliveryMode, MessageStatus
+from server.sample.district.people import ADMINISTRATOR
+from server.sample.district.plainview import DISTRICT, SampleSchool
+from server.sample.district.school_year import QUIET_FROM, calendar_of, weekdays
 from server.sample.line import FilterCriterion, Line, MessageLine, criteria, with_recipients
 from server.sample.outcomes import Outcomes, fitting_status
-from server.sample.people import ADMINISTRATOR
-from server.sample.plainview import DISTRICT, School
-from server.sample.plan import Sending, plan
-from server.sample.school_year import QUIET_FROM, calendar_of, weekdays
+from server.sample.plan import PlannedMessage, plan
 from server.sample.wording import Audience
 
 SEED: Final = 2019
 
 _UNDER_WAY: Final = timedelta(minutes=45)
-"""How young a message is that is still being delivered where the year ends."""
+"""The age below which a message is still being delivered at the end of the year."""
 
 _REASONS: Final = (
     "Wrong group of recipients",
@@ -40,7 +40,7 @@ _DELIVER_TO: Final = {
 
 
 def messages(seed: int = SEED) -> Iterator[Line]:
-    """The messages of the year in the order of their making, each with its recipients."""
+    """The messages of the year in the order of their creation, each with its recipients."""
     draw = Random(seed)
     outcomes = Outcomes(draw)
     for day in weekdays():
@@ -53,7 +53,9 @@ def messages(seed: int = SEED) -> Iterator[Line]:
             yield from _message(draw, outcomes, sending, ident)
 
 
-def _message(draw: Random, outcomes: Outcomes, sending: Sending, ident: str) -> Iterator[Line]:
+def _message(
+    draw: Random, outcomes: Outcomes, sending: PlannedMessage, ident: str
+) -> Iterator[Line]:
     status = fitting_status(_wanted_status(draw, sending), sending.addressees)
     message = message_line(sending, ident)
     message["status"] = status
@@ -72,7 +74,7 @@ def _message(draw: Random, outcomes: Outcomes, sending: Sending, ident: str) -> 
     return with_recipients(message, recipients)
 
 
-def _wanted_status(draw: Random, sending: Sending) -> MessageStatus:
+def _wanted_status(draw: Random, sending: PlannedMessage) -> MessageStatus:
     if sending.scheduled_at > QUIET_FROM:
         return MessageStatus.WAITING
     if sending.scheduled_at > QUIET_FROM - _UNDER_WAY:
@@ -86,15 +88,15 @@ def _wanted_status(draw: Random, sending: Sending) -> MessageStatus:
     return draw.choices(list(weights), list(weights.values()))[0]
 
 
-def _canceled_at(sending: Sending, status: MessageStatus) -> datetime:
-    """When somebody stopped it: before it was due where nothing had left, else soon after."""
+def _canceled_at(sending: PlannedMessage, status: MessageStatus) -> datetime:
+    """The time of a cancellation: before the message was due if nothing had left, else soon after."""
     if status is MessageStatus.CANCELED:
         return sending.created_at + (sending.scheduled_at - sending.created_at) / 2
     return sending.scheduled_at + timedelta(minutes=4)
 
 
-def message_line(sending: Sending, ident: str) -> MessageLine:
-    """The line of a message as it was planned, called `ident`; nothing is said of what became of it."""
+def message_line(sending: PlannedMessage, ident: str) -> MessageLine:
+    """The line of a planned message with the id `ident`, without outcomes."""
     kind, wording, school = sending.kind, sending.wording, sending.school
     day = sending.created_at.date()
 
@@ -124,11 +126,13 @@ def message_line(sending: Sending, ident: str) -> MessageLine:
     }
 
 
-def _reply_to(school: School | None) -> str:
+def _reply_to(school: SampleSchool | None) -> str:
     return f"{'messenger' if school is None else school.id}@plainview.example"
 
 
-def _criteria(audience: Audience, school: School | None, day: date) -> tuple[FilterCriterion, ...]:
+def _criteria(
+    audience: Audience, school: SampleSchool | None, day: date
+) -> tuple[FilterCriterion, ...]:
     pairs = [("Deliver To", _DELIVER_TO[audience])]
     if audience is not Audience.STAFF:
         place = "all schools" if school is None else school.name

@@ -1,10 +1,10 @@
-"""The settings of what the server takes from the network: how much, how long, and how many at once."""
+"""Limits of connections: sizes, timeouts and counts."""
 
 from pydantic import BaseModel, Field
 
 
-class OfConnections(BaseModel):
-    """What is said about connections. A description ends the sentence "It takes …" of an error."""
+class ConnectionSettings(BaseModel):
+    """Limits of connections. A description completes the sentence "It takes …" of an error."""
 
     connections: int = Field(
         default=1_000, ge=1, description="the connections that a server process holds at once"

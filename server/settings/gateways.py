@@ -1,6 +1,6 @@
-"""The settings of the ways to the providers, as a house gives them, and a district that has its own.
+"""The settings of gateways: for all districts, and for a district that has its own.
 
-What makes a gateway work is for `delivery.gateways` to say; here its settings are only read.
+`delivery.gateways` decides what a gateway needs; this module only reads the values.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from domain.status import DeliveryMode
 
 
 def json_object(value: object) -> object:
-    """Read an object of JSON, where it is still text. Raises `ValueError`."""
+    """Parse a JSON object, unless it is parsed already. Raises `ValueError`."""
     if not isinstance(value, str):
         return value
     try:
@@ -25,8 +25,8 @@ def json_object(value: object) -> object:
     return read
 
 
-class OfGateways(BaseModel):
-    """What somebody says about the providers. A description ends the sentence "It takes …" of an error."""
+class ProviderSettings(BaseModel):
+    """The settings of providers. A description completes the sentence "It takes …" of an error."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True
@@ -67,11 +67,11 @@ class OfGateways(BaseModel):
     )
     twilio_from: str | None = Field(default=None, description="a phone number: +16125550100")
 
-    def said(self) -> dict[str, Any]:
-        """What was said and not left to the default, as `delivery.gateways.GatewaySettings` takes it."""
+    def explicit(self) -> dict[str, Any]:
+        """The values that are set explicitly, as keyword arguments of `delivery.gateways.GatewaySettings`."""
         fields = {
             name: getattr(self, name)
-            for name in OfGateways.model_fields
+            for name in ProviderSettings.model_fields
             if name in self.model_fields_set
         }
         return {
@@ -80,7 +80,7 @@ class OfGateways(BaseModel):
         }
 
 
-def merged(house: OfGateways, district: OfGateways) -> dict[str, Any]:
-    """What holds for a district: what it says itself, and of the house what it says nothing about."""
-    gateways = {**house.gateways, **district.gateways}
-    return house.said() | district.said() | {"gateways": gateways}
+def merged(common: ProviderSettings, district: ProviderSettings) -> dict[str, Any]:
+    """The values for a district: its own, and for those it leaves out the common ones."""
+    gateways = {**common.gateways, **district.gateways}
+    return common.explicit() | district.explicit() | {"gateways": gateways}

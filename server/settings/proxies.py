@@ -1,4 +1,4 @@
-"""The settings of reverse proxies: the public address of the server, and whose forwarded headers count."""
+"""The settings of reverse proxies: the public URL of the server, and the proxies whose headers are trusted."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 UNIX: Final = "unix:"
-"""A peer on a Unix socket, as nginx writes it into X-Forwarded-For."""
+"""The address of a peer on a Unix socket, as nginx writes it into X-Forwarded-For."""
 
 OWN_PATHS: Final = frozenset(
     {"callbacks", "graphiql", "graphql", "healthz", "ingest", "readyz", "reports"}
@@ -21,10 +21,10 @@ Network = IPv4Network | IPv6Network
 
 
 def prefix_of(path: str) -> str:
-    """A path prefix as it stands before the paths of this server: `/sentlog`, or empty for `/` and nothing.
+    """A path prefix without a trailing slash: `/sentlog`; empty for `/` and the empty text.
 
-    Raises `ValueError` where it cannot be one: another host would be read from `//`, another path from `..`, and below `/reports`
-    nobody could tell the prefix from a path of ours.
+    Raises `ValueError` for an invalid prefix. A browser reads `//` as another host and resolves `..` to another path;
+    a prefix such as `/reports` would be ambiguous with a route of this server.
     """
     path = path.rstrip("/")
     if not path:
@@ -50,7 +50,7 @@ def _public_url(text: str | None) -> str | None:
 
 
 def _networks(value: object) -> object:
-    """Split a list at commas and spaces, and read each entry as an address or a network; `none` is the empty list."""
+    """Split a list at commas and spaces, and parse each entry as an address or network; `none` is the empty list."""
     if not isinstance(value, str):
         return value
     if value.strip().lower() == "none":
@@ -70,8 +70,8 @@ def _network(name: str) -> Network | str:
 LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1"), UNIX)
 
 
-class OfProxies(BaseModel):
-    """What is said about reverse proxies. A description ends the sentence "It takes …" of an error."""
+class ProxySettings(BaseModel):
+    """The settings of reverse proxies. A description completes the sentence "It takes …" of an error."""
 
     public_url: Annotated[str | None, AfterValidator(_public_url)] = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""The settings of where reports are kept."""
+"""The settings of the store of report files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from delivery.reports.store import SCHEME, Place
 
 
 def _place(text: str | None) -> str | None:
-    """A bucket as it stands, a folder wherever the working directory goes later."""
+    """A bucket unchanged, or a folder as an absolute path."""
     if text is None:
         return None
     if "://" not in text:
@@ -21,8 +21,8 @@ def _place(text: str | None) -> str | None:
     return text
 
 
-class OfReports(BaseModel):
-    """What is said about the store. A description ends the sentence "It takes …" of an error."""
+class ReportSettings(BaseModel):
+    """The settings of the report store. A description completes the sentence "It takes …" of an error."""
 
     report_store: Annotated[str | None, AfterValidator(_place)] = Field(
         default=None, description="a folder, or s3://bucket/prefix"
@@ -39,7 +39,7 @@ class OfReports(BaseModel):
     )
 
     def place(self, otherwise: Path) -> Place:
-        """The store that is meant; the folder `otherwise` where none was named."""
+        """The configured store; the folder `otherwise` if none is set."""
         secret = self.report_store_secret_key
         options: Mapping[str, str | None] = {
             "endpoint": self.report_store_endpoint,
@@ -47,5 +47,5 @@ class OfReports(BaseModel):
             "access_key_id": self.report_store_access_key,
             "secret_access_key": None if secret is None else secret.get_secret_value(),
         }
-        said = {name: value for name, value in options.items() if value is not None}
-        return Place(self.report_store or str(otherwise), said)
+        set_options = {name: value for name, value in options.items() if value is not None}
+        return Place(self.report_store or str(otherwise), set_options)

@@ -1,7 +1,7 @@
-"""The settings of the server, read from the environment in this one place.
+"""The settings of the server; the only place that reads the environment.
 
-Every setting is an environment variable `SENTLOG_…`; `docs/settings.md` lists them, and a test keeps the two alike. Only
-what a person sets belongs here: no number that merely tunes the code, and nothing that opens a file or a connection.
+Every setting is an environment variable `SENTLOG_…`. `docs/settings.md` lists them; a test keeps both in agreement.
+A setting is something that an operator chooses. Tuning constants and opened files or connections do not belong here.
 """
 
 import re
@@ -22,10 +22,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from domain.viewer import Right
-from server.settings.connections import OfConnections
-from server.settings.gateways import OfGateways, json_object
-from server.settings.proxies import OfProxies
-from server.settings.reports import OfReports
+from server.settings.connections import ConnectionSettings
+from server.settings.gateways import ProviderSettings, json_object
+from server.settings.proxies import ProxySettings
+from server.settings.reports import ReportSettings
 
 PREFIX: Final = "SENTLOG_"
 
@@ -55,7 +55,7 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(:\d{1,5})?|https?://\[[0-9a-f
 
 
 class SettingsError(Exception):
-    """The server cannot run as it is set up; `problems` holds one line for each thing to mend.
+    """The settings are invalid; `problems` holds one line for each.
 
     A line names the variable, shows its value unless that is a secret, and says what to do.
     """
@@ -66,7 +66,7 @@ class SettingsError(Exception):
 
 
 def _absolute(folder: Path) -> Path:
-    """The folder wherever the server's working directory goes later."""
+    """The folder as an absolute path, so that it stays the same if the working directory changes."""
     try:
         return folder.expanduser().absolute()
     except RuntimeError:
@@ -74,7 +74,7 @@ def _absolute(folder: Path) -> Path:
 
 
 def _with_driver(value: object) -> object:
-    """Take a URL as people write it, and name the driver that is used for its database."""
+    """Parse a database URL and set the driver for its database. Raises `ValueError`."""
     if not isinstance(value, str):
         return value
     try:
@@ -84,19 +84,19 @@ def _with_driver(value: object) -> object:
     if url.drivername not in _DRIVERS:
         raise ValueError(f"{url.drivername} is not supported")
     url = url.set(drivername=_DRIVERS[url.drivername])
-    # Every connection to a database in memory has a database of its own: what one writes, no other sees.
+    # Each connection to an in-memory SQLite database opens a database of its own.
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise ValueError("a database in memory cannot be shared between connections")
     return url
 
 
 def _sqlite_file(values: dict[str, Any]) -> URL:
-    """The database of a server that was not given one."""
+    """The default database: a SQLite file in the data folder."""
     return URL.create("sqlite+aiosqlite", database=str(values["data_dir"] / "sentlog.sqlite3"))
 
 
 def _algorithms(value: object) -> object:
-    """Split a list at commas and spaces, and spell each algorithm as RFC 7518 does."""
+    """Split a list at commas and spaces, and return the algorithms as RFC 7518 spells them."""
     if not isinstance(value, str):
         return value
     spelling = {name.lower(): name for name in (*HMAC_ALGORITHMS, *PUBLIC_KEY_ALGORITHMS)}
@@ -112,7 +112,7 @@ def _algorithms(value: object) -> object:
 def _of_one_kind(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
         raise ValueError("it names none")
-    # With both kinds a forger signs with HMAC, and takes the public key, which all know, as secret.
+    # With both kinds an attacker could sign with HMAC and use the public key as the secret.
     hmac = set(names) & set(HMAC_ALGORITHMS)
     if hmac and hmac != set(names):
         raise ValueError("a secret and a public key cannot both be the key")
@@ -120,7 +120,7 @@ def _of_one_kind(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _origins(value: object) -> object:
-    """Split a list at commas and spaces; each is an origin as a browser spells it (RFC 6454, 6.2)."""
+    """Split a list at commas and spaces; each entry must be an origin as a browser writes it (RFC 6454, 6.2)."""
     if not isinstance(value, str):
         return value
     names = value.replace(",", " ").split()
@@ -137,11 +137,11 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(OfGateways, OfReports, OfConnections, OfProxies, BaseSettings):
-    """What the server was told.
+class Settings(ProviderSettings, ReportSettings, ConnectionSettings, ProxySettings, BaseSettings):
+    """All settings of the server.
 
-    To construct one reads no environment: `from_environment` does. A description ends the sentence "It takes …" of an
-    error; `repr=False` marks a secret, whose value neither an error nor a log shows.
+    The constructor reads no environment; `from_environment` does. A field's description completes the sentence "It takes …"
+    of an error. `repr=False` marks a secret: errors and logs never show its value.
     """
 
     model_config = SettingsConfigDict(
@@ -208,7 +208,7 @@ class Settings(OfGateways, OfReports, OfConnections, OfProxies, BaseSettings):
         default={},
         description='JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}',
     )
-    districts: Annotated[Mapping[str, OfGateways], BeforeValidator(json_object)] = Field(
+    districts: Annotated[Mapping[str, ProviderSettings], BeforeValidator(json_object)] = Field(
         default={},
         repr=False,
         description="JSON, a district's id to the settings of gateways that are other for it, in lower case:"
@@ -266,14 +266,14 @@ class Settings(OfGateways, OfReports, OfConnections, OfProxies, BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is passed: otherwise the process's own environment would leak into tests."""
+        """Use only the arguments: otherwise the environment of the process would leak into tests."""
         return (init_settings,)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """The settings that `environ` holds; an empty variable counts as not set.
+        """The settings in `environ`; an empty variable counts as not set.
 
-        Raises `SettingsError` with every problem there is, so that one start shows them all.
+        Raises `SettingsError` with all problems, so that one start shows them all.
         """
         source = EnvSettingsSource(cls)
         source.env_vars = {name.lower(): environ[name] for name in variables() if environ.get(name)}
@@ -300,7 +300,7 @@ def variables() -> tuple[str, ...]:
 
 
 def _is_unknown(name: str) -> bool:
-    """Whether the name looks like a setting of ours and is none; `sentlog_port` is a slip, not a stranger."""
+    """Whether a variable has our prefix, in any case, but is no setting; `sentlog_port` is a typing error."""
     is_ours = name.upper().startswith(PREFIX) and not name.upper().startswith(TEST_PREFIX)
     return is_ours and name not in variables()
 
@@ -314,18 +314,18 @@ def _unknown(name: str) -> str:
 
 
 def _has_a_cause(detail: ErrorDetails) -> bool:
-    """Whether this is a fault of its own, not a default that another fault left without its source."""
+    """Whether the error is a cause, not the follow-up of another error: a default that could not be computed."""
     return detail["type"] != "default_factory_not_called"
 
 
 def _problem(detail: ErrorDetails, environ: Mapping[str, str]) -> str:
-    """One line for one variable that was refused."""
+    """One line about a variable with an invalid value."""
     field = str(detail["loc"][0])
-    name, told = variable(field), Settings.model_fields[field]
-    value = repr(environ[name]) if told.repr else "the value (a secret, not shown)"
+    name, field_info = variable(field), Settings.model_fields[field]
+    value = repr(environ[name]) if field_info.repr else "the value (a secret, not shown)"
     reason = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
     if detail["type"] == "extra_forbidden":
         reason = "there is no such setting"
     if path := ".".join(str(part) for part in detail["loc"][1:] if part != "[key]"):
         reason = f"{path}: {reason}"
-    return f"{name}: {value} is refused: {reason}. It takes {told.description}."
+    return f"{name}: {value} is refused: {reason}. It takes {field_info.description}."

@@ -1,9 +1,9 @@
 """Clients that others wrote, run by Node.js against a log under a real server.
 
-    told = log.play("graphql_ws", "query", id=log.waiting)
+    result = log.play("graphql_ws", "query", id=log.waiting)
 
-runs the scenario `query` of `graphql_ws.js` and gives what it told. What a client does is written there, what has to come
-of it here.
+runs the scenario `query` of `programs/graphql_ws.js` and returns its result. The JavaScript file holds the steps of the client, the
+test holds the expected result.
 """
 
 import asyncio
@@ -81,43 +81,43 @@ class Log:
         scenario: str,
         *,
         meanwhile: Callable[[], Any] = lambda: None,
-        **given: Any,
+        **values: Any,
     ) -> Any:
-        """What a client tells of its scenario; `meanwhile` is done where it waits for that, and what it gives is told to it."""
-        told = {
+        """Run a scenario and return its result. Where the client waits, `meanwhile` is called and its return value is sent to it."""
+        request = {
             "http": f"{self.address}/graphql",
             "ws": f"{self.address}/graphql".replace("http", "ws"),
             "authorization": self.authorization(),
-            **given,
+            **values,
         }
         with subprocess.Popen(
             ["node", f"{program}.js", scenario],
-            cwd=HERE,
+            cwd=HERE / "programs",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         ) as client:
             assert client.stdin is not None
             assert client.stdout is not None
-            print(json.dumps(told), file=client.stdin, flush=True)
+            print(json.dumps(request), file=client.stdin, flush=True)
             for line in client.stdout:
-                said = json.loads(line)
-                if "told" in said:
+                output = json.loads(line)
+                if "result" in output:
                     break
                 print(json.dumps(meanwhile()), file=client.stdin, flush=True)
             else:
-                pytest.fail(f"{program}.js {scenario} told nothing; what it wrote is above")
+                pytest.fail(f"{program}.js {scenario} sent no result; its output is above")
         assert client.returncode == 0
-        return _uncounted(said["told"])
+        return _without_cost(output["result"])
 
 
-def _uncounted(told: Any) -> Any:
-    """What was told, without what it cost: that is for other tests."""
-    if isinstance(told, list):
-        return [_uncounted(one) for one in told]
-    if not isinstance(told, dict):
-        return told
-    rest = {name: _uncounted(value) for name, value in told.items()}
+def _without_cost(result: Any) -> Any:
+    """The result without `extensions.cost`, which other tests check."""
+    if isinstance(result, list):
+        return [_without_cost(one) for one in result]
+    if not isinstance(result, dict):
+        return result
+    rest = {name: _without_cost(value) for name, value in result.items()}
     if rest.get("extensions", {}).keys() == {"cost"}:
         del rest["extensions"]
     return rest

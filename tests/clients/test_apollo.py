@@ -14,10 +14,10 @@ SIGNED_IN: Final = {"viewer": {"__typename": "Viewer", "id": "u1"}}
 
 
 def test_pages_come_together_in_its_cache(log: Log) -> None:
-    told = log.play("apollo", "pages")
+    result = log.play("apollo", "pages")
 
     subjects = ["Late bus", *(f"Message {number}" for number in range(1, 6))]
-    assert told == {
+    assert result == {
         "first": subjects[:4],
         "whole": subjects,
         "hasNextPage": False,
@@ -26,9 +26,9 @@ def test_pages_come_together_in_its_cache(log: Log) -> None:
 
 
 def test_its_cache_keeps_each_object_once_by_type_and_id(log: Log) -> None:
-    told = log.play("apollo", "cache", id=WAITING, other="message.1")
+    result = log.play("apollo", "cache", id=WAITING, other="message.1")
 
-    assert told == {
+    assert result == {
         "objects": [
             "Delivery:delivery.1.0.0",
             "Delivery:delivery.6.0.0",
@@ -50,12 +50,12 @@ def test_its_cache_keeps_each_object_once_by_type_and_id(log: Log) -> None:
 
 
 def combined(data: Any, *errors: Any) -> Any:
-    told = {"kind": "CombinedGraphQLErrors", "errors": list(errors)}
-    return told if data is None else {**told, "data": data}
+    result = {"kind": "CombinedGraphQLErrors", "errors": list(errors)}
+    return result if data is None else {**result, "data": data}
 
 
 def test_each_error_comes_with_its_code_to_who_asked_and_to_its_link(log: Log) -> None:
-    told = log.play(
+    result = log.play(
         "apollo",
         "errors",
         authorization=log.authorization(rights=()),
@@ -63,7 +63,7 @@ def test_each_error_comes_with_its_code_to_who_asked_and_to_its_link(log: Log) -
         partial=PARTLY_ALLOWED,
     )
 
-    assert told == {
+    assert result == {
         "invalid": combined(
             None,
             {
@@ -95,18 +95,18 @@ def test_each_error_comes_with_its_code_to_who_asked_and_to_its_link(log: Log) -
 
 
 def test_who_is_not_signed_in_is_told_so(log: Log) -> None:
-    told = log.play("apollo", "signInRefused", authorization="Bearer x")
+    result = log.play("apollo", "signInRefused", authorization="Bearer x")
 
-    assert told == combined(None, NOT_VALID)
+    assert result == combined(None, NOT_VALID)
 
 
 @pytest.mark.parametrize("by_get", [False, True], ids=["POST", "GET"])
 def test_a_text_is_sent_once_and_then_its_hash(serve: Serve, by_get: bool) -> None:
     with serve(get_queries=by_get) as log:
-        told = log.play("apollo", "persisted", byGet=by_get)
+        result = log.play("apollo", "persisted", byGet=by_get)
 
     by_hash = ["GET" if by_get else "POST", "hash"]
-    assert told == {
+    assert result == {
         "answers": [SIGNED_IN, SIGNED_IN],
         "sent": [by_hash, ["POST", "text"], by_hash],
     }
@@ -124,10 +124,10 @@ def test_of_a_list_as_it_is_made_for_it_the_ids_are_taken_and_nothing_else(
     file.write_text(json.dumps(manifest))
 
     with serve(documents=file, documents_mode="only") as log:
-        told = log.play("apollo", "listed", manifest=manifest)
+        result = log.play("apollo", "listed", manifest=manifest)
 
     not_listed = {"code": "PERSISTED_QUERY_NOT_IN_LIST"}
-    assert told == {
+    assert result == {
         "listed": {"answered": {"viewer": {"id": "u1"}}},
         "unlisted": combined(
             None,
@@ -149,6 +149,6 @@ def test_of_a_list_as_it_is_made_for_it_the_ids_are_taken_and_nothing_else(
 
 
 def test_what_a_subscription_tells_is_shown_by_every_query(log: Log) -> None:
-    told = log.play("apollo", "subscription", id=WAITING)
+    result = log.play("apollo", "subscription", id=WAITING)
 
-    assert told == [["WAITING", "WAITING"], ["CANCELED", "CANCELED"]]
+    assert result == [["WAITING", "WAITING"], ["CANCELED", "CANCELED"]]

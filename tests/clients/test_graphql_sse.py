@@ -14,9 +14,9 @@ def test_a_query_is_answered_once(log: Log) -> None:
 
 
 def test_a_subscriber_hears_of_what_happens(log: Log) -> None:
-    told = log.play("graphql_sse", "subscription", id=WAITING)
+    result = log.play("graphql_sse", "subscription", id=WAITING)
 
-    assert told == {
+    assert result == {
         "seen": [
             {"data": {"messageChanged": {"id": WAITING, "status": status}}}
             for status in ("WAITING", "CANCELED")
@@ -34,9 +34,9 @@ def test_a_subscriber_hears_of_what_happens(log: Log) -> None:
 
 
 def test_errors_are_events_and_what_is_refused_is_a_status(log: Log) -> None:
-    told = log.play("graphql_sse", "errors", deep=DEEP)
+    result = log.play("graphql_sse", "errors", deep=DEEP)
 
-    assert told == {
+    assert result == {
         "invalid": {
             "answered": [
                 {
@@ -71,6 +71,6 @@ def test_errors_are_events_and_what_is_refused_is_a_status(log: Log) -> None:
 
 
 def test_who_is_not_signed_in_is_told_so(log: Log) -> None:
-    told = log.play("graphql_sse", "signInRefused", authorization="Bearer x")
+    result = log.play("graphql_sse", "signInRefused", authorization="Bearer x")
 
-    assert told == {"name": "NetworkError", "status": 401, "body": {"errors": [NOT_VALID]}}
+    assert result == {"name": "NetworkError", "status": 401, "body": {"errors": [NOT_VALID]}}

@@ -31,9 +31,9 @@ def test_a_query_is_answered_once(log: Log) -> None:
 
 
 def test_a_subscriber_hears_of_what_happens_on_the_same_socket(log: Log) -> None:
-    told = log.play("graphql_ws", "subscription", id=WAITING)
+    result = log.play("graphql_ws", "subscription", id=WAITING)
 
-    assert told == {
+    assert result == {
         "seen": [changed("WAITING"), changed("CANCELED")],
         "canceled": {
             "data": {
@@ -50,9 +50,9 @@ def test_a_subscriber_hears_of_what_happens_on_the_same_socket(log: Log) -> None
 
 
 def test_errors_end_their_operation_and_no_other(log: Log) -> None:
-    told = log.play("graphql_ws", "errors")
+    result = log.play("graphql_ws", "errors")
 
-    assert told == {
+    assert result == {
         "invalid": [
             {
                 "message": "Cannot query field 'nothing' on type 'Query'.",
@@ -96,15 +96,15 @@ def test_errors_end_their_operation_and_no_other(log: Log) -> None:
 def test_who_is_not_let_in_is_told_why_at_each_try(
     log: Log, params: dict[str, str], reason: str
 ) -> None:
-    told = log.play("graphql_ws", "signInRefused", params=params, retries=2)
+    result = log.play("graphql_ws", "signInRefused", params=params, retries=2)
 
-    assert told == {"refused": {"code": 4403, "reason": reason}, "tries": 3}
+    assert result == {"refused": {"code": 4403, "reason": reason}, "tries": 3}
 
 
 def test_a_subscription_goes_on_when_its_line_has_broken(log: Log) -> None:
-    told = log.play("graphql_ws", "lineBroken", id=WAITING)
+    result = log.play("graphql_ws", "lineBroken", id=WAITING)
 
-    assert told == {
+    assert result == {
         "seen": [changed("WAITING"), changed("WAITING"), changed("CANCELED")],
         "closes": [1006],
     }
@@ -115,7 +115,7 @@ def test_a_subscription_goes_on_with_a_new_token_when_the_first_has_expired(log:
         log.clock.advance(minutes=1)
         return log.authorization()
 
-    told = log.play(
+    result = log.play(
         "graphql_ws",
         "signInExpired",
         id=WAITING,
@@ -123,7 +123,7 @@ def test_a_subscription_goes_on_with_a_new_token_when_the_first_has_expired(log:
         meanwhile=a_minute_later,
     )
 
-    assert told == {
+    assert result == {
         "seen": [changed("WAITING"), changed("WAITING")],
         "closes": [[4403, "Your sign-in has expired. Sign in again and connect anew."]],
     }

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("relay")  # one worker, which compiles once
 def project(serve: Serve, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a project that has been compiled."""
     project = tmp_path_factory.mktemp("relay")
-    shutil.copytree(HERE / "relay", project, dirs_exist_ok=True)
+    shutil.copytree(HERE / "programs" / "relay", project, dirs_exist_ok=True)
     shutil.copy(CONTRACT, project)
     (project / "compiled").mkdir()
     (project / "documents.json").write_text("{}")
@@ -64,18 +64,18 @@ def test_the_contract_is_one_that_relay_compiles(project: Path) -> None:
 
 
 def test_pages_come_together_in_a_connection(listed: Log, compiled: str) -> None:
-    told = listed.play(PROGRAM, "pages", compiled=compiled)
+    result = listed.play(PROGRAM, "pages", compiled=compiled)
 
     subjects = ["Late bus", *(f"Message {number}" for number in range(1, 6))]
-    assert told == {"first": subjects[:4], "whole": subjects, "hasNextPage": False}
+    assert result == {"first": subjects[:4], "whole": subjects, "hasNextPage": False}
 
 
 def test_a_fragment_is_fetched_again_by_the_id_of_its_node(listed: Log, compiled: str) -> None:
-    told = listed.play(PROGRAM, "node", compiled=compiled, id="message.1")
+    result = listed.play(PROGRAM, "node", compiled=compiled, id="message.1")
 
-    message: dict[str, Any] = told["message"]
+    message: dict[str, Any] = result["message"]
     (edge,) = message["recipients"]["edges"]
-    assert told["path"] == ["node"]
+    assert result["path"] == ["node"]
     assert (message["body"], message["viewerCanCancel"], message["sender"]) == (
         "Your student was sent to the office.",
         False,
@@ -91,9 +91,9 @@ def test_a_fragment_is_fetched_again_by_the_id_of_its_node(listed: Log, compiled
 def test_mutations_and_subscriptions_change_what_its_store_shows(
     listed: Log, compiled: str
 ) -> None:
-    told = listed.play(PROGRAM, "changes", compiled=compiled, id=WAITING)
+    result = listed.play(PROGRAM, "changes", compiled=compiled, id=WAITING)
 
-    assert told == {
+    assert result == {
         "seen": [["WAITING", "WAITING"], ["CANCELED", "CANCELED"]],
         "canceled": {
             "cancelMessage": {

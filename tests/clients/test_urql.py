@@ -19,18 +19,18 @@ def changes() -> list[Any]:
 
 
 def test_a_query_is_answered_in_json_although_events_are_accepted(log: Log) -> None:
-    told = log.play("urql", "query")
+    result = log.play("urql", "query")
 
-    messages = told["data"]["messages"]
+    messages = result["data"]["messages"]
     assert [edge["node"]["id"] for edge in messages["edges"]] == [WAITING]
-    assert (messages["totalCount"], told["again"]) == (6, 6)
-    assert told["types"] == [[ACCEPTED, 200, GRAPHQL_RESPONSE]]
+    assert (messages["totalCount"], result["again"]) == (6, 6)
+    assert result["types"] == [[ACCEPTED, 200, GRAPHQL_RESPONSE]]
 
 
 def test_a_mutation_has_what_it_changed_asked_for_again(log: Log) -> None:
-    told = log.play("urql", "mutation", id=WAITING)
+    result = log.play("urql", "mutation", id=WAITING)
 
-    assert told == {
+    assert result == {
         "canceled": {
             "data": {
                 "cancelMessage": {
@@ -54,7 +54,7 @@ def refused(*errors: Any) -> dict[str, Any]:
 
 
 def test_each_error_comes_with_its_code(log: Log) -> None:
-    told = log.play(
+    result = log.play(
         "urql",
         "errors",
         authorization=log.authorization(rights=()),
@@ -62,7 +62,7 @@ def test_each_error_comes_with_its_code(log: Log) -> None:
         partial=PARTLY_ALLOWED,
     )
 
-    assert told == {
+    assert result == {
         "invalid": refused(
             {
                 "message": "Cannot query field 'nothing' on type 'Query'.",
@@ -94,9 +94,9 @@ def test_a_subscriber_hears_of_what_happens_over_a_socket(log: Log) -> None:
 
 
 def test_a_subscriber_hears_of_what_happens_by_events(log: Log) -> None:
-    told = log.play("urql", "subscriptionByEvents", id=WAITING)
+    result = log.play("urql", "subscriptionByEvents", id=WAITING)
 
-    assert told == {
+    assert result == {
         "seen": changes(),
         "types": [
             ["text/event-stream, multipart/mixed", 200, "text/event-stream"],

@@ -1,4 +1,4 @@
-"""GraphiQL below the prefix of a real reverse proxy: it loads, asks and subscribes, though nobody told the page where it is."""
+"""GraphiQL below the prefix of a real reverse proxy: the page loads, queries and subscribes without a configured prefix."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from db.connect.engine import make_engine
 from server.process.app import create_app
-from server.process.protocols import terms_of
+from server.process.protocols import limits_of
 from server.settings.settings import Settings
 from tests.live_server import serving
 from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice
@@ -31,9 +31,9 @@ _INSIDES: Final = re.compile(
 )
 
 
-def leaks(told: str, *, words: tuple[str, ...] = NAMES) -> list[str]:
+def leaks(shown: str, *, words: tuple[str, ...] = NAMES) -> list[str]:
     """What an answer holds that it must not: the insides of the server, or `words`."""
-    return [*_INSIDES.findall(told), *(word for word in words if word in told)]
+    return [*_INSIDES.findall(shown), *(word for word in words if word in shown)]
 
 
 async def _fill(url: str) -> None:
@@ -86,7 +86,7 @@ def served(folder: Path, url: str, **said: Any) -> Iterator[Caller]:
     """The application under a real server."""
     settings, clock = settings_of(folder, url, **said)
     app = create_app(settings, clock=clock)
-    with serving(app, terms_of(settings)) as address, Client(base_url=address) as client:
+    with serving(app, limits_of(settings)) as address, Client(base_url=address) as client:
         yield Caller(client, settings, clock)
 
 

@@ -93,12 +93,12 @@ async def rows(caller: Caller) -> list[Any]:
     """All that could have been changed."""
     engine = caller.engine()
     async with reading(engine) as connection:
-        told = [
+        event = [
             (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
             for table in (AUDIT, DELIVERY_EVENT, REPORT)
         ]
     await engine.dispose()
-    return told
+    return event
 
 
 async def test_no_token_that_was_altered_opens_anything(caller: Caller) -> None:
@@ -134,8 +134,8 @@ def callback_of(chance: random.Random) -> tuple[str, bytes, dict[str, str]]:
         "token": chance.choice(["0123456789", 5, None, "\ud800"]),
         "signature": chance.choice([seal, 5, None, {"a": 1}]),
     }
-    told = json.dumps({"signature": sealed, "event-data": chance.choice([{}, None, [[]], "x"])})
-    body = altered(chance, told) if chance.random() < 0.5 else told
+    event = json.dumps({"signature": sealed, "event-data": chance.choice([{}, None, [[]], "x"])})
+    body = altered(chance, event) if chance.random() < 0.5 else event
     return "/callbacks/mailgun", body.encode(), {"content-type": "application/json"}
 
 

@@ -204,12 +204,12 @@ def exchange(caller: Caller, *parts: bytes) -> bytes:
     """All that comes back until the server ends the connection, or waits; each part is sent when something came for the last."""
     address = caller.client.base_url
     assert address.port is not None
-    told = b""
+    reply = b""
     with socket.create_connection((address.host, address.port), timeout=LONG) as line:
         try:
             for part in parts[:-1]:
                 line.sendall(part)
-                told += line.recv(2**16)
+                reply += line.recv(2**16)
             line.sendall(parts[-1])
             line.settimeout(PAUSE)
             while True:
@@ -221,10 +221,10 @@ def exchange(caller: Caller, *parts: bytes) -> bytes:
                     continue
                 if not piece:
                     break
-                told += piece
+                reply += piece
         except ConnectionError:  # it was closed before all was sent
             pass
-    return told
+    return reply
 
 
 @pytest.fixture
@@ -243,16 +243,16 @@ def test_no_request_is_a_fault(caller: Caller) -> None:
     with capture_logs() as lines:
         for number in range(REQUESTS):
             request = request_of(chance, token)
-            told = exchange(caller, request)
-            where = (number, request[:300], told[:500])
-            if not told:
+            reply = exchange(caller, request)
+            where = (number, request[:300], reply[:500])
+            if not reply:
                 continue
-            status = int(told.split(maxsplit=2)[1])
+            status = int(reply.split(maxsplit=2)[1])
             statuses.append(status)
             assert status < 500, where
-            assert leaks(told.decode("latin-1")) == [], where
-            if status >= 400 and b"content-type: " in told.lower():
-                assert b"json" in told.lower().partition(b"content-type: ")[2][:60], where
+            assert leaks(reply.decode("latin-1")) == [], where
+            if status >= 400 and b"content-type: " in reply.lower():
+                assert b"json" in reply.lower().partition(b"content-type: ")[2][:60], where
         still_answers(caller)
 
     assert len(statuses) > REQUESTS / 2
@@ -321,13 +321,13 @@ def test_no_frame_is_a_fault(caller: Caller) -> None:
         with ThreadPoolExecutor(16) as clients:  # each mostly waits
             answers = list(clients.map(lambda frames: exchange(caller, *frames), sent))
         answered = 0
-        for frames, told in zip(sent, answers, strict=True):
-            where = (frames[-1][:700], told[:500])
-            answered += b"connection_ack" in told
-            opened += told.startswith(b"HTTP/1.1 101 ")
-            assert not told.startswith(b"HTTP/1.1 5"), where
-            assert leaks(told.decode("latin-1")) == [], where
-            assert b"INTERNAL" not in told, where
+        for frames, reply in zip(sent, answers, strict=True):
+            where = (frames[-1][:700], reply[:500])
+            answered += b"connection_ack" in reply
+            opened += reply.startswith(b"HTTP/1.1 101 ")
+            assert not reply.startswith(b"HTTP/1.1 5"), where
+            assert leaks(reply.decode("latin-1")) == [], where
+            assert b"INTERNAL" not in reply, where
         still_answers(caller)
 
     assert opened > CONNECTIONS / 2

@@ -1,4 +1,4 @@
-"""A house for tests of what is done: a log, a provider that does as it is told, a clock that stands still.
+"""A house for tests of what is done: a log, a fake provider, a fixed clock.
 
 house = House(engine)
 await house.send(message("M-1", [recipient("p1", voice())], status=None))
@@ -38,7 +38,7 @@ TAKEN = Accepted("taken", DeliveryStatus.IN_PROGRESS)
 
 
 class Provider(Gateway[Handover]):
-    """A provider of every mode that does as it is told, and remembers what it was given and asked."""
+    """A fake provider of every mode. A test sets its answers; it records what it receives."""
 
     name = "provider"
     modes = frozenset({DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT})
@@ -54,7 +54,7 @@ class Provider(Gateway[Handover]):
         """What it says of a hand-over when it is asked, by its key."""
         self.is_down = False
         self.answers = asyncio.Event()
-        """Whoever asks waits for it."""
+        """`poll` waits for this event."""
         self.answers.set()
 
     def compose(self, handover: Handover) -> Handover:
@@ -119,7 +119,7 @@ class House:
         self.provider = Provider()
         self.naps = Naps()
         self.announced = 0
-        """How often a runner was told that there is work."""
+        """How often work was announced to a runner."""
         self.announced_reports: list[PrintJob] = []
         runtime = Runtime(
             engine=engine,

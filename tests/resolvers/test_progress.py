@@ -290,5 +290,5 @@ async def test_a_stream_ends_when_the_sign_in_expires_even_if_nothing_happens(ho
 
 
 assert notices.PAUSE == PAUSE, (
-    "naps are told apart by their length, and these two may be woken together"
+    "naps are distinguished by their length, and these two may be woken together"
 )

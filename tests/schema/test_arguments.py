@@ -1,4 +1,4 @@
-"""Arguments that cannot be meant as they stand: each is told what is wrong and what to do, and none is a fault."""
+"""Invalid arguments: the error says what is wrong and what to do, and none is an internal error."""
 
 from datetime import timedelta
 from typing import Any

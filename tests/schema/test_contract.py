@@ -1,4 +1,4 @@
-"""The contract as a whole: what is printed, and that every kind of thing is told by its id."""
+"""The contract as a whole: its printed form, and that an id identifies the kind of each object."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthent
 from schema.contract import Contract
 from schema.errors import coded
 from tests.log import district, load
-from tests.operations import execute, told
+from tests.operations import codes_and_messages, execute
 
 PLANTED = "SELECT name FROM person -- Parent, Heather at /srv/log.sqlite3"
 
@@ -71,7 +71,7 @@ async def answer(document: str, **variables: Any) -> ExecutionResult:
 
 @pytest.fixture
 def lines() -> Iterator[list[Any]]:
-    """What the log is told."""
+    """The lines that are logged."""
     with capture_logs() as lines:
         yield lines
 
@@ -113,14 +113,14 @@ async def test_a_document_that_does_not_fit_is_told_what_is_wrong(
 ) -> None:
     result = await answer(document)
 
-    assert (result.data, told(result), lines) == (None, [(code, message)], [])
+    assert (result.data, codes_and_messages(result), lines) == (None, [(code, message)], [])
 
 
 async def test_a_number_of_thousands_of_digits_is_no_fault_of_ours(lines: list[Any]) -> None:
     """Python refuses to read it, with a ValueError."""
     result = await answer(f"{{ size(of: {'9' * 6_000}) }}")
 
-    assert [code for code, _ in told(result)] == ["GRAPHQL_VALIDATION_FAILED"]
+    assert [code for code, _ in codes_and_messages(result)] == ["GRAPHQL_VALIDATION_FAILED"]
     assert lines == []
 
 
@@ -150,7 +150,11 @@ async def test_what_is_put_into_a_variable_is_the_users_input(
 ) -> None:
     result = await answer("query($of: Int!) { size(of: $of) }", **variables)
 
-    assert (result.data, told(result), lines) == (None, [("BAD_USER_INPUT", message)], [])
+    assert (result.data, codes_and_messages(result), lines) == (
+        None,
+        [("BAD_USER_INPUT", message)],
+        [],
+    )
 
 
 async def test_an_argument_that_only_the_execution_finds_missing_is_the_users_input(
@@ -158,7 +162,7 @@ async def test_an_argument_that_only_the_execution_finds_missing_is_the_users_in
 ) -> None:
     result = await answer("query($of: Int = 1) { size(of: $of) }", of=None)
 
-    assert (told(result), lines) == (
+    assert (codes_and_messages(result), lines) == (
         [
             (
                 "BAD_USER_INPUT",
@@ -173,7 +177,10 @@ async def test_an_argument_that_only_the_execution_finds_missing_is_the_users_in
 async def test_an_error_of_ours_speaks_for_itself(kind: str, lines: list[Any]) -> None:
     result = await answer(f'{{ refused(kind: "{kind}") }}')
 
-    assert (result.data, told(result)) == ({"refused": None}, [(kind, f"No: {kind}.")])
+    assert (result.data, codes_and_messages(result)) == (
+        {"refused": None},
+        [(kind, f"No: {kind}.")],
+    )
     assert [error.path for error in result.errors or ()] == [["refused"]]
     assert lines == []
 
@@ -192,14 +199,12 @@ async def test_a_fault_of_ours_says_only_where_the_log_has_it(
     result = await answer(document)
 
     assert [line["error_id"] for line in lines] == [
-        re.fullmatch(
-            r"Something failed here\. Whoever runs the log finds it under (\w{16})\.", message
-        )[1]  # type: ignore[index]
-        for _, message in told(result)
+        re.fullmatch(r"Internal error\. Give this id to your administrator: (\w{16})\.", message)[1]  # type: ignore[index]
+        for _, message in codes_and_messages(result)
     ]
-    assert {code for code, _ in told(result)} == {"INTERNAL"}
+    assert {code for code, _ in codes_and_messages(result)} == {"INTERNAL"}
     assert [(line["event"], line["log_level"], line["where"]) for line in lines] == [
-        ("an operation failed", "error", where)
+        ("operation failed", "error", where)
     ] * faults
     assert all(isinstance(line["exc_info"], Exception) for line in lines)
     assert PLANTED not in str([error.formatted for error in result.errors or ()])
@@ -214,15 +219,15 @@ async def test_who_asks_while_the_database_is_away_reads_that_they_may_ask_again
         "The database does not answer. Ask again in 5 seconds; if that fails too, "
         "tell your administrator."
     )
-    assert told(result) == [("UNAVAILABLE", message)] * 2
+    assert codes_and_messages(result) == [("UNAVAILABLE", message)] * 2
     assert (
         lines
         == [
             {
-                "event": "an operation failed: the database is away",
+                "event": "operation failed: the database is away",
                 "log_level": "warning",
                 "where": "rows.away",
-                "reason": "Exception",
+                "cause": "Exception",
             }
         ]
         * 2
@@ -239,8 +244,8 @@ async def test_a_database_without_tables_says_nothing_of_itself(
     result = await execute(engine, "{ schools { id } viewer { id } }")
 
     assert result.data is None
-    assert [code for code, _ in told(result)] == ["INTERNAL"]
-    assert "school" not in told(result)[0][1]
+    assert [code for code, _ in codes_and_messages(result)] == ["INTERNAL"]
+    assert "school" not in codes_and_messages(result)[0][1]
     assert [line["where"] for line in lines] == ["schools"]
 
 

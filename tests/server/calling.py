@@ -20,7 +20,7 @@ from db.connect.engine import make_engine
 from domain.viewer import Right
 from server.auth.issue import make_token
 from server.process.app import create_app
-from server.process.protocols import terms_of
+from server.process.protocols import limits_of
 from server.settings.settings import Settings
 from tests.live_server import serving
 from tests.log import NOON, district, load, message, recipient, school
@@ -93,7 +93,7 @@ def calling_a_server(folder: Path, template: Path, **said: Any) -> Iterator[Call
     settings, clock = filled(folder, template)
     settings = settings.model_copy(update=said)
     with (
-        serving(create_app(settings, clock=clock), terms_of(settings)) as address,
+        serving(create_app(settings, clock=clock), limits_of(settings)) as address,
         Client(base_url=address) as client,
     ):
         yield Caller(client, settings, clock)
@@ -115,7 +115,7 @@ def filled(folder: Path, template: Path) -> tuple[Settings, Clock]:
     return settings, Clock(NOON)
 
 
-def told(answer: Response) -> dict[str, Any]:
+def body_of(answer: Response) -> dict[str, Any]:
     """What an answer says, but for what it cost."""
     said: dict[str, Any] = answer.json()
     said.pop("extensions", None)

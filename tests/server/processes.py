@@ -1,4 +1,4 @@
-"""The command line as processes of their own: started, listened to, told to stop."""
+"""Commands as separate processes: start them, read their output, stop them."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def sentlog(*arguments: str, **settings: str) -> subprocess.CompletedProcess[bytes]:
-    """A command that has ended, and that was told nothing."""
+    """Run a command with empty standard input until it ends, and return the result."""
     return subprocess.run(
         [*SENTLOG, *arguments],
         stdin=subprocess.DEVNULL,
@@ -64,7 +64,7 @@ class Server:
         ]
 
     def stop(self) -> tuple[int, list[dict[str, Any]]]:
-        """Tell it to stop, and wait: its exit status, and what it wrote into its log since it started."""
+        """Send SIGTERM and wait. Returns the exit status and the log lines since the start."""
         self.process.send_signal(signal.SIGTERM)
         _, rest = self.process.communicate(timeout=LONG)
         look(rest, "the log of a server")
@@ -73,7 +73,7 @@ class Server:
 
 @contextmanager
 def serving(*arguments: str, **settings: str) -> Iterator[Server]:
-    """`sentlog serve` on a free port; killed at the end, if it has not been told to stop."""
+    """`sentlog serve` on a free port; killed at the end of the block unless it has stopped."""
     process = subprocess.Popen(
         [*SENTLOG, "serve", *arguments],
         stdout=subprocess.DEVNULL,

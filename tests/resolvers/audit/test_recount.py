@@ -12,7 +12,7 @@ from db.connect.engine import writing
 from db.upkeep.check import Difference
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
-from resolvers.audit.recount import Finding, check
+from resolvers.audit.recount import RecountResult, check
 from tests.log import district, load, message, recipient, text, voice
 from tests.resolvers.house import House
 from tests.resolvers.ingest.test_ingest_figures import messages
@@ -21,7 +21,7 @@ TEN = b"".join(message(f"M-{n}", [recipient("p1", voice())]) for n in range(10))
 
 
 async def test_an_empty_log_is_clean(engine: AsyncEngine) -> None:
-    assert await check(engine) == Finding(total=0, messages=0)
+    assert await check(engine) == RecountResult(total=0, messages=0)
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 10, 500])
@@ -71,7 +71,7 @@ async def test_whatever_comes_in_is_counted_right(engine: AsyncEngine, lines: by
 
     finding = await check(engine)
 
-    assert finding == Finding(total=1, messages=1)
+    assert finding == RecountResult(total=1, messages=1)
 
 
 async def test_a_message_that_is_delivered_from_here_stays_clean(engine: AsyncEngine) -> None:
@@ -91,4 +91,4 @@ async def test_a_message_that_is_delivered_from_here_stays_clean(engine: AsyncEn
     await house.do('mutation { refreshMessage(input: {messageId: "message.1"}) { __typename } }')
 
     assert await house.status() == "SENT"
-    assert await check(engine) == Finding(total=1, messages=1)
+    assert await check(engine) == RecountResult(total=1, messages=1)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import writing
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import seal_all
-from resolvers.audit.verify import Finding, Kept, check
+from resolvers.audit.verify import Kept, VerifyResult, check
 from tests.log import NOON, district, email, load, message, recipient
 from tests.operations import ask
 
@@ -52,7 +52,7 @@ def broken(number: int) -> str:
 async def test_a_sound_audit_has_no_fault(log: AsyncEngine) -> None:
     seen: list[tuple[int, int]] = []
 
-    def watch(finding: Finding) -> None:
+    def watch(finding: VerifyResult) -> None:
         seen.append((finding.seals, finding.rows))
 
     finding = await check(log, watch=watch)

@@ -1,7 +1,6 @@
 """The promise: whole messages go into the log, once, however often and however interleaved they are sent."""
 
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,14 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.ingest.line_splitter
 import resolvers.ingest.upload
-from db.ingest import staging_tables
 from domain.errors import Forbidden
 from domain.message import Source
-from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.status import DeliveryStatus, MessageStatus
 from domain.viewer import Right
-from resolvers.ingest.ingest import Outcome, Problem, ingest
-from resolvers.ingest.line_splitter import BLOCK, blocks
-from resolvers.ingest.upload import BATCH, MOST_LEFT_OUT, MOST_OPEN, Upload
+from resolvers.ingest.ingest import Outcome, Problem
+from resolvers.ingest.upload import BATCH
 from tests.log import (
     NOON,
     district,
@@ -31,7 +28,7 @@ from tests.log import (
     viewer,
     voice,
 )
-from tests.resolvers.uploads import chunks, rows, send, story, wipe
+from tests.resolvers.uploads import rows, send, story, wipe
 
 PLACE = district() + school()
 HEATHER = recipient(
@@ -101,8 +98,8 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
     assert outcome.problems == []
     assert outcome.lines == 6
     assert figures_of(outcome) == (1, 0, 0, 2, 2)
-    told = await story(engine)
-    [row] = told["message"]
+    stored = await story(engine)
+    [row] = stored["message"]
     assert row[:-1] == (
         "plainview",
         "M-1",
@@ -130,7 +127,7 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
         '[["Deliver To", "Student Messenger Contacts"]]',
         None,
     )
-    assert told["recipient"] == [
+    assert stored["recipient"] == [
         (
             "M-1",
             0,
@@ -144,7 +141,7 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
         ),
         ("M-1", 1, "p2", "Nguyễn, Zoë", None, None, "nguyen, zoe\n", 0, 0),
     ]
-    assert told["delivery"] == [
+    assert stored["delivery"] == [
         (
             "M-1", 0, 0, 0, "INBOX", "hparent", "ACCOUNT", "hparent", 0, "SENT", None, 0, None, 1,
         ),
@@ -153,15 +150,15 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
             "2020-01-31 18:00:00", 1,
         ),
     ]  # fmt: skip
-    assert told["tally"] == [
+    assert stored["tally"] == [
         ("M-1", "INBOX", "SENT", 32_767, 0, 1),
         ("M-1", "VOICE", "DELIVERED", 5, 0, 1),
     ]
-    assert told["span"] == [
+    assert stored["span"] == [
         ("M-1", "INBOX", None, None),
         ("M-1", "VOICE", "2020-01-31 18:00:00", "2020-01-31 18:00:00"),
     ]
-    assert told["cancellation"] == [("M-1", "2020-01-31 18:00:00", "u1", "Sun", 0, 2)]
+    assert stored["cancellation"] == [("M-1", "2020-01-31 18:00:00", "u1", "Sun", 0, 2)]
 
 
 @pytest.mark.parametrize(
@@ -189,9 +186,9 @@ async def test_a_message_to_be_sent_waits_for_its_time(
 
     await send(engine, PLACE, message("M-1", to_send, scheduled_at=at, status=None))
 
-    told = await story(engine)
-    assert [row[4] for row in told["message"]] == [status]
-    assert {row[9] for row in told["delivery"]} <= {"PENDING"}
+    stored = await story(engine)
+    assert [row[4] for row in stored["message"]] == [status]
+    assert {row[9] for row in stored["delivery"]} <= {"PENDING"}
 
 
 async def test_the_same_message_sent_again_does_nothing(engine: AsyncEngine) -> None:
@@ -266,114 +263,11 @@ async def test_two_districts_may_give_the_same_id(engine: AsyncEngine) -> None:
     )
 
     assert figures_of(outcome) == (2, 0, 0, 2, 4)
-    told = await story(engine)
-    assert [(row[0], row[1], row[10]) for row in told["message"]] == [
+    stored = await story(engine)
+    assert [(row[0], row[1], row[10]) for row in stored["message"]] == [
         ("plainview", "M-1", "01/31/2020 12:00 pm"),
         ("riverside", "M-1", "01/31/2020 1:00 pm"),
     ]
-
-
-def shuffled(one: bytes, other: bytes) -> bytes:
-    """The lines of both, in turn."""
-    first, second = one.splitlines(keepends=True), other.splitlines(keepends=True)
-    turns = [line for pair in zip(first, second, strict=False) for line in pair]
-    return b"".join(turns + first[len(second) :] + second[len(first) :])
-
-
-async def test_messages_may_come_interleaved(engine: AsyncEngine) -> None:
-    one = message("M-1", [HEATHER, recipient("p2", email())])
-    other = message("M-2", [recipient("p3", voice()), HEATHER, HEATHER], status=MessageStatus.ERROR)
-    await send(engine, PLACE, one, other)
-    apart = await story(engine)
-    await wipe(engine)
-
-    outcome = await send(engine, PLACE, shuffled(one, other))
-
-    assert outcome.is_clean
-    assert await story(engine) == apart
-
-
-async def test_large_messages_may_come_interleaved_with_each_other_and_with_small_ones(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def opened(message_id: str) -> bytes:
-        return message(message_id, status=None, ends=False)
-
-    def small(count: int, name: str) -> bytes:
-        return b"".join(
-            message(f"{name}-{n}", [recipient(f"p{n}", inbox(f"account{n}"))], status=None)
-            for n in range(count)
-        )
-
-    apart = PLACE + b"".join(
-        opened(id) + numbered(60, message_id=id) + end(id) for id in ("L-1", "L-2")
-    )
-    await send(engine, apart, small(20, "S"), small(20, "T"))
-    expected = await story(engine)
-    await wipe(engine)
-    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
-    broken = opened("L-3") + numbered(60, message_id="L-3")
-
-    outcome = await send(
-        engine,
-        PLACE,
-        opened("L-1"),
-        broken,
-        numbered(30, message_id="L-1"),
-        opened("L-2"),
-        shuffled(numbered(40, message_id="L-2"), small(20, "S")),
-        b'{"kind":"recipient","message":"L-3"}\n',
-        shuffled(
-            numbered(20, message_id="L-2", first=40), numbered(30, message_id="L-1", first=30)
-        ),
-        end("L-2"),
-        numbered(5, message_id="L-3"),
-        end("L-3"),
-        small(20, "T"),
-        end("L-1"),
-    )
-
-    assert [problem.message for problem in outcome.problems] == ["L-3"]
-    assert figures_of(outcome) == (42, 0, 1, 160, 280)
-    assert await story(engine) == expected
-
-
-async def test_a_stream_that_is_cut_off_leaves_its_last_message_out_until_it_is_sent_again(
-    engine: AsyncEngine,
-) -> None:
-    whole = PLACE + message("M-1", [HEATHER]) + message("M-2", [HEATHER])
-
-    outcome = await send(engine, whole.removesuffix(end("M-2")))
-
-    assert figures_of(outcome) == (1, 0, 1, 1, 2)
-    assert outcome.problems == [
-        Problem(6, "M-2", None, 'its {"kind":"end"} line never came: send the whole message again')
-    ]
-    assert (await rows(engine))["message"] == 1
-    assert figures_of(await send(engine, whole)) == (1, 1, 0, 1, 2)
-
-
-class BrokenStream(Exception):
-    """The client went away."""
-
-
-async def test_a_stream_that_breaks_off_leaves_nothing_half_written(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
-    await send(engine, PLACE)
-    before = await rows(engine)
-
-    async def breaking() -> AsyncIterator[bytes]:
-        yield message("M-1", ends=False, status=None) + numbered(400)
-        raise BrokenStream
-
-    with pytest.raises(BrokenStream):
-        await ingest(engine, breaking(), viewer=None, clock=lambda: NOON)
-
-    assert await rows(engine) == before
-    whole = message("M-1", ends=False, status=None) + numbered(400) + end()
-    assert figures_of(await send(engine, whole)) == (1, 0, 0, 400, 800)
 
 
 MIXED = b"".join(
@@ -402,11 +296,11 @@ async def test_the_outcome_is_the_same_wherever_the_stream_is_cut(
 ) -> None:
     await wipe(engine)
     whole = await send(engine, MIXED)
-    told = await story(engine)
+    stored = await story(engine)
     await wipe(engine)
 
     assert await send(engine, MIXED, cuts=cuts) == whole
-    assert await story(engine) == told
+    assert await story(engine) == stored
     assert figures_of(whole) == (3, 1, 3, 4, 7)
     assert [(problem.line, problem.message) for problem in whole.problems] == [
         (8, None),
@@ -423,7 +317,7 @@ async def test_the_outcome_is_the_same_whatever_comes_in_one_block(
 ) -> None:
     await wipe(engine)
     whole = await send(engine, MIXED)
-    told = await story(engine)
+    stored = await story(engine)
     await wipe(engine)
     block, batch = data.draw(st.integers(1, 3_000)), data.draw(st.integers(1, 3_000))
 
@@ -432,84 +326,7 @@ async def test_the_outcome_is_the_same_whatever_comes_in_one_block(
         patch.setattr(resolvers.ingest.upload, "BATCH", batch)
         assert await send(engine, MIXED) == whole
 
-    assert await story(engine) == told
-
-
-async def test_memory_does_not_grow_with_the_size_of_a_message(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 20_000)
-    lines = PLACE + message("M-1", ends=False, status=None) + numbered(2_000) + end()
-    async with engine.connect() as connection:
-        async with connection.begin():
-            await staging_tables.create(connection)
-        upload = Upload(connection, viewer=None, clock=lambda: NOON)
-        held = []
-        async for block in blocks(chunks(lines)):
-            for line in block:
-                await upload.take([line])
-                held.append(upload.buffered)
-        await upload.finish()
-        await connection.invalidate()
-
-    assert len(lines) > 300_000
-    assert 15_000 < max(held) < 20_000
-    assert upload.buffered == 0
-    assert figures_of(upload.outcome) == (1, 0, 0, 2_000, 4_000)
-
-
-def test_a_block_is_small_beside_a_batch() -> None:
-    assert BLOCK * 4 <= BATCH
-
-
-async def test_a_message_too_many_at_once_is_refused_and_the_others_go_on(
-    engine: AsyncEngine,
-) -> None:
-    opened = b"".join(message(f"M-{n}", ends=False) for n in range(MOST_OPEN + 1))
-    ended = b"".join(end(f"M-{n}") for n in range(MOST_OPEN + 1))
-
-    outcome = await send(engine, PLACE, opened, ended)
-
-    assert figures_of(outcome) == (MOST_OPEN, 0, 1, 0, 0)
-    assert outcome.problems == [
-        Problem(
-            MOST_OPEN + 3,
-            f"M-{MOST_OPEN}",
-            None,
-            "100 messages have begun and not ended: end some before the next",
-        )
-    ]
-
-
-async def test_any_number_of_refused_messages_is_counted_and_only_the_first_are_listed(
-    engine: AsyncEngine,
-) -> None:
-    count = MOST_LEFT_OUT + 1
-
-    outcome = await send(
-        engine, b"".join(b'{"kind":"message","id":"M-%d"}\n' % n for n in range(count))
-    )
-
-    assert (outcome.refused, outcome.problem_count, len(outcome.problems)) == (count, count, 1_000)
-    assert outcome.problems[-1].line == 1_000
-
-
-async def test_the_outcome_is_shown_while_it_grows(engine: AsyncEngine) -> None:
-    shown: list[tuple[int, int]] = []
-    lines = PLACE + message("M-1", ends=False, status=None) + numbered(3_000) + end()
-
-    outcome = await ingest(
-        engine,
-        chunks(lines),
-        viewer=None,
-        clock=lambda: NOON,
-        watch=lambda outcome: shown.append((outcome.lines, outcome.accepted)),
-    )
-
-    assert shown == sorted(shown)
-    assert len(shown) > 2
-    assert shown[0][0] < outcome.lines
-    assert shown[-1] == (3_004, 1)
+    assert await story(engine) == stored
 
 
 async def test_who_lacks_the_right_sends_nothing(engine: AsyncEngine) -> None:
@@ -544,52 +361,3 @@ async def test_a_person_is_called_as_it_came_last_and_found_by_every_name(
         ("CONTACT", "p1", "Nguyễn, Heather", "parent, heather"),
         ("STUDENT", "p1", "Student, Calvin", "student, calvin"),
     ]
-
-
-async def test_deliveries_are_numbered_in_pieces_of_five_hundred(engine: AsyncEngine) -> None:
-    await send(engine, PLACE, message("M-1", ends=False, status=None), numbered(501), end())
-
-    deliveries = (await story(engine))["delivery"]
-    pieces = {row[1:4] for row in deliveries}
-    assert len(pieces) == 1_002
-    assert pieces >= {(249, 1, 0), (250, 0, 1), (499, 1, 1), (500, 0, 2), (500, 1, 2)}
-
-
-async def test_the_second_delivery_of_a_mode_to_an_address_is_a_duplicate(
-    engine: AsyncEngine,
-) -> None:
-    listed = [
-        recipient("p1", email("a@x.example"), email(" A@X.example "), voice("+16125550101")),
-        recipient("p2", text("+1 612 555 0101"), voice("(+1) 612-555-0101"), email("b@x.example")),
-    ]
-
-    await send(engine, PLACE, message("M-1", listed, status=None), message("M-2", listed))
-
-    assert [row[:3] for row in (await story(engine))["delivery"] if row[8]] == [
-        ("M-1", 0, 1),
-        ("M-1", 1, 1),
-        ("M-2", 0, 1),
-        ("M-2", 1, 1),
-    ]
-
-
-async def test_deliveries_of_history_count_as_attempted_where_they_left(
-    engine: AsyncEngine,
-) -> None:
-    listed = [
-        recipient(f"p{n}", email(f"p{n}@x.example", status=status))
-        for n, status in enumerate(DeliveryStatus)
-    ]
-
-    await send(engine, PLACE, message("M-1", listed, modes=[DeliveryMode.EMAIL]))
-
-    attempts = {row[9]: row[13] for row in (await story(engine))["delivery"]}
-    assert attempts == {
-        "PENDING": 0,
-        "IN_PROGRESS": 1,
-        "SENT": 1,
-        "DELIVERED": 1,
-        "FAILED": 1,
-        "CANCELED": 0,
-        "OPTED_OUT": 0,
-    }

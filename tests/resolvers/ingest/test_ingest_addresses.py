@@ -1,4 +1,4 @@
-"""The promise: an address is read once, when it comes in; one that cannot be read fails alone, and is told."""
+"""The promise: an address is parsed once, at ingest; an unreadable one fails alone, and the result warns of it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from db.connect.engine import reading
 from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, MESSAGE, SPAN
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
-from resolvers.ingest.outcome import MOST_PROBLEMS, Outcome, Warned
+from resolvers.ingest.outcome import MOST_PROBLEMS, LineWarning, Outcome
 from tests.log import NOON, district, email, inbox, message, recipient, text, voice
 from tests.resolvers.uploads import send, story, wipe
 
@@ -119,7 +119,7 @@ async def test_what_cannot_be_read_fails_alone_and_the_rest_of_the_message_goes(
         (5, "M-1", "devices[0].address"),
         (5, "M-1", "devices[1].address"),
     ]
-    assert outcome.warnings[0] == Warned(
+    assert outcome.warnings[0] == LineWarning(
         3,
         "M-1",
         "devices[0].address",
@@ -210,7 +210,7 @@ async def test_the_same_message_again_does_nothing_and_warns_of_nothing(
 async def test_warnings_are_counted_all_and_listed_up_to_a_limit() -> None:
     outcome = Outcome()
     for line in range(MOST_PROBLEMS + 2):
-        outcome.warn(Warned(line, "M-1", "devices[0].address", "…"))
+        outcome.warn(LineWarning(line, "M-1", "devices[0].address", "…"))
 
     assert (outcome.warning_count, len(outcome.warnings)) == (MOST_PROBLEMS + 2, MOST_PROBLEMS)
     assert outcome.is_clean

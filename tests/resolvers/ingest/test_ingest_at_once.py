@@ -25,7 +25,7 @@ def each_line_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Paused:
-    """An upload that has come half way, and goes on when it is told."""
+    """An upload that stops half way until `go_on` is set."""
 
     def __init__(self, engine: AsyncEngine, half: bytes, rest: bytes) -> None:
         self._engine = engine
@@ -121,9 +121,9 @@ async def test_a_message_is_dated_in_the_zone_that_its_district_has_when_it_goes
     await upload.end()
 
     assert changed.problems == []
-    told = await story(engine)
-    assert [row[10] for row in told["message"]] == ["01/31/2020 1:00 pm"]
-    assert [row[2] for row in told["district"]] == ["America/New_York"]
+    stored = await story(engine)
+    assert [row[10] for row in stored["message"]] == ["01/31/2020 1:00 pm"]
+    assert [row[2] for row in stored["district"]] == ["America/New_York"]
 
 
 async def test_a_message_may_have_the_modes_that_its_district_had_when_it_began(
@@ -163,9 +163,9 @@ async def test_a_school_that_is_renamed_takes_its_messages_along(engine: AsyncEn
     outcome = await send(engine, PLACE, one, renamed, renamed, other)
 
     assert outcome.problems == []
-    told = await story(engine)
-    assert [row[3] for row in told["message"]] == ["harrison senior high"] * 2
-    assert told["school"] == [
+    stored = await story(engine)
+    assert [row[3] for row in stored["message"]] == ["harrison senior high"] * 2
+    assert stored["school"] == [
         ("plainview", "harrison-high", "Harrison Senior High", "harrison senior high")
     ]
 

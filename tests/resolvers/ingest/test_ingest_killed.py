@@ -1,4 +1,4 @@
-"""The promise: whoever is killed in the middle of an upload leaves whole messages, and the upload is simply sent again."""
+"""The promise: a process killed in the middle of an upload leaves whole messages only; the upload can be sent again."""
 
 import asyncio
 import signal

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.ingest.upload
-from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.status import DeliveryMode, DeliveryStatus
 from resolvers.ingest.ingest import Problem
 from resolvers.ingest.rows import LONGEST_KEY
 from tests.log import (
@@ -17,12 +17,10 @@ from tests.log import (
     email,
     end,
     inbox,
-    line,
     message,
     recipient,
     school,
     text,
-    viewer,
     voice,
 )
 from tests.resolvers.uploads import rows, send, story
@@ -103,7 +101,7 @@ def raw(kind: str, **fields: Any) -> bytes:
             6,
             "message",
             NOT_OPEN,
-            id="recipients without a message, told once",
+            id="recipients without a message, reported once",
         ),
         pytest.param(
             message("M-1", subject="王" * 867),
@@ -333,7 +331,7 @@ WRONG = message("M-1", [recipient("p1", email(confirmed=True))], status=None)
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "numbers"),
     [
         pytest.param(WRONG + end("M-1"), [4, 6], id="after its end"),
         pytest.param(WRONG.removesuffix(end("M-1")) * 2, [4, 6], id="before its end"),
@@ -350,12 +348,12 @@ WRONG = message("M-1", [recipient("p1", email(confirmed=True))], status=None)
     ],
 )
 async def test_lines_of_a_refused_message_are_passed_over_until_its_end_and_no_longer(
-    engine: AsyncEngine, lines: bytes, told: list[int]
+    engine: AsyncEngine, lines: bytes, numbers: list[int]
 ) -> None:
     outcome = await send(engine, PLACE, lines)
 
     assert [(problem.line, problem.message) for problem in outcome.problems] == [
-        (number, "M-1") for number in told
+        (number, "M-1") for number in numbers
     ]
 
 
@@ -378,132 +376,3 @@ async def test_what_is_just_allowed_goes_in(
 
     assert outcome.problems == []
     assert (await rows(engine))["message"] == 1
-
-
-# What a sign-in may write
-
-EAST = viewer(schools=["east"])
-
-
-@pytest.mark.parametrize(
-    ("lines", "message_id", "field", "reason"),
-    [
-        (
-            message("M-1", district="riverside"),
-            "M-1",
-            "district",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
-        (
-            message("M-1", district="nowhere"),
-            "M-1",
-            "district",
-            "'nowhere': your sign-in writes for district 'plainview' only",
-        ),
-        (
-            message("M-1", school="harrison-high"),
-            "M-1",
-            "school",
-            "'harrison-high': your sign-in writes for these schools only: east",
-        ),
-        (
-            message("M-1", school="nowhere"),
-            "M-1",
-            "school",
-            "'nowhere': your sign-in writes for these schools only: east",
-        ),
-        (
-            message("M-1"),
-            "M-1",
-            "school",
-            "it is missing: your sign-in writes for these schools only: east",
-        ),
-        (
-            district("riverside", name="Ours now"),
-            None,
-            "id",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
-        (
-            district(name="Ours now"),
-            None,
-            "id",
-            "'plainview' differs from what is known: your sign-in writes for these schools only: east",
-        ),
-        (
-            school("harrison-high", name="Ours now"),
-            None,
-            "id",
-            "'harrison-high': your sign-in writes for these schools only: east",
-        ),
-        (
-            school("north"),
-            None,
-            "id",
-            "'north': your sign-in writes for these schools only: east",
-        ),
-        (
-            school("east", district="riverside"),
-            None,
-            "district",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
-    ],
-)
-async def test_a_sign_in_writes_for_its_own_district_and_schools_only(
-    engine: AsyncEngine, lines: bytes, message_id: str | None, field: str, reason: str
-) -> None:
-    await send(engine, PLACE, school("east"), district("riverside"))
-    before = await story(engine)
-
-    outcome = await send(engine, lines, viewer=EAST)
-
-    assert outcome.problems == [Problem(1, message_id, field, reason)]
-    assert outcome.accepted == 0
-    assert await story(engine) == before
-
-
-async def test_a_sign_in_for_a_school_sends_what_is_known_of_the_district_and_its_own_school(
-    engine: AsyncEngine,
-) -> None:
-    places = district(call_window=("08:00", "20:00")) + school("east")
-    await send(engine, places)
-    renamed = school("east", name="East Elementary")
-
-    outcome = await send(engine, places, renamed, message("M-1", school="east"), viewer=EAST)
-
-    assert outcome.problems == []
-    assert [row[1:4] for row in (await story(engine))["message"]] == [
-        ("M-1", "east", "east elementary")
-    ]
-
-
-async def test_a_sign_in_for_a_district_writes_all_of_it(engine: AsyncEngine) -> None:
-    lines = PLACE + message("M-1") + message("M-2", school="harrison-high")
-
-    outcome = await send(engine, lines, viewer=viewer())
-
-    assert outcome.problems == []
-    assert outcome.accepted == 2
-
-
-async def test_a_message_of_history_may_be_canceled_by_nobody_known(engine: AsyncEngine) -> None:
-    outcome = await send(
-        engine,
-        PLACE,
-        message("M-1", status=MessageStatus.CANCELED),
-        message("M-2", status=MessageStatus.CANCELED, cancellation={"at": NOON.isoformat()}),
-    )
-
-    assert outcome.accepted == 2
-    assert (await story(engine))["cancellation"] == [
-        ("M-2", "2020-01-31 18:00:00", None, None, 0, 0)
-    ]
-
-
-async def test_a_line_may_say_less_than_it_could(engine: AsyncEngine) -> None:
-    outcome = await send(
-        engine, line("district", {"id": "d", "name": "D", "timeZone": "UTC", "hasVoice": False})
-    )
-
-    assert outcome.problems == []

@@ -127,7 +127,7 @@ async def test_a_message_that_has_ended_is_not_cancelable_and_nothing_changes(
     assert answer == {
         "__typename": "MessageNotCancelable",
         "status": status,
-        "message": f"This message stands at {label}. Only one that is Waiting or In-Progress can be canceled.",
+        "message": f"This message is {label}. Only one that is Waiting or In-Progress can be canceled.",
     }
     assert house.announced == 0
     assert await house.all_rows() == rows

@@ -195,8 +195,8 @@ async def test_the_events_tell_both_sendings_and_the_figures_follow(house: House
     await house.work()
 
     assert (tally.status, tally.call_status, tally.deliveries) == (DeliveryStatus.PENDING, None, 1)
-    told = [event for event in await house.events() if event[0] != "IN_PROGRESS"]
-    assert told == [
+    history = [event for event in await house.events() if event[0] != "IN_PROGRESS"]
+    assert history == [
         ("FAILED", "DISPATCH", "busy"),
         ("PENDING", "DISPATCH", "to be sent again, on demand"),
         ("DELIVERED", "DISPATCH", None),

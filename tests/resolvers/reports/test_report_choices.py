@@ -75,7 +75,7 @@ def rows_of(devices: Sequence[ReportDevice], detail: ReportDetail) -> list[str] 
 Said = tuple[str, str, list[str] | None]
 
 
-def told(name: str, device: str, mode: str = "") -> str:
+def row_text(name: str, device: str, mode: str = "") -> str:
     """A row as it is printed."""
     return f"{name} {device}" + (f" ({mode})" if mode else "")
 
@@ -84,7 +84,9 @@ def read_csv(file: bytes) -> Said:
     lines = list(csv.reader(io.StringIO(file.decode("utf-8-sig"), newline="")))
     first = [line[0] for line in lines]
     start = first.index("Recipient") + 1 if "Recipient" in first else None
-    rows = None if start is None else [told(line[0], line[2], line[3]) for line in lines[start:]]
+    rows = (
+        None if start is None else [row_text(line[0], line[2], line[3]) for line in lines[start:]]
+    )
     return lines[0][0], dict(line[:2] for line in lines[:9])["Subject"], rows
 
 
@@ -94,7 +96,7 @@ def read_xlsx(file: bytes) -> Said:
     rows = None
     if "Delivery Detail" in book.sheetnames:
         lines = list(book["Delivery Detail"].iter_rows(values_only=True))[1:]
-        rows = [told(str(line[0]), str(line[2]), str(line[3] or "")) for line in lines]
+        rows = [row_text(str(line[0]), str(line[2]), str(line[3] or "")) for line in lines]
     return str(summary[0][0]), str(summary[1][0]), rows
 
 
@@ -105,7 +107,7 @@ def read_docx(file: bytes) -> Said:
     for table in document.tables:
         if table.cell(0, 0).text == "Recipient":
             lines = [[cell.text for cell in line.cells] for line in table.rows][1:]
-            rows = [told(line[0], line[2]) for line in lines if line[0] != NO_ROWS]
+            rows = [row_text(line[0], line[2]) for line in lines if line[0] != NO_ROWS]
     return title, subject, rows
 
 

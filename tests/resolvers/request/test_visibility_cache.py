@@ -19,7 +19,7 @@ async def asked(
     *,
     after: timedelta = timedelta(0),
 ) -> tuple[str, tuple[int, ...] | None, bool] | None:
-    """The name and the schools that are told, and whether the database was asked."""
+    """The name, the schools, and whether the database was read."""
     with recorded(engine) as statements:
         visibility = await visibility_cache.of(engine, one, now=NOON + after)
     assert visibility is None or visibility.now == NOON + after
@@ -43,9 +43,9 @@ async def test_a_clock_that_was_put_back_is_not_trusted(engine: AsyncEngine) -> 
     visibility_cache = VisibilityCache()
     await load(engine, district())
     await asked(visibility_cache, engine, viewer())
-    told = await asked(visibility_cache, engine, viewer(), after=-SECOND)
-    assert told is not None
-    assert told[2]
+    seen = await asked(visibility_cache, engine, viewer(), after=-SECOND)
+    assert seen is not None
+    assert seen[2]
 
 
 async def test_what_is_not_there_yet_is_seen_as_soon_as_it_is(engine: AsyncEngine) -> None:
@@ -54,13 +54,13 @@ async def test_what_is_not_there_yet_is_seen_as_soon_as_it_is(engine: AsyncEngin
     assert await asked(visibility_cache, engine, of_two) is None
     for found, line in enumerate((district(), school("s1"), school("s2"))):
         await load(engine, line)
-        told = await asked(visibility_cache, engine, of_two)
-        assert told is not None
-        assert len(told[1] or ()) == found
-        assert told[2]
-    told = await asked(visibility_cache, engine, of_two)
-    assert told is not None
-    assert not told[2]
+        seen = await asked(visibility_cache, engine, of_two)
+        assert seen is not None
+        assert len(seen[1] or ()) == found
+        assert seen[2]
+    seen = await asked(visibility_cache, engine, of_two)
+    assert seen is not None
+    assert not seen[2]
 
 
 async def test_viewers_of_other_schools_see_others(engine: AsyncEngine) -> None:
@@ -83,4 +83,4 @@ async def test_so_many_are_known_and_no_more(engine: AsyncEngine) -> None:
         await asked(visibility_cache, engine, one)
         for one in (viewer(), of_school, of_school, viewer())
     ]
-    assert [told and told[2] for told in asked_for] == [True, True, False, True]
+    assert [seen and seen[2] for seen in asked_for] == [True, True, False, True]

@@ -175,7 +175,7 @@ RULES: Final[Sequence[Callable[[GraphQLSchema], Broken]]] = (
 
 BAD: Final = build_schema(
     '''
-    type Query { old: Int @deprecated things(first: Int): thingConnection told(Word: Int): Int }
+    type Query { old: Int @deprecated things(first: Int): thingConnection named(Word: Int): Int }
     """not a sentence"""
     type thingConnection { nodes: [Int] }
     type ThingEdge { node: Int }
@@ -196,7 +196,7 @@ BAD: Final = build_schema(
 FINDS: Final = {
     "described": {"Colour.red", "Query.things(first:)", "MakeResult", "Options"},
     "described_in_sentences": {"thingConnection"},
-    "named_by_kind": {"thingConnection", "Colour.red", "Query.told(Word:)"},
+    "named_by_kind": {"thingConnection", "Colour.red", "Query.named(Word:)"},
     "connections_have_edges_nodes_and_page_info": {"thingConnection"},
     "edges_have_a_cursor_and_a_node": {"ThingEdge"},
     "page_info_is_that_of_relay": {"PageInfo"},

@@ -16,7 +16,7 @@ from schema.documents.costs import MOST_SIZES, Costs, OperationCost
 from schema.documents.documents import Documents
 from schema.roots.query import Query
 from tests.log import district, load
-from tests.operations import ask, execute, refusals, told
+from tests.operations import ask, codes_and_messages, execute, refusals
 
 SEVERAL = "query A { viewer { id } } query B { viewer { name } }"
 
@@ -48,7 +48,7 @@ async def test_a_document_is_parsed_and_validated_once(
     monkeypatch.setattr("strawberry.schema.schema.parse", None)
     monkeypatch.setattr(
         "strawberry.schema.schema.validate_document", None
-    )  # whoever calls one of these fails
+    )  # calling one of these fails the test
     text = "{ viewer { id name } } # read once"
 
     prepared = _prepare(text)
@@ -89,7 +89,7 @@ async def test_nothing_is_executed_past_the_limits(engine: AsyncEngine) -> None:
     result = await execute(engine, "{" + "a:__typename " * 300 + "}")
 
     assert result.data is None
-    assert [code for code, _ in told(result)] == ["TOO_COMPLEX"]
+    assert [code for code, _ in codes_and_messages(result)] == ["TOO_COMPLEX"]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ async def test_nothing_is_executed_past_the_limits(engine: AsyncEngine) -> None:
 def test_the_operation_is_the_one_that_is_named_or_the_only_one(
     text: str, name: str | None, found: str | None
 ) -> None:
-    operation = documents().read(text).asked(name).operation
+    operation = documents().read(text).operation_named(name).operation
 
     assert (operation.name.value if operation.name else None) == found
 
@@ -164,7 +164,7 @@ def test_a_cost_is_measured_once_for_the_sizes_that_variables_give() -> None:
     operation = documents().read(
         "query($first: Int = 5, $ids: [ID!], $other: String) { __typename }"
     )
-    cost = OperationCost(operation.asked(None).operation, measure)
+    cost = OperationCost(operation.operation_named(None).operation, measure)
     given: list[Mapping[str, Any] | None] = [
         None,
         {},
@@ -180,12 +180,14 @@ def test_a_cost_is_measured_once_for_the_sizes_that_variables_give() -> None:
         {"first": 7, "ids": "a"},
     ]
 
-    assert [cost.given(one) for one in given] == [1, 1, 1, 1, 2, 3, 3, 4, 5, 5, 5, 2]
+    assert [cost.with_variables(one) for one in given] == [1, 1, 1, 1, 2, 3, 3, 4, 5, 5, 5, 2]
     assert measured[0] == {"first": 5, "ids": None, "other": None}
 
 
 def test_the_costs_of_only_so_many_sizes_are_kept() -> None:
-    operation = documents().read("query($first: Int) { __typename }").asked(None).operation
+    operation = (
+        documents().read("query($first: Int) { __typename }").operation_named(None).operation
+    )
     measured: list[Any] = []
 
     def measure(variables: Mapping[str, Any]) -> tuple[int, frozenset[str]]:
@@ -194,12 +196,12 @@ def test_the_costs_of_only_so_many_sizes_are_kept() -> None:
 
     cost = OperationCost(operation, measure)
     for first in range(MOST_SIZES + 1):
-        cost.given({"first": first})
+        cost.with_variables({"first": first})
 
     assert len(measured) == MOST_SIZES + 1
-    cost.given({"first": MOST_SIZES})
+    cost.with_variables({"first": MOST_SIZES})
     assert len(measured) == MOST_SIZES + 1
-    cost.given({"first": 0})
+    cost.with_variables({"first": 0})
     assert len(measured) == MOST_SIZES + 2
 
 

@@ -13,7 +13,7 @@ from graphql.execution.values import VariableValues
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from resolvers.request.context import open_context
-from schema.contract import SCHEMA, Contract, build, ordinarily
+from schema.contract import SCHEMA, Contract, build, with_stock_executor
 from schema.documents.documents import Documents
 from schema.execution import collected_fields as module
 from schema.execution.collected_fields import MOST_COLLECTED, Collected, Text, collected
@@ -92,7 +92,7 @@ async def test_the_same_text_with_other_variables_has_the_answer_of_those_variab
     seen = []
     for variables in [*given, *reversed(given)]:
         found = await answer(schema, log, text, variables)
-        assert found == await answer(ordinarily(SCHEMA), log, text, variables), variables
+        assert found == await answer(with_stock_executor(SCHEMA), log, text, variables), variables
         seen.append(repr(found))
 
     assert len(set(seen)) > 1
@@ -104,7 +104,7 @@ async def test_each_operation_of_a_document_has_its_own_fields(log: AsyncEngine)
 
     for name in "ABBA":
         found = await answer(schema, log, text, name=name)
-        assert found == await answer(ordinarily(SCHEMA), log, text, name=name)
+        assert found == await answer(with_stock_executor(SCHEMA), log, text, name=name)
 
 
 async def test_what_is_selected_and_what_is_read_are_found_once(
@@ -169,7 +169,7 @@ async def test_nothing_is_added_by_those_who_ask_again(log: AsyncEngine) -> None
 
 
 def operation(documents: Documents, text: str) -> OperationDefinitionNode:
-    return documents.read(text).asked(None).operation
+    return documents.read(text).operation_named(None).operation
 
 
 def of(documents: Documents, text: str, **variables: Any) -> Collected:

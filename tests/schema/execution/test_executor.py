@@ -21,29 +21,29 @@ from structlog.testing import capture_logs
 
 from db.connect.single_statement import Alone, Keyed
 from domain.viewer import Right, Viewer
-from resolvers.request.batch_resolver import Together
+from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import open_context
 from schema.binding import source_of
-from schema.contract import SCHEMA, ordinarily
+from schema.contract import SCHEMA, with_stock_executor
 from schema.execution.executor import FastExecutor
 from schema.execution.plan import Plans
 from schema.execution.selection import MOST_FIELDS, Selected, Selection, Unforeseen, selection_of
 from tests.log import NOON, viewer
 from tests.operations import EVER
 from tests.schema.execution.drawn import Drawn, operations
-from tests.schema.origins import load_origins
-from tests.schema.walk import document
+from tests.schema.visibility.origins import load_origins
+from tests.schema.visibility.walk import document
 
 NORTH: Final = viewer(district="north")
 VIEWERS: Final = (NORTH, viewer(district="north", schools=["ost"], rights=[Right.VIEW_LOG]))
 
-RESOLVERS: Final[Mapping[str, Together[Any, ..., Any]]] = {
+RESOLVERS: Final[Mapping[str, BatchResolver[Any, ..., Any]]] = {
     f"{made.name}.{name}": source
     for made in SCHEMA._schema.type_map.values()
     if isinstance(made, GraphQLObjectType)
     for name, field in made.fields.items()
-    if isinstance(source := source_of(field), Together)
+    if isinstance(source := source_of(field), BatchResolver)
 }
 
 SPOILT: Final[Mapping[str, Callable[[Any], Any]]] = {
@@ -87,8 +87,8 @@ def _is_hit(record: Any, planted: Planted) -> bool:
     names = [name for name in KEYS if name in getattr(record, "_fields", ())]
     key = [getattr(record, name) for name in names]
     # A listing holds functions, whose addresses differ between the two answers, and what is read for it, which does too.
-    told = re.sub(r" at 0x[0-9a-f]+|(fields|shown)=.*", "", repr(record))
-    shown = repr(key or type(record)) if names else told
+    comparable = re.sub(r" at 0x[0-9a-f]+|(fields|shown)=.*", "", repr(record))
+    shown = repr(key or type(record)) if names else comparable
     return zlib.crc32(shown.encode()) % planted.every == 0
 
 
@@ -143,20 +143,20 @@ def held(engine: AsyncEngine) -> int:
     return of_engine + Alone(engine).lent + Keyed(engine).lent
 
 
-def told(result: ExecutionResult) -> tuple[bytes, Mapping[tuple[Any, ...], set[bytes]]]:
+def comparable(result: ExecutionResult) -> tuple[bytes, Mapping[tuple[Any, ...], set[bytes]]]:
     """The data byte for byte, and the errors byte for byte by the place that is null for them.
 
-    Where a null further up stands for them, only that there are some: which of several is told is a matter of which came
-    first (GraphQL, 6.4.4).
+    For a null further up, only that it has errors: which of several is reported depends on which came first
+    (GraphQL, 6.4.4).
     """
-    told: dict[tuple[Any, ...], set[bytes]] = {}
+    errors: dict[tuple[Any, ...], set[bytes]] = {}
     for error in result.errors or ():
         path = tuple(error.path or ())
         place = _null(result.data, path)
-        spelled = re.sub(r"finds it under \w{16}", "", orjson.dumps(error.formatted).decode())
+        spelled = re.sub(r"administrator: \w{16}", "", orjson.dumps(error.formatted).decode())
         is_its_own = place == path or not path
-        told.setdefault(place, set()).add(spelled.encode() if is_its_own else b"some")
-    return orjson.dumps(result.data), told
+        errors.setdefault(place, set()).add(spelled.encode() if is_its_own else b"some")
+    return orjson.dumps(result.data), errors
 
 
 def _null(data: Any, path: Sequence[Any]) -> tuple[Any, ...]:
@@ -202,10 +202,10 @@ async def test_whatever_is_asked_and_whatever_goes_wrong_the_answer_is_the_ordin
     log: AsyncEngine, asked: Drawn, planted: Planted, viewer: Viewer
 ) -> None:
     with planting(planted):
-        ordinary = await answer(ordinarily(SCHEMA), log, asked, viewer=viewer)
+        ordinary = await answer(with_stock_executor(SCHEMA), log, asked, viewer=viewer)
         whole = await answer(at_once(), log, asked, viewer=viewer)
 
-    assert told(whole) == told(ordinary), asked.document
+    assert comparable(whole) == comparable(ordinary), asked.document
 
 
 EVERYTHING: Final = Drawn(
@@ -229,10 +229,10 @@ async def test_a_record_that_is_not_as_it_should_be_is_answered_in_the_ordinary_
 ) -> None:
     for every in (1, 2, 3):
         with planting(Planted(None, spoilt, every)):
-            ordinary = await answer(ordinarily(SCHEMA), log, EVERYTHING)
+            ordinary = await answer(with_stock_executor(SCHEMA), log, EVERYTHING)
             whole = await answer(at_once(), log, EVERYTHING)
 
-        assert told(whole) == told(ordinary), every
+        assert comparable(whole) == comparable(ordinary), every
 
 
 @CALLED_OFF
@@ -241,10 +241,10 @@ async def test_a_resolver_that_fails_for_one_record_fails_for_that_one(log: Asyn
     for resolver in RESOLVERS:
         for every in (1, 3):
             with planting(Planted(resolver, None, every)):
-                ordinary = await answer(ordinarily(SCHEMA), log, EVERYTHING)
+                ordinary = await answer(with_stock_executor(SCHEMA), log, EVERYTHING)
                 whole = await answer(at_once(), log, EVERYTHING)
 
-            assert told(whole) == told(ordinary), (resolver, every)
+            assert comparable(whole) == comparable(ordinary), (resolver, every)
             told_of += bool(whole.errors)
 
     assert told_of > len(RESOLVERS)
@@ -268,7 +268,7 @@ async def test_a_resolver_is_asked_once_for_all_records_of_a_level_and_in_the_or
 
     whole = await answer(at_once(), log, drawn)
     together, asked[:] = asked[:], []
-    ordinary = await answer(ordinarily(SCHEMA), log, drawn)
+    ordinary = await answer(with_stock_executor(SCHEMA), log, drawn)
 
     assert whole.data == ordinary.data
     assert (together, asked) == ([12], [1] * 12)

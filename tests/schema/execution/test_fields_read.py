@@ -15,12 +15,12 @@ from db.sql.rows import Rows
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.binding import Source, source_of
-from schema.contract import SCHEMA, ordinarily
+from schema.contract import SCHEMA, with_stock_executor
 from schema.execution.executor import FastExecutor
 from schema.execution.fields_read import fields_read
 from tests.log import NOON, viewer
 from tests.operations import EVER
-from tests.schema.origins import load_origins
+from tests.schema.visibility.origins import load_origins
 from tests.statements import recorded
 
 NORTH: Final = viewer(district="north")
@@ -64,7 +64,7 @@ def asked_for(name: str, field: GraphQLField, depth: int) -> str:
 async def both(engine: AsyncEngine, document: str, who: Viewer) -> tuple[Any, Any]:
     """The answer from what is asked for, and the ordinary one, from whole records."""
     answers = []
-    for schema in (SCHEMA, ordinarily(SCHEMA)):
+    for schema in (SCHEMA, with_stock_executor(SCHEMA)):
         context = await open_context(engine, who, now=NOON)
         result = await schema.execute(document, context_value=context)
         answers.append((orjson.dumps(result.data), [str(error) for error in result.errors or ()]))

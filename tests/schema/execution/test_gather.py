@@ -1,4 +1,4 @@
-"""Fields side by side: whoever waited for them goes on when all have ended, however that came."""
+"""Fields that run concurrently: the waiter continues when all have ended, in success, failure or cancellation."""
 
 import asyncio
 import inspect
@@ -9,7 +9,7 @@ import pytest
 from graphql import build_schema, execute, parse
 
 from schema.execution.executor import LogExecutor
-from schema.execution.gather import call_off
+from schema.execution.gather import cancel_and_wait
 
 CALLED_OFF = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning",
@@ -87,7 +87,7 @@ async def test_what_has_ended_already_is_called_off_at_once() -> None:
     failed = asyncio.ensure_future(fails())
     await asyncio.wait([failed])
 
-    await call_off([failed])
+    await cancel_and_wait([failed])
 
     assert isinstance(failed.exception(), ZeroDivisionError)
 

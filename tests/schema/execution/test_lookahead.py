@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
-from schema.contract import SCHEMA, ordinarily
+from schema.contract import SCHEMA, with_stock_executor
 from schema.execution.executor import FastExecutor
 from tests import log
 from tests.statements import recorded
@@ -38,7 +38,7 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
 
 async def answered(engine: AsyncEngine, document: str, who: Viewer) -> tuple[bytes, int]:
     """The answer, the same as in the ordinary way, and in how many statements that ask for deliveries."""
-    ordinary = await ordinarily(SCHEMA).execute(
+    ordinary = await with_stock_executor(SCHEMA).execute(
         document, context_value=await open_context(engine, who, now=log.NOON)
     )
     context = await open_context(engine, who, now=log.NOON)

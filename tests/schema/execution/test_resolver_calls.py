@@ -14,7 +14,7 @@ from resolvers.messages import MessageFilter, search
 from resolvers.request.days import DateRange
 from schema.contract import SCHEMA
 from schema.execution.collected_fields import Collected
-from schema.execution.resolver_calls import Call, arguments, call_of
+from schema.execution.resolver_calls import Call, arguments_of, call_of
 from tests.operations import EVER
 
 TYPES: Final = SCHEMA._schema.type_map
@@ -53,7 +53,7 @@ def test_arguments_that_are_spelled_out_are_those_of_the_resolver() -> None:
 
     assert found is not None
     assert found.resolver is search
-    assert found.given == {
+    assert found.arguments == {
         "created_between": DateRange(from_=date(2020, 1, 1), to=date(2020, 1, 31)),
         "filter": MessageFilter(status=[MessageStatus.SENT], mine=True),
         "first": 5,
@@ -73,7 +73,7 @@ def test_arguments_with_a_variable_anywhere_are_read_with_each_operation(text: s
     found = call(text)
 
     assert found is not None
-    assert found.given is None
+    assert found.arguments is None
 
 
 def test_a_variable_is_read_as_a_literal_is() -> None:
@@ -82,7 +82,7 @@ def test_a_variable_is_read_as_a_literal_is() -> None:
     )
     given = variables(operation, {"days": {"from": "2020-01-01", "to": "2020-01-31"}})
 
-    assert arguments(SCHEMA._schema, field("Query", "messages"), details, given) == {
+    assert arguments_of(SCHEMA._schema, field("Query", "messages"), details, given) == {
         "created_between": DateRange(from_=date(2020, 1, 1), to=date(2020, 1, 31)),
         "first": 7,
     }

@@ -104,7 +104,7 @@ OPERATIONS = {
 
 
 def count(statements: Sequence[Statement]) -> int:
-    """How many there are; SQLite is told when a transaction begins, PostgreSQL's driver sees to that."""
+    """The number of statements. On SQLite it includes BEGIN, which PostgreSQL's driver sends itself."""
     return sum(not statement.text.startswith("BEGIN") for statement in statements)
 
 

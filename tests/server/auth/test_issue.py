@@ -27,7 +27,7 @@ from tests.server.auth.signing import (
 )
 
 
-def token(told: Settings, **changes: Any) -> str:
+def token(config: Settings, **changes: Any) -> str:
     given: dict[str, Any] = {
         "id": "u1",
         "name": "Nguyễn, An",
@@ -37,11 +37,11 @@ def token(told: Settings, **changes: Any) -> str:
         "expires_in": timedelta(hours=8),
         "now": NOW,
     }
-    return make_token(told, **{**given, **changes})
+    return make_token(config, **{**given, **changes})
 
 
-def authenticator(told: Settings, clock: Clock) -> Authenticator:
-    return Authenticator(told, connect_keys(told, no_client(), clock=clock), clock=clock)
+def authenticator(config: Settings, clock: Clock) -> Authenticator:
+    return Authenticator(config, connect_keys(config, no_client(), clock=clock), clock=clock)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def authenticator(told: Settings, clock: Clock) -> Authenticator:
 async def test_a_server_with_the_same_settings_takes_the_token_until_it_expires(
     fields: dict[str, Any],
 ) -> None:
-    told, clock = settings(**fields), Clock()
-    made, server = f"Bearer {token(told)}", authenticator(told, clock)
-    expires_at = NOW + timedelta(hours=8, seconds=told.jwt_leeway)
+    config, clock = settings(**fields), Clock()
+    made, server = f"Bearer {token(config)}", authenticator(config, clock)
+    expires_at = NOW + timedelta(hours=8, seconds=config.jwt_leeway)
     assert await server.viewer(made) == Viewer(
         id="u1",
         name="Nguyễn, An",
@@ -77,14 +77,14 @@ async def test_a_server_with_the_same_settings_takes_the_token_until_it_expires(
 
 
 async def test_a_claim_that_is_called_as_a_registered_one_cannot_spoil_the_token() -> None:
-    told = settings(jwt_claim_name="sub")
-    found = await authenticator(told, Clock()).viewer(f"Bearer {token(told)}")
+    config = settings(jwt_claim_name="sub")
+    found = await authenticator(config, Clock()).viewer(f"Bearer {token(config)}")
     assert (found.id, found.name) == ("u1", "u1")
 
 
 async def test_no_schools_make_a_token_for_the_whole_district() -> None:
-    told = settings()
-    found = await authenticator(told, Clock()).viewer(f"Bearer {token(told, schools=())}")
+    config = settings()
+    found = await authenticator(config, Clock()).viewer(f"Bearer {token(config, schools=())}")
     assert found.schools == frozenset()
 
 
@@ -95,9 +95,9 @@ def test_a_token_that_has_expired_already_is_not_made(expires_in: timedelta) -> 
 
 
 def test_a_public_key_makes_no_token() -> None:
-    told = settings(jwt_key=public_pem(rsa_key()), jwt_algorithms=("RS256",))
+    config = settings(jwt_key=public_pem(rsa_key()), jwt_algorithms=("RS256",))
     with pytest.raises(SettingsError, match="which check tokens and sign none"):
-        token(told)
+        token(config)
 
 
 def test_the_demo_key_is_made_once_and_readable_by_its_owner_alone(tmp_path: Path) -> None:
@@ -142,18 +142,18 @@ def test_a_spoilt_demo_key_is_named_and_not_replaced(content: str, tmp_path: Pat
 
 
 async def test_a_token_made_beside_a_demo_is_taken_by_it(tmp_path: Path) -> None:
-    told = Settings(data_dir=tmp_path)
-    demo = with_demo_key(told)
-    made = token(for_signing(told))
+    config = Settings(data_dir=tmp_path)
+    demo = with_demo_key(config)
+    made = token(for_signing(config))
     assert (await authenticator(demo, Clock()).viewer(f"Bearer {made}")).id == "u1"
 
 
 def test_a_key_that_is_set_comes_before_the_demo_key(tmp_path: Path) -> None:
     demo_key(tmp_path / "demo")
-    told = settings(data_dir=tmp_path)
-    assert for_signing(told) == with_demo_key(told) == told
-    assert told.jwt_key is not None
-    assert told.jwt_key.get_secret_value() == SECRET
+    config = settings(data_dir=tmp_path)
+    assert for_signing(config) == with_demo_key(config) == config
+    assert config.jwt_key is not None
+    assert config.jwt_key.get_secret_value() == SECRET
 
 
 def test_without_a_key_and_a_demo_there_is_no_token_and_no_key_is_made(tmp_path: Path) -> None:

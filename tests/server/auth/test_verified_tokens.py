@@ -10,7 +10,7 @@ import pytest
 from domain.errors import Unauthenticated
 from server.auth.authenticator import Authenticator
 from server.auth.keys import Key
-from server.auth.verified_tokens import Proof, Proven
+from server.auth.verified_tokens import Proof, VerifiedTokens
 from tests.server.auth.signing import SECRET, Clock, claims, settings, signed
 
 OTHER_SECRET = "another secret of the tests, as long as the first one is, or somewhat longer"
@@ -106,12 +106,12 @@ async def test_a_token_that_was_refused_is_checked_again(checks: list[str]) -> N
 
 
 def test_the_tokens_that_came_last_are_kept_and_no_text_of_them() -> None:
-    proven = Proven(most=2)
+    verified = VerifiedTokens(most=2)
     proof = Proof(None, "HS256", key_of(SECRET), {})
-    for token in ("token one", "token two"):
-        proven.keep(token, proof)
-    assert proven.find("token one") == proof
-    proven.keep("token three", proof)
-    found = [proven.find(f"token {number}") for number in ("one", "two", "three")]
+    for token in ("xyz one", "xyz two"):
+        verified.keep(token, proof)
+    assert verified.find("xyz one") == proof
+    verified.keep("xyz three", proof)
+    found = [verified.find(f"xyz {number}") for number in ("one", "two", "three")]
     assert found == [proof, None, proof]
-    assert b"token" not in pickle.dumps(vars(proven))
+    assert b"xyz" not in pickle.dumps(vars(verified))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import writing
 from tests.log import district, email, load, message, recipient
 from tests.operations import ask
-from tests.server.cli.test_main import run, told
+from tests.server.cli.test_main import run, stderr_lines
 
 
 @pytest.fixture
@@ -34,12 +34,12 @@ async def test_what_was_sealed_is_verified_and_its_last_seal_can_be_kept(
     sealing = await asyncio.to_thread(run, "audit", "seal", **settings)
     after = await asyncio.to_thread(run, "audit", "verify", **settings)
 
-    assert (before.exit_code, told(before)) == (
+    assert (before.exit_code, stderr_lines(before)) == (
         0,
         ["0 rows under 0 seals: 0 faults. 1 rows are not sealed yet."],
     )
-    assert (sealing.exit_code, told(sealing)) == (0, ["1 rows were sealed."])
-    summary, last = told(after)
+    assert (sealing.exit_code, stderr_lines(sealing)) == (0, ["1 rows were sealed."])
+    summary, last = stderr_lines(after)
     assert summary == "1 rows under 1 seals: 0 faults. 0 rows are not sealed yet."
     kept = last.removeprefix("The last seal: ")
     assert re.fullmatch("1:[0-9a-f]{64}", kept)
@@ -83,7 +83,7 @@ async def test_a_changed_row_is_printed_with_its_place_and_ends_with_one(
         1,
         "seal 1 (rows 1 to 1) does not hold: a row, their order or the seal itself was changed\n",
     )
-    assert told(result)[0] == "1 rows under 1 seals: 1 faults. 0 rows are not sealed yet."
+    assert stderr_lines(result)[0] == "1 rows under 1 seals: 1 faults. 0 rows are not sealed yet."
 
 
 @pytest.mark.parametrize("kept", ["x", "1", "1:abc", f"x:{'0' * 64}"])

@@ -19,7 +19,7 @@ from server.auth.authenticator import Authenticator
 from server.auth.issue import for_signing
 from server.auth.key_sources import connect_keys
 from server.cli import demo
-from server.process import collector
+from server.process import collector, serve
 from server.settings.settings import Settings, SettingsError
 from tests.log import district, message
 
@@ -32,13 +32,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def lines() -> Iterator[bytes]:
         yield from (district(), message("M-1"), message("M-2"))
 
-    def answer(listener: socket.socket, app: Any, **terms: Any) -> None:
+    def answer(listener: socket.socket, app: Any, **limits: Any) -> None:
         served.append(listener.getsockname())
 
     monkeypatch.setattr(demo, "demo_lines", lines)
-    monkeypatch.setattr(demo, "answer", answer)
-    monkeypatch.setattr(collector, "settle", lambda: served.append("settled"))
-    monkeypatch.setattr(demo, "configure", lambda *told, **more: None)
+    monkeypatch.setattr(serve, "run", answer)
+    monkeypatch.setattr(collector, "freeze_startup_objects", lambda: served.append("settled"))
+    monkeypatch.setattr(demo, "configure", lambda *arguments, **options: None)
     return served
 
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import exc
 
-from server.cli.errors import told
+from server.cli.errors import exit_on_error
 
 AT_START = "The database cannot be reached: {}. Check SENTLOG_DATABASE_URL.\n"
 LATER = "The database did not finish: {}. Run the command again.\n"
@@ -26,7 +26,7 @@ LATER = "The database did not finish: {}. Run the command again.\n"
 def test_an_outage_is_told_in_words_without_the_statement(
     error: Exception, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended, told():
+    with pytest.raises(SystemExit) as ended, exit_on_error():
         raise error
     assert ended.value.code == 1
     assert capsys.readouterr().err == words.format("no route")
@@ -42,6 +42,6 @@ def test_an_outage_is_told_in_words_without_the_statement(
     ids=["wrong statement", "broken constraint", "a file"],
 )
 def test_what_is_no_outage_keeps_its_traceback(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, told():
+    with pytest.raises(type(error)) as raised, exit_on_error():
         raise error
     assert raised.value is error

@@ -29,14 +29,14 @@ from tests.server.auth.signing import SECRET
 COMMANDS = {
     "demo": "Run a server with the log of Plainview Schools on this machine alone, and print a link",
     "serve": "Run the server.",
-    "worker": "Hand messages over, and do what else is done in the background, until told to stop.",
-    "audit": "Who looked or acted: the record that nobody may change.",
-    "check": "Count the whole log again from its rows, and print whatever does not follow from them.",
-    "purge": "Remove the recipients of old messages, what these said and their reports;",
+    "worker": "Send messages and do the other background work, until SIGINT or SIGTERM.",
+    "audit": "Seal and verify the audit: who looked at what, and who did what.",
+    "check": "Recount the whole log from its rows, and print each difference from the stored counters.",
+    "purge": "Remove the recipients of old messages, the bodies and the reports;",
     "receipts": "List the receipts of providers that belong to no delivery.",
-    "migrate": "Bring the database to the newest revision, and its rows to what that revision expects.",
+    "migrate": "Migrate the database to the newest revision, and run its backfills.",
     "import": "Take the messages of FILE (NDJSON; - for standard input) into the log.",
-    "generate": "Write made-up messages as NDJSON to standard output, as many as wanted.",
+    "generate": "Write made-up messages as NDJSON to standard output.",
     "token": "Print a token for development, signed with the key of the settings or of the demo.",
     "schema": "Print the GraphQL schema.",
 }
@@ -91,11 +91,11 @@ async def test_a_token_is_printed_and_nothing_else_and_is_taken_under_the_same_s
     result = run("token", *arguments, *limits, SENTLOG_JWT_KEY=SECRET)
 
     assert (result.exit_code, result.stderr, result.stdout.count("\n")) == (0, "", 1)
-    told = Settings.from_environment({"SENTLOG_JWT_KEY": SECRET})
+    stderr_lines = Settings.from_environment({"SENTLOG_JWT_KEY": SECRET})
     now = datetime.now(UTC)
     async with httpx2.AsyncClient() as client:
-        keys = connect_keys(told, client, clock=lambda: now)
-        viewer = await Authenticator(told, keys, clock=lambda: now).viewer(
+        keys = connect_keys(stderr_lines, client, clock=lambda: now)
+        viewer = await Authenticator(stderr_lines, keys, clock=lambda: now).viewer(
             f"Bearer {result.stdout.strip()}"
         )
     assert (viewer.id, viewer.name, viewer.district) == ("u7", "Matthews, Dexter", "north")
@@ -109,11 +109,11 @@ async def test_a_token_is_printed_and_nothing_else_and_is_taken_under_the_same_s
 async def test_without_rights_a_token_has_all_but_that_to_write() -> None:
     result = run("token", SENTLOG_JWT_KEY=SECRET)
 
-    told = Settings.from_environment({"SENTLOG_JWT_KEY": SECRET})
+    stderr_lines = Settings.from_environment({"SENTLOG_JWT_KEY": SECRET})
     now = datetime.now(UTC)
     async with httpx2.AsyncClient() as client:
-        keys = connect_keys(told, client, clock=lambda: now)
-        viewer = await Authenticator(told, keys, clock=lambda: now).viewer(
+        keys = connect_keys(stderr_lines, client, clock=lambda: now)
+        viewer = await Authenticator(stderr_lines, keys, clock=lambda: now).viewer(
             f"Bearer {result.stdout.strip()}"
         )
     assert viewer.rights == set(Right) - {Right.INGEST_MESSAGES}
@@ -171,7 +171,7 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str, tmp_path: Pa
     ] * 2
 
 
-def told(result: Result) -> list[str]:
+def stderr_lines(result: Result) -> list[str]:
     """What a person reads, without the bar."""
     return [
         line
@@ -183,14 +183,14 @@ def told(result: Result) -> list[str]:
 def test_an_import_says_what_went_in(settings: dict[str, str], file: Path) -> None:
     first, second = (run("import", str(file), **settings) for _ in range(2))
 
-    assert (first.exit_code, first.stdout, told(first)) == (
+    assert (first.exit_code, first.stdout, stderr_lines(first)) == (
         0,
         "",
         [
             "6 lines: 2 messages with 1 recipients and 1 deliveries went in, 0 were there already, 0 were refused."
         ],
     )
-    assert (second.exit_code, told(second)) == (
+    assert (second.exit_code, stderr_lines(second)) == (
         0,
         [
             "6 lines: 0 messages with 0 recipients and 0 deliveries went in, 2 were there already, 0 were refused."
@@ -228,11 +228,11 @@ def test_an_import_names_what_was_refused_and_ends_with_one(
     result = run("import", str(file), **settings)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert told(result)[0] == (
+    assert stderr_lines(result)[0] == (
         "line 8, message M-3: devices[1].confirmed: TEXT cannot be confirmed: only a VOICE call can"
     )
-    assert told(result)[1].startswith("line 10: ")
-    assert told(result)[2] == (
+    assert stderr_lines(result)[1].startswith("line 10: ")
+    assert stderr_lines(result)[2] == (
         "10 lines: 2 messages with 1 recipients and 1 deliveries went in, 0 were there already, 1 were refused."
     )
 
@@ -244,7 +244,7 @@ def test_an_import_warns_of_addresses_that_cannot_be_read_and_ends_with_zero(
 
     result = run("import", str(file), **settings)
 
-    assert (result.exit_code, result.stdout, told(result)) == (
+    assert (result.exit_code, result.stdout, stderr_lines(result)) == (
         0,
         "",
         [
@@ -276,7 +276,7 @@ async def test_a_check_that_finds_nothing_says_so(
     result = await asyncio.to_thread(run, "check", **settings)
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert told(result) == ["2 messages: 0 differences, 0 faults of the database itself."]
+    assert stderr_lines(result) == ["2 messages: 0 differences, 0 faults of the database itself."]
 
 
 async def test_a_check_prints_what_does_not_follow_from_the_rows_and_ends_with_one(
@@ -292,7 +292,7 @@ async def test_a_check_prints_what_does_not_follow_from_the_rows_and_ends_with_o
         1,
         "message M-1: people is 7, and 1 when counted again\n",
     )
-    assert told(result) == ["2 messages: 1 differences, 0 faults of the database itself."]
+    assert stderr_lines(result) == ["2 messages: 1 differences, 0 faults of the database itself."]
 
 
 def test_a_database_that_nobody_has_migrated_is_not_written_to(

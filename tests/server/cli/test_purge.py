@@ -17,7 +17,7 @@ from server.cli.purge import Age
 from tests.delivery import world
 from tests.delivery.upkeep.purges import WORDS, load_old, places_with
 from tests.log import NOON, district, email, load, message, recipient
-from tests.server.cli.test_main import run, told
+from tests.server.cli.test_main import run, stderr_lines
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -93,7 +93,7 @@ async def test_a_purge_says_what_it_removed_and_where_the_audit_has_it(
     result = await asyncio.to_thread(run, "purge", "--older-than", "1y", "--yes", **settings)
 
     assert result.exit_code == 0
-    (line,) = [line for line in told(result) if "removed" in line]
+    (line,) = [line for line in stderr_lines(result) if "removed" in line]
     said = re.fullmatch(
         r"The recipients of 2 messages were removed: 5 recipients and 7 deliveries\."
         r" The audit has each message, with the request id ([0-9a-f]{16})\.",
@@ -128,7 +128,7 @@ async def test_where_nothing_is_old_nothing_is_asked(
 
     result = await asked(settings, "")
 
-    assert (result.exit_code, told(result)) == (0, ["Nothing was to be removed."])
+    assert (result.exit_code, stderr_lines(result)) == (0, ["Nothing was to be removed."])
 
 
 async def test_a_district_that_is_not_there_is_told(
@@ -141,4 +141,4 @@ async def test_a_district_that_is_not_there_is_told(
     )
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert told(result) == ["The log has no district 'nord'. Check --district."]
+    assert stderr_lines(result) == ["The log has no district 'nord'. Check --district."]

@@ -1,4 +1,4 @@
-"""`sentlog receipts --unmatched` and the note of `/readyz`: what no delivery is found for is seen by whoever runs the log."""
+"""`sentlog receipts --unmatched` and the note of `/readyz`: the operator sees receipts that match no delivery."""
 
 import asyncio
 from datetime import timedelta
@@ -16,7 +16,7 @@ from domain.status import DeliveryStatus, EventSource
 from server.cli import purge
 from server.process import health
 from tests.log import NOON
-from tests.server.cli.test_main import run, told
+from tests.server.cli.test_main import run, stderr_lines
 
 STRANGER = Receipt(
     NOON, DeliveryStatus.FAILED, detail="bounce", reference="1@x\x1b[2J", address="a@nomail.example"
@@ -52,7 +52,7 @@ async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_a
             " happened 2020-01-31 18:00:00Z; said bounce; times 2)",
         ],
     )
-    assert told(result) == ["2 unmatched receipts are kept; 2 are listed."]
+    assert stderr_lines(result) == ["2 unmatched receipts are kept; 2 are listed."]
 
 
 async def test_whoever_is_at_the_machine_may_see_the_addresses_and_the_latest_only(
@@ -67,7 +67,7 @@ async def test_whoever_is_at_the_machine_may_see_the_addresses_and_the_latest_on
 
     (line,) = result.stdout.splitlines()
     assert "address +16125550101;" in line
-    assert told(result) == ["2 unmatched receipts are kept; 1 are listed."]
+    assert stderr_lines(result) == ["2 unmatched receipts are kept; 1 are listed."]
 
 
 def test_without_unmatched_the_command_says_what_is_missing() -> None:

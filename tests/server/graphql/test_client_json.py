@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from server.graphql.persisted_documents import read_manifest
-from tests.server.calling import Caller, calling, error, told
+from tests.server.calling import Caller, body_of, calling, error
 
 VIEWER: Final = "{ viewer { id } }"
 ANSWERED: Final = {"data": {"viewer": {"id": "u1"}}}
@@ -45,13 +45,13 @@ def subscribe(**payload: Any) -> str:
 def test_an_empty_operation_name_is_none_by_post(caller: Caller, query: str) -> None:
     answer = caller.post(json.dumps({"query": query, "operationName": ""}))
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
 
 
 def test_an_empty_operation_name_is_none_by_get(caller: Caller) -> None:
     answer = get(caller, "query=query%20Named{viewer{id}}&operationName=")
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
 
 
 def test_an_empty_operation_name_is_none_over_a_websocket(caller: Caller) -> None:
@@ -82,7 +82,7 @@ def test_an_empty_operation_name_does_not_choose_among_several(caller: Caller) -
 def test_a_body_with_a_byte_order_mark_is_read(caller: Caller) -> None:
     answer = caller.post((MARK + json.dumps({"query": VIEWER})).encode())
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
 
 
 def test_only_one_byte_order_mark_is_passed_over(caller: Caller) -> None:
@@ -96,7 +96,7 @@ def test_variables_of_an_address_with_a_byte_order_mark_are_read(caller: Caller)
     query = "query=query($no:Boolean!){viewer{id%20name%20@include(if:$no)}}"
     answer = get(caller, f'{query}&variables=%EF%BB%BF{{"no":false}}')
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
 
 
 def test_a_frame_with_a_byte_order_mark_is_read(caller: Caller) -> None:
@@ -171,4 +171,4 @@ def test_an_address_that_is_not_utf_8_is_refused_and_not_read_as_another_text(
 def test_a_whole_pair_is_a_character(caller: Caller) -> None:
     answer = caller.post(rb'{"query":"{ viewer { id } } # \ud83d\ude00"}')
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)

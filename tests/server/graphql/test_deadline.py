@@ -1,4 +1,4 @@
-"""The promise: an operation that takes too long is stopped and says so; what was done before is told."""
+"""The promise: an operation that exceeds its deadline is stopped with an error; results before that are sent."""
 
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -15,7 +15,7 @@ from db.connect.engine import reading, writing
 from db.tables.operations import BUDGET
 from domain.errors import TimedOut
 from schema.contract import Contract
-from server.graphql.deadline import answered, streamed
+from server.graphql.deadline import run_within, stream_within
 from tests.log import NOON
 from tests.server.calling import Caller, calling, error
 
@@ -73,7 +73,7 @@ SCHEMA: Final = Contract(Query, Mutation, Subscription)
 async def test_a_query_is_whole_or_is_none(engine: AsyncEngine) -> None:
     running = SCHEMA.execute("{ quick slow }", context_value=engine)
     with pytest.raises(TimedOut) as refused:
-        await answered(running, kind=OperationType.QUERY, seconds=SOON)
+        await run_within(running, kind=OperationType.QUERY, seconds=SOON)
 
     assert refused.value.message == TOLD
 
@@ -85,7 +85,7 @@ async def test_a_mutation_tells_what_was_done_before_its_time_was_up(engine: Asy
         third: write(viewer: "u3", slowly: false)
     }"""
     running = SCHEMA.execute(document, context_value=engine)
-    result = await answered(running, kind=OperationType.MUTATION, seconds=SOON)
+    result = await run_within(running, kind=OperationType.MUTATION, seconds=SOON)
 
     assert result.data == {"first": 1, "second": None, "third": None}
     assert [(error.path, error.message, error.extensions) for error in result.errors or ()] == [
@@ -98,7 +98,7 @@ async def test_a_mutation_tells_what_was_done_before_its_time_was_up(engine: Asy
 
 async def _heard(document: str, engine: AsyncEngine, kind: OperationType) -> list[Any]:
     results = await SCHEMA.stream(document, context_value=engine)
-    return [result async for result in streamed(results, kind=kind, seconds=SOON)]
+    return [result async for result in stream_within(results, kind=kind, seconds=SOON)]
 
 
 async def test_a_query_in_a_stream_is_whole_or_is_none(engine: AsyncEngine) -> None:
@@ -144,9 +144,9 @@ def test_over_a_websocket_it_is_an_error_of_the_operation(caller: Caller) -> Non
         socket.send_json({"type": "connection_init", "payload": init})
         assert socket.receive_json() == {"type": "connection_ack"}
         socket.send_text(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": LOG}}))
-        told = socket.receive_json()
+        reply = socket.receive_json()
 
-    assert told == {
+    assert reply == {
         "type": "error",
         "id": "1",
         "payload": [{"message": LATE, "extensions": {"code": "TIMEOUT"}}],

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, make_url, select
 
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT
-from tests.server.calling import Caller, calling, error, told
+from tests.server.calling import Caller, body_of, calling, error
 
 ANSWERED: Final = {"data": {"viewer": {"id": "u1"}}}
 
@@ -42,7 +42,7 @@ def get(caller: Caller, accept: str = "*/*", **asked: str) -> Response:
 def test_a_query_is_answered(caller: Caller, asked: dict[str, str]) -> None:
     answer = get(caller, **asked)
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
     assert answer.headers["cache-control"] == "no-store"
 
 
@@ -119,4 +119,4 @@ def test_other_methods_are_told_which_are_taken(caller: Caller, method: str) -> 
 
 
 def test_post_is_taken_as_ever(caller: Caller) -> None:
-    assert told(caller.post(json.dumps({"query": "{ viewer { id } }"}))) == ANSWERED
+    assert body_of(caller.post(json.dumps({"query": "{ viewer { id } }"}))) == ANSWERED

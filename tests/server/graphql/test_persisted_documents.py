@@ -13,14 +13,14 @@ from server.graphql.persisted_documents import (
     Mode,
     NotListed,
     NotSupported,
-    Trusted,
+    PersistedDocuments,
+    documents_of,
     read_manifest,
-    trusted_of,
 )
 from server.graphql.request import Operation
-from server.http.responses import NotKept
+from server.http.responses import DocumentNotKept
 from server.settings.settings import Settings, SettingsError
-from tests.server.calling import Caller, calling, error, told
+from tests.server.calling import Caller, body_of, calling, error
 
 LISTED: Final = "query Listed { viewer { id } }"
 OTHER: Final = "query Other { viewer { name } }"
@@ -50,13 +50,13 @@ def by_hash(hash: str) -> Operation:
     [
         ("off", asked(OTHER), OTHER),
         ("off", by_id("a1"), NotSupported),
-        ("off", by_hash("a1"), NotKept),
+        ("off", by_hash("a1"), DocumentNotKept),
         ("allow", asked(OTHER), OTHER),
         ("allow", by_id("a1"), LISTED),
         ("allow", by_id("sha256:a1"), LISTED),
         ("allow", by_id("a2"), NotListed),
         ("allow", by_hash("a1"), LISTED),
-        ("allow", by_hash("a2"), NotKept),
+        ("allow", by_hash("a2"), DocumentNotKept),
         ("allow", asked(OTHER, sha256=sha256(OTHER)), OTHER),
         ("allow", asked(OTHER, sha256=sha256(LISTED)), BadUserInput),
         ("only", asked(LISTED), LISTED),
@@ -73,56 +73,56 @@ def by_hash(hash: str) -> Operation:
 def test_what_is_taken_in_which_mode(
     mode: Mode, operation: Operation, outcome: str | type[BadUserInput]
 ) -> None:
-    trusted = Trusted(LIST, mode=mode)
+    trusted = PersistedDocuments(LIST, mode=mode)
     if isinstance(outcome, str):
-        assert trusted.found(operation) == operation._replace(query=outcome)
+        assert trusted.resolve(operation) == operation._replace(query=outcome)
         return
     with pytest.raises(BadUserInput) as refused:
-        trusted.found(operation)
+        trusted.resolve(operation)
     assert type(refused.value) is outcome
 
 
 @pytest.mark.parametrize("mode", ["off", "allow"])
 def test_what_was_sent_with_its_hash_is_known_by_it(mode: Mode) -> None:
-    trusted = Trusted(LIST, mode=mode)
-    trusted.found(asked(OTHER, sha256=sha256(OTHER)))
+    trusted = PersistedDocuments(LIST, mode=mode)
+    trusted.resolve(asked(OTHER, sha256=sha256(OTHER)))
 
-    assert trusted.found(by_hash(sha256(OTHER))).query == OTHER
+    assert trusted.resolve(by_hash(sha256(OTHER))).query == OTHER
 
 
 def test_what_is_refused_is_not_kept() -> None:
-    trusted = Trusted(mode="allow")
+    trusted = PersistedDocuments(mode="allow")
     with pytest.raises(BadUserInput):
-        trusted.found(asked(OTHER, sha256=sha256(LISTED)))
+        trusted.resolve(asked(OTHER, sha256=sha256(LISTED)))
 
     for text in (OTHER, LISTED):
-        with pytest.raises(NotKept):
-            trusted.found(by_hash(sha256(text)))
+        with pytest.raises(DocumentNotKept):
+            trusted.resolve(by_hash(sha256(text)))
 
 
 @pytest.mark.parametrize("bound", [{"most": 2}, {"most_characters": 2 * len("{ a0 }")}])
 def test_those_that_were_not_asked_for_longest_are_forgotten(bound: dict[str, int]) -> None:
-    trusted = Trusted(**bound)  # type: ignore[arg-type]
+    trusted = PersistedDocuments(**bound)  # type: ignore[arg-type]
     texts = [f"{{ a{number} }}" for number in range(3)]
     for text in texts[:2]:
-        trusted.found(asked(text, sha256=sha256(text)))
-    trusted.found(by_hash(sha256(texts[0])))
-    trusted.found(asked(texts[2], sha256=sha256(texts[2])))
+        trusted.resolve(asked(text, sha256=sha256(text)))
+    trusted.resolve(by_hash(sha256(texts[0])))
+    trusted.resolve(asked(texts[2], sha256=sha256(texts[2])))
 
-    assert [trusted.found(by_hash(sha256(texts[number]))).query for number in (0, 2)] == [
+    assert [trusted.resolve(by_hash(sha256(texts[number]))).query for number in (0, 2)] == [
         texts[0],
         texts[2],
     ]
-    with pytest.raises(NotKept):
-        trusted.found(by_hash(sha256(texts[1])))
+    with pytest.raises(DocumentNotKept):
+        trusted.resolve(by_hash(sha256(texts[1])))
 
 
 def test_a_text_that_is_too_long_to_be_asked_is_not_kept() -> None:
-    trusted, long = Trusted(), "#" * 65_537
-    trusted.found(asked(long, sha256=sha256(long)))
+    trusted, long = PersistedDocuments(), "#" * 65_537
+    trusted.resolve(asked(long, sha256=sha256(long)))
 
-    with pytest.raises(NotKept):
-        trusted.found(by_hash(sha256(long)))
+    with pytest.raises(DocumentNotKept):
+        trusted.resolve(by_hash(sha256(long)))
 
 
 APOLLO: Final = {
@@ -174,7 +174,7 @@ def test_a_list_that_cannot_be_used_is_told_why(
 
 def test_a_mode_needs_its_list() -> None:
     with pytest.raises(SettingsError) as refused:
-        trusted_of(Settings(documents_mode="only"))
+        documents_of(Settings(documents_mode="only"))
 
     assert refused.value.problems == (
         "SENTLOG_DOCUMENTS: it is not set. Name the file that lists the documents, or set SENTLOG_DOCUMENTS_MODE to off.",
@@ -196,7 +196,7 @@ ANSWERED: Final = {"data": {"viewer": {"id": "u1"}}}
 def test_over_http_an_id_stands_for_its_text(caller: Caller) -> None:
     answer = caller.post(json.dumps({"documentId": "a1"}))
 
-    assert (answer.status_code, told(answer)) == (200, ANSWERED)
+    assert (answer.status_code, body_of(answer)) == (200, ANSWERED)
 
 
 def test_over_http_an_id_that_is_not_listed_is_refused(caller: Caller) -> None:
@@ -222,7 +222,7 @@ def test_over_http_a_hash_is_asked_back_once(caller: Caller) -> None:
         error("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND"),
     )
     named = {"data": {"viewer": {"name": "Administrator, System"}}}
-    assert [told(second), told(third)] == [named, named]
+    assert [body_of(second), body_of(third)] == [named, named]
 
 
 def test_over_a_websocket_it_is_the_same(caller: Caller) -> None:

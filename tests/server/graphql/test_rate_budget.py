@@ -1,4 +1,4 @@
-"""What each viewer may ask for in a while, and what they are told of it."""
+"""The rate budget of each viewer, and how answers report it."""
 
 from dataclasses import replace
 from unittest.mock import ANY
@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import TooMuch
 from domain.viewer import viewer_key
-from server.graphql.rate_budget import FRESH, Bucket, Budget, of_one_process, shared
+from server.graphql.rate_budget import FRESH, BudgetLimits, RateBudget, of_one_process, shared
 from tests.log import viewer
 from tests.statements import recorded
 
-BUCKET = Bucket(capacity=1_000, per_second=10)
+BUCKET = BudgetLimits(capacity=1_000, per_second=10)
 
 
 class Seconds:
@@ -26,14 +26,14 @@ class Seconds:
         return self.now
 
 
-async def left(budget: Budget, cost: int, *, id: str = "u1") -> int:
+async def left(budget: RateBudget, cost: int, *, id: str = "u1") -> int:
     return (await budget.charge(replace(viewer(), id=id), cost, limit=900)).left
 
 
 async def test_what_is_left_is_told() -> None:
     charge = await of_one_process(BUCKET, seconds=Seconds()).charge(viewer(), 300, limit=900)
 
-    assert charge.told() == {
+    assert charge.extension() == {
         "requested": 300,
         "limit": 900,
         "capacity": 1_000,
@@ -82,16 +82,16 @@ async def test_only_so_many_viewers_are_known() -> None:
 
 
 async def test_small_operations_need_no_statement_of_their_own(engine: AsyncEngine) -> None:
-    budget = shared(engine, Bucket(capacity=1_000, per_second=0.01))
+    budget = shared(engine, BudgetLimits(capacity=1_000, per_second=0.01))
     with recorded(engine) as statements:
-        told = [await left(budget, 1) for _ in range(20)]
+        figures = [await left(budget, 1) for _ in range(20)]
 
-    assert told == list(range(999, 979, -1))
+    assert figures == list(range(999, 979, -1))
     assert [text for text, _ in statements if "BEGIN" not in text] == [ANY]
 
 
 async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
-    bucket = Bucket(capacity=1_000, per_second=0.01)
+    bucket = BudgetLimits(capacity=1_000, per_second=0.01)
     one, other = shared(engine, bucket), shared(engine, bucket)
     assert await left(one, 500) == 500
     assert await left(other, 490) == 10
@@ -142,7 +142,7 @@ async def test_a_portion_is_not_kept_for_ever() -> None:
         drawn.append(cost)
         return 0
 
-    budget = Budget(draw, BUCKET, portion=20, seconds=seconds)
+    budget = RateBudget(draw, BUCKET, portion=20, seconds=seconds)
     await left(budget, 1)
     seconds.now += FRESH + 1
     await left(budget, 1)

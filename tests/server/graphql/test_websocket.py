@@ -1,8 +1,6 @@
 """The WebSocket, over a real one: who is let in, what is answered, and that no frame makes the server fall over."""
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,17 +8,17 @@ from typing import Any
 import pytest
 from strawberry.http.exceptions import WebSocketDisconnected
 from structlog.testing import capture_logs
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from domain.message import Source
 from server.graphql.websocket import Socket
-from server.settings.connections import OfConnections
+from server.settings.connections import ConnectionSettings
 from tests.log import NOON, load, message
 from tests.server.calling import Caller, calling_a_server
+from tests.server.graphql.sockets import closed, heard, opened, say
 
-PROTOCOL = Subprotocol("graphql-transport-ws")
 VIEWER = {"query": "{ viewer { id } }"}
 ANSWERED = {"data": {"viewer": {"id": "u1"}}}
 WATCH = {"query": 'subscription { messageChanged(id: "message.1") { subject } }'}
@@ -43,39 +41,6 @@ def caller(served: Caller) -> Caller:
 def address(caller: Caller) -> str:
     """Where the socket is."""
     return str(caller.client.base_url).replace("http", "ws") + "/graphql"
-
-
-@asynccontextmanager
-async def opened(
-    address: str, authorization: str | None = None, **options: Any
-) -> AsyncIterator[ClientConnection]:
-    """A connection; signed in where a token is given."""
-    async with connect(address, subprotocols=[PROTOCOL], **options) as socket:
-        if authorization is not None:
-            await say(socket, "connection_init", payload={"Authorization": authorization})
-            assert await heard(socket) == {"type": "connection_ack"}
-        yield socket
-
-
-async def say(socket: ClientConnection, type: str, **rest: Any) -> None:
-    await socket.send(json.dumps({"type": type, **rest}))
-
-
-async def heard(socket: ClientConnection) -> dict[str, Any]:
-    """The next message, without what the operation cost."""
-    answer: dict[str, Any] = json.loads(await socket.recv())
-    if answer["type"] == "next":
-        cost = answer["payload"].pop("extensions")["cost"]
-        assert cost["requested"] == 1
-    return answer
-
-
-async def closed(socket: ClientConnection) -> tuple[int | None, str | None]:
-    """The code and the reason with which the server closes, whatever it says before."""
-    with suppress(ConnectionClosed):
-        async for _ in socket:
-            pass
-    return socket.close_code, socket.close_reason
 
 
 async def test_whoever_signs_in_is_answered(caller: Caller, address: str) -> None:
@@ -217,21 +182,21 @@ async def test_what_never_ran_has_no_data_and_what_failed_has_null(
     unfit = {"query": "query($id: ID!) { message(id: $id) { id } }"}
     failing = {"query": f"{{ messages(createdBetween: {days}, first: 0) {{ totalCount }} }}"}
     async with opened(address, f"Bearer {caller.token()}") as socket:
-        told = []
+        payloads = []
         for id, payload in (("1", unfit), ("2", failing)):
             await say(socket, "subscribe", id=id, payload=payload)
-            told.append((await heard(socket))["payload"])
+            payloads.append((await heard(socket))["payload"])
             assert (await heard(socket))["type"] == "complete"
 
-    assert [*told[0]] == ["errors"]
-    assert [*told[1]] == ["data", "errors"]
-    assert told[1]["data"] is None
+    assert [*payloads[0]] == ["errors"]
+    assert [*payloads[1]] == ["data", "errors"]
+    assert payloads[1]["data"] is None
 
 
 async def test_a_viewer_has_only_so_many_operations_under_way(caller: Caller, address: str) -> None:
     token = f"Bearer {caller.token(id='busy')}"
     async with opened(address, token) as one, opened(address, token) as other:
-        for id in range(OfConnections().viewer_subscriptions):
+        for id in range(ConnectionSettings().viewer_subscriptions):
             await say(one, "subscribe", id=str(id), payload=WATCH)
             assert (await heard(one))["type"] == "next"
 

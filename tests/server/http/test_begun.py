@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from server.http.begun import Begun
+from server.http.begun import EagerAwait
 
 
 async def after(*waits: Any, then: Any) -> Any:
@@ -17,7 +17,7 @@ async def after(*waits: Any, then: Any) -> Any:
 
 
 async def test_what_waits_for_nothing_is_over_at_once() -> None:
-    begun = Begun(after(then="over"))
+    begun = EagerAwait(after(then="over"))
 
     assert begun.is_over
     assert begun.result == ("over", None)
@@ -26,7 +26,7 @@ async def test_what_waits_for_nothing_is_over_at_once() -> None:
 async def test_what_waits_several_times_comes_to_its_end() -> None:
     loop = asyncio.get_running_loop()
     first, second = loop.create_future(), loop.create_future()
-    begun = Begun(after(first, asyncio.sleep(0), second, then="over"))
+    begun = EagerAwait(after(first, asyncio.sleep(0), second, then="over"))
     assert not begun.is_over
     loop.call_soon(first.set_result, 1)
     loop.call_soon(second.set_result, 2)
@@ -42,7 +42,7 @@ async def failing(*waits: Any) -> None:
 @pytest.mark.parametrize("waits", [0, 1, 2])
 async def test_what_it_raises_is_raised(waits: int) -> None:
     async def whole() -> None:
-        await Begun(failing(*(asyncio.sleep(0) for _ in range(waits))))
+        await EagerAwait(failing(*(asyncio.sleep(0) for _ in range(waits))))
 
     with pytest.raises(ValueError, match="it failed"):
         await whole()
@@ -66,7 +66,7 @@ async def test_what_is_raised_where_it_waits_can_be_met_there() -> None:
             return "let go"
         return ""
 
-    begun = Begun(met())
+    begun = EagerAwait(met())
 
     async def awaited() -> str:
         return await begun
@@ -88,7 +88,7 @@ async def test_a_time_that_is_up_ends_what_waits() -> None:
         finally:
             ended.append(True)
 
-    begun = Begun(waiting())
+    begun = EagerAwait(waiting())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
             await begun

@@ -31,10 +31,10 @@ def test_a_page_of_an_origin_that_is_set_may_ask(client: TestClient) -> None:
     answer = client.post("/graphql", headers={"origin": PORTAL})
 
     assert allowed.status_code == 200
-    for told in (allowed, answer):
-        assert told.headers["access-control-allow-origin"] == PORTAL
-        assert "access-control-allow-credentials" not in told.headers
-        assert "Origin" in told.headers["vary"]
+    for response in (allowed, answer):
+        assert response.headers["access-control-allow-origin"] == PORTAL
+        assert "access-control-allow-credentials" not in response.headers
+        assert "Origin" in response.headers["vary"]
     assert answer.status_code == 401
 
 
@@ -46,8 +46,8 @@ def test_a_page_of_any_other_origin_may_not(client: TestClient, origin: str) -> 
     answer = client.post("/graphql", headers={"origin": origin})
 
     assert refused.status_code == 400
-    for told in (refused, answer):
-        assert "access-control-allow-origin" not in told.headers
+    for response in (refused, answer):
+        assert "access-control-allow-origin" not in response.headers
 
 
 def preflight(client: TestClient, headers: str | None, method: str = "POST") -> Response:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
-from server.http.forwarded import Forwarded
-from server.settings.proxies import OfProxies
+from server.http.forwarded import ForwardedHeaders
+from server.settings.proxies import ProxySettings
 
 NAMES = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-prefix")
 
@@ -30,8 +30,8 @@ async def seen(
     async def nothing(*_: Any) -> Any:
         raise AssertionError
 
-    told: Any = {} if trusted is None else {"trusted_proxies": trusted}
-    chosen = OfProxies(public_url=public_url, **told)
+    options: Any = {} if trusted is None else {"trusted_proxies": trusted}
+    chosen = ProxySettings(public_url=public_url, **options)
     scope = {
         "type": type,
         "scheme": "http" if type == "http" else "ws",
@@ -44,7 +44,7 @@ async def seen(
         ],
     }
     before = {**scope}
-    await Forwarded(app, trusted=chosen.trusted_proxies, public_url=chosen.public_url)(
+    await ForwardedHeaders(app, trusted=chosen.trusted_proxies, public_url=chosen.public_url)(
         scope, nothing, nothing
     )
     assert scope == before  # it belongs to the server

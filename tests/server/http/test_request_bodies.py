@@ -15,11 +15,11 @@ from starlette.requests import Request
 from db.connect.engine import reading
 from db.tables.log import MESSAGE
 from server.graphql import request as operation
-from server.http.request_bodies import SLOWEST, Patience, pieces
+from server.http.request_bodies import SLOWEST, BodyTimeout, pieces
 from server.http.responses import TooLarge, TooSlow
 from server.routes import callbacks
 from tests.log import message
-from tests.server.calling import Caller, calling_a_server, error, told
+from tests.server.calling import Caller, body_of, calling_a_server, error
 
 LONG: Final = 30.0
 LARGEST: Final = 4_000
@@ -143,7 +143,7 @@ def test_a_body_that_is_compressed_is_not_read(
 def test_a_body_that_says_it_is_not_compressed_is_read(caller: Caller, coding: str) -> None:
     answered = caller.post(b'{"query": "{ __typename }"}', **{"content-encoding": coding})
 
-    assert told(answered) == {"data": {"__typename": "Query"}}
+    assert body_of(answered) == {"data": {"__typename": "Query"}}
 
 
 @pytest.mark.parametrize(("path", "content_type", "most", "advice"), ROUTES)
@@ -221,7 +221,7 @@ async def test_a_route_that_answers_already_is_told_that_nobody_is_there_any_mor
         await send({"type": "http.response.start", "status": 200, "headers": []})
         heard.append(await receive())
 
-    await Patience(app, seconds=0.01)({"type": "http"}, Sender(None).receive, nowhere)
+    await BodyTimeout(app, seconds=0.01)({"type": "http"}, Sender(None).receive, nowhere)
 
     assert heard == [{"type": "http.disconnect"}]
 
@@ -236,7 +236,7 @@ async def test_whoever_has_sent_all_is_waited_for_as_long_as_it_takes() -> None:
         assert done == set()
         leaving.cancel()
 
-    await Patience(app, seconds=0.01)({"type": "http"}, Sender(b"all").receive, nowhere)
+    await BodyTimeout(app, seconds=0.01)({"type": "http"}, Sender(b"all").receive, nowhere)
 
 
 async def test_a_route_may_take_its_time_over_each_piece() -> None:
@@ -247,7 +247,7 @@ async def test_a_route_may_take_its_time_over_each_piece() -> None:
 
     sent = [bytes(SLOWEST)] * 5
 
-    await Patience(app, seconds=0.01)({"type": "http"}, Sender(*sent).receive, nowhere)
+    await BodyTimeout(app, seconds=0.01)({"type": "http"}, Sender(*sent).receive, nowhere)
 
 
 async def test_patience_ends_where_the_body_does_not() -> None:
@@ -256,4 +256,4 @@ async def test_patience_ends_where_the_body_does_not() -> None:
             pass
 
     with pytest.raises(TooSlow):
-        await Patience(app, seconds=0.01)({"type": "http"}, Sender(b"a", None).receive, nowhere)
+        await BodyTimeout(app, seconds=0.01)({"type": "http"}, Sender(b"a", None).receive, nowhere)

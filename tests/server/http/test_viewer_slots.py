@@ -13,9 +13,9 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from domain.errors import TooMuch
-from server.http.counted import Held
-from server.http.viewer_slots import Places, take_place
-from tests.server.calling import JSON, Caller, calling_a_server, told
+from server.http.counted import ViewerCounter
+from server.http.viewer_slots import ViewerSlots, take_slot
+from tests.server.calling import JSON, Caller, body_of, calling_a_server
 
 VIEWER: Final = "{ viewer { id } }"
 WATCH: Final = 'subscription { messageChanged(id: "message.1") { subject } }'
@@ -79,7 +79,7 @@ def test_subscriptions_count_alike_on_a_websocket_and_as_events(caller: Caller) 
         with watching(caller) as refused:
             refused.read()
             assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-            assert told(refused) == {"errors": [REFUSED]}
+            assert body_of(refused) == {"errors": [REFUSED]}
         assert watch(line, "2") == {"type": "error", "id": "2", "payload": [REFUSED]}
         assert ask(caller).status_code == 200
 
@@ -106,14 +106,14 @@ def test_a_viewer_has_so_many_requests_and_websockets_and_others_have_theirs(
             "You have 3 requests and WebSockets under way, which is all you may. End one first."
         )
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
-        assert told(refused) == {
+        assert body_of(refused) == {
             "errors": [{"message": message, "extensions": {"code": "TOO_MUCH"}}]
         }
         assert (another.close_code, another.close_reason) == (1013, message)
         assert ask(caller, id="u2").status_code == 200
         assert (
             ask(caller, district="elsewhere").status_code == 403
-        )  # which is not told that it has too many
+        )  # without the refusal for too many
     while ask(caller).status_code == 429:  # until the server has heard that they left
         pass
     assert ask(caller).status_code == 200
@@ -121,14 +121,14 @@ def test_a_viewer_has_so_many_requests_and_websockets_and_others_have_theirs(
 
 async def test_whoever_signs_in_twice_on_a_connection_has_one_place() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        take_place("plainview/u1")
-        take_place("plainview/u1")
+        take_slot("plainview/u1")
+        take_slot("plainview/u1")
         assert len(places.held) == 1
 
     async def nothing(*message: Any) -> Any:
         pass
 
-    places = Places(app, most=1)
+    places = ViewerSlots(app, most=1)
     await places({"type": "http"}, nothing, nothing)
 
     assert len(places.held) == 0
@@ -136,13 +136,13 @@ async def test_whoever_signs_in_twice_on_a_connection_has_one_place() -> None:
 
 async def test_a_place_is_given_back_after_a_fault() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        take_place("plainview/u1")
+        take_slot("plainview/u1")
         raise ZeroDivisionError
 
     async def nothing(*message: Any) -> Any:
         pass
 
-    places = Places(app, most=1)
+    places = ViewerSlots(app, most=1)
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             await places({"type": "websocket"}, nothing, nothing)
@@ -151,11 +151,11 @@ async def test_a_place_is_given_back_after_a_fault() -> None:
 
 
 def test_outside_of_a_request_there_are_no_places() -> None:
-    take_place("plainview/u1")
+    take_slot("plainview/u1")
 
 
 def test_what_was_refused_is_not_held() -> None:
-    held = Held(1, what="things")
+    held = ViewerCounter(1, what="things")
     held.take("one")
     for _ in range(3):
         with pytest.raises(TooMuch):

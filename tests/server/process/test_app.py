@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from db.connect.engine import writing
 from tests.server.calling import Caller, calling, error
 
-UNDER = r"Something failed here\. Whoever runs the log finds it under (\w{16})\."
+UNDER = r"Internal error\. Give this id to your administrator: (\w{16})\."
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ async def lose(caller: Caller, table: str) -> None:
 
 @pytest.fixture
 def lines() -> Iterator[list[Any]]:
-    """What the log is told."""
+    """The lines that are logged."""
     with capture_logs() as lines:
         yield lines
 
@@ -81,7 +81,7 @@ async def test_a_fault_outside_of_any_operation_says_only_where_the_log_has_it(
 
     assert answer.status_code == 500
     assert answer.json() == error(
-        f"Something failed here. Whoever runs the log finds it under {answer.headers['x-request-id']}.",
+        f"Internal error. Give this id to your administrator: {answer.headers['x-request-id']}.",
         "INTERNAL",
     )
     [line] = [line for line in lines if line["event"] == "request"]
@@ -102,7 +102,7 @@ async def test_a_fault_within_an_operation_says_only_where_the_log_has_it(
     assert (problem["path"], problem["extensions"]) == (["message", "body"], {"code": "INTERNAL"})
     under = re.fullmatch(UNDER, problem["message"])
     assert under is not None
-    [line] = [line for line in lines if line["event"] == "an operation failed"]
+    [line] = [line for line in lines if line["event"] == "operation failed"]
     assert (line["error_id"], line["where"]) == (under[1], "message.body")
     for word in ("SELECT", "content", "sqlite", "no such table", str(caller.settings.data_dir)):
         assert word not in answer.text
@@ -126,7 +126,7 @@ async def test_a_fault_on_a_websocket_ends_the_operation_and_not_the_socket(
             assert answer["payload"][0]["extensions"] == {"code": "INTERNAL"}
             assert re.fullmatch(UNDER, answer["payload"][0]["message"])
 
-    assert [line["event"] for line in lines].count("an operation failed") == 2
+    assert [line["event"] for line in lines].count("operation failed") == 2
 
 
 async def test_a_database_that_is_behind_makes_a_server_not_ready(caller: Caller) -> None:

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 import server.process.app
 from delivery.upkeep.background_tasks import Errands
 from server.process.app import create_app
-from server.process.background import Works
+from server.process.background import DeliveryServices
 from tests.server.calling import filled
 
 
@@ -33,12 +33,12 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     note(AsyncEngine, "dispose")
     note(httpx2.AsyncClient, "aclose")
-    note(Works, "close")
+    note(DeliveryServices, "close")
     note(Errands, "stop")
     return ended
 
 
-ALL = ["Errands.stop", "Works.close", "AsyncClient.aclose", "AsyncEngine.dispose"]
+ALL = ["Errands.stop", "DeliveryServices.close", "AsyncClient.aclose", "AsyncEngine.dispose"]
 
 
 def test_a_server_that_stops_lets_go_of_all(
@@ -64,7 +64,7 @@ def test_a_start_that_fails_half_way_lets_go_of_all(
         raise RuntimeError("it does not start")
         yield
 
-    monkeypatch.setattr(server.process.app, "meanwhile", fail)
+    monkeypatch.setattr(server.process.app, "run_beside", fail)
     app = create_app(settings, clock=clock)
     ended.clear()
 
@@ -79,11 +79,11 @@ def test_one_that_cannot_be_let_go_keeps_none_of_the_others(
 ) -> None:
     settings, clock = filled(tmp_path, sqlite_template)
 
-    async def fail(self: Works) -> None:
-        ended.append("Works.close")
+    async def fail(self: DeliveryServices) -> None:
+        ended.append("DeliveryServices.close")
         raise OSError("the provider is gone")
 
-    monkeypatch.setattr(Works, "close", fail)
+    monkeypatch.setattr(DeliveryServices, "close", fail)
     app = create_app(settings, clock=clock)
     ended.clear()
 

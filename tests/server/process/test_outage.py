@@ -13,7 +13,7 @@ from server.process.app import create_app
 from server.settings.settings import Settings
 from tests.log import NOON, message
 from tests.server.auth.signing import SECRET, Clock
-from tests.server.calling import Caller, error, told
+from tests.server.calling import Caller, body_of, error
 
 AGAIN: Final = error(
     "The database does not answer. Ask again in 5 seconds; if that fails too, tell your administrator.",
@@ -43,7 +43,7 @@ def test_an_operation_is_answered_with_when_to_ask_again(caller: Caller) -> None
         answer = caller.ask("{ messages(first: 1) { totalCount } }")
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert told(answer) == AGAIN
+    assert body_of(answer) == AGAIN
     assert any("the database is away" in line["event"] for line in lines)
     assert not any(line.get("exc_info") for line in lines)
 
@@ -52,4 +52,4 @@ def test_an_upload_is_answered_so_too(caller: Caller) -> None:
     answer = caller.post(message("M-1"), path="/ingest", content_type="application/x-ndjson")
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert told(answer) == AGAIN
+    assert body_of(answer) == AGAIN

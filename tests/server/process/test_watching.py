@@ -298,9 +298,9 @@ async def test_whoever_s_sign_in_expires_sees_no_more_even_if_nothing_happens(
                 "Your sign-in has expired. Sign in again and connect anew.",
             )
         else:
-            told = await _wake_until(desk, stream.hear())
-            assert "data" not in told
-            (error,) = told["errors"]
+            payload = await _wake_until(desk, stream.hear())
+            assert "data" not in payload
+            (error,) = payload["errors"]
             assert error["extensions"] == {"code": "UNAUTHENTICATED"}
             assert await stream.hear() is None
 

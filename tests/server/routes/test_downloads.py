@@ -83,14 +83,14 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
     press = printing(engine, tmp_path / "store")
     await asked(press)
     clock = Clock(NOON)
-    told = settings()
-    keys = connect_keys(told, no_client(), clock=clock)
+    config = settings()
+    keys = connect_keys(config, no_client(), clock=clock)
     app = Starlette(
         routes=[
             route(
                 engine=engine,
                 store=open_store(press.place),
-                authenticator=Authenticator(told, keys, clock=clock),
+                authenticator=Authenticator(config, keys, clock=clock),
                 clock=clock,
             )
         ]

@@ -74,8 +74,8 @@ class Sent(NamedTuple):
 
     async def heard(self) -> list[Event]:
         """What came by callback, in the order in which it was written."""
-        told = await events(self.engine, self.delivery.key)
-        return [event for event in told if event.source is EventSource.CALLBACK]
+        history = await events(self.engine, self.delivery.key)
+        return [event for event in history if event.source is EventSource.CALLBACK]
 
     async def all_rows(self) -> tuple[Any, ...]:
         """Everything that a callback could change."""
@@ -117,8 +117,8 @@ def happened(sent: Sent, name: str, **more: Any) -> dict[str, Any]:
 
 def by_twilio(target: str, *, token: str = AUTH_TOKEN, **fields: str) -> Signed:
     """A status callback."""
-    told = "".join(name + fields[name] for name in sorted(fields))
-    digest = hmac.digest(token.encode(), f"{PUBLIC_URL}{target}{told}".encode(), "sha1")
+    history = "".join(name + fields[name] for name in sorted(fields))
+    digest = hmac.digest(token.encode(), f"{PUBLIC_URL}{target}{history}".encode(), "sha1")
     headers = {
         "content-type": "application/x-www-form-urlencoded",
         "x-twilio-signature": b64encode(digest).decode(),
@@ -238,7 +238,7 @@ async def test_twilio_is_believed_by_its_signature_over_address_and_fields(
 async def test_what_mailgun_said_it_cannot_say_again_nor_anybody_else_with_its_token(
     engine: AsyncEngine,
 ) -> None:
-    """The signature is over time and token only: whoever reads one could else put any event under it."""
+    """The signature covers time and token only, so a leaked one could otherwise sign any event."""
     delivery = await sent(engine, MailgunStandIn)
     assert await delivery.post(by_mailgun(happened(delivery, "opened"))) == 200
     before = await delivery.all_rows()

@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from domain.message import Source
-from server.sample import feed, plainview
+from server.sample import feed
+from server.sample.district import plainview
 from server.sample.line import encode
-from server.sample.plan import Sending
+from server.sample.plan import PlannedMessage
 from server.sample.wording import kinds
 from tests.server.sample.upload import read
 
@@ -18,12 +19,14 @@ NOW: Final = datetime(2026, 3, 2, 15, 30, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def round_() -> list[Sending]:
+def round_() -> list[PlannedMessage]:
     """The first round."""
     return list(islice(feed.sendings(), len(kinds())))
 
 
-def test_a_round_has_every_kind_once_and_begins_with_the_largest(round_: list[Sending]) -> None:
+def test_a_round_has_every_kind_once_and_begins_with_the_largest(
+    round_: list[PlannedMessage],
+) -> None:
     assert sorted(sending.kind.name for sending in round_) == sorted(kinds())
     assert round_[0].kind.name == "emergency"
     sizes = [len(sending.addressees) for sending in round_]
@@ -31,13 +34,15 @@ def test_a_round_has_every_kind_once_and_begins_with_the_largest(round_: list[Se
 
 
 def test_the_same_seed_gives_the_same_messages_and_another_seed_others(
-    round_: list[Sending],
+    round_: list[PlannedMessage],
 ) -> None:
     assert list(islice(feed.sendings(), len(round_))) == round_
     assert list(islice(feed.sendings(1), len(round_))) != round_
 
 
-def test_messages_are_made_now_and_due_now_or_some_minutes_later(round_: list[Sending]) -> None:
+def test_messages_are_made_now_and_due_now_or_some_minutes_later(
+    round_: list[PlannedMessage],
+) -> None:
     made = [feed.live(sending, number, now=NOW) for sending in round_ for number in range(6)]
 
     assert {sending.created_at for sending in made} == {NOW.replace(microsecond=0)}
@@ -48,7 +53,7 @@ def test_messages_are_made_now_and_due_now_or_some_minutes_later(round_: list[Se
     assert "EMERGENCY" not in {sending.kind.type["code"] for sending in for_later}
 
 
-def test_a_message_comes_whole_and_with_no_outcome(round_: list[Sending]) -> None:
+def test_a_message_comes_whole_and_with_no_outcome(round_: list[PlannedMessage]) -> None:
     lines = [
         line
         for number, sending in enumerate(round_)
@@ -58,9 +63,9 @@ def test_a_message_comes_whole_and_with_no_outcome(round_: list[Sending]) -> Non
     upload = read([feed.opening(), *schools, *lines])
 
     assert len(upload.messages) == len(round_)
-    for told in upload.messages:
-        assert "status" not in told.message
-        assert all(device.keys() == {"mode", "address"} for device in told.deliveries)
+    for entry in upload.messages:
+        assert "status" not in entry.message
+        assert all(device.keys() == {"mode", "address"} for device in entry.deliveries)
 
 
 def test_calls_are_placed_at_all_hours() -> None:

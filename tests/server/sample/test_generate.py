@@ -50,23 +50,23 @@ def test_the_logs_own_reader_takes_every_line() -> None:
 
 
 def test_one_message_of_many_recipients_has_five_deliveries_for_two_people() -> None:
-    (told,) = read(generate.lines(messages=1, recipients=20_000)).messages
+    (entry,) = read(generate.lines(messages=1, recipients=20_000)).messages
 
-    assert figures(told)["Total Recipients"] == 20_000
-    assert figures(told)["Total No Device"] == 1_000
-    assert len(told.deliveries) == 50_000
+    assert figures(entry)["Total Recipients"] == 20_000
+    assert figures(entry)["Total No Device"] == 1_000
+    assert len(entry.deliveries) == 50_000
 
 
 def test_one_person_in_ten_has_the_phone_of_another() -> None:
-    (told,) = read(generate.lines(messages=1, recipients=20_000)).messages
-    calls = Counter(device["address"] for device in told.deliveries if device["mode"] == "VOICE")
+    (entry,) = read(generate.lines(messages=1, recipients=20_000)).messages
+    calls = Counter(device["address"] for device in entry.deliveries if device["mode"] == "VOICE")
 
     assert Counter(calls.values())[2] == 20_000 // 10
     assert max(calls.values()) == 2
 
 
 def test_sizes_may_be_uneven_about_their_mean(log: Upload) -> None:
-    sizes = [len(told.recipients) for told in log.messages]
+    sizes = [len(entry.recipients) for entry in log.messages]
 
     assert len(sizes) == 2_000
     assert sum(sizes) / len(sizes) == pytest.approx(4, rel=0.1)
@@ -75,24 +75,26 @@ def test_sizes_may_be_uneven_about_their_mean(log: Upload) -> None:
 
 
 def test_a_large_log_has_many_different_subjects(log: Upload) -> None:
-    assert len({told.message["subject"] for told in log.messages}) > 1_900
+    assert len({entry.message["subject"] for entry in log.messages}) > 1_900
 
 
 def test_history_has_the_statuses_of_history_and_each_agrees_with_its_deliveries(
     log: Upload,
 ) -> None:
-    assert {told.message["status"] for told in log.messages} == MESSAGE_STATUSES - {
+    assert {entry.message["status"] for entry in log.messages} == MESSAGE_STATUSES - {
         "WAITING",
         "IN_PROGRESS",
     }
     assert {
-        told.message["id"]: contradictions(told) for told in log.messages if contradictions(told)
+        entry.message["id"]: contradictions(entry)
+        for entry in log.messages
+        if contradictions(entry)
     } == {}
 
 
 def test_every_call_code_agrees_with_the_status_of_its_delivery(log: Upload) -> None:
     coded = [
-        device for told in log.messages for device in told.deliveries if "callStatus" in device
+        device for entry in log.messages for device in entry.deliveries if "callStatus" in device
     ]
 
     assert len({device["callStatus"] for device in coded}) > 10
@@ -105,14 +107,14 @@ def test_every_call_code_agrees_with_the_status_of_its_delivery(log: Upload) -> 
 
 
 def test_a_shared_number_has_one_outcome_in_a_message(log: Upload) -> None:
-    for told in log.messages:
+    for entry in log.messages:
         made: dict[tuple[str, str], dict[str, Any]] = {}
-        for device in told.deliveries:
+        for device in entry.deliveries:
             assert made.setdefault((device["mode"], device["address"]), device) == device
 
 
 def test_a_log_is_made_on_weekdays_of_its_days_in_school_hours(log: Upload) -> None:
-    made = [told.created_at for told in log.messages]
+    made = [entry.created_at for entry in log.messages]
 
     assert [at.date() for at in made] == sorted(at.date() for at in made)
     assert (made[0].date(), made[-1].date()) == (date(2019, 2, 1), date(2020, 1, 31))
@@ -133,14 +135,14 @@ def test_a_log_can_have_other_days_schools_and_districts() -> None:
 
     assert set(upload.districts) == {'north "1"'}
     assert len(upload.schools) == 2
-    assert {told.created_at.date() for told in upload.messages} == {date(2024, 5, 6)}
+    assert {entry.created_at.date() for entry in upload.messages} == {date(2024, 5, 6)}
 
 
 def test_a_person_is_the_same_in_every_message() -> None:
     upload = read(generate.lines(messages=200, recipients=5, people=20))
     known: dict[str, set[tuple[Any, ...]]] = {}
-    for told in upload.messages:
-        for recipient in told.recipients:
+    for entry in upload.messages:
+        for recipient in entry.recipients:
             addresses = tuple(
                 (device["mode"], device["address"]) for device in recipient["devices"]
             )
@@ -152,37 +154,37 @@ def test_a_person_is_the_same_in_every_message() -> None:
 
 
 def test_live_messages_are_to_be_sent_one_after_the_other(live: Upload) -> None:
-    assert [told.message["scheduledAt"] for told in live.messages] == [
+    assert [entry.message["scheduledAt"] for entry in live.messages] == [
         (NOON + n * timedelta(seconds=90)).isoformat() for n in range(50)
     ]
-    assert {told.message["createdAt"] for told in live.messages} == {NOON.isoformat()}
+    assert {entry.message["createdAt"] for entry in live.messages} == {NOON.isoformat()}
 
 
 def test_nothing_has_happened_to_a_live_message(live: Upload) -> None:
-    assert not any("status" in told.message for told in live.messages)
-    assert {frozenset(device) for told in live.messages for device in told.deliveries} == {
+    assert not any("status" in entry.message for entry in live.messages)
+    assert {frozenset(device) for entry in live.messages for device in entry.deliveries} == {
         frozenset({"mode", "address"})
     }
 
 
 def test_a_live_message_is_in_the_log_before_its_time(live: Upload) -> None:
     # What a scheduler made is not shown until it is due.
-    assert {told.message["source"] for told in live.messages} == {"TEMPLATE"}
+    assert {entry.message["source"] for entry in live.messages} == {"TEMPLATE"}
 
 
 def test_live_messages_of_another_start_are_other_messages(live: Upload) -> None:
     later = read(generate.live_lines(messages=50, recipients=1, starting=NOON + timedelta(hours=1)))
 
-    assert not {told.message["id"] for told in live.messages} & {
-        told.message["id"] for told in later.messages
+    assert not {entry.message["id"] for entry in live.messages} & {
+        entry.message["id"] for entry in later.messages
     }
 
 
 def test_a_message_to_nobody_is_sent() -> None:
     upload = read(generate.lines(messages=200, recipients=0, uneven=True))
 
-    assert {told.message["status"] for told in upload.messages} == {"SENT"}
-    assert not any(told.recipients for told in upload.messages)
+    assert {entry.message["status"] for entry in upload.messages} == {"SENT"}
+    assert not any(entry.recipients for entry in upload.messages)
 
 
 def peak(lines: Iterator[bytes]) -> int:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from tests.server.sample.upload import Told, Upload, contradictions, figures
+from tests.server.sample.upload import Entry, Upload, contradictions, figures
 
 
 class Row(NamedTuple):
@@ -74,8 +74,8 @@ def shown_time(text: str) -> str:
     return f"{at:%m/%d/%Y} {at:%I:%M %p}".replace(" 0", " ")
 
 
-def row(upload: Upload, told: Told) -> Row:
-    message = told.message
+def row(upload: Upload, entry: Entry) -> Row:
+    message = entry.message
     place = (
         upload.schools[message["school"]]
         if message["school"]
@@ -93,29 +93,29 @@ def row(upload: Upload, told: Told) -> Row:
     )
 
 
-def newest_first(upload: Upload) -> list[Told]:
+def newest_first(upload: Upload) -> list[Entry]:
     """As the log lists them: by date, and those of one minute by their place in the stream, the later one above."""
     numbered = list(enumerate(upload.messages))
     numbered.sort(key=lambda pair: (pair[1].created_at, pair[0]), reverse=True)
-    return [told for _, told in numbered]
+    return [entry for _, entry in numbered]
 
 
 def test_the_demo_begins_with_the_rows_of_the_second_screen(demo: Upload) -> None:
-    assert [row(demo, told) for told in newest_first(demo)[:8]] == SECOND_SCREEN
+    assert [row(demo, entry) for entry in newest_first(demo)[:8]] == SECOND_SCREEN
 
 
 def test_at_eleven_the_demo_began_with_the_rows_of_the_first_screen(demo: Upload) -> None:
     until_eleven = [
-        told
-        for told in newest_first(demo)
-        if told.created_at <= datetime.fromisoformat("2020-01-31T11:00:00-06:00")
+        entry
+        for entry in newest_first(demo)
+        if entry.created_at <= datetime.fromisoformat("2020-01-31T11:00:00-06:00")
     ]
 
-    assert [row(demo, told) for told in until_eleven[:7]] == FIRST_SCREEN
+    assert [row(demo, entry) for entry in until_eleven[:7]] == FIRST_SCREEN
 
 
 def test_no_row_of_the_manual_stands_twice(manual: Upload) -> None:
-    january = [row(manual, told) for told in manual.messages if told.created_at.year == 2020]
+    january = [row(manual, entry) for entry in manual.messages if entry.created_at.year == 2020]
 
     assert sorted(january) == sorted({*FIRST_SCREEN, *SECOND_SCREEN})
 
@@ -137,10 +137,10 @@ def test_the_district_is_the_manuals(manual: Upload) -> None:
 
 @BOTH_SENDINGS
 def test_school_is_cancelled_has_the_figures_of_the_manual(manual: Upload, ident: str) -> None:
-    told = manual.of(ident)
+    entry = manual.of(ident)
 
-    assert len(told.recipients) == 127
-    assert figures(told) == {
+    assert len(entry.recipients) == 127
+    assert figures(entry) == {
         "Total Recipients": 127,
         "Total No Device": 34,
         "Total Inbox": 93,
@@ -203,32 +203,34 @@ def test_the_emails_of_school_is_cancelled_are_those_of_the_report(
 def test_school_is_cancelled_starts_and_ends_when_the_report_says(
     manual: Upload, ident: str, created: str, start_and_end: str
 ) -> None:
-    told = manual.of(ident)
-    instants = sorted(device["at"] for device in told.deliveries if "at" in device)
+    entry = manual.of(ident)
+    instants = sorted(device["at"] for device in entry.deliveries if "at" in device)
 
-    assert shown_time(told.message["createdAt"]) == created
+    assert shown_time(entry.message["createdAt"]) == created
     assert len(instants) == 93
     assert {shown_time(instants[0]), shown_time(instants[-1])} == {start_and_end}
 
 
 def test_library_hours_waits_with_two_inboxes_and_two_emails(manual: Upload) -> None:
-    told = manual.of("2020-01-31-1339-library-hours")
-    counted = figures(told)
+    entry = manual.of("2020-01-31-1339-library-hours")
+    counted = figures(entry)
 
     assert (counted["Total Inbox"], counted["Total Emails"]) == (2, 2)
-    assert [d["status"] for d in told.deliveries if d["mode"] == "EMAIL"] == ["PENDING", "PENDING"]
+    assert [d["status"] for d in entry.deliveries if d["mode"] == "EMAIL"] == ["PENDING", "PENDING"]
 
 
 def test_the_statuses_of_the_manual_agree_with_the_deliveries(manual: Upload) -> None:
     assert {
-        told.message["id"]: contradictions(told) for told in manual.messages if contradictions(told)
+        entry.message["id"]: contradictions(entry)
+        for entry in manual.messages
+        if contradictions(entry)
     } == {}
-    assert all(told.deliveries for told in manual.messages)
+    assert all(entry.deliveries for entry in manual.messages)
 
 
 def test_the_administrators_messages_are_those_of_the_demos_visitor(manual: Upload) -> None:
     senders = {
-        told.message["sender"]["id"]: told.message["sender"]["name"] for told in manual.messages
+        entry.message["sender"]["id"]: entry.message["sender"]["name"] for entry in manual.messages
     }
 
     assert senders == {"demo-admin": ADMINISTRATOR, "dexter-matthews": "Matthews, Dexter"}
@@ -239,9 +241,9 @@ def test_the_manuals_people_are_people_of_the_directory(demo: Upload) -> None:
     people = {recipient["person"]["id"] for recipient in cancelled.recipients}
     others = {
         recipient["person"]["id"]
-        for told in demo.messages
-        if told.created_at.month not in (12, 1)
-        for recipient in told.recipients
+        for entry in demo.messages
+        if entry.created_at.month not in (12, 1)
+        for recipient in entry.recipients
     }
 
     assert people <= others

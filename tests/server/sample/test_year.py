@@ -15,7 +15,7 @@ from tests.server.sample.upload import (
     DELIVERY_STATUSES,
     MESSAGE_STATUSES,
     MODES,
-    Told,
+    Entry,
     Upload,
     contradictions,
     expected_status,
@@ -59,12 +59,14 @@ def test_the_demo_is_large_enough_to_look_real_and_small_enough_to_start_quickly
     demo: Upload,
 ) -> None:
     assert 3_000 <= len(demo.messages) <= 4_500
-    assert sum(len(told.recipients) for told in demo.messages) <= 60_000
+    assert sum(len(entry.recipients) for entry in demo.messages) <= 60_000
 
 
 def test_the_year_goes_from_february_to_january_in_the_order_of_making(demo: Upload) -> None:
     year = [
-        told.created_at for told in demo.messages if "school-is-cancelled" not in told.message["id"]
+        entry.created_at
+        for entry in demo.messages
+        if "school-is-cancelled" not in entry.message["id"]
     ]
     generated = [at for at in year if at < datetime(2020, 1, 31, 10, tzinfo=CHICAGO)]
 
@@ -88,20 +90,22 @@ def test_the_year_goes_from_february_to_january_in_the_order_of_making(demo: Upl
 )
 def test_nothing_is_sent_on_a_day_off_but_what_the_manual_shows(demo: Upload, quiet: date) -> None:
     subjects = {
-        told.message["subject"] for told in demo.messages if told.created_at.date() == quiet
+        entry.message["subject"] for entry in demo.messages if entry.created_at.date() == quiet
     }
 
     assert subjects <= {"School is Cancelled"}
 
 
 def test_nothing_is_made_on_a_weekend_or_at_night(demo: Upload) -> None:
-    made = [told.created_at for told in demo.messages]
+    made = [entry.created_at for entry in demo.messages]
 
     assert all(at.weekday() < 5 and 8 <= at.hour < 20 for at in made)
 
 
 def test_every_type_of_message_occurs_and_never_online_registration(demo: Upload) -> None:
-    labels = {told.message["type"]["code"]: told.message["type"]["label"] for told in demo.messages}
+    labels = {
+        entry.message["type"]["code"]: entry.message["type"]["label"] for entry in demo.messages
+    }
 
     assert labels == {
         "ATTENDANCE": "Attendance",
@@ -120,20 +124,24 @@ def test_every_type_of_message_occurs_and_never_online_registration(demo: Upload
 
 
 def test_every_status_mode_source_and_format_occurs(demo: Upload) -> None:
-    deliveries = [device for told in demo.messages for device in told.deliveries]
+    deliveries = [device for entry in demo.messages for device in entry.deliveries]
 
-    assert {told.message["status"] for told in demo.messages} == MESSAGE_STATUSES
+    assert {entry.message["status"] for entry in demo.messages} == MESSAGE_STATUSES
     assert {device["mode"] for device in deliveries} == MODES
     assert {device["status"] for device in deliveries if "status" in device} == DELIVERY_STATUSES
-    assert {told.message["source"] for told in demo.messages} == {"TEMPLATE", "SCHEDULER", "SYSTEM"}
-    assert {told.message["bodyFormat"] for told in demo.messages} == {"PLAIN", "HTML"}
+    assert {entry.message["source"] for entry in demo.messages} == {
+        "TEMPLATE",
+        "SCHEDULER",
+        "SYSTEM",
+    }
+    assert {entry.message["bodyFormat"] for entry in demo.messages} == {"PLAIN", "HTML"}
 
 
 def test_every_call_code_occurs_and_one_that_no_table_has(demo: Upload) -> None:
     codes = {
         device["callStatus"]
-        for told in demo.messages
-        for device in told.deliveries
+        for entry in demo.messages
+        for device in entry.deliveries
         if "callStatus" in device
     }
 
@@ -142,13 +150,15 @@ def test_every_call_code_occurs_and_one_that_no_table_has(demo: Upload) -> None:
 
 def test_every_status_agrees_with_its_deliveries(demo: Upload) -> None:
     assert {
-        told.message["id"]: contradictions(told) for told in demo.messages if contradictions(told)
+        entry.message["id"]: contradictions(entry)
+        for entry in demo.messages
+        if contradictions(entry)
     } == {}
 
 
 def test_every_call_code_agrees_with_the_status_of_its_delivery(demo: Upload) -> None:
     coded = [
-        device for told in demo.messages for device in told.deliveries if "callStatus" in device
+        device for entry in demo.messages for device in entry.deliveries if "callStatus" in device
     ]
 
     assert [
@@ -161,8 +171,8 @@ def test_every_call_code_agrees_with_the_status_of_its_delivery(demo: Upload) ->
 
 def test_texts_have_the_codes_of_texts_and_calls_those_of_calls(demo: Upload) -> None:
     codes = defaultdict(set)
-    for told in demo.messages:
-        for device in told.deliveries:
+    for entry in demo.messages:
+        for device in entry.deliveries:
             codes[device["mode"]].add(device.get("callStatus"))
 
     assert codes["TEXT"] == {None, -27, -28, -30, -33, -39, -40}
@@ -173,9 +183,9 @@ def test_a_duplicate_shows_the_outcome_of_the_one_that_was_made_or_that_it_was_r
     demo: Upload,
 ) -> None:
     repeats = refused = 0
-    for told in demo.messages:
+    for entry in demo.messages:
         made: dict[tuple[str, str], dict[str, Any]] = {}
-        for device in told.deliveries:
+        for device in entry.deliveries:
             outcome = {key: value for key, value in device.items() if key != "address"}
             first = made.setdefault((device["mode"], device["address"].casefold()), outcome)
             if first is outcome:
@@ -184,15 +194,15 @@ def test_a_duplicate_shows_the_outcome_of_the_one_that_was_made_or_that_it_was_r
             if device.get("callStatus") == -4:
                 refused += 1
             else:
-                assert outcome == first, told.message["id"]
+                assert outcome == first, entry.message["id"]
 
     assert repeats > 1_000
     assert 0 < refused < repeats / 10
 
 
-def shares(told: Told, mode: str) -> bool:
+def shares(entry: Entry, mode: str) -> bool:
     owners = defaultdict(set)
-    for recipient in told.recipients:
+    for recipient in entry.recipients:
         for device in recipient["devices"]:
             if device["mode"] == mode:
                 owners[device["address"].casefold()].add(recipient["person"]["id"])
@@ -201,13 +211,13 @@ def shares(told: Told, mode: str) -> bool:
 
 @pytest.mark.parametrize("mode", ["EMAIL", "VOICE"])
 def test_people_share_addresses_within_a_message(demo: Upload, mode: str) -> None:
-    assert sum(shares(told, mode) for told in demo.messages) > 50
+    assert sum(shares(entry, mode) for entry in demo.messages) > 50
 
 
 def test_a_shared_mailbox_is_spelt_in_two_ways(demo: Upload) -> None:
     spellings = defaultdict(set)
-    for told in demo.messages:
-        for device in told.deliveries:
+    for entry in demo.messages:
+        for device in entry.deliveries:
             if device["mode"] == "EMAIL":
                 spellings[device["address"].casefold()].add(device["address"])
 
@@ -216,8 +226,8 @@ def test_a_shared_mailbox_is_spelt_in_two_ways(demo: Upload) -> None:
 
 def test_a_parent_is_written_to_for_several_students_at_once(demo: Upload) -> None:
     most = max(
-        Counter(recipient["person"]["id"] for recipient in told.recipients).most_common(1)[0][1]
-        for told in demo.messages
+        Counter(recipient["person"]["id"] for recipient in entry.recipients).most_common(1)[0][1]
+        for entry in demo.messages
     )
 
     assert most == 3
@@ -225,7 +235,7 @@ def test_a_parent_is_written_to_for_several_students_at_once(demo: Upload) -> No
 
 def test_opt_outs_are_recorded_with_the_code_by_the_status_and_as_a_blank(demo: Upload) -> None:
     texts = [
-        device for told in demo.messages for device in told.deliveries if device["mode"] == "TEXT"
+        device for entry in demo.messages for device in entry.deliveries if device["mode"] == "TEXT"
     ]
 
     assert any(text.get("callStatus") == -33 for text in texts)
@@ -236,8 +246,8 @@ def test_opt_outs_are_recorded_with_the_code_by_the_status_and_as_a_blank(demo: 
 def test_a_number_that_has_stopped_texts_never_gets_one(demo: Upload) -> None:
     stopped: set[tuple[str, str]] = set()
     got: set[tuple[str, str]] = set()
-    for told in demo.messages:
-        for device in told.deliveries:
+    for entry in demo.messages:
+        for device in entry.deliveries:
             if device["mode"] == "TEXT":
                 status = device.get("status", "OPTED_OUT")
                 (stopped if status == "OPTED_OUT" else got).add((device["address"], status))
@@ -251,8 +261,8 @@ def test_a_number_that_has_stopped_texts_never_gets_one(demo: Upload) -> None:
 def test_somebody_confirms_by_pressing_zero_even_behind_a_switchboard(demo: Upload) -> None:
     confirmed = Counter(
         device["callStatus"]
-        for told in demo.messages
-        for device in told.deliveries
+        for entry in demo.messages
+        for device in entry.deliveries
         if device.get("confirmed")
     )
 
@@ -262,8 +272,8 @@ def test_somebody_confirms_by_pressing_zero_even_behind_a_switchboard(demo: Uplo
 def test_calls_keep_to_the_call_window(demo: Upload) -> None:
     placed = [
         instant(device["at"])
-        for told in demo.messages
-        for device in told.deliveries
+        for entry in demo.messages
+        for device in entry.deliveries
         if device["mode"] == "VOICE" and device["status"] in {"DELIVERED", "FAILED"}
     ]
 
@@ -272,19 +282,19 @@ def test_calls_keep_to_the_call_window(demo: Upload) -> None:
 
 def test_nothing_arrives_before_it_was_due(demo: Upload) -> None:
     early = [
-        told.message["id"]
-        for told in demo.messages
-        for device in told.deliveries
+        entry.message["id"]
+        for entry in demo.messages
+        for device in entry.deliveries
         if "at" in device
         and device["status"] != "CANCELED"
-        and instant(device["at"]) < instant(told.message["scheduledAt"])
+        and instant(device["at"]) < instant(entry.message["scheduledAt"])
     ]
 
     assert early == []
 
 
 def test_schools_and_the_district_send_each_by_themselves(demo: Upload) -> None:
-    places = Counter(told.message["school"] for told in demo.messages)
+    places = Counter(entry.message["school"] for entry in demo.messages)
 
     assert set(places) == {*demo.schools, None}
     assert min(places.values()) > 100
@@ -292,8 +302,8 @@ def test_schools_and_the_district_send_each_by_themselves(demo: Upload) -> None:
 
 def test_a_schedule_has_one_id_and_only_schedules_have_one(demo: Upload) -> None:
     by_schedule = defaultdict(set)
-    for told in demo.messages:
-        message = told.message
+    for entry in demo.messages:
+        message = entry.message
         assert (message["scheduleId"] is not None) == (message["source"] == "SCHEDULER")
         if message["scheduleId"]:
             by_schedule[message["scheduleId"]].add((message["type"]["code"], message["school"]))
@@ -303,28 +313,28 @@ def test_a_schedule_has_one_id_and_only_schedules_have_one(demo: Upload) -> None
 
 
 def test_a_canceled_message_says_who_stopped_it_and_when(demo: Upload) -> None:
-    canceled = [told for told in demo.messages if told.message["status"].startswith("CANCELED")]
+    canceled = [entry for entry in demo.messages if entry.message["status"].startswith("CANCELED")]
 
-    for told in canceled:
-        cancellation = told.message["cancellation"]
-        stopped = {d["at"] for d in told.deliveries if d["status"] == "CANCELED"}
+    for entry in canceled:
+        cancellation = entry.message["cancellation"]
+        stopped = {d["at"] for d in entry.deliveries if d["status"] == "CANCELED"}
         assert stopped <= {cancellation["at"]}
-        assert instant(cancellation["at"]) >= told.created_at
+        assert instant(cancellation["at"]) >= entry.created_at
 
 
 def test_waiting_messages_are_due_after_the_log_ends(demo: Upload) -> None:
-    waiting = [told for told in demo.messages if told.message["status"] == "WAITING"]
-    later = [told for told in waiting if told.message["subject"] != "Library Hours"]
+    waiting = [entry for entry in demo.messages if entry.message["status"] == "WAITING"]
+    later = [entry for entry in waiting if entry.message["subject"] != "Library Hours"]
 
     assert later
     assert all(
-        instant(told.message["scheduledAt"]) > datetime(2020, 2, 1, tzinfo=CHICAGO)
-        for told in later
+        instant(entry.message["scheduledAt"]) > datetime(2020, 2, 1, tzinfo=CHICAGO)
+        for entry in later
     )
 
 
 def test_some_messages_say_it_otherwise_by_text_and_by_voice(demo: Upload) -> None:
-    messages = [told.message for told in demo.messages]
+    messages = [entry.message for entry in demo.messages]
 
     assert any(m["textBody"] and m["voiceScript"] and m["bodyFormat"] == "PLAIN" for m in messages)
     assert any(m["textBody"] and m["bodyFormat"] == "HTML" for m in messages)
@@ -337,9 +347,9 @@ def test_some_messages_say_it_otherwise_by_text_and_by_voice(demo: Upload) -> No
 
 def test_a_person_has_one_name_and_is_sent_many_messages(demo: Upload) -> None:
     names, sent = defaultdict(set), Counter[str]()
-    for told in demo.messages:
+    for entry in demo.messages:
         for person in {
-            recipient["person"]["id"]: recipient["person"] for recipient in told.recipients
+            recipient["person"]["id"]: recipient["person"] for recipient in entry.recipients
         }.values():
             names[person["id"]].add(person["name"])
             sent[person["id"]] += 1

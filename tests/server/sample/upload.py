@@ -34,8 +34,8 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Told:
-    """A message with its recipients, as the lines told them."""
+class Entry:
+    """A message with its recipients, as its lines give them."""
 
     message: Json
     recipients: list[Json] = field(default_factory=list)
@@ -56,20 +56,20 @@ class Told:
 
 @dataclass
 class Upload:
-    """All that the lines told."""
+    """The content of all lines."""
 
     districts: dict[str, Json] = field(default_factory=dict)
     schools: dict[str, Json] = field(default_factory=dict)
-    messages: list[Told] = field(default_factory=list)
+    messages: list[Entry] = field(default_factory=list)
 
-    def of(self, ident: str) -> Told:
-        return next(told for told in self.messages if told.message["id"] == ident)
+    def of(self, ident: str) -> Entry:
+        return next(entry for entry in self.messages if entry.message["id"] == ident)
 
 
 def read(lines: Iterable[bytes]) -> Upload:
     """The upload that the lines make; an `AssertionError` names the first line that the format does not allow."""
     upload = Upload()
-    open_message: Told | None = None
+    open_message: Entry | None = None
     seen: set[str] = set()
     for number, raw in enumerate(lines, start=1):
         assert raw.endswith(b"\n"), (number, raw)
@@ -89,7 +89,7 @@ def read(lines: Iterable[bytes]) -> Upload:
                 check_message(line, upload, at)
                 assert line["id"] not in seen, at
                 seen.add(line["id"])
-                open_message = Told(line)
+                open_message = Entry(line)
             case "recipient":
                 assert open_message is not None, at
                 check_recipient(line, open_message.message, at)
@@ -186,15 +186,15 @@ def check_address(mode: str, address: str, at: object) -> None:
     assert re.fullmatch(pattern, address, re.IGNORECASE), at
 
 
-def contradictions(told: Told) -> list[str]:
+def contradictions(entry: Entry) -> list[str]:
     """What a message's status says that its deliveries do not (rules of the log, 4)."""
-    statuses = told.statuses
+    statuses = entry.statuses
     phones = [
-        d.get("status", "OPTED_OUT") for d in told.deliveries if d["mode"] in {"VOICE", "TEXT"}
+        d.get("status", "OPTED_OUT") for d in entry.deliveries if d["mode"] in {"VOICE", "TEXT"}
     ]
     still_open = {"PENDING", "IN_PROGRESS"} & set(statuses)
     has_left = {"SENT", "DELIVERED", "FAILED"} & set(statuses)
-    match told.message["status"]:
+    match entry.message["status"]:
         case "WAITING":
             holds = {
                 "at least one waits": "PENDING" in statuses,
@@ -241,19 +241,19 @@ def expected_status(code: int, *, confirmed: bool) -> str:
     return "FAILED"
 
 
-def figures(told: Told) -> dict[str, int]:
+def figures(entry: Entry) -> dict[str, int]:
     """The figures of the Delivery Summary, counted one by one (rules of the log, 3)."""
-    people = {recipient["person"]["id"] for recipient in told.recipients}
-    armed = {recipient["person"]["id"] for recipient in told.recipients if recipient["devices"]}
+    people = {recipient["person"]["id"] for recipient in entry.recipients}
+    armed = {recipient["person"]["id"] for recipient in entry.recipients if recipient["devices"]}
     reached = {
         device["address"]
-        for device in told.deliveries
+        for device in entry.deliveries
         if device["mode"] in {"VOICE", "TEXT"}
         and (device.get("callStatus") in SUCCESSES or device.get("confirmed"))
     }
     contacted = {
         recipient["person"]["id"]
-        for recipient in told.recipients
+        for recipient in entry.recipients
         for device in recipient["devices"]
         if device["address"] in reached
     }
@@ -262,7 +262,7 @@ def figures(told: Told) -> dict[str, int]:
         return len(
             {
                 device["address"].casefold()
-                for device in told.deliveries
+                for device in entry.deliveries
                 if device["mode"] == mode and (not statuses or device.get("status") in statuses)
             }
         )

@@ -3,7 +3,7 @@
 import pytest
 
 from domain.status import DeliveryMode
-from server.settings.gateways import OfGateways, merged
+from server.settings.gateways import ProviderSettings, merged
 from server.settings.settings import Settings, SettingsError
 
 
@@ -53,28 +53,28 @@ def test_what_cannot_be_read_is_named_down_to_its_place(
 
 
 def test_what_is_not_said_is_left_to_the_gateway() -> None:
-    assert OfGateways().said() == {}
-    assert Settings.from_environment({"SENTLOG_MAIL_FROM": "a@b.example"}).said() == {
+    assert ProviderSettings().explicit() == {}
+    assert Settings.from_environment({"SENTLOG_MAIL_FROM": "a@b.example"}).explicit() == {
         "mail_from": "a@b.example"
     }
 
 
 def test_a_district_says_only_what_is_other() -> None:
-    house = OfGateways.model_validate(
+    common = ProviderSettings.model_validate(
         {
             "gateways": {"EMAIL": "smtp", "VOICE": "twilio"},
             "smtp_url": "smtp://house",
             "twilio_from": "+16125550100",
         }
     )
-    district = OfGateways.model_validate(
+    district = ProviderSettings.model_validate(
         {
             "gateways": {"EMAIL": "mailgun"},
             "twilio_from": "+16125550199",
         }
     )
 
-    assert merged(house, district) == {
+    assert merged(common, district) == {
         "gateways": {DeliveryMode.EMAIL: "mailgun", DeliveryMode.VOICE: "twilio"},
         "smtp_url": "smtp://house",
         "twilio_from": "+16125550199",

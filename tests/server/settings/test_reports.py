@@ -29,7 +29,7 @@ def test_a_folder_stays_where_it_is_wherever_the_server_goes(
 
 
 def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
-    told = place(
+    chosen = place(
         **{
             "": "s3://bucket/a/b",
             "_ENDPOINT": "http://127.0.0.1:9",
@@ -38,7 +38,7 @@ def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
             "_SECRET_KEY": "word",
         }
     )
-    assert told == Place(
+    assert chosen == Place(
         "s3://bucket/a/b",
         {
             "endpoint": "http://127.0.0.1:9",
@@ -47,8 +47,8 @@ def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
             "secret_access_key": "word",
         },
     )
-    assert "word" not in repr(told)
-    assert isinstance(open_store(told), Bucket)
+    assert "word" not in repr(chosen)
+    assert isinstance(open_store(chosen), Bucket)
 
 
 @pytest.mark.parametrize("store", ["s3://", "s3:///prefix", "gs://bucket", "https://bucket"])

@@ -1,0 +1,1 @@
+"""The made-up district Plainview: its schools, people, names and school days."""

@@ -1,0 +1,390 @@
+"""The promise: a line that cannot be parsed is reported with field and reason."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from domain.status import DeliveryMode, DeliveryStatus
+from resolvers.ingest.line_splitter import LONGEST_LINE
+from resolvers.ingest.line_types import (
+    BadLine,
+    End,
+    NamedPerson,
+    UploadedDevice,
+    UploadedMessage,
+    UploadedRecipient,
+)
+from resolvers.ingest.parse import LineOwner, owner_of, parse
+
+DISTRICT = {
+    "kind": "district",
+    "id": "plainview",
+    "name": "Plainview Schools",
+    "timeZone": "America/Chicago",
+    "hasVoice": True,
+}
+SCHOOL = {"kind": "school", "id": "harrison-high", "district": "plainview", "name": "Harrison High"}
+MESSAGE = {
+    "kind": "message",
+    "id": "M-1",
+    "district": "plainview",
+    "type": {"code": "BEHAVIOR", "label": "Behavior"},
+    "subject": "Student Behavior",
+    "body": "...",
+    "bodyFormat": "PLAIN",
+    "sender": {"id": "u1", "name": "Administrator, System"},
+    "createdAt": "2020-01-31T11:00:00-06:00",
+    "scheduledAt": "2020-01-31T11:00:00-06:00",
+    "source": "TEMPLATE",
+    "modes": ["INBOX", "VOICE"],
+}
+RECIPIENT = {
+    "kind": "recipient",
+    "message": "M-1",
+    "person": {"id": "p1", "name": "Parent, Heather"},
+    "devices": [{"mode": "VOICE", "address": "+16125550101"}],
+}
+END = {"kind": "end", "message": "M-1"}
+EVERY_KIND: list[dict[str, Any]] = [DISTRICT, SCHOOL, MESSAGE, RECIPIENT, END]
+NO_INSTANT = "this is no instant: write it with its offset, like 2020-01-31T11:00:00-06:00"
+NO_NUL = "the character U+0000 cannot be stored: leave it out"
+
+
+def spelled(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def fault(line: bytes) -> tuple[str | None, str]:
+    with pytest.raises(BadLine) as raised:
+        parse(line)
+    return raised.value.field, raised.value.reason
+
+
+def device(**fields: Any) -> dict[str, Any]:
+    return RECIPIENT | {"devices": [{"mode": "INBOX", "address": "hparent"}, fields]}
+
+
+@pytest.mark.parametrize("fields", EVERY_KIND, ids=lambda fields: str(fields["kind"]))
+def test_the_lines_of_the_format_are_taken(fields: dict[str, Any]) -> None:
+    assert type(parse(spelled(fields))).__name__.lower() == fields["kind"]
+
+
+def test_what_a_message_leaves_out_it_may_also_say_as_null() -> None:
+    absent = dict.fromkeys(
+        ["school", "scheduleId", "textBody", "voiceScript", "replyTo", "filterCriteria", "status"]
+    )
+
+    assert parse(spelled(MESSAGE | absent)) == parse(spelled(MESSAGE))
+
+
+def test_instants_come_in_utc() -> None:
+    message = parse(spelled(MESSAGE))
+    recipient = parse(
+        spelled(device(mode="VOICE", address="+16125550101", at="2020-01-31T23:30:00.5-06:00"))
+    )
+
+    assert isinstance(message, UploadedMessage)
+    assert message.createdAt == datetime(2020, 1, 31, 17, 0, tzinfo=UTC)
+    assert message.createdAt.tzinfo is UTC
+    assert isinstance(recipient, UploadedRecipient)
+    assert recipient.devices[1].at == datetime(2020, 2, 1, 5, 30, 0, 500_000, tzinfo=UTC)
+    assert recipient.devices[1].at.tzinfo is UTC
+
+
+def test_a_recipient_is_what_its_line_says() -> None:
+    fields = RECIPIENT | {
+        "student": {"id": "s1", "name": "Student, Calvin"},
+        "devices": [
+            {
+                "mode": "VOICE",
+                "address": "+16125550101",
+                "status": "DELIVERED",
+                "callStatus": 5,
+                "confirmed": True,
+                "at": "2020-01-31T17:01:00Z",
+            }
+        ],
+    }
+
+    assert parse(spelled(fields)) == UploadedRecipient(
+        message="M-1",
+        person=NamedPerson("p1", "Parent, Heather"),
+        student=NamedPerson("s1", "Student, Calvin"),
+        devices=[
+            UploadedDevice(
+                DeliveryMode.VOICE,
+                "+16125550101",
+                status=DeliveryStatus.DELIVERED,
+                callStatus=5,
+                confirmed=True,
+                at=datetime(2020, 1, 31, 17, 1, tzinfo=UTC),
+            )
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "reason"),
+    [
+        (b"[1]", None, "expected `object`, got `array`"),
+        (b"null", None, "expected `object`, got `null`"),
+        (b"{", None, "this is not a JSON object in UTF-8: Input data was truncated"),
+        (
+            b'{"kind":"end","message":"M-1"} x',
+            None,
+            "this is not a JSON object in UTF-8: JSON is malformed: trailing characters (byte 32)",
+        ),
+        (
+            b'{"kind":"end","message":"\xff"}',
+            None,
+            "this is not a JSON object in UTF-8: 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",
+        ),
+        (
+            b'{"kind":"end","message":"\\ud800\\u0041"}',
+            "message",
+            "half of a surrogate pair (U+D800) is not a character: write the whole character",
+        ),
+        (
+            b'{"a":' * 100_000,
+            None,
+            "this is not a JSON object in UTF-8: maximum recursion depth exceeded while deserializing an object",
+        ),
+        (
+            b" " * (LONGEST_LINE + 1),
+            None,
+            f"this line is longer than {LONGEST_LINE} bytes: does the file have line ends?",
+        ),
+        (b"{}", "kind", "this field is required"),
+        (
+            spelled(END | {"kind": "finish"}),
+            "kind",
+            "a line's kind is district, school, message, recipient or end",
+        ),
+        (
+            spelled(END | {"kind": 5}),
+            "kind",
+            "a line's kind is district, school, message, recipient or end",
+        ),
+        (
+            spelled(END | {"note": 1}),
+            "note",
+            "this field is unknown here: is it spelled right?",
+        ),
+        (spelled(END | {"message": ""}), "message", "expected `str` of length >= 1"),
+        (spelled(END | {"message": "x" * 201}), "message", "expected `str` of length <= 200"),
+        (spelled(END | {"message": "a\0b"}), "message", NO_NUL),
+        # Districts and schools
+        (
+            spelled(DISTRICT | {"timeZone": "America/Plainview"}),
+            "timeZone",
+            "'America/Plainview' is no time zone: write one of the IANA names, like America/Chicago",
+        ),
+        (
+            spelled(DISTRICT | {"timeZone": "localtime"}),
+            "timeZone",
+            "'localtime' is no time zone: write one of the IANA names, like America/Chicago",
+        ),
+        (spelled(DISTRICT | {"hasVoice": 1}), "hasVoice", "expected `bool`, got `int`"),
+        (
+            spelled(DISTRICT | {"callWindow": ["08:00"]}),
+            "callWindow",
+            "expected `array` of length 2",
+        ),
+        (
+            spelled(DISTRICT | {"callWindow": ["8 am", "20:00"]}),
+            "callWindow",
+            """['8 am', '20:00'] are no times of day: write ["08:00","20:00"]""",
+        ),
+        (
+            spelled(DISTRICT | {"callWindow": ["08:00", "20:00+02:00"]}),
+            "callWindow",
+            """['08:00', '20:00+02:00'] are no times of day: write ["08:00","20:00"]""",
+        ),
+        (
+            spelled(DISTRICT | {"callWindow": ["08:00", "24:00"]}),
+            "callWindow",
+            """['08:00', '24:00'] are no times of day: write ["08:00","20:00"]""",
+        ),
+        (
+            spelled(DISTRICT | {"callWindow": ["20:00", "08:00"]}),
+            "callWindow",
+            "['20:00', '08:00']: it closes before it opens; leave it out where calls may be placed at any time",
+        ),
+        (spelled(SCHOOL | {"name": ""}), "name", "expected `str` of length >= 1"),
+        (spelled(SCHOOL | {"name": "a\0"}), "name", NO_NUL),
+        # Messages
+        (spelled(MESSAGE | {"subject": None}), "subject", "expected `str`, got `null`"),
+        (
+            spelled(MESSAGE | {"subject": "x" * 1_001}),
+            "subject",
+            "expected `str` of length <= 1000",
+        ),
+        (spelled(MESSAGE | {"body": "a\0b"}), "body", NO_NUL),
+        (spelled(MESSAGE | {"type": {"code": "B"}}), "type.label", "this field is required"),
+        (
+            spelled(MESSAGE | {"type": {"code": "OLR", "label": "Online Registration"}}),
+            "type.code",
+            "OLR mail is kept in a log of its own: leave it out of this file",
+        ),
+        (
+            spelled(MESSAGE | {"type": {"code": " olr ", "label": "Online Registration"}}),
+            "type.code",
+            " olr  mail is kept in a log of its own: leave it out of this file",
+        ),
+        (
+            spelled(MESSAGE | {"sender": {"id": "u1", "name": "A", "mail": "x"}}),
+            "sender.mail",
+            "this field is unknown here: is it spelled right?",
+        ),
+        (
+            spelled(MESSAGE | {"bodyFormat": "MARKDOWN"}),
+            "bodyFormat",
+            "'MARKDOWN' is not one of PLAIN, HTML",
+        ),
+        (
+            spelled(MESSAGE | {"source": "PERSON"}),
+            "source",
+            "'PERSON' is not one of TEMPLATE, SCHEDULER, SYSTEM",
+        ),
+        (
+            spelled(MESSAGE | {"modes": ["INBOX", "FAX"]}),
+            "modes[1]",
+            "'FAX' is not one of INBOX, EMAIL, VOICE, TEXT",
+        ),
+        (
+            spelled(MESSAGE | {"modes": ["TEXT", "TEXT"]}),
+            "modes",
+            "['TEXT', 'TEXT']: a mode stands twice",
+        ),
+        (
+            spelled(MESSAGE | {"status": "DONE"}),
+            "status",
+            "'DONE' is not one of WAITING, IN_PROGRESS, SENT, ERROR, CANCELED, CANCELED_IN_PROGRESS",
+        ),
+        (spelled(MESSAGE | {"createdAt": "2020-01-31T11:00:00"}), "createdAt", NO_INSTANT),
+        (spelled(MESSAGE | {"createdAt": "01/31/2020 11:00 AM"}), "createdAt", NO_INSTANT),
+        (spelled(MESSAGE | {"scheduledAt": 1580490000}), "scheduledAt", NO_INSTANT),
+        (
+            spelled(MESSAGE | {"createdAt": "0001-01-01T00:00:00+14:00"}),
+            "createdAt",
+            "0001-01-01T00:00:00+14:00: its year is not between 1970 and 9998",
+        ),
+        (
+            spelled(MESSAGE | {"scheduledAt": "9999-12-31T23:59:59-12:00"}),
+            "scheduledAt",
+            "9999-12-31T23:59:59-12:00: its year is not between 1970 and 9998",
+        ),
+        (
+            spelled(MESSAGE | {"filterCriteria": [{"label": "Deliver To"}]}),
+            "filterCriteria[0].value",
+            "this field is required",
+        ),
+        (
+            spelled(MESSAGE | {"filterCriteria": [{"label": "a", "value": "b\0"}]}),
+            "filterCriteria[0].value",
+            NO_NUL,
+        ),
+        (
+            spelled(
+                MESSAGE | {"status": "SENT", "cancellation": {"at": "2020-01-31T11:00:00-06:00"}}
+            ),
+            "cancellation",
+            "only a message whose status is CANCELED or CANCELED_IN_PROGRESS has one",
+        ),
+        (
+            spelled(MESSAGE | {"status": "CANCELED", "cancellation": {"at": "yesterday"}}),
+            "cancellation.at",
+            NO_INSTANT,
+        ),
+        (
+            spelled(
+                MESSAGE
+                | {"status": "CANCELED", "cancellation": {"at": "9999-12-31T23:00:00-12:00"}}
+            ),
+            "cancellation.at",
+            "9999-12-31T23:00:00-12:00: its year is not between 1970 and 9998",
+        ),
+        # Recipients
+        (spelled(RECIPIENT | {"devices": None}), "devices", "expected `array`, got `null`"),
+        (
+            spelled(RECIPIENT | {"person": {"id": "p1", "name": "a\0b"}}),
+            "person.name",
+            NO_NUL,
+        ),
+        (spelled(device(mode="VOICE")), "devices[1].address", "this field is required"),
+        (spelled(device(mode="INBOX", address="a\0b")), "devices[1].address", NO_NUL),
+        (
+            spelled(device(mode="FAX", address="+16125550101")),
+            "devices[1].mode",
+            "'FAX' is not one of INBOX, EMAIL, VOICE, TEXT",
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", status="ANSWERED")),
+            "devices[1].status",
+            "'ANSWERED' is not one of PENDING, IN_PROGRESS, SENT, DELIVERED, FAILED, CANCELED, OPTED_OUT",
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", callStatus=10**400)),
+            "devices[1].callStatus",
+            "expected `int` <= 32000",
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", callStatus=-32_001)),
+            "devices[1].callStatus",
+            "expected `int` >= -32000",
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", callStatus="5")),
+            "devices[1].callStatus",
+            "expected `int | null`, got `str`",
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", at="noon")),
+            "devices[1].at",
+            NO_INSTANT,
+        ),
+        (
+            spelled(device(mode="VOICE", address="+16125550101", at="0001-01-01T00:00:00Z")),
+            "devices[1].at",
+            "0001-01-01T00:00:00+00:00: its year is not between 1970 and 9998",
+        ),
+        (
+            spelled(RECIPIENT | {"devices": RECIPIENT["devices"] * 1_001}),  # type: ignore[operator]
+            "devices",
+            "expected `array` of length <= 1000",
+        ),
+    ],
+)
+def test_a_line_that_cannot_be_taken_is_told_by_field_and_reason(
+    line: bytes, field: str | None, reason: str
+) -> None:
+    assert fault(line) == (field, reason)
+
+
+def test_the_letters_of_an_escape_are_text_like_any_other() -> None:
+    line = parse(rb'{"kind":"end","message":"C:\\u0000"}')
+
+    assert line == End("C:\\u0000")
+
+
+@pytest.mark.parametrize(
+    ("line", "belongs"),
+    [
+        (b"{", LineOwner(None, None)),
+        (b"\xff", LineOwner(None, None)),
+        (b"[]", LineOwner(None, None)),
+        (b"{}", LineOwner(None, None)),
+        (b'{"kind":"message","id":"M-1"}', LineOwner("message", "M-1")),
+        (b'{"kind":"message","id":5,"message":"M-2"}', LineOwner("message", None)),
+        (b'{"kind":"recipient","message":"M-1","devices":5}', LineOwner("recipient", "M-1")),
+        (b'{"kind":"end","message":""}', LineOwner("end", None)),
+        (b'{"kind":"district","id":"plainview"}', LineOwner("district", None)),
+        (b'{"kind":5,"message":"M-1"}', LineOwner(None, "M-1")),
+    ],
+)
+def test_a_line_that_cannot_be_taken_is_told_by_the_message_it_belongs_to(
+    line: bytes, belongs: LineOwner
+) -> None:
+    assert owner_of(line) == belongs

@@ -1,0 +1,115 @@
+"""A viewer writes only for its own district and schools."""
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from resolvers.ingest.ingest import Problem
+from tests.log import district, message, school, viewer
+from tests.resolvers.ingest.test_ingest_refusals import PLACE
+from tests.resolvers.uploads import send, story
+
+# What a sign-in may write
+
+EAST = viewer(schools=["east"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "message_id", "field", "reason"),
+    [
+        (
+            message("M-1", district="riverside"),
+            "M-1",
+            "district",
+            "'riverside': your sign-in writes for district 'plainview' only",
+        ),
+        (
+            message("M-1", district="nowhere"),
+            "M-1",
+            "district",
+            "'nowhere': your sign-in writes for district 'plainview' only",
+        ),
+        (
+            message("M-1", school="harrison-high"),
+            "M-1",
+            "school",
+            "'harrison-high': your sign-in writes for these schools only: east",
+        ),
+        (
+            message("M-1", school="nowhere"),
+            "M-1",
+            "school",
+            "'nowhere': your sign-in writes for these schools only: east",
+        ),
+        (
+            message("M-1"),
+            "M-1",
+            "school",
+            "it is missing: your sign-in writes for these schools only: east",
+        ),
+        (
+            district("riverside", name="Ours now"),
+            None,
+            "id",
+            "'riverside': your sign-in writes for district 'plainview' only",
+        ),
+        (
+            district(name="Ours now"),
+            None,
+            "id",
+            "'plainview' differs from what is known: your sign-in writes for these schools only: east",
+        ),
+        (
+            school("harrison-high", name="Ours now"),
+            None,
+            "id",
+            "'harrison-high': your sign-in writes for these schools only: east",
+        ),
+        (
+            school("north"),
+            None,
+            "id",
+            "'north': your sign-in writes for these schools only: east",
+        ),
+        (
+            school("east", district="riverside"),
+            None,
+            "district",
+            "'riverside': your sign-in writes for district 'plainview' only",
+        ),
+    ],
+)
+async def test_a_sign_in_writes_for_its_own_district_and_schools_only(
+    engine: AsyncEngine, lines: bytes, message_id: str | None, field: str, reason: str
+) -> None:
+    await send(engine, PLACE, school("east"), district("riverside"))
+    before = await story(engine)
+
+    outcome = await send(engine, lines, viewer=EAST)
+
+    assert outcome.problems == [Problem(1, message_id, field, reason)]
+    assert outcome.accepted == 0
+    assert await story(engine) == before
+
+
+async def test_a_sign_in_for_a_school_sends_what_is_known_of_the_district_and_its_own_school(
+    engine: AsyncEngine,
+) -> None:
+    places = district(call_window=("08:00", "20:00")) + school("east")
+    await send(engine, places)
+    renamed = school("east", name="East Elementary")
+
+    outcome = await send(engine, places, renamed, message("M-1", school="east"), viewer=EAST)
+
+    assert outcome.problems == []
+    assert [row[1:4] for row in (await story(engine))["message"]] == [
+        ("M-1", "east", "east elementary")
+    ]
+
+
+async def test_a_sign_in_for_a_district_writes_all_of_it(engine: AsyncEngine) -> None:
+    lines = PLACE + message("M-1") + message("M-2", school="harrison-high")
+
+    outcome = await send(engine, lines, viewer=viewer())
+
+    assert outcome.problems == []
+    assert outcome.accepted == 2
