@@ -1,3 +1,4 @@
-"""The log in a database: tables, statements, records. The rules are in `domain`; when a transaction begins and ends is
-decided above, in `resolvers` and `delivery`: nothing here commits.
+"""The log in a database: tables, statements and records.
+
+The rules are in `domain`. `resolvers` and `delivery` begin and end the transactions.
 """

@@ -61,7 +61,7 @@ async def page_of(
         begin, end = wanted.between
         statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
     paged = order.apply(statement, _READING, page)
-    rows = (await connection.execute(paged, order.given(page))).all()
+    rows = (await connection.execute(paged, order.parameters(page))).all()
     return order.cut(rows, page, _READING)
 
 

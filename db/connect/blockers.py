@@ -1,7 +1,7 @@
-"""Ends sessions of PostgreSQL that stand still inside a transaction while somebody waits for their lock.
+"""Ends PostgreSQL sessions that are idle inside a transaction while another session waits for their lock.
 
-A process that is suspended or starved between two statements keeps its row locks. Who has to have a lock at once waits for it
-inside `ending_blockers`. SQLite has no sessions that another process could end.
+A process that is suspended or starved between two statements keeps its row locks. Work that must not wait for it acquires
+the lock inside `ending_blockers`. On SQLite no process can end the session of another.
 """
 
 import asyncio
@@ -29,16 +29,16 @@ from db.connect.single_statement import Alone
 from db.connect.unavailable import AWAY, cause
 
 LONGEST_STILL: Final = timedelta(seconds=2)
-"""How long a transaction may do nothing while somebody has to have its lock. A process that works needs milliseconds."""
+"""How long a transaction may be idle while another session waits for its lock. A healthy process needs milliseconds."""
 
 FIRST_LOOK: Final = 0.2
-"""Seconds before it is looked who has the lock: nearly always it is free by then."""
+"""Seconds before the first look for the blocker: nearly always the lock is free by then."""
 
 PAUSE: Final = 0.2
 """Seconds between two looks."""
 
 LAST_LOOK: Final = 1.0
-"""Seconds for which a look that has begun is waited for when the lock was had."""
+"""Timeout in seconds for a look that is still running when the lock is acquired."""
 
 _ACTIVITY: Final = table(
     "pg_stat_activity",
@@ -54,15 +54,15 @@ _log = structlog.get_logger(__name__)
 
 def _end_statement() -> Any:
     # A waiter may queue behind another waiter: the session that holds the lock is at the end of the queue.
-    asked = func.unnest(func.pg_blocking_pids(bindparam("waiting", type_=Integer)))
-    blocking = select(asked.label("pid")).cte("blocking", recursive=True)
+    direct = func.unnest(func.pg_blocking_pids(bindparam("waiting", type_=Integer)))
+    blocking = select(direct.label("pid")).cte("blocking", recursive=True)
     blocking = blocking.union(select(func.unnest(func.pg_blocking_pids(blocking.c.pid))))
     still = func.clock_timestamp() - bindparam("longest", type_=Interval)
     return (
         select(_ACTIVITY.c.pid, func.pg_terminate_backend(_ACTIVITY.c.pid))
         .join(blocking, blocking.c.pid == _ACTIVITY.c.pid)
         .where(
-            # Our own sessions only: a session of an administrator is not ours to end.
+            # Only sessions of this user and database, never one of an administrator.
             _ACTIVITY.c.datname == func.current_database(),
             _ACTIVITY.c.usename == literal_column("current_user"),
             _ACTIVITY.c.state.startswith("idle in transaction"),
@@ -80,9 +80,10 @@ async def ending_blockers(
     *,
     longest: timedelta | None = None,
 ) -> AsyncIterator[None]:
-    """Inside the block, end each session that `connection` waits for and that stood still for `longest` (LONGEST_STILL).
+    """Inside the block, end each session that blocks `connection` and is idle for `longest` (default: LONGEST_STILL).
 
-    What such a session did is rolled back. Its process finds that out at its next statement (`db.connect.unavailable`).
+    PostgreSQL rolls back the work of such a session. Its process gets an error of `db.connect.unavailable` at its next
+    statement.
     """
     if connection.dialect.name != "postgresql":
         yield
@@ -101,7 +102,7 @@ async def ending_blockers(
         yield
     finally:
         over.set()
-        # A look that has begun ends by itself, and says what it ended.
+        # Let a running look finish, so that it logs the sessions that it ended.
         await asyncio.wait({watching}, timeout=LAST_LOOK)
         watching.cancel()
         with suppress(asyncio.CancelledError):
@@ -109,22 +110,22 @@ async def ending_blockers(
 
 
 async def _watch(source: Alone, waiting: int, longest: timedelta, over: asyncio.Event) -> None:
-    """Look again and again. Raises nothing: who waits has the lock in the end without it."""
+    """Look for blockers until `over` is set. Raises nothing, because the waiter gets the lock in the end without it."""
     await _pause(FIRST_LOOK, over)
     while not over.is_set():
         try:
-            # Not by the pool: those who wait for the lock may have all of its connections.
+            # Not from the engine's pool: sessions that wait for the lock may use all of its connections.
             ended = await source.fetch(_END, {"waiting": waiting, "longest": longest})
         except AWAY as error:
-            _log.warning("sessions that stand still could not be looked for", reason=cause(error))
+            _log.warning("looking for idle sessions failed", reason=cause(error))
         except Exception:
-            _log.exception("sessions that stand still could not be looked for")
+            _log.exception("looking for idle sessions failed")
             return
         else:
             for pid, was_ended in ended.rows:
                 if was_ended:
                     _log.warning(
-                        "a session was ended: it stood still inside a transaction with a lock",
+                        "ended a session that was idle in a transaction with a lock",
                         pid=pid,
                         seconds=longest.total_seconds(),
                     )

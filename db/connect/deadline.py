@@ -1,6 +1,6 @@
-"""How long an operation may use the database: when its time is up, its statements are canceled and no more are begun.
+"""Time limits for database work: at the deadline of an operation its statements are canceled and no new ones start.
 
-Which operations have a limit, and what is answered then, is not said here.
+`server.graphql.deadline` sets the limits.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from domain.errors import TimedOut
 T = TypeVar("T")
 
 GRACE: Final = 5.0
-"""Seconds in which a statement that was canceled comes back; SQLite cannot be stopped while it waits for a lock."""
+"""Seconds to wait for a canceled statement to return; SQLite cannot be interrupted while it waits for a lock."""
 
 _HELD_BY: Final = "sentlog_held_by"
 
@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 
 
 class _Limit:
-    """The time of one operation, and the connections that it holds now."""
+    """The time limit of one operation, and the connections that it holds."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -34,28 +34,28 @@ class _Limit:
         self.held: set[Any] = set()
 
     def hold(self, connection: Any) -> None:
-        """Note that a connection was checked out."""
+        """Record that a connection was checked out."""
         self.held.add(connection)
 
     def release(self, connection: Any) -> None:
-        """Note that it is back."""
+        """Record that a connection was returned."""
         self.held.discard(connection)
 
     def refusal(self) -> TimedOut:
-        """What to raise when it is over."""
+        """Return the error to raise when the time is over."""
         return TimedOut(
             f"The operation took longer than {self.seconds:g} seconds and was stopped. "
             "Ask for less at once, or again later."
         )
 
     async def end(self) -> None:
-        """Let no more statements begin, and cancel those that run."""
+        """Prevent new statements, and cancel the running ones."""
         self.is_over = True
         await asyncio.gather(*map(_cancel, tuple(self.held)))
 
 
 class _Recurring(_Limit):
-    """The time of each moment of a subscription: from the first connection it takes until it holds none."""
+    """The time limit of each event of a subscription: from its first connection until it holds none."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -82,16 +82,16 @@ _LIMIT: Final[ContextVar[_Limit | None]] = ContextVar("sentlog_limit", default=N
 
 
 async def within(seconds: float, running: Coroutine[Any, Any, T]) -> T:
-    """What `running` comes to. When its time is up, whatever it asks of a database raises `TimedOut`, in its place.
+    """Run a coroutine with a time limit and return its result; after the limit its statements raise `TimedOut`.
 
-    Raises `TimedOut` where it does not end even so. Whoever is canceled here leaves no statement running.
+    Raises `TimedOut` if the coroutine does not end within `GRACE` after that. Canceling the caller cancels its statements.
     """
     limit, context = _Limit(seconds), copy_context()
     context.run(_LIMIT.set, limit)
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-    task = loop.create_task(_telling(running, over), context=context)
-    timer = loop.call_later(seconds, _tell, over)
+    task = loop.create_task(_run_and_wake(running, over), context=context)
+    timer = loop.call_later(seconds, _wake, over)
     try:
         await over
         if not task.done():
@@ -100,45 +100,45 @@ async def within(seconds: float, running: Coroutine[Any, Any, T]) -> T:
     finally:
         timer.cancel()
         if not task.done():
-            # The statements first: a driver that is left in the middle of one gives its connection up.
+            # The statements first: a driver that is interrupted in the middle of one closes its connection.
             await limit.end()
             task.cancel()
             await asyncio.wait({task}, timeout=GRACE)
         if task.done() and not task.cancelled():
-            task.exception()  # looked at, also where it is not raised from here
+            task.exception()  # retrieved, or asyncio logs it as never retrieved
     if not task.done() or task.cancelled():
         raise limit.refusal()
     return task.result()
 
 
-async def _telling(running: Coroutine[Any, Any, T], over: asyncio.Future[None]) -> T:
-    """The same, and whoever waits is told in the turn of the loop in which it ends, not in the one after the next."""
+async def _run_and_wake(running: Coroutine[Any, Any, T], over: asyncio.Future[None]) -> T:
+    """Run it and wake the waiter in the same loop iteration."""
     try:
         return await running
     finally:
-        _tell(over)
+        _wake(over)
 
 
-def _tell(over: asyncio.Future[None]) -> None:
+def _wake(over: asyncio.Future[None]) -> None:
     if not over.done():
         over.set_result(None)
 
 
 @contextmanager
 def each_within(seconds: float) -> Iterator[None]:
-    """Inside the block, nothing may use the database for longer at one time: what lasts longer raises `TimedOut`."""
+    """Inside the block, raise `TimedOut` in database work that lasts longer than `seconds` without a break."""
     token = _LIMIT.set(_Recurring(seconds))
     try:
         yield
     finally:
-        # A generator that is closed from elsewhere leaves a context that is not its own.
+        # A generator that another task closes runs this in another context.
         with suppress(ValueError):
             _LIMIT.reset(token)
 
 
 @contextmanager
 def untimed() -> Iterator[None]:
-    """Inside the block, tasks begin that go on when the operation has ended: its limit is not theirs."""
+    """Inside the block, new tasks have no time limit, so that they may outlive the operation."""
     token = _LIMIT.set(None)
     try:
         yield
@@ -147,17 +147,17 @@ def untimed() -> Iterator[None]:
 
 
 def keep_time(engine: AsyncEngine) -> None:
-    """Have the connections of an engine keep to the limit of whoever uses them."""
+    """Apply the time limit of the current operation to the connections of an engine."""
     sync = engine.sync_engine
     event.listen(sync, "checkout", _check_out)
     event.listen(sync, "checkin", _check_in)
     event.listen(sync, "before_cursor_execute", _before)
     event.listen(sync, "commit", _before)
-    event.listen(sync, "handle_error", _told)
+    event.listen(sync, "handle_error", _replace_error)
 
 
 def hold(connection: Any) -> _Limit | None:
-    """Have a connection keep to the limit of whoever uses it, until it is released; those of an engine do so by themselves."""
+    """Apply the current operation's limit to a connection until `release`. `keep_time` does this for those of an engine."""
     limit = _LIMIT.get()
     if limit is not None:
         _refuse(limit)
@@ -166,7 +166,7 @@ def hold(connection: Any) -> _Limit | None:
 
 
 def release(limit: _Limit | None, connection: Any) -> bool:
-    """Have a connection that was held be free; whether the time was up, so that it may still be canceled."""
+    """Undo `hold`; return whether the time was over, in which case a cancel may still be on its way."""
     if limit is None:
         return False
     was_over = limit.is_over
@@ -176,7 +176,7 @@ def release(limit: _Limit | None, connection: Any) -> bool:
 
 @contextmanager
 def in_time(connection: Connection | Engine, text: str, parameters: Any) -> Iterator[None]:
-    """Inside the block the driver runs a statement by itself: it is announced as any other, and keeps to the limit."""
+    """Inside the block the driver runs a statement without SQLAlchemy; fire the engine's event for it and apply the limit."""
     connection.dispatch.before_cursor_execute(connection, None, text, parameters, None, False)
     try:
         yield
@@ -192,14 +192,14 @@ def _check_out(connection: Any, record: Any, proxy: Any) -> None:
 
 
 def _check_in(connection: Any, record: Any) -> None:
-    # Not the limit of the present context: what was forgotten is brought back by whoever finds it.
+    # Not the limit of the current context: the garbage collector may return a connection in any context.
     if release(record.info.pop(_HELD_BY, None), connection):
-        # The cancel may still be on its way, and must not meet the next one's statement.
+        # The cancel may still be on its way, and must not hit the next caller's statement.
         record.invalidate(soft=True)
 
 
 def _before(*_: Any) -> None:
-    # A commit too: what comes too late is not written.
+    # A commit too, so that nothing is written after the time is over.
     if (limit := _LIMIT.get()) is not None:
         _refuse(limit)
 
@@ -209,7 +209,7 @@ def _refuse(limit: _Limit) -> None:
         raise limit.refusal()
 
 
-def _told(context: Any) -> None:
+def _replace_error(context: Any) -> None:
     limit = _LIMIT.get()
     if limit is not None and limit.is_over and not isinstance(context.original_exception, TimedOut):
         raise limit.refusal() from None
@@ -222,5 +222,5 @@ async def _cancel(connection: Any) -> None:
             await driver.cancel_safe(timeout=GRACE)
         else:
             await driver.interrupt()
-    except Exception as fault:  # it may be closed by now
-        _log.warning("a statement could not be canceled", reason=type(fault).__name__)
+    except Exception as fault:  # for instance, it may be closed
+        _log.warning("canceling a statement failed", reason=type(fault).__name__)

@@ -1,7 +1,7 @@
-"""Rows of a statement as the driver has them, for pages of thousands.
+"""Rows of a statement as the driver returns them, for pages of thousands of rows.
 
-SQLAlchemy makes an object of each row, and calls a function for each value that is kept otherwise than it is shown. Here a
-row is a tuple, and how a value is read is told beside it, for whoever looks at it. What is read is not said here.
+SQLAlchemy makes an object of each row and converts each value at once. Here a row is a tuple, and comes with the
+functions that convert its values when they are used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,89 +19,89 @@ from db.sql.column_types import Instant
 from db.sql.rows import Reader
 
 MOST_STATEMENTS: Final = 500
-"""Statements whose text is kept; all searches together make some dozens of them."""
+"""Size of the cache of compiled statements; all searches together need some dozens."""
 
 
 class Fetched(NamedTuple):
-    """Rows in the order of the statement, and how each of its columns is read: None where the value is as it should be."""
+    """The rows of a statement in its order, and the function that converts each column; None for one that needs none."""
 
     rows: Sequence[Sequence[Any]]
     readers: tuple[Reader | None, ...]
 
 
 def read_already(rows: Sequence[Sequence[Any]]) -> Fetched:
-    """The same of rows whose values are as they should be."""
+    """Return rows whose values need no conversion as `Fetched`."""
     return Fetched(rows, ())
 
 
 async def fetch(
     connection: AsyncConnection, statement: Select[Any], values: Mapping[str, Any]
 ) -> Fetched:
-    """The rows of a statement that is kept and asked with other values each time. `connection` is one that only reads."""
-    return await connection.run_sync(_fetch_aside, statement, values)
+    """Return the rows of a cached statement with these values. `connection` must be one that only reads."""
+    return await connection.run_sync(_fetch, statement, values)
 
 
-def _fetch_aside(
-    connection: Connection, statement: Select[Any], values: Mapping[str, Any]
-) -> Fetched:
+def _fetch(connection: Connection, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
     if connection.dialect.name != "postgresql":
         result = connection.execute(statement, values)
         return read_already(cast(Sequence[Sequence[Any]], result.all()))
-    told = spelled(statement, connection.dialect)
-    given = told.given(values)
+    compiled = compile_statement(statement, connection.dialect)
+    parameters = compiled.parameters(values)
     driver = connection.connection.driver_connection
     assert isinstance(driver, psycopg.AsyncConnection)
-    with in_time(connection, told.text, given):
+    with in_time(connection, compiled.text, parameters):
         try:
-            rows = await_only(run(driver, told, given))
+            rows = await_only(run(driver, compiled, parameters))
         except BaseException as fault:
             if driver.closed or not isinstance(fault, Exception):
-                # The pool would give it to the next one, who has done nothing.
+                # Otherwise the pool gives the broken connection to another caller.
                 connection.invalidate(fault)
             raise
-    return Fetched(rows, told.readers)
+    return Fetched(rows, compiled.readers)
 
 
-class Spelled(NamedTuple):
-    """A statement in the words of the driver, and how its values are written and read."""
+class CompiledStatement(NamedTuple):
+    """A statement as the driver executes it, and the functions that convert its parameters and its rows."""
 
     text: str
     names: Sequence[str]
     constants: Mapping[str, Any]
-    """What it says itself, under names that SQLAlchemy has given."""
+    """The values that are part of the statement, by the names that SQLAlchemy gave them."""
     writers: Mapping[str, Reader]
     readers: tuple[Reader | None, ...]
 
-    def given(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of the parameters, as the driver takes them. Raises `KeyError` where one is missing."""
-        given = {**self.constants, **{name: values[name] for name in self.names}}
+    def parameters(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters for the driver. Raises `KeyError` if a value is missing."""
+        parameters = {**self.constants, **{name: values[name] for name in self.names}}
         for name, write in self.writers.items():
-            given[name] = write(given[name])
-        return given
+            parameters[name] = write(parameters[name])
+        return parameters
 
 
 async def run(
-    driver: psycopg.AsyncConnection[Any], spelled: Spelled, given: Mapping[str, Any]
+    driver: psycopg.AsyncConnection[Any],
+    statement: CompiledStatement,
+    parameters: Mapping[str, Any],
 ) -> Sequence[Sequence[Any]]:
-    """The rows that the driver has of a statement; of one that writes, none."""
-    # Binary: to read numbers and instants that are spelled out takes half as long again.
+    """Execute a statement and return its rows; an INSERT returns none."""
+    # Binary, because parsing numbers and instants from text takes half as long again.
     cursor = driver.cursor(binary=True)
-    await cursor.execute(spelled.text.encode(), given)
-    return await cursor.fetchall() if spelled.readers else []
+    await cursor.execute(statement.text.encode(), parameters)
+    return await cursor.fetchall() if statement.readers else []
 
 
 @lru_cache(MOST_STATEMENTS)
-def spelled(statement: Select[Any] | Insert, dialect: Dialect) -> Spelled:
-    """A statement that is kept, as the driver is asked it."""
+def compile_statement(statement: Select[Any] | Insert, dialect: Dialect) -> CompiledStatement:
+    """Compile a cached statement for the driver."""
     compiled = statement.compile(dialect=dialect)
     columns = statement.selected_columns if isinstance(statement, Select) else ()
-    # What the text names, and no more: a parameter that was rendered in its place is none.
+    # `params` has only the parameters in the text; `binds` also has those that were rendered as literals.
     parameters = {name: compiled.binds[name] for name in compiled.params}
     writers = {
         name: parameter.type.dialect_impl(dialect).bind_processor(dialect)
         for name, parameter in parameters.items()
     }
-    return Spelled(
+    return CompiledStatement(
         compiled.string,
         tuple(name for name, parameter in parameters.items() if not parameter.unique),
         {name: parameter.value for name, parameter in parameters.items() if parameter.unique},
@@ -111,7 +111,7 @@ def spelled(statement: Select[Any] | Insert, dialect: Dialect) -> Spelled:
 
 
 def _reader(kind: TypeEngine[Any], dialect: Dialect) -> Reader | None:
-    # Instants come in UTC, as `db.connect.engine` has told the server.
+    # The driver returns instants in UTC already, because `db.connect.engine` sets the session's time zone.
     if isinstance(kind, Instant):
         return None
     return kind.dialect_impl(dialect).result_processor(dialect, None)

@@ -1,7 +1,4 @@
-"""Connections: one engine a database, set up so that both kinds behave alike.
-
-No table and no statement of the log is named here.
-"""
+"""Engines and connections, configured so that SQLite and PostgreSQL behave alike."""
 
 import sqlite3
 import time
@@ -16,49 +13,51 @@ from sqlalchemy.exc import InvalidatePoolError, OperationalError, ProgrammingErr
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from db.connect.deadline import keep_time
-from db.connect.driver_pool import LONGEST_UNASKED, Drivers
-from db.connect.single_statement import keep_drivers
+from db.connect.driver_pool import LONGEST_UNASKED, DriverPool
+from db.connect.single_statement import set_driver_pools
 from db.sql.index_hints import HintingCompiler
 
 SQLITE_PRAGMAS: Final = {
-    "journal_mode": "WAL",  # otherwise one writer stops every reader
+    "journal_mode": "WAL",  # otherwise one writer blocks every reader
     "synchronous": "NORMAL",  # in WAL mode a power cut can lose the last commits, never the file
-    "foreign_keys": "ON",  # off by default, connection by connection
+    "foreign_keys": "ON",  # off by default on each connection
     "busy_timeout": 30_000,  # milliseconds; 0 would make the second writer fail at once
 }
 
 LARGE_CACHE: Final = 64 * 1024
-"""KiB of SQLite's pages: its own 2 MiB thrash while a large import keeps its indexes."""
+"""SQLite's page cache in KiB: its default of 2 MiB thrashes while a large import updates its indexes."""
 
 SMALL_CACHE: Final = 8 * 1024
-"""KiB for whoever reads a great deal once: more pages would be kept, and never looked at again."""
+"""The page cache in KiB for work that reads many pages once, which a larger cache would keep for nothing."""
 
 _SESSION: Final = (
-    # To compile a statement that is thought to be long takes a tenth of a second, each time; those here are short.
+    # JIT takes a tenth of a second for each statement that the planner expects to be long; ours are short.
     "SET jit = off",
-    # Instants come in UTC then: thousands of them to be moved there take longer than the rest of their rows.
+    # Instants then come in UTC: converting thousands of them takes longer than reading the rest of their rows.
     "SET timezone = 'UTC'",
 )
 
 _PLANNED: Final = (*_SESSION, "SET plan_cache_mode = force_custom_plan")
-"""The driver prepares a statement that it has seen some times, and PostgreSQL would then plan it without its values: the same
-plan for a common word as for a rare one, which reads the whole log."""
+"""Plan each execution with its values. The driver prepares repeated statements, and PostgreSQL would then use a generic plan:
+the same for a common word as for a rare one, which reads the whole log."""
 
 _PLANNED_ONCE: Final = (*_SESSION, "SET plan_cache_mode = force_generic_plan")
-"""Whichever the keys are, their rows are found by the same index; to plan that takes longer than to do it."""
+"""Plan once: rows are found by the same index for all keys, and planning takes longer than executing."""
 
 POOLED: Final = 10
-"""Connections of a server process to PostgreSQL, opened as they are wanted and kept: to open one takes longer than most of what
-is asked by it, and where more ask at once than a pool keeps, each would open its own. Requests wait for one in their turn."""
+"""The most connections of the pool of a server process, opened on demand and kept; further requests wait for one.
+
+Opening a connection to PostgreSQL takes longer than most statements.
+"""
 
 KEPT: Final = 5
-"""Connections to SQLite that stay open when nobody uses them: each keeps a cache. Opening one takes a millisecond."""
+"""SQLite connections that stay open while idle: each has a cache. Opening one takes a millisecond."""
 
 ALONE: Final = 10
-"""Connections beside those for searches that are one statement."""
+"""The most connections, beside the pool, for searches of a single statement."""
 
 KEYED: Final = 10
-"""And for statements that find rows by keys: none of them takes a millisecond."""
+"""The most connections, beside the pool, for statements that find rows by keys; each takes less than a millisecond."""
 
 _WRITES: Final = "sentlog_writes"
 _AFTER_COMMIT: Final = "sentlog_after_commit"
@@ -66,10 +65,10 @@ _USED_AT: Final = "sentlog_used_at"
 
 
 def make_engine(url: str, *, cache: int = LARGE_CACHE, most: int = POOLED) -> AsyncEngine:
-    """An engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done.
+    """Return an engine for `url` (`sqlite+aiosqlite:///FILE` or `postgresql+psycopg://…`); dispose of it when done.
 
-    `cache` is how many KiB of pages a connection to SQLite keeps. `most` is how many connections the pool opens at most: a
-    process that works needs one for each job that may wait for one at the same time (`server.process.background.connections_of`).
+    `cache` is the page cache of a SQLite connection in KiB. `most` is the largest number of connections in the pool: a
+    worker needs one for each job that may run at the same time (`server.process.background.connections_of`).
     """
     if make_url(url).get_backend_name() == "sqlite":
         engine = create_async_engine(
@@ -84,10 +83,10 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE, most: int = POOLED) -> As
         keep_time(engine)
         event.listen(engine.sync_engine, "handle_error", _sort_sqlite_error)
         return engine
-    # In a transaction is who writes, or wants one moment, and says so: those who only read are more. Where each statement
-    # stands alone there is nothing to roll back.
-    # No pool_pre_ping: it asks before each use, and the answer takes as long as a small statement's.
-    # Last in, first out: a connection that was used a moment ago has its statements prepared, and its tables at hand.
+    # AUTOCOMMIT, because most work only reads; `writing` and `snapshot` open transactions. In autocommit there is nothing to
+    # roll back.
+    # No pool_pre_ping: it checks before each use, which takes as long as a small statement.
+    # LIFO: the last used connection has its statements prepared and its caches filled.
     engine = create_async_engine(
         url,
         isolation_level="AUTOCOMMIT",
@@ -97,23 +96,23 @@ def make_engine(url: str, *, cache: int = LARGE_CACHE, most: int = POOLED) -> As
         pool_use_lifo=True,
     )
     event.listen(engine.sync_engine, "connect", _set_up_postgresql)
-    event.listen(engine.sync_engine, "checkout", partial(_ask_the_idle, engine.dialect))
-    event.listen(engine.sync_engine, "checkin", _note_the_time)
+    event.listen(engine.sync_engine, "checkout", partial(_check_idle, engine.dialect))
+    event.listen(engine.sync_engine, "checkin", _record_use)
     keep_time(engine)
-    keep_drivers(
+    set_driver_pools(
         engine,
-        alone=Drivers(engine, most=ALONE, settings=_PLANNED),
-        keyed=Drivers(engine, most=KEYED, settings=_PLANNED_ONCE),
+        alone=DriverPool(engine, most=ALONE, settings=_PLANNED),
+        keyed=DriverPool(engine, most=KEYED, settings=_PLANNED_ONCE),
     )
     return engine
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection to read with, whose statements see one moment on SQLite and each its own on PostgreSQL.
+    """Open a connection for reading.
 
-    It is in no transaction on PostgreSQL: to begin and to end one is to wait for the server twice more. What belongs to a
-    transaction (a lock, SET LOCAL) is for `snapshot` or `writing`.
+    On SQLite all statements share one snapshot; on PostgreSQL each statement has its own (autocommit), because a
+    transaction costs two more round trips. For a lock or SET LOCAL use `snapshot` or `writing`.
     """
     async with engine.connect() as connection:
         yield connection
@@ -121,7 +120,7 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection that only reads, and all of whose statements see one moment: that of the first."""
+    """Open a read-only connection whose statements all share the snapshot of the first."""
     async with engine.connect() as connection:
         if connection.dialect.name == "postgresql":
             await connection.execution_options(
@@ -132,17 +131,17 @@ async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection in a transaction that commits at the end of the block and is rolled back by an exception."""
+    """Open a connection in a transaction that commits at the end of the block and rolls back on an exception."""
     async with engine.connect() as connection, begin_writing(connection):
         yield connection
 
 
 @asynccontextmanager
 async def begin_writing(connection: AsyncConnection) -> AsyncIterator[None]:
-    """A transaction on a connection that is held longer than it; on SQLite it takes the write lock at its beginning.
+    """Run a transaction on an open connection; on SQLite it acquires the write lock at its start.
 
-    A SQLite transaction that first reads and then writes fails at once when another wrote in between, whatever the
-    busy timeout: so a writer says so before its first statement.
+    A SQLite transaction that reads first and writes later fails at once if another connection wrote in between, whatever
+    the busy timeout.
     """
     options: dict[str, Any] = {_WRITES: True}
     if connection.dialect.name == "postgresql":
@@ -153,15 +152,15 @@ async def begin_writing(connection: AsyncConnection) -> AsyncIterator[None]:
             yield
     finally:
         await connection.execution_options(**{_WRITES: False})
-    for told in connection.engine.get_execution_options().get(_AFTER_COMMIT, ()):
-        told()
+    for callback in connection.engine.get_execution_options().get(_AFTER_COMMIT, ()):
+        callback()
 
 
 @contextmanager
-def after_commits(engine: AsyncEngine, told: Callable[[], None]) -> Iterator[None]:
-    """Inside the block, call `told` after each transaction that was begun by this module on `engine` and committed."""
+def after_commits(engine: AsyncEngine, callback: Callable[[], None]) -> Iterator[None]:
+    """Inside the block, call `callback` after each commit of a transaction of `begin_writing` on `engine`."""
     before = engine.get_execution_options().get(_AFTER_COMMIT, ())
-    engine.update_execution_options(**{_AFTER_COMMIT: (*before, told)})
+    engine.update_execution_options(**{_AFTER_COMMIT: (*before, callback)})
     try:
         yield
     finally:
@@ -169,9 +168,7 @@ def after_commits(engine: AsyncEngine, told: Callable[[], None]) -> Iterator[Non
 
 
 def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
-    connection.isolation_level = (
-        None  # BEGIN is ours: the driver's own would come too late, and never before a SELECT
-    )
+    connection.isolation_level = None  # we send BEGIN ourselves: the driver sends it before the first write, never before a SELECT
     cursor = connection.cursor()
     for name, value in {**SQLITE_PRAGMAS, "cache_size": -cache}.items():
         cursor.execute(f"PRAGMA {name} = {value}")
@@ -179,9 +176,9 @@ def _set_up_sqlite(connection: Any, record: Any, *, cache: int) -> None:
 
 
 def _sort_sqlite_error(context: ExceptionContext) -> None:
-    """Raise an error of SQLite as the kind that PostgreSQL's driver has for it, so that `db.connect.unavailable` holds for both.
+    """Raise an error of SQLite as the class that PostgreSQL's driver uses, so that `db.connect.unavailable` fits both.
 
-    `sqlite3.OperationalError` is a wrong statement as well as a locked file; a broken file is a bare `DatabaseError`.
+    SQLite raises `OperationalError` for a wrong statement and for a locked file, and `DatabaseError` for a broken file.
     """
     error = context.original_exception
     if not isinstance(error, sqlite3.DatabaseError):
@@ -197,15 +194,15 @@ def _set_up_postgresql(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("; ".join(_PLANNED))
     cursor.close()
-    connection.commit()  # a SET is undone with its transaction
+    connection.commit()  # a rollback would undo the SET
 
 
-def _note_the_time(connection: Any, record: Any) -> None:
+def _record_use(connection: Any, record: Any) -> None:
     record.info[_USED_AT] = time.monotonic()
 
 
-def _ask_the_idle(dialect: Dialect, connection: Any, record: Any, proxy: Any) -> None:
-    """Have the pool replace a connection that has died while nobody used it: after a restart of the server, all have."""
+def _check_idle(dialect: Dialect, connection: Any, record: Any, proxy: Any) -> None:
+    """Check an idle connection and let the pool replace a dead one: after a restart of the server, all are dead."""
     used_at = record.info.get(_USED_AT)
     if used_at is None or time.monotonic() - used_at < LONGEST_UNASKED:
         return

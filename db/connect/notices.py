@@ -1,10 +1,10 @@
-"""Tells whoever waits in this process that something changed, whichever process on whichever machine changed it.
+"""Change notifications: wakes waiters in this process when any process on any machine changed something.
 
-A notice says only that there may be news of a subject, never what: who gets one reads. So a notice too many does no
-harm; and so that none is missed, everybody gets one whenever this process may not have heard for a while.
+A notice says only that a subject may have changed; the waiter reads the new state. So a superfluous notice does no
+harm. When this process may have missed notices, it wakes all waiters.
 
     PostgreSQL   one connection that LISTENs; `db.dispatch.changes` notifies in the transaction of the change
-    SQLite       the commits of this process, and a look once a second at whether another one wrote
+    SQLite       the commits of this process, and a check once a second for commits of others
 """
 
 import asyncio
@@ -21,35 +21,35 @@ from db.connect.engine import after_commits
 from db.connect.unavailable import AWAY, cause
 
 CHANNEL: Final = "sentlog"
-"""Where PostgreSQL's notices go; each names its subject by the id that clients have, `message.7`."""
+"""The NOTIFY channel of PostgreSQL; the payload is the subject's id in the API, such as `message.7`."""
 
 PAUSE: Final = 1.0
-"""Seconds between two looks at a SQLite file, and before a lost connection is opened anew."""
+"""Seconds between two checks of a SQLite file, and before a lost connection is reopened."""
 
 _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-"""A connection that only listens never notices by itself that the other side is gone: it is asked after half a minute."""
+"""TCP keepalive: a connection that only listens sends nothing, so it would not notice that the server is gone."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Watch:
-    """Somebody who waits for news of one subject."""
+    """A waiter for changes of one subject."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
 
     async def changed(self) -> None:
-        """Wait until there may be news since the last call. What came in between is not lost: then it returns at once."""
+        """Wait until the subject may have changed since the last call. Returns at once if it did in between."""
         await self._news.wait()
         self._news.clear()
 
     def ring(self) -> None:
-        """Say that there may be news."""
+        """Wake the waiter."""
         self._news.set()
 
 
 class Notices:
-    """The notices that reach this process, while it is `listening`."""
+    """The waiters of this process, and what wakes them while it is `listening`."""
 
     def __init__(
         self, engine: AsyncEngine, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -60,12 +60,12 @@ class Notices:
 
     @property
     def watches(self) -> int:
-        """How many wait."""
+        """The number of waiters."""
         return sum(map(len, self._watches.values()))
 
     @contextmanager
     def watch(self, subject: str) -> Iterator[Watch]:
-        """Wait for news of `subject` inside the block. Read its state after this began, or what came before is missed."""
+        """Register a waiter for `subject` inside the block. Read the state inside the block, or changes before it are missed."""
         watch = Watch()
         self._watches.setdefault(subject, set()).add(watch)
         try:
@@ -76,28 +76,28 @@ class Notices:
                 del self._watches[subject]
 
     def ring(self, subject: str) -> None:
-        """Say that there may be news of `subject`."""
+        """Wake the waiters for `subject`."""
         for watch in self._watches.get(subject, ()):
             watch.ring()
 
     def ring_all(self) -> None:
-        """Say that there may be news of everything."""
+        """Wake all waiters."""
         for subject in self._watches:
             self.ring(subject)
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Hear of changes inside the block; the connection for it is opened, and opened anew, beside it."""
-        ear = asyncio.create_task(self._listen())
+        """Receive notices inside the block, in a task that opens its connection and reopens it when it is lost."""
+        task = asyncio.create_task(self._listen())
         try:
             yield
         finally:
-            ear.cancel()
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await ear
+                await task
 
     async def _listen(self) -> None:
-        # Beside the pool: it is held for as long as the process lives.
+        # Not from the pool, because this connection is held for the life of the process.
         is_postgres = self._engine.dialect.name == "postgresql"
         engine = create_async_engine(
             self._engine.url,
@@ -108,15 +108,15 @@ class Notices:
         while True:
             try:
                 async with engine.connect() as connection:
-                    await (self._hear if is_postgres else self._look)(connection)
+                    await (self._receive if is_postgres else self._poll)(connection)
             except AWAY as error:
-                _log.warning("notices do not come through", reason=cause(error))
+                _log.warning("listening for changes failed", reason=cause(error))
             except Exception:
-                # Not the database's absence but a fault of ours: without this task, nobody would hear of changes any more.
-                _log.exception("notices do not come through")
+                # A fault of ours: go on, because without this task no waiter would be woken any more.
+                _log.exception("listening for changes failed")
             await self._sleep(PAUSE)
 
-    async def _hear(self, connection: AsyncConnection) -> None:
+    async def _receive(self, connection: AsyncConnection) -> None:
         await connection.execute(text(f"LISTEN {CHANNEL}"))
         self.ring_all()
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -124,13 +124,13 @@ class Notices:
             async for notice in notices:
                 self.ring(notice.payload)
 
-    async def _look(self, connection: AsyncConnection) -> None:
+    async def _poll(self, connection: AsyncConnection) -> None:
         with after_commits(self._engine, self.ring_all):
-            seen = None
+            last = None
             while True:
-                # Another number whenever any other connection has committed to the file.
+                # The number changes whenever another connection has committed to the file.
                 version = (await connection.exec_driver_sql("PRAGMA data_version")).scalar_one()
-                if version != seen:
+                if version != last:
                     self.ring_all()
-                seen = version
+                last = version
                 await self._sleep(PAUSE)

@@ -1,7 +1,7 @@
-"""Statements that stand alone: each has a connection for itself, and only until its rows are there.
+"""Single statements: each uses a connection only until its rows are there.
 
-Those that find rows by keys are written once, and on PostgreSQL planned once. What belongs together in one moment is read in
-`db.connect.engine.reading`. Which rows are found is not said here.
+PostgreSQL plans a statement of `Alone` for its values, and one of `Keyed` only once. Statements that need one snapshot
+use `db.connect.engine.snapshot`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import Dialect, Insert, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connect.driver_pool import Drivers
+from db.connect.driver_pool import DriverPool
 from db.connect.driver_rows import Fetched, fetch
 from db.sql.rows import read_by
 
@@ -19,54 +19,54 @@ _KEYED: Final = "sentlog_keyed"
 
 
 class Alone:
-    """The connections of a database; on PostgreSQL a statement is planned for its values, as that of a search has to be."""
+    """Runs single statements on a database; PostgreSQL plans each for its values, which a search needs."""
 
-    _kept_as: ClassVar[str] = _ALONE
+    _option: ClassVar[str] = _ALONE
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._drivers: Drivers | None = engine.get_execution_options().get(self._kept_as)
+        self._pool: DriverPool | None = engine.get_execution_options().get(self._option)
 
     @property
     def dialect(self) -> Dialect:
-        """Of the database, as that of a connection."""
+        """The dialect of the database."""
         return self._engine.dialect
 
     @property
     def commits(self) -> bool:
-        """Whether what one statement writes stands when it is done; on SQLite a writer has to say so beforehand."""
-        return self._drivers is not None
+        """Whether `write` can be used: on SQLite a writer opens a transaction instead (`db.connect.engine.writing`)."""
+        return self._pool is not None
 
     @property
     def lent(self) -> int:
-        """How many connections somebody has; 0 on SQLite, where they are the engine's."""
-        return 0 if self._drivers is None else self._drivers.lent
+        """How many connections are in use; 0 on SQLite, which uses those of the engine."""
+        return 0 if self._pool is None else self._pool.lent
 
     async def fetch(self, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
-        """The rows of a statement."""
-        if self._drivers is not None:
-            return await self._drivers.fetch(statement, values)
+        """Return the rows of a statement."""
+        if self._pool is not None:
+            return await self._pool.fetch(statement, values)
         async with self._engine.connect() as connection:
             return await fetch(connection, statement, values)
 
     async def write(self, statement: Insert, values: Mapping[str, Any]) -> None:
-        """Write one row with one statement. Only where it `commits`."""
-        assert self._drivers is not None
-        await self._drivers.fetch(statement, values)
+        """Insert one row and commit. Requires `commits`."""
+        assert self._pool is not None
+        await self._pool.fetch(statement, values)
 
 
 class Keyed(Alone):
-    """Those for what is found by keys, whose plan is the same for all values."""
+    """Runs statements that find rows by keys, whose plan is the same for all values."""
 
-    _kept_as = _KEYED
+    _option = _KEYED
 
 
 Source = AsyncConnection | Alone
-"""What rows are read from: a connection that is held, or whichever is free."""
+"""Where rows are read from: an open connection, or one that is taken for each statement."""
 
 
 async def fetch_from(source: Source, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
-    """The rows of a statement that is kept, with these values."""
+    """Return the rows of a cached statement with these values."""
     if isinstance(source, Alone):
         return await source.fetch(statement, values)
     return await fetch(source, statement, values)
@@ -75,11 +75,11 @@ async def fetch_from(source: Source, statement: Select[Any], values: Mapping[str
 async def rows_of(
     source: Source, statement: Select[Any], values: Mapping[str, Any]
 ) -> Sequence[Sequence[Any]]:
-    """The same with each value as a record holds it, for a few rows."""
+    """Return the rows of a cached statement with their values converted; for few rows."""
     fetched = await fetch_from(source, statement, values)
     return read_by(fetched.readers, fetched.rows)
 
 
-def keep_drivers(engine: AsyncEngine, *, alone: Drivers, keyed: Drivers) -> None:
-    """Have `Alone` and `Keyed` of an engine use these connections."""
+def set_driver_pools(engine: AsyncEngine, *, alone: DriverPool, keyed: DriverPool) -> None:
+    """Make `Alone` and `Keyed` of an engine use these pools."""
     engine.update_execution_options(**{_ALONE: alone, _KEYED: keyed})

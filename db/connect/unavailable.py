@@ -1,7 +1,7 @@
-"""Which errors mean that the database is away: it cannot be reached, or it ended a connection or a transaction.
+"""Which errors mean that the database is unavailable: it cannot be reached, or it ended a connection or a transaction.
 
-Such an error passes: the same work may succeed a moment later. Every other error of a database is a fault of a statement or
-of a row, and is never retried here.
+Such an error is temporary: the same work may succeed a moment later. Every other database error is a fault of a statement
+or of a row, and is never retried here.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,16 +19,16 @@ AWAY: Final = (
     exc.InterfaceError,
     # The state of a session: its transaction was idle for too long, or the server is a standby that only reads.
     exc.InternalError,
-    # All connections of the pool are in use, for as long as the pool waits. It is no `DBAPIError`.
+    # The pool's timeout: all its connections are in use. This is not a `DBAPIError`.
     exc.TimeoutError,
     # A connection was lost inside a transaction, and another statement followed.
     exc.PendingRollbackError,
-    # The same from the driver itself (`db.connect.driver_pool`, notices, procrastinate's pool), which SQLAlchemy does not translate.
+    # The driver's own errors, for code that bypasses SQLAlchemy (`db.connect.driver_pool`, notices, procrastinate's pool).
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.InternalError,
 )
-"""The exceptions that mean that the database is away. On SQLite `db.connect.engine` sorts the driver's errors so that this holds.
+"""The exceptions that mean that the database is unavailable. For SQLite, `db.connect.engine` maps the driver's errors to them.
 
 A wrong statement (`ProgrammingError`), a wrong value (`DataError`) and a broken constraint (`IntegrityError`) are not in it.
 """
@@ -39,8 +39,8 @@ _log = structlog.get_logger(__name__)
 async def retry_once(work: Callable[[], Awaitable[T]]) -> T:
     """Run `work`, and once more if the database ended its transaction or its connection.
 
-    `work` opens its own transaction and must be idempotent: when a connection is lost during COMMIT, nobody can tell whether
-    the first run was committed. A full pool is not retried: its caller has waited for as long as the pool allows.
+    `work` opens its own transaction and must be idempotent: if the connection is lost during COMMIT, the first run may have
+    been committed. A pool timeout is not retried: the caller has already waited.
     """
     try:
         return await work()
@@ -52,7 +52,7 @@ async def retry_once(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def cause(error: BaseException) -> str:
-    """The kind of an error with its SQLSTATE, for a log: never its text, which may quote a statement or a row."""
+    """Return the class of an error with its SQLSTATE, for the log; never its text, which may quote a statement or a row."""
     driver = getattr(error, "orig", None) or error
     code = getattr(driver, "sqlstate", None) or getattr(driver, "sqlite_errorname", None)
     return f"{type(driver).__name__} {code}" if code else type(driver).__name__

@@ -286,7 +286,7 @@ async def _count(
         TALLY,
         [(message_id, *facts, step) for facts, step in steps.items()],
         columns=("message_id", *Facts._fields, "deliveries"),
-        otherwise=_COUNT_UP,
+        on_conflict=_COUNT_UP,
     )
     after = Counter(counts)
     after.update(steps)

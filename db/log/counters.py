@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import and_, select
 
 from db.connect.single_statement import Source, rows_of
-from db.sql.key_lists import any_of_given
+from db.sql.key_lists import any_of_parameter
 from db.tables.log import SPAN, TALLY
 from domain import counting
 from domain.status import DeliveryMode
@@ -51,7 +51,7 @@ SPAN_OF_TALLY: Final = and_(SPAN.c.message_id == TALLY.c.message_id, SPAN.c.mode
 _OF_MESSAGES: Final = (
     select(*COLUMNS)
     .select_from(TALLY.outerjoin(SPAN, SPAN_OF_TALLY))
-    .where(any_of_given(TALLY.c.message_id, "ids"))
+    .where(any_of_parameter(TALLY.c.message_id, "ids"))
 )
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, is_of_visible
-from db.sql.key_lists import any_of, given_pairs, pairs_of, pairs_of_given
+from db.sql.key_lists import any_of, pair_parameters, pairs_of, pairs_of_parameters
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import Reading, Rows
 from db.tables.log import DELIVERY, DELIVERY_EVENT
@@ -100,7 +100,7 @@ async def of_recipients(
     """
     reading = READING.narrowed(fields, always=KEY)
     found: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
-    for row in await rows_of(source, _of_recipients(fields), given_pairs("recipients", keys)):
+    for row in await rows_of(source, _of_recipients(fields), pair_parameters("recipients", keys)):
         found[row[0], row[1]].append(row)
     names = tuple(reading.columns)
     return {key: Rows(DeliveryRecord, names, rows) for key, rows in found.items()}
@@ -111,7 +111,9 @@ def _of_recipients(fields: frozenset[str] | None) -> Select[Any]:
     return (
         READING.narrowed(fields, always=KEY)
         .select()
-        .where(pairs_of_given(DELIVERY.c.message_id, DELIVERY.c.recipient_number, "recipients"))
+        .where(
+            pairs_of_parameters(DELIVERY.c.message_id, DELIVERY.c.recipient_number, "recipients")
+        )
         .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
     )
 
@@ -172,7 +174,9 @@ _EVENTS: Final = (
         DELIVERY_EVENT.c.detail,
     )
     .where(
-        pairs_of_given(DELIVERY_EVENT.c.message_id, DELIVERY_EVENT.c.recipient_number, "recipients")
+        pairs_of_parameters(
+            DELIVERY_EVENT.c.message_id, DELIVERY_EVENT.c.recipient_number, "recipients"
+        )
     )
     .order_by(DELIVERY_EVENT.c.at, DELIVERY_EVENT.c.id)
 )
@@ -185,7 +189,7 @@ async def events(
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
     asked = set(keys)
     found: dict[DeliveryKey, list[EventRecord]] = {}
-    for row in await rows_of(source, _EVENTS, given_pairs("recipients", pairs)):
+    for row in await rows_of(source, _EVENTS, pair_parameters("recipients", pairs)):
         key = DeliveryKey(*row[:3])
         if key in asked:
             found.setdefault(key, []).append(EventRecord(*row[3:]))

@@ -8,7 +8,7 @@ from sqlalchemy import exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.single_statement import Source, rows_of
-from db.sql.key_lists import any_of, any_of_given
+from db.sql.key_lists import any_of, any_of_parameter
 from db.tables.log import ADDRESS, DISTRICT, MESSAGE, SCHOOL
 
 
@@ -44,7 +44,7 @@ _DISTRICT = select(
 _SCHOOL = select(
     SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
 )
-_SCHOOLS = _SCHOOL.where(any_of_given(SCHOOL.c.id, "ids"))
+_SCHOOLS = _SCHOOL.where(any_of_parameter(SCHOOL.c.id, "ids"))
 
 
 async def district_known_as(connection: AsyncConnection, external_id: str) -> DistrictRecord | None:

@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, select
 
 from db.connect.single_statement import Source, rows_of
-from db.log.visibility import Visibility, seen, visible_then
+from db.log.visibility import Visibility, seen, visible_by_parameters
 from db.sql.index_hints import BY_ROWID
-from db.sql.key_lists import any_of_given
+from db.sql.key_lists import any_of_parameter
 from db.sql.rows import Reading
 from db.tables.log import CANCELLATION, CONTENT, MESSAGE
 from domain.message import BodyFormat, Criterion
@@ -88,9 +88,9 @@ def select_by(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
 
 
 def by_ids(*, limited: bool) -> Select[Any]:
-    """The statement that reads whole messages with these `ids`, as far as `visible_then` lets see them."""
+    """The statement that reads whole messages with these `ids`, as far as `visible_by_parameters` lets see them."""
     return select_by(BY_ROWID, *READING.columns.values()).where(
-        any_of_given(MESSAGE.c.id, "ids"), visible_then(limited=limited)
+        any_of_parameter(MESSAGE.c.id, "ids"), visible_by_parameters(limited=limited)
     )
 
 
@@ -108,10 +108,10 @@ async def messages(
 
 _CONTENTS: Final = select(
     CONTENT.c.message_id, *(CONTENT.c[field] for field in ContentRecord._fields)
-).where(any_of_given(CONTENT.c.message_id, "ids"))
+).where(any_of_parameter(CONTENT.c.message_id, "ids"))
 _CANCELLATIONS: Final = select(
     CANCELLATION.c.message_id, *(CANCELLATION.c[field] for field in CancellationRecord._fields)
-).where(any_of_given(CANCELLATION.c.message_id, "ids"))
+).where(any_of_parameter(CANCELLATION.c.message_id, "ids"))
 
 
 async def contents(source: Source, ids: Sequence[int]) -> Mapping[int, ContentRecord]:

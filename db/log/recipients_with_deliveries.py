@@ -52,7 +52,7 @@ async def page_of_message(
     """A page of the list of a message, and the deliveries to each on it; of nobody where none are shown."""
     order = ordered(scope)
     statement, reading, fields = _kept(ordered, sides(page), shown)
-    values = {"message": message_id, **order.given(page)}
+    values = {"message": message_id, **order.parameters(page)}
     rows, readers = await fetch_from(source, statement, values)
     own = readers[: len(reading.columns)]
     if fields is None:

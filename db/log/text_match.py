@@ -86,7 +86,7 @@ def contains(key: Any, needle: str) -> ColumnElement[bool]:
     return _Contains(key, bindparam(None, needle, _Needle(), unique=True))
 
 
-def contains_given(key: Any, name: str) -> ColumnElement[bool]:
+def contains_parameter(key: Any, name: str) -> ColumnElement[bool]:
     """The same of the needle with which the statement is asked under this name, and which can stand there."""
     return _Contains(key, bindparam(name, type_=_Needle()))
 
@@ -158,7 +158,7 @@ def short_among(needles: Mapping[str, str]) -> Sequence[str]:
     ]
 
 
-def has_short_given(name: str) -> ColumnElement[bool]:
+def has_short_parameter(name: str) -> ColumnElement[bool]:
     """Whether the short needles with which the statement is asked under this name stand in a message at all."""
     return _SHORT_PARTS.contains(bindparam(name, type_=ARRAY(Text)))
 

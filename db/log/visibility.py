@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.districts import DistrictRecord, district_known_as
-from db.sql.key_lists import any_of, any_of_given, is_there, text_any_of
+from db.sql.key_lists import any_of, any_of_parameter, is_there, text_any_of
 from db.tables.log import MESSAGE, SCHOOL
 from domain.viewer import Viewer
 
@@ -48,17 +48,17 @@ def visible(visibility: Visibility) -> ColumnElement[bool]:
     )
 
 
-def visible_then(*, limited: bool) -> ColumnElement[bool]:
+def visible_by_parameters(*, limited: bool) -> ColumnElement[bool]:
     """The same in a statement that is kept, and is asked with what `seen` says of a viewer who is `limited` to schools or not."""
     return _visible(
         bindparam("district"),
         bindparam("now"),
-        any_of_given(MESSAGE.c.school_id, "schools") if limited else None,
+        any_of_parameter(MESSAGE.c.school_id, "schools") if limited else None,
     )
 
 
 def seen(visibility: Visibility) -> dict[str, Any]:
-    """What a statement with `visible_then` is asked with."""
+    """What a statement with `visible_by_parameters` is asked with."""
     return {
         "district": visibility.district.id,
         "now": visibility.now,

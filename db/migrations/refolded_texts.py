@@ -95,7 +95,7 @@ async def do_recipients(connection: AsyncConnection, after: Place) -> Place | No
         PERSON_NAME,
         sorted(names),
         columns=("person_id", "key"),
-        otherwise="ON CONFLICT DO NOTHING",
+        on_conflict="ON CONFLICT DO NOTHING",
     )
     return Place(found[-1].id, found[-1].number) if found else None
 

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Text, and_, bindparam, false, or_
 
-from db.log.text_match import can_stand_in, contains_given, has_short_given, is_storable
-from db.log.visibility import Visibility, seen, visible_then
+from db.log.text_match import can_stand_in, contains_parameter, has_short_parameter, is_storable
+from db.log.visibility import Visibility, seen, visible_by_parameters
 from db.search.index_choice import DAYS, Lead
-from db.sql.key_lists import any_of_given
+from db.sql.key_lists import any_of_parameter
 from db.tables.log import MESSAGE
 from domain.status import MessageStatus
 
@@ -28,7 +28,7 @@ UNTIL: Final = "created_until"
 MOST_SHAPES: Final = 500
 """Shapes whose predicates are kept; each part has two or three kinds, and few searches have more than three parts."""
 
-_SIGHT: Final = "visibility"
+_VISIBILITY: Final = "visibility"
 
 
 class Criteria(NamedTuple):
@@ -77,7 +77,7 @@ Shape = tuple[tuple[str, Kind], ...]
 """The parts of a search, each with its kind: searches of one shape differ in values alone."""
 
 
-WHOLE_LOG: Final[Shape] = ((_SIGHT, Kind.ALL),)
+WHOLE_LOG: Final[Shape] = ((_VISIBILITY, Kind.ALL),)
 """The shape of a search for whatever a district sent on some days."""
 
 
@@ -109,7 +109,7 @@ _LEADS: Final[Mapping[str, str]] = {
 
 def asked(criteria: Criteria, *, visibility: Visibility) -> tuple[Shape, Mapping[str, Any]]:
     """The shape of a search among what `visibility` sees, and its values. Recipients are no part of it."""
-    parts = {_SIGHT: _visibility(visibility), **_chosen(criteria)}
+    parts = {_VISIBILITY: _visibility(visibility), **_chosen(criteria)}
     for name, needle in needles(criteria).items():
         can = can_stand_in(MESSAGE.c[name], needle)
         parts[name] = (Kind.CONTAINED if can else Kind.NEVER, needle)
@@ -172,9 +172,9 @@ def predicates(shape: Shape) -> Predicates:
     kinds = dict(shape)
     days = and_(MESSAGE.c.created_at >= bindparam(FROM), MESSAGE.c.created_at < bindparam(UNTIL))
     parts = {
-        _SIGHT: visible_then(limited=kinds[_SIGHT] is not Kind.ALL),
+        _VISIBILITY: visible_by_parameters(limited=kinds[_VISIBILITY] is not Kind.ALL),
         DAYS: days,
-        **{part: predicate(part, kind) for part, kind in shape if part != _SIGHT},
+        **{part: predicate(part, kind) for part, kind in shape if part != _VISIBILITY},
     }
     within = and_(MESSAGE.c.district_id == bindparam("district"), days)
     leads = {DAYS: Lead("message_by_created", within, in_order=True)} | {
@@ -182,9 +182,9 @@ def predicates(shape: Shape) -> Predicates:
         for part, kind in shape
         if part in _LEADS
     }
-    if kinds[_SIGHT] is not Kind.ALL:
-        seen = and_(within, any_of_given(MESSAGE.c.school_id, "schools"))
-        leads[_SIGHT] = Lead(_LEADS["school"], seen, kinds[_SIGHT] is Kind.ONE)
+    if kinds[_VISIBILITY] is not Kind.ALL:
+        seen = and_(within, any_of_parameter(MESSAGE.c.school_id, "schools"))
+        leads[_VISIBILITY] = Lead(_LEADS["school"], seen, kinds[_VISIBILITY] is Kind.ONE)
     return Predicates(parts, leads)
 
 
@@ -193,9 +193,9 @@ def predicate(part: str, kind: Kind) -> ColumnElement[bool]:
     if kind is Kind.NEVER:
         return false()
     if kind is Kind.CONTAINED:
-        return contains_given(MESSAGE.c[part], part)
+        return contains_parameter(MESSAGE.c[part], part)
     if kind is Kind.SHORT:
-        return has_short_given(part)
+        return has_short_parameter(part)
     chosen = _value(part, kind)
     if part != "status":
         return chosen
@@ -213,5 +213,5 @@ def _value(part: str, kind: Kind) -> ColumnElement[bool]:
     if kind is Kind.NOT_WHOLE:
         return column.is_not(None)
     numbers = isinstance(column.type, Integer)
-    some = any_of_given(column, part, kind=BigInteger if numbers else Text)
+    some = any_of_parameter(column, part, kind=BigInteger if numbers else Text)
     return or_(some, column.is_(None)) if kind is Kind.SOME_OR_WHOLE else some

@@ -157,7 +157,7 @@ async def _by_one(
 ) -> Slice[MessageRecord]:
     """The page, by one statement."""
     read, columns = _read(order, fields)
-    values = {**_beyond(search, order, page).values, **order.given(page)}
+    values = {**_beyond(search, order, page).values, **order.parameters(page)}
     if _is_walked(search, order):
         walk = _kept_walk(order.terms, sides(page), columns)
         fetched = await Keyed(engine).fetch(walk, values)
@@ -203,7 +203,7 @@ async def _rows(
         return read_already(await _rows_by_group(connection, search, order, page, columns))
     route = await search.routes.to_page(connection, walk=_walk(order.terms))
     search = _beyond(search, order, page)
-    values = {**search.values, **order.given(page)}
+    values = {**search.values, **order.parameters(page)}
     if search.shape is None:
         statement = _page(search.parts, order, page, columns, route)
         return read_already((await connection.execute(statement, values)).all())
@@ -262,7 +262,7 @@ async def _rows_by_group(
         others = search.within(column, such)
         route = await others.routes.to_page(connection, walk=None)
         statement = order.narrow(select_by(route, *columns).where(others.where()), page)
-        values = {**others.values, **order.given(page)}
+        values = {**others.values, **order.parameters(page)}
         rows: Sequence[Sequence[Any]] = (await connection.execute(statement, values)).all()
         return rows
 

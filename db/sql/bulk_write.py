@@ -1,7 +1,7 @@
 """Many rows in one statement: one JSON parameter on PostgreSQL, one prepared statement over all rows on SQLite.
 
-SQLAlchemy's `executemany` sends PostgreSQL a statement a row, which takes ten times as long as the rows themselves; and its
-types convert each value of each row, though nearly all are alike. Which rows, and why, is not said here.
+SQLAlchemy's `executemany` sends PostgreSQL one statement per row, which takes ten times as long as the rows themselves.
+Its types also convert each value of each row, although most values repeat.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _POSTGRESQL: Final = make_url("postgresql+psycopg://").get_dialect()()
 
 Row = Sequence[Any]
-"""The values of one row, in the order of the columns that are named beside it."""
+"""The values of one row, in the order of the columns passed with it."""
 
 
 async def update_rows(
@@ -28,7 +28,7 @@ async def update_rows(
     keys: tuple[str, ...],
     columns: tuple[str, ...],
 ) -> None:
-    """Set `columns` of the rows with these `keys`; each row gives the columns first, then the keys."""
+    """Set `columns` of the rows with these `keys`; each row has the values of the columns first, then the keys."""
     if connection.dialect.name == "postgresql":
         statement = _update_in_postgresql(table, keys, columns)
     else:
@@ -42,13 +42,13 @@ async def insert_rows(
     rows: Sequence[Row],
     *,
     columns: tuple[str, ...],
-    otherwise: str = "",
+    on_conflict: str = "",
 ) -> None:
-    """Insert rows in their order; `otherwise` is the `ON CONFLICT` clause, which both engines spell alike."""
+    """Insert rows in their order; `on_conflict` is the `ON CONFLICT` clause, which both engines spell alike."""
     if connection.dialect.name == "postgresql":
-        statement = _insert_in_postgresql(table, columns, otherwise)
+        statement = _insert_in_postgresql(table, columns, on_conflict)
     else:
-        statement = _insert_in_sqlite(table, columns, otherwise)
+        statement = _insert_in_sqlite(table, columns, on_conflict)
     await _run(connection, statement, columns, rows)
 
 
@@ -58,13 +58,13 @@ async def _run(
     if not rows:
         return
     in_postgresql = connection.dialect.name == "postgresql"
-    spelled: dict[datetime, str] = {}  # most rows of a batch have the same few instants
+    texts: dict[datetime, str] = {}  # most rows of a batch have the same few instants
 
     def plain(value: Any) -> Any:
         if isinstance(value, datetime):
-            if value not in spelled:
-                spelled[value] = _spell(value, with_zone=in_postgresql)
-            return spelled[value]
+            if value not in texts:
+                texts[value] = _format_instant(value, with_zone=in_postgresql)
+            return texts[value]
         return value.value if isinstance(value, Enum) else value
 
     plain_rows = [tuple(map(plain, row)) for row in rows]
@@ -75,8 +75,8 @@ async def _run(
         await connection.exec_driver_sql(statement, plain_rows)
 
 
-def _spell(instant: datetime, *, with_zone: bool) -> str:
-    """An instant in UTC: as SQLite keeps it, or with the zone, so that PostgreSQL reads the same in any session."""
+def _format_instant(instant: datetime, *, with_zone: bool) -> str:
+    """Return the instant in UTC: as SQLite stores it, or with the zone, so that PostgreSQL reads the same in any session."""
     utc = instant.astimezone(UTC)
     return (utc if with_zone else utc.replace(tzinfo=None)).isoformat(
         sep=" ", timespec="microseconds"
@@ -101,15 +101,15 @@ def _update_in_sqlite(table: Table, keys: tuple[str, ...], columns: tuple[str, .
 
 
 @cache
-def _insert_in_postgresql(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+def _insert_in_postgresql(table: Table, columns: tuple[str, ...], on_conflict: str) -> str:
     names = ", ".join(columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, columns)} {otherwise}"
+    return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {_recordset(table, columns)} {on_conflict}"
 
 
 @cache
-def _insert_in_sqlite(table: Table, columns: tuple[str, ...], otherwise: str) -> str:
+def _insert_in_sqlite(table: Table, columns: tuple[str, ...], on_conflict: str) -> str:
     places = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}) {otherwise}"
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places}) {on_conflict}"
 
 
 def _recordset(table: Table, columns: tuple[str, ...]) -> str:

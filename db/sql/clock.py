@@ -1,4 +1,4 @@
-"""The database's own clock: all machines agree on it, whatever theirs say."""
+"""The database's clock, which all machines share, so that their own clocks may differ."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,18 +8,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.sql.column_types import Instant
 
-_IN_SQLITE = "%Y-%m-%d %H:%M:%f000"  # as `Instant` is kept there; its clock knows milliseconds
+_IN_SQLITE = "%Y-%m-%d %H:%M:%f000"  # the format of `Instant`; SQLite's clock has milliseconds
 
 
 def clock(connection: AsyncConnection, *, after: timedelta = timedelta()) -> ColumnElement[Any]:
-    """The present instant, or one that is later by `after`, as the database sees it when it comes to it."""
+    """Return an expression for the current instant plus `after`, evaluated when the database reaches it."""
     if connection.dialect.name == "sqlite":
         return func.strftime(_IN_SQLITE, "now", _modifier(after), type_=Instant())
     return later(connection, func.clock_timestamp(), after)
 
 
 def later(connection: AsyncConnection, instant: Any, by: timedelta) -> ColumnElement[Any]:
-    """An instant in a column, moved on."""
+    """Return an expression for `instant`, a column, plus `by`."""
     if connection.dialect.name == "sqlite":
         return func.strftime(_IN_SQLITE, instant, _modifier(by), type_=Instant())
     return type_coerce(instant + literal(by, Interval()), Instant())

@@ -1,6 +1,6 @@
 """The column types that both engines share: instants, enumerations by value, keys of text, wide integers.
 
-What a column holds in which table is not said here.
+`db.tables` says what each column holds.
 """
 
 import json
@@ -20,16 +20,16 @@ from domain.status import DeliveryMode
 E = TypeVar("E", bound=StrEnum)
 
 BigInt: Final = BigInteger().with_variant(Integer(), "sqlite")
-"""64 bits; in SQLite only a column declared INTEGER numbers its rows by itself."""
+"""64 bits; in SQLite only a column declared INTEGER numbers its rows automatically."""
 
 SmallInt: Final = SmallInteger()
 
 KeyText: Final = Text().with_variant(Text(collation="C"), "postgresql")
-"""Text compared by its bytes on both engines, so that a page in one order is the same page everywhere."""
+"""Text compared by its bytes, so that both engines sort it alike."""
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware instant, kept and given in UTC. SQLite has no zone: without this its instants would come back naive."""
+    """An aware instant, stored and returned in UTC. SQLite stores no zone, so without this its instants would be naive."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -38,36 +38,36 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError(f"{value!r} names no zone: instants are aware")
+            raise ValueError(f"{value!r} has no time zone. Pass an aware datetime.")
         instant = value.astimezone(UTC)
         return instant.replace(tzinfo=None) if dialect.name == "sqlite" else instant
 
     def result_processor(
         self, dialect: Dialect, coltype: object
     ) -> Callable[[Any], datetime | None]:
-        # One call for each of thousands of rows, where `process_result_value` is two.
+        # One call for each of thousands of rows; `process_result_value` takes two.
         return _read_in_sqlite if dialect.name == "sqlite" else _in_utc
 
 
-def _read_in_sqlite(kept: str | None) -> datetime | None:
-    """The instant of a text without its zone, as we write it; or with one, as whoever else wrote into the file may have."""
-    if kept is None:
+def _read_in_sqlite(text: str | None) -> datetime | None:
+    """Return the instant of a text without a zone, as we write it, or with one, as other programs may write it."""
+    if text is None:
         return None
     try:
-        return datetime.fromisoformat(f"{kept}+00:00")
+        return datetime.fromisoformat(f"{text}+00:00")
     except ValueError:
-        return datetime.fromisoformat(kept).astimezone(UTC)
+        return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _in_utc(instant: datetime | None) -> datetime | None:
-    """The instant in UTC, as it comes already where `db.connect.engine` made the connection."""
+    """Return the instant in UTC; connections of `db.connect.engine` return it so already."""
     if instant is None or instant.tzinfo is UTC:
         return instant
     return instant.astimezone(UTC)
 
 
 class ByValue(TypeDecorator[E]):
-    """An enumeration kept as its value: readable in the database, and a member in Python."""
+    """An enumeration: its value in the database, a member in Python."""
 
     impl = String(24)
     cache_ok = True
@@ -80,24 +80,26 @@ class ByValue(TypeDecorator[E]):
         return None if value is None else str(value)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], E | None]:
-        known: dict[str | None, E | None] = {member.value: member for member in self.members}
-        known[None] = None
-        return known.__getitem__  # a look-up for each row of a page of thousands: `members(value)` costs eight times as much
+        members: dict[str | None, E | None] = {member.value: member for member in self.members}
+        members[None] = None
+        return (
+            members.__getitem__
+        )  # called for each row: `members(value)` costs eight times as much
 
 
 class _Modes(dict[str | None, tuple[DeliveryMode, ...] | None]):
-    """The modes that a text stands for, by the text as it is kept; read once."""
+    """The modes by the text that stands for them in the database; each text is parsed once."""
 
-    def __missing__(self, kept: str) -> tuple[DeliveryMode, ...]:
-        self[kept] = read = tuple(DeliveryMode(mode) for mode in kept.split(",") if mode)
-        return read
+    def __missing__(self, text: str) -> tuple[DeliveryMode, ...]:
+        self[text] = modes = tuple(DeliveryMode(mode) for mode in text.split(",") if mode)
+        return modes
 
 
 _modes: Final = _Modes({None: None})
 
 
 class ModeList(TypeDecorator[Sequence[DeliveryMode]]):
-    """The modes chosen for a message, in the order of the enumeration, kept as `INBOX,EMAIL`."""
+    """The modes of a message, in the order of the enumeration, stored as `INBOX,EMAIL`."""
 
     impl = String(32)
     cache_ok = True
@@ -110,11 +112,11 @@ class ModeList(TypeDecorator[Sequence[DeliveryMode]]):
     def result_processor(
         self, dialect: Dialect, coltype: object
     ) -> Callable[[Any], tuple[DeliveryMode, ...] | None]:
-        return _modes.__getitem__  # a look-up a row, as in `ByValue`: there are sixteen choices
+        return _modes.__getitem__  # a look-up per row, as in `ByValue`: there are sixteen values
 
 
 class DeviceList(TypeDecorator[Sequence[ReportDevice]]):
-    """The devices chosen for a report, in the order given, kept as `NO_DEVICE,EMAIL`."""
+    """The devices of a report, in the requested order, stored as `NO_DEVICE,EMAIL`."""
 
     impl = String(48)
     cache_ok = True
@@ -134,8 +136,8 @@ class DeviceList(TypeDecorator[Sequence[ReportDevice]]):
         )
 
 
-class Criteria(TypeDecorator[Sequence[Criterion]]):
-    """What a sender chose the recipients by, in the order chosen, kept as a JSON list of pairs."""
+class CriterionList(TypeDecorator[Sequence[Criterion]]):
+    """The criteria by which a sender chose the recipients, in that order, stored as a JSON list of pairs."""
 
     impl = Text
     cache_ok = True
@@ -150,10 +152,10 @@ class Criteria(TypeDecorator[Sequence[Criterion]]):
 
 
 def by_value(members: type[E]) -> TypeEngine[E]:
-    """The column type of one enumeration."""
+    """Return the column type of an enumeration."""
     return ByValue(members)
 
 
 def table_of(model: type[SQLModel]) -> Table:
-    """The table of a model: what statements are written with, as a model's own attributes are typed as the values."""
+    """Return the table of a model. Statements use it, because a model's attributes are typed as values, not as columns."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]  # set by SQLModel's metaclass

@@ -1,7 +1,7 @@
-"""A page in an order of several columns, of which the first has few values: value by value, and within each by the rest.
+"""A page in an order of several columns whose first column has few values: one value after the other, each in the remaining order.
 
-So an order of two columns needs no index of both: among the rows of one value the second is walked like an order of its
-own. Which rows there are, and by which index they are read, the caller says.
+So an order by two columns needs no index over both: within one value the second column is walked like an order of one
+column. The caller chooses the rows and the index.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,20 +13,20 @@ from db.sql.keyset_paging import Order
 from domain.paging import Page
 
 MOST: Final = 8
-"""Values that are looked at one by one. Where a page is not full by then, the values have few rows each, and are read at once."""
+"""Values that are read one by one. If the page is not full then, values have few rows each, and the rest is read at once."""
 
 Row = Sequence[Any]
 Read = Callable[[Order, Page, ColumnElement[bool]], Awaitable[Sequence[Row]]]
-"""Gives the rows of a page in an order, and one more if there is one, as far as they stand in a group."""
+"""Returns the rows of a page in an order that satisfy a predicate, and one more if there is one."""
 
 NextValue = Callable[[ColumnElement[bool], bool], Awaitable[Any]]
-"""Gives the least value of the first column, or the greatest, as far as a predicate holds; None where there is none."""
+"""Returns the least or the greatest value of the first column that satisfies a predicate; None if there is none."""
 
 
 async def rows_by_group(
     order: Order, page: Page, *, next_value: NextValue, read: Read
 ) -> Sequence[Row]:
-    """The rows of `page`, and one more if there is one."""
+    """Return the rows of `page`, and one more if there is one."""
     column, inner = order.terms[0].column, Order(order.terms[1:], scope="")
     falls = order.falls(0, page.backward)
     bounds = [None if edge is None else order.key(edge) for edge in (page.after, page.before)]

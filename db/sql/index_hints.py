@@ -1,7 +1,7 @@
-"""What a statement says to SQLite of the index it is to be read by; PostgreSQL never hears of it.
+"""Index hints for SQLite; statements for PostgreSQL are compiled without them.
 
-SQLite keeps no figures of a table unless it is told to analyse it, and none that tell a day from a year: so where that
-matters, we count and say it. A hint changes how rows are found, never which.
+SQLite has no statistics of a table without ANALYZE, and none that distinguish a day from a year. Where that matters, we
+count rows first and name the index. A hint changes how rows are found, never which.
 """
 
 from typing import Final
@@ -10,16 +10,16 @@ from sqlalchemy import FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 BY_ROWID: Final = "NOT INDEXED"
-"""By the numbers of the rows, and by no index. Given as `statement.with_hint(TABLE, BY_ROWID, "sqlite")`."""
+"""Reads rows by rowid, without an index. Use: `statement.with_hint(TABLE, BY_ROWID, "sqlite")`."""
 
 
 def by_index(name: str) -> str:
-    """By this index; SQLite fails where it cannot be used for the statement."""
+    """Return the hint for an index; SQLite fails if it cannot use it for the statement."""
     return f"INDEXED BY {name}"
 
 
 class HintingCompiler(SQLiteCompiler):
-    """Writes a hint behind the table; SQLAlchemy's own leaves them out."""
+    """Writes hints after the table; SQLAlchemy's compiler for SQLite omits them."""
 
     def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:
         return text

@@ -1,7 +1,7 @@
-"""Many keys in one parameter: a statement reads the same, and is planned once, for one row or for four thousand.
+"""Many keys in one parameter: a statement has the same text, and one plan, for one row and for four thousand.
 
-An `IN` with a parameter a key is another statement for each number of keys, and both engines take longer to read it than
-to answer it.
+An `IN` with one parameter per key is another statement for each number of keys. Both engines take longer to parse it
+than to execute it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,13 +50,13 @@ class KeyList(TypeDecorator[Sequence[Any]]):
 
 
 class Predicate(FunctionElement[bool]):
-    """A condition that is spelled otherwise on each engine."""
+    """A condition whose SQL differs between the engines."""
 
     type = Boolean()
     inherit_cache = True
 
     def self_group(self, against: Any = None) -> Any:
-        """The condition as it stands: SQLAlchemy would make `… = 1` of it on SQLite, and no index answers that."""
+        """Return the condition unchanged: on SQLite, SQLAlchemy would make it `… = 1`, which no index answers."""
         return self
 
 
@@ -69,24 +69,24 @@ class _PairsOf(Predicate):
 
 
 def any_of(key: Any, keys: Sequence[int]) -> ColumnElement[bool]:
-    """Whether `key` is one of `keys`."""
+    """Return the condition that `key` is one of `keys`."""
     return _AnyOf(key, bindparam(None, keys, KeyList(), unique=True))
 
 
-def any_of_given(
+def any_of_parameter(
     key: Any, name: str, *, kind: type[BigInteger] | type[Text] = BigInteger
 ) -> ColumnElement[bool]:
-    """Whether `key` is one of the keys, numbers or texts, with which the statement is asked under this name."""
+    """Return the condition that `key` is in the list of numbers or texts in the parameter `name`."""
     return _AnyOf(key, bindparam(name, type_=KeyList(kind)))
 
 
 def text_any_of(key: Any, keys: Sequence[str]) -> ColumnElement[bool]:
-    """Whether the text `key` is one of `keys`."""
+    """Return the condition that the text `key` is one of `keys`."""
     return _AnyOf(key, bindparam(None, keys, KeyList(Text), unique=True))
 
 
 def pairs_of(first: Any, second: Any, keys: Sequence[tuple[int, int]]) -> ColumnElement[bool]:
-    """Whether `(first, second)` is one of `keys`."""
+    """Return the condition that `(first, second)` is one of `keys`."""
     return _PairsOf(
         first,
         second,
@@ -96,28 +96,28 @@ def pairs_of(first: Any, second: Any, keys: Sequence[tuple[int, int]]) -> Column
     )
 
 
-def pairs_of_given(first: Any, second: Any, name: str) -> ColumnElement[bool]:
-    """Whether `(first, second)` is one of the keys with which the statement is asked under this name; see `given_pairs`."""
+def pairs_of_parameters(first: Any, second: Any, name: str) -> ColumnElement[bool]:
+    """Return the condition that `(first, second)` is in the parameters that `pair_parameters` returns for `name`."""
     parts = [bindparam(f"{name}_{part}", type_=KeyList()) for part in _PARTS]
     return _PairsOf(first, second, *parts)
 
 
-def given_pairs(name: str, keys: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
-    """The parameters under which a statement is given pairs: each engine reads them in its way."""
+def pair_parameters(name: str, keys: Sequence[tuple[int, int]]) -> Mapping[str, Sequence[Any]]:
+    """Return the values of the parameters of `pairs_in_parameters`; each engine reads some of them."""
     parts = ([pair[0] for pair in keys], [pair[1] for pair in keys], keys)
     return {f"{name}_{part}": values for part, values in zip(_PARTS, parts, strict=True)}
 
 
 def is_there(rows: Select[Any]) -> ColumnElement[bool]:
-    """Whether `rows`, which belong to a row of the statement around them, has any: asked row by row.
+    """Return the condition that `rows`, correlated with the enclosing statement, is not empty; evaluated per row.
 
-    EXISTS says the same, but PostgreSQL may take it for a table to be read whole and joined.
+    EXISTS means the same, but PostgreSQL may turn it into a join that reads the whole table.
     """
     return rows.limit(1).scalar_subquery().is_not(None)
 
 
 def each(keys: Sequence[int], dialect: str) -> TableValuedAlias:
-    """`keys` as a table of one column, `value`, in which each stands once."""
+    """Return `keys` as a table with one column, `value`, and one row per key."""
     parameter = bindparam(None, keys, KeyList(), unique=True)
     if dialect == "sqlite":
         return func.json_each(parameter).table_valued(column("value", Integer)).alias("given")
@@ -144,9 +144,9 @@ def _any_of_in_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any
 def _pairs_of_in_sqlite(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
     first, second, _, _, pairs = element.clauses
     key = f"({compiler.process(first, **options)}, {compiler.process(second, **options)})"
-    given = compiler.process(pairs, **options)
-    # One list of pairs: two lists would be joined by reading the second once for each of the first.
-    return f"{key} IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({given}))"
+    keys = compiler.process(pairs, **options)
+    # One list of pairs: SQLite would join two lists by reading the second once for each item of the first.
+    return f"{key} IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({keys}))"
 
 
 @compiles(_PairsOf, "postgresql")

@@ -1,7 +1,4 @@
-"""A page of a list in any order, found by what stands at its edge: the same cost at any depth.
-
-What is listed, and who may see it, is not known here.
-"""
+"""Keyset pagination: a page of a list in any order, found by the values at its edge, at the same cost at any depth."""
 
 import base64
 import hashlib
@@ -50,7 +47,7 @@ _ROWS: Final = bindparam("rows", type_=Integer)
 
 
 class Term(NamedTuple):
-    """A column that a list is ordered by. It has no nulls, which the engines would sort each in its way."""
+    """A column that a list is ordered by. It has no nulls, because the engines sort nulls differently."""
 
     name: str
     column: ColumnElement[Any]
@@ -58,7 +55,7 @@ class Term(NamedTuple):
 
 
 class Slice(NamedTuple, Generic[R]):
-    """The rows of a page in the list's order, what each is ordered by, and whether there are more on either side."""
+    """The rows of a page in the list's order, their sort keys, and whether there are more rows on either side."""
 
     rows: Rows[R]
     keys: "Keys"
@@ -67,12 +64,12 @@ class Slice(NamedTuple, Generic[R]):
 
 
 def sides(page: Page) -> Page:
-    """A page as a statement that is kept knows it: its size, how it is walked, and on which sides it has a cursor."""
+    """Return the part of a page that the text of its statement depends on: size, direction, and which cursors it has."""
     return page._replace(after=page.after and "", before=page.before and "")
 
 
 class Keys(Sequence[tuple[Any, ...]]):
-    """What each of some rows is ordered by; taken out of a row when it is asked for, as most are not."""
+    """The sort keys of rows; each is taken out of its row on access, because most are never used."""
 
     __slots__ = ("_places", "_rows")
 
@@ -95,7 +92,7 @@ class Keys(Sequence[tuple[Any, ...]]):
 
 
 class Order:
-    """The order of a list, whose last term tells any two rows apart. `scope` spells all else that a cursor depends on."""
+    """The order of a list, whose last term is unique. `scope` is everything else that a cursor depends on, as its `repr`."""
 
     def __init__(self, terms: Sequence[Term], *, scope: object) -> None:
         self.terms = tuple(terms)
@@ -103,25 +100,25 @@ class Order:
 
     @cached_property
     def mark(self) -> str:
-        """What each cursor of this list begins with. Most lists are read without one."""
+        """A hash of the order and its scope, with which each cursor of this list begins."""
         terms = [(str(term.name), term.descending) for term in self.terms]
-        spelled = repr((self._scope, terms))
-        return hashlib.blake2b(spelled.encode(), digest_size=6).hexdigest()
+        text = repr((self._scope, terms))
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def cursor(self, key: Sequence[Any]) -> str:
-        """The cursor of the row with these values."""
+        """Return the cursor of the row with this sort key."""
         return base64.urlsafe_b64encode(orjson.dumps([self.mark, *key])).decode().rstrip("=")
 
     def key(self, cursor: str) -> tuple[Any, ...]:
-        """The values that a cursor stands for. Raises `BadUserInput` for one that is broken or of another list."""
+        """Return the sort key in a cursor. Raises `BadUserInput` if it is broken or belongs to another list."""
         try:
             padded = cursor + "=" * (-len(cursor) % 4)
-            said = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if not isinstance(said, list) or not said or not isinstance(said[0], str):
+            parts = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+            if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
                 raise ValueError
         except ValueError:
             raise _no_cursor(cursor) from None
-        mark, *key = said
+        mark, *key = parts
         if mark != self.mark:
             raise BadUserInput(
                 "This cursor comes from a list with another filter or order. Begin that list again without a cursor."
@@ -136,14 +133,14 @@ class Order:
             raise _no_cursor(cursor) from None
 
     def apply(self, statement: Select[Any], reading: Reading[Any], page: Page) -> Select[Any]:
-        """`statement`, which selects what `reading` says, for the rows of `page`, and one more to see whether there are any.
+        """Return `statement`, which selects the columns of `reading`, limited to the rows of `page` and one more.
 
-        To be asked with what `given` says.
+        Execute it with `parameters`.
         """
         return self.narrow(statement.add_columns(*self.beside(reading)), page)
 
     def beside(self, reading: Reading[Any]) -> Sequence[ColumnElement[Any]]:
-        """The columns that a page is ordered by and that `reading` does not read."""
+        """Return the columns of the order that `reading` does not read."""
         return [
             term.column.label(f"key_{place}")
             for place, term in enumerate(self.terms)
@@ -151,7 +148,7 @@ class Order:
         ]
 
     def by(self, *, backward: bool = False) -> list[ColumnElement[Any]]:
-        """The ORDER BY of this list, walked from its front or from its end."""
+        """Return the ORDER BY terms of this list, from its front or from its end."""
         return [
             term.column.desc() if term.descending != backward else term.column.asc()
             for term in self.terms
@@ -164,24 +161,24 @@ class Order:
         reading: Reading[R],
         readers: tuple[Reader | None, ...] = (),
     ) -> Slice[R]:
-        """The slice that the rows of an applied statement make; `readers` as for `Rows`.
+        """Return the slice for the rows of a statement of `apply`; `readers` as for `Rows`.
 
-        On the side of a cursor there is a row, the cursor's own; on the other side, the row that was read beyond the
-        page. Between two cursors only what lies between them counts (Relay's rule).
+        On the side of a cursor there is a row, that of the cursor. On the other side there is one if the statement
+        returned a row beyond the page. Between two cursors only the rows between them count (Relay's rule).
         """
         more = len(rows) > page.size
-        kept = rows[: page.size]
+        on_page = rows[: page.size]
         if page.backward:
-            kept = kept[::-1]
+            on_page = on_page[::-1]
         return Slice(
-            rows=Rows(reading.record, tuple(reading.columns), kept, readers),
-            keys=Keys(kept, self._places(reading)),
+            rows=Rows(reading.record, tuple(reading.columns), on_page, readers),
+            keys=Keys(on_page, self._places(reading)),
             has_previous=more if page.backward else page.after is not None,
             has_next=page.before is not None if page.backward else more,
         )
 
     def _places(self, reading: Reading[Any]) -> Sequence[int]:
-        """Where in a row of an applied statement the values stand that it is ordered by."""
+        """Return the places of the sort key in a row of a statement of `apply`."""
         names = {id(column): place for place, column in enumerate(reading.columns.values())}
         beside = itertools.count(len(names))
         return [
@@ -190,9 +187,9 @@ class Order:
         ]
 
     def narrow(self, statement: Select[Any], page: Page) -> Select[Any]:
-        """`statement`, whatever it selects, for the rows that `apply` gives.
+        """Return `statement`, with any columns, limited to the rows of `page` and one more.
 
-        Of the page it has no value: it is the same for all that have a cursor on the same sides and are walked the same way.
+        It contains no values of the page: pages with the same `sides` share the statement.
         """
         if page.after is not None:
             statement = statement.where(self._beyond(_AFTER, backward=False))
@@ -200,26 +197,25 @@ class Order:
             statement = statement.where(self._beyond(_BEFORE, backward=True))
         return statement.order_by(*self.by(backward=page.backward)).limit(_ROWS)
 
-    def given(self, page: Page) -> Mapping[str, Any]:
-        """The values with which a statement that was narrowed to `page` is asked. Raises `BadUserInput` as `key` does."""
-        given: dict[str, Any] = {_ROWS.key: page.size + 1}
+    def parameters(self, page: Page) -> Mapping[str, Any]:
+        """Return the parameters of a statement of `narrow` for `page`. Raises `BadUserInput` as `key` does."""
+        values: dict[str, Any] = {_ROWS.key: page.size + 1}
         for side, cursor in ((_AFTER, page.after), (_BEFORE, page.before)):
             if cursor is not None:
-                given |= {f"{side}_{place}": value for place, value in enumerate(self.key(cursor))}
-        return given
+                values |= {f"{side}_{place}": value for place, value in enumerate(self.key(cursor))}
+        return values
 
     def edge(self, page: Page) -> tuple[Any, bool] | None:
-        """The first value of the cursor from which `page` is walked, and whether values fall from there; None without one."""
+        """Return the first value of the cursor where `page` starts, and whether values fall from there; None without a cursor."""
         cursor = page.before if page.backward else page.after
         return None if cursor is None else (self.key(cursor)[0], self.falls(0, page.backward))
 
     def numbers(self, statement: Select[Any], page: Page) -> CompoundSelect[Any] | None:
-        """The numbers that `statement` selects for the rows of `page`, in two walks; None where there is no cursor.
+        """Return a statement for the ids of the rows of `page`, as the union of two index scans; None without a cursor.
 
-        To be asked with what `given` says.
-
-        For SQLite, which enters an index at a first value, but not at a number among those that share it: one walk goes
-        through the rows that share the cursor's first value, and one through those beyond.
+        `statement` selects the ids; execute the result with `parameters`. SQLite can start an index scan at a first
+        value, but not at an id within that value. So one scan reads the rows with the cursor's first value, and one
+        those beyond it.
         """
         cursor, side = (page.before, _BEFORE) if page.backward else (page.after, _AFTER)
         if cursor is None or len(self.terms) != 2 or (page.after and page.before):
@@ -244,7 +240,7 @@ class Order:
         ]
 
     def _beyond(self, side: str, *, backward: bool) -> ColumnElement[bool]:
-        """Whether a row stands after the cursor of that side, or before it when `backward`."""
+        """Return the condition that a row comes after the cursor of that side, or before it if `backward`."""
         edge = self._edge(side)
         if len({term.descending for term in self.terms}) == 1:
             row = tuple_(*(term.column for term in self.terms))
@@ -255,12 +251,12 @@ class Order:
             same = [columns[earlier] == edge[earlier] for earlier in range(place)]
             further = column < edge[place] if self.falls(place, backward) else column > edge[place]
             steps.append(and_(*same, further))
-        # An index is entered at the first bound; among the alternatives alone it would be read from its beginning.
+        # The bound lets the engines start an index scan there; with the alternatives alone they read it from its start.
         bound = columns[0] <= edge[0] if self.falls(0, backward) else columns[0] >= edge[0]
         return and_(bound, or_(*steps))
 
     def falls(self, place: int, backward: bool) -> bool:
-        """Whether the values of the term at `place` fall in the direction in which a page is walked."""
+        """Return whether the values of the term at `place` fall in the direction of the page."""
         return self.terms[place].descending != backward
 
 
@@ -269,11 +265,11 @@ def _is_read(column: ColumnElement[Any], reading: Reading[Any]) -> bool:
 
 
 _RANGES: Final = ((SmallInteger, 2**15), (BigInteger, 2**63), (Integer, 2**31))
-"""Below which a number fits each type of column; PostgreSQL fails on others, whatever they are compared with."""
+"""The bound of the numbers of each column type; PostgreSQL fails on a parameter beyond it."""
 
 
 def _read(value: Any, kind: TypeEngine[Any]) -> Any:
-    """The value of a column of `kind` that a cursor holds; raises `ValueError` or `OverflowError` where it is none."""
+    """Return a cursor's value as a value of a column of `kind`. Raises `ValueError` or `OverflowError` if it is none."""
     if isinstance(kind, Instant):
         if not isinstance(value, str):
             raise ValueError
@@ -283,11 +279,11 @@ def _read(value: Any, kind: TypeEngine[Any]) -> Any:
         return instant.astimezone(UTC)
     if type(value) is not kind.python_type:
         raise ValueError
-    if isinstance(value, str) and "\0" in value:  # PostgreSQL has no such texts
+    if isinstance(value, str) and "\0" in value:  # PostgreSQL cannot store NUL in a text
         raise ValueError
     if isinstance(value, int):
-        least = next(limit for number, limit in _RANGES if isinstance(kind, number))
-        if not -least <= value < least:
+        bound = next(limit for number, limit in _RANGES if isinstance(kind, number))
+        if not -bound <= value < bound:
             raise ValueError
     return value
 
@@ -305,25 +301,25 @@ async def slices(
     page: Page,
     reading: Reading[R],
 ) -> Mapping[int, Slice[R]]:
-    """The same page of the list of each parent, by parent, in one statement that reads those pages and no more.
+    """Return the same page of the list of each parent, by parent, with one statement that reads only those pages.
 
-    `of` selects what `reading` says of the list of one parent; the first of its columns belongs to the table of which each
-    row is one entry.
+    `of` returns the statement that selects the columns of `reading` from the list of one parent. Its first column belongs
+    to the table whose rows are the entries of the list.
     """
     if len(parents) == 1:
         statement = order.apply(of(literal(parents[0])), reading, page)
-        rows = (await connection.execute(statement, order.given(page))).all()
+        rows = (await connection.execute(statement, order.parameters(page))).all()
         return {parents[0]: order.cut(rows, page, reading)}
-    paged = (
+    page_of_each = (
         _page_of_each_in_sqlite
         if connection.dialect.name == "sqlite"
         else _page_of_each_in_postgresql
     )
-    found: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
-    statement = paged(parents, of, order, reading, page)
-    for row in await connection.execute(statement, order.given(page)):
-        found[row[-1]].append(row)
-    return {parent: order.cut(rows, page, reading) for parent, rows in found.items()}
+    by_parent: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
+    statement = page_of_each(parents, of, order, reading, page)
+    for row in await connection.execute(statement, order.parameters(page)):
+        by_parent[row[-1]].append(row)
+    return {parent: order.cut(rows, page, reading) for parent, rows in by_parent.items()}
 
 
 def _page_of_each_in_postgresql(
@@ -333,14 +329,14 @@ def _page_of_each_in_postgresql(
     reading: Reading[Any],
     page: Page,
 ) -> Select[Any]:
-    given = each(parents, "postgresql")
+    keys_table = each(parents, "postgresql")
     place = func.row_number().over(order_by=order.by(backward=page.backward)).label("place")
-    rows = order.apply(of(given.c.value), reading, page).add_columns(place).lateral("page")
+    rows = order.apply(of(keys_table.c.value), reading, page).add_columns(place).lateral("page")
     kept = [column for column in rows.c if column.name != "place"]
     return (
-        select(*kept, given.c.value.label("parent"))
-        .select_from(given.join(rows, true()))
-        .order_by(given.c.value, rows.c.place)
+        select(*kept, keys_table.c.value.label("parent"))
+        .select_from(keys_table.join(rows, true()))
+        .order_by(keys_table.c.value, rows.c.place)
     )
 
 
@@ -351,15 +347,15 @@ def _page_of_each_in_sqlite(
     reading: Reading[Any],
     page: Page,
 ) -> Select[Any]:
-    """SQLite has no LATERAL, but a subquery in WHERE may have a limit: it gives the numbers of the rows on each page."""
-    given = each(parents, "sqlite")
-    whole = of(given.c.value)
+    """Return the statement for SQLite, which has no LATERAL: a limited subquery in WHERE returns the rowids of each page."""
+    keys_table = each(parents, "sqlite")
+    whole = of(keys_table.c.value)
     table = next(iter(whole.selected_columns)).table
     number = literal_column(f"{table.name}.rowid", Integer)
-    paged = order.narrow(whole.with_only_columns(number), page).correlate(given)
+    paged = order.narrow(whole.with_only_columns(number), page).correlate(keys_table)
     return (
-        whole.add_columns(*order.beside(reading), given.c.value.label("parent"))
+        whole.add_columns(*order.beside(reading), keys_table.c.value.label("parent"))
         .with_hint(table, BY_ROWID, "sqlite")
         .where(number.in_(paged))
-        .order_by(given.c.value, *order.by(backward=page.backward))
+        .order_by(keys_table.c.value, *order.by(backward=page.backward))
     )

@@ -1,6 +1,6 @@
-"""Rows of a page as the database gave them: records for who looks at one, and values in columns for who answers them all.
+"""The rows of a page as the database returned them, as tuples, and as records for callers that read single rows.
 
-A statement reads the columns that are asked for. What was not read is missing from a record, which says so; it is never None.
+A statement reads only the requested columns. A column that was not read raises `NotRead` on its record; it is never None.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,47 +12,47 @@ from sqlalchemy import ColumnElement, Select, select
 R = TypeVar("R")
 
 MOST_CLASSES: Final = 500
-"""Classes of narrowed records that are kept; operations select some dozens of things."""
+"""Size of the cache of narrowed record classes; operations select some dozens of field sets."""
 
 
 class NotRead(RuntimeError):
-    """A field of a record was looked at that its statement did not read."""
+    """A field of a record was used that its statement did not read."""
 
 
 class Reading(NamedTuple, Generic[R]):
-    """What a statement reads of each row: the record that is made of it, and the column of each of its fields."""
+    """The record class that a statement's rows become, and the column of each of its fields."""
 
     record: Callable[..., R]
     columns: Mapping[str, ColumnElement[Any]]
 
     def select(self) -> Select[Any]:
-        """The statement, from wherever its columns are."""
+        """Return the statement that selects the columns."""
         return select(*self.columns.values())
 
-    def narrowed(self, asked: frozenset[str] | None, *, always: frozenset[str]) -> "Reading[R]":
-        """The same of no more than the fields that are `asked` for, and `always`; of all where None."""
-        if asked is None:
+    def narrowed(self, fields: frozenset[str] | None, *, always: frozenset[str]) -> "Reading[R]":
+        """Return the reading of `fields` and `always` only; of all fields if None."""
+        if fields is None:
             return self
         return self._replace(
             columns={
                 field: column
                 for field, column in self.columns.items()
-                if field in asked or field in always
+                if field in fields or field in always
             }
         )
 
 
 Reader = Callable[[Any], Any]
-"""What makes of a value, as it is kept, the one that a record holds."""
+"""Converts a value from the database to that of a record."""
 
 
 class Rows(Sequence[R]):
-    """Rows that were read. A row may have more values than fields are named; those are no part of its record.
+    """The rows of a statement. A row may have more values than `fields`; its record leaves out the others.
 
-    `readers` has for each field how its values are read, and None where they are as a record holds them.
+    `readers` has one function per field that converts its values, and None for a field that needs none.
     """
 
-    __slots__ = ("_made", "fields", "readers", "record", "tuples")
+    __slots__ = ("_cached", "fields", "readers", "record", "tuples")
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Rows(Sequence[R]):
         self.fields = fields
         self.tuples = tuples
         self.readers = readers if any(readers) else ()
-        self._made: list[R] | None = None
+        self._cached: list[R] | None = None
 
     def __len__(self) -> int:
         return len(self.tuples)
@@ -81,41 +81,41 @@ class Rows(Sequence[R]):
         return iter(self._records())
 
     def changed(self, **changes: Callable[[Any], Any]) -> "Rows[R]":
-        """The same with each of these fields, where it was read, as its function makes it."""
-        made = [changes.get(field) for field in self.fields]
-        if not any(made):
+        """Return the rows with each of these fields, if it was read, converted by its function."""
+        functions = [changes.get(field) for field in self.fields]
+        if not any(functions):
             return self
         tuples = read_by(
-            made, self.tuples if not self.readers else read_by(self.readers, self.tuples)
+            functions, self.tuples if not self.readers else read_by(self.readers, self.tuples)
         )
         return Rows(self.record, self.fields, tuples)
 
     def _records(self) -> list[R]:
-        if self._made is None:
+        if self._cached is None:
             make, width = narrowed(self.record, self.fields), len(self.fields)
             rows = read_by(self.readers, self.tuples) if self.readers else self.tuples
-            self._made = [make(*row[:width]) for row in rows]
-        return self._made
+            self._cached = [make(*row[:width]) for row in rows]
+        return self._cached
 
 
 def read_by(
     functions: Sequence[Reader | None], rows: Sequence[Sequence[Any]]
 ) -> Sequence[Sequence[Any]]:
-    """The rows with each value as the function of its place makes it, and as it is where there is none."""
-    made = [(place, function) for place, function in enumerate(functions) if function is not None]
-    if not made:
+    """Return the rows with each value converted by the function at its place; None leaves it unchanged."""
+    readers = [(place, read) for place, read in enumerate(functions) if read is not None]
+    if not readers:
         return rows
-    read = []
+    converted = []
     for row in rows:
         values = list(row)
-        for place, function in made:
-            values[place] = function(values[place])
-        read.append(tuple(values))
-    return read
+        for place, read in readers:
+            values[place] = read(values[place])
+        converted.append(tuple(values))
+    return converted
 
 
 def joined(lists: Sequence[Sequence[R]]) -> Sequence[R]:
-    """The members of all lists, one after the other; rows of the same fields stay rows."""
+    """Return the members of all lists, one list after the other; `Rows` with the same fields stay `Rows`."""
     first = lists[0] if lists else ()
     if type(first) is Rows and all(_is_alike(first, other) for other in lists):
         rows = cast(Sequence[Rows[R]], lists)
@@ -134,7 +134,7 @@ def _is_alike(one: Rows[Any], other: object) -> bool:
 
 
 def narrowed(record: Callable[..., R], fields: tuple[str, ...]) -> Callable[..., R]:
-    """What makes a record of the values of `fields` alone: a class derived from that of the whole record."""
+    """Return a subclass of `record` that is made of the values of `fields` only."""
     whole: tuple[str, ...] = getattr(record, "_fields", fields)
     return record if whole == fields else _class(cast(Any, record), fields)
 
@@ -148,7 +148,7 @@ def _class(record: Any, fields: tuple[str, ...]) -> Any:
     missing = {
         field: property(_not_read(record, field)) for field in record._fields if field not in fields
     }
-    made = {
+    namespace = {
         "__slots__": (),
         "__new__": values.__new__,
         "__repr__": values.__repr__,
@@ -159,13 +159,13 @@ def _class(record: Any, fields: tuple[str, ...]) -> Any:
         **named,
         **missing,
     }
-    return type(record.__name__, (record,), made)
+    return type(record.__name__, (record,), namespace)
 
 
 def _not_read(record: Any, field: str) -> Callable[[Any], NoReturn]:
     def raises(row: Any) -> NoReturn:
         raise NotRead(
-            f"{record.__name__}.{field} was not read. Name it where the field that shows it says what it reads."
+            f"{record.__name__}.{field} was not read. Add it to the `reads` of the field that shows it."
         )
 
     return raises

@@ -1,4 +1,4 @@
-"""The INSERT that may say what happens where a row is there already: both engines spell it alike, and SQLAlchemy does not."""
+"""INSERT with ON CONFLICT: both engines spell it alike, but SQLAlchemy has one construct per dialect."""
 
 from typing import Any
 
@@ -8,6 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 def insert_into(connection: AsyncConnection, table: Table) -> Any:
-    """The INSERT of the connection's engine, with `on_conflict_do_nothing` and `on_conflict_do_update`."""
+    """Return the INSERT of the connection's dialect, with `on_conflict_do_nothing` and `on_conflict_do_update`."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     return dialect.insert(table)

@@ -23,7 +23,7 @@ from sqlmodel import Field, SQLModel
 
 from db.sql.column_types import (
     BigInt,
-    Criteria,
+    CriterionList,
     Instant,
     KeyText,
     ModeList,
@@ -195,7 +195,7 @@ class Content(SQLModel, table=True):
     text_body: str | None = Field(default=None, sa_type=Text)
     voice_script: str | None = Field(default=None, sa_type=Text)
     reply_to: str | None = None
-    filter_criteria: tuple[Criterion, ...] = Field(sa_type=Criteria)
+    filter_criteria: tuple[Criterion, ...] = Field(sa_type=CriterionList)
     digest: bytes = Field(sa_type=LargeBinary)
     """SHA-256 over the lines it came in: tells the same message sent again from another one under its id. A purge leaves it, so
     that what was removed does not come in again."""

@@ -67,7 +67,7 @@ async def test_a_cancel_ends_the_session_that_stands_still_with_the_lock(
     await was_ended(suspended)
     ended = [line for line in lines if line["log_level"] == "warning"]
     assert [line["event"] for line in ended] == [
-        "a session was ended: it stood still inside a transaction with a lock"
+        "ended a session that was idle in a transaction with a lock"
     ]
 
 
@@ -150,9 +150,7 @@ async def test_who_looks_for_blockers_and_finds_the_database_away_goes_on(
         async with writing(engine) as connection, ending_blockers(connection):
             await failed.wait()
             assert await connection.scalar(select(1)) == 1
-    assert {line["event"] for line in lines} == {
-        "sessions that stand still could not be looked for"
-    }
+    assert {line["event"] for line in lines} == {"looking for idle sessions failed"}
 
 
 async def test_a_starved_process_keeps_its_transaction_for_half_a_minute(

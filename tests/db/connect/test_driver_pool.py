@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect import driver_pool as module
 from db.connect.deadline import within
-from db.connect.driver_pool import Drivers
+from db.connect.driver_pool import DriverPool
 from db.connect.engine import reading
 from domain.errors import TimedOut
 
@@ -36,11 +36,11 @@ ENDS_ITSELF: Final = select(func.pg_terminate_backend(func.pg_backend_pid()))
 
 
 @pytest.fixture
-def drivers(engine: AsyncEngine) -> Drivers:
-    return Drivers(engine, most=MOST, settings=[OURS])
+def drivers(engine: AsyncEngine) -> DriverPool:
+    return DriverPool(engine, most=MOST, settings=[OURS])
 
 
-async def pid(drivers: Drivers, statement: Select[tuple[int]] = PID, **values: object) -> int:
+async def pid(drivers: DriverPool, statement: Select[tuple[int]] = PID, **values: object) -> int:
     """The number of the connection by which a statement was run."""
     (row,) = (await drivers.fetch(statement, values)).rows
     found: int = row[0]
@@ -63,7 +63,7 @@ async def closed(engine: AsyncEngine, number: int) -> bool:
 
 
 async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are_kept(
-    drivers: Drivers, engine: AsyncEngine
+    drivers: DriverPool, engine: AsyncEngine
 ) -> None:
     used = [
         set(await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.1) for _ in range(4 * MOST))))
@@ -74,14 +74,14 @@ async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are
     assert len(used[0]) == len(drivers) == MOST
 
 
-async def test_what_was_used_last_is_used_next(drivers: Drivers) -> None:
+async def test_what_was_used_last_is_used_next(drivers: DriverPool) -> None:
     await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
     last = await pid(drivers)
 
     assert {await pid(drivers) for _ in range(5)} == {last}
 
 
-async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: Drivers) -> None:
+async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: DriverPool) -> None:
     before = await pid(drivers)
 
     with pytest.raises(psycopg.errors.DivisionByZero):
@@ -90,7 +90,7 @@ async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: D
     assert await pid(drivers) == before
 
 
-async def test_a_connection_that_broke_is_not_kept(drivers: Drivers) -> None:
+async def test_a_connection_that_broke_is_not_kept(drivers: DriverPool) -> None:
     before = await pid(drivers)
 
     with pytest.raises(psycopg.OperationalError):
@@ -101,7 +101,7 @@ async def test_a_connection_that_broke_is_not_kept(drivers: Drivers) -> None:
 
 
 async def test_one_that_died_while_nobody_used_it_is_replaced(
-    drivers: Drivers, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    drivers: DriverPool, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_UNASKED", 0.0)
     await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
@@ -118,7 +118,7 @@ async def test_one_that_died_while_nobody_used_it_is_replaced(
 
 
 async def test_one_that_is_opened_while_they_end_is_not_kept(
-    drivers: Drivers, engine: AsyncEngine
+    drivers: DriverPool, engine: AsyncEngine
 ) -> None:
     await pid(drivers)
     await engine.dispose()
@@ -134,7 +134,7 @@ async def test_one_that_is_opened_while_they_end_is_not_kept(
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_who_is_canceled_leaves_no_connection_open(
-    drivers: Drivers, engine: AsyncEngine, steps: int
+    drivers: DriverPool, engine: AsyncEngine, steps: int
 ) -> None:
     # So many steps of the loop later: while it is opened, while it is set up, while the statement runs.
     asking = asyncio.ensure_future(drivers.fetch(ENDLESS, {}))
@@ -150,7 +150,7 @@ async def test_who_is_canceled_leaves_no_connection_open(
     assert await pid(drivers)
 
 
-async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: Drivers) -> None:
+async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: DriverPool) -> None:
     busy = [asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2)) for _ in range(MOST)]
     waiting = asyncio.ensure_future(pid(drivers))
     await asyncio.sleep(0)
@@ -163,7 +163,7 @@ async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: Dr
 
 
 async def test_what_takes_too_long_is_canceled_and_its_connection_not_used_again(
-    drivers: Drivers,
+    drivers: DriverPool,
 ) -> None:
     before = await pid(drivers)
 
@@ -174,7 +174,7 @@ async def test_what_takes_too_long_is_canceled_and_its_connection_not_used_again
     assert await pid(drivers) != before
 
 
-async def test_they_end_with_the_engine(drivers: Drivers, engine: AsyncEngine) -> None:
+async def test_they_end_with_the_engine(drivers: DriverPool, engine: AsyncEngine) -> None:
     kept = await pid(drivers)
     lent = asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Who waits for news of a subject hears of it, whichever process it comes from, and is told to look after every silence."""
+"""A waiter for a subject is woken by changes of any process, and after each time in which notices may have been missed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +47,7 @@ class Pauses:
         await self._begun.wait()
 
     def end(self) -> None:
-        """Wake whoever sleeps."""
+        """Wake the sleeper."""
         self._begun.clear()
         self._over.set()
 
@@ -211,7 +211,7 @@ async def test_a_lost_connection_is_opened_anew_and_everybody_looks_again(
 ) -> None:
     await load(engine, people(1, mail))
     pauses = Pauses()
-    with capture_logs() as told:
+    with capture_logs() as entries:
         async with listening(Notices(engine, sleep=pauses)) as watch:
             for _ in range(2):
                 ((ear,),) = await columns_of(elsewhere, EARS)
@@ -226,23 +226,23 @@ async def test_a_lost_connection_is_opened_anew_and_everybody_looks_again(
                 await change(elsewhere)
                 await watch.changed()
 
-    assert [(entry["event"], entry["log_level"]) for entry in told] == [
-        ("notices do not come through", "warning")
+    assert [(entry["event"], entry["log_level"]) for entry in entries] == [
+        ("listening for changes failed", "warning")
     ] * 2
 
 
 async def test_a_database_that_is_not_there_is_asked_again_until_it_is(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/later/sentlog.sqlite3")
     pauses = Pauses()
-    with capture_logs() as told:
+    with capture_logs() as entries:
         async with asyncio.timeout(PATIENCE), Notices(engine, sleep=pauses).listening():
             for _ in range(3):
                 await pauses.begun()
                 pauses.end()
     await engine.dispose()
 
-    assert len(told) >= 3
-    assert {entry["event"] for entry in told} == {"notices do not come through"}
+    assert len(entries) >= 3
+    assert {entry["event"] for entry in entries} == {"listening for changes failed"}
 
 
 async def test_after_the_end_nothing_is_heard_and_no_connection_is_left(

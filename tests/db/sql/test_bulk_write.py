@@ -95,7 +95,7 @@ async def test_what_is_there_already_is_changed_as_the_clause_says(engine: Async
             TALLY,
             [other, there],
             columns=COUNTED,
-            otherwise=(
+            on_conflict=(
                 "ON CONFLICT (message_id, mode, status, call_status, is_duplicate) "
                 "DO UPDATE SET deliveries = tally.deliveries + excluded.deliveries"
             ),

@@ -35,7 +35,7 @@ def test_a_row_is_a_record_of_what_was_read() -> None:
 def test_a_field_that_was_not_read_is_never_none_also_where_the_record_has_a_default() -> None:
     first = BUSES[0]
 
-    with pytest.raises(NotRead, match=r"^Bus\.driver was not read\. Name it where"):
+    with pytest.raises(NotRead, match=r"^Bus\.driver was not read\. Add it to"):
         assert first.driver is None
     with pytest.raises(NotRead):
         getattr(first, "driver", None)
