@@ -1,1 +1,1 @@
-"""Reading the log: messages, recipients, deliveries, districts and schools, figures, and what a viewer may see."""
+"""Reading the log: messages, recipients, deliveries, districts, schools, counters, and the visibility of messages."""

@@ -1,6 +1,6 @@
-"""The counters of a message: how many deliveries have which facts in common, and when each mode began and ended.
+"""The counters of a message: the number of deliveries per combination of facts, and when each mode began and ended.
 
-What figures they make is in `domain.counting`.
+`domain.counting` computes the figures from them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from domain import counting
 from domain.status import DeliveryMode
 
 NO_CODE: Final = 32_767
-"""Stands for "no call status yet" in a tally's key; the widest SMALLINT, which no provider's code is."""
+"""Stands for "no call status yet" in the key of a tally: the largest SMALLINT, which no provider uses as a code."""
 
 
 class SpanRecord(NamedTuple):
@@ -28,7 +28,7 @@ class SpanRecord(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """What is kept of the deliveries of a message: how many have which facts, and when each mode began and ended."""
+    """The counters of a message: its tallies, and the span of each mode."""
 
     tallies: Sequence[counting.Tally] = ()
     spans: Sequence[SpanRecord] = ()
@@ -44,7 +44,7 @@ COLUMNS: Final = (
     SPAN.c.started_at,
     SPAN.c.ended_at,
 )
-"""Of a tally beside the span of its mode: where a mode has a span, it has deliveries, and so a tally."""
+"""The columns of a tally and of its mode's span. A mode with a span has deliveries, and so a tally."""
 
 SPAN_OF_TALLY: Final = and_(SPAN.c.message_id == TALLY.c.message_id, SPAN.c.mode == TALLY.c.mode)
 
@@ -56,32 +56,32 @@ _OF_MESSAGES: Final = (
 
 
 async def of_messages(source: Source, message_ids: Sequence[int]) -> Mapping[int, Counters]:
-    """The counters of each message that has deliveries."""
+    """Return the counters of each message that has deliveries."""
     return by_message(await rows_of(source, _OF_MESSAGES, {"ids": message_ids}))
 
 
 def by_message(rows: Iterable[Sequence[Any]]) -> Mapping[int, Counters]:
-    """What rows of `COLUMNS` say of each message."""
-    found: dict[int, tuple[list[counting.Tally], dict[DeliveryMode, SpanRecord]]] = {}
+    """Return the counters of each message from rows of `COLUMNS`."""
+    parts: dict[int, tuple[list[counting.Tally], dict[DeliveryMode, SpanRecord]]] = {}
     for message_id, mode, status, code, is_duplicate, deliveries, started_at, ended_at in rows:
-        if message_id is None:  # there is none beside a message without deliveries
+        if message_id is None:  # from the outer join with a message without deliveries
             continue
-        facts, spans = found.setdefault(message_id, ([], {}))
+        tallies, spans = parts.setdefault(message_id, ([], {}))
         code = None if code == NO_CODE else code
-        facts.append(counting.Tally(mode, status, code, is_duplicate, deliveries))
+        tallies.append(counting.Tally(mode, status, code, is_duplicate, deliveries))
         if started_at is not None or ended_at is not None:
             spans[mode] = SpanRecord(mode, started_at, ended_at)
     return {
-        message_id: Counters(facts, tuple(spans.values()))
-        for message_id, (facts, spans) in found.items()
+        message_id: Counters(tallies, tuple(spans.values()))
+        for message_id, (tallies, spans) in parts.items()
     }
 
 
 def begun_at(spans: Sequence[SpanRecord]) -> datetime | None:
-    """The first hand-over of any of these modes."""
+    """Return the first hand-over of these modes; None if there was none."""
     return min((span.started_at for span in spans if span.started_at is not None), default=None)
 
 
 def ended_at(spans: Sequence[SpanRecord]) -> datetime | None:
-    """The last outcome of any of these modes."""
+    """Return the last outcome of these modes; None if there is none."""
     return max((span.ended_at for span in spans if span.ended_at is not None), default=None)

@@ -1,6 +1,6 @@
-"""Deliveries as records: of recipients and of whole messages, and what happened to them.
+"""Deliveries as records, of recipients and of whole messages, and their events.
 
-What changes them is not here.
+`db.dispatch.changes` writes them.
 """
 
 from collections import defaultdict
@@ -23,7 +23,7 @@ from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 
 class DeliveryKey(NamedTuple):
-    """What tells a delivery from all others."""
+    """The primary key of a delivery."""
 
     message_id: int
     recipient_number: int
@@ -60,7 +60,7 @@ class EventRecord(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which deliveries of a message: of these modes, at these statuses."""
+    """A filter for the deliveries of a message, by mode and status; None: all."""
 
     modes: tuple[DeliveryMode, ...] | None = None
     statuses: tuple[DeliveryStatus, ...] | None = None
@@ -74,14 +74,14 @@ READING: Final = Reading(
     },
 )
 KEY: Final = frozenset(DeliveryKey._fields)
-"""What is read whatever is asked for: it tells a row from all others."""
+"""The fields that are always read: the primary key."""
 
 MOST_CHOICES: Final = 200
-"""Statements that are kept, by the fields that they read; operations choose some dozens."""
+"""Size of the cache of statements by the fields that they read; operations select some dozens of field sets."""
 
 
 def in_order_of_list(scope: str) -> Order:
-    """The order in which recipients and their devices came."""
+    """Return the order of ingest: by recipient, then by the recipient's deliveries."""
     return Order(
         [Term("RECIPIENT", DELIVERY.c.recipient_number), Term("NUMBER", DELIVERY.c.number)],
         scope=scope,
@@ -94,16 +94,16 @@ async def of_recipients(
     *,
     fields: frozenset[str] | None = None,
 ) -> Mapping[tuple[int, int], Rows[DeliveryRecord]]:
-    """The deliveries of each of these recipients (message, number) that has any, in the order in which they came.
+    """Return the deliveries of each of these recipients (message, number) that has any, in the order of ingest.
 
-    Of each, here and in `pages_of_messages`, no more is read than its key and `fields`, and all where None.
+    Reads only the key and `fields` of each; all fields if None. So does `pages_of_messages`.
     """
     reading = READING.narrowed(fields, always=KEY)
-    found: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
+    by_recipient: dict[tuple[int, int], list[Sequence[Any]]] = defaultdict(list)
     for row in await rows_of(source, _of_recipients(fields), pair_parameters("recipients", keys)):
-        found[row[0], row[1]].append(row)
+        by_recipient[row[0], row[1]].append(row)
     names = tuple(reading.columns)
-    return {key: Rows(DeliveryRecord, names, rows) for key, rows in found.items()}
+    return {key: Rows(DeliveryRecord, names, rows) for key, rows in by_recipient.items()}
 
 
 @lru_cache(MOST_CHOICES)
@@ -114,7 +114,7 @@ def _of_recipients(fields: frozenset[str] | None) -> Select[Any]:
         .where(
             pairs_of_parameters(DELIVERY.c.message_id, DELIVERY.c.recipient_number, "recipients")
         )
-        .order_by(DELIVERY.c.number)  # the whole key would make SQLite read the table in its order
+        .order_by(DELIVERY.c.number)  # with the whole key, SQLite would scan the table in key order
     )
 
 
@@ -127,11 +127,11 @@ async def pages_of_messages(
     page: Page,
     fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[DeliveryRecord]]:
-    """The same page of the deliveries of each of these messages."""
+    """Return the same page of the deliveries of each of these messages."""
     reading = READING.narrowed(fields, always=KEY)
 
     def of(message_id: Any) -> Select[Any]:
-        return reading.select().where(DELIVERY.c.message_id == message_id, _is_wanted(wanted))
+        return reading.select().where(DELIVERY.c.message_id == message_id, _matches(wanted))
 
     return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
@@ -139,10 +139,10 @@ async def pages_of_messages(
 async def counts_of_messages(
     connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
 ) -> Mapping[int, int]:
-    """How many deliveries of each of these messages are wanted; a message without any is left out."""
+    """Return how many deliveries of each of these messages pass the filter; a message without any is left out."""
     statement = (
         select(DELIVERY.c.message_id, func.count())
-        .where(any_of(DELIVERY.c.message_id, message_ids), _is_wanted(wanted))
+        .where(any_of(DELIVERY.c.message_id, message_ids), _matches(wanted))
         .group_by(DELIVERY.c.message_id)
     )
     return dict((await connection.execute(statement)).all())
@@ -151,15 +151,15 @@ async def counts_of_messages(
 async def deliveries(
     connection: AsyncConnection, keys: Sequence[DeliveryKey], *, visibility: Visibility
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
-    """The deliveries with these keys, as far as their messages may be seen."""
+    """Return the deliveries with these keys whose messages are visible."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
     statement = READING.select().where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
         is_of_visible(DELIVERY.c.message_id, visibility),
     )
     records = [DeliveryRecord(*row) for row in await connection.execute(statement)]
-    asked = set(keys)
-    return {record.key: record for record in records if record.key in asked}
+    requested = set(keys)
+    return {record.key: record for record in records if record.key in requested}
 
 
 _EVENTS: Final = (
@@ -185,18 +185,18 @@ _EVENTS: Final = (
 async def events(
     source: Source, keys: Sequence[DeliveryKey]
 ) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
-    """What is written of each of these deliveries of which anything is, oldest first."""
+    """Return the events of each of these deliveries that has any, oldest first."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})
-    asked = set(keys)
-    found: dict[DeliveryKey, list[EventRecord]] = {}
+    requested = set(keys)
+    by_delivery: dict[DeliveryKey, list[EventRecord]] = {}
     for row in await rows_of(source, _EVENTS, pair_parameters("recipients", pairs)):
         key = DeliveryKey(*row[:3])
-        if key in asked:
-            found.setdefault(key, []).append(EventRecord(*row[3:]))
-    return found
+        if key in requested:
+            by_delivery.setdefault(key, []).append(EventRecord(*row[3:]))
+    return by_delivery
 
 
-def _is_wanted(wanted: Wanted) -> ColumnElement[bool]:
+def _matches(wanted: Wanted) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.modes is not None:
         parts.append(DELIVERY.c.mode.in_(wanted.modes))

@@ -1,4 +1,4 @@
-"""Districts and their schools: small tables, looked up by the ids of the sending system and by ours."""
+"""Districts and their schools, by our ids and by those of the sending system."""
 
 from collections.abc import Mapping, Sequence
 from datetime import time
@@ -48,7 +48,7 @@ _SCHOOLS = _SCHOOL.where(any_of_parameter(SCHOOL.c.id, "ids"))
 
 
 async def district_known_as(connection: AsyncConnection, external_id: str) -> DistrictRecord | None:
-    """The district that the sending system calls `external_id`."""
+    """Return the district with this id of the sending system; None if there is none."""
     row = (await connection.execute(_DISTRICT.where(DISTRICT.c.external_id == external_id))).first()
     return None if row is None else DistrictRecord(*row)
 
@@ -56,19 +56,19 @@ async def district_known_as(connection: AsyncConnection, external_id: str) -> Di
 async def districts(
     connection: AsyncConnection, ids: Sequence[int]
 ) -> Mapping[int, DistrictRecord]:
-    """The districts with these ids."""
+    """Return the districts with these ids."""
     rows = await connection.execute(_DISTRICT.where(any_of(DISTRICT.c.id, ids)))
     return {row.id: DistrictRecord(*row) for row in rows}
 
 
 async def schools(source: Source, ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
-    """The schools with these ids."""
+    """Return the schools with these ids."""
     rows = await rows_of(source, _SCHOOLS, {"ids": ids})
     return {row[0]: SchoolRecord(*row) for row in rows}
 
 
 async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[SchoolRecord]:
-    """All schools of a district, by name."""
+    """Return all schools of a district, by name."""
     rows = await connection.execute(
         _SCHOOL.where(SCHOOL.c.district_id == district_id).order_by(SCHOOL.c.key, SCHOOL.c.id)
     )
@@ -76,7 +76,7 @@ async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[
 
 
 async def has_messages(connection: AsyncConnection, district_id: int) -> bool:
-    """Whether anything was ever sent in a district."""
+    """Return whether a district has any message."""
     return bool(
         await connection.scalar(select(exists().where(MESSAGE.c.district_id == district_id)))
     )
@@ -92,7 +92,7 @@ async def add_district(
     country: str,
     hours: tuple[time, time] | None,
 ) -> None:
-    """Write a new district; who opted out of texts in the others has opted out in this one too."""
+    """Insert a district. Numbers that opted out of texts in other districts are opted out here too."""
     call_from, call_until = hours or (None, None)
     await connection.execute(
         insert(DISTRICT).values(
@@ -105,20 +105,20 @@ async def add_district(
             call_until=call_until,
         )
     )
-    await _carry_opt_outs_over(connection, external_id)
+    await _copy_opt_outs(connection, external_id)
 
 
-async def _carry_opt_outs_over(connection: AsyncConnection, external_id: str) -> None:
-    """Let a new district know the numbers that opted out of texts in the others."""
+async def _copy_opt_outs(connection: AsyncConnection, external_id: str) -> None:
+    """Copy the numbers that opted out of texts from the other districts to a new one."""
     columns = ("district_id", "kind", "key", "opted_out_at")
-    silent = (
+    opted_out = (
         select(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key, func.max(ADDRESS.c.opted_out_at))
         .join(ADDRESS, true())
         .where(DISTRICT.c.external_id == external_id, ADDRESS.c.opted_out_at.is_not(None))
         .group_by(DISTRICT.c.id, ADDRESS.c.kind, ADDRESS.c.key)
         .order_by(ADDRESS.c.key)
     )
-    await connection.execute(insert(ADDRESS).from_select(columns, silent))
+    await connection.execute(insert(ADDRESS).from_select(columns, opted_out))
 
 
 async def change_district(
@@ -131,7 +131,7 @@ async def change_district(
     country: str,
     hours: tuple[time, time] | None,
 ) -> None:
-    """Bring a district up to date."""
+    """Update a district."""
     call_from, call_until = hours or (None, None)
     await connection.execute(
         update(DISTRICT)
@@ -150,7 +150,7 @@ async def change_district(
 async def add_school(
     connection: AsyncConnection, external_id: str, *, district_id: int, name: str, key: str
 ) -> None:
-    """Write a new school."""
+    """Insert a school."""
     await connection.execute(
         insert(SCHOOL).values(external_id=external_id, district_id=district_id, name=name, key=key)
     )
@@ -159,7 +159,7 @@ async def add_school(
 async def rename_school(
     connection: AsyncConnection, school_id: int, *, name: str, key: str
 ) -> None:
-    """Give a school another name, in the order of its messages too."""
+    """Rename a school, also in the sort key of its messages."""
     await connection.execute(
         update(SCHOOL).where(SCHOOL.c.id == school_id).values(name=name, key=key)
     )

@@ -1,6 +1,6 @@
-"""Messages as records: one message and what it says.
+"""Messages as records, their contents and cancellations.
 
-A page of the log is in `db.search.log_page`, what finds messages in `db.search.search`, counts in `db.search.facets`, the figures in `db.log.counters`.
+`db.search.log_page` reads pages of the log, `db.search.search` finds messages, `db.search.facets` counts them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, Select, select
 
 from db.connect.single_statement import Source, rows_of
-from db.log.visibility import Visibility, seen, visible_by_parameters
+from db.log.visibility import Visibility, visibility_parameters, visible_by_parameters
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import any_of_parameter
 from db.sql.rows import Reading
@@ -42,13 +42,13 @@ class MessageRecord(NamedTuple):
     people_contacted: int
     revision: int
     purged_at: datetime | None = None
-    """From then on recipients and content are being removed, or gone."""
+    """When the removal of its recipients and content began."""
     category: str | None = None
     """The kind of notice within its type."""
 
 
 class ContentRecord(NamedTuple):
-    """What a message says, and what its recipients were chosen by."""
+    """The texts of a message, and the criteria by which its recipients were chosen."""
 
     body: str
     body_format: BodyFormat
@@ -59,7 +59,7 @@ class ContentRecord(NamedTuple):
 
 
 class CancellationRecord(NamedTuple):
-    """Who stopped a message, when and why, and what that did."""
+    """Who canceled a message, when and why, and how many deliveries that stopped."""
 
     requested_at: datetime
     requested_by_id: str | None
@@ -78,17 +78,17 @@ READING: Final = Reading(
     },
 )
 KEY: Final = frozenset({"id"})
-"""What is read whatever is asked for."""
+"""The fields that are always read."""
 
 
-def select_by(route: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
-    """A statement that reads messages by `route`."""
+def select_by(hint: str | None, *columns: ColumnElement[Any]) -> Select[Any]:
+    """Return a statement that selects columns of messages, with an index hint for SQLite (`db.sql.index_hints`)."""
     statement = select(*columns).select_from(MESSAGE)
-    return statement if route is None else statement.with_hint(MESSAGE, route, "sqlite")
+    return statement if hint is None else statement.with_hint(MESSAGE, hint, "sqlite")
 
 
 def by_ids(*, limited: bool) -> Select[Any]:
-    """The statement that reads whole messages with these `ids`, as far as `visible_by_parameters` lets see them."""
+    """Return the statement for all columns of the visible messages in `ids`; see `visible_by_parameters` for `limited`."""
     return select_by(BY_ROWID, *READING.columns.values()).where(
         any_of_parameter(MESSAGE.c.id, "ids"), visible_by_parameters(limited=limited)
     )
@@ -100,9 +100,9 @@ _BY_IDS: Final = {limited: by_ids(limited=limited) for limited in (False, True)}
 async def messages(
     source: Source, ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, MessageRecord]:
-    """The messages with these ids, as far as they may be seen."""
+    """Return the visible messages with these ids."""
     statement = _BY_IDS[visibility.school_ids is not None]
-    rows = await rows_of(source, statement, {"ids": ids, **seen(visibility)})
+    rows = await rows_of(source, statement, {"ids": ids, **visibility_parameters(visibility)})
     return {row[0]: MessageRecord(*row) for row in rows}
 
 
@@ -115,12 +115,12 @@ _CANCELLATIONS: Final = select(
 
 
 async def contents(source: Source, ids: Sequence[int]) -> Mapping[int, ContentRecord]:
-    """What the messages with these ids say."""
+    """Return the contents of the messages with these ids."""
     rows = await rows_of(source, _CONTENTS, {"ids": ids})
     return {message_id: ContentRecord(*content) for message_id, *content in rows}
 
 
 async def cancellations(source: Source, ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
-    """The cancellations of those of these messages that were canceled."""
+    """Return the cancellations of the messages with these ids that were canceled."""
     rows = await rows_of(source, _CANCELLATIONS, {"ids": ids})
     return {message_id: CancellationRecord(*cancellation) for message_id, *cancellation in rows}

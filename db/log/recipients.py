@@ -1,6 +1,6 @@
-"""Recipients as records: the lists of messages and of people.
+"""Recipients as records: the recipient lists of messages, and the messages of a person.
 
-Deliveries are in `db.log.deliveries`; how names are found over all messages is in `db.search.search`.
+`db.search.search` finds messages by the names of their recipients.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ from domain.status import OPEN, DeliveryMode, DeliveryStatus
 
 
 class RecipientRecord(NamedTuple):
-    """One person in the list of one message; names as they were then."""
+    """One person in the list of one message, with the names of that time."""
 
     message_id: int
     number: int
@@ -50,14 +50,14 @@ class RecipientRecord(NamedTuple):
 
 
 class PersonRecord(NamedTuple):
-    """A person, under the name that came last in a message that may be seen."""
+    """A person, with the name in the newest visible message."""
 
     id: int
     name: str
 
 
 class RecipientOutcome(StrEnum):
-    """What became of a recipient."""
+    """The outcome of a message for a recipient."""
 
     REACHED = "REACHED"
     NOT_REACHED = "NOT_REACHED"
@@ -67,7 +67,7 @@ class RecipientOutcome(StrEnum):
 
 
 class Wanted(NamedTuple):
-    """Which recipients of a message: those with `search`, as it was typed, in a name or address, and with an outcome."""
+    """A filter for the recipients of a message: by a text in a name or address, as typed, and by outcome."""
 
     search: str | None = None
     outcome: RecipientOutcome | None = None
@@ -79,11 +79,11 @@ _PEOPLE: Final = (
     (RECIPIENT.c.person_id, "recipient_of_person"),
     (RECIPIENT.c.student_id, "recipient_of_student"),
 )
-"""The columns that name people, each with the index that leads from them to recipients."""
+"""The columns with people, each with the index that finds recipients by it."""
 
 _KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
 ALWAYS: Final = frozenset({"message_id", "number"})
-"""What is read whatever is asked for: it tells a row from all others."""
+"""The fields that are always read: the primary key."""
 READING: Final = Reading(
     RecipientRecord,
     {
@@ -94,24 +94,24 @@ READING: Final = Reading(
 
 
 def by_name(scope: str) -> Order:
-    """The order of a message's list: by name, then student."""
+    """Return the order of a message's list by name, then student."""
     return Order([Term("NAME", RECIPIENT.c.key), Term("NUMBER", RECIPIENT.c.number)], scope=scope)
 
 
 def in_order_of_list(scope: str) -> Order:
-    """The order in which a message's list came: it says nothing about the names."""
+    """Return the order of ingest of a message's list, which reveals nothing about names."""
     return Order([Term("NUMBER", RECIPIENT.c.number)], scope=scope)
 
 
 def created_between(instants: tuple[datetime, datetime] | None) -> ColumnElement[bool]:
-    """Whether a message was created from the first instant to before the second; any message without them."""
+    """Return the condition that a message was created in [first, second); None: any message."""
     if instants is None:
         return true()
     return and_(MESSAGE.c.created_at >= instants[0], MESSAGE.c.created_at < instants[1])
 
 
 def newest_first(scope: str) -> Order:
-    """The order of a person's list: by the message's creation, the newest first."""
+    """Return the order of a person's list: newest message first."""
     terms = (
         Term("CREATED_AT", MESSAGE.c.created_at, descending=True),
         Term("MESSAGE", RECIPIENT.c.message_id, descending=True),
@@ -129,12 +129,12 @@ async def pages_of_messages(
     page: Page,
     fields: frozenset[str] | None = None,
 ) -> Mapping[int, Slice[RecipientRecord]]:
-    """The same page of the list of each of these messages; of each recipient its key and `fields`, and all where None."""
+    """Return the same page of the list of each of these messages, with the key and `fields` of each recipient; all if None."""
     reading = READING.narrowed(fields, always=ALWAYS)
-    is_wanted = await _is_wanted(connection, message_ids, wanted)
+    matches = await _matches(connection, message_ids, wanted)
 
     def of(message_id: Any) -> Select[Any]:
-        return reading.select().where(RECIPIENT.c.message_id == message_id, is_wanted)
+        return reading.select().where(RECIPIENT.c.message_id == message_id, matches)
 
     return await slices(connection, message_ids, of=of, order=order, page=page, reading=reading)
 
@@ -142,11 +142,11 @@ async def pages_of_messages(
 async def counts_of_messages(
     connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
 ) -> Mapping[int, int]:
-    """How many recipients of each of these messages are wanted; a message without any is left out."""
-    is_wanted = await _is_wanted(connection, message_ids, wanted)
+    """Return how many recipients of each of these messages pass the filter; a message without any is left out."""
+    matches = await _matches(connection, message_ids, wanted)
     statement = (
         select(RECIPIENT.c.message_id, func.count())
-        .where(any_of(RECIPIENT.c.message_id, message_ids), is_wanted)
+        .where(any_of(RECIPIENT.c.message_id, message_ids), matches)
         .group_by(RECIPIENT.c.message_id)
     )
     return dict((await connection.execute(statement)).all())
@@ -161,7 +161,7 @@ async def pages_of_people(
     order: Order,
     page: Page,
 ) -> Mapping[int, Slice[RecipientRecord]]:
-    """The same page of what each of these people was sent, as far as it may be seen."""
+    """Return the same page of the visible messages of each of these people, as recipients."""
 
     def of(person_id: Any) -> Select[Any]:
         return (
@@ -180,7 +180,7 @@ async def counts_of_people(
     created: ColumnElement[bool],
     visibility: Visibility,
 ) -> Mapping[int, int]:
-    """How often each of these people stands in a list that may be seen; one who does not is left out."""
+    """Return how many recipients of visible messages each of these people is; a person with none is left out."""
     statement = (
         select(RECIPIENT.c.person_id, func.count())
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
@@ -193,7 +193,7 @@ async def counts_of_people(
 async def recipients(
     connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, visibility: Visibility
 ) -> Mapping[tuple[int, int], RecipientRecord]:
-    """The recipients with these keys (message, number), as far as their messages may be seen."""
+    """Return the recipients with these keys (message, number) whose messages are visible."""
     statement = READING.select().where(
         pairs_of(RECIPIENT.c.message_id, RECIPIENT.c.number, keys),
         is_of_visible(RECIPIENT.c.message_id, visibility),
@@ -205,7 +205,7 @@ async def recipients(
 async def people(
     connection: AsyncConnection, person_ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, PersonRecord]:
-    """Those of these people to whom a message was sent that may be seen."""
+    """Return those of these people to whom a visible message was sent."""
     name = (
         select(RECIPIENT.c.name)
         .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
@@ -222,21 +222,21 @@ async def people(
     return {row[0]: PersonRecord(*row) for row in rows if row[1] is not None}
 
 
-async def _is_wanted(
+async def _matches(
     connection: AsyncConnection, message_ids: Sequence[int], wanted: Wanted
 ) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.search:
-        parts.append(await _is_found(connection, message_ids, wanted.search))
+        parts.append(await _contains_text(connection, message_ids, wanted.search))
     if wanted.outcome is not None:
         parts.append(_OUTCOMES[wanted.outcome])
     return and_(true(), *parts)
 
 
-async def _is_found(
+async def _contains_text(
     connection: AsyncConnection, message_ids: Sequence[int], typed: str
 ) -> ColumnElement[bool]:
-    """Whether `typed` stands in a name or address of a recipient of one of these messages."""
+    """Return the condition that a name or address of a recipient of these messages contains `typed`."""
     named = contains(RECIPIENT.c.key, fold(typed))
     people, addresses = await few_people(connection, typed), await few_addresses(connection, typed)
     if people is not None:
@@ -255,25 +255,25 @@ async def _is_found(
             for column, index in _PEOPLE
         ]
         lists.append(addressed.with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite"))
-        if (found := await _few_of(connection, lists)) is not None:
-            return pairs_of(*_KEY, found) if found else false()
+        if (keys := await _few_of(connection, lists)) is not None:
+            return pairs_of(*_KEY, keys) if keys else false()
     return or_(named, tuple_(*_KEY).in_(addressed))
 
 
 async def _few_of(
     connection: AsyncConnection, lists: Sequence[Select[Any]]
 ) -> Sequence[tuple[int, int]] | None:
-    """The keys that these statements select, if they are few."""
-    found = union_all(*lists).limit(FEW + 1)
-    rows = [(message_id, number) for message_id, number in await connection.execute(found)]
+    """Return the keys that these statements select, if they are few; None otherwise."""
+    statement = union_all(*lists).limit(FEW + 1)
+    rows = [(message_id, number) for message_id, number in await connection.execute(statement)]
     return None if len(rows) > FEW else sorted(set(rows))
 
 
-def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:
+def _has_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
         DELIVERY.c.message_id == RECIPIENT.c.message_id,
         DELIVERY.c.recipient_number == RECIPIENT.c.number,
-        *such,
+        *conditions,
     )
 
 

@@ -1,6 +1,6 @@
-"""A page of one message's recipients, with the deliveries to each where these are shown: one statement, made once.
+"""A page of one message's recipients, with the deliveries to each if requested, in one cached statement.
 
-Lists of which a part is wanted, and the lists of many messages, are in `db.log.recipients`.
+`db.log.recipients` reads filtered lists and the lists of many messages.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,20 +20,20 @@ from db.tables.log import DELIVERY, RECIPIENT
 from domain.paging import Page
 
 MOST_STATEMENTS: Final = 200
-"""Statements that are kept; operations choose some dozens of fields and sizes."""
+"""Size of the cache of statements; operations select some dozens of field sets and page sizes."""
 
 Deliveries = Mapping[tuple[int, int], Rows[DeliveryRecord]]
-"""The deliveries to each recipient of a page, by its key (message, number)."""
+"""The deliveries to each recipient on a page, by its key (message, number)."""
 
 _OF_RECIPIENT: Final = ("message_id", "recipient_number")
-"""Of a delivery, what is read of its recipient already."""
+"""The fields of a delivery that its recipient's row already has."""
 
 Ordered = Callable[[str], Order]
-"""The order of a list, for what its cursors depend on."""
+"""Returns the order of a list for a scope, on which its cursors depend."""
 
 
 class Shown(NamedTuple):
-    """What is shown of a page: which fields of recipients, and of the deliveries to them if any; all where None."""
+    """The requested fields of recipients, and of their deliveries if `has_deliveries`; None: all."""
 
     recipients: frozenset[str] | None
     has_deliveries: bool = False
@@ -49,29 +49,29 @@ async def page_of_message(
     page: Page,
     shown: Shown,
 ) -> tuple[Slice[RecipientRecord], Deliveries]:
-    """A page of the list of a message, and the deliveries to each on it; of nobody where none are shown."""
+    """Return a page of a message's recipients and the deliveries to each; no deliveries unless `has_deliveries`."""
     order = ordered(scope)
-    statement, reading, fields = _kept(ordered, sides(page), shown)
+    statement, reading, fields = _page_statement(ordered, sides(page), shown)
     values = {"message": message_id, **order.parameters(page)}
     rows, readers = await fetch_from(source, statement, values)
     own = readers[: len(reading.columns)]
     if fields is None:
         return order.cut(rows, page, reading, own), {}
-    people, found = grouped(rows, fields, readers)
-    return order.cut(people, page, reading, own), found
+    people, to_each = group_by_recipient(rows, fields, readers)
+    return order.cut(people, page, reading, own), to_each
 
 
-def grouped(
+def group_by_recipient(
     rows: Sequence[Sequence[Any]], fields: tuple[str, ...], readers: tuple[Reader | None, ...]
 ) -> tuple[Sequence[Sequence[Any]], Deliveries]:
-    """The recipients among rows of both, a row each, and the deliveries to each in their order.
+    """Split rows of recipients joined with deliveries: return one row per recipient, and the deliveries to each in order.
 
-    A row begins with the key of the recipient, and ends with what is read of the delivery beside that.
+    A row starts with the key of the recipient and ends with the other `fields` of the delivery.
     """
     end = len(_OF_RECIPIENT) - len(fields)
-    theirs = (None, None, *readers[end:]) if readers else ()
+    delivery_readers = (None, None, *readers[end:]) if readers else ()
     people: list[Sequence[Any]] = []
-    found: dict[tuple[int, int], Rows[DeliveryRecord]] = {}
+    to_each: dict[tuple[int, int], Rows[DeliveryRecord]] = {}
     lists: list[list[Sequence[Any]]] = [[]]
     key: Sequence[Any] = ()
     in_order, last = True, 0
@@ -80,20 +80,20 @@ def grouped(
             key, last = row[:2], -1
             people.append(row)
             lists.append([])
-            found[row[0], row[1]] = Rows(DeliveryRecord, fields, lists[-1], theirs)
+            to_each[row[0], row[1]] = Rows(DeliveryRecord, fields, lists[-1], delivery_readers)
         number = row[end]
         if number is not None:
             in_order = in_order and last < number
             last = number
             lists[-1].append((*key, *row[end:]))
     if not in_order:
-        # They come by an index in which they stand in order; but nobody has promised it.
-        for sent in lists:
-            sent.sort(key=itemgetter(len(_OF_RECIPIENT)))
-    return people, found
+        # An index usually returns them in order, but the statement does not ask for it.
+        for rows_of_one in lists:
+            rows_of_one.sort(key=itemgetter(len(_OF_RECIPIENT)))
+    return people, to_each
 
 
-class _Kept(NamedTuple):
+class _PageStatement(NamedTuple):
     """A statement, what it reads of each recipient, and the fields that it reads of deliveries, if any."""
 
     statement: Select[Any]
@@ -102,23 +102,23 @@ class _Kept(NamedTuple):
 
 
 @lru_cache(MOST_STATEMENTS)
-def _kept(ordered: Ordered, page: Page, shown: Shown) -> _Kept:
-    """The statement for all pages of this size that have a cursor on the same sides."""
+def _page_statement(ordered: Ordered, page: Page, shown: Shown) -> _PageStatement:
+    """Return the statement for all pages with the same `sides`."""
     order = ordered("")
     reading = READING.narrowed(shown.recipients, always=ALWAYS)
     people = reading.select().where(RECIPIENT.c.message_id == bindparam("message"))
-    # The number of rows is part of the text: planned without it, PostgreSQL takes it for a tenth of the list.
+    # The limit is part of the text: if it is a parameter of a generic plan, PostgreSQL expects a tenth of the list.
     people = order.apply(people, reading, page).limit(literal_column(str(page.size + 1)))
     if not shown.has_deliveries:
-        return _Kept(people, reading, None)
-    beside = deliveries.READING.narrowed(shown.deliveries, always=deliveries.KEY)
-    fields = tuple(beside.columns)
+        return _PageStatement(people, reading, None)
+    of_deliveries = deliveries.READING.narrowed(shown.deliveries, always=deliveries.KEY)
+    fields = tuple(of_deliveries.columns)
     assert fields[: len(_OF_RECIPIENT) + 1] == (*_OF_RECIPIENT, "number")
-    of_delivery = [beside.columns[field] for field in fields[len(_OF_RECIPIENT) :]]
-    return _Kept(_joined(people, order, page, of_delivery), reading, fields)
+    of_delivery = [of_deliveries.columns[field] for field in fields[len(_OF_RECIPIENT) :]]
+    return _PageStatement(_join_deliveries(people, order, page, of_delivery), reading, fields)
 
 
-def _joined(
+def _join_deliveries(
     people: Select[Any], order: Order, page: Page, of_delivery: Sequence[ColumnElement[Any]]
 ) -> Select[Any]:
     listed = people.subquery("listed")
@@ -131,7 +131,7 @@ def _joined(
     return (
         select(*listed.c, *of_delivery)
         .select_from(listed.outerjoin(DELIVERY, is_to))
-        # Not by the number of the delivery too, by which PostgreSQL would sort anew what it has in order: see `grouped`.
+        # Not by the delivery's number too: PostgreSQL would sort rows that are in order. See `group_by_recipient`.
         .order_by(
             *(
                 column.desc() if order.falls(place, page.backward) else column.asc()

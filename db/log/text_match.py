@@ -1,7 +1,7 @@
-"""Where a text that somebody typed stands: in a column, and in the names and addresses of a district.
+"""Text search: conditions for a text in a column, and look-ups in the names and addresses of a district.
 
-A needle that leads to few rows is looked up in a trigram index, one that leads to many is not worth it: which of the two
-it is, a probe tells. What is made of the answer is in `db.search.search`.
+A probe of the trigram index, up to a limit, decides whether a needle matches few rows. Only then the index is used.
+`db.search.search` combines the results.
 """
 
 import re
@@ -36,17 +36,17 @@ from domain.search import digits_of_phone, fold
 
 _DATES: Final = frozenset({MESSAGE.c.created_text, MESSAGE.c.scheduled_text})
 _IN_DATES: Final = frozenset("0123456789/: amp")
-"""The characters of a date as shown: with another one in it, a text is not looked for."""
+"""The characters of a date as shown: no date contains a needle with another character."""
 
 MOST_PARTS: Final = 20_000
-"""Parts of texts that begin with a short needle; where there are more, the needle is taken to be common."""
+"""The most index terms with a short needle as prefix; with more, the needle is treated as common."""
 
 FEW: Final = 2_000
-"""Rows from an index that are worth looking up one by one; beyond, reading in the log's order is quicker."""
+"""The most rows from an index that are looked up one by one; beyond that, reading in the log's order is quicker."""
 
 TRIGRAM: Final = 3
-"""Characters of which the indexes of texts are made. A shorter needle is looked up among their beginnings on SQLite, and on
-PostgreSQL in an index of its own.
+"""The length of the terms of the text indexes. SQLite finds a shorter needle as a prefix of terms, PostgreSQL in a separate
+index.
 """
 
 _SHORT_PARTS: Final = func.short_parts(
@@ -68,7 +68,7 @@ class _ContainsInAnyCase(Predicate):
 
 
 class _Needle(TypeDecorator[str]):
-    """A text to be found in another: on PostgreSQL a pattern, since only LIKE uses a trigram index."""
+    """A text to find in another: on PostgreSQL a pattern, because only LIKE uses a trigram index."""
 
     impl = String
     cache_ok = True
@@ -80,24 +80,24 @@ class _Needle(TypeDecorator[str]):
 
 
 def contains(key: Any, needle: str) -> ColumnElement[bool]:
-    """Whether `needle` stands in the folded text `key`; `%` and `_` are plain characters."""
-    if not can_stand_in(key, needle):
+    """Return the condition that the folded text `key` contains `needle`; `%` and `_` are plain characters."""
+    if not can_contain(key, needle):
         return false()
     return _Contains(key, bindparam(None, needle, _Needle(), unique=True))
 
 
 def contains_parameter(key: Any, name: str) -> ColumnElement[bool]:
-    """The same of the needle with which the statement is asked under this name, and which can stand there."""
+    """Return the condition that `key` contains the needle in the parameter `name`, for which `can_contain` holds."""
     return _Contains(key, bindparam(name, type_=_Needle()))
 
 
-def can_stand_in(key: Any, needle: str) -> bool:
-    """Whether any folded text of that column could hold this one."""
+def can_contain(key: Any, needle: str) -> bool:
+    """Return whether a folded text of the column `key` could contain `needle`."""
     return is_storable(needle) and (key not in _DATES or _IN_DATES.issuperset(needle))
 
 
 def in_address(typed: str) -> ColumnElement[bool]:
-    """Whether what was typed stands in an address, in one of the ways in which an address is written."""
+    """Return the condition that an address contains the text, in one of the forms in which an address is written."""
     return or_(false(), *(_in_any_case(needle) for needle in _address_needles(typed)))
 
 
@@ -106,51 +106,54 @@ def _in_any_case(needle: str) -> ColumnElement[bool]:
 
 
 def _address_needles(typed: str) -> Sequence[str]:
-    """The text, as addresses are kept and as names are (an address keeps its accents), and the digits of a phone number."""
-    as_kept = unicodedata.normalize("NFC", without_invisible(typed).casefold())
-    needles = (as_kept, fold(typed), digits_of_phone(typed))
+    """Return the text as addresses are stored (with accents), as names are folded, and as the digits of a phone number."""
+    as_stored = unicodedata.normalize("NFC", without_invisible(typed).casefold())
+    needles = (as_stored, fold(typed), digits_of_phone(typed))
     return list(dict.fromkeys(needle for needle in needles if needle and is_storable(needle)))
 
 
 def is_storable(text: str) -> bool:
-    """Whether any text of the log can hold this one: JSON can say things that are no text to either engine."""
+    """Return whether a text of the log can contain `text`: JSON allows NUL and lone surrogates, the engines do not."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 async def few_messages(
     connection: AsyncConnection, needles: Mapping[str, str]
 ) -> Sequence[int] | None:
-    """The messages in whose columns the needles stand, if SQLite's index finds few; PostgreSQL's planner sees to it itself."""
+    """Return the messages with the needles in their columns, if SQLite's index finds few; None otherwise.
+
+    PostgreSQL's planner chooses the index itself.
+    """
     if not needles:
         return None
     if not all(map(is_storable, needles.values())):
         return []
-    found: list[Sequence[int] | None] = []
+    candidates: list[Sequence[int] | None] = []
     if indexed := {name: needle for name, needle in needles.items() if len(needle) >= TRIGRAM}:
         match = " AND ".join(f"{name} : {_phrase(needle)}" for name, needle in indexed.items())
         rows = await connection.scalars(_MESSAGES, {"match": match, "few": FEW + 1})
-        found.append(_if_few(rows.all()))
+        candidates.append(_if_few(rows.all()))
     for name, needle in needles.items():
         if len(needle) < TRIGRAM:
-            found.append(await _few_with_short(connection, name, needle))
-    return min((some for some in found if some is not None), key=len, default=None)
+            candidates.append(await _few_with_short(connection, name, needle))
+    return min((ids for ids in candidates if ids is not None), key=len, default=None)
 
 
 async def _few_with_short(
     connection: AsyncConnection, name: str, needle: str
 ) -> Sequence[int] | None:
-    values = {"begin": needle, "end": _behind(needle), "name": name, "most": MOST_PARTS}
+    values = {"begin": needle, "end": _prefix_end(needle), "name": name, "most": MOST_PARTS}
     row = (await connection.execute(_MESSAGES_OF_SHORT, values)).one()
     return None if row.parts == MOST_PARTS else _if_few(orjson.loads(row.ids))
 
 
-def _behind(needle: str) -> str:
-    """What stands behind every text that begins with `needle`."""
+def _prefix_end(needle: str) -> str:
+    """Return a text that sorts after every text with the prefix `needle`."""
     return needle + "\U0010ffff"
 
 
 def short_among(needles: Mapping[str, str]) -> Sequence[str]:
-    """The needles of which PostgreSQL has an index of its own."""
+    """Return the short needles that PostgreSQL finds in its index of short parts."""
     return [
         needle
         for name, needle in needles.items()
@@ -159,14 +162,14 @@ def short_among(needles: Mapping[str, str]) -> Sequence[str]:
 
 
 def has_short_parameter(name: str) -> ColumnElement[bool]:
-    """Whether the short needles with which the statement is asked under this name stand in a message at all."""
+    """Return the condition that a message contains the short needles in the parameter `name`, in any column."""
     return _SHORT_PARTS.contains(bindparam(name, type_=ARRAY(Text)))
 
 
 async def few_people(
     connection: AsyncConnection, typed: str, *, district_id: int | None = None
 ) -> Sequence[int] | None:
-    """The people, of a district or anywhere, in whose names `typed` stands; None where they are many."""
+    """Return the people, of a district or of all, whose names contain `typed`; None if they are many."""
     needle = fold(typed)
     if not is_storable(needle):
         return []
@@ -188,9 +191,9 @@ async def few_people(
 async def few_addresses(
     connection: AsyncConnection, typed: str, *, district_id: int | None = None
 ) -> Sequence[int] | None:
-    """The addresses, of a district or anywhere, in which `typed` stands; None where they are many."""
-    found = [await _few_with(connection, needle, district_id) for needle in _address_needles(typed)]
-    return None if None in found else sorted({key for some in found if some for key in some})
+    """Return the addresses, of a district or of all, that contain `typed`; None if they are many."""
+    lists = [await _few_with(connection, needle, district_id) for needle in _address_needles(typed)]
+    return None if None in lists else sorted({id for ids in lists if ids for id in ids})
 
 
 async def _few_with(
@@ -222,7 +225,7 @@ async def _few_in_sqlite(
     if len(needle) >= TRIGRAM:
         values["match"] = _phrase(needle)
         return _if_few((await connection.scalars(indexed, values)).all())
-    values |= {"begin": needle, "end": _behind(needle), "most": MOST_PARTS}
+    values |= {"begin": needle, "end": _prefix_end(needle), "most": MOST_PARTS}
     rows = (await connection.execute(short, values)).all()
     if rows[0].parts == MOST_PARTS:
         return None
@@ -238,11 +241,11 @@ def _phrase(needle: str) -> str:
     return f'"{quoted}"'
 
 
-# CROSS JOIN is SQLite's word for "in this order": from the index to the rows, and stop at the limit.
+# CROSS JOIN fixes the join order in SQLite: from the index to the rows, up to the limit.
 _MESSAGES: Final = text(
     "SELECT rowid FROM message_trigrams WHERE message_trigrams MATCH :match LIMIT :few"
 )
-# Each text ends with two line feeds, so that whatever stands in it begins a part of three characters.
+# Each text ends with two line feeds, so that each of its characters begins a term of three characters.
 _MESSAGES_OF_SHORT: Final = text(
     """
     SELECT count(*) AS parts, json_group_array(DISTINCT doc) FILTER (WHERE col = :name) AS ids

@@ -1,4 +1,4 @@
-"""What a viewer may see: one predicate, in every statement that reads messages (decision 10)."""
+"""The messages that a viewer may see: one predicate, in every statement that reads messages (ADR 10)."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from domain.viewer import Viewer
 
 
 class Visibility(NamedTuple):
-    """A district, the schools that a viewer is limited to (None: no limit), and the moment at which it looks (UTC)."""
+    """A district, the schools that a viewer is limited to (None: no limit), and the time of the request (UTC)."""
 
     district: DistrictRecord
     school_ids: tuple[int, ...] | None
@@ -23,7 +23,7 @@ class Visibility(NamedTuple):
 async def visibility_of(
     connection: AsyncConnection, viewer: Viewer, *, now: datetime
 ) -> Visibility | None:
-    """What `viewer` may see; None where the log does not know the district. Schools it does not know hide everything."""
+    """Return the visibility of `viewer`; None if its district is unknown. If all its schools are unknown, it sees no message."""
     district = await district_known_as(connection, viewer.district)
     if district is None:
         return None
@@ -39,7 +39,7 @@ async def visibility_of(
 
 
 def visible(visibility: Visibility) -> ColumnElement[bool]:
-    """Whether a message may be seen: of the district, of the schools, and not before a scheduler's time."""
+    """Return the condition that a message is visible: of the district and the schools, and not before its scheduled time."""
     schools = visibility.school_ids
     return _visible(
         visibility.district.id,
@@ -49,7 +49,7 @@ def visible(visibility: Visibility) -> ColumnElement[bool]:
 
 
 def visible_by_parameters(*, limited: bool) -> ColumnElement[bool]:
-    """The same in a statement that is kept, and is asked with what `seen` says of a viewer who is `limited` to schools or not."""
+    """Return the condition of `visible` with the parameters of `visibility_parameters`; `limited`: to some schools."""
     return _visible(
         bindparam("district"),
         bindparam("now"),
@@ -57,8 +57,8 @@ def visible_by_parameters(*, limited: bool) -> ColumnElement[bool]:
     )
 
 
-def seen(visibility: Visibility) -> dict[str, Any]:
-    """What a statement with `visible_by_parameters` is asked with."""
+def visibility_parameters(visibility: Visibility) -> dict[str, Any]:
+    """Return the parameters of a statement with `visible_by_parameters`."""
     return {
         "district": visibility.district.id,
         "now": visibility.now,
@@ -74,5 +74,5 @@ def _visible(
 
 
 def is_of_visible(message_id: Any, visibility: Visibility) -> ColumnElement[bool]:
-    """Whether the message to which a row belongs may be seen: asked of the rows that were found, and never the way to them."""
+    """Return the condition that the message of a row is visible, evaluated per row and never used as an access path."""
     return is_there(select(MESSAGE.c.id).where(MESSAGE.c.id == message_id, visible(visibility)))

@@ -1,1 +1,1 @@
-"""Finding messages: what may be asked for, the statement of a search, a page of the log in any order, counts."""
+"""Searching messages: criteria, the search statement, the index choice, pages of the log in any order, facet counts."""

@@ -1,7 +1,7 @@
-"""What a search asks for: its parts, as predicates that are the same for all searches of one shape, and as values.
+"""The criteria of a search, as predicates that all searches of one shape share, and as values.
 
-To build a predicate takes longer than to find a page by it, so that it is kept and asked again with other values. What is
-found out of the database beforehand is in `db.search.search`.
+Building the predicates takes longer than finding a page with them, so they are cached by shape. `db.search.search` adds
+what it looks up in the database first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,29 +12,29 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Text, and_, bindparam, false, or_
 
-from db.log.text_match import can_stand_in, contains_parameter, has_short_parameter, is_storable
-from db.log.visibility import Visibility, seen, visible_by_parameters
+from db.log.text_match import can_contain, contains_parameter, has_short_parameter, is_storable
+from db.log.visibility import Visibility, visibility_parameters, visible_by_parameters
 from db.search.index_choice import DAYS, Lead
 from db.sql.key_lists import any_of_parameter
 from db.tables.log import MESSAGE
 from domain.status import MessageStatus
 
 MINE: Final = "mine"
-"""The part of a search that asks for what the viewer sent."""
+"""The part of a search for messages that the viewer sent."""
 
 FROM: Final = "created_from"
 UNTIL: Final = "created_until"
 
 MOST_SHAPES: Final = 500
-"""Shapes whose predicates are kept; each part has two or three kinds, and few searches have more than three parts."""
+"""Size of the cache of predicates; each part has two or three kinds, and few searches have more than three parts."""
 
 _VISIBILITY: Final = "visibility"
 
 
 class Criteria(NamedTuple):
-    """A search: every part that is not None must hold. Instants are UTC, schools our ids, texts folded.
+    """The criteria of a search: every one that is not None must hold. Instants are UTC, schools our ids, texts folded.
 
-    `recipient` is as it was typed: an address keeps the accents that a name loses.
+    `recipient` is as typed, because an address keeps the accents that folding removes.
     """
 
     created_from: datetime
@@ -53,8 +53,8 @@ class Criteria(NamedTuple):
     recipient: str | None = None
 
 
-class Kind(Enum):
-    """How a part of a search is asked for."""
+class PartKind(Enum):
+    """The form of the predicate of a part of a search."""
 
     ALL = auto()
     ONE = auto()
@@ -62,27 +62,27 @@ class Kind(Enum):
     SOME = auto()
     """Any of a list of values."""
     WHOLE = auto()
-    """What was sent for the whole district."""
+    """Sent for the whole district."""
     SOME_OR_WHOLE = auto()
     NOT_WHOLE = auto()
     CONTAINED = auto()
-    """A text stands in a column."""
+    """A column contains a text."""
     NEVER = auto()
-    """A text that can stand nowhere."""
+    """No column can contain the text."""
     SHORT = auto()
-    """Short texts stand in a message at all."""
+    """A message contains short texts, in any column."""
 
 
-Shape = tuple[tuple[str, Kind], ...]
-"""The parts of a search, each with its kind: searches of one shape differ in values alone."""
+Shape = tuple[tuple[str, PartKind], ...]
+"""The parts of a search, each with its kind: searches of one shape differ only in their values."""
 
 
-WHOLE_LOG: Final[Shape] = ((_VISIBILITY, Kind.ALL),)
-"""The shape of a search for whatever a district sent on some days."""
+WHOLE_LOG: Final[Shape] = ((_VISIBILITY, PartKind.ALL),)
+"""The shape of a search by days only, in a whole district."""
 
 
 class Predicates(NamedTuple):
-    """What holds of a message that is found, by part; and the indexes that lead to some of the parts."""
+    """The predicates of a search by part, and the indexes for some of the parts."""
 
     parts: Mapping[str, ColumnElement[bool]]
     leads: Mapping[str, Lead]
@@ -93,10 +93,10 @@ _COLUMNS: Final[Mapping[str, Column[Any]]] = {
     "type": MESSAGE.c.type_code,
     "school": MESSAGE.c.school_id,
     MINE: MESSAGE.c.sender_id,
-    "found": MESSAGE.c.id,
+    "ids": MESSAGE.c.id,
     "own": MESSAGE.c.id,
 }
-"""The columns of parts that ask for values."""
+"""The columns of the parts with values."""
 
 _LEADS: Final[Mapping[str, str]] = {
     "status": "message_of_status",
@@ -104,19 +104,21 @@ _LEADS: Final[Mapping[str, str]] = {
     "school": "message_of_school",
     MINE: "message_of_sender",
 }
-"""The index that leads to a part."""
+"""The index for a part."""
 
 
-def asked(criteria: Criteria, *, visibility: Visibility) -> tuple[Shape, Mapping[str, Any]]:
-    """The shape of a search among what `visibility` sees, and its values. Recipients are no part of it."""
+def shape_and_values(
+    criteria: Criteria, *, visibility: Visibility
+) -> tuple[Shape, Mapping[str, Any]]:
+    """Return the shape of a search among the visible messages, and its values; `criteria.recipient` is not part of it."""
     parts = {_VISIBILITY: _visibility(visibility), **_chosen(criteria)}
     for name, needle in needles(criteria).items():
-        can = can_stand_in(MESSAGE.c[name], needle)
-        parts[name] = (Kind.CONTAINED if can else Kind.NEVER, needle)
+        is_possible = can_contain(MESSAGE.c[name], needle)
+        parts[name] = (PartKind.CONTAINED if is_possible else PartKind.NEVER, needle)
     ranks = [list(MessageStatus).index(status) for status in criteria.statuses or ()]
     values = {
         **{part: value for part, (_, value) in parts.items()},
-        **seen(visibility),
+        **visibility_parameters(visibility),
         FROM: criteria.created_from,
         UNTIL: criteria.created_until,
         "status_from": min(ranks, default=1),
@@ -126,7 +128,7 @@ def asked(criteria: Criteria, *, visibility: Visibility) -> tuple[Shape, Mapping
 
 
 def needles(criteria: Criteria) -> Mapping[str, str]:
-    """The texts that are looked for, by column."""
+    """Return the texts to find, by column."""
     texts = {
         "subject_key": criteria.subject,
         "sender_key": criteria.sender,
@@ -137,81 +139,81 @@ def needles(criteria: Criteria) -> Mapping[str, str]:
     return {name: needle for name, needle in texts.items() if needle}
 
 
-def _visibility(visibility: Visibility) -> tuple[Kind, object]:
+def _visibility(visibility: Visibility) -> tuple[PartKind, object]:
     if visibility.school_ids is None:
-        return Kind.ALL, None
-    return Kind.ONE if len(visibility.school_ids) == 1 else Kind.SOME, None
+        return PartKind.ALL, None
+    return PartKind.ONE if len(visibility.school_ids) == 1 else PartKind.SOME, None
 
 
-def _chosen(criteria: Criteria) -> dict[str, tuple[Kind, Any]]:
-    """What the drop-downs choose."""
-    chosen: dict[str, tuple[Kind, Any]] = {}
+def _chosen(criteria: Criteria) -> dict[str, tuple[PartKind, Any]]:
+    """Return the parts from the drop-downs, with their kinds and values."""
+    chosen: dict[str, tuple[PartKind, Any]] = {}
     if criteria.statuses is not None:
         chosen["status"] = _one_or_some([status.value for status in criteria.statuses])
     if criteria.types is not None:
         chosen["type"] = _one_or_some([code for code in criteria.types if is_storable(code)])
     if criteria.schools is not None:
         kind, value = _one_or_some(criteria.schools)
-        whole = (Kind.SOME_OR_WHOLE, criteria.schools)
+        whole = (PartKind.SOME_OR_WHOLE, criteria.schools)
         chosen["school"] = whole if criteria.district_wide else (kind, value)
     elif criteria.district_wide is not None:
-        chosen["school"] = (Kind.WHOLE if criteria.district_wide else Kind.NOT_WHOLE, None)
+        chosen["school"] = (PartKind.WHOLE if criteria.district_wide else PartKind.NOT_WHOLE, None)
     if criteria.sender_id is not None:
         senders = [criteria.sender_id] if is_storable(criteria.sender_id) else []
         chosen[MINE] = _one_or_some(senders)
     return chosen
 
 
-def _one_or_some(values: Sequence[Any]) -> tuple[Kind, Any]:
-    return (Kind.ONE, values[0]) if len(values) == 1 else (Kind.SOME, values)
+def _one_or_some(values: Sequence[Any]) -> tuple[PartKind, Any]:
+    return (PartKind.ONE, values[0]) if len(values) == 1 else (PartKind.SOME, values)
 
 
 @lru_cache(MOST_SHAPES)
 def predicates(shape: Shape) -> Predicates:
-    """The predicates of all searches of a shape, to be asked with the values of one."""
+    """Return the predicates of all searches of a shape; execute them with the values of one."""
     kinds = dict(shape)
     days = and_(MESSAGE.c.created_at >= bindparam(FROM), MESSAGE.c.created_at < bindparam(UNTIL))
     parts = {
-        _VISIBILITY: visible_by_parameters(limited=kinds[_VISIBILITY] is not Kind.ALL),
+        _VISIBILITY: visible_by_parameters(limited=kinds[_VISIBILITY] is not PartKind.ALL),
         DAYS: days,
         **{part: predicate(part, kind) for part, kind in shape if part != _VISIBILITY},
     }
     within = and_(MESSAGE.c.district_id == bindparam("district"), days)
     leads = {DAYS: Lead("message_by_created", within, in_order=True)} | {
-        part: Lead(_LEADS[part], and_(within, parts[part]), kind in (Kind.ONE, Kind.WHOLE))
+        part: Lead(_LEADS[part], and_(within, parts[part]), kind in (PartKind.ONE, PartKind.WHOLE))
         for part, kind in shape
         if part in _LEADS
     }
-    if kinds[_VISIBILITY] is not Kind.ALL:
-        seen = and_(within, any_of_parameter(MESSAGE.c.school_id, "schools"))
-        leads[_VISIBILITY] = Lead(_LEADS["school"], seen, kinds[_VISIBILITY] is Kind.ONE)
+    if kinds[_VISIBILITY] is not PartKind.ALL:
+        of_schools = and_(within, any_of_parameter(MESSAGE.c.school_id, "schools"))
+        leads[_VISIBILITY] = Lead(_LEADS["school"], of_schools, kinds[_VISIBILITY] is PartKind.ONE)
     return Predicates(parts, leads)
 
 
-def predicate(part: str, kind: Kind) -> ColumnElement[bool]:
-    """The predicate of one part, whose value has its name."""
-    if kind is Kind.NEVER:
+def predicate(part: str, kind: PartKind) -> ColumnElement[bool]:
+    """Return the predicate of one part, whose parameter has the name of the part."""
+    if kind is PartKind.NEVER:
         return false()
-    if kind is Kind.CONTAINED:
+    if kind is PartKind.CONTAINED:
         return contains_parameter(MESSAGE.c[part], part)
-    if kind is Kind.SHORT:
+    if kind is PartKind.SHORT:
         return has_short_parameter(part)
     chosen = _value(part, kind)
     if part != "status":
         return chosen
-    # By their places too, for a log that is read in the order of status.
-    places = MESSAGE.c.status_rank.between(bindparam("status_from"), bindparam("status_until"))
-    return and_(chosen, places)
+    # By a range of ranks too, for a log that is read in the order of status.
+    ranks = MESSAGE.c.status_rank.between(bindparam("status_from"), bindparam("status_until"))
+    return and_(chosen, ranks)
 
 
-def _value(part: str, kind: Kind) -> ColumnElement[bool]:
+def _value(part: str, kind: PartKind) -> ColumnElement[bool]:
     column = _COLUMNS[part]
-    if kind is Kind.ONE:
+    if kind is PartKind.ONE:
         return column == bindparam(part)
-    if kind is Kind.WHOLE:
+    if kind is PartKind.WHOLE:
         return column.is_(None)
-    if kind is Kind.NOT_WHOLE:
+    if kind is PartKind.NOT_WHOLE:
         return column.is_not(None)
     numbers = isinstance(column.type, Integer)
     some = any_of_parameter(column, part, kind=BigInteger if numbers else Text)
-    return or_(some, column.is_(None)) if kind is Kind.SOME_OR_WHOLE else some
+    return or_(some, column.is_(None)) if kind is PartKind.SOME_OR_WHOLE else some

@@ -1,4 +1,4 @@
-"""How many messages a search finds, in all and by what the drop-downs of the log offer; and the types that there are."""
+"""Counts of the messages that a search finds, in total and per value of the log's drop-downs; and the message types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class TypeRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TypeCount:
-    """How many messages are of a type."""
+    """The number of messages of a type."""
 
     type: TypeRecord
     count: int
@@ -32,7 +32,7 @@ class TypeCount:
 
 @dataclass(frozen=True, slots=True)
 class StatusCount:
-    """How many messages stand at a status."""
+    """The number of messages with a status."""
 
     status: MessageStatus
     count: int
@@ -40,24 +40,24 @@ class StatusCount:
 
 @dataclass(frozen=True, slots=True)
 class SchoolCount:
-    """How many messages a school sent; the district itself where there is no id."""
+    """The number of messages of a school; `school_id` is None for those of the district itself."""
 
     school_id: int | None
     count: int
 
 
 async def count(connection: AsyncConnection, search: Search) -> int:
-    """How many messages `search` finds."""
-    route = await search.routes.to_count(connection)
-    counted = select_by(route, func.count()).where(search.where())
+    """Return how many messages `search` finds."""
+    hint = await search.indexes.to_count(connection)
+    counted = select_by(hint, func.count()).where(search.where())
     return (await connection.scalar(counted, search.values)) or 0
 
 
 async def count_by_status(connection: AsyncConnection, search: Search) -> Sequence[StatusCount]:
-    """How many messages `search` finds at each status, whatever statuses it asks for, in their order."""
-    route = await search.routes.to_count(connection, leaving_out="status")
+    """Return how many messages `search` without its statuses finds per status, in the order of statuses."""
+    hint = await search.indexes.to_count(connection, leaving_out="status")
     statement = (
-        select_by(route, MESSAGE.c.status, func.count())
+        select_by(hint, MESSAGE.c.status, func.count())
         .where(search.where(leaving_out="status"))
         .group_by(MESSAGE.c.status, MESSAGE.c.status_rank)
         .order_by(MESSAGE.c.status_rank)
@@ -66,10 +66,10 @@ async def count_by_status(connection: AsyncConnection, search: Search) -> Sequen
 
 
 async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence[TypeCount]:
-    """How many messages `search` finds of each type, whatever types it asks for, by label; labels as in `types`."""
-    route = await search.routes.to_count(connection, leaving_out="type")
+    """Return how many messages `search` without its types finds per type, by label; labels as in `types`."""
+    hint = await search.indexes.to_count(connection, leaving_out="type")
     counted = (
-        select_by(route, MESSAGE.c.type_code, func.count().label("count"))
+        select_by(hint, MESSAGE.c.type_code, func.count().label("count"))
         .where(search.where(leaving_out="type"))
         .group_by(MESSAGE.c.type_code)
         .subquery("counted")
@@ -87,10 +87,10 @@ async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence
 
 
 async def count_by_school(connection: AsyncConnection, search: Search) -> Sequence[SchoolCount]:
-    """How many messages `search` finds of each school, whatever schools it asks for, by name; the district's own last."""
-    route = await search.routes.to_count(connection, leaving_out="school")
+    """Return how many messages `search` without its schools finds per school, by name; the district's own last."""
+    hint = await search.indexes.to_count(connection, leaving_out="school")
     statement = (
-        select_by(route, MESSAGE.c.school_id, func.count())
+        select_by(hint, MESSAGE.c.school_id, func.count())
         .where(search.where(leaving_out="school"))
         .group_by(MESSAGE.c.school_id)
         .order_by(func.max(MESSAGE.c.school_up), MESSAGE.c.school_id)
@@ -99,9 +99,9 @@ async def count_by_school(connection: AsyncConnection, search: Search) -> Sequen
 
 
 async def types(connection: AsyncConnection, *, visibility: Visibility) -> Sequence[TypeRecord]:
-    """The types of the messages that may be seen, by label; each label as it came last.
+    """Return the types of the visible messages, by label; the label is that of the newest message of a type.
 
-    One step of an index a type, not a pass over all messages: they are few types and many messages.
+    One index look-up per type instead of a scan, because there are few types and many messages.
     """
     first = (
         select(func.min(MESSAGE.c.type_code).label("code"))
@@ -121,7 +121,7 @@ async def types(connection: AsyncConnection, *, visibility: Visibility) -> Seque
 
 
 def _newest_label(code: ColumnElement[str], visibility: Visibility) -> ColumnElement[str]:
-    """The label under which a type came last, among the messages that may be seen."""
+    """Return an expression for the label of a type in its newest visible message."""
     return (
         select(MESSAGE.c.type_label)
         .where(visible(visibility), MESSAGE.c.type_code == code)

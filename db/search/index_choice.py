@@ -1,7 +1,7 @@
-"""By which index SQLite reads the messages that a search finds.
+"""The index by which SQLite reads the messages that a search finds.
 
-It keeps no figures that tell a day from a year or a word from a letter, so where that matters the rows are counted before,
-in an index and only up to a limit. PostgreSQL keeps figures and is told nothing. Which messages are found is in `db.search.search`.
+SQLite has no statistics that distinguish a day from a year or a word from a letter. Where that matters, the rows in an
+index are counted first, up to a limit. PostgreSQL has statistics and gets no hints.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,40 +15,40 @@ from db.sql.index_hints import BY_ROWID, by_index
 from db.tables.log import MESSAGE
 
 MANY: Final = 20_000
-"""Rows that are counted, and sorted, as quickly as a page is found by walking the log in another order."""
+"""The number of rows that are counted and sorted as fast as a page is found by scanning the log in another order."""
 
 DAYS: Final = "created"
-"""The part of a search that is always there: the days in which a message was created."""
+"""The part that every search has: the days in which a message was created."""
 
 
 class Lead(NamedTuple):
-    """An index that leads to the messages of one part of a search within its days."""
+    """An index that finds the messages of one part of a search within its days."""
 
     index_name: str
     where: ColumnElement[bool]
     in_order: bool
-    """One value is asked for: the messages come as they were created, and need no sorting to be shown so."""
+    """Whether the part has one value, so that the index returns messages in the order of creation, without a sort."""
 
 
 class Walk(NamedTuple):
-    """An index in which the log stands in the order asked for; worth walking where more than `beyond` rows are in question."""
+    """An index in the requested order of the log; it is scanned if more than `beyond` rows match the other indexes."""
 
     index_name: str
     beyond: int = MANY
 
 
-class Routes(NamedTuple):
-    """The ways to what a search finds: by part, or straight by the numbers of rows that are known already."""
+class IndexChoice(NamedTuple):
+    """The indexes for a search, by part; or none, if the ids of its rows are known already."""
 
     leads: Mapping[str, Lead]
     are_rows_known: bool
     values: Mapping[str, Any]
-    """Those of the search, with which the leads are asked."""
+    """The values of the search, for the predicates of the leads."""
 
     async def to_count(
         self, connection: AsyncConnection, *, leaving_out: str | None = None
     ) -> str | None:
-        """The hint for a statement that reads all that is found, whatever the part `leaving_out` says."""
+        """Return the hint for a statement that reads all messages of the search without the part `leaving_out`."""
         if connection.dialect.name != "sqlite":
             return None
         if self.are_rows_known:
@@ -57,7 +57,7 @@ class Routes(NamedTuple):
         return by_index(await self._shortest(connection, leads, limit=MANY))
 
     async def to_page(self, connection: AsyncConnection, *, walk: Walk | None) -> str | None:
-        """The hint for a statement that reads one page in an order in which the index of `walk` stands, if any does."""
+        """Return the hint for a statement that reads one page; `walk` is the index in the order of the page, if any."""
         if connection.dialect.name != "sqlite":
             return None
         if self.are_rows_known:
@@ -86,7 +86,7 @@ class Routes(NamedTuple):
         limit: int,
         otherwise: str | None = None,
     ) -> str:
-        """The index that leads to the fewest rows; `otherwise`, where one is given and all lead to more than `limit`."""
+        """Return the index with the fewest matching rows; `otherwise`, if given and all have more than `limit`."""
         indexes = [lead.index_name for lead in leads]
         if not indexes and otherwise is not None:
             return otherwise

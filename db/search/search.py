@@ -1,6 +1,6 @@
-"""Which messages a search finds, and the ways that lead there.
+"""A search made ready to run: its predicates, its values and the indexes for it.
 
-What can be asked for is in `db.search.criteria`.
+`db.search.criteria` has the parts that need no look-up in the database.
 """
 
 from collections import Counter
@@ -26,43 +26,43 @@ from db.search.criteria import (
     MINE,
     UNTIL,
     Criteria,
-    Kind,
+    PartKind,
     Shape,
-    asked,
     needles,
     predicate,
     predicates,
+    shape_and_values,
 )
-from db.search.index_choice import Lead, Routes
+from db.search.index_choice import IndexChoice, Lead
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.search import fold
 
 MOMENT: Final = timedelta(microseconds=1)
-"""The least difference of two instants."""
+"""The smallest difference between two instants."""
 
 
 class Search(NamedTuple):
-    """A search made ready: predicates by the part they come from, so that a drop-down can leave out its own.
+    """A search made ready: its predicates by part, so that the counts of a drop-down can leave out its own part.
 
-    A statement of them is to be asked with `values`.
+    Execute a statement with them with `values`.
     """
 
     visibility: Visibility
     parts: Mapping[str, ColumnElement[bool]]
-    routes: Routes
+    indexes: IndexChoice
     values: Mapping[str, Any]
     shape: Shape | None
-    """None where there are values in the predicates, so that a statement of them serves no other search."""
+    """None if the predicates contain values, so that the statement cannot be cached."""
 
     def where(self, *, leaving_out: str | None = None) -> ColumnElement[bool]:
-        """Whether a message is found, whatever the part `leaving_out` says."""
+        """Return the condition of the search, without the part `leaving_out`."""
         return where(self.parts, leaving_out=leaving_out)
 
     def beyond(self, edge: datetime, *, falls: bool) -> "Search":
-        """The search within those of its days that lie on one side of `edge`, which is one of them.
+        """Return the search limited to the days on one side of `edge`, which lies within its days.
 
-        A page says it of its cursor already, but of two bounds SQLite may take that of the days, and walk from there.
+        The page has this bound from its cursor too, but SQLite may start its scan at the bound of the days.
         """
         begin, end = self.values[FROM], self.values[UNTIL]
         if falls:
@@ -71,38 +71,38 @@ class Search(NamedTuple):
             begin = max(begin, edge)
         return self._replace(values={**self.values, FROM: begin, UNTIL: end})
 
-    async def told(self, connection: AsyncConnection) -> "Search":
-        """The search with the viewer's own messages named, where it asks for these and they are few.
+    async def with_own_messages(self, connection: AsyncConnection) -> "Search":
+        """Return the search with the ids of the viewer's own messages, if it has the part `MINE` and they are few.
 
-        PostgreSQL takes every sender to have sent about as much: for one who sent nothing it walks the whole log in the
-        order asked for, to find fifty. In the order of creation the index of senders leads it.
+        PostgreSQL expects every sender to have sent about as much. For a sender with no messages it would scan the whole
+        log in the requested order. In the order of creation it uses the index of senders.
         """
-        lead = self.routes.leads.get(MINE)
+        lead = self.indexes.leads.get(MINE)
         if lead is None or connection.dialect.name != "postgresql":
             return self
         own = select(MESSAGE.c.id).where(lead.where).limit(FEW + 1)
         ids = (await connection.scalars(own, self.values)).all()
-        return self if len(ids) > FEW else self.that("own", Kind.SOME, ids)
+        return self if len(ids) > FEW else self.with_part("own", PartKind.SOME, ids)
 
-    def that(self, part: str, kind: Kind, value: object) -> "Search":
-        """The search with one part more."""
+    def with_part(self, part: str, kind: PartKind, value: object) -> "Search":
+        """Return the search with one more part."""
         return self._replace(
             parts={**self.parts, part: predicate(part, kind)},
             values={**self.values, part: value},
             shape=None if self.shape is None else (*self.shape, (part, kind)),
         )
 
-    def within(self, column: ColumnElement[Any], such: ColumnElement[bool]) -> "Search":
-        """The search among those messages of which `such` holds, which says something of the values of `column` alone."""
+    def within(self, column: ColumnElement[Any], condition: ColumnElement[bool]) -> "Search":
+        """Return the search limited by `condition`, which depends only on the values of `column`."""
         group = Lead(
             _BY_VALUE[column],
-            and_(MESSAGE.c.district_id == self.visibility.district.id, such),
+            and_(MESSAGE.c.district_id == self.visibility.district.id, condition),
             in_order=False,
         )
-        leads = {**self.routes.leads, f"within {column.key}": group}
+        leads = {**self.indexes.leads, f"within {column.key}": group}
         return self._replace(
-            parts={**self.parts, f"within {column.key}": such},
-            routes=self.routes._replace(leads=leads),
+            parts={**self.parts, f"within {column.key}": condition},
+            indexes=self.indexes._replace(leads=leads),
             shape=None,
         )
 
@@ -113,64 +113,64 @@ _BY_VALUE: Final[Mapping[ColumnElement[Any], str]] = {
     MESSAGE.c.school_up: "message_by_school",
     MESSAGE.c.school_down: "message_by_school_down",
 }
-"""The index that leads to the messages of a value of each column."""
+"""The index that finds the messages of a value of each column."""
 
 
 def where(
     parts: Mapping[str, ColumnElement[bool]], *, leaving_out: str | None = None
 ) -> ColumnElement[bool]:
-    """Whether all parts hold, whatever the part `leaving_out` says."""
+    """Return the condition that all parts hold, without the part `leaving_out`."""
     return and_(*(predicate for part, predicate in parts.items() if part != leaving_out))
 
 
-def at_once(criteria: Criteria, *, visibility: Visibility) -> Search | None:
-    """The search as PostgreSQL is asked, with nothing looked up before; None where it is for a recipient."""
+def without_look_up(criteria: Criteria, *, visibility: Visibility) -> Search | None:
+    """Return the search for PostgreSQL, which needs no look-up first; None if it is for a recipient, which does."""
     if criteria.recipient:
         return None
-    return _by_short(_begun(criteria, visibility), needles(criteria))
+    return _with_short(_base(criteria, visibility), needles(criteria))
 
 
-def _begun(criteria: Criteria, visibility: Visibility) -> Search:
-    shape, values = asked(criteria, visibility=visibility)
+def _base(criteria: Criteria, visibility: Visibility) -> Search:
+    shape, values = shape_and_values(criteria, visibility=visibility)
     parts, leads = predicates(shape)
     return Search(
-        visibility, parts, Routes(leads, are_rows_known=False, values=values), values, shape
+        visibility, parts, IndexChoice(leads, are_rows_known=False, values=values), values, shape
     )
 
 
-def _by_short(search: Search, texts: Mapping[str, str]) -> Search:
-    """The search by PostgreSQL's index of short texts, if there are any."""
+def _with_short(search: Search, texts: Mapping[str, str]) -> Search:
+    """Return the search with a part for PostgreSQL's index of short texts, if there are any."""
     short = short_among(texts)
-    return search.that("short", Kind.SHORT, short) if short else search
+    return search.with_part("short", PartKind.SHORT, short) if short else search
 
 
 async def prepare(
     connection: AsyncConnection, criteria: Criteria, *, visibility: Visibility
 ) -> Search:
-    """The search for `criteria` among what `visibility` sees."""
-    search = _begun(criteria, visibility)
+    """Return the search for the visible messages that match `criteria`."""
+    search = _base(criteria, visibility)
     texts = needles(criteria)
     are_known = False
     if connection.dialect.name == "postgresql":
-        search = _by_short(search, texts)
-    elif (found := await few_messages(connection, texts)) is not None:
-        search, are_known = search.that("found", Kind.SOME, found), True
+        search = _with_short(search, texts)
+    elif (ids := await few_messages(connection, texts)) is not None:
+        search, are_known = search.with_part("ids", PartKind.SOME, ids), True
     if criteria.recipient:
         sent_to, is_list = await _sent_to(connection, criteria.recipient, visibility=visibility)
         search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)
         are_known = are_known or is_list
-    return search._replace(routes=search.routes._replace(are_rows_known=are_known))
+    return search._replace(indexes=search.indexes._replace(are_rows_known=are_known))
 
 
-# Whom a message was sent to
+# Recipients
 
 
 async def _sent_to(
     connection: AsyncConnection, typed: str, *, visibility: Visibility
 ) -> tuple[ColumnElement[bool], bool]:
-    """Whether a message was sent to, or about, somebody in whose name, or to an address in which, `typed` stands.
+    """Return the condition that a name or address of a message's recipients, or a student's name, contains `typed`.
 
-    And whether the predicate is a list of messages: on SQLite, if they are few.
+    Also returns whether the condition is a list of messages, which it is on SQLite if they are few.
     """
     people = await few_people(connection, typed, district_id=visibility.district.id)
     addresses = await few_addresses(connection, typed, district_id=visibility.district.id)
@@ -183,36 +183,36 @@ async def _sent_to(
     if addresses is not None:
         addressed = any_of(DELIVERY.c.address_id, addresses)
         lists.append(select(DELIVERY.c.message_id).where(addressed))
-    ways = []
+    conditions = []
     if people is None:
-        ways.append(_has_recipient(contains(RECIPIENT.c.key, needle)))
+        conditions.append(_has_recipient(contains(RECIPIENT.c.key, needle)))
     if addresses is None:
-        ways.append(_has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
-    if not ways and (few := await _few_of(connection, lists)) is not None:
+        conditions.append(_has_delivery(ADDRESS.c.id == DELIVERY.c.address_id, in_address(typed)))
+    if not conditions and (few := await _few_of(connection, lists)) is not None:
         return any_of(MESSAGE.c.id, few), True
-    if people or addresses or not ways:
-        ways.append(MESSAGE.c.id.in_(union(*lists)))
-    return or_(*ways), False
+    if people or addresses or not conditions:
+        conditions.append(MESSAGE.c.id.in_(union(*lists)))
+    return or_(*conditions), False
 
 
 async def _few_of(
     connection: AsyncConnection, lists: Sequence[Select[Any]]
 ) -> Sequence[int] | None:
-    """The messages that these statements select, if they are few; PostgreSQL's planner sees to it itself."""
+    """Return the messages that these statements select, if SQLite finds few; None otherwise, and on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return None
     limited = [
         select(literal(place), rows.distinct().limit(FEW + 1).subquery().c.message_id)
         for place, rows in enumerate(lists)
     ]
-    found = (await connection.execute(union_all(*limited))).all()
-    counts = Counter(place for place, _ in found)
-    return None if max(counts.values(), default=0) > FEW else sorted({row[1] for row in found})
+    rows = (await connection.execute(union_all(*limited))).all()
+    counts = Counter(place for place, _ in rows)
+    return None if max(counts.values(), default=0) > FEW else sorted({row[1] for row in rows})
 
 
-def _has_recipient(*such: ColumnElement[bool]) -> ColumnElement[bool]:
-    return is_there(select(literal(1)).where(RECIPIENT.c.message_id == MESSAGE.c.id, *such))
+def _has_recipient(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return is_there(select(literal(1)).where(RECIPIENT.c.message_id == MESSAGE.c.id, *conditions))
 
 
-def _has_delivery(*such: ColumnElement[bool]) -> ColumnElement[bool]:
-    return is_there(select(literal(1)).where(DELIVERY.c.message_id == MESSAGE.c.id, *such))
+def _has_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+    return is_there(select(literal(1)).where(DELIVERY.c.message_id == MESSAGE.c.id, *conditions))

@@ -1,4 +1,4 @@
-"""A page of recipients and the deliveries to each, read at once: the same as read one after the other."""
+"""A page of recipients with deliveries, read in one statement, equals the two lists read separately."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from db.connect.engine import reading
 from db.connect.single_statement import Keyed
 from db.log import deliveries, recipients
 from db.log.recipients import ALL, RecipientRecord, by_name, in_order_of_list
-from db.log.recipients_with_deliveries import Ordered, Shown, grouped, page_of_message
+from db.log.recipients_with_deliveries import Ordered, Shown, group_by_recipient, page_of_message
 from db.sql.keyset_paging import Slice
 from domain.paging import Page
 from tests import log
@@ -21,7 +21,7 @@ OF_DELIVERY = frozenset({"mode", "status"})
 
 @pytest.fixture
 async def filled(engine: AsyncEngine) -> AsyncEngine:
-    """A message to seven people: of two devices, of one or of none, not in the order of their names; and another one."""
+    """A message to seven people with two, one or no devices, not in the order of their names; and another message."""
     people = [
         log.recipient(
             f"p{number}",
@@ -47,13 +47,13 @@ async def one_after_the_other(
 
 
 def whole(page: Slice[RecipientRecord]) -> Sequence[object]:
-    """All that a page says."""
+    """Return all fields of a page."""
     return [list(page.rows), list(page.keys), page.has_previous, page.has_next]
 
 
 @pytest.mark.parametrize("ordered", [by_name, in_order_of_list])
 @pytest.mark.parametrize("backward", [False, True])
-async def test_it_is_the_page_with_the_deliveries_to_those_on_it(
+async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
     filled: AsyncEngine, ordered: Ordered, backward: bool
 ) -> None:
     keyed = Keyed(filled)
@@ -85,7 +85,7 @@ async def test_it_is_the_page_with_the_deliveries_to_those_on_it(
         cursor = ordered("list").cursor(found.keys[0 if backward else -1])
 
 
-async def test_of_each_it_reads_what_is_shown(filled: AsyncEngine) -> None:
+async def test_only_the_requested_fields_are_read(filled: AsyncEngine) -> None:
     found, beside = await page_of_message(
         Keyed(filled),
         1,
@@ -101,7 +101,7 @@ async def test_of_each_it_reads_what_is_shown(filled: AsyncEngine) -> None:
     }
 
 
-async def test_where_no_deliveries_are_shown_none_are_read(filled: AsyncEngine) -> None:
+async def test_without_requested_deliveries_none_are_read(filled: AsyncEngine) -> None:
     with recorded(filled) as statements:
         found, beside = await page_of_message(
             Keyed(filled),
@@ -116,7 +116,7 @@ async def test_where_no_deliveries_are_shown_none_are_read(filled: AsyncEngine) 
     assert not any("delivery" in statement.text for statement in statements)
 
 
-def test_deliveries_that_come_in_another_order_stand_in_theirs() -> None:
+def test_deliveries_that_the_database_returns_unordered_are_sorted() -> None:
     fields = ("message_id", "recipient_number", "number", "mode")
     rows = [
         (1, 4, "Ann", 0, "EMAIL"),
@@ -127,7 +127,7 @@ def test_deliveries_that_come_in_another_order_stand_in_theirs() -> None:
         (1, 7, "Cy", 1, "TEXT"),
     ]
 
-    people, found = grouped(rows, fields, ())
+    people, found = group_by_recipient(rows, fields, ())
 
     assert [row[1:3] for row in people] == [(4, "Ann"), (2, "Bea"), (7, "Cy")]
     assert {key: [row[2:] for row in sent.tuples] for key, sent in found.items()} == {

@@ -1,4 +1,4 @@
-"""Searches of one shape have their predicates in common, and nothing else: least of all what a viewer may see."""
+"""Searches of one shape share their predicates and nothing else, in particular not their visibility."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading
 from db.log.visibility import Visibility
 from db.search import facets, log_page
-from db.search.criteria import Criteria, asked, predicates
+from db.search.criteria import Criteria, predicates, shape_and_values
 from db.search.log_page import OrderField
 from db.search.search import prepare
 from domain.paging import Page
@@ -23,7 +23,7 @@ NEWEST: Final = log_page.order([(OrderField.CREATED_AT, True)], scope="")
 async def found(
     engine: AsyncEngine, visibility: Visibility, **parts: Any
 ) -> tuple[list[str], int, str]:
-    """The ids of what a search finds, how many it counts, and the statement that read them."""
+    """Return the ids of the messages that a search finds, its count, and the statement that read them."""
     async with reading(engine) as connection:
         search = await prepare(connection, Criteria(*EVER, **parts), visibility=visibility)
         with recorded(engine) as statements:
@@ -34,7 +34,7 @@ async def found(
     return sorted(row.external_id for row in rows.rows), count, statements[-1].text
 
 
-async def test_viewers_of_other_districts_and_schools_ask_the_same_and_see_their_own(
+async def test_viewers_of_several_districts_and_schools_share_a_statement_and_see_only_their_own(
     engine: AsyncEngine,
 ) -> None:
     for name in ("north", "south"):
@@ -88,7 +88,7 @@ async def test_predicates_are_made_once_for_searches_that_differ_in_values(
     visibility = await log.visibility(engine)
 
     (shape, values), (same, others) = (
-        asked(Criteria(*EVER, **parts), visibility=visibility) for parts in (one, other)
+        shape_and_values(Criteria(*EVER, **parts), visibility=visibility) for parts in (one, other)
     )
 
     assert shape == same
@@ -108,12 +108,15 @@ async def test_predicates_are_made_once_for_searches_that_differ_in_values(
         ({"types": ("BUS",)}, {"types": ("BUS", "ZOO")}),
     ],
 )
-async def test_searches_that_ask_otherwise_have_another_shape(
+async def test_different_criteria_have_different_shapes(
     engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
     await log.load(engine, log.district())
     visibility = await log.visibility(engine)
 
-    shapes = {asked(Criteria(*EVER, **parts), visibility=visibility)[0] for parts in (one, other)}
+    shapes = {
+        shape_and_values(Criteria(*EVER, **parts), visibility=visibility)[0]
+        for parts in (one, other)
+    }
 
     assert len(shapes) == 2

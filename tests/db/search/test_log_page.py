@@ -1,4 +1,4 @@
-"""A page of the plain log is planned once for all days; it is the page that is read otherwise."""
+"""A page of the unfiltered log uses one plan for all days, and equals the page that is planned for its days."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -38,26 +38,26 @@ async def messages(engine: AsyncEngine) -> AsyncEngine:
 
 
 async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
-    """The page, by whichever way, and whether it was read by the connections for keys."""
+    """Return the page, and whether it was read by the connections for keys."""
     visibility = await log.visibility(engine)
     with recorded(engine) as statements:
         rows, _ = await log_page.found(
             engine, criteria, visibility=visibility, order=order, page=page
         )
     (statement, *_) = statements
-    # How many rows a page has is said in the text where a statement is planned once.
+    # A statement that is planned once has the page size in its text.
     return rows, f"LIMIT {page.size + 1}" in statement.text
 
 
 async def planned(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
-    """The page, by a statement that is planned for its days."""
+    """Return the page, read by a statement that is planned for its days."""
     async with reading(engine) as connection:
         search = await prepare(connection, criteria, visibility=await log.visibility(engine))
         return await log_page.page_of(connection, search, order=order, page=page)
 
 
 @pytest.mark.parametrize("sort", [NEWEST, OLDEST])
-async def test_each_page_of_the_plain_log_is_the_one_that_is_planned_for_its_days(
+async def test_each_page_of_the_unfiltered_log_equals_the_one_planned_for_its_days(
     messages: AsyncEngine, sort: list[tuple[OrderField, bool]]
 ) -> None:
     order, criteria = log_page.order(sort, scope=""), Criteria(*DAYS)
@@ -91,7 +91,7 @@ async def test_each_page_of_the_plain_log_is_the_one_that_is_planned_for_its_day
         ([], {}),
     ],
 )
-async def test_what_has_no_index_of_its_own_is_planned_for_its_values(
+async def test_a_page_in_an_order_without_one_index_is_planned_for_its_values(
     messages: AsyncEngine, sort: list[tuple[OrderField, bool]], parts: dict[str, Any]
 ) -> None:
     order = log_page.order(sort, scope="")

@@ -1,4 +1,4 @@
-"""No search of a large log reads all of it: how each database means to run every filter and sort, by its own account."""
+"""No search of a large log scans it: the query plans of both databases for every filter and sort."""
 
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -60,7 +60,7 @@ SORTS: Final = [
 
 @pytest.fixture(scope="module")
 def large_sqlite(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A log large enough that no plan reads a table because it is small."""
+    """A log so large that no plan scans a table because it is small."""
     url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('large') / 'sentlog.sqlite3'}"
     build(url, size_of(20_000, 60_000, 10_000))
     return url
@@ -94,7 +94,7 @@ async def large(large_url: str) -> AsyncIterator[AsyncEngine]:
 
 
 async def read_without_index(connection: AsyncConnection) -> set[str]:
-    """The tables in which a part of a text is looked for row by row: none, but on a server without pg_trgm."""
+    """Return the tables that a text search scans: none, except on a server without pg_trgm."""
     if connection.dialect.name == "sqlite":
         return set()
     found = await connection.scalar(text("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"))
@@ -109,7 +109,7 @@ Run = Callable[[AsyncConnection, Visibility], Awaitable[Any]]
 async def read_whole(
     engine: AsyncEngine, run: Run, *, for_text: bool = False
 ) -> Sequence[tuple[str, str]]:
-    """The tables that a piece of work reads whole, each with the statement that does."""
+    """Return the tables that a piece of work scans, each with the statement."""
     visibility = await log.visibility(engine, now=NOW)
     async with reading(engine) as connection:
         await connection.exec_driver_sql("SELECT 1")
@@ -147,7 +147,7 @@ def search(
 
 
 @pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
-async def test_no_filter_reads_the_whole_log_in_any_order(
+async def test_no_filter_scans_the_log_in_any_order(
     large: AsyncEngine, asked: dict[str, Any]
 ) -> None:
     for sort in SORTS:
@@ -161,7 +161,7 @@ async def test_no_filter_reads_the_whole_log_in_any_order(
     "count",
     [facets.count, facets.count_by_status, facets.count_by_type, facets.count_by_school],
 )
-async def test_no_count_of_a_month_reads_the_whole_log(
+async def test_no_count_of_a_month_scans_the_log(
     large: AsyncEngine, count: Callable[..., Awaitable[Any]]
 ) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
@@ -172,7 +172,7 @@ async def test_no_count_of_a_month_reads_the_whole_log(
 
 @pytest.mark.parametrize("outcome", [None, *RecipientOutcome])
 @pytest.mark.parametrize("typed", [None, "p471@nomail"])
-async def test_no_look_into_one_message_reads_those_of_others(
+async def test_reading_one_message_scans_no_table(
     large: AsyncEngine, outcome: RecipientOutcome | None, typed: str | None
 ) -> None:
     wanted = Wanted(search=typed, outcome=outcome)
@@ -193,7 +193,7 @@ async def test_no_look_into_one_message_reads_those_of_others(
     assert [found for found in read if found[0] in others] == []
 
 
-async def test_no_step_of_a_purge_reads_the_whole_log(large: AsyncEngine) -> None:
+async def test_no_step_of_a_purge_scans_the_log(large: AsyncEngine) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql(
             "UPDATE message SET status = 'SENT', is_recorded = true WHERE id = 2"
@@ -205,13 +205,13 @@ async def test_no_step_of_a_purge_reads_the_whole_log(large: AsyncEngine) -> Non
         await purge.end(connection, 2)
 
     read = await read_whole(large, run)
-    # SQLite reads the whole index of the deliveries that are claimed, which has those alone.
+    # SQLite scans the partial index of claimed deliveries, which has only those.
     assert [
         one for one in read if not (one[0] == "delivery" and "claim IS NOT NULL" in one[1])
     ] == []
 
 
-async def test_a_plan_that_reads_a_table_is_noticed(large: AsyncEngine) -> None:
+async def test_a_plan_that_scans_a_table_is_detected(large: AsyncEngine) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql("SELECT count(*) FROM content WHERE body = 'x'")
 

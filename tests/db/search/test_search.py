@@ -1,4 +1,4 @@
-"""A search finds what a person would find who read the whole log: an obvious predicate over what went in says so."""
+"""A search finds the messages that an obvious predicate over the input selects."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ PLAIN: Final = {
     "AND": "and",
     "*": "*",
 }
-"""Words as they are shown, and as somebody may type them without accents."""
+"""Words as they are shown, and as they may be typed without accents."""
 
 words = st.lists(st.sampled_from(sorted(PLAIN)), min_size=1, max_size=3)
 
@@ -61,7 +61,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Sent:
-    """A message of the tests, as somebody wrote it."""
+    """A message of the tests."""
 
     subject: Sequence[str]
     sender: tuple[str, Sequence[str]]
@@ -112,7 +112,7 @@ def shown_date(instant: datetime) -> str:
     return instant.astimezone(ZONE).strftime("%m/%d/%Y %I:%M %p").replace(" 0", " ")
 
 
-# What may be asked, and what that means
+# Filters, and the predicate of each
 
 Asked = dict[str, Any]
 Rule = Callable[[Sent], bool]
@@ -156,7 +156,7 @@ def stands_in(needle: str, *texts: str) -> bool:
 
 
 def plainly(text: str) -> str:
-    """What somebody typed, without case and accents."""
+    """Return a typed text without case and accents."""
     return next((PLAIN[word] for word in PLAIN if text in (word, word.upper())), text.casefold())
 
 
@@ -192,7 +192,7 @@ def school_rule(schools: Sequence[str] | None, district_wide: bool | None) -> Ru
 
 @st.composite
 def searches(draw: st.DrawFn) -> tuple[Asked, Rule]:
-    """Some parts of a filter, and whether a message has to be found by them."""
+    """Some parts of a filter, and the predicate of the messages that it must find."""
     asked: Asked = {}
     rules: list[Rule] = []
 
@@ -280,7 +280,7 @@ PARTS: Final[dict[str, Callable[..., None]]] = {
     "days": _days,
 }
 
-# The log, and what it answers
+# The log and its answers
 
 
 def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
@@ -324,7 +324,7 @@ async def found(
     visibility: Visibility,
     sort: Sequence[tuple[OrderField, bool]],
 ) -> tuple[set[str], int]:
-    """The messages that a search finds, by the sending system's ids, and how many it counts."""
+    """Return the external ids of the messages that a search finds, and its count."""
     parts = dict(asked)
     begin, end = parts.pop(
         "days", (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
@@ -358,7 +358,7 @@ sorts = st.lists(
 
 @pytest.fixture(params=FEW, ids="few: {}".format)
 def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many rows are few: with the smaller ones, nearly every needle leads to many."""
+    """The value of FEW: with a small one, nearly every needle matches many rows."""
     for module in (text_match, search, index_choice):
         monkeypatch.setattr(module, "FEW", request.param)
     monkeypatch.setattr(index_choice, "MANY", request.param)
@@ -373,7 +373,7 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     schools=st.sampled_from([(), ("east",), ("west", "elsewhere")]),
     asked_sorts=st.lists(sorts, min_size=8, max_size=8),
 )
-async def test_a_search_finds_what_a_reader_of_the_whole_log_would(
+async def test_a_search_finds_the_messages_that_the_predicate_selects(
     engine: AsyncEngine,
     corpus: Sequence[Sent],
     asked: Sequence[tuple[Asked, Rule]],
