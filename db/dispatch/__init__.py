@@ -1,1 +1,1 @@
-"""Sending: what is due, claims, what changes with an outcome, the rate of a provider, cancel and resend."""
+"""Dispatch: due work, claims, changes of deliveries with their counters, provider rates, cancel and resend."""

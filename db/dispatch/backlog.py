@@ -1,7 +1,4 @@
-"""What waits to be handed over, over all messages: for readiness, and for a runner that begins.
-
-What is to be done now is `db.dispatch.due`'s.
-"""
+"""The backlog of all messages, for the readiness check and the start of a runner. `db.dispatch.due` finds the work due now."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,8 +13,8 @@ from domain.status import DeliveryMode, DeliveryStatus
 
 
 async def waiting_modes(connection: AsyncConnection) -> Sequence[tuple[str, DeliveryMode]]:
-    """The modes of which something is still to be handed over, now or at its time, with the external ids of the districts."""
-    # From an alias: the conditions of the indexes are spelled without a table's name.
+    """Return the (district, mode) pairs with deliveries to hand over, now or later; districts by external id."""
+    # From an alias, because the conditions of the indexes have no table name.
     open_ = (
         select(MESSAGE.c.id, MESSAGE.c.district_id)
         .where(or_(TO_BEGIN, UNDER_WAY), MESSAGE.c.status.not_in(sorted(CANCELED)))
@@ -37,12 +34,12 @@ async def waiting_modes(connection: AsyncConnection) -> Sequence[tuple[str, Deli
 
 
 async def end_leases(connection: AsyncConnection) -> None:
-    """End every lease now: for whoever knows that all who had claimed something are gone."""
+    """End every lease now. Only for a caller that is the only process working on deliveries."""
     await connection.execute(update(DELIVERY).where(CLAIMED).values(lease_until=clock(connection)))
 
 
 async def has_workers(connection: AsyncConnection, *, within: timedelta) -> bool:
-    """Whether a worker has shown within this time that it lives. PostgreSQL only: the table is procrastinate's."""
+    """Return whether a worker had a heartbeat within this time. PostgreSQL only: the table belongs to procrastinate."""
     statement = text(
         "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - CAST(:within AS interval))"
     )

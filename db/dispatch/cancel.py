@@ -1,7 +1,6 @@
-"""Stops a message, by one row: whoever would hand something over looks at it under the same lock.
+"""Cancels a message with one row, which every hand-over checks under the same lock.
 
-The rows of the deliveries are not touched here, however many they are: jobs of `delivery.dispatch.due_work` mark them afterwards.
-Who may cancel, and what the answer looks like, is the resolver's.
+Jobs of `delivery.dispatch.due_work` mark the rows of the deliveries afterwards.
 """
 
 from datetime import datetime
@@ -18,13 +17,13 @@ from domain.status import MessageStatus
 
 
 class Canceled(NamedTuple):
-    """The message is canceled, and by whom is in its cancellation row; `is_new`: this call did it."""
+    """The message is canceled, as its cancellation row says; `is_new`: by this call."""
 
     is_new: bool
 
 
 class NotCancelable(NamedTuple):
-    """Nothing was changed: a message at this status cannot be canceled any more."""
+    """Nothing was changed, because a message with this status cannot be canceled."""
 
     status: MessageStatus
 
@@ -38,13 +37,13 @@ async def cancel(
     reason: str | None,
     now: datetime,
 ) -> Canceled | NotCancelable | None:
-    """Cancel a message for good; None where there is none with this id. Call it in a `db.connect.engine.writing` transaction.
+    """Cancel a message for good; return None if it does not exist. Call it in a `db.connect.engine.writing` transaction.
 
-    Once that has committed, nothing that was not claimed before is handed to a provider. `by_id` and `by_name` are None
-    for the system itself. Asking again changes nothing: the first cancellation stands. The deliveries that the
-    cancellation stopped count as stopped at once; their rows are marked by whoever works, at the next sweep.
+    After the commit, no delivery is handed to a provider unless it was claimed before. `by_id` and `by_name` are None for
+    the system itself. A second call changes nothing. The counters show the stopped deliveries at once; a worker marks
+    their rows later.
 
-    It does not wait for a process that was suspended with the message's lock: the session of that process is ended.
+    If a suspended process holds the message's lock, its session is ended.
     """
     async with ending_blockers(connection):
         message = await in_flight.lock(connection, message_id, though_purged=True)
@@ -54,7 +53,7 @@ async def cancel(
         return Canceled(is_new=False)
     if not may_cancel(message.status):
         return NotCancelable(message.status)
-    begun = await _has_left(connection, message_id)
+    has_left = await _has_left(connection, message_id)
     await connection.execute(
         insert(CANCELLATION).values(
             message_id=message_id,
@@ -62,7 +61,7 @@ async def cancel(
             requested_by_id=by_id,
             requested_by_name=by_name,
             reason=reason,
-            stopped=0,  # `settle` counts both in this transaction
+            stopped=0,  # `settle` sets both in this transaction
             already_sent=0,
         )
     )
@@ -70,17 +69,17 @@ async def cancel(
         connection,
         message,
         now=now,
-        status=MessageStatus.CANCELED_IN_PROGRESS if begun else MessageStatus.CANCELED,
+        status=MessageStatus.CANCELED_IN_PROGRESS if has_left else MessageStatus.CANCELED,
     )
     return Canceled(is_new=True)
 
 
 async def _has_left(connection: AsyncConnection, message_id: int) -> bool:
-    """Whether anything of a message was handed over, as its tallies tell."""
-    left: Any = select(func.sum(TALLY.c.deliveries)).where(
+    """Return whether any delivery of a message was handed over, according to its tallies."""
+    handed_over: Any = select(func.sum(TALLY.c.deliveries)).where(
         TALLY.c.message_id == message_id,
         ~TALLY.c.is_duplicate,
         TALLY.c.status.in_(sorted(changes.HANDED_OVER)),
     )
-    count = await connection.scalar(left) or 0
+    count = await connection.scalar(handed_over) or 0
     return bool(count) and count > await changes.never_sent(connection, message_id)

@@ -1,7 +1,6 @@
-"""Changes of deliveries, written with all that follows from them: duplicates, counters, people, and the message itself.
+"""Writes changes of deliveries with everything that follows: duplicates, events, counters, people, and the message.
 
-Everything happens in the caller's transaction, under the message's lock. What a change should be is decided in
-`delivery` by the rules of `domain`.
+All in the caller's transaction, under the message's lock. `delivery` decides on the changes by the rules of `domain`.
 """
 
 from collections import Counter
@@ -31,16 +30,16 @@ from domain.status import (
 
 
 class Said(NamedTuple):
-    """What somebody said of a delivery, whether or not it changed anything."""
+    """The status of a delivery in a report, whether or not it changed the delivery."""
 
     status: DeliveryStatus
     call_status: int | None
 
 
 class Change(NamedTuple):
-    """What a delivery was and is now, and why; `event` is when it happened, None where nothing of it is shown.
+    """A delivery before and after a change, and why; `event` is when it happened, None if no event is recorded.
 
-    The event shows what was `said`, or else what the delivery is now. Changes of one delivery follow one another.
+    The event shows `said`, or else the new state. Changes of one delivery are in sequence.
     """
 
     before: LiveDelivery
@@ -52,19 +51,19 @@ class Change(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What deliveries are counted by."""
+    """The facts by which deliveries are counted."""
 
     mode: DeliveryMode
     status: DeliveryStatus
     call_status: int
-    """`NO_CODE` where there is none."""
+    """`NO_CODE` if there is none."""
     is_duplicate: bool
 
 
 CANCELED: Final = frozenset({MessageStatus.CANCELED, MessageStatus.CANCELED_IN_PROGRESS})
 
 HANDED_OVER: Final = mode_spans.SETTLED | {DeliveryStatus.IN_PROGRESS}
-"""Where a delivery stands that has left, or may have."""
+"""The statuses of a delivery that has left, or may have left."""
 
 _KEYS: Final = ("message_id", "recipient_number", "number")
 _WRITTEN: Final = (
@@ -108,36 +107,36 @@ async def write(
     now: datetime,
     overdue_at: datetime | None = None,
 ) -> LiveMessage:
-    """Write `changes` of deliveries of one locked message, and give the message as it is then.
+    """Write `changes` of deliveries of one locked message, and return the updated message.
 
-    Its revision grows by one where a client can see any of them. `overdue_at` is the new time limit of the providers,
-    where a call or a text was handed over.
+    Its revision grows by one if a client can see any change. `overdue_at` is the providers' new deadline, if a call or a
+    text was handed over.
     """
     net = _net(changes)
     await _update(connection, net, _WRITTEN)
-    shown = [change for change in net if shows(change.before, change.after)]
-    if not shown and not any(change.event for change in changes):
+    visible = [change for change in net if shows(change.before, change.after)]
+    if not visible and not any(change.event for change in changes):
         return message
     await opt_outs.remember(connection, net, now=now)
     counts = await _counts(connection, message.id)
     copies: Sequence[Change] = []
     if any(facts.is_duplicate for facts in counts):
-        copies = await _copies(connection, message.id, shown)
+        copies = await _copies(connection, message.id, visible)
         await _update(connection, copies, _MIRRORED)
     await _add_events(connection, changes)
-    moved = [*shown, *copies]
-    counts = await _count(connection, message.id, counts, moved)
-    more = await contacted.follow(
+    counted = [*visible, *copies]
+    counts = await _count(connection, message.id, counts, counted)
+    difference = await contacted.update_flags(
         connection,
         message.id,
-        [(change.before, change.after) for change in moved],
+        [(change.before, change.after) for change in counted],
         modes={facts.mode for facts in counts},
     )
-    await mode_spans.follow(
-        connection, message.id, [(change.before, change.after) for change in shown]
+    await mode_spans.update_spans(
+        connection, message.id, [(change.before, change.after) for change in visible]
     )
     return await _settle(
-        connection, message, counts, now=now, contacted=more, overdue_at=overdue_at
+        connection, message, counts, now=now, contacted=difference, overdue_at=overdue_at
     )
 
 
@@ -148,7 +147,7 @@ async def settle(
     now: datetime,
     status: MessageStatus | None = None,
 ) -> LiveMessage:
-    """Bring a locked message in line with its tallies: status (or the one decided on), revision, and what is still open."""
+    """Update a locked message from its tallies: `status` or the derived one, revision, and whether it has open deliveries."""
     counts = await _counts(connection, message.id)
     return await _settle(connection, message, counts, now=now, status=status)
 
@@ -157,7 +156,7 @@ async def settle(
 
 
 def _net(changes: Iterable[Change]) -> list[Change]:
-    """One change for each delivery: from what it was first to what it is last."""
+    """Merge the changes of each delivery into one, from its first state to its last."""
     net: dict[tuple[int, ...], Change] = {}
     for change in changes:
         key = change.after.key
@@ -167,7 +166,7 @@ def _net(changes: Iterable[Change]) -> list[Change]:
 
 
 def shows(before: LiveDelivery, after: LiveDelivery) -> bool:
-    """Whether what is shown of a delivery has changed."""
+    """Return whether clients can see the change."""
     return (
         before.status is not after.status
         or before.call_status != after.call_status
@@ -179,7 +178,7 @@ def shows(before: LiveDelivery, after: LiveDelivery) -> bool:
 async def _update(
     connection: AsyncConnection, changes: Sequence[Change], fields: tuple[str, ...]
 ) -> None:
-    """Write those of `fields` that any of the changes changes."""
+    """Write those of `fields` that differ in any of the changes."""
     before, after = [change.before for change in changes], [change.after for change in changes]
 
     def differs(field: str) -> bool:
@@ -196,7 +195,7 @@ async def _update(
 async def _copies(
     connection: AsyncConnection, message_id: int, changes: Sequence[Change]
 ) -> Sequence[Change]:
-    """The duplicates of what changed, as they change with it: one call was made, for all who share the number."""
+    """Return the changes of the duplicates of changed deliveries: one call was made for all who share the number."""
     firsts = {(c.after.mode, c.after.address_id): c for c in changes if not c.after.is_duplicate}
     if not firsts:
         return []
@@ -221,13 +220,13 @@ async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) ->
         (
             *change.after.key,
             change.event,
-            said.status,
-            said.call_status,
+            reported.status,
+            reported.call_status,
             change.source,
             change.detail,
         )
         for change in changes
-        if change.event is not None and (said := change.said or change.after)
+        if change.event is not None and (reported := change.said or change.after)
     ]
     await insert_rows(connection, DELIVERY_EVENT, rows, columns=EVENT)
 
@@ -248,10 +247,10 @@ async def _counts(connection: AsyncConnection, message_id: int) -> Counter[Facts
     return Counter({Facts(*row[:4]): row[4] for row in rows})
 
 
-_Plain = tuple[str, str, int | None, bool]
+_PlainFacts = tuple[str, str, int | None, bool]
 
 
-def _counted_by(delivery: LiveDelivery) -> _Plain:
+def _plain_facts(delivery: LiveDelivery) -> _PlainFacts:
     return (
         delivery.mode._value_,
         delivery.status._value_,
@@ -260,7 +259,7 @@ def _counted_by(delivery: LiveDelivery) -> _Plain:
     )
 
 
-def _facts(plain: _Plain) -> Facts:
+def _facts(plain: _PlainFacts) -> Facts:
     mode, status, code, is_duplicate = plain
     return Facts(
         DeliveryMode(mode), DeliveryStatus(status), NO_CODE if code is None else code, is_duplicate
@@ -273,13 +272,13 @@ async def _count(
     counts: Counter[Facts],
     changes: Sequence[Change],
 ) -> Counter[Facts]:
-    """Move what changed from counter to counter, and give the counts as they are then."""
+    """Update the tallies for the changes, and return the new counts."""
     moves: Counter[Facts] = Counter()
-    # Most move alike, and plain texts are hashed once: a member of an enum is hashed each time, in Python.
-    alike = Counter((_counted_by(change.before), _counted_by(change.after)) for change in changes)
-    for (was, now), count in alike.items():
-        moves[_facts(was)] -= count
-        moves[_facts(now)] += count
+    # Most changes are alike. Plain texts cache their hash; a member of an enum is hashed each time, in Python.
+    alike = Counter((_plain_facts(change.before), _plain_facts(change.after)) for change in changes)
+    for (before, after), count in alike.items():
+        moves[_facts(before)] -= count
+        moves[_facts(after)] += count
     steps = {facts: step for facts, step in moves.items() if step}
     await insert_rows(
         connection,
@@ -288,9 +287,9 @@ async def _count(
         columns=("message_id", *Facts._fields, "deliveries"),
         on_conflict=_COUNT_UP,
     )
-    after = Counter(counts)
-    after.update(steps)
-    return after
+    new_counts = Counter(counts)
+    new_counts.update(steps)
+    return new_counts
 
 
 # The message
@@ -308,23 +307,23 @@ async def _settle(
 ) -> LiveMessage:
     firsts = [(facts, count) for facts, count in counts.items() if not facts.is_duplicate]
     part = standing((facts.status, count) for facts, count in firsts)
-    # What has not been handed over yet is no fault of a provider's: a call may wait for the window of the morning.
-    owed = sum(
+    # Only deliveries that a provider has: a pending call may wait for the call window of the next morning.
+    unreported = sum(
         count
         for facts, count in firsts
         if facts.mode in PHONE_MODES and facts.status is DeliveryStatus.IN_PROGRESS
     )
     limit = overdue_at or message.overdue_at
-    is_overdue = limit is not None and limit <= now and owed > 0
-    stands = status or message.status
+    is_overdue = limit is not None and limit <= now and unreported > 0
+    old_status = status or message.status
     stopped, left = 0, 0
-    if stands in CANCELED:
+    if old_status in CANCELED:
         stopped, left = await _stopped_and_left(connection, message.id, firsts)
         if not (part.open or left or message.is_recorded):
-            # What might have left when it was canceled was held at the gate: nothing was handed over.
-            stands = MessageStatus.CANCELED
+            # The gate held everything that was claimed when the message was canceled: nothing was handed over.
+            old_status = MessageStatus.CANCELED
     changed = message._replace(
-        status=message_status(stands, part, is_overdue=is_overdue),
+        status=message_status(old_status, part, is_overdue=is_overdue),
         revision=message.revision + 1,
         overdue_at=limit,
         has_open=part.open > 0,
@@ -340,7 +339,7 @@ async def _settle(
             people_contacted=MESSAGE.c.people_contacted + contacted,
         )
     )
-    if stands in CANCELED:
+    if old_status in CANCELED:
         await connection.execute(
             update(CANCELLATION)
             .where(CANCELLATION.c.message_id == message.id)
@@ -358,7 +357,7 @@ async def _settle(
 
 
 async def never_sent(connection: AsyncConnection, message_id: int) -> int:
-    """How many deliveries of a message have failed because their addresses cannot be read: none of them ever left."""
+    """Return how many deliveries of a message failed because their addresses cannot be read, and so never left."""
     statement = (
         select(func.count())
         .select_from(DELIVERY)
@@ -370,7 +369,7 @@ async def never_sent(connection: AsyncConnection, message_id: int) -> int:
 async def _stopped_and_left(
     connection: AsyncConnection, message_id: int, counts: Sequence[tuple[Facts, int]]
 ) -> tuple[int, int]:
-    """How many a cancellation stopped, those among them that are not marked yet, and how many had left."""
+    """Return how many deliveries a cancellation stopped, marked or not, and how many had left."""
     stopped = left = 0
     for facts, count in counts:
         if facts.status in (DeliveryStatus.CANCELED, DeliveryStatus.PENDING):

@@ -1,6 +1,6 @@
-"""Which deliveries may be claimed, and whose lease has ended.
+"""The deliveries that may be claimed, and those whose lease has ended.
 
-A claim is a token and a lease on the row. It is written by `db.dispatch.changes`, like all else, under the message's lock.
+A claim is a token and a lease on the row. `db.dispatch.changes` writes it, under the message's lock.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,10 +21,10 @@ _IN_ORDER: Final = (DELIVERY.c.recipient_number, DELIVERY.c.number)
 
 
 def may_be_claimed(modes: Collection[DeliveryMode], *, now: datetime) -> ColumnElement[bool]:
-    """Whether a delivery waits to be handed over, and may be at `now`; its duplicates are never handed over."""
+    """Return the condition that a delivery may be handed over at `now`; duplicates never are."""
     due = or_(DELIVERY.c.due_at.is_(None), DELIVERY.c.due_at <= now)
     return and_(
-        OPEN_DELIVERY,  # as the index says
+        OPEN_DELIVERY,  # the condition of the index
         DELIVERY.c.status == DeliveryStatus.PENDING,
         ~DELIVERY.c.is_duplicate,
         DELIVERY.c.mode.in_(sorted(modes)),
@@ -41,7 +41,7 @@ async def due(
     now: datetime,
     most: int,
 ) -> Sequence[LiveDelivery]:
-    """The deliveries of a chunk that may be claimed now, in the order of the list. The caller holds the lock."""
+    """Return the deliveries of a chunk that may be claimed now, in the order of the list. The caller holds the lock."""
     statement = (
         select(*COLUMNS)
         .where(
@@ -63,7 +63,7 @@ async def count_due(
     modes: Collection[DeliveryMode],
     now: datetime,
 ) -> int:
-    """How many deliveries of a chunk may be claimed now, as far as that is known without the lock."""
+    """Return how many deliveries of a chunk may be claimed now, read without the lock."""
     statement = (
         select(func.count())
         .select_from(DELIVERY)
@@ -79,7 +79,7 @@ async def count_due(
 async def held(
     connection: AsyncConnection, keys: Sequence[DeliveryKey], *, token: str
 ) -> set[DeliveryKey]:
-    """Those of these deliveries that `token` still has: they are as its claim left them, for nobody else may write them."""
+    """Return those of these deliveries that `token` still claims. They are unchanged, because no other process writes them."""
     pairs = sorted({key[:2] for key in keys})
     statement = select(DELIVERY.c.message_id, *_IN_ORDER).where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs),
@@ -89,7 +89,7 @@ async def held(
 
 
 async def messages_with_lapsed(connection: AsyncConnection, *, most: int) -> Sequence[int]:
-    """The messages of the `most` claims whose lease ended first."""
+    """Return the messages of the `most` claims whose lease ended first."""
     statement = (
         select(DELIVERY.c.message_id)
         .where(CLAIMED, DELIVERY.c.lease_until <= clock(connection))
@@ -102,7 +102,7 @@ async def messages_with_lapsed(connection: AsyncConnection, *, most: int) -> Seq
 async def lapsed(
     connection: AsyncConnection, message_id: int, *, most: int
 ) -> Sequence[LiveDelivery]:
-    """Claimed deliveries of a message whose lease has ended, the oldest lease first. The caller holds the lock."""
+    """Return claimed deliveries of a message whose lease has ended, the oldest lease first. The caller holds the lock."""
     statement = (
         select(*COLUMNS)
         .where(

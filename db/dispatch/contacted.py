@@ -1,6 +1,6 @@
-"""Who was contacted by phone: the flags of a message's recipients, kept as deliveries change.
+"""The "contacted by phone" flags of recipients, updated when deliveries change.
 
-What counts as reached is a rule of `domain.counting`.
+`domain.counting` has the rule for what counts as reached.
 """
 
 from collections.abc import Sequence, Set
@@ -18,31 +18,31 @@ from domain.counting import is_reached
 from domain.status import PHONE_MODES, DeliveryMode
 
 _PHONES: Final = sorted(PHONE_MODES)
-# SQLite is told by which index: it would read all recipients, or all deliveries, of the message for each change.
+# With index hints below: without one, SQLite reads all recipients, or all deliveries, of the message for each change.
 _OF_RECIPIENT: Final = and_(
     DELIVERY.c.message_id == RECIPIENT.c.message_id,
     DELIVERY.c.recipient_number == RECIPIENT.c.number,
 )
 
 
-async def follow(
+async def update_flags(
     connection: AsyncConnection,
     message_id: int,
     moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
     *,
     modes: Set[DeliveryMode],
 ) -> int:
-    """Mark who is, or is no longer, contacted through deliveries that changed; by how many people more, or fewer.
+    """Update the flags of people with changed deliveries; return the difference in the number of people contacted.
 
-    A person has one number or several, and shares them: all who have a number that changed are looked at. `modes` are those of
-    the message; the duplicates of what changed are among `moves`.
+    A person may have several numbers and share them, so everybody with a changed number is checked. `modes` are those of
+    the message; `moves` include the duplicates of changed deliveries.
     """
     hit, missed = set[int](), set[int]()
     for before, after in moves:
         if (is_hit := _is_hit(after)) != _is_hit(before):
             (hit if is_hit else missed).add(after.address_id)
     changed = [after for _, after in moves if _is_phone(after)]
-    # Then nobody has one of these numbers but those whose deliveries are here.
+    # If so, `moves` has all deliveries to these numbers.
     is_all = len(PHONE_MODES & modes) == 1 and (hit | missed) <= {
         after.address_id for after in changed if not after.is_duplicate
     }
@@ -55,7 +55,7 @@ async def follow(
             return await _flags_of(connection, message_id, sorted(set(listed)))
         return await _flags(connection, message_id, sorted(numbers))
 
-    # Whoever has a number that was reached now is contacted. Of who has one that is so no more, another may have been.
+    # Everybody with a number that was reached now is contacted. People with a number that no longer is may have another.
     gained = [person for person, flag in (await flags(hit)).items() if not flag]
     marked = sorted(person for person, flag in (await flags(missed)).items() if flag)
     reached = await _reached(connection, message_id, marked) if marked else set()
@@ -71,7 +71,7 @@ async def follow(
 
 
 def _is_phone(delivery: LiveDelivery) -> bool:
-    # Not `in PHONE_MODES`: to hash a member of an enum takes longer than to look at both, and this is asked of each change.
+    # Not `in PHONE_MODES`: hashing a member of an enum takes longer than both comparisons, and this runs for each change.
     return delivery.mode is DeliveryMode.VOICE or delivery.mode is DeliveryMode.TEXT
 
 
@@ -82,7 +82,7 @@ def _is_hit(delivery: LiveDelivery) -> bool:
 async def _flags(
     connection: AsyncConnection, message_id: int, numbers: Sequence[int]
 ) -> dict[int, bool]:
-    """The people who have one of these numbers, and whether they are marked as contacted."""
+    """Return the people with one of these numbers, and their flags."""
     statement = (
         select(RECIPIENT.c.person_id, RECIPIENT.c.contacted)
         .join(DELIVERY, _OF_RECIPIENT)
@@ -99,7 +99,7 @@ async def _flags(
 async def _flags_of(
     connection: AsyncConnection, message_id: int, numbers: Sequence[int]
 ) -> dict[int, bool]:
-    """The people who stand at these places of the list, and whether they are marked as contacted."""
+    """Return the people at these places of the list, and their flags."""
     statement = select(RECIPIENT.c.person_id, RECIPIENT.c.contacted).where(
         RECIPIENT.c.message_id == message_id, any_of(RECIPIENT.c.number, numbers)
     )
@@ -107,9 +107,9 @@ async def _flags_of(
 
 
 async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:
-    """Those of these people of whom a number was reached, by whichever delivery to it."""
+    """Return those of these people with a number that any delivery reached."""
     hit = DELIVERY.alias("hit")
-    # A join would read all that reached anybody in the message, to find those who have these numbers.
+    # A join would read all deliveries of the message that reached anybody.
     reached = is_there(
         select(literal(1)).where(
             hit.c.message_id == message_id,

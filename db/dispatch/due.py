@@ -1,6 +1,6 @@
-"""What there is to do, as the rows tell: messages to begin, to mark, to stop, and chunks to hand over.
+"""Due work, found from the rows alone: messages to begin, to mark, to stop, and chunks to hand over.
 
-All of it may be read at any time, by anybody: whoever acts on it looks again under the message's lock.
+Read without locks; a caller checks again under the message's lock before it acts.
 """
 
 from collections.abc import Collection, Sequence
@@ -27,7 +27,7 @@ from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 
 class Waiting(NamedTuple):
-    """A message that runs, and the modes of which something has not been handed over."""
+    """A message in progress, and its modes with deliveries that have not been handed over."""
 
     message_id: int
     terms: Terms
@@ -35,7 +35,7 @@ class Waiting(NamedTuple):
 
 
 async def to_begin(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
-    """The messages that wait and are due, the longest due first."""
+    """Return the waiting messages that are due, the longest due first."""
     statement = (
         select(MESSAGE.c.id)
         .where(TO_BEGIN, MESSAGE.c.scheduled_at <= now)
@@ -46,7 +46,7 @@ async def to_begin(connection: AsyncConnection, *, now: datetime, most: int) -> 
 
 
 async def newly_overdue(connection: AsyncConnection, *, now: datetime) -> Sequence[int]:
-    """The messages that have outlasted their providers' time and do not say so yet."""
+    """Return the messages past their providers' deadline that are not marked as such."""
     statement = (
         select(MESSAGE.c.id)
         .where(
@@ -60,7 +60,7 @@ async def newly_overdue(connection: AsyncConnection, *, now: datetime) -> Sequen
 
 
 async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
-    """The canceled messages of which something has not been marked, or is still in flight."""
+    """Return the canceled messages with deliveries that are not marked yet or still in flight."""
     statement = (
         select(CANCELLATION.c.message_id)
         .where(CANCELLATION.c.completed_at.is_(None))
@@ -70,8 +70,8 @@ async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
 
 
 async def waiting(connection: AsyncConnection) -> Sequence[Waiting]:
-    """The messages that run and have something to hand over, now or later, the oldest first."""
-    # From an alias: the condition of the index is spelled without a table's name.
+    """Return the messages in progress with deliveries to hand over, now or later, the oldest first."""
+    # From an alias, because the condition of the index has no table name.
     running = (
         select(MESSAGE.c.id, MESSAGE.c.district_id)
         .where(UNDER_WAY, MESSAGE.c.status.in_([MessageStatus.IN_PROGRESS, MessageStatus.ERROR]))
@@ -93,29 +93,29 @@ async def waiting(connection: AsyncConnection) -> Sequence[Waiting]:
         )
         .order_by(running.c.id)
     )
-    found: dict[int, tuple[Terms, set[DeliveryMode]]] = {}
+    by_message: dict[int, tuple[Terms, set[DeliveryMode]]] = {}
     for message_id, district, opens, closes, zone, mode in await connection.execute(statement):
         window = None if opens is None else CallWindow(opens, closes, zone)
-        found.setdefault(message_id, (Terms(district, window), set()))[1].add(mode)
-    return [Waiting(key, terms, frozenset(modes)) for key, (terms, modes) in found.items()]
+        by_message.setdefault(message_id, (Terms(district, window), set()))[1].add(mode)
+    return [Waiting(key, terms, frozenset(modes)) for key, (terms, modes) in by_message.items()]
 
 
 async def chunks_due(
     connection: AsyncConnection, message_id: int, *, modes: Collection[DeliveryMode], now: datetime
 ) -> Sequence[int]:
-    """The chunks of a message in which something of these modes may be claimed now."""
+    """Return the chunks of a message with deliveries of these modes that may be claimed now."""
     return await _chunks(connection, message_id, may_be_claimed(modes, now=now))
 
 
 async def pending_chunks(connection: AsyncConnection, message_id: int) -> Sequence[int]:
-    """The chunks of a message in which anything is pending, not yet due as well."""
+    """Return the chunks of a message with pending deliveries, due or not."""
     return await _chunks(connection, message_id, _is_pending())
 
 
 async def pending(
     connection: AsyncConnection, message_id: int, chunk: int
 ) -> Sequence[LiveDelivery]:
-    """Every pending delivery of a chunk that is no duplicate; the caller holds the lock. For a cancel, which stops them all."""
+    """Return every pending delivery of a chunk except duplicates, for a cancel. The caller holds the lock."""
     statement = select(*COLUMNS).where(
         DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == chunk, _is_pending()
     )
@@ -123,9 +123,9 @@ async def pending(
 
 
 async def _chunks(
-    connection: AsyncConnection, message_id: int, such: ColumnElement[bool]
+    connection: AsyncConnection, message_id: int, condition: ColumnElement[bool]
 ) -> Sequence[int]:
-    """The chunks with such deliveries: one step of the index a chunk, not a pass over 800,000 rows."""
+    """Return the chunks with deliveries that satisfy `condition`, with one index look-up per chunk instead of a scan."""
     is_open = and_(DELIVERY.c.message_id == message_id, OPEN_DELIVERY)
     steps = select(func.min(DELIVERY.c.chunk).label("chunk")).where(is_open).cte(recursive=True)
     following = (
@@ -136,7 +136,7 @@ async def _chunks(
     )
     steps = steps.union_all(select(following).where(steps.c.chunk.is_not(None)))
     holds = exists().where(
-        DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == steps.c.chunk, such
+        DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == steps.c.chunk, condition
     )
     statement = (
         select(steps.c.chunk).where(steps.c.chunk.is_not(None), holds).order_by(steps.c.chunk)

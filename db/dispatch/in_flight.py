@@ -1,7 +1,6 @@
-"""Messages and deliveries while they are under way, as dispatcher, receipts, refresh and cancel find them.
+"""Messages and deliveries in flight, as dispatcher, receipts, refresh and cancel read them.
 
-Who decides what becomes of them is in `delivery`; how a change is written, with all that follows from it, in
-`db.dispatch.changes`; which of them are to be looked at, in `db.dispatch.due`.
+`db.dispatch.due` finds those with work to do; `db.dispatch.changes` writes their changes.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,7 +22,7 @@ from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 
 class LiveMessage(NamedTuple):
-    """A message that is being worked on, locked until the transaction ends."""
+    """A message in flight, locked until the transaction ends."""
 
     id: int
     status: MessageStatus
@@ -34,11 +33,11 @@ class LiveMessage(NamedTuple):
     refreshed_at: datetime | None
     has_open: bool
     locked_at: datetime
-    """When it was asked for, by the clock of the database: leases are counted from here."""
+    """When the lock was requested, by the clock of the database; leases start here."""
 
 
 class LiveDelivery(NamedTuple):
-    """A delivery that is being worked on."""
+    """A delivery in flight."""
 
     message_id: int
     recipient_number: int
@@ -61,9 +60,9 @@ class LiveDelivery(NamedTuple):
     gateway: str | None
     reference: str | None
     resends: int = 0
-    """How often it was sent again on demand: part of its name at the provider (`delivery.dispatch.delivery_names`)."""
+    """How often it was sent again on demand: part of its key at the provider (`delivery.dispatch.delivery_names`)."""
     copies: int = 0
-    """Of how many of its sendings since then nobody can tell whether they arrived."""
+    """The number of its sendings since then that may or may not have arrived."""
 
     @property
     def key(self) -> DeliveryKey:
@@ -71,7 +70,7 @@ class LiveDelivery(NamedTuple):
 
 
 class LiveContent(NamedTuple):
-    """What a message says, and in whose name."""
+    """The texts of a message, its sender and its district."""
 
     subject: str
     body: str
@@ -84,7 +83,7 @@ class LiveContent(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """For whom a message is delivered, by the id that others know, and when that district lets calls be placed."""
+    """The district of a message, by its external id, and when calls may be placed there."""
 
     district: str
     call_window: CallWindow | None
@@ -95,53 +94,51 @@ _MESSAGE: Final = tuple(MESSAGE.c[field] for field in LiveMessage._fields if fie
 _OTHER: Final = ADDRESS.alias("other")
 _SAME: Final = (_OTHER, _OTHER.c.id == ADDRESS.c.same_as)
 _KEY: Final = func.coalesce(_OTHER.c.key, ADDRESS.c.key)
-"""What is handed over: the key of an address, or of the one that it was found to be."""
+"""The key that is handed over: that of the address, or of the one of which it is another spelling."""
 
 COLUMNS: Final = tuple(DELIVERY.c[field] for field in LiveDelivery._fields)
-"""What a `LiveDelivery` is made of."""
+"""The columns of a `LiveDelivery`."""
 
 
 LONGEST_IDLE: Final = "30s"
-"""How long PostgreSQL lets a transaction with a lock do nothing; then it ends the transaction.
+"""How long PostgreSQL lets a transaction with a lock be idle before it ends it.
 
-A process on a busy machine may need seconds between two statements. A cancel does not wait for so long: `db.connect.blockers`.
+A process on a busy machine may need seconds between two statements. A cancel waits less: `db.connect.blockers`.
 """
 
 
 async def lock(
     connection: AsyncConnection, message_id: int, *, though_purged: bool = False
 ) -> LiveMessage | None:
-    """The message, which nobody else changes until the transaction ends; None where there is none.
+    """Lock a message until the transaction ends and return it; None if it does not exist, or is purged unless `though_purged`.
 
-    One that was purged is as good as none to whoever works on deliveries: there are none, or soon will be.
-
-    All that change its deliveries take this first, and of one message only: so they never wait for each other in a circle.
+    Every change of its deliveries acquires this lock first, and for one message only, so that no deadlock can occur.
     """
     statement = (
         select(*_MESSAGE, clock(connection))
         .where(MESSAGE.c.id == message_id)
-        # Its key stays: rows that merely refer to the message need not wait.
+        # The key does not change, so inserts that refer to the message need not wait.
         .with_for_update(key_share=True)
     )
     if not though_purged:
         statement = statement.where(MESSAGE.c.purged_at.is_(None))
     if connection.dialect.name == "postgresql":
-        patience = func.set_config("idle_in_transaction_session_timeout", LONGEST_IDLE, True)
-        statement = statement.add_columns(patience)
+        timeout = func.set_config("idle_in_transaction_session_timeout", LONGEST_IDLE, True)
+        statement = statement.add_columns(timeout)
     row = (await connection.execute(statement)).first()
     return None if row is None else LiveMessage._make(row[: len(LiveMessage._fields)])
 
 
 async def status(connection: AsyncConnection, message_id: int) -> MessageStatus | None:
-    """Where a message stands, as far as that is known without the lock; None where there is none with this id."""
-    found: MessageStatus | None = await connection.scalar(
+    """Return the status of a message, read without the lock; None if it does not exist."""
+    value: MessageStatus | None = await connection.scalar(
         select(MESSAGE.c.status).where(MESSAGE.c.id == message_id)
     )
-    return found
+    return value
 
 
 async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
-    """What a message says."""
+    """Return the texts of a message."""
     statement = (
         select(
             MESSAGE.c.subject,
@@ -161,7 +158,7 @@ async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
 
 
 async def terms(connection: AsyncConnection, message_id: int) -> Terms | None:
-    """The terms of a message; None where there is none with this id."""
+    """Return the terms of a message; None if it does not exist."""
     statement = (
         select(
             DISTRICT.c.external_id,
@@ -181,26 +178,27 @@ async def terms(connection: AsyncConnection, message_id: int) -> Terms | None:
 async def by_key(
     connection: AsyncConnection, keys: Sequence[DeliveryKey]
 ) -> Sequence[LiveDelivery]:
-    """The deliveries with these keys. Locked only as far as their messages are."""
-    wanted = set(keys)
-    pairs = sorted({key[:2] for key in wanted})
+    """Return the deliveries with these keys. They are locked only if their messages are."""
+    requested = set(keys)
+    pairs = sorted({key[:2] for key in requested})
     statement = select(*COLUMNS).where(
         pairs_of(DELIVERY.c.message_id, DELIVERY.c.recipient_number, pairs)
     )
-    found = (LiveDelivery(*row) for row in await connection.execute(statement))
-    return [delivery for delivery in found if delivery.key in wanted]
+    deliveries = (LiveDelivery(*row) for row in await connection.execute(statement))
+    return [delivery for delivery in deliveries if delivery.key in requested]
 
 
 async def by_reference_and_address(
     connection: AsyncConnection, gateway: str, references: Sequence[str], addresses: Sequence[str]
 ) -> Sequence[tuple[LiveDelivery, str]]:
-    """The deliveries that a provider knows by these ids and that went to one of these addresses, each with its normalised address.
+    """Return the deliveries with these provider ids and addresses, each with its normalised address.
 
-    A thousand emails share one id. A call has one of its own, and `addresses` may lack its extension: so phones are all given.
+    A thousand emails may share one id. A call has its own id, and `addresses` may lack its extension, so phones are not
+    filtered by address.
     """
     if not references:
         return []
-    went_there = or_(ADDRESS.c.kind == AddressKind.PHONE, text_any_of(_KEY, addresses))
+    has_address = or_(ADDRESS.c.kind == AddressKind.PHONE, text_any_of(_KEY, addresses))
     statement = (
         select(*COLUMNS, _KEY)
         .select_from(
@@ -208,9 +206,9 @@ async def by_reference_and_address(
         )
         .where(
             DELIVERY.c.gateway == gateway,
-            DELIVERY.c.reference.is_not(None),  # as the index says
+            DELIVERY.c.reference.is_not(None),  # the condition of the index
             text_any_of(DELIVERY.c.reference, references),
-            went_there,
+            has_address,
         )
     )
     rows = await connection.execute(statement)
@@ -220,7 +218,7 @@ async def by_reference_and_address(
 async def open_with_provider(
     connection: AsyncConnection, message_id: int, *, after: DeliveryKey | None, most: int
 ) -> Sequence[LiveDelivery]:
-    """Deliveries of a message that a provider has and whose outcome may still change, in the order of their keys."""
+    """Return deliveries of a message that a provider has and whose outcome may still change, in the order of their keys."""
     statement = select(*COLUMNS).where(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.reference.is_not(None),
@@ -242,20 +240,20 @@ async def open_with_provider(
 
 
 class Target(NamedTuple):
-    """What an address is to a provider."""
+    """An address as a provider needs it."""
 
     key: str
-    """What is handed over: the normalized address, not what is shown."""
+    """The normalized address, which is handed over instead of the displayed one."""
     is_readable: bool
     """False: nothing is ever sent to it."""
     opted_out: bool
-    """It takes no texts."""
+    """Whether it opted out of texts."""
     same_as: int | None = None
-    """The address that it was found to be, to which other deliveries of the same message go."""
+    """The address of which it is another spelling, to which other deliveries of the same message go."""
 
 
 async def targets(connection: AsyncConnection, address_ids: Collection[int]) -> dict[int, Target]:
-    """What these addresses are to a provider, by their ids."""
+    """Return the targets of these addresses, by id."""
     if not address_ids:
         return {}
     statement = (
@@ -275,11 +273,10 @@ async def targets(connection: AsyncConnection, address_ids: Collection[int]) -> 
 async def repeats(
     connection: AsyncConnection, deliveries: Mapping[DeliveryKey, tuple[DeliveryMode, int]]
 ) -> set[DeliveryKey]:
-    """Those of these deliveries of one message, each given with its mode and the address that its own was found to be, for
-    which another delivery to the same address is sent.
+    """Return those of these deliveries of one message for which another delivery to the same address is sent.
 
-    Only deliveries that came in before addresses were read at their ingest have one. They are no duplicates: the marks of
-    the log stay as they were.
+    `deliveries` has the mode of each, and the address of which its own is another spelling. Only deliveries from before
+    addresses were parsed at ingest can be repeats. They are not marked as duplicates.
     """
     message_id = next(iter(deliveries)).message_id
     originals = sorted({address_id for _, address_id in deliveries.values()})
@@ -299,7 +296,7 @@ async def repeats(
             ~DELIVERY.c.is_duplicate,
             or_(any_of(family.c.id, originals), any_of(family.c.same_as, originals)),
         )
-        # The one to the address itself is sent: at its claim nobody asks whether it has a repeat.
+        # The delivery to the address itself comes first and is sent, because its claim does not look for repeats.
         .order_by(family.c.same_as.is_not(None), DELIVERY.c.recipient_number, DELIVERY.c.number)
     )
     firsts: dict[tuple[DeliveryMode, int], DeliveryKey] = {}
@@ -309,10 +306,10 @@ async def repeats(
 
 
 async def set_opted_out(connection: AsyncConnection, number: str, at: datetime | None) -> None:
-    """Remember that a phone number takes no texts any more, or, without an instant, that it does again; in every district.
+    """Record in every district that a phone number opted out of texts at an instant; None: that it opted in again.
 
-    `number` as a provider writes it, with its country code; what is not a number is nobody's. A number to which nothing was
-    sent yet is remembered as well: the first message to it finds the address.
+    `number` is as the provider writes it, with its country code; anything else is ignored. A number to which nothing was
+    sent yet gets an address, which its first message finds.
     """
     try:
         number = normalise(DeliveryMode.TEXT, number).key
@@ -322,7 +319,7 @@ async def set_opted_out(connection: AsyncConnection, number: str, at: datetime |
         await connection.execute(
             update(ADDRESS)
             .where(
-                # Spelled out for the index, which begins with the district.
+                # Explicit for the index, which begins with the district.
                 ADDRESS.c.district_id.in_(select(DISTRICT.c.id)),
                 ADDRESS.c.kind == AddressKind.PHONE,
                 ADDRESS.c.key == number,
@@ -331,14 +328,12 @@ async def set_opted_out(connection: AsyncConnection, number: str, at: datetime |
         )
         return
     columns = ADDRESS.c["district_id", "kind", "key", "opted_out_at"]
-    said = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
-    everywhere = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in said))
-    # Ordered, or two of them could wait for each other.
-    remember = insert_into(connection, ADDRESS).from_select(
-        columns, everywhere.order_by(DISTRICT.c.id)
-    )
+    values = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
+    rows = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in values))
+    # Ordered, so that two of these statements cannot deadlock.
+    insertion = insert_into(connection, ADDRESS).from_select(columns, rows.order_by(DISTRICT.c.id))
     await connection.execute(
-        remember.on_conflict_do_update(
-            index_elements=columns[:3], set_={"opted_out_at": remember.excluded.opted_out_at}
+        insertion.on_conflict_do_update(
+            index_elements=columns[:3], set_={"opted_out_at": insertion.excluded.opted_out_at}
         )
     )

@@ -1,6 +1,6 @@
-"""First hand-over and last outcome of each mode of a message: kept as deliveries change.
+"""The first hand-over and the last outcome of each mode of a message, updated when deliveries change.
 
-The first hand-over stands for good. The last outcome is the latest of the rows, whatever order they were reported in.
+The first hand-over never changes. The last outcome is the latest of the rows, in whatever order they were reported.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,15 +16,15 @@ from db.tables.log import DELIVERY, SPAN
 from domain.status import DeliveryMode, DeliveryStatus
 
 SETTLED: Final = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED})
-"""Where a delivery stands that has left and has its outcome."""
+"""The statuses of a delivery that has left and has its outcome."""
 
 
-async def follow(
+async def update_spans(
     connection: AsyncConnection,
     message_id: int,
     moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
 ) -> None:
-    """Bring the spans of a locked message in line with deliveries that changed: each as it was, and as it is."""
+    """Update the spans of a locked message for deliveries that changed, each before and after."""
     spans: dict[DeliveryMode, tuple[list[datetime], list[datetime]]] = {}
     taken_back: dict[DeliveryMode, datetime] = {}
     for before, after in moves:
@@ -34,7 +34,7 @@ async def follow(
             starts.append(after.first_at)
         if ended is not None and ended != had_ended:
             ends.append(ended)
-        # What is sent again on demand will have an outcome that is later still.
+        # A delivery that is sent again on demand will have a later outcome.
         is_earlier = ended is None or (had_ended is not None and ended < had_ended)
         if had_ended is not None and is_earlier and after.status is not DeliveryStatus.PENDING:
             taken_back[mode] = max(had_ended, taken_back.get(mode, had_ended))
@@ -55,7 +55,7 @@ async def follow(
 
 
 def _ended_at(delivery: LiveDelivery) -> datetime | None:
-    # What failed before it was ever sent is no outcome of a hand-over.
+    # A failure without an attempt is not the outcome of a hand-over.
     if delivery.status is DeliveryStatus.FAILED and not delivery.attempts:
         return None
     return delivery.at if delivery.status in SETTLED else None
@@ -86,15 +86,15 @@ async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) ->
 async def _recount_end(
     connection: AsyncConnection, message_id: int, mode: DeliveryMode, *, was: datetime
 ) -> None:
-    """The last outcome of a mode from its rows, where the one that was at `was` may have been the last.
+    """Set the end of a mode from its rows, if the outcome at `was` may have been the last.
 
-    Reads the whole message then. It is rare: a provider has to take back, or to date back, what it said last of all.
+    Reads all deliveries of the message. It is rare: a provider has to withdraw or backdate the last outcome.
     """
     last = select(func.max(DELIVERY.c.at)).where(
         DELIVERY.c.message_id == message_id,
         DELIVERY.c.mode == mode,
         ~DELIVERY.c.is_duplicate,
-        # As `tables.NEVER_SENT` has it, of which there is no opposite: it is text.
+        # The negation of `tables.log.NEVER_SENT`, which is text and cannot be negated.
         or_(DELIVERY.c.status != DeliveryStatus.FAILED, DELIVERY.c.attempts > 0),
         DELIVERY.c.status.in_(sorted(SETTLED)),
     )

@@ -1,6 +1,6 @@
-"""Numbers of which a provider says that they have opted out of texts, remembered so that the next message asks nobody.
+"""Opt-outs from texts that providers report with an outcome, recorded so that later texts fail without a request.
 
-What a person says by text is taken in by `delivery.receipts.receipts`.
+`delivery.receipts.receipts` handles STOP and START texts from a person.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from domain.call_status import OPTED_OUT
 from domain.status import DeliveryMode
 
 BELIEVED_FOR: Final = timedelta(hours=1)
-"""How old what a provider says may be. The person may have texted START since: then the next text tells."""
+"""The greatest age of a report. With an older one, the person may have texted START since; the next text shows it."""
 
 
 class Moved(Protocol):
@@ -31,14 +31,14 @@ class Moved(Protocol):
 
 
 async def remember(connection: AsyncConnection, moves: Sequence[Moved], *, now: datetime) -> None:
-    """Remember the numbers that opted out of texts, as these changes say; in every district, as with STOP."""
+    """Record the numbers that opted out of texts according to these changes, in every district, as STOP does."""
     address_ids = sorted({move.after.address_id for move in moves if _is_news(move, now)})
     if not address_ids:
         return
     numbers = await connection.scalars(
         select(ADDRESS.c.key)
         .where(any_of(ADDRESS.c.id, address_ids), ADDRESS.c.opted_out_at.is_(None))
-        # In one order everywhere: two that remember the same numbers must not wait for each other in a circle.
+        # In one order everywhere, so that two transactions with the same numbers cannot deadlock.
         .order_by(ADDRESS.c.key)
     )
     for number in numbers.all():

@@ -1,6 +1,6 @@
-"""How fast a provider may be used, for all processes together: one row a provider, on the database's clock (GCRA).
+"""The rate limit of a provider for all processes together: one row per provider, on the database's clock (GCRA).
 
-The row holds when the next hand-over may leave. What counts as a hand-over, and what is done meanwhile, is not said here.
+The row has the time at which the next hand-over may leave. `delivery.dispatch.provider_rate` uses it.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ async def reserve(
     per_second: float,
     longest: timedelta,
 ) -> timedelta | None:
-    """Reserve the next `handovers` places at a provider, and how long to wait before they may be used.
+    """Reserve the next `handovers` slots of a provider; return how long to wait before they may be used.
 
-    None, and nothing is reserved, where the wait would be longer than `longest`. Nobody saves up places while idle.
+    Returns None and reserves nothing if the wait would exceed `longest`. Unused slots do not accumulate.
     """
     width = _width(connection, handovers / per_second)
     now, free = clock(connection), clock(connection, after=width)
@@ -45,7 +45,7 @@ async def reserve(
 
 
 async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -> None:
-    """Let nobody use a provider for `pause` from now: it took nothing of what it was given."""
+    """Block a provider for `pause` from now, because it accepted nothing of a batch."""
     until = clock(connection, after=pause)
     await connection.execute(
         insert_into(connection, PACE)
@@ -59,14 +59,15 @@ async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -
 
 
 async def waits(connection: AsyncConnection) -> Mapping[str, timedelta]:
-    """How long each provider that cannot be used at once cannot: held, or its places given away."""
+    """Return the wait of each provider that cannot be used now: blocked, or its slots reserved."""
     now = clock(connection)
-    taken = select(PACE.c.gateway, PACE.c.free_at, now).where(PACE.c.free_at > now)
-    return {name: free_at - told_at for name, free_at, told_at in await connection.execute(taken)}
+    statement = select(PACE.c.gateway, PACE.c.free_at, now).where(PACE.c.free_at > now)
+    rows = await connection.execute(statement)
+    return {name: free_at - read_at for name, free_at, read_at in rows}
 
 
 def _width(connection: AsyncConnection, seconds: float) -> timedelta:
-    """How long the places take. SQLite's clock knows milliseconds: rounding down there would lift the limit."""
+    """Return the duration of the slots. Rounded up to SQLite's milliseconds: rounding down would exceed the limit."""
     width = timedelta(seconds=seconds)
     if connection.dialect.name == "sqlite":
         return -(-width // _MILLISECOND) * _MILLISECOND

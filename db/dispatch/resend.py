@@ -1,4 +1,4 @@
-"""What failed of a message, for whoever sends it again."""
+"""The failed deliveries of a message, to be sent again."""
 
 from collections.abc import Collection, Sequence
 
@@ -19,9 +19,9 @@ async def failed(
     after: DeliveryKey | None,
     most: int,
 ) -> Sequence[LiveDelivery]:
-    """The first failed deliveries of a message behind `after`, by their keys; no duplicates: they go with the first of theirs.
+    """Return the next failed deliveries of a message after the key `after`, without duplicates, which follow their first.
 
-    None whose address cannot be read: it would fail again.
+    Deliveries to unreadable addresses are left out, because they would fail again.
     """
     place = (DELIVERY.c.recipient_number, DELIVERY.c.number)
     deliveries = select(*COLUMNS).join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)

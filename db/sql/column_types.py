@@ -4,12 +4,14 @@
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, SmallInteger, String, Table, Text
+from sqlalchemy.orm import declared_attr
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
 
@@ -156,6 +158,14 @@ def by_value(members: type[E]) -> TypeEngine[E]:
     return ByValue(members)
 
 
-def table_of(model: type[SQLModel]) -> Table:
+class TableModel(SQLModel):
+    """The base of the models: `PersonNameTable` is the table `person_name`."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        return re.sub(r"\B(?=[A-Z])", "_", cls.__name__.removesuffix("Table")).lower()
+
+
+def table_of(model: type[TableModel]) -> Table:
     """Return the table of a model. Statements use it, because a model's attributes are typed as values, not as columns."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]  # set by SQLModel's metaclass

@@ -1,7 +1,6 @@
-"""The tables. What each column means is said here, once; statements are elsewhere, and in
-`db.tables.operations` what is kept beside the log.
+"""The tables of the log, and what each column means. `db.tables.operations` has the other tables.
 
-No `Relationship()`: a relation is a dataloader. Ids that other systems gave are `external_id`; ours are numbers.
+No `Relationship()`: dataloaders read relations. Ids of other systems are `external_id`; ours are numbers.
 """
 
 from datetime import datetime, time
@@ -19,7 +18,7 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from db.sql.column_types import (
     BigInt,
@@ -28,6 +27,7 @@ from db.sql.column_types import (
     KeyText,
     ModeList,
     SmallInt,
+    TableModel,
     by_value,
     table_of,
 )
@@ -46,16 +46,16 @@ CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
 TO_POLL = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
 NEVER_SENT = text("status = 'FAILED' AND attempts = 0")
-"""What failed because its address cannot be read."""
+"""A delivery that failed because its address cannot be read."""
 
 
 def up(column: str) -> Computed:
-    """The values of `column`, to be sorted ascending, with the absent ones last."""
+    """Return a computed column that sorts `column` ascending, nulls last."""
     return Computed(f"coalesce('0' || {column}, '1')", persisted=True)
 
 
 def down(column: str) -> Computed:
-    """The values of `column`, to be sorted descending, with the absent ones last."""
+    """Return a computed column that sorts `column` descending, nulls last."""
     return Computed(f"coalesce('1' || {column}, '0')", persisted=True)
 
 
@@ -65,12 +65,12 @@ class _Where(TypedDict):
 
 
 def where(condition: TextClause) -> _Where:
-    """The arguments of an index that has only the rows of which `condition` holds."""
+    """Return the arguments of a partial index for the rows that satisfy `condition`."""
     return {"sqlite_where": condition, "postgresql_where": condition}
 
 
-class District(SQLModel, table=True):
-    """A school district: the outer wall of everything that a viewer sees."""
+class DistrictTable(TableModel, table=True):
+    """A school district: a viewer sees only the data of its own."""
 
     id: int | None = Field(default=None, primary_key=True)
     external_id: str = Field(unique=True)
@@ -78,13 +78,13 @@ class District(SQLModel, table=True):
     time_zone: str
     has_voice: bool
     call_from: time | None = None
-    """Voice calls are placed between these two, on the district's wall clock; null: at any time."""
+    """Voice calls are placed between these two times of the district's time zone; null: at any time."""
     call_until: time | None = None
     country: str = Field(default="US", max_length=2, sa_column_kwargs={"server_default": "US"})
-    """ISO 3166 alpha-2: for which the phone numbers of its messages are read."""
+    """ISO 3166 alpha-2 code of the country for which phone numbers are parsed."""
 
 
-class School(SQLModel, table=True):
+class SchoolTable(TableModel, table=True):
     """A school of a district."""
 
     __table_args__ = (UniqueConstraint("district_id", "external_id"),)
@@ -96,17 +96,17 @@ class School(SQLModel, table=True):
     key: str = Field(sa_type=KeyText)
 
 
-class Message(SQLModel, table=True):
-    """A message: what a row of the log shows, and what it is searched and sorted by.
+class MessageTable(TableModel, table=True):
+    """A message: the columns that the log shows, and those by which it is searched and sorted.
 
     The columns that end in `_key` or `_text` are folded (`domain.search`).
     """
 
     __table_args__ = (
         UniqueConstraint("district_id", "external_id"),
-        # Each column sorts the log, and ties end by id.
-        # `visible_from` answers a count of some days from the first alone. `created_at` lets the second pass over messages
-        # of other days without reading them: what is sorted by its time of sending stands in nearly the same order.
+        # One index per column that sorts the log; ties are ordered by id.
+        # `visible_from` makes the first a covering index for counts by days. `created_at` lets the second skip messages of
+        # other days without reading them, because the order by scheduled time is nearly that by creation.
         Index("message_by_created", "district_id", "created_at", "id", "visible_from"),
         Index("message_by_scheduled", "district_id", "scheduled_at", "id", "created_at"),
         Index("message_by_status", "district_id", "status_rank", "id"),
@@ -117,7 +117,7 @@ class Message(SQLModel, table=True):
         Index("message_by_sender", "district_id", "sender_key", "id"),
         Index("message_by_schedule", "district_id", "schedule_up", "id"),
         Index("message_by_schedule_down", "district_id", "schedule_down", "id"),
-        # What a column's drop-down chooses, within days.
+        # For the filters of the drop-downs, within days.
         Index("message_of_status", "district_id", "status", "created_at"),
         Index("message_of_type", "district_id", "type_code", "created_at"),
         Index("message_of_school", "district_id", "school_id", "created_at"),
@@ -132,7 +132,7 @@ class Message(SQLModel, table=True):
     school_id: int | None = Field(default=None, foreign_key="school.id")
     """Null: sent for the whole district."""
     visible_from: datetime = Field(sa_type=Instant)
-    """The scheduled time where a scheduler made it; otherwise the beginning of time."""
+    """The scheduled time if a scheduler created the message; otherwise the earliest instant."""
     status: MessageStatus = Field(sa_type=by_value(MessageStatus))
     status_rank: int | None = Field(
         default=None,
@@ -142,10 +142,10 @@ class Message(SQLModel, table=True):
     type_code: str
     type_label: str
     type_key: str = Field(sa_type=KeyText)
-    category: str | None = None  # null: the sending system names none
+    category: str | None = None  # null: not given by the sending system
     school_key: str | None = Field(default=None, sa_type=KeyText)
     school_up: str | None = Field(default=None, sa_type=KeyText, sa_column_args=(up("school_key"),))
-    """What the log sorts by, ascending and descending: absent values stand last in both, which no index of nulls gives."""
+    """The sort keys of the log, ascending and descending: nulls are last in both, which no plain index provides."""
     school_down: str | None = Field(
         default=None, sa_type=KeyText, sa_column_args=(down("school_key"),)
     )
@@ -169,25 +169,27 @@ class Message(SQLModel, table=True):
     source: Source = Field(sa_type=by_value(Source))
     modes: tuple[DeliveryMode, ...] = Field(sa_type=ModeList)
     is_recorded: bool
-    """History from elsewhere: never dispatched."""
+    """Imported history that another system sent: never dispatched."""
     people: int
-    """People in the recipient list; the next two are those of them without any delivery, and those contacted by phone."""
+    """The number of people in the recipient list."""
     people_without_device: int
+    """The number of people without any delivery."""
     people_contacted: int
+    """The number of people contacted by phone."""
     revision: int
     """Grows by one with each change that a client can see."""
     has_open: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
-    """Some delivery has not got its outcome; what is settled is not looked at by any sweep."""
+    """Whether a delivery has no outcome yet; the scan for due work skips messages without one."""
     overdue_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the provider has had its time to say how the last call or text went; null while none was handed over."""
+    """The provider's deadline for reporting the last call or text; null while none was handed over."""
     refreshed_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the providers were last asked for it."""
+    """When the providers were last polled for it."""
     purged_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When its recipients and what it said began to be removed; its figures stay. Null: it is whole."""
+    """When the removal of its recipients and content began; its figures stay. Null: not purged."""
 
 
-class Content(SQLModel, table=True):
-    """What a message says: apart from its row, so that a page of the log does not read bodies."""
+class ContentTable(TableModel, table=True):
+    """The texts of a message, in a separate table so that a page of the log does not read bodies."""
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
     body: str = Field(sa_type=Text)
@@ -197,12 +199,11 @@ class Content(SQLModel, table=True):
     reply_to: str | None = None
     filter_criteria: tuple[Criterion, ...] = Field(sa_type=CriterionList)
     digest: bytes = Field(sa_type=LargeBinary)
-    """SHA-256 over the lines it came in: tells the same message sent again from another one under its id. A purge leaves it, so
-    that what was removed does not come in again."""
+    """SHA-256 over its lines, to recognize a repeated upload. A purge keeps it, so that the message is not ingested again."""
 
 
-class Person(SQLModel, table=True):
-    """Somebody to whom, or about whom, messages were sent."""
+class PersonTable(TableModel, table=True):
+    """A person to whom, or about whom, messages were sent."""
 
     __table_args__ = (UniqueConstraint("district_id", "role", "external_id"),)
 
@@ -211,13 +212,12 @@ class Person(SQLModel, table=True):
     role: Role = Field(sa_type=by_value(Role))
     external_id: str
     name: str
-    """As it came last."""
+    """The name in the newest message."""
 
 
-class PersonName(SQLModel, table=True):
-    """A name under which a person ever came, folded: where a search by name begins."""
+class PersonNameTable(TableModel, table=True):
+    """A folded name of a person in any message, for searches by name."""
 
-    __tablename__ = "person_name"
     __table_args__ = (UniqueConstraint("person_id", "key"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
@@ -225,8 +225,8 @@ class PersonName(SQLModel, table=True):
     key: str = Field(sa_type=KeyText)
 
 
-class Address(SQLModel, table=True):
-    """An e-mail address, phone number or portal account: where a search by address begins."""
+class AddressTable(TableModel, table=True):
+    """An e-mail address, phone number or portal account, for deliveries and searches by address."""
 
     __table_args__ = (UniqueConstraint("district_id", "kind", "key"),)
 
@@ -235,17 +235,17 @@ class Address(SQLModel, table=True):
     kind: AddressKind = Field(sa_type=by_value(AddressKind))
     key: str = Field(sa_type=KeyText)
     opted_out_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the person behind it asked for no more text messages."""
+    """When its owner opted out of text messages."""
     is_readable: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
-    """False: it cannot be read (`domain.addresses.unreadable`), and nothing is ever sent to it."""
+    """False: it cannot be parsed (`domain.addresses.unreadable`), and nothing is ever sent to it."""
     same_as: int | None = Field(default=None, sa_type=BigInt)
-    """The address that this one was found to be, where deliveries of one message went to both. Null: it is itself.
+    """The address of which this is another spelling, if deliveries of one message went to both. New deliveries use the other.
 
-    New deliveries go to the other. No foreign key: as of `address`, PostgreSQL would look at each row that goes in.
+    No foreign key, because PostgreSQL would check each inserted row.
     """
 
 
-class Recipient(SQLModel, table=True):
+class RecipientTable(TableModel, table=True):
     """One person in the recipient list of one message, for one student where it was sent for each student."""
 
     __table_args__ = (
@@ -256,21 +256,21 @@ class Recipient(SQLModel, table=True):
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
     number: int = Field(primary_key=True)
-    """Counts from 0 in the order in which the list came."""
+    """Counts from 0 in the order of ingest."""
     person_id: int = Field(foreign_key="person.id", sa_type=BigInt)
     name: str
-    """As it was when the message was sent."""
+    """The name at the time of sending."""
     student_id: int | None = Field(default=None, foreign_key="person.id", sa_type=BigInt)
     student_name: str | None = None
     key: str = Field(sa_type=KeyText)
-    """Name, line feed, student's name, folded: the order of the list, and what a search looks in."""
+    """Name, line feed, student's name, folded: the sort key of the list, and the text that a search reads."""
     is_repeat: bool
-    """The same person stands earlier in this list: not a further one in the figures."""
+    """The same person is earlier in this list; the figures count it once."""
     contacted: bool
-    """One of the person's numbers was reached by this message: the same on all rows of the person."""
+    """This message reached one of the person's numbers; the same on all rows of the person."""
 
 
-class Delivery(SQLModel, table=True):
+class DeliveryTable(TableModel, table=True):
     """One message to one address of one recipient."""
 
     __table_args__ = (
@@ -290,46 +290,45 @@ class Delivery(SQLModel, table=True):
     number: int = Field(primary_key=True, sa_type=SmallInt)
     """Counts from 0 among the deliveries of its recipient."""
     chunk: int
-    """The piece of the message that is handed over together: kept, so that a change of its size leaves old rows be."""
+    """The part of the message that is handed over together; stored, so that a new chunk size does not affect old rows."""
     mode: DeliveryMode = Field(sa_type=by_value(DeliveryMode))
     address: str
-    """As it is shown."""
+    """The address as displayed."""
     address_id: int = Field(foreign_key="address.id", sa_type=BigInt)
     is_duplicate: bool
-    """The same mode and address stand earlier in this message: shown, never sent."""
+    """The same mode and address are earlier in this message: shown, never sent."""
     status: DeliveryStatus = Field(sa_type=by_value(DeliveryStatus))
     call_status: int | None = Field(default=None, sa_type=SmallInt)
     confirmed: bool
     """The person pressed 0."""
     at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the person got it, or when it last changed."""
+    """When it arrived, or when it last changed."""
     attempts: int = Field(sa_type=SmallInt)
     due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """Of a pending one: not to be tried before; null: at once. Of one in progress: when its provider is to be asked about it;
-    null: the provider reports by itself."""
+    """If pending: the earliest time of the next attempt; null: at once. If in progress: when to poll the provider; null: the
+    provider reports without a poll."""
     first_at: datetime | None = Field(default=None, sa_type=Instant)
-    """The first attempt."""
+    """The time of the first attempt."""
     claim: str | None = Field(default=None, max_length=32)
-    """The token of whoever is handing it over; nobody else writes its outcome."""
+    """The token of the process that is handing it over; no other writes its outcome."""
     lease_until: datetime | None = Field(default=None, sa_type=Instant)
-    """Until when the claim holds, by the clock of the database."""
+    """When the claim ends, by the clock of the database."""
     handed_at: datetime | None = Field(default=None, sa_type=Instant)
-    """When the last attempt passed the gate: from then on it may have left, before it surely had not."""
+    """When the last attempt passed the gate: after it, the delivery may have left; before it, it has not."""
     gateway: str | None = Field(default=None, max_length=24)
     reference: str | None = None
-    """The provider's name for it."""
+    """The provider's id for it."""
     resends: int = Field(
         default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")}
     )
-    """How often it was sent again on demand: to the provider each time is something new."""
+    """How often it was sent again on demand; each time has a new idempotency key at the provider."""
     copies: int = Field(default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")})
-    """Of how many of its sendings since then nobody can tell whether they arrived."""
+    """The number of its sendings since then that may or may not have arrived."""
 
 
-class DeliveryEvent(SQLModel, table=True):
-    """Something that happened to a delivery."""
+class DeliveryEventTable(TableModel, table=True):
+    """An event of a delivery."""
 
-    __tablename__ = "delivery_event"
     __table_args__ = (
         ForeignKeyConstraint(
             ["message_id", "recipient_number", "delivery_number"],
@@ -349,19 +348,19 @@ class DeliveryEvent(SQLModel, table=True):
     detail: str | None = None
 
 
-class Tally(SQLModel, table=True):
-    """How many deliveries of a message have these facts in common: changed in the transaction that changes the rows."""
+class TallyTable(TableModel, table=True):
+    """The number of deliveries of a message with the same facts, updated in the transaction that changes the rows."""
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
     mode: DeliveryMode = Field(primary_key=True, sa_type=by_value(DeliveryMode))
     status: DeliveryStatus = Field(primary_key=True, sa_type=by_value(DeliveryStatus))
     call_status: int = Field(primary_key=True, sa_type=SmallInt)
-    """`db.log.counters.NO_CODE` where the provider has reported none: a key has no nulls."""
+    """`db.log.counters.NO_CODE` if the provider has reported none, because a key has no nulls."""
     is_duplicate: bool = Field(primary_key=True)
     deliveries: int
 
 
-class Span(SQLModel, table=True):
+class SpanTable(TableModel, table=True):
     """First hand-over and last outcome of one mode of one message."""
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
@@ -370,8 +369,8 @@ class Span(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-class Cancellation(SQLModel, table=True):
-    """Who stopped a message, when and why, and what that did."""
+class CancellationTable(TableModel, table=True):
+    """Who canceled a message, when and why, and how many deliveries that stopped."""
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
     requested_at: datetime = Field(sa_type=Instant)
@@ -384,17 +383,17 @@ class Cancellation(SQLModel, table=True):
     already_sent: int
 
 
-# What the statements are written with: a model's own attributes are typed as the values, not as the columns.
-DISTRICT: Final = table_of(District)
-SCHOOL: Final = table_of(School)
-MESSAGE: Final = table_of(Message)
-CONTENT: Final = table_of(Content)
-PERSON: Final = table_of(Person)
-PERSON_NAME: Final = table_of(PersonName)
-ADDRESS: Final = table_of(Address)
-RECIPIENT: Final = table_of(Recipient)
-DELIVERY: Final = table_of(Delivery)
-DELIVERY_EVENT: Final = table_of(DeliveryEvent)
-TALLY: Final = table_of(Tally)
-SPAN: Final = table_of(Span)
-CANCELLATION: Final = table_of(Cancellation)
+# Statements use these, because a model's attributes are typed as values, not as columns.
+DISTRICT: Final = table_of(DistrictTable)
+SCHOOL: Final = table_of(SchoolTable)
+MESSAGE: Final = table_of(MessageTable)
+CONTENT: Final = table_of(ContentTable)
+PERSON: Final = table_of(PersonTable)
+PERSON_NAME: Final = table_of(PersonNameTable)
+ADDRESS: Final = table_of(AddressTable)
+RECIPIENT: Final = table_of(RecipientTable)
+DELIVERY: Final = table_of(DeliveryTable)
+DELIVERY_EVENT: Final = table_of(DeliveryEventTable)
+TALLY: Final = table_of(TallyTable)
+SPAN: Final = table_of(SpanTable)
+CANCELLATION: Final = table_of(CancellationTable)

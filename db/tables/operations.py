@@ -1,15 +1,23 @@
-"""The tables of what is kept beside the log: paces, seals, reports, secrets, the audit, purges under way, unmatched receipts.
+"""The tables beside the log, and what each column means.
 
-As in `db.tables.log`, what each column means is said here, once; statements are elsewhere.
+Provider rates, used signatures, viewer budgets, reports, secrets, the audit, purges, unmatched receipts and backfills.
 """
 
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Index, LargeBinary, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from db.sql.column_types import BigInt, DeviceList, Instant, SmallInt, by_value, table_of
+from db.sql.column_types import (
+    BigInt,
+    DeviceList,
+    Instant,
+    SmallInt,
+    TableModel,
+    by_value,
+    table_of,
+)
 from domain.receipts import Mismatch
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus
@@ -18,16 +26,16 @@ TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
 TO_EXPIRE = text("status <> 'EXPIRED'")
 
 
-class Pace(SQLModel, table=True):
-    """How fast a provider may be used: one row for all processes on all machines."""
+class PaceTable(TableModel, table=True):
+    """The rate limit of a provider: one row for all processes on all machines."""
 
     gateway: str = Field(primary_key=True, max_length=24)
     free_at: datetime = Field(sa_type=Instant)
     """When the next hand-over may leave."""
 
 
-class Seal(SQLModel, table=True):
-    """A signature that was used: a callback that brings it again is a replay."""
+class SealTable(TableModel, table=True):
+    """A used signature: another callback with it is a replay."""
 
     __table_args__ = (Index("seal_by_end", "until"),)
 
@@ -35,17 +43,17 @@ class Seal(SQLModel, table=True):
     until: datetime = Field(sa_type=Instant)
 
 
-class Budget(SQLModel, table=True):
-    """What a viewer has asked for and what has not leaked away yet."""
+class BudgetTable(TableModel, table=True):
+    """The used part of a viewer's rate budget, as a leaky bucket."""
 
     viewer: str = Field(primary_key=True)
-    """The district and the id of the viewer, as `server.graphql.rate_budget.key_of` spells them."""
+    """The district and the id of the viewer, in the form of `server.graphql.rate_budget.key_of`."""
     empty_at: datetime = Field(sa_type=Instant)
-    """When all of it will have leaked away, if nothing more comes."""
+    """When the bucket is empty, if the viewer uses nothing more."""
 
 
-class Report(SQLModel, table=True):
-    """A report on a message that somebody asked for, and what became of it. The file itself is in a store."""
+class ReportTable(TableModel, table=True):
+    """A requested report on a message, and its state. The file itself is in a store."""
 
     __table_args__ = (
         Index("report_of_message", "message_id", "requested_at", "id"),
@@ -62,9 +70,9 @@ class Report(SQLModel, table=True):
     detail: ReportDetail = Field(sa_type=by_value(ReportDetail))
     format: ReportFormat = Field(sa_type=by_value(ReportFormat))
     is_masked: bool
-    """Who asked for it may not see recipients: names, addresses and bodies are masked in it."""
+    """Names, addresses and bodies are masked in it, because its requester may not see recipients."""
     time_zone: str
-    """The zone in which it shows times."""
+    """The time zone of the times in it."""
     status: ReportStatus = Field(sa_type=by_value(ReportStatus))
     progress_percent: int = Field(sa_type=SmallInt)
     requested_by_id: str
@@ -72,35 +80,35 @@ class Report(SQLModel, table=True):
     requested_at: datetime = Field(sa_type=Instant)
     expires_at: datetime = Field(sa_type=Instant)
     as_of: datetime | None = Field(default=None, sa_type=Instant)
-    """The moment whose state it shows."""
+    """The instant of its snapshot."""
     file_name: str
     file_key: str | None = None
-    """Under which the store has it."""
+    """The key of the file in the store."""
     row_count: int | None = None
     byte_size: int | None = Field(default=None, sa_type=BigInt)
     sha256: str | None = Field(default=None, max_length=64)
     failure: str | None = None
     attempts: int = Field(sa_type=SmallInt)
     due_at: datetime | None = Field(default=None, sa_type=Instant)
-    """Not to be made before, by the clock of the database; null: at once."""
+    """The earliest time of the next attempt, by the clock of the database; null: at once."""
     claim: str | None = Field(default=None, max_length=32)
-    """The token of whoever is making it; nobody else writes how that goes."""
+    """The token of the process that is making it; no other writes its progress."""
     lease_until: datetime | None = Field(default=None, sa_type=Instant)
-    """Until when the claim holds, by the clock of the database."""
+    """When the claim ends, by the clock of the database."""
 
 
-class Secret(SQLModel, table=True):
-    """What all processes of one log know, and nobody else may."""
+class SecretTable(TableModel, table=True):
+    """A secret that all processes of one log share."""
 
     name: str = Field(primary_key=True)
     value: bytes = Field(sa_type=LargeBinary)
 
 
-class Audit(SQLModel, table=True):
-    """Who looked or acted: append-only, a trigger refuses anything else."""
+class AuditTable(TableModel, table=True):
+    """Who read or changed what: append-only, enforced by a trigger."""
 
     __table_args__ = (
-        # Each filter of the trail finds its entries, the newest first.
+        # One index per filter of the trail, for newest first.
         Index("audit_of_time", "district_id", "at", "id"),
         Index("audit_of_viewer", "district_id", "viewer_id", "at", "id"),
         Index("audit_of_action", "district_id", "action", "at", "id"),
@@ -113,23 +121,21 @@ class Audit(SQLModel, table=True):
     viewer_id: str
     action: str
     subject: str
-    """The id, as clients have it, of what was looked at or acted on."""
+    """The API id of the object that was read or changed."""
     origin: str | None = None
-    """The address from which the request came."""
+    """The IP address of the client."""
     request_id: str | None = None
     messages: int | None = None
-    """How many messages came in; null: another act."""
+    """The number of ingested messages; null for other actions."""
     viewer_name: str | None = None
-    """As in the sign-in. Null: an operator at the machine, or written before migration 0014."""
+    """The name from the sign-in. Null: an operator at the machine, or written before migration 0014."""
 
 
-class AuditSealRow(SQLModel, table=True):
-    """A link of the chain over the audit (`domain.chain`): append-only as that is."""
-
-    __tablename__ = "audit_seal"
+class AuditSealTable(TableModel, table=True):
+    """A link of the hash chain over the audit (`domain.chain`): append-only too."""
 
     number: int = Field(primary_key=True, sa_type=BigInt, sa_column_kwargs={"autoincrement": False})
-    """From 1, without gaps: of two who seal at once, the second finds it taken."""
+    """From 1, without gaps; if two processes seal at once, the primary key refuses the second."""
     at: datetime = Field(sa_type=Instant)
     first_id: int = Field(sa_type=BigInt)
     last_id: int = Field(sa_type=BigInt)
@@ -138,60 +144,59 @@ class AuditSealRow(SQLModel, table=True):
     hash: str = Field(max_length=64)
 
 
-class Purge(SQLModel, table=True):
-    """A message whose recipients are being removed: what a purge that broke off has left to do."""
+class PurgeTable(TableModel, table=True):
+    """A message whose recipients are being removed: the remaining work of an interrupted purge."""
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
 
 
-class UnmatchedReceipt(SQLModel, table=True):
-    """A receipt that belongs to no delivery: kept for a while, so that an administrator can find out why."""
+class UnmatchedReceiptTable(TableModel, table=True):
+    """A receipt that matches no delivery, kept for a while so that an administrator can find out why."""
 
-    __tablename__ = "unmatched_receipt"
     __table_args__ = (Index("unmatched_receipt_by_time", "received_at"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     digest: str = Field(max_length=64, unique=True)
-    """Of the gateway and all that the receipt says: a repetition is counted, not stored."""
+    """A hash of the gateway and the receipt: a repeated receipt is counted, not stored again."""
     gateway: str = Field(max_length=24)
     reason: Mismatch = Field(sa_type=by_value(Mismatch))
     times: int
-    """How often it came."""
+    """How often it was received."""
     first_received_at: datetime = Field(sa_type=Instant)
     received_at: datetime = Field(sa_type=Instant)
-    """When it came last."""
+    """When it was last received."""
     at: datetime = Field(sa_type=Instant)
-    """When it happened, as the provider says."""
+    """When it happened, according to the provider."""
     status: DeliveryStatus | None = Field(default=None, sa_type=by_value(DeliveryStatus))
     code: int | None = Field(default=None, sa_type=SmallInt)
     confirmed: bool
     detail: str | None = None
     delivery_key: str | None = None
-    """Our name for the delivery, as the provider gave it."""
+    """Our key of the delivery, as the provider returned it."""
     reference: str | None = None
     address: str | None = None
 
 
-class Backfill(SQLModel, table=True):
-    """A change of rows that is made in pieces after a migration, and how far it is."""
+class BackfillTable(TableModel, table=True):
+    """A change of rows in small transactions after a migration, and its progress."""
 
     name: str = Field(primary_key=True, max_length=40)
     done_up_to: int = Field(sa_type=BigInt)
     """The greatest id that is done."""
     done_within: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    """Where several rows share an id: the greatest number among those of it that are done."""
+    """If several rows share an id: the greatest number within it that is done."""
     last: int = Field(sa_type=BigInt)
-    """The greatest id that there was when it began, for its progress; rows that come later are done too."""
+    """The greatest id at its start, for the progress display; later rows are processed too."""
     finished_at: datetime | None = Field(default=None, sa_type=Instant)
 
 
-PACE: Final = table_of(Pace)
-SEAL: Final = table_of(Seal)
-REPORT: Final = table_of(Report)
-SECRET: Final = table_of(Secret)
-AUDIT: Final = table_of(Audit)
-AUDIT_SEAL: Final = table_of(AuditSealRow)
-BUDGET: Final = table_of(Budget)
-PURGE: Final = table_of(Purge)
-UNMATCHED_RECEIPT: Final = table_of(UnmatchedReceipt)
-BACKFILL: Final = table_of(Backfill)
+PACE: Final = table_of(PaceTable)
+SEAL: Final = table_of(SealTable)
+REPORT: Final = table_of(ReportTable)
+SECRET: Final = table_of(SecretTable)
+AUDIT: Final = table_of(AuditTable)
+AUDIT_SEAL: Final = table_of(AuditSealTable)
+BUDGET: Final = table_of(BudgetTable)
+PURGE: Final = table_of(PurgeTable)
+UNMATCHED_RECEIPT: Final = table_of(UnmatchedReceiptTable)
+BACKFILL: Final = table_of(BackfillTable)
