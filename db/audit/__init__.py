@@ -1,1 +1,1 @@
-"""The audit: its entries, how it is read, and its seals."""
+"""The audit: writing entries, reading them, and its seals."""

@@ -1,4 +1,4 @@
-"""The audit: who looked or acted. It only grows; both engines refuse anything else."""
+"""Writes the audit: who read or changed what. It is append-only, which triggers of both engines enforce."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from db.tables.operations import AUDIT
 
 
 class Action(StrEnum):
-    """What is written down."""
+    """An audited action."""
 
     OPEN_RECIPIENTS = "OPEN_RECIPIENTS"
     OPEN_PERSON = "OPEN_PERSON"
@@ -25,11 +25,11 @@ class Action(StrEnum):
     OPEN_AUDIT = "OPEN_AUDIT"
     PURGE_MESSAGE = "PURGE_MESSAGE"
     OTHER = "OTHER"
-    """Never written: stands for what a later release wrote and this one does not know."""
+    """Never written: stands for an action of a later release that this one does not know."""
 
 
 class Entry(NamedTuple):
-    """One look or act: when (UTC), by whom, what, from where, in which request."""
+    """One audited action: when (UTC), by whom, what, from which IP address, in which request."""
 
     at: datetime
     district_id: int
@@ -39,16 +39,16 @@ class Entry(NamedTuple):
     origin: str | None
     request_id: str | None
     messages: int | None = None
-    """How many came in, of an upload."""
+    """The number of ingested messages, for an upload."""
     viewer_name: str | None = None
-    """As in the sign-in; None for an operator at the machine."""
+    """The name from the sign-in; None for an operator at the machine."""
 
 
 ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in Entry._fields}).inline()
-"""Adds an entry: it is asked with one as a mapping."""
+"""Inserts an entry; its parameters are the fields of `Entry`."""
 
 
 async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
-    """Add entries, in their order."""
+    """Insert entries in order."""
     if entries:
         await connection.execute(ADDED, [entry._asdict() for entry in entries])

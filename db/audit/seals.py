@@ -1,7 +1,6 @@
-"""The seals of the audit, and the rows that they are for.
+"""The seals of the audit, and the rows that they cover. `domain.chain` computes them.
 
-What a seal says is in `domain.chain`. Who looks or acts only inserts into the audit, and waits for nothing here: no
-statement of this module locks the audit or its rows.
+No statement of this module locks the audit or its rows, so requests that write entries never wait for it.
 """
 
 from collections.abc import Sequence
@@ -25,17 +24,17 @@ _WRITERS = text(
 
 
 async def newest_id(connection: AsyncConnection) -> int:
-    """The greatest id in the audit that is committed; 0 where there is none."""
+    """Return the greatest committed id of the audit; 0 if it is empty."""
     return await connection.scalar(select(func.max(AUDIT.c.id))) or 0
 
 
 async def writers(connection: AsyncConnection) -> frozenset[str]:
-    """The transactions that may have taken an id of the audit and not committed yet; none on SQLite, which has one writer.
+    """Return the transactions that may have uncommitted rows in the audit; none on SQLite, which has one writer.
 
-    PostgreSQL numbers rows when they are inserted and shows them when they are committed, in any order. An INSERT locks
-    the table for writers, which keeps no other writer out, before it takes a number, and until its transaction ends. So
-    if `newest_id` is read first and these are gone later, nothing up to that id is still to come. (The oldest running
-    transaction id would not tell: a number may be taken before a transaction has one.)
+    PostgreSQL numbers rows at INSERT and shows them after COMMIT, in any order. An INSERT takes a RowExclusiveLock on the
+    table, which conflicts with no other INSERT, before it takes a number, and holds it until its transaction ends. So if
+    `newest_id` is read first and these transactions are gone later, no row up to that id is still missing. The oldest
+    transaction id is not enough: a transaction may take a number before it has an id.
     """
     if connection.dialect.name == "sqlite":
         return frozenset()
@@ -43,14 +42,14 @@ async def writers(connection: AsyncConnection) -> frozenset[str]:
 
 
 async def last(connection: AsyncConnection) -> AuditSeal | None:
-    """The end of the chain."""
+    """Return the last seal of the chain; None if there is none."""
     statement = _seals().order_by(AUDIT_SEAL.c.number.desc()).limit(1)
     row = (await connection.execute(statement)).first()
     return row and AuditSeal(*row)
 
 
 async def after(connection: AsyncConnection, number: int, *, most: int) -> Sequence[AuditSeal]:
-    """The seals after one, in their order."""
+    """Return the next `most` seals after number `number`, in order."""
     statement = (
         _seals().where(AUDIT_SEAL.c.number > number).order_by(AUDIT_SEAL.c.number).limit(most)
     )
@@ -60,9 +59,9 @@ async def after(connection: AsyncConnection, number: int, *, most: int) -> Seque
 async def rows(
     connection: AsyncConnection, before: AuditSeal | None, *, until: int, most: int
 ) -> Sequence[AuditRow]:
-    """The rows after those of a seal, up to the id `until`, in the order of their ids, at most so many.
+    """Return the next `most` rows after those of a seal, up to the id `until`, in the order of their ids.
 
-    After None also those whose ids are not positive: nobody numbers them so but who wants to hide one.
+    Before None, also rows with ids below 1: only somebody who wants to hide a row inserts such an id.
     """
     statement = (
         select(*(AUDIT.c[name] for name in AuditRow._fields))
@@ -76,7 +75,7 @@ async def rows(
 
 
 async def count_unsealed(connection: AsyncConnection, end: AuditSeal | None) -> int:
-    """How many rows stand after the end of the chain."""
+    """Return how many rows follow the last seal."""
     statement = select(func.count()).select_from(AUDIT)
     if end is not None:
         statement = statement.where(AUDIT.c.id > end.last_id)
@@ -84,7 +83,7 @@ async def count_unsealed(connection: AsyncConnection, end: AuditSeal | None) -> 
 
 
 async def add(connection: AsyncConnection, sealed: AuditSeal) -> bool:
-    """Write a seal down; False where somebody else has written one of this number, whatever it says."""
+    """Insert a seal; return False if another process has inserted one with this number."""
     statement = (
         insert_into(connection, AUDIT_SEAL).values(sealed._asdict()).on_conflict_do_nothing()
     )

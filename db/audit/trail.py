@@ -1,4 +1,4 @@
-"""The audit as it is read: one district's entries, in pages or by id. How they are written is in `db.audit.entries`."""
+"""Reads the audit of one district, in pages or by id. `db.audit.entries` writes it."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from domain.paging import Page
 
 
 class AuditRecord(NamedTuple):
-    """One look or act: when (UTC), by whom, what, on which id, from where, in which request, and how many came in."""
+    """One audited action: when (UTC), by whom, what, on which id, from which IP address, in which request, how many messages."""
 
     id: int
     at: datetime
@@ -29,7 +29,7 @@ class AuditRecord(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which entries: each part that is not None narrows them; `between` is from an instant to before another."""
+    """A filter for entries: each part that is not None must match; `between` is [first, second)."""
 
     district_id: int
     viewer_id: str | None = None
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
 
 
 def newest_first(wanted: Wanted) -> Order:
-    """By the time of what was done, the latest first; of one moment, what was written last."""
+    """Return the order by time, the latest first; entries of the same time by id, descending."""
     terms = (Term("AT", AUDIT.c.at, descending=True), Term("ID", AUDIT.c.id, descending=True))
     return Order(terms, scope=f"audit: {wanted}")
 
@@ -47,7 +47,7 @@ def newest_first(wanted: Wanted) -> Order:
 async def page_of(
     connection: AsyncConnection, wanted: Wanted, *, order: Order, page: Page
 ) -> Slice[AuditRecord]:
-    """The page of the entries that are wanted. Raises `BadUserInput` for a cursor of another list."""
+    """Return the page of the entries that pass the filter. Raises `BadUserInput` for a cursor of another list."""
     statement = _READING.select().where(AUDIT.c.district_id == wanted.district_id)
     if wanted.viewer_id is not None:
         statement = statement.where(AUDIT.c.viewer_id == wanted.viewer_id)
@@ -68,7 +68,7 @@ async def page_of(
 async def entries(
     connection: AsyncConnection, ids: Sequence[int], *, district_id: int
 ) -> Mapping[int, AuditRecord]:
-    """The entries of a district with these ids."""
+    """Return the entries of a district with these ids."""
     statement = _READING.select().where(any_of(AUDIT.c.id, ids), AUDIT.c.district_id == district_id)
     return {row.id: _record(*row) for row in await connection.execute(statement)}
 

@@ -1,1 +1,1 @@
-"""New messages: the tables on which they wait, and the statements that move them into the log."""
+"""Ingest: the staging tables of new messages, and the statements that move them into the log."""

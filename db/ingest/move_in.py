@@ -1,7 +1,6 @@
-"""Messages on their way from the stage into the log: what the log has already, whose turn it is, and the way in.
+"""Moves messages from the staging tables into the log, under the lock of the ingest.
 
-The statements that move them are in `db.ingest.steps`. How lines become staged rows is not decided here, and neither is which of
-them are refused.
+`db.ingest.steps` has the statements. `resolvers.ingest` parses lines and rejects messages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,13 +17,13 @@ from db.sql.key_lists import text_any_of
 from db.tables.log import CONTENT, DISTRICT, MESSAGE, SCHOOL
 
 INGEST_LOCK: Final = 0x5E47106
-"""PostgreSQL's advisory lock of whoever moves messages into the log; any number that nothing else here uses."""
+"""The key of PostgreSQL's advisory lock for moving messages into the log; any number that is unique here."""
 
 
 async def digests(
     connection: AsyncConnection, district_id: int, external_ids: Sequence[str]
 ) -> Mapping[str, bytes]:
-    """The digests of those messages of a district that are in the log, by the sending system's id."""
+    """Return the digests of those of these messages that are in the log, by external id."""
     statement = (
         select(MESSAGE.c.external_id, CONTENT.c.digest)
         .join(CONTENT, CONTENT.c.message_id == MESSAGE.c.id)
@@ -36,7 +35,7 @@ async def digests(
 
 
 async def call_hours(connection: AsyncConnection, district_id: int) -> tuple[time, time] | None:
-    """Between which times of its own day a district's calls are placed; None: at any time."""
+    """Return the local times between which a district's calls are placed; None: at any time."""
     statement = select(DISTRICT.c.call_from, DISTRICT.c.call_until).where(
         DISTRICT.c.id == district_id
     )
@@ -47,7 +46,7 @@ async def call_hours(connection: AsyncConnection, district_id: int) -> tuple[tim
 async def school_known_as(
     connection: AsyncConnection, district_id: int, external_id: str
 ) -> SchoolRecord | None:
-    """The school of a district that the sending system calls `external_id`."""
+    """Return the school of a district with this id of the sending system; None if there is none."""
     statement = select(
         SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
     ).where(SCHOOL.c.district_id == district_id, SCHOOL.c.external_id == external_id)
@@ -56,13 +55,13 @@ async def school_known_as(
 
 
 async def take_lock(connection: AsyncConnection) -> None:
-    """Wait until no other transaction moves messages into the log: two uploads of one message must not both go in."""
+    """Acquire the lock of the ingest until the transaction ends, so that two uploads cannot insert one message twice."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": INGEST_LOCK})
 
 
 async def staged_in_log(connection: AsyncConnection) -> Mapping[int, bool]:
-    """The staged messages that are in the log already, by their refs: whether with the same content."""
+    """Return the refs of staged messages that are in the log already, each with whether the content is the same."""
     rows = await connection.execute(
         text(
             """
@@ -77,29 +76,29 @@ async def staged_in_log(connection: AsyncConnection) -> Mapping[int, bool]:
 
 
 async def move(connection: AsyncConnection) -> None:
-    """Put every message that is whole on the stage into the log, complete with its figures.
+    """Move every complete staged message into the log, with its counters.
 
-    The caller holds the lock, and has taken off the stage what is in the log already.
+    The caller holds the lock, and has removed staged messages that are in the log already.
     """
     is_postgresql = connection.dialect.name == "postgresql"
     if is_postgresql:
         await connection.exec_driver_sql(_SETTINGS)
-        await _count(
+        await _analyze(
             connection,
             staging_tables.MESSAGES,
             staging_tables.RECIPIENTS,
             staging_tables.DELIVERIES,
         )
     for step in moves(connection.dialect.name):
-        moved = await connection.execute(text(step.statement))
-        if is_postgresql and step.fills is not None and moved.rowcount >= step.counted_from:
-            await _count(connection, step.fills)
+        result = await connection.execute(text(step.statement))
+        if is_postgresql and step.fills is not None and result.rowcount >= step.counted_from:
+            await _analyze(connection, step.fills)
 
 
-async def _count(connection: AsyncConnection, *tables: Table) -> None:
-    """Tell the planner what tables hold now: otherwise it goes by what they held when counted last, or by nothing.
+async def _analyze(connection: AsyncConnection, *tables: Table) -> None:
+    """ANALYZE tables, because the planner has old statistics of them or none.
 
-    The log is counted as the server is set; of what is on the stage, which is gone in a moment, a look is enough.
+    Tables of the log use the server's statistics target. A small sample is enough for staging tables.
     """
     names = ", ".join(table.name for table in tables)
     sample = "10" if tables[0].metadata is staging_tables.MESSAGES.metadata else "DEFAULT"
@@ -109,6 +108,6 @@ async def _count(connection: AsyncConnection, *tables: Table) -> None:
 
 
 _SETTINGS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mode = auto"
-"""With the default of 4 MB the sorts of a large message go to the disk. And foreign keys are looked up by statements that are
-planned once, where otherwise all here are planned each time: for each row of each key that took four times as long as the look.
+"""With the default work_mem of 4 MB, sorts of a large message spill to disk. Foreign-key triggers need plans that are cached:
+with custom plans, planning for each row takes four times as long as the look-up.
 """

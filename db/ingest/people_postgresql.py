@@ -1,8 +1,8 @@
-"""PostgreSQL's way into the log for people, addresses, recipients and deliveries: found all at once, then written.
+"""The ingest steps for people, addresses, recipients and deliveries on PostgreSQL: look up all ids first, then insert.
 
-Each person and address is looked for once, in the order of the index that has it, and gets its id before anything is written:
-what is new goes in without being looked for again, and recipients and deliveries take their ids from what was found. Only who
-moves messages into the log makes people, under its lock. SQLite's way is in `db.ingest.people_sqlite`.
+Each person and address is looked up once, in index order, and gets its id before any insert. So new rows are inserted
+without another look-up, and recipients and deliveries take their ids from `found_person` and `found_address`. Only the
+ingest inserts people, under its lock. `db.ingest.people_sqlite` has the steps for SQLite.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ from db.ingest import staging_tables
 from db.ingest.step import MANY, Move
 from db.tables.log import RECIPIENT
 
-# A person may come under several names, and the last one stays.
+# If a person has several names in the input, the last one is stored.
 _PEOPLE: Final = (
     Move(
         """
@@ -101,7 +101,7 @@ _ADDRESSES: Final = (
         """,
         fills=staging_tables.FOUND_ADDRESSES,
     ),
-    # Somebody may ask for no more texts in the meantime, and so be the first to name an address.
+    # An opt-out may have inserted the address in the meantime.
     Move(
         """
         INSERT INTO address (id, district_id, kind, key, is_readable)
@@ -160,4 +160,4 @@ _ROWS: Final = (
 )
 
 BY_FOUND: Final = (*_PEOPLE, *_ADDRESSES, *_ROWS)
-"""The steps, in their order."""
+"""The steps, in order."""

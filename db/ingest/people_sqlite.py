@@ -1,7 +1,7 @@
-"""SQLite's way into the log for people, addresses, recipients and deliveries: what is known already is looked up row by row.
+"""The ingest steps for people, addresses, recipients and deliveries on SQLite: ids are looked up row by row.
 
-An id is looked up by a scalar subquery: one descent of a unique index, whatever the planner knows of the tables, which on the
-first day is nothing; as joins they took twenty times as long then. PostgreSQL's way is in `db.ingest.people_postgresql`.
+A scalar subquery looks up an id with one descent of a unique index, whatever statistics exist. On a new database there
+are none, and joins took twenty times as long. `db.ingest.people_postgresql` has the steps for PostgreSQL.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ from domain.people import Role
 
 
 def _people(role: Role, person: str, *, name: str, key: str) -> Sequence[Move]:
-    """The people in one role, and the names under which they came; `person`, `name` and `key` are the stage's columns."""
-    # A person may come under several names, and the last one stays: they are taken one after the other.
+    """Return the steps for the people in one role and their names; the others are columns of the staging table."""
+    # If a person has several names in the input, the last one is stored, because rows are inserted in order.
     return (
         Move(
             f"""
@@ -101,4 +101,4 @@ BY_LOOKUP: Final = (
     *_people(Role.STUDENT, "student", name="student_name", key="student_key"),
     *_ROWS,
 )
-"""The steps, in their order."""
+"""The steps, in order."""

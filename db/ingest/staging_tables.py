@@ -1,7 +1,7 @@
-"""Where messages wait, while they come in, until they are whole.
+"""Staging tables: messages are loaded into them during ingest until they are complete.
 
-The tables are temporary: they belong to one connection, lock nobody out, and are gone with it. A program that is killed
-while it reads a file leaves nothing behind.
+The tables are temporary. They belong to one connection, take no locks that others wait for, and disappear with it. A
+process that is killed during an import leaves nothing behind.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from db.sql.key_lists import any_of
 
 
 class MessageRow(NamedTuple):
-    """A message as it waits; `ref` numbers it within its stream. Texts that are searched come folded beside the shown ones."""
+    """A staged message; `ref` numbers it within its upload. Texts that are searched have a folded form beside them."""
 
     ref: int
     district_id: int
@@ -69,7 +69,7 @@ class MessageRow(NamedTuple):
 
 
 class RecipientRow(NamedTuple):
-    """A recipient as it waits."""
+    """A staged recipient."""
 
     ref: int
     number: int
@@ -80,11 +80,11 @@ class RecipientRow(NamedTuple):
     student_name: str | None
     student_key: str | None
     devices: int
-    """How many deliveries it has."""
+    """The number of its deliveries."""
 
 
 class DeliveryRow(NamedTuple):
-    """A delivery as it waits; what is yes or no is 1 or 0, which both drivers take in quicker than a bool."""
+    """A staged delivery; booleans are 1 or 0, which both drivers load faster."""
 
     ref: int
     recipient_number: int
@@ -103,7 +103,7 @@ class DeliveryRow(NamedTuple):
 
 
 class FailureRow(NamedTuple):
-    """A delivery that has failed before it is sent: its address cannot be read. Few messages have any."""
+    """A staged delivery that failed before sending, because its address cannot be read. Few messages have any."""
 
     ref: int
     recipient_number: int
@@ -117,13 +117,13 @@ _metadata: Final = MetaData()
 
 
 def _table(name: str, *columns: Column[Any]) -> Table:
-    # Without row ids: SQLite would keep the key a second time.
+    # Without rowids, because SQLite would store the key twice.
     return Table(name, _metadata, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=False)
 
 
-def _loaded(name: str, shape: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
-    """The table of a row class, the first `keys` of whose fields are its key."""
-    fields: tuple[str, ...] = shape._fields
+def _table_of(name: str, row_class: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
+    """Return the table of a row class, whose first `keys` fields are the primary key."""
+    fields: tuple[str, ...] = row_class._fields
     columns = [
         Column(field, types.get(field, Text()), primary_key=place < keys, autoincrement=False)
         for place, field in enumerate(fields)
@@ -131,7 +131,7 @@ def _loaded(name: str, shape: type[NamedTuple], keys: int, types: dict[str, Any]
     return _table(name, *columns)
 
 
-MESSAGES: Final = _loaded(
+MESSAGES: Final = _table_of(
     "staged_message",
     MessageRow,
     1,
@@ -148,7 +148,7 @@ MESSAGES: Final = _loaded(
 )
 MESSAGES.append_column(Column("message_id", BigInt))
 
-RECIPIENTS: Final = _loaded(
+RECIPIENTS: Final = _table_of(
     "staged_recipient",
     RecipientRow,
     2,
@@ -160,7 +160,7 @@ RECIPIENTS: Final = _loaded(
         "devices": SmallInteger(),
     },
 )
-DELIVERIES: Final = _loaded(
+DELIVERIES: Final = _table_of(
     "staged_delivery",
     DeliveryRow,
     3,
@@ -182,7 +182,7 @@ DELIVERIES: Final = _loaded(
 )
 
 
-FAILURES: Final = _loaded(
+FAILURES: Final = _table_of(
     "staged_failure",
     FailureRow,
     3,
@@ -201,10 +201,10 @@ def _key(name: str, kind: Any) -> Column[Any]:
 
 
 CONTACTED: Final = _table("staged_contacted", _key("ref", Integer()), _key("person", Text()))
-"""The people of whom a number was reached."""
+"""The people with a number that was reached."""
 
 REPEATS: Final = _table("staged_repeat", _key("ref", Integer()), _key("number", Integer()))
-"""The recipients whose person stands earlier in the list."""
+"""The recipients whose person is earlier in the list."""
 
 DUPLICATES: Final = _table(
     "staged_duplicate",
@@ -212,7 +212,7 @@ DUPLICATES: Final = _table(
     _key("recipient_number", Integer()),
     _key("number", SmallInteger()),
 )
-"""The deliveries whose mode and address stand earlier in the message."""
+"""The deliveries whose mode and address are earlier in the message."""
 
 FOUND_PEOPLE: Final = Table(
     "found_person",
@@ -226,7 +226,7 @@ FOUND_PEOPLE: Final = Table(
     Column("is_new", Boolean()),
     prefixes=["TEMPORARY"],
 )
-"""PostgreSQL: the people of whole messages, each once, under the name that came last, with the id that they have or get."""
+"""PostgreSQL: the people of complete messages, each once, with the last name, and the existing or new id."""
 
 FOUND_ADDRESSES: Final = Table(
     "found_address",
@@ -238,30 +238,30 @@ FOUND_ADDRESSES: Final = Table(
     Column("is_new", Boolean()),
     prefixes=["TEMPORARY"],
 )
-"""PostgreSQL: their addresses, each once, with the id that it has or gets."""
+"""PostgreSQL: the addresses of complete messages, each once, with the existing or new id."""
 
 STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, FAILURES, CONTACTED, REPEATS, DUPLICATES)
 FOUND: Final = (FOUND_PEOPLE, FOUND_ADDRESSES)
 
 
 async def create(connection: AsyncConnection) -> None:
-    """Make the stage of this connection; it goes when the connection is closed."""
+    """Create the staging tables of this connection; they disappear when it is closed."""
     await connection.run_sync(lambda sync: _metadata.create_all(sync, checkfirst=False))
 
 
 async def clear(connection: AsyncConnection) -> None:
-    """Take every whole message off the stage; what belongs to unfinished ones stays."""
-    whole = select(MESSAGES.c.ref)
+    """Delete every complete message from the staging tables; rows of incomplete ones stay."""
+    complete = select(MESSAGES.c.ref)
     for table in reversed(STAGES):
-        await connection.execute(delete(table).where(table.c.ref.in_(whole)))
+        await connection.execute(delete(table).where(table.c.ref.in_(complete)))
     if connection.dialect.name == "postgresql":
         await _truncate(connection, FOUND)
 
 
 async def empty(connection: AsyncConnection) -> None:
-    """Take everything off the stage: much quicker than `clear`, where nothing is unfinished."""
+    """Delete everything from the staging tables: much faster than `clear`, if no message is incomplete."""
     if connection.dialect.name == "sqlite":
-        # It has no TRUNCATE, and empties a table at once where no row is chosen.
+        # It has no TRUNCATE, but DELETE without a condition is as fast.
         for table in STAGES:
             await connection.execute(delete(table))
     else:
@@ -274,7 +274,7 @@ async def _truncate(connection: AsyncConnection, tables: Sequence[Table]) -> Non
 
 
 async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
-    """Take these messages off the stage, whole or not."""
+    """Delete these messages from the staging tables, complete or not."""
     if not refs:
         return
     for table in (MESSAGES, RECIPIENTS, DELIVERIES, FAILURES):
@@ -282,7 +282,7 @@ async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
 
 
 async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Put rows on the stage, each a tuple in the order of the table's row class; instants are in UTC."""
+    """Load rows into a staging table, each a tuple in the order of its row class; instants are in UTC."""
     if not rows:
         return
     names = ", ".join(column.name for column in table.columns if column.name != "message_id")
@@ -292,7 +292,7 @@ async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[A
             f"INSERT INTO {table.name} ({names}) VALUES ({marks})", _for_sqlite(table, rows)
         )
         return
-    # COPY: row by row over the extended protocol costs ten times as much.
+    # COPY, because single inserts cost ten times as much.
     raw = (await connection.get_raw_connection()).driver_connection
     assert raw is not None
     async with (
@@ -304,16 +304,16 @@ async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[A
 
 
 def _for_sqlite(table: Table, rows: Sequence[tuple[Any, ...]]) -> Sequence[tuple[Any, ...]]:
-    """The rows as SQLAlchemy's own type would write them: SQLite has no instants, and compares them as text."""
-    spelled: dict[datetime | None, str | None] = {None: None}  # many rows have the same instant
+    """Return the rows with instants as the type `Instant` writes them: SQLite compares instants as text."""
+    texts: dict[datetime | None, str | None] = {None: None}  # many rows have the same instant
 
-    def spell(instant: datetime | None) -> str | None:
-        if instant not in spelled:
+    def text_of(instant: datetime | None) -> str | None:
+        if instant not in texts:
             assert instant is not None
-            spelled[instant] = instant.replace(tzinfo=None).isoformat(" ", "microseconds")
-        return spelled[instant]
+            texts[instant] = instant.replace(tzinfo=None).isoformat(" ", "microseconds")
+        return texts[instant]
 
     for place, column in enumerate(table.columns):
         if isinstance(column.type, Instant):
-            rows = [(*row[:place], spell(row[place]), *row[place + 1 :]) for row in rows]
+            rows = [(*row[:place], text_of(row[place]), *row[place + 1 :]) for row in rows]
     return rows

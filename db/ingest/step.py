@@ -1,17 +1,19 @@
-"""One step of the way from the stage into the log. Which there are is in `db.ingest.steps`."""
+"""One step from the staging tables into the log. `db.ingest.steps` has the list of steps."""
 
 from typing import Final, NamedTuple
 
 from sqlalchemy import Table
 
 MANY: Final = 5_000
-"""New recipients. Behind each of their deliveries PostgreSQL looks one up by message and number, and of a message that it has
-not counted it believes that it has few: it then reads the whole message by name to find one, each time.
+"""The number of new recipients from which the table is analyzed.
+
+PostgreSQL looks up the recipient of each inserted delivery. Without statistics it expects a new message to have few, and
+scans all recipients of the message for each delivery.
 """
 
 
 class Move(NamedTuple):
-    """One step: a statement, and the table that it fills, if PostgreSQL is to count that from so many new rows on."""
+    """A statement, and the table that PostgreSQL analyzes after it, if it inserted at least `counted_from` rows."""
 
     statement: str
     fills: Table | None = None

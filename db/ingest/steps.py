@@ -1,6 +1,6 @@
-"""The statements that make log of what waits on the stage: one a table, whatever the number of messages.
+"""The statements that move staged messages into the log: one per table, for any number of messages.
 
-When they run, and what must hold before, is in `db.ingest.move_in`.
+`db.ingest.move_in` runs them.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from db.log.counters import NO_CODE
 
 @cache
 def moves(dialect: str) -> Sequence[Move]:
-    """The steps for `sqlite` or `postgresql`, in their order."""
+    """Return the steps for `sqlite` or `postgresql`, in order."""
     return (
         *_FINDINGS,
         *_MESSAGES,
@@ -26,13 +26,13 @@ def moves(dialect: str) -> Sequence[Move]:
     )
 
 
-# What needs DISTINCT or a window is found first, as keys only: rows go in as they lie on the stage, without either.
+# Statements with DISTINCT or a window function run first and store only keys, so that the inserts need neither.
 
 _HAS_OUTCOME: Final = "'SENT', 'DELIVERED', 'FAILED'"
 _HANDED_OVER: Final = f"'IN_PROGRESS', {_HAS_OUTCOME}"
 
 _FINDINGS: Final = (
-    # Two people who share a number are both reached by the one call that was made.
+    # One call to a number reaches all people who share it.
     Move(
         """
         INSERT INTO staged_contacted (ref, person)
@@ -62,8 +62,8 @@ _FINDINGS: Final = (
         """,
         fills=staging_tables.REPEATS,
     ),
-    # The second and later deliveries of one mode to one address are duplicates. Where there are few, there is little to sort.
-    # The plus keeps SQLite from going through the whole message for each address, by its number.
+    # The second and later deliveries of one mode to one address are duplicates. The inner query keeps the sort small. The plus
+    # prevents SQLite from using the primary key, which would scan the whole message for each address.
     Move(
         """
         INSERT INTO staged_duplicate (ref, recipient_number, number)

@@ -1,1 +1,1 @@
-"""What providers report: receipts that belong to no delivery, used signatures, what is to be asked of a provider."""
+"""Receipts of providers: unmatched receipts, used signatures, due polls, and turns of a refresh."""

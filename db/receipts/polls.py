@@ -1,4 +1,4 @@
-"""Deliveries in progress whose provider is to be asked about them, since it reported and did not say all."""
+"""Deliveries in progress whose provider must be polled, because its last report was incomplete."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,9 +14,9 @@ _KEY: Final = (DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.nu
 
 
 async def due(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[DeliveryKey]:
-    """The deliveries that are due, in the order of their keys: of more than `most`, those that have been due for longest.
+    """Return the deliveries due for a poll, at most `most`, the longest due ones, in the order of their keys.
 
-    Read without a lock: whoever acts on it looks again under the message's.
+    Read without a lock; the caller checks again under the message's lock.
     """
     statement = (
         select(*_KEY).where(TO_POLL, DELIVERY.c.due_at <= now).order_by(DELIVERY.c.due_at)

@@ -1,4 +1,4 @@
-"""Whose turn it is to ask the providers for a message: one guarded UPDATE decides, for all processes."""
+"""The turn to poll the providers for a message: one conditional UPDATE decides for all processes."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,14 +11,14 @@ from domain.refresh import PAUSE
 
 
 class Turn(NamedTuple):
-    """When the providers were last asked for a message (UTC), and whether it is the caller who asks them now."""
+    """When the providers were last polled for a message (UTC), and whether the caller polls them now."""
 
     asked_at: datetime
     is_mine: bool
 
 
 async def last_turn(connection: AsyncConnection, message_id: int) -> datetime | None:
-    """When the providers were last asked for a message; None where they never were."""
+    """Return when the providers were last polled for a message; None if never."""
     asked_at: datetime | None = await connection.scalar(
         select(MESSAGE.c.refreshed_at).where(MESSAGE.c.id == message_id)
     )
@@ -26,31 +26,31 @@ async def last_turn(connection: AsyncConnection, message_id: int) -> datetime | 
 
 
 async def take_turn(connection: AsyncConnection, message_id: int, *, now: datetime) -> Turn:
-    """Ask for the turn. It is given once in `domain.refresh.PAUSE`; the message has to be there."""
+    """Take the turn, if nobody took it within `domain.refresh.PAUSE`. The message must exist."""
     free = or_(MESSAGE.c.refreshed_at.is_(None), MESSAGE.c.refreshed_at <= now - PAUSE)
-    taken = await connection.execute(
+    updated = await connection.execute(
         update(MESSAGE)
         .where(MESSAGE.c.id == message_id, free)
         .values(refreshed_at=now)
         .returning(MESSAGE.c.id)
     )
-    if taken.first() is not None:
+    if updated.first() is not None:
         return Turn(now, True)
     asked_at = await last_turn(connection, message_id)
-    assert asked_at is not None, f"there is no message {message_id}"
+    assert asked_at is not None, f"message {message_id} does not exist"
     return Turn(asked_at, False)
 
 
 async def keep_turn(
     connection: AsyncConnection, message_id: int, *, taken_at: datetime, now: datetime
 ) -> bool:
-    """Say that the providers are still being asked: nobody else's turn begins meanwhile.
+    """Extend the turn taken at `taken_at`, so that no other process takes one while the providers are polled.
 
-    False, and nothing is changed, where somebody else has taken the turn since `taken_at`.
+    Returns False and changes nothing if another process has taken the turn since.
     """
-    kept = await connection.execute(
+    updated = await connection.execute(
         update(MESSAGE)
         .where(MESSAGE.c.id == message_id, MESSAGE.c.refreshed_at == taken_at)
         .values(refreshed_at=now)
     )
-    return kept.rowcount > 0
+    return updated.rowcount > 0

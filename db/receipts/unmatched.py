@@ -1,6 +1,6 @@
-"""Receipts that belong to no delivery: stored once, counted when they repeat, listed, deleted when they are old.
+"""Receipts that match no delivery: stored once, counted when repeated, listed, and deleted when old.
 
-Why a receipt belongs to no delivery is decided in `delivery.receipts.matching`.
+`delivery.receipts.matching` finds the reason.
 """
 
 from collections import Counter
@@ -19,13 +19,13 @@ from domain.receipts import Mismatch, Unmatched
 from domain.status import DeliveryStatus
 
 MOST_KEPT: Final = 100_000
-"""Rows: a mail domain that other senders share reports their mail here too, and must not fill the disk."""
+"""The most stored rows: if other senders share the mail domain, their receipts come too and must not fill the disk."""
 
 _COLUMNS: Final = UNMATCHED_RECEIPT.c
 
 
 class KeptReceipt(NamedTuple):
-    """A receipt that belongs to no delivery, as it is stored."""
+    """A stored receipt that matches no delivery."""
 
     gateway: str
     reason: Mismatch
@@ -45,12 +45,12 @@ class KeptReceipt(NamedTuple):
 async def keep(
     connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
 ) -> None:
-    """Store receipts of one gateway; one that was stored before is counted."""
+    """Store receipts of one gateway; count one that is stored already."""
     times = Counter(_digest(gateway, one) for one in unmatched)
     by_digest = {_digest(gateway, one): one for one in unmatched}
     if not by_digest:
         return
-    # In one order everywhere: two that store the same receipts must not wait for each other in a circle.
+    # In one order everywhere, so that two transactions with the same receipts cannot deadlock.
     rows = [
         _row(gateway, by_digest[digest], now) | {"digest": digest, "times": times[digest]}
         for digest in sorted(by_digest)
@@ -68,25 +68,25 @@ async def keep(
 
 
 async def count_since(connection: AsyncConnection, since: datetime) -> int:
-    """How many different receipts came since an instant; a repetition makes an old one recent."""
+    """Return how many different receipts were received since an instant, including repeated old ones."""
     statement = select(func.count()).where(_COLUMNS.received_at >= since)
     return await connection.scalar(statement.select_from(UNMATCHED_RECEIPT)) or 0
 
 
 async def count(connection: AsyncConnection) -> int:
-    """How many different receipts are stored."""
+    """Return how many different receipts are stored."""
     return await connection.scalar(select(func.count()).select_from(UNMATCHED_RECEIPT)) or 0
 
 
 async def latest(connection: AsyncConnection, *, most: int) -> Sequence[KeptReceipt]:
-    """The receipts that came last, the latest first."""
+    """Return the last received receipts, the latest first."""
     statement = select(*(_COLUMNS[field] for field in KeptReceipt._fields))
     statement = statement.order_by(_COLUMNS.received_at.desc(), _COLUMNS.id.desc()).limit(most)
     return [KeptReceipt(*row) for row in await connection.execute(statement)]
 
 
 async def forget(connection: AsyncConnection, *, before: datetime, most: int = MOST_KEPT) -> int:
-    """Delete receipts that did not come since an instant, and the oldest above `most`; how many those were."""
+    """Delete receipts that were last received before an instant, and the oldest beyond `most`; return how many."""
     table = UNMATCHED_RECEIPT
     old = await connection.execute(delete(table).where(_COLUMNS.received_at < before))
     surplus = select(_COLUMNS.id).order_by(_COLUMNS.id.desc()).offset(most).limit(1)
@@ -113,5 +113,5 @@ def _row(gateway: str, unmatched: Unmatched, now: datetime) -> dict[str, object]
 
 
 def _digest(gateway: str, unmatched: Unmatched) -> str:
-    """What two equal receipts have in common; the reason is no part of it, since it may change with the log."""
+    """Return the hash of a receipt without its reason, which may change with the log."""
     return sha256(orjson.dumps([gateway, *unmatched.receipt])).hexdigest()

@@ -1,4 +1,4 @@
-"""Signatures that were used: each is good for one callback."""
+"""Used signatures: each is valid for one callback."""
 
 from datetime import datetime
 from typing import Final
@@ -9,14 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import SEAL
 
-_FORGOTTEN_AT_ONCE: Final = 20
-"""More than come in with one callback, so that they never pile up."""
+_DELETED_AT_ONCE: Final = 20
+"""More expired rows than one callback adds, so that they never accumulate."""
 
 
 async def use(connection: AsyncConnection, token: str, *, until: datetime, now: datetime) -> bool:
-    """Use a signature, which nobody honours after `until` anyway; False where it was used before.
+    """Use a signature, which expires at `until`; return False if it was used before.
 
-    Where two come with the same one, the second waits for the first to commit or to give up.
+    If two callbacks have the same one, the second waits until the first commits or rolls back.
     """
     statement = (
         insert_into(connection, SEAL).values(token=token, until=until).on_conflict_do_nothing()
@@ -28,8 +28,8 @@ async def use(connection: AsyncConnection, token: str, *, until: datetime, now: 
         select(SEAL.c.token)
         .where(SEAL.c.until < now)
         .order_by(SEAL.c.until)
-        .limit(_FORGOTTEN_AT_ONCE)
-        .with_for_update(skip_locked=True)  # another callback forgets those
+        .limit(_DELETED_AT_ONCE)
+        .with_for_update(skip_locked=True)  # another callback deletes those
     )
     await connection.execute(delete(SEAL).where(SEAL.c.token.in_(old)))
     return True

@@ -1,1 +1,1 @@
-"""Reports that were requested, the jobs that make them, and the marks in them."""
+"""Requested reports, the jobs that make them, the marks in them, and shared secrets."""

@@ -1,7 +1,7 @@
-"""Reports as work: who makes which, how far it is, how it ended, and which have been kept long enough.
+"""Reports as jobs: claims, progress, results, retries and expiry.
 
-A claim is a token and a lease on the database's clock, as with deliveries: whoever lost it writes nothing more. The
-functions that end with a claim say whether it still held. What a viewer sees of all this is in `db.reports.records`.
+A claim is a token and a lease on the database's clock, as for deliveries: a process that lost it writes nothing more.
+Functions with a token return whether the claim still held. `db.reports.records` has the viewer's side.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 
 
 class ReportJob(NamedTuple):
-    """A report that is to be made."""
+    """A report to make."""
 
     id: int
     message_id: int
@@ -31,11 +31,11 @@ class ReportJob(NamedTuple):
     is_masked: bool
     time_zone: str
     attempts: int
-    """How often it was begun, this time among them."""
+    """The number of attempts, including this one."""
 
 
 class Made(NamedTuple):
-    """What came of it."""
+    """The result of a report job: its file and figures."""
 
     file_key: str
     as_of: datetime
@@ -45,15 +45,15 @@ class Made(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """Reports that failed."""
+    """The number of failed reports, and the last failure."""
 
     reports: int
     last: str | None
-    """What the viewer of the latest one reads; null where none failed."""
+    """The failure text of the latest one; None if none failed."""
 
 
 async def waiting(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
-    """The reports that may be begun, or given up, the oldest first."""
+    """Return the reports that may be started or given up, the oldest first."""
     statement = (
         select(REPORT.c.id)
         .where(TO_MAKE, _may_begin(connection), REPORT.c.expires_at > now)
@@ -72,9 +72,9 @@ async def claim(
     most_attempts: int,
     now: datetime,
 ) -> ReportJob | None:
-    """Claim a report that waits, or whose lease has ended; None where it is not to be begun.
+    """Claim a queued report, or one whose lease has ended; return None if it must not be started.
 
-    What was begun `most_attempts` times is not begun again: see `give_up`.
+    A report with `most_attempts` attempts is not started again: see `give_up`.
     """
     statement = (
         update(REPORT)
@@ -98,12 +98,12 @@ async def claim(
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
-    await _tell(connection, id)
+    await _notify(connection, id)
     return ReportJob(*row)
 
 
 async def people_of(connection: AsyncConnection, message_id: int) -> tuple[int, int]:
-    """How many people a message has in its list, and how many of them without a device, as they are kept with it."""
+    """Return the counters of a message: people in its list, and those without a device."""
     statement = select(MESSAGE.c.people, MESSAGE.c.people_without_device).where(
         MESSAGE.c.id == message_id
     )
@@ -112,7 +112,7 @@ async def people_of(connection: AsyncConnection, message_id: int) -> tuple[int, 
 
 
 async def failures(connection: AsyncConnection, *, now: datetime) -> Failures:
-    """The reports that failed and whose day is not over."""
+    """Return the failed reports that have not expired."""
     failed = (TO_EXPIRE, REPORT.c.expires_at > now, REPORT.c.status == ReportStatus.FAILED)
     last = select(REPORT.c.failure).where(*failed).order_by(REPORT.c.id.desc()).limit(1)
     statement = select(func.count(), last.scalar_subquery()).select_from(REPORT).where(*failed)
@@ -122,14 +122,14 @@ async def failures(connection: AsyncConnection, *, now: datetime) -> Failures:
 async def renew(
     connection: AsyncConnection, id: int, *, token: str, lease: timedelta, percent: int
 ) -> bool:
-    """Go on holding a claim, and say how far the report is."""
+    """Renew a claim, and set the progress of the report."""
     return await _write(
         connection, id, token, progress_percent=percent, lease_until=clock(connection, after=lease)
     )
 
 
 async def finish(connection: AsyncConnection, id: int, made: Made, *, token: str) -> bool:
-    """The report is ready."""
+    """Mark the report as ready."""
     return await _write(
         connection,
         id,
@@ -143,13 +143,13 @@ async def finish(connection: AsyncConnection, id: int, made: Made, *, token: str
 
 
 async def is_finished(connection: AsyncConnection, id: int, made: Made) -> bool:
-    """Whether a report is ready with this file: it is, where the answer to the COMMIT that said so was lost."""
+    """Return whether a report is ready with this file, in case the answer to the COMMIT of `finish` was lost."""
     statement = select(REPORT.c.id).where(REPORT.c.id == id, REPORT.c.file_key == made.file_key)
     return await connection.scalar(statement) is not None
 
 
 async def put_off(connection: AsyncConnection, id: int, *, token: str, pause: timedelta) -> bool:
-    """It failed, and is to be tried again after a pause."""
+    """Queue a failed report again for a retry after a pause."""
     return await _write(
         connection,
         id,
@@ -163,7 +163,7 @@ async def put_off(connection: AsyncConnection, id: int, *, token: str, pause: ti
 
 
 async def give_back(connection: AsyncConnection, id: int, *, token: str) -> bool:
-    """Whoever was at it has to stop: it waits again, as if it had not been begun."""
+    """Queue a report again without counting the attempt, because the process that makes it has to stop."""
     return await _write(
         connection,
         id,
@@ -177,7 +177,7 @@ async def give_back(connection: AsyncConnection, id: int, *, token: str) -> bool
 
 
 async def fail(connection: AsyncConnection, id: int, *, token: str, failure: str) -> bool:
-    """It failed for good; `failure` is for a person."""
+    """Mark the report as failed for good; `failure` is the text for its viewer."""
     return await _write(
         connection,
         id,
@@ -192,7 +192,7 @@ async def fail(connection: AsyncConnection, id: int, *, token: str, failure: str
 async def give_up(
     connection: AsyncConnection, id: int, *, most_attempts: int, failure: str
 ) -> bool:
-    """Fail what was begun so often and never ended, as its makers died; False where that is not so."""
+    """Mark a report as failed if its lease ended and it had `most_attempts` attempts; return whether it did."""
     statement = (
         update(REPORT)
         .where(
@@ -205,12 +205,12 @@ async def give_up(
     )
     if (await connection.execute(statement)).rowcount == 0:
         return False
-    await _tell(connection, id)
+    await _notify(connection, id)
     return True
 
 
 async def end_leases(connection: AsyncConnection) -> int:
-    """End every lease now, and how many that were: for whoever knows that nobody else works on this database."""
+    """End every lease now and return how many. Only for a caller that is the only process working on reports."""
     statement = (
         update(REPORT).where(REPORT.c.claim.is_not(None)).values(lease_until=clock(connection))
     )
@@ -220,7 +220,7 @@ async def end_leases(connection: AsyncConnection) -> int:
 async def kept_long_enough(
     connection: AsyncConnection, *, now: datetime, most: int
 ) -> Sequence[int]:
-    """Reports whose time is over and whose files may still be there, the oldest first."""
+    """Return expired reports whose files may still exist, the oldest first."""
     statement = (
         select(REPORT.c.id)
         .where(TO_EXPIRE, REPORT.c.expires_at <= now)
@@ -231,39 +231,39 @@ async def kept_long_enough(
 
 
 async def expire(connection: AsyncConnection, id: int) -> None:
-    """The file is gone. Whoever still makes it has lost the claim."""
+    """Mark a report as expired after its file was deleted; a process that still makes it loses the claim."""
     await connection.execute(
         update(REPORT)
         .where(REPORT.c.id == id)
         .values(status=ReportStatus.EXPIRED, file_key=None, claim=None, lease_until=None)
     )
-    await _tell(connection, id)
+    await _notify(connection, id)
 
 
 def _may_begin(connection: AsyncConnection) -> ColumnElement[bool]:
-    present = clock(connection)
+    now = clock(connection)
     return or_(
         and_(
             REPORT.c.status == ReportStatus.QUEUED,
-            or_(REPORT.c.due_at.is_(None), REPORT.c.due_at <= present),
+            or_(REPORT.c.due_at.is_(None), REPORT.c.due_at <= now),
         ),
-        _has_lapsed(present),
+        _has_lapsed(now),
     )
 
 
-def _has_lapsed(present: Any) -> ColumnElement[bool]:
-    return and_(REPORT.c.status == ReportStatus.RENDERING, REPORT.c.lease_until <= present)
+def _has_lapsed(now: Any) -> ColumnElement[bool]:
+    return and_(REPORT.c.status == ReportStatus.RENDERING, REPORT.c.lease_until <= now)
 
 
 async def _write(connection: AsyncConnection, id: int, token: str, **values: Any) -> bool:
     statement = update(REPORT).where(REPORT.c.id == id, REPORT.c.claim == token).values(**values)
     if (await connection.execute(statement)).rowcount == 0:
         return False
-    await _tell(connection, id)
+    await _notify(connection, id)
     return True
 
 
-async def _tell(connection: AsyncConnection, id: int) -> None:
+async def _notify(connection: AsyncConnection, id: int) -> None:
     if connection.dialect.name == "postgresql":
         subject = spell(Kind.REPORT, id)
         await connection.execute(select(func.pg_notify(CHANNEL, subject)))

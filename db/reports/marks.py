@@ -1,4 +1,4 @@
-"""Which marks stand in the Delivery Detail of a report: known before its first row is written, since a legend stands above them."""
+"""The marks in the Delivery Detail of a report, needed before its first row because the legend is above the rows."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from domain.status import DeliveryStatus
 
 
 class Marks(NamedTuple):
-    """Whether some row has a duplicate address, and some row a recipient who was not contacted by phone."""
+    """Whether any row has a duplicate address, and any row a recipient who was not contacted by phone."""
 
     has_duplicates: bool = False
     has_not_contacted: bool = False
@@ -21,17 +21,17 @@ class Marks(NamedTuple):
 async def marks(
     connection: AsyncConnection, message_id: int, *, rule: RowRule, counters: Counters
 ) -> Marks:
-    """The marks in the rows that `rule` gives the report on a message, of which `counters` are of the same moment."""
+    """Return the marks in the rows that `rule` selects for a report on a message; `counters` are of the same snapshot."""
     may_have_duplicates = any(
         tally.is_duplicate and tally.deliveries and tally.mode in rule.modes
         for tally in counters.tallies
     )
     if may_have_duplicates and rule.is_failed_only:
         duplicate = exists().where(_is_shown(rule), DELIVERY.c.is_duplicate)
-        found = select(RECIPIENT.c.number).where(
+        with_duplicate = select(RECIPIENT.c.number).where(
             RECIPIENT.c.message_id == message_id, duplicate, _has_failed(rule)
         )
-        may_have_duplicates = await connection.scalar(found.limit(1)) is not None
+        may_have_duplicates = await connection.scalar(with_duplicate.limit(1)) is not None
     not_contacted = select(RECIPIENT.c.number).where(
         RECIPIENT.c.message_id == message_id, not_(RECIPIENT.c.contacted), _has_row(rule)
     )
@@ -63,7 +63,7 @@ def _has_failed(rule: RowRule) -> ColumnElement[bool]:
 
 
 def _has_row(rule: RowRule) -> ColumnElement[bool]:
-    """Whether a recipient has a row: what `domain.report.rows_of_recipient` says of its deliveries."""
+    """Return the condition that a recipient has a row, as in `domain.report.rows_of_recipient`."""
     without_device = not_(exists().where(_of_recipient())) if rule.has_no_device else false()
     has_failed = _has_failed(rule) if rule.is_failed_only else true()
     return or_(without_device, and_(exists().where(_is_shown(rule)), has_failed))

@@ -1,6 +1,6 @@
-"""Reports as records: what was asked for and how it stands, as far as a viewer may see it.
+"""Reports as records for viewers: the request and its state.
 
-Who makes them, and how that goes, is in `db.reports.jobs`; what stands in one, in `delivery.reports.source`.
+`db.reports.jobs` has the worker's side; `delivery.reports.source` reads the contents of a report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ from domain.report import (
 
 
 class ReportRecord(NamedTuple):
-    """A report; `status` is EXPIRED from `expires_at` on, whether or not the file has been removed already."""
+    """A report; `status` is EXPIRED from `expires_at` on, even if the file still exists."""
 
     id: int
     message_id: int
@@ -52,7 +52,7 @@ class ReportRecord(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Somebody asks for a report; `choice` names each device once, in the order of the enum."""
+    """A request for a report; `choice` has each device once, in the order of the enum."""
 
     message_id: int
     district_id: int
@@ -67,7 +67,7 @@ class Request(NamedTuple):
 
 
 def newest_first(scope: str) -> Order:
-    """The order of a message's reports."""
+    """Return the order of a message's reports: newest first."""
     terms = (
         Term("REQUESTED_AT", REPORT.c.requested_at, descending=True),
         Term("ID", REPORT.c.id, descending=True),
@@ -78,7 +78,7 @@ def newest_first(scope: str) -> Order:
 async def reports(
     connection: AsyncConnection, ids: Sequence[int], *, visibility: Visibility, masks: bool
 ) -> Mapping[int, ReportRecord]:
-    """The reports with these ids, as far as they may be seen; `masks` says that the viewer may not see recipients."""
+    """Return the visible reports with these ids; `masks`: the viewer may not see recipients."""
     statement = (
         _reading(visibility)
         .select()
@@ -97,7 +97,7 @@ async def pages_of_messages(
     order: Order,
     page: Page,
 ) -> Mapping[int, Slice[ReportRecord]]:
-    """The same page of the reports of each of these messages, which the viewer may see."""
+    """Return the same page of the reports of each of these messages, which must be visible."""
 
     def of(message_id: Any) -> Select[Any]:
         return reading.select().where(REPORT.c.message_id == message_id, _may_be_read(masks))
@@ -109,7 +109,7 @@ async def pages_of_messages(
 async def counts_of_messages(
     connection: AsyncConnection, message_ids: Sequence[int], *, masks: bool
 ) -> Mapping[int, int]:
-    """How many reports there are of each of these messages; one without any is left out."""
+    """Return the number of reports of each of these messages; a message without any is left out."""
     statement = (
         select(REPORT.c.message_id, func.count())
         .where(any_of(REPORT.c.message_id, message_ids), _may_be_read(masks))
@@ -119,19 +119,19 @@ async def counts_of_messages(
 
 
 async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]:
-    """The report that answers `request`, and whether it is new: the same within a minute is the same report.
+    """Return the id of the report for `request`, and whether it is new: an equal request within a minute gets the same one.
 
-    A request is the same only while the message's revision is: a report of an earlier state never answers it. What failed
-    is made anew at once. Needs a transaction that writes; two who ask at the same time get one report.
+    Requests are equal only for the same revision of the message. A failed report is made again at once. Call it in a
+    `writing` transaction; two equal requests at the same time get one report.
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer
-        together = func.hashtextextended(f"reports of message.{request.message_id}", 0)
-        await connection.execute(select(func.pg_advisory_xact_lock(together)))
-    # Read here and not with the viewer's message: it may have changed while this request waited for its turn.
+        lock_key = func.hashtextextended(f"reports of message.{request.message_id}", 0)
+        await connection.execute(select(func.pg_advisory_xact_lock(lock_key)))
+    # Read under the lock, because the revision may have changed while this request waited.
     revision = await connection.scalar(
         select(MESSAGE.c.revision).where(MESSAGE.c.id == request.message_id)
     )
-    found = await connection.scalar(
+    existing = await connection.scalar(
         select(REPORT.c.id)
         .where(
             REPORT.c.message_id == request.message_id,
@@ -148,8 +148,8 @@ async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]
         .order_by(REPORT.c.id.desc())
         .limit(1)
     )
-    if found is not None:
-        return int(found), False
+    if existing is not None:
+        return int(existing), False
     fields = request._asdict()
     choice: ReportChoice = fields.pop("choice")
     statement = insert(REPORT).values(
@@ -179,5 +179,5 @@ def _reading(visibility: Visibility) -> Reading[ReportRecord]:
 
 
 def _may_be_read(masks: bool) -> ColumnElement[bool]:
-    """A report with names in it is nothing for who may not see names."""
+    """Return the condition that the viewer may read a report: only masked ones if `masks`."""
     return and_(true(), *([REPORT.c.is_masked] if masks else []))

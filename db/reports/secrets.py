@@ -1,4 +1,4 @@
-"""Secrets that all processes of one log share. They are made by migrations."""
+"""Secrets that all processes of one log share. Migrations create them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from db.tables.operations import SECRET
 
 
 async def secrets(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, bytes]:
-    """Those of these secrets that there are."""
+    """Return those of these secrets that exist, by name."""
     rows = await connection.execute(
         select(SECRET.c.name, SECRET.c.value).where(text_any_of(SECRET.c.name, names))
     )
