@@ -1,5 +1,4 @@
-"""The rules of the log, pure.
+"""The rules of the log, as pure functions.
 
-Nothing here reads a clock, a file of the user's, a network or a database, and nothing here imports more than the
-standard library: a rule that needs a fact is given it.
+Nothing here reads a clock, a user's file, the network or a database: a rule takes the facts that it needs as arguments.
 """

@@ -1,7 +1,4 @@
-"""What an address is, and when two of them are the same. Every address is read here, once, and no gateway parses it again.
-
-Whether an address can be reached, or has opted out, is not decided here.
-"""
+"""Addresses: their normalized form, which decides whether two are the same. Gateways do not parse them again."""
 
 from enum import StrEnum
 from functools import lru_cache
@@ -14,20 +11,20 @@ from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.status import DeliveryMode
 
 LONGEST: Final = 320
-"""Characters: a mailbox of 64, the sign, and a domain of 255 (RFC 5321, 4.5.3.1)."""
+"""Characters: a local part of 64, the @, and a domain of 255 (RFC 5321, 4.5.3.1)."""
 
 UNREADABLE: Final = " "
-"""How the key of an address begins that cannot be read. No key of a readable one does: all of them are trimmed."""
+"""The first character of the key of an unreadable address. Keys of readable ones are trimmed, so they never start with it."""
 
 LONGEST_UNREADABLE: Final = 1_000
-"""Bytes of the key of an address that cannot be read: longer ones are shortened, and told apart by a hash."""
+"""Bytes of the key of an unreadable address; a longer one is shortened and gets a hash."""
 
 REMEMBERED: Final = 8_192
-"""Addresses whose slow reading is remembered: one upload names the same families again and again."""
+"""Size of the cache of parsed addresses: the messages of one upload go to the same families."""
 
 
 class AddressKind(StrEnum):
-    """What an address names: voice and text share the phone numbers."""
+    """The kind of an address; voice and text share phone numbers."""
 
     ACCOUNT = "ACCOUNT"
     EMAIL = "EMAIL"
@@ -43,9 +40,9 @@ KIND_OF_MODE: Final = {
 
 
 class InvalidAddress(ValueError):
-    """The text cannot be an address of its kind; the message shows it, says why, and what an address looks like.
+    """A text is not an address of its kind. The message has the text, the reason and an example.
 
-    `reason` says why without showing the address: it may be read by those who may not see addresses.
+    `reason` has only the reason, for viewers who may not see addresses.
     """
 
     def __init__(self, message: str, *, reason: str) -> None:
@@ -54,9 +51,9 @@ class InvalidAddress(ValueError):
 
 
 class Address(NamedTuple):
-    """An address as it is `shown`, and its `key`: two deliveries go to one address when kind and key are equal.
+    """An address as displayed (`shown`), and its `key`: addresses with the same kind and key are the same.
 
-    The key is what a provider gets.
+    The provider gets the key.
     """
 
     kind: AddressKind
@@ -65,10 +62,10 @@ class Address(NamedTuple):
 
 
 def normalise(mode: DeliveryMode, text: str, *, country: str = DEFAULT_COUNTRY) -> Address:
-    """The address that `text` means for `mode`; phone numbers are read for `country` (ISO 3166 alpha-2).
+    """Parse the address in `text` for `mode`; phone numbers are parsed for `country` (ISO 3166 alpha-2).
 
-    The key of an email is `email_addresses.read_email`'s, of a phone number `phone_numbers.read_number`'s, which is shown
-    too. A portal account is trimmed. Raises `InvalidAddress`.
+    `email_addresses.read_email` returns the key of an email, and `phone_numbers.read_number` that of a phone number, which
+    is also displayed. A portal account is trimmed. Raises `InvalidAddress`.
     """
     kind = KIND_OF_MODE[mode]
     if kind is AddressKind.EMAIL:
@@ -85,10 +82,9 @@ def normalise(mode: DeliveryMode, text: str, *, country: str = DEFAULT_COUNTRY) 
 
 
 def unreadable(mode: DeliveryMode, text: str) -> Address:
-    """The address of a text that `normalise` refuses: it is shown, counted and never sent to.
+    """Return the address of a text that `normalise` rejects: it is shown, counted and never sent to.
 
-    Its key is at most `LONGEST_UNREADABLE` bytes and never that of an address that can be read. The same text has the
-    same key.
+    Its key has at most `LONGEST_UNREADABLE` bytes and is never that of a readable address. Equal texts have equal keys.
     """
     kind = KIND_OF_MODE[mode]
     shown = without_invisible(text) if kind is not AddressKind.ACCOUNT else text.strip()

@@ -1,7 +1,6 @@
-"""The codes in which the voice and text provider reports an outcome.
+"""The codes of the outcomes of calls and texts, from the manual's table (`call_statuses.csv` in this folder).
 
-The table is the manual's (`call_statuses.csv` beside this file). How a provider's own words become a code belongs to its
-gateway.
+Each gateway maps its provider's statuses to these codes.
 """
 
 import csv
@@ -54,7 +53,7 @@ SUCCESSES: Final = frozenset(code for code, status in CALL_STATUSES.items() if s
 
 @cache
 def call_status(code: int) -> CallStatus:
-    """The meaning of `code`; one that the table lacks is shown by its number, and is neither a success nor the last word."""
+    """Return the meaning of `code`. An unknown code has its number as label, and is neither a success nor final."""
     known = CALL_STATUSES.get(code)
     if known is not None:
         return known

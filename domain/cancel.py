@@ -1,4 +1,4 @@
-"""When a message can be stopped. What stopping does to its deliveries is in `db` and `delivery`."""
+"""The rule for which messages can be canceled. `db.dispatch.cancel` cancels them."""
 
 from typing import Final
 
@@ -8,5 +8,5 @@ CANCELABLE: Final = frozenset({MessageStatus.WAITING, MessageStatus.IN_PROGRESS}
 
 
 def may_cancel(status: MessageStatus) -> bool:
-    """Whether a message at `status` can be canceled."""
+    """Return whether a message with `status` can be canceled."""
     return status in CANCELABLE

@@ -1,15 +1,14 @@
-"""The chain that seals the audit: how its rows are spelled, and the hash of a seal over them and the seal before.
+"""The hash chain that seals the audit: the serialization of rows, and the hash of a seal over them and the previous seal.
 
-A seal's hash is the SHA-256 of lines of UTF-8, each a compact JSON array and a line end:
+A seal's hash is the SHA-256 of lines in UTF-8, each a compact JSON array and a line feed:
 
     ["sentlog audit 1", number, instant, previous hash, first id, last id, count]
-    [id, instant, district, viewer, action, subject, origin, request]      one a row, in the order of the ids
+    [id, instant, district, viewer, action, subject, origin, request]      one per row, in the order of the ids
 
-A row that says how many messages came in has that number behind the others, and one that has the viewer's name has that text
-last. One is a number and the other a text, so no two rows are spelled alike.
+If a row has a number of messages, that number follows. If it has a viewer's name, that text is last. One is a number and
+the other a text, so different rows never have the same line.
 
-Instants are `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`; texts stand as they are, but for what JSON escapes in ASCII. Rows carry the
-district by our number. Where rows and seals are kept is not said here.
+Instants are `YYYY-MM-DDTHH:MM:SS.ffffff+00:00`. Texts are unchanged except for JSON's ASCII escapes. The district is our id.
 """
 
 import hashlib
@@ -19,14 +18,14 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 VERSION: Final = "sentlog audit 1"
-"""First in what is hashed: another spelling needs another version, or old seals would seem to be forged."""
+"""The first hashed value. Another serialization needs another version, or old seals would look forged."""
 
 NOTHING_BEFORE: Final = "0" * 64
 """The previous hash of the first seal."""
 
 
 class AuditRow(NamedTuple):
-    """A row of the audit, as it is sealed."""
+    """A row of the audit, with the fields that are sealed."""
 
     id: int
     at: datetime
@@ -41,7 +40,7 @@ class AuditRow(NamedTuple):
 
 
 class AuditSeal(NamedTuple):
-    """A link of the chain: it holds for every row after the last id of the seal before, up to its own last id."""
+    """A link of the chain: it covers every row after the last id of the previous seal, up to its own last id."""
 
     number: int
     """From 1, without gaps."""
@@ -50,13 +49,13 @@ class AuditSeal(NamedTuple):
     last_id: int
     row_count: int
     previous: str
-    """The hash of the seal before."""
+    """The hash of the previous seal."""
     hash: str
-    """In hexadecimal digits, 64 of them."""
+    """64 hexadecimal digits."""
 
 
 def seal(before: AuditSeal | None, rows: Sequence[AuditRow], *, now: datetime) -> AuditSeal:
-    """The seal that follows `before`, over rows in the order of their ids, of which there is at least one."""
+    """Return the seal that follows `before`, over one or more rows in the order of their ids."""
     unsigned = AuditSeal(
         number=1 if before is None else before.number + 1,
         at=now,
@@ -70,7 +69,7 @@ def seal(before: AuditSeal | None, rows: Sequence[AuditRow], *, now: datetime) -
 
 
 def hash_of(sealed: AuditSeal, rows: Sequence[AuditRow]) -> str:
-    """What the hash of a seal has to be if it holds for these rows."""
+    """Return the hash that a valid seal over these rows has."""
     digest = hashlib.sha256(
         _line(
             VERSION,
@@ -83,26 +82,30 @@ def hash_of(sealed: AuditSeal, rows: Sequence[AuditRow]) -> str:
         )
     )
     for row in rows:
-        # Rows of earlier releases are spelled as they were sealed.
-        later = (part for part in (row.messages, row.viewer_name) if part is not None)
-        digest.update(_line(row.id, _instant(row.at), *row[2:-2], *later))
+        # Rows of earlier releases have no such parts, so that their seals stay valid.
+        optional = (part for part in (row.messages, row.viewer_name) if part is not None)
+        digest.update(_line(row.id, _instant(row.at), *row[2:-2], *optional))
     return digest.hexdigest()
 
 
 def faults(before: AuditSeal | None, sealed: AuditSeal, rows: Sequence[AuditRow]) -> Sequence[str]:
-    """What is wrong with a seal, in words: `rows` are those that stand between the one before and its last id."""
-    found = []
+    """Return the faults of a seal as texts; `rows` are those after the previous seal, up to its last id."""
+    faults_of_seal = []
     expected = 1 if before is None else before.number + 1
     if sealed.number != expected:
-        found.append(f"seal {expected} is missing: {sealed.number} comes in its place")
+        faults_of_seal.append(f"seal {expected} is missing: {sealed.number} comes in its place")
     elif sealed.previous != (NOTHING_BEFORE if before is None else before.hash):
-        found.append(f"seal {sealed.number} does not follow from the one before")
+        faults_of_seal.append(f"seal {sealed.number} does not follow from the one before")
     place = f"seal {sealed.number} (rows {sealed.first_id} to {sealed.last_id})"
     if len(rows) != sealed.row_count:
-        found.append(f"{place} holds for {sealed.row_count} rows, and {len(rows)} are there")
+        faults_of_seal.append(
+            f"{place} holds for {sealed.row_count} rows, and {len(rows)} are there"
+        )
     elif hash_of(sealed, rows) != sealed.hash:
-        found.append(f"{place} does not hold: a row, their order or the seal itself was changed")
-    return found
+        faults_of_seal.append(
+            f"{place} does not hold: a row, their order or the seal itself was changed"
+        )
+    return faults_of_seal
 
 
 def _instant(instant: datetime) -> str:

@@ -1,6 +1,6 @@
 """The figures of a message: people and addresses are counted once each.
 
-`db` groups the raw facts and keeps them as counters; the rule that makes figures of them stands here and nowhere else.
+`db` stores counters of deliveries by their facts; the rules that compute the figures from them are here.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,7 +12,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 
 
 class Tally(NamedTuple):
-    """How many deliveries of a message have these facts in common."""
+    """The number of deliveries of a message with the same facts."""
 
     mode: DeliveryMode
     status: DeliveryStatus
@@ -23,7 +23,7 @@ class Tally(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """The ten figures of the Delivery Summary, named as the contract names them."""
+    """The ten figures of the Delivery Summary, with the names of the GraphQL schema."""
 
     total_recipients: int
     total_no_device: int
@@ -38,16 +38,16 @@ class Figures:
 
 
 def is_reached(call_status: int | None, confirmed: bool) -> bool:
-    """Whether a voice or text delivery with these facts counts as contacted (manual, Phone Messages)."""
+    """Return whether a voice or text delivery with these facts counts as contacted (manual, Phone Messages)."""
     return confirmed or call_status in SUCCESSES
 
 
 def figures(
     tallies: Iterable[Tally], *, people: int, without_device: int, contacted: int
 ) -> Figures:
-    """The figures that the tallies of one message make, with its numbers of people.
+    """Return the figures of one message from its tallies and its numbers of people.
 
-    Among the deliveries that are no duplicates each address of a mode stands once: counting them counts addresses.
+    Without duplicates, each address of a mode has one delivery, so counting deliveries counts addresses.
     """
     firsts = [tally for tally in tallies if not tally.is_duplicate]
 

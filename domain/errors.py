@@ -1,25 +1,25 @@
-"""The faults that a caller is told about.
+"""The errors that a client sees.
 
     LogError
-     ├── BadUserInput      an argument that cannot be meant as it stands
-     ├── Unauthenticated   nobody is signed in, or the sign-in does not hold
-     ├── Forbidden         somebody is signed in who lacks the right
-     ├── Conflict          what was sent contradicts what is there
-     ├── TooComplex        an operation asks for more than one may
-     │    └── TooLong      its text alone is larger than is read
-     ├── TooMuch           somebody has asked for as much as they may for now
-     ├── TimedOut          an operation took longer than one may
-     └── Outage            the database cannot be reached for now
+     ├── BadUserInput      an invalid argument
+     ├── Unauthenticated   no sign-in, or an invalid one
+     ├── Forbidden         the viewer lacks a right
+     ├── Conflict          the input contradicts the stored data
+     ├── TooComplex        an operation exceeds the limits of one operation
+     │    └── TooLong      its text is too long
+     ├── TooMuch           the viewer's rate budget is used up
+     ├── TimedOut          an operation exceeded its time limit
+     └── Outage            the database is unavailable
 
-Every message is written for the person who can do something about it: what was wrong, the value, what to do. Whatever is
-not in this tree is a fault of ours and reaches no client. What a *rule* refuses is not here: a refusal is a value.
+Every message says what was wrong, the value, and what to do. Any other exception is a fault of ours, whose text no client
+sees. A refusal by a rule is a value, not an exception.
 """
 
 from typing import ClassVar
 
 
 class LogError(Exception):
-    """The root: `code` is what a client reads in `extensions.code`."""
+    """The base class; `code` is `extensions.code` in a GraphQL response."""
 
     code: ClassVar[str] = "INTERNAL"
 
@@ -29,41 +29,41 @@ class LogError(Exception):
 
 
 class BadUserInput(LogError):
-    """An argument is malformed, out of range, or does not fit another one."""
+    """An argument is malformed, out of range, or inconsistent with another one."""
 
     code = "BAD_USER_INPUT"
 
 
 class Unauthenticated(LogError):
-    """There is no sign-in, or it is expired, forged or meant for somebody else."""
+    """There is no sign-in, or it is expired, forged or for another audience."""
 
     code = "UNAUTHENTICATED"
 
 
 class Forbidden(LogError):
-    """The viewer is known and may not do this."""
+    """The viewer lacks the right for this."""
 
     code = "FORBIDDEN"
 
 
 class Conflict(LogError):
-    """The same id was used before for something else."""
+    """The id is already used for something else."""
 
     code = "CONFLICT"
 
 
 class TooComplex(LogError):
-    """An operation asks for more than one operation may."""
+    """An operation exceeds the limits of one operation."""
 
     code = "TOO_COMPLEX"
 
 
 class TooLong(TooComplex):
-    """The text of an operation is larger than is read."""
+    """The text of an operation is too long."""
 
 
 class TooMuch(LogError):
-    """Somebody has asked for as much as they may for now; after `retry_after` seconds there is room again."""
+    """The viewer's rate budget is used up; a retry may succeed after `retry_after` seconds."""
 
     code = "TOO_MUCH"
 
@@ -73,13 +73,13 @@ class TooMuch(LogError):
 
 
 class TimedOut(LogError):
-    """An operation took longer than one may, and was given up."""
+    """An operation exceeded its time limit and was stopped."""
 
     code = "TIMEOUT"
 
 
 class Outage(LogError):
-    """The database cannot be reached for now, or ended what was going on; after `retry_after` seconds it may be back."""
+    """The database is unavailable, or ended a transaction; a retry may succeed after `retry_after` seconds."""
 
     code = "UNAVAILABLE"
     retry_after: ClassVar[int] = 5

@@ -1,6 +1,6 @@
-"""The ids that clients see: opaque to them, readable to us.
+"""The ids of the API: opaque to clients, readable for us.
 
-An id says what kind of thing it names and which one; it says nothing about who may see it.
+An id has a kind and a key. It grants no access.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ LARGEST: Final = 2**63 - 1
 
 
 class Kind(StrEnum):
-    """What an id can name."""
+    """The kind of object of an id."""
 
     DISTRICT = "district"
     SCHOOL = "school"
@@ -24,28 +24,28 @@ class Kind(StrEnum):
 
 
 WIDTHS: Final = dict.fromkeys(Kind, 1) | {Kind.RECIPIENT: 2, Kind.DELIVERY: 3}
-"""How many numbers tell one thing of a kind from the others."""
+"""The number of integers in a key of each kind."""
 
 
 class Reference(NamedTuple):
-    """What an id names: `message.7` is the message 7, `recipient.7.12` the twelfth of its recipients."""
+    """A parsed id: `message.7` is message 7, `recipient.7.12` is recipient number 12 of message 7."""
 
     kind: Kind
     key: tuple[int, ...]
 
 
 def spell(kind: Kind, *key: int) -> str:
-    """The id of the thing of `kind` with this key."""
+    """Return the id of the object of `kind` with this key."""
     return ".".join((kind, *map(str, key)))
 
 
 def speller(kind: Kind) -> Callable[..., str]:
-    """What spells the ids of `kind`, from the numbers of a key; for thousands, where `spell` takes five times as long."""
+    """Return a function from a key to the id of `kind`, for thousands of ids: `spell` takes five times as long."""
     return f"{kind}{'.{}' * WIDTHS[kind]}".format
 
 
 def read(text: str) -> Reference | None:
-    """What `text` names; None where it is no id: then there is no such thing, and nobody needs to know why."""
+    """Parse an id; return None if it is invalid, which callers treat as "not found"."""
     name, *digits = text.split(".")
     kind = _KINDS.get(name)
     if (
@@ -59,7 +59,7 @@ def read(text: str) -> Reference | None:
 
 
 def key_of(kind: Kind, text: str) -> tuple[int, ...] | None:
-    """The key that `text` names, if it is an id of this kind."""
+    """Return the key in `text`; None unless it is an id of this kind."""
     reference = read(text)
     return reference.key if reference is not None and reference.kind is kind else None
 

@@ -1,14 +1,14 @@
-"""Characters that nobody sees or types on purpose: format characters (Unicode Cf)."""
+"""Invisible characters: format characters (Unicode category Cf)."""
 
 import unicodedata
 from typing import Final
 
 JOINERS: Final = frozenset("\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}")
-"""Inside a word they may be part of its spelling: a Persian domain without one is another domain."""
+"""Inside a word these are part of the spelling: a Persian domain without one is another domain."""
 
 
 def without_invisible(text: str) -> str:
-    """`text` without format characters, and without white space at its ends. Joiners are removed at the ends only."""
+    """Return `text` without format characters, and without white space at its ends. Joiners are removed only at the ends."""
     if text.isascii():
         return text.strip()
     visible = "".join(

@@ -1,4 +1,4 @@
-"""The mailbox that answers to an email go to, as a person writes it."""
+"""Parses the reply address of an email, as a person types it."""
 
 import re
 from typing import Final, NamedTuple
@@ -13,18 +13,18 @@ _HOW: Final = "write one address: name@domain, or Name <name@domain>"
 
 
 class Mailbox(NamedTuple):
-    """One mailbox: the name to show, perhaps empty, and the address in its normal form."""
+    """One mailbox: the display name, perhaps empty, and the normalized address."""
 
     name: str
     address: str
 
 
 def read_mailbox(text: str) -> Mailbox:
-    """The one mailbox that `text` means: `office@x.example`, `Front Office <office@x.example>`.
+    """Parse one mailbox: `office@x.example` or `Front Office <office@x.example>`.
 
     A comma in the name needs no quotation marks: `Smith, Jane <jane@x.example>` is one person. Quotation marks around a
-    name are not part of it. Raises `InvalidAddress` for anything else, several mailboxes included, and for a name before
-    the `@` beyond ASCII: only servers with SMTPUTF8 take an email that mentions it, and the others would refuse the email.
+    name are removed. Raises `InvalidAddress` for anything else, including several mailboxes. A local part beyond ASCII is
+    invalid too, because servers without SMTPUTF8 would reject the email.
     """
     line = one_line(text)
     before, bracket, after = line.rpartition("<")
@@ -36,20 +36,20 @@ def read_mailbox(text: str) -> Mailbox:
     return Mailbox(_name(before.strip(), text), _address(address.strip()))
 
 
-def _name(written: str, text: str) -> str:
-    if quoted := _QUOTED.fullmatch(written):
+def _name(phrase: str, text: str) -> str:
+    if quoted := _QUOTED.fullmatch(phrase):
         return one_line(_ESCAPED.sub(r"\1", quoted["name"]))
     # `a@x.example, B <b@x.example>` is two mailboxes, and not one with a strange name.
-    if "<" in written or ">" in written or ("@" in written and re.search("[,;]", written)):
+    if "<" in phrase or ">" in phrase or ("@" in phrase and re.search("[,;]", phrase)):
         raise _invalid(text, f"it is more than one mailbox: {_HOW}")
-    return written
+    return phrase
 
 
 def _address(text: str) -> str:
     address = normalise(DeliveryMode.EMAIL, text).key
     if not address.isascii():
         raise _invalid(text, "it has letters beyond ASCII before the @: write another")
-    if "=?" in address:  # no header may hold it: `delivery/gateways/headers.py`
+    if "=?" in address:  # no header may contain it: `delivery/gateways/headers.py`
         raise _invalid(text, "it looks like an encoded word: write another")
     return address
 

@@ -1,6 +1,6 @@
-"""What those see who may not see recipients: that there is a name, an address or a text, and nothing of it.
+"""Masks for viewers who may not see recipients: they see that there is a name, address or text, but nothing of it.
 
-Initials, last digits and lengths would tell more than they hide in a school of four hundred.
+Initials, last digits or lengths would identify people in a school of four hundred.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ MASK: Final = "•••"
 
 
 def masked(text: str | None) -> str | None:
-    """The mask for `text`; None stays None, so that it is seen whether there is one."""
+    """Return the mask for `text`; None for None, so that viewers see whether there is a value."""
     return None if text is None else MASK
 
 
 def masked_values(criteria: Iterable[Criterion]) -> tuple[Criterion, ...]:
-    """The criteria by which recipients were chosen, by their labels alone: a value may be a name, a label is the tool's word."""
+    """Return the criteria with their values masked: a value may be a name, a label comes from the sending system."""
     return tuple(criterion._replace(value=MASK) for criterion in criteria)

@@ -1,6 +1,6 @@
-"""What a message is before anything happens to it.
+"""A message at ingest: its sources, formats and first statuses.
 
-How it comes in as text is the reader's (`resolvers.ingest.parse`); how it goes on is in `domain.status`.
+`resolvers.ingest.parse` parses it; `domain.status` has the later statuses.
 """
 
 from datetime import UTC, datetime
@@ -11,23 +11,23 @@ from domain.receipts import status_of_code
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 CHUNK: Final = 500
-"""Deliveries that are handed over together."""
+"""The number of deliveries that are handed over together."""
 
 EXCLUDED_TYPES: Final = frozenset({"OLR"})
-"""Online registration mail has a log of its own (manual, first page)."""
+"""Online registration mail, which has a separate log (manual, first page)."""
 
 LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class BodyFormat(StrEnum):
-    """How a body is written."""
+    """The format of a body."""
 
     PLAIN = "PLAIN"
     HTML = "HTML"
 
 
 class Source(StrEnum):
-    """What made a message."""
+    """The origin of a message."""
 
     TEMPLATE = "TEMPLATE"
     SCHEDULER = "SCHEDULER"
@@ -35,19 +35,19 @@ class Source(StrEnum):
 
 
 class Criterion(NamedTuple):
-    """One line of what a sender chose the recipients by: "Deliver To" and what was chosen."""
+    """One criterion by which a sender chose the recipients: label and value."""
 
     label: str
     value: str
 
 
 def visible_from(source: Source, scheduled_at: datetime) -> datetime:
-    """The instant from which the log shows a message: its scheduled time where a scheduler made it, else always."""
+    """Return the instant from which the log shows a message: its scheduled time if a scheduler created it, else always."""
     return scheduled_at if source is Source.SCHEDULER else LONG_AGO
 
 
 def first_status(*, scheduled_at: datetime, now: datetime, has_open: bool) -> MessageStatus:
-    """Where a message stands when it comes in to be sent; `has_open`: some delivery of it is to be sent."""
+    """Return the status of a new message; `has_open`: it has deliveries to send."""
     if scheduled_at > now:
         return MessageStatus.WAITING
     return MessageStatus.IN_PROGRESS if has_open else MessageStatus.SENT
@@ -61,9 +61,9 @@ def recorded_status(
     code: int | None,
     confirmed: bool,
 ) -> DeliveryStatus:
-    """Where a delivery of a recorded message stands, given as much as its record says.
+    """Return the status of a delivery of a recorded message, from the facts in its record.
 
-    A text without any status is how the older log recorded an opt-out (manual: "opted out (Blank status)").
+    The older log recorded an opt-out as a text without a status (manual: "opted out (Blank status)").
     """
     if status is not None:
         return status
@@ -77,7 +77,7 @@ def recorded_status(
         return DeliveryStatus.PENDING
     if mode is DeliveryMode.TEXT:
         return DeliveryStatus.OPTED_OUT
-    owed = message is MessageStatus.IN_PROGRESS or (
+    is_open = message is MessageStatus.IN_PROGRESS or (
         message is MessageStatus.ERROR and mode is DeliveryMode.VOICE
     )
-    return DeliveryStatus.IN_PROGRESS if owed else DeliveryStatus.SENT
+    return DeliveryStatus.IN_PROGRESS if is_open else DeliveryStatus.SENT

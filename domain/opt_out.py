@@ -1,7 +1,4 @@
-"""What an incoming text message asks for: no more texts, or texts again.
-
-A provider's own reading of the text comes first; that is its gateway's.
-"""
+"""Keywords in incoming texts: opt-out and opt-in. If the provider has detected a keyword itself, the gateway uses that."""
 
 import unicodedata
 from enum import StrEnum
@@ -9,7 +6,7 @@ from typing import Final
 
 
 class Keyword(StrEnum):
-    """What a text asks for."""
+    """The meaning of a keyword: opt-out or opt-in."""
 
     STOP = "STOP"
     START = "START"
@@ -33,12 +30,12 @@ STOP_WORDS: Final = frozenset(
             "nomas",
             "nomasmensajes",
         ),
-        # French; Canada's carriers demand ARRET beside STOP.
+        # French; Canada's carriers require ARRET beside STOP.
         *("arret", "arrete", "arreter", "arretez", "desabonner", "desabonnement", "medesabonner"),
         *("desinscrire", "desinscription", "annuler", "resilier"),
     }
 )
-"""What asks for no more texts, folded: one of these has to be the whole text."""
+"""The opt-out keywords, folded; the whole text must be one of them."""
 
 START_WORDS: Final = frozenset(
     {
@@ -47,13 +44,13 @@ START_WORDS: Final = frozenset(
         *("demarrer", "commencer", "reprendre", "abonner", "oui"),
     }
 )
-"""What asks for texts again, folded."""
+"""The opt-in keywords, folded."""
 
 
 def read_keyword(text: str) -> Keyword | None:
-    """What `text` asks for; None where it is no keyword, or says more than one: "don't stop sending these" asks for nothing.
+    """Return the keyword that `text` is; None if it is none or has more words, such as "don't stop sending these".
 
-    Case, accents, spaces, punctuation, quotation marks, emoji and full-width letters make no difference.
+    Ignores case, accents, spaces, punctuation, quotation marks, emoji and the width of letters.
     """
     folded = _folded(text)
     if folded in STOP_WORDS:
@@ -62,5 +59,5 @@ def read_keyword(text: str) -> Keyword | None:
 
 
 def _folded(text: str) -> str:
-    """The letters and digits of `text`, without case and accents."""
+    """Return the letters and digits of `text`, without case and accents."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text))).casefold()

@@ -1,18 +1,15 @@
-"""Which part of a list a client asked for.
-
-What a position in a list looks like (a cursor) belongs to the list's own order, in `db`.
-"""
+"""The page of a list from the four arguments of a connection. `db.sql.keyset_paging` has the cursors."""
 
 from typing import Final, NamedTuple
 
 from domain.errors import BadUserInput
 
 PAGE_LIMIT: Final = 4000
-"""Rows: the manual's "the first 4000 messages are included", here for every list; cursors go on past it."""
+"""The most rows of a page, for every list (manual: "the first 4000 messages are included"); cursors reach further rows."""
 
 
 class Page(NamedTuple):
-    """At most `size` rows, directly after or before a cursor, walked from the front or, `backward`, from the end."""
+    """At most `size` rows directly after or before a cursor, from the front or, if `backward`, from the end."""
 
     size: int
     after: str | None
@@ -21,9 +18,9 @@ class Page(NamedTuple):
 
 
 def page(*, first: int | None, after: str | None, last: int | None, before: str | None) -> Page:
-    """The page that the four arguments of a connection mean together; without a size, the largest.
+    """Return the page for the four arguments of a connection; without a size, the largest page.
 
-    Raises `BadUserInput` for sizes out of range, and for `first` and `last` at once.
+    Raises `BadUserInput` for sizes out of range, and for `first` together with `last`.
     """
     if first is not None and last is not None:
         raise BadUserInput("first and last were both given. Give one of them.")

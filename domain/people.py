@@ -1,10 +1,10 @@
-"""What people are to a message. Their names and rows are in `db`."""
+"""The roles of people in a message."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """A contact is written to; a student is whom it is about. The sending system numbers the two apart."""
+    """A contact receives a message; a student is its subject. The sending system's ids are unique only within a role."""
 
     CONTACT = "CONTACT"
     STUDENT = "STUDENT"

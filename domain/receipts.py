@@ -1,7 +1,7 @@
-"""What providers say about a delivery, and the state that follows from all of it together.
+"""Receipts: the reports of providers about a delivery, and the state that follows from all of them.
 
-Receipts come late, twice and out of order. So each one only ever raises what is known: the state is the strongest thing
-that was said, and does not depend on when it was said to us. Which words of which provider mean what is its gateway's.
+Receipts come late, repeatedly and out of order. So the state is the strongest of all receipts, in whatever order they
+arrive. Each gateway maps its provider's statuses to receipts.
 """
 
 from collections.abc import Iterable
@@ -14,31 +14,31 @@ from domain.status import DeliveryStatus
 
 
 class Receipt(NamedTuple):
-    """One thing that a provider said about one delivery, in our terms.
+    """One report of a provider about one delivery, in our terms.
 
-    `status` is None where its word is unknown: then `detail` holds the word, the receipt is kept, and nothing changes.
-    `key` is our own name for the delivery. Without it, `reference` (the provider's id) and `address` together name it: one id
-    of Mailgun's belongs to a thousand recipients.
+    `status` is None if the provider's status is unknown: then `detail` has it, and the delivery does not change. `key` is
+    our key of the delivery. Without it, `reference` (the provider's id) and `address` identify the delivery together: at
+    Mailgun, a thousand recipients share an id.
     """
 
     at: datetime
-    """When it happened, as the provider says; when it was heard, where the provider does not say. UTC."""
+    """When it happened according to the provider; if it does not say, when the receipt arrived. UTC."""
     status: DeliveryStatus | None
     code: int | None = None
     confirmed: bool = False
     """The person pressed 0."""
     detail: str | None = None
-    """What the provider said, in its words."""
+    """The provider's own text."""
     key: str | None = None
     reference: str | None = None
     address: str | None = None
-    """The recipient, as the provider spells it; None where the provider does not say."""
+    """The recipient's address, as the provider writes it; None if it does not say."""
     is_incomplete: bool = False
-    """The provider has more to say than it did: its record of the delivery has to be read later."""
+    """The provider's record of the delivery has more and must be polled later."""
 
 
 class Mismatch(StrEnum):
-    """Why a receipt belongs to no delivery."""
+    """The reason why a receipt matches no delivery."""
 
     NO_DELIVERY = "NO_DELIVERY"
     OTHER_GATEWAY = "OTHER_GATEWAY"
@@ -60,14 +60,14 @@ MISMATCH_REASONS: Final = {
 
 
 class Unmatched(NamedTuple):
-    """A receipt that belongs to no delivery, and why."""
+    """A receipt that matches no delivery, and the reason."""
 
     receipt: Receipt
     reason: Mismatch
 
 
 class State(NamedTuple):
-    """What is known about a delivery."""
+    """The known state of a delivery."""
 
     status: DeliveryStatus
     code: int | None = None
@@ -75,7 +75,7 @@ class State(NamedTuple):
     at: datetime | None = None
 
 
-# Settled by nobody: we wrote it down because no answer came. Whatever a provider says of an outcome is more than that.
+# A failure that we recorded because no response came. Any outcome that a provider reports is stronger.
 _SILENCE: Final = 2
 
 _STRENGTH: Final = {
@@ -84,28 +84,28 @@ _STRENGTH: Final = {
     DeliveryStatus.SENT: 3,
     DeliveryStatus.FAILED: 4,
     DeliveryStatus.OPTED_OUT: 5,
-    # That it arrived is proven once; that an attempt failed does not disprove it.
+    # One proof of arrival is enough; a failed attempt does not disprove it.
     DeliveryStatus.DELIVERED: 6,
 }
 
 _VAGUE: Final = frozenset({9, -1, -20})
-"""Codes that say only that the provider does not know."""
+"""Codes for an outcome that the provider does not know."""
 
 _QUEUED: Final = -39
 
 _SPECIFICITY: Final = {NO_RESPONSE: 0, 13: 1, 6: 2, _QUEUED: 1} | dict.fromkeys(_VAGUE, 1)
-"""Of two codes in one state the one that says more stands: a person more than a machine, a reason more than "unknown"."""
+"""Of two codes in one state the more specific one wins: a person over a machine, a reason over "unknown"."""
 
 _MOST_SPECIFIC: Final = 3
 
 _LATEST_STANDS: Final = frozenset({DeliveryStatus.IN_PROGRESS, DeliveryStatus.FAILED})
-"""Where news of the same weight replaces news; in the others the first instant is the true one."""
+"""The states in which a later receipt of the same weight replaces an earlier one; in the others the first instant stands."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def status_of_code(code: int) -> DeliveryStatus:
-    """Where a voice or text delivery stands of which the provider reports `code`; unknown codes leave it open."""
+    """Return the status of a voice or text delivery with `code`; an unknown code leaves it open."""
     meaning = call_status(code)
     if code == OPTED_OUT:
         return DeliveryStatus.OPTED_OUT
@@ -117,33 +117,33 @@ def status_of_code(code: int) -> DeliveryStatus:
 
 
 def apply(state: State, receipt: Receipt) -> State:
-    """The state after one more receipt: `state` itself where the receipt says no more than is known.
+    """Return the state after one more receipt; `state` itself if the receipt adds nothing.
 
-    In whatever order and however often receipts are applied, the result is the same. A canceled delivery stays canceled
-    at the time of its cancel; its code and confirmation show what happened all the same.
+    The result does not depend on the order or repetition of receipts. A canceled delivery stays canceled at the time of its
+    cancellation, but its code and confirmation still change.
     """
     if receipt.status not in _STRENGTH or receipt.status is DeliveryStatus.PENDING:
         return state
     confirmed = state.confirmed or receipt.confirmed
     if state.status is DeliveryStatus.CANCELED:
         return state._replace(code=_stronger_code(state.code, receipt.code), confirmed=confirmed)
-    said = State(receipt.status, receipt.code, confirmed, receipt.at)
-    if _weight(said) > _weight(state):
-        return said
+    reported = State(receipt.status, receipt.code, confirmed, receipt.at)
+    if _weight(reported) > _weight(state):
+        return reported
     return state if confirmed == state.confirmed else state._replace(confirmed=confirmed)
 
 
 def fold(state: State, receipts: Iterable[Receipt]) -> State:
-    """The state after all of `receipts`, in any order."""
+    """Return the state after all of `receipts`, in any order."""
     for receipt in receipts:
         state = apply(state, receipt)
     return state
 
 
 def _weight(state: State) -> tuple[int, int, bool, int, int]:
-    """What decides between two states: how strong, how specific, then time, then the number of the code.
+    """Return the sort key of a state: strength, specificity, time, then the code.
 
-    A total order, so that "the greatest of all that was said" has one answer.
+    A total order, so that the greatest of several states is unique.
     """
     strength = _STRENGTH[state.status]
     if state.status is DeliveryStatus.FAILED and state.code == NO_RESPONSE:
@@ -161,7 +161,7 @@ def _specificity(code: int | None) -> int:
 
 
 def _stronger_code(one: int | None, other: int | None) -> int | None:
-    """The code that says more, whatever the status: for a delivery whose status no longer moves."""
+    """Return the code with the greater weight, for a delivery whose status no longer changes."""
     if one is None or other is None:
         return other if one is None else one
 

@@ -1,7 +1,4 @@
-"""What a report may be asked for, which rows it has, and what its file is called.
-
-How it looks is in `renderers`; when it is made, where it is kept and who may fetch it are not here either.
-"""
+"""The options of a report, its rows and its file name. `renderers` makes the file."""
 
 import re
 import unicodedata
@@ -23,7 +20,7 @@ from domain.status import (
 
 
 class ReportDevice(StrEnum):
-    """Whose rows a report has, in the order in which the manual offers them."""
+    """A device whose rows a report may have, in the order of the manual."""
 
     NO_DEVICE = "NO_DEVICE"
     INBOX = "INBOX"
@@ -32,7 +29,7 @@ class ReportDevice(StrEnum):
 
 
 class ReportDetail(StrEnum):
-    """How much a report says."""
+    """The level of detail of a report."""
 
     ALL = "ALL"
     SUMMARY = "SUMMARY"
@@ -40,7 +37,7 @@ class ReportDetail(StrEnum):
 
 
 class ReportFormat(StrEnum):
-    """The kind of file."""
+    """The file format."""
 
     PDF = "PDF"
     CSV = "CSV"
@@ -49,7 +46,7 @@ class ReportFormat(StrEnum):
 
 
 class ReportStatus(StrEnum):
-    """Where a report stands."""
+    """The status of a report."""
 
     QUEUED = "QUEUED"
     RENDERING = "RENDERING"
@@ -59,13 +56,13 @@ class ReportStatus(StrEnum):
 
 
 KEPT: Final = timedelta(hours=24)
-"""How long a report can be had from when it was asked for."""
+"""How long a report can be downloaded after its request."""
 
 SAME_WITHIN: Final = timedelta(minutes=1)
-"""The same person who asks again for the same within that time gets the same report, unless the message has changed."""
+"""Equal requests of a viewer within this time get the same report, unless the message has changed."""
 
 MOST_SMALL: Final = 5_000
-"""Rows up to which a report is small: it is made at ordinary priority, since it is ready within seconds."""
+"""The most rows of a small report, which is made at ordinary priority because it is ready within seconds."""
 
 MODES_OF_DEVICE: Final = {
     ReportDevice.NO_DEVICE: frozenset[DeliveryMode](),
@@ -96,7 +93,7 @@ CONTENT_TYPES: Final = {
 
 
 class ReportChoice(NamedTuple):
-    """What somebody asked for; `devices` in any order, the same one perhaps twice."""
+    """The requested options; `devices` in any order, possibly with repetitions."""
 
     devices: tuple[ReportDevice, ...]
     detail: ReportDetail
@@ -104,7 +101,7 @@ class ReportChoice(NamedTuple):
 
 
 class ReportOptions(NamedTuple):
-    """What a message allows now, each in the order of its enum."""
+    """The options that a message allows now, each in the order of its enum."""
 
     devices: tuple[ReportDevice, ...]
     details: tuple[ReportDetail, ...]
@@ -112,14 +109,14 @@ class ReportOptions(NamedTuple):
 
 
 class ReportRefusal(NamedTuple):
-    """Why a choice is not available: the input field that is to blame, and words for the person who chose."""
+    """Why a choice is not available: the input field and a message for the viewer."""
 
     field: str
     message: str
 
 
 class RowRule(NamedTuple):
-    """Which rows the Delivery Detail has."""
+    """The rule for the rows of the Delivery Detail."""
 
     modes: frozenset[DeliveryMode]
     """Deliveries of these modes have a row each."""
@@ -132,7 +129,7 @@ class RowRule(NamedTuple):
 def report_options(
     status: MessageStatus, modes: Set[DeliveryMode], *, is_purged: bool = False
 ) -> ReportOptions:
-    """What a message at `status` that was sent by `modes` allows; one whose recipients were removed, its summary alone."""
+    """Return the options for a message with this status and these modes; only the summary if its recipients were purged."""
     devices = tuple(
         device
         for device in ReportDevice
@@ -149,7 +146,7 @@ def report_options(
 
 
 def refusal(choice: ReportChoice, options: ReportOptions) -> ReportRefusal | None:
-    """Why `choice` is not among `options`; null where it is. At least one device has to be chosen."""
+    """Return why `choice` is not among `options`; None if it is. At least one device must be chosen."""
     offered = ", ".join(options.devices)
     if not choice.devices:
         return ReportRefusal("devices", f"Choose at least one delivery device: {offered}.")
@@ -180,15 +177,15 @@ def refusal(choice: ReportChoice, options: ReportOptions) -> ReportRefusal | Non
 
 
 def in_order(devices: Iterable[ReportDevice]) -> tuple[ReportDevice, ...]:
-    """Each of `devices` once, in the order of the enum: two choices that mean the same become equal."""
+    """Return each of `devices` once, in the order of the enum, so that equivalent choices become equal."""
     chosen = set(devices)
     return tuple(device for device in ReportDevice if device in chosen)
 
 
 def row_rule(devices: Iterable[ReportDevice], detail: ReportDetail) -> RowRule | None:
-    """Which rows the Delivery Detail has; null where the report has no such section.
+    """Return the rule for the rows of the Delivery Detail; None if the report has no such section.
 
-    "Failed" is meant of the chosen devices: somebody who chose Email is not shown a person whose call failed.
+    "Failed" refers to the chosen devices: with Email chosen, a person whose call failed is not included.
     """
     if detail is ReportDetail.SUMMARY:
         return None
@@ -203,9 +200,9 @@ def row_rule(devices: Iterable[ReportDevice], detail: ReportDetail) -> RowRule |
 def rows_expected(
     rule: RowRule | None, tallies: Iterable[Tally], *, people: int, without_device: int
 ) -> int:
-    """How many rows a report by `rule` has, from the counters of its message.
+    """Return the number of rows of a report by `rule`, from the counters of its message.
 
-    Exact, but for a report on failed deliveries: each failed one is taken for a recipient with as many devices as the average.
+    Exact, except for failed deliveries: each is assumed to belong to a recipient with an average number of devices.
     """
     if rule is None:
         return 0
@@ -214,16 +211,16 @@ def rows_expected(
     if not rule.is_failed_only:
         return rows + (without_device if rule.has_no_device else 0)
     failed = sum(tally.deliveries for tally in chosen if tally.status is DeliveryStatus.FAILED)
-    # A person may have several devices of these modes, but whoever has none of them lowers the average: so no less than failed.
+    # People without devices of these modes lower the average, so the number of failed deliveries is a lower bound.
     return min(rows, max(failed, ceil(failed * rows / max(1, people - without_device))))
 
 
 def rows_of_recipient(
     rule: RowRule, deliveries: Iterable[tuple[DeliveryMode, DeliveryStatus]]
 ) -> tuple[int, ...] | None:
-    """The positions among a recipient's `deliveries` that have a row; null means the one row "No Device".
+    """Return the positions of a recipient's `deliveries` that have a row; None means the one row "No Device".
 
-    This is the rule as a whole; `db` says the same as a statement.
+    `db.reports.marks` has the same rule as a statement.
     """
     all_of_them = list(deliveries)
     if not all_of_them:
@@ -236,32 +233,32 @@ def rows_of_recipient(
 
 
 def status_label(status: DeliveryStatus, call_status: int | None) -> str:
-    """A delivery's status as a report prints it: the provider's word where there is a code, ours where there is none."""
+    """Return a delivery's status as a report prints it: the label of its code, or of its status if it has no code."""
     return STATUS_LABELS[status] if call_status is None else call_status_of(call_status).label
 
 
 def status_with_code(status: DeliveryStatus, call_status: int | None) -> str:
-    """A delivery's status with the provider's code before its label: `5 Live Person`; an unknown code stands alone."""
+    """Return a delivery's status with the code before its label: `5 Live Person`; an unknown code has no label."""
     label = status_label(status, call_status)
     return label if call_status is None or label == str(call_status) else f"{call_status} {label}"
 
 
 LONGEST_SUBJECT: Final = 160
-"""Bytes of the subject in a file name: with what stands around it the name stays under the 255 that file systems take."""
+"""The most bytes of the subject in a file name, so that the whole name stays below 255, the limit of file systems."""
 
 _UNFIT: Final = re.compile(r'[/\\:*?"<>|]+')
 
 
 def file_name(subject: str, day: date, *, format: ReportFormat) -> str:
-    """What the file is called: `Sent Message Report - School is Cancelled - 2019-12-02.pdf`.
+    """Return the file name: `Sent Message Report - School is Cancelled - 2019-12-02.pdf`.
 
-    `day` is the day on which the message was created, in the district. What a file system refuses, and what shows a name
-    otherwise than it is (controls, marks that turn the direction of writing), becomes a space or goes.
+    `day` is the local day on which the message was created. Characters that file systems reject become spaces; control
+    characters and direction marks, which falsify the displayed name, are removed.
     """
-    seen = "".join(
+    visible = "".join(
         c for c in subject if unicodedata.category(c) not in ("Cc", "Cf", "Cs") or c.isspace()
     )
-    title = " ".join(_UNFIT.sub(" ", seen).split())
+    title = " ".join(_UNFIT.sub(" ", visible).split())
     title = title.encode()[:LONGEST_SUBJECT].decode(errors="ignore").strip(" .")
     parts = ["Sent Message Report", *([title] if title else []), f"{day:%Y-%m-%d}"]
     return f"{' - '.join(parts)}.{format.lower()}"

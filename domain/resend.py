@@ -1,4 +1,4 @@
-"""When what failed of a message can be sent again. What sending again does to its deliveries is in `delivery`."""
+"""The rule for resending the failed deliveries of a message. `delivery.dispatch.resend` resends them."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ RESENDABLE: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.SENT, Me
 
 
 def why_not(status: MessageStatus, *, is_recorded: bool, is_purged: bool = False) -> str | None:
-    """Why nothing of a message can be sent again, for a person to read; None where it can."""
+    """Return why a message cannot be resent, as a text for the viewer; None if it can."""
     if is_purged:
         return "The recipients of this message were removed, since the time for which they are kept is over."
     if is_recorded:

@@ -1,7 +1,6 @@
-"""When something that a provider did not take is tried again, and when it is given up.
+"""The rules for retries: when a delivery that a provider did not accept is tried again, and when it is given up.
 
-Only what surely did not leave is tried again by itself. Nothing here waits or rolls dice: the present instant and the
-random number are given.
+Only a delivery that certainly did not leave is retried automatically. Time and random number are arguments.
 """
 
 from datetime import datetime, timedelta
@@ -11,25 +10,25 @@ from domain.call_status import NO_RESPONSE
 from domain.status import PHONE_MODES, DeliveryMode
 
 FIRST_PAUSE: Final = timedelta(seconds=5)
-"""After the first refusal; it doubles with each further one."""
+"""The pause after the first refusal; it doubles with each further one."""
 
 LONGEST_PAUSE: Final = timedelta(minutes=10)
-"""More would let a provider that came back stand idle."""
+"""The longest pause: with a longer one, a provider that is available again would be idle."""
 
 PATIENCE: Final = {
     DeliveryMode.INBOX: timedelta(days=2),
     DeliveryMode.EMAIL: timedelta(days=2),
-    # A call about this morning's closed school is worse than none in the evening.
+    # In the evening, a call about a school that was closed in the morning is worse than no call.
     DeliveryMode.VOICE: timedelta(hours=4),
     DeliveryMode.TEXT: timedelta(hours=4),
 }
-"""How long after the first attempt a delivery is still tried, by mode."""
+"""How long after the first attempt a delivery is retried, by mode."""
 
 MOST_COPIES: Final = 3
-"""How often one e-mail is given to a server, where nobody can tell of any of them whether it arrived."""
+"""How often an e-mail is sent if none of its sendings had a response, so that each may have arrived."""
 
 EMAIL_SILENCE: Final = timedelta(minutes=30)
-"""How long an e-mail without an answer is left alone: a server that is slow to answer has often taken it."""
+"""The pause after an e-mail without a response: a slow server has often accepted it."""
 
 CALL_EXPIRED: Final = -11
 TEXT_FAILED: Final = -30
@@ -49,16 +48,16 @@ class Later(NamedTuple):
 
 
 class GivenUp(NamedTuple):
-    """It has failed for good: with this code (none for inbox and e-mail), for this reason."""
+    """The delivery has failed for good, with this code (None for inbox and e-mail) and reason."""
 
     code: int | None
     reason: str
 
 
 def pause(attempts: int, *, chance: float) -> timedelta:
-    """How long to wait after so many attempts (1 or more): half of it fixed, half by `chance`, 0 to 1.
+    """Return the pause after this number of attempts (1 or more): half of it fixed, half scaled by `chance`, 0 to 1.
 
-    The chance spreads the many that were refused together, or they would all come back together.
+    The random part (jitter) spreads the retries of deliveries that were refused together.
     """
     doublings = min(max(attempts - 1, 0), 20)
     longest = min(FIRST_PAUSE * (1 << doublings), LONGEST_PAUSE)
@@ -74,10 +73,10 @@ def after_refusal(
     chance: float,
     asked_for: timedelta | None = None,
 ) -> Later | GivenUp:
-    """What follows when a provider did not take a delivery, and it surely did not leave.
+    """Return what to do with a delivery that a provider refused, so that it certainly did not leave.
 
-    `first_at` is the first attempt, `asked_for` the pause that the provider asked for: it is kept even where ours is
-    shorter, but never makes a delivery outlive its time.
+    `first_at` is the first attempt, `asked_for` the pause that the provider requested: it is respected if ours is shorter,
+    but never beyond the last attempt.
     """
     wait = max(pause(attempts, chance=chance), asked_for or timedelta())
     last = first_at + PATIENCE[mode]
@@ -98,10 +97,10 @@ def after_silence(
     now: datetime,
     chance: float,
 ) -> Later | GivenUp:
-    """What follows when nobody can tell whether a delivery left; `copies`: of how many sendings of it that is so by now.
+    """Return what to do with a delivery without a response; `copies` is the number of its sendings without one so far.
 
-    A call or a text could be the second one: never again by itself. An e-mail may go again under its Message-ID, which
-    keeps some readers from showing it twice, up to `MOST_COPIES` in all.
+    A call or a text is not retried, because it could arrive twice. An e-mail is sent up to `MOST_COPIES` times with the
+    same Message-ID, by which some mail readers recognize duplicates.
     """
     if mode in PHONE_MODES:
         return GivenUp(NO_RESPONSE, "no answer, and the provider cannot tell whether it left")

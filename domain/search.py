@@ -1,7 +1,6 @@
-"""When a text that somebody typed is found in a text that is shown.
+"""Text folding for searches: a typed text matches a displayed text if its key is part of the other's key.
 
-Two texts are compared by their keys, and a key is a plain string, so that any store can look for one inside another.
-How a store does that quickly is not said here.
+A key is a plain string, so any database can search for one inside another. `db.log.text_match` does.
 """
 
 import re
@@ -11,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 _SAME_SIGN: Final = {
-    # The apostrophe, and what stands for it: quotation marks, primes, accents by themselves, modifier letters.
+    # The apostrophe and its substitutes: quotation marks, primes, spacing accents, modifier letters.
     "'": "\N{GRAVE ACCENT}\N{ACUTE ACCENT}\N{MODIFIER LETTER PRIME}\N{MODIFIER LETTER TURNED COMMA}"
     "\N{MODIFIER LETTER APOSTROPHE}\N{MODIFIER LETTER REVERSED COMMA}\N{MODIFIER LETTER RIGHT HALF RING}"
     "\N{MODIFIER LETTER LEFT HALF RING}\N{MODIFIER LETTER VERTICAL LINE}\N{MODIFIER LETTER GRAVE ACCENT}"
@@ -26,13 +25,13 @@ _SAME_SIGN: Final = {
     "\N{REVERSED DOUBLE PRIME}\N{MODIFIER LETTER DOUBLE PRIME}\N{MODIFIER LETTER DOUBLE APOSTROPHE}"
     "\N{HEBREW PUNCTUATION GERSHAYIM}\N{REVERSED DOUBLE PRIME QUOTATION MARK}\N{DOUBLE PRIME QUOTATION MARK}"
     "\N{LOW DOUBLE PRIME QUOTATION MARK}\N{FULLWIDTH QUOTATION MARK}",
-    # Beside all of Unicode's category "dash punctuation".
+    # In addition to Unicode's category "dash punctuation".
     "-": "\N{MINUS SIGN}\N{HYPHEN BULLET}\N{MODIFIER LETTER MINUS SIGN}\N{HEAVY MINUS SIGN}",
     "/": "\N{FRACTION SLASH}\N{DIVISION SLASH}",
     " ": "\N{BRAILLE PATTERN BLANK}",
 }
 _SAME_LETTER: Final = {
-    # Letters that Unicode does not take apart into a plain letter and a mark, though people type the plain letter.
+    # Letters that Unicode does not decompose into a plain letter and a mark, although people type the plain letter.
     "l": "ł",
     "d": "đð",
     "o": "ø",
@@ -49,22 +48,22 @@ _SAME_LETTER: Final = {
     "\N{ARABIC LETTER HEH DOACHASHMEE}\N{ARABIC LETTER AE}",
     "\N{ARABIC LETTER KAF}": "\N{ARABIC LETTER KEHEH}\N{ARABIC LETTER SWASH KAF}",
     "\N{ARABIC LETTER YEH}": "\N{ARABIC LETTER ALEF MAKSURA}\N{ARABIC LETTER FARSI YEH}\N{ARABIC LETTER YEH BARREE}",
-    # A letter that only makes a word longer on paper.
+    # A letter that only stretches a word in print.
     "": "\N{ARABIC TATWEEL}",
 }
 _SAME: Final = {
-    written: read
+    variant: folded
     for table in (_SAME_SIGN, _SAME_LETTER)
-    for read, alike in table.items()
-    for written in alike
+    for folded, variants in table.items()
+    for variant in variants
 }
 
-# What Unicode calls ignorable by default, beside the format characters (UCD, Default_Ignorable_Code_Point): grapheme
-# joiner, fillers of Hangul and Khmer, variation selectors.
+# Unicode's Default_Ignorable_Code_Point without the format characters: grapheme joiner, fillers of Hangul and Khmer,
+# variation selectors.
 _INVISIBLE: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-# Marks with these combining classes are no accents: without them Devanagari or Japanese would be other words.
+# Marks with these combining classes are not accents: without them, words in Devanagari or Japanese would change.
 _NO_ACCENTS: Final = frozenset({0, 7, 8, 9})
 _LEADING_ZERO_OF_HOUR: Final = re.compile(r"(?:^| )0(?=\d:)")
 _SPACES: Final = re.compile("  +")
@@ -73,11 +72,11 @@ _NO_DIGITS: Final = re.compile(r"\D+")
 
 
 def fold(text: str) -> str:
-    """The key of `text`: texts that a person reads as the same have the same, so that `nguyen` is found in `Nguyễn`.
+    """Return the key of `text`; texts that people regard as equal have the same key, so that `nguyen` matches `Nguyễn`.
 
-    It is without case, accents, format characters and what else nobody sees, and without white space but for one space
-    between words. The kinds of apostrophe, of quotation mark and of dash are one, and so are the variants of a letter in
-    Arabic and Persian, and the digits of all scripts. The key of a key is the same key.
+    Removes case, accents and invisible characters, and reduces white space to one space between words. Unifies the kinds
+    of apostrophe, quotation mark and dash, the variants of Arabic and Persian letters, and the digits of all scripts. The
+    key of a key is the same.
     """
     if text.isascii() and text.isprintable():
         key = text.lower().replace("`", "'")
@@ -89,12 +88,12 @@ def fold(text: str) -> str:
 
 
 class _Folded(dict[int, str]):
-    """Character → what stands for it in a key, worked out when it is first asked for."""
+    """The folded form of each character, computed on first access."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
         folded = _fold_character(character)
-        # Beyond the first plane only what changes is kept: a needle of anything at all shall not fill the memory.
+        # Beyond the first plane only characters that change are cached, so that arbitrary needles cannot fill the memory.
         if code < 0x10000 or folded != character:
             self[code] = folded
         return folded
@@ -119,26 +118,26 @@ def _fold_character(character: str) -> str:
         return ""
     if unicodedata.combining(character) not in _NO_ACCENTS:
         return ""
-    apart = unicodedata.normalize("NFKD", character.casefold())
-    return character if apart == character else "".join(map(_fold_character, apart))
+    parts = unicodedata.normalize("NFKD", character.casefold())
+    return character if parts == character else "".join(map(_fold_character, parts))
 
 
 def date_text(instant: datetime, zone: ZoneInfo) -> str:
-    """`instant` as the log shows it on the wall clock of `zone`: `01/31/2020 3:00 PM`, no leading zero in the hour."""
+    """Return `instant` as the log shows it in `zone`: `01/31/2020 3:00 PM`, without a leading zero in the hour."""
     local = instant.astimezone(zone)
     return f"{local:%m/%d/%Y} {local.hour % 12 or 12}:{local.minute:02} {'PM' if local.hour >= 12 else 'AM'}"
 
 
 def fold_date(typed: str) -> str:
-    """The key of a part of a date that somebody typed, to be found in `fold(date_text(…))`.
+    """Return the key of a typed part of a date, to search for in `fold(date_text(…))`.
 
-    A leading zero in the hour is taken as meant: `03:00 PM` finds `3:00 PM`, and `01:00` does not find `11:00`.
+    A leading zero marks the start of the hour: `03:00 PM` matches `3:00 PM`, and `01:00` does not match `11:00`.
     """
     return _LEADING_ZERO_OF_HOUR.sub(" ", fold(typed))
 
 
 def digits_of_phone(typed: str) -> str | None:
-    """The digits of `typed` where it reads as (a part of) a phone number, so that `(612) 555` finds `+1612555…`."""
+    """Return the digits of `typed` if it looks like (a part of) a phone number, so that `(612) 555` matches `+1612555…`."""
     key = fold(typed)
     if _PHONE.fullmatch(key) is None:
         return None

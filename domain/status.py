@@ -1,7 +1,4 @@
-"""The states of a delivery and of a message, and how one follows from another.
-
-One table of transitions serves both the Python below and the guarded updates in `db`.
-"""
+"""The statuses of deliveries and messages, and their transitions."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -9,7 +6,7 @@ from typing import Final, NamedTuple
 
 
 class DeliveryMode(StrEnum):
-    """A way of delivery, in the order in which the log names them."""
+    """A mode of delivery, in the order of the log."""
 
     INBOX = "INBOX"
     EMAIL = "EMAIL"
@@ -21,7 +18,7 @@ PHONE_MODES: Final = frozenset({DeliveryMode.VOICE, DeliveryMode.TEXT})
 
 
 class DeliveryStatus(StrEnum):
-    """Where one delivery stands."""
+    """The status of a delivery."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -33,7 +30,7 @@ class DeliveryStatus(StrEnum):
 
 
 class MessageStatus(StrEnum):
-    """Where a message stands; the log sorts by this order."""
+    """The status of a message; the log sorts by this order."""
 
     WAITING = "WAITING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -44,7 +41,7 @@ class MessageStatus(StrEnum):
 
 
 class EventSource(StrEnum):
-    """What made a delivery change."""
+    """The cause of a change of a delivery."""
 
     DISPATCH = "DISPATCH"
     CALLBACK = "CALLBACK"
@@ -67,10 +64,10 @@ TRANSITIONS: Final = {
     DeliveryStatus.CANCELED: frozenset[DeliveryStatus](),
     DeliveryStatus.OPTED_OUT: frozenset[DeliveryStatus](),
 }
-"""What each state may become."""
+"""The possible next statuses of each status."""
 
 OPEN: Final = frozenset({DeliveryStatus.PENDING, DeliveryStatus.IN_PROGRESS})
-"""The states in which an outcome is still owed."""
+"""The statuses of a delivery without an outcome."""
 
 STATUS_LABELS: Final = {
     DeliveryStatus.PENDING: "Pending",
@@ -93,7 +90,7 @@ MESSAGE_STATUS_LABELS: Final = {
 
 
 class Standing(NamedTuple):
-    """How many deliveries of a message, or of some of its modes, are open, canceled, and otherwise settled."""
+    """The numbers of open, canceled and otherwise settled deliveries of a message, or of some of its modes."""
 
     open: int
     canceled: int
@@ -105,7 +102,7 @@ class Standing(NamedTuple):
 
 
 def standing(counts: Iterable[tuple[DeliveryStatus, int]]) -> Standing:
-    """The standing that counts by status add up to."""
+    """Return the standing from counts by status."""
     still_open = canceled = settled = 0
     for status, count in counts:
         if status in OPEN:
@@ -118,10 +115,10 @@ def standing(counts: Iterable[tuple[DeliveryStatus, int]]) -> Standing:
 
 
 def message_status(current: MessageStatus, part: Standing, *, is_overdue: bool) -> MessageStatus:
-    """Where a message stands that stood at `current` and whose deliveries now stand at `part`.
+    """Return the new status of a message from its `current` one and the standing of its deliveries.
 
-    It begins, and is canceled, by a decision; only what is between follows from its deliveries. `is_overdue`: the time in
-    which a provider says how calls and texts went is over.
+    The start and a cancellation are decisions; the statuses between them follow from the deliveries. `is_overdue`: the
+    provider's deadline for reporting calls and texts is over.
     """
     if current in (
         MessageStatus.WAITING,
@@ -137,10 +134,10 @@ def message_status(current: MessageStatus, part: Standing, *, is_overdue: bool) 
 def mode_status(
     message: MessageStatus, part: Standing, *, has_phone: bool, has_begun: bool = True
 ) -> MessageStatus:
-    """The status of some modes of a message that stands at `message`: what the log shows for inbox and e-mail, voice and text.
+    """Return the status of some modes of a message with the status `message`, such as inbox and e-mail, or voice and text.
 
-    A part never fails for the other's sake: an overdue call leaves the e-mails SENT. What a cancellation has not come to yet
-    stands as if it had. `has_begun`: something of these modes was handed over.
+    The parts are independent: an overdue call leaves the e-mails SENT. Deliveries that a cancellation has not marked yet
+    count as canceled. `has_begun`: a delivery of these modes was handed over.
     """
     if message is MessageStatus.WAITING:
         return message
@@ -158,7 +155,7 @@ def mode_status(
 
 
 def progress_percent(part: Standing, status: MessageStatus) -> int:
-    """How much of `part` has its outcome, 0 to 100; a hundred only when nothing is open."""
+    """Return the percentage of `part` with an outcome, 0 to 100; 100 only if nothing is open."""
     if part.total == 0:
         return 0 if status in (MessageStatus.WAITING, MessageStatus.IN_PROGRESS) else 100
     return (part.total - part.open) * 100 // part.total

@@ -1,33 +1,30 @@
-"""Lone surrogates: halves of a UTF-16 pair (U+D800 to U+DFFF). JSON can spell one, UTF-8 and a database cannot hold it.
-
-What a caller answers is the caller's.
-"""
+"""Finds lone surrogates: halves of a UTF-16 pair (U+D800 to U+DFFF). JSON can contain them, UTF-8 and databases cannot."""
 
 import json
 import re
 from typing import Final, NamedTuple
 
-_SPELLED: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-"""An escape of a surrogate, also of a whole pair, or one in bytes."""
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+"""An escaped surrogate, also of a whole pair, or one in bytes."""
 
 _LONE: Final = re.compile("[\ud800-\udfff]")
 
 
 class LoneSurrogate(NamedTuple):
-    """Where a lone surrogate is."""
+    """The position of a lone surrogate."""
 
     field: str | None
-    """The path of the text that holds it (`variables.names[0]`), or of the object whose key does; None for the whole value."""
+    """The path of the text with it (`variables.names[0]`), or of the object with such a key; None for the whole value."""
     code_point: str
-    """As `U+D800`."""
+    """In the form `U+D800`."""
 
 
 def find_in_json(text: bytes, *, field: str | None = None) -> LoneSurrogate | None:
-    """The first lone surrogate in a JSON text, escaped or in bytes; None if there is none, or if this is not JSON.
+    """Return the first lone surrogate in a JSON text, escaped or in bytes; None if there is none, or if it is not JSON.
 
     `field` is the path of the whole value.
     """
-    if not _SPELLED.search(text):
+    if not _SURROGATE.search(text):
         return None
     try:
         value = json.loads(text.decode("utf-8", "surrogatepass"))
@@ -37,8 +34,8 @@ def find_in_json(text: bytes, *, field: str | None = None) -> LoneSurrogate | No
 
 
 def find(value: object, *, field: str | None = None) -> LoneSurrogate | None:
-    """The first lone surrogate in a JSON value, in its order; `field` is the path of the whole value."""
-    left = [(field, value)]  # a list and not recursion: the value may be nested deeply
+    """Return the first lone surrogate in a JSON value, in document order; `field` is the path of the whole value."""
+    left = [(field, value)]  # a list instead of recursion, because the value may be nested deeply
     while left:
         path, part = left.pop()
         texts = part if isinstance(part, dict) else (part,) if isinstance(part, str) else ()

@@ -1,7 +1,4 @@
-"""Line breaks and spaces of texts that people typed, so that words stay apart wherever a text is shown.
-
-Which characters a file or a provider cannot take is decided there.
-"""
+"""Normalizes line breaks and spaces of typed texts, so that words stay apart wherever a text is shown."""
 
 import re
 from typing import Final
@@ -10,15 +7,12 @@ from typing import Final
 _BREAKS: Final = "\r\x0b\x0c\x85\u2028\u2029"
 _LINE_BREAK: Final = re.compile(f"\r\n|[{_BREAKS}]")
 
-# Control characters that are no white space, and code points that no encoding of Unicode can hold.
+# Control characters except white space, and code points that no Unicode encoding can represent.
 _UNWRITABLE: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff\ufffe\uffff]")
 
 
 def with_line_feeds(text: str) -> str:
-    """`text` with each kind of line break as one line feed.
-
-    A line break that is dropped instead joins the words on both sides of it.
-    """
+    """Return `text` with each kind of line break as one line feed. Dropping a line break would join two words."""
     for (
         character
     ) in _BREAKS:  # a list of messages has thousands of texts, and hardly one with such a break
@@ -28,5 +22,5 @@ def with_line_feeds(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: each run of white space, line breaks and control characters is one space, none at the ends."""
+    """Return `text` on one line: each run of white space, line breaks and control characters is one space, none at the ends."""
     return " ".join(_UNWRITABLE.sub(" ", text).split())

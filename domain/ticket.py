@@ -1,7 +1,7 @@
-"""Tickets: what makes a link to a report good for one viewer, for as long as the report is kept.
+"""Tickets: signed tokens in a report's link, for one viewer, valid while the report is stored.
 
-A browser that follows a link sends no sign-in along, so the link itself says who may have the file, as what, and until
-when; the signature (HMAC-SHA-256) is what makes that more than a claim. What is behind the link is not known here.
+A browser that follows a link sends no sign-in. So the link has the viewer, its visibility and an expiry, signed with
+HMAC-SHA-256.
 """
 
 import base64
@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 SECRET: Final = "links to reports"
-"""The name under which the log keeps the key."""
+"""The name of the key among the log's secrets."""
 
 LONGEST: Final = 4096
-"""Characters; longer ones are not even decoded. A viewer's id is what its length depends on."""
+"""Characters; a longer ticket is rejected without decoding. Its length depends on the viewer's id."""
 
 _PURPOSE: Final = b"sentlog: a ticket to a report\n"
-"""Goes into the signature: what is signed by the same key for another purpose is no ticket."""
+"""Part of the signed bytes, so that a signature by the same key for another purpose is not a ticket."""
 
 
 class Ticket(NamedTuple):
-    """Who may fetch which report, and with which visibility: that of the viewer at the time of signing, for one message."""
+    """The viewer who may download a report, and its visibility at the time of signing, for one message."""
 
     report_id: int
     viewer_id: str
@@ -32,18 +32,18 @@ class Ticket(NamedTuple):
     """The only school that the viewer sees; null: the whole district."""
     sees_recipients: bool
     until: datetime
-    """Aware; whole seconds are kept."""
+    """Aware; only whole seconds are stored."""
 
 
 def sign(ticket: Ticket, key: bytes) -> str:
-    """The ticket as text, fit for a URL."""
+    """Return the signed ticket as text for a URL."""
     fields = [*ticket[:-1], int(ticket.until.timestamp())]
     content = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
     return f"{_text(content)}.{_text(_seal(content, key))}"
 
 
 def read(text: str, key: bytes) -> Ticket | None:
-    """The ticket that `text` is; None where this key did not sign it as it stands. It may have run out."""
+    """Return the ticket in `text`; None unless this key signed it. The caller checks the expiry."""
     if len(text) > LONGEST or not text.isascii():
         return None
     first, _, second = text.partition(".")
@@ -51,9 +51,9 @@ def read(text: str, key: bytes) -> Ticket | None:
         content, seal = _bytes(first), _bytes(second)
     except (ValueError, binascii.Error):
         return None
-    # The texts are compared as well: several texts can stand for the same bytes, and only one of them was given out.
-    is_spelled = (_text(content), _text(seal)) == (first, second)
-    if not hmac.compare_digest(seal, _seal(content, key)) or not is_spelled:
+    # Compare the texts too: several base64 texts decode to the same bytes, and only one of them was issued.
+    is_canonical = (_text(content), _text(seal)) == (first, second)
+    if not hmac.compare_digest(seal, _seal(content, key)) or not is_canonical:
         return None
     report, viewer, district, school, sees, until = json.loads(content)
     return Ticket(report, viewer, district, school, sees, datetime.fromtimestamp(until, UTC))
@@ -63,8 +63,8 @@ def _seal(content: bytes, key: bytes) -> bytes:
     return hmac.new(key, _PURPOSE + content, hashlib.sha256).digest()
 
 
-def _text(some: bytes) -> str:
-    return base64.urlsafe_b64encode(some).decode().rstrip("=")
+def _text(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
 
 
 def _bytes(text: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The signed-in person or service, and what it may do.
+"""The viewer: the signed-in person or service, and its rights.
 
-How a token becomes a viewer is the server's business; which rows a viewer sees is one predicate in `db.log.visibility`.
+`server.auth` makes a viewer from a token; `db.log.visibility` has the predicate for the rows that it sees.
 """
 
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from urllib.parse import quote
 from domain.errors import Forbidden
 
 MOST_DISTRICTS: Final = 100
-"""Whose ids are not quoted anew for each request."""
+"""Size of the cache of quoted district ids."""
 
 
 class Right(StrEnum):
-    """What a viewer may do; the values are the contract's."""
+    """A right of a viewer; the values are part of the API."""
 
     VIEW_LOG = "VIEW_LOG"
     VIEW_RECIPIENTS = "VIEW_RECIPIENTS"
@@ -29,10 +29,9 @@ class Right(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """One sign-in: who asks, for which district and schools, with which rights, until when (UTC).
+    """One sign-in: person or service, district, schools, rights and expiry (UTC).
 
-    `id`, `district` and `schools` are the ids of the sending system. No schools means every school of the district and
-    what was sent for the district as a whole.
+    `id`, `district` and `schools` are ids of the sending system. No schools means all messages of the district.
     """
 
     id: str
@@ -43,11 +42,11 @@ class Viewer:
     expires_at: datetime
 
     def may(self, right: Right) -> bool:
-        """Whether the viewer holds `right`."""
+        """Return whether the viewer has `right`."""
         return right in self.rights
 
     def require(self, right: Right) -> None:
-        """Pass if the viewer holds `right`; otherwise raise `Forbidden` with a message that names it."""
+        """Raise `Forbidden` unless the viewer has `right`."""
         if right not in self.rights:
             raise Forbidden(
                 f"This needs the right {right}, which your sign-in does not carry. Ask who manages your account for it."
@@ -55,9 +54,9 @@ class Viewer:
 
 
 def viewer_key(viewer: Viewer) -> str:
-    """Tells viewers apart in what is counted for each: the viewer's district, a slash, and its id.
+    """Return a unique key for a viewer: its district (URL-quoted), a slash, and its id.
 
-    The first slash ends the district, whatever ids hold: two districts may have a viewer of the same id.
+    Quoting makes the first slash end the district, whatever characters the ids have. Viewer ids are unique per district.
     """
     return f"{_quoted(viewer.district)}/{viewer.id}"
 
