@@ -1,6 +1,6 @@
-"""The migrations: run from package data, so that they work from a wheel as well as from a checkout.
+"""The migrations, run from package data, so that they work from a wheel and from a checkout.
 
-`python -m db.migrations "what changes"` writes a new one from the difference between the tables and the migrations so far.
+`python -m db.migrations "title"` generates a new one from the difference between the tables and the migrations.
 """
 
 from importlib.resources import as_file, files
@@ -21,7 +21,7 @@ from db.connect.engine import writing
 from db.migrations import backfills
 
 KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipient", "delivery"})
-"""Tables to whose foreign keys triggers see on PostgreSQL, which look up all rows of a statement at once."""
+"""The tables whose foreign keys are checked by triggers on PostgreSQL, once per statement instead of per row."""
 
 # Imported so that the metadata knows every table.
 assert db.tables.operations
@@ -29,7 +29,7 @@ assert db.tables.log
 
 
 def configuration(folder: str, connection: Connection | None = None) -> Config:
-    """Alembic's settings for the migrations in `folder`."""
+    """Return Alembic's configuration for the migrations in `folder`."""
     config = Config()
     config.set_main_option("script_location", folder)
     config.set_main_option("path_separator", "os")
@@ -43,10 +43,10 @@ async def upgrade(
     *,
     watch: backfills.Watch = lambda progress: None,
 ) -> None:
-    """Bring the database to `target`, in one transaction: a migration that fails leaves nothing behind.
+    """Migrate the database to the revision `target` in one transaction, so that a failed migration leaves nothing behind.
 
-    Then the backfills are done, in many transactions, where the target is the newest revision. One that is killed goes on
-    where it was when this is called again. `watch` is shown the progress of each.
+    Then, if the target is the newest revision, run the backfills in many transactions. An interrupted one resumes at the
+    next call. `watch` receives the progress of each.
     """
     async with writing(engine) as connection:
         await connection.run_sync(_upgrade, target)
@@ -60,7 +60,7 @@ def _upgrade(connection: Connection, target: str) -> None:
 
 
 async def current(engine: AsyncEngine) -> str | None:
-    """The revision that the database stands at; None where it has never been migrated."""
+    """Return the revision of the database; None if it was never migrated."""
     async with engine.connect() as connection:
         return await connection.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
@@ -68,7 +68,7 @@ async def current(engine: AsyncEngine) -> str | None:
 
 
 def head() -> str:
-    """The newest revision that this program knows."""
+    """Return the newest revision of this release."""
     with as_file(files("db") / "migrations") as folder:
         revision = ScriptDirectory.from_config(configuration(str(folder))).get_current_head()
     assert revision is not None
@@ -76,7 +76,7 @@ def head() -> str:
 
 
 def drift(connection: Connection) -> list[object]:
-    """What the tables have and the migrated database lacks, or has otherwise; empty when the two agree."""
+    """Return the differences between the declared tables and the migrated database; empty if they agree."""
     context = MigrationContext.configure(connection, opts={"include_object": is_declared})
     return list(compare_metadata(context, SQLModel.metadata))
 
@@ -84,9 +84,9 @@ def drift(connection: Connection) -> list[object]:
 def is_declared(
     thing: object, name: str | None, kind: str, reflected: bool, compare_to: object
 ) -> bool:
-    """Whether a thing belongs to our tables: the indexes of texts are of another making on each engine.
+    """Return whether an object belongs to the declared tables; the text indexes do not, because they differ per engine.
 
-    What stands in for foreign keys on PostgreSQL (migration 0010) cannot be compared: a test tries each of them.
+    The triggers that replace foreign keys on PostgreSQL (migration 0010) cannot be compared; a test tries each of them.
     """
     if kind == "foreign_key_constraint" and not reflected and compare_to is None:
         assert isinstance(thing, ForeignKeyConstraint)

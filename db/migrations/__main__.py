@@ -1,4 +1,4 @@
-"""Write a new migration from what the tables have and the migrations so far do not."""
+"""Generate a new migration from the difference between the tables and the migrations."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from db.migrations import configuration, upgrade
 
 
 async def write(title: str) -> None:
-    """Compare with a scratch database and write the difference as a revision called `title` beside the others."""
+    """Compare the tables with a migrated scratch database, and write the difference as a revision with this title."""
 
     def revise(connection: Connection) -> None:
         command.revision(

@@ -1,7 +1,7 @@
-"""Changes of rows that follow a migration: made in small committed pieces, so that one may be killed and goes on where it was.
+"""Backfills: changes of rows after a migration, in small transactions, so that an interrupted one resumes.
 
-A migration changes tables, in one transaction. What it would take long to change in the rows is a backfill: `run` does one
-piece a transaction, and keeps in the table `backfill` up to which id it is done. What a piece does is in a module of its own.
+A migration changes tables in one transaction. Changes of many rows are a backfill: `run` does one piece per transaction,
+and stores its progress in the table `backfill`. Each backfill has its own module.
 """
 
 import asyncio
@@ -22,37 +22,37 @@ from db.tables.log import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from db.tables.operations import BACKFILL
 
 LONGEST_WAIT: Final = "500ms"
-"""How long a piece waits for a row on PostgreSQL. It holds the lock of the ingest meanwhile, and gives way before PostgreSQL
-looks for a deadlock, which could end the transaction of a worker instead."""
+"""The lock timeout of a piece on PostgreSQL. It is shorter than `deadlock_timeout`, after which PostgreSQL could end the
+transaction of a worker instead."""
 
 BEFORE_TRYING_AGAIN: Final = 0.5
-"""Seconds."""
+"""Seconds before a retry."""
 
 _HELD_UP: Final = frozenset({"55P03", "40P01", "40001"})
 """PostgreSQL's codes for a lock that was not available, a deadlock, and a serialization failure."""
 
 
 class Backfill(NamedTuple):
-    """A change of the rows of `table`, in the order of its key, which begins with an id."""
+    """A change of the rows of `table` in the order of its key, which starts with an id."""
 
     name: str
     table: Table
     do_piece: Callable[[AsyncConnection, Place], Awaitable[Place | None]]
-    """Does the next piece behind a place, and gives the place up to which all is done then; None where there are no more rows.
+    """Does the next piece after a place, and returns the place up to which all is done; None if no rows are left.
 
-    It may give the place that it got, where it did a part of one row's change. It holds the lock of the ingest.
+    It may return the same place, if it did only a part of one row. It runs under the lock of the ingest.
     """
     is_needed: bool = True
-    """Servers and workers do not start before it is finished: a log in which it is half done is wrong for them."""
+    """Whether servers and workers wait with their start until it is finished."""
 
 
 class Progress(NamedTuple):
-    """How far a backfill is."""
+    """The progress of a backfill."""
 
     name: str
     done: Place
     last: int
-    """The greatest id that there was when it began."""
+    """The greatest id at its start."""
     is_finished: bool
     is_needed: bool = True
 
@@ -64,10 +64,10 @@ BACKFILLS: Final = (
     Backfill("keys of recipients", RECIPIENT, refolded_texts.do_recipients, is_needed=False),
     Backfill("keys of names", PERSON_NAME, refolded_texts.do_names, is_needed=False),
 )
-"""In the order in which they are done."""
+"""In the order in which they run."""
 
 Watch = Callable[[Progress], None]
-"""Is shown the progress of each piece."""
+"""Receives the progress after each piece."""
 
 
 async def run(
@@ -76,7 +76,7 @@ async def run(
     watch: Watch = lambda progress: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Do what is left of all backfills. Servers, workers and imports of this release may run meanwhile."""
+    """Finish all backfills. Servers, workers and imports of this release may run at the same time."""
     for backfill in BACKFILLS:
         while True:
             try:
@@ -92,18 +92,18 @@ async def run(
 
 
 async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
-    """The backfills that are not finished."""
+    """Return the progress of the backfills that are not finished."""
     async with reading(engine) as connection:
-        found = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
+        stored = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
     return [
         progress
         for backfill in BACKFILLS
-        if not (progress := found[backfill.name] or _not_begun(backfill)).is_finished
+        if not (progress := stored[backfill.name] or _not_begun(backfill)).is_finished
     ]
 
 
 async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress | None:
-    """How far it is after one more piece; None where it was finished already."""
+    """Do one piece and return the progress; None if it was finished already."""
     async with writing(engine) as connection:
         await move_in.take_lock(connection)
         if connection.dialect.name == "postgresql":

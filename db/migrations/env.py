@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations on the connection that it is given."""
+"""Alembic's environment: runs the migrations on the connection in its configuration."""
 
 from typing import Any, Literal
 
@@ -11,7 +11,7 @@ from db.migrations import is_declared
 
 
 def render(kind: str, thing: Any, autogenerate: AutogenContext) -> str | Literal[False]:
-    """A column type of ours as the plain type below it: a migration must not change when our types do."""
+    """Render our column types as their plain types, so that a migration does not change when our types do."""
     if kind == "type" and isinstance(thing, TypeDecorator):
         return f"sa.{thing.impl_instance!r}"
     return False

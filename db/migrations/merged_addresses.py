@@ -1,7 +1,7 @@
-"""Backfill: reads every email address and phone number of the log again, and merges those that are one.
+"""Backfill: parses every email address and phone number of the log again, and merges different spellings of one address.
 
-Marks and figures of the messages that are in the log stay as they are. So where deliveries of one message went to two
-spellings of an address, the second spelling keeps a row of its own, `same_as` the other, for those deliveries alone.
+Existing duplicate marks and figures do not change. If deliveries of one message went to two spellings of an address, the
+second keeps its row, with `same_as`, only for those deliveries.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise,
 from domain.status import DeliveryMode
 
 ROWS: Final = 1_000
-"""Addresses that one piece reads."""
+"""The addresses that one piece reads."""
 
 MESSAGES: Final = 500
-"""Messages whose deliveries one piece moves: their locks are held meanwhile."""
+"""The messages whose deliveries one piece moves while it holds their locks."""
 
 _MODE: Final = {AddressKind.EMAIL: DeliveryMode.EMAIL, AddressKind.PHONE: DeliveryMode.VOICE}
-"""By which mode the addresses of a kind are read."""
+"""The mode by whose rules the addresses of a kind are parsed."""
 
 _Place = tuple[int, AddressKind, str]
-"""District, kind and key: one address has each."""
+"""District, kind and key, which are unique."""
 
 
-class _Found(NamedTuple):
-    """An address of the log, and what it is now."""
+class _Parsed(NamedTuple):
+    """An address of the log, and its key by the current rules."""
 
     id: int
     district_id: int
@@ -48,32 +48,32 @@ class _Found(NamedTuple):
 
 
 async def do_piece(connection: AsyncConnection, after: Place) -> Place | None:
-    """Do the next piece behind an address, and give the one up to which all is done; None where none is left.
+    """Do the next piece after an address, and return the one up to which all is done; None if none is left.
 
-    The caller holds the lock of the ingest: nobody adds an address or a delivery meanwhile.
+    The caller holds the lock of the ingest, so no address or delivery is added at the same time.
     """
     rows = await _next(connection, after.id)
     return Place(await _do(connection, rows, after.id)) if rows else None
 
 
-async def _do(connection: AsyncConnection, rows: Sequence[_Found], after: int) -> int:
-    """Rename or merge the first of these addresses, and give the last that is done."""
-    changed = [found for found in rows if found.new_key != found.key]
+async def _do(connection: AsyncConnection, rows: Sequence[_Parsed], after: int) -> int:
+    """Rename or merge the first of these addresses, and return the last that is done."""
+    changed = [address for address in rows if address.new_key != address.key]
     taken = await _ids(connection, changed)
     done = after
-    for found in rows:
-        if found.new_key != found.key:
-            other = taken.get(found.place)
+    for address in rows:
+        if address.new_key != address.key:
+            other = taken.get(address.place)
             if other is not None:
-                # A merge is a piece of its own, or several.
-                return done if done > after else await _merge(connection, found, other, after)
-            await _rename(connection, found)
-            taken[found.place] = found.id
-        done = found.id
+                # A merge is a separate piece, or several.
+                return done if done > after else await _merge(connection, address, other, after)
+            await _rename(connection, address)
+            taken[address.place] = address.id
+        done = address.id
     return done
 
 
-async def _next(connection: AsyncConnection, after: int) -> Sequence[_Found]:
+async def _next(connection: AsyncConnection, after: int) -> Sequence[_Parsed]:
     statement = (
         select(
             ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.kind, ADDRESS.c.key, DISTRICT.c.country
@@ -88,13 +88,13 @@ async def _next(connection: AsyncConnection, after: int) -> Sequence[_Found]:
         .limit(ROWS)
     )
     return [
-        _Found(id_, district_id, kind, key, _read(kind, key, country))
+        _Parsed(id_, district_id, kind, key, _read(kind, key, country))
         for id_, district_id, kind, key, country in await connection.execute(statement)
     ]
 
 
 def _read(kind: AddressKind, key: str, country: str) -> str:
-    """The key that an address with this key has now."""
+    """Return the key of an address by the current rules."""
     if key.startswith(UNREADABLE):
         return key
     mode = _MODE[kind]
@@ -104,49 +104,49 @@ def _read(kind: AddressKind, key: str, country: str) -> str:
         return unreadable(mode, key).key
 
 
-async def _ids(connection: AsyncConnection, changed: Sequence[_Found]) -> dict[_Place, int]:
-    """The addresses that have the new keys already, by their places."""
+async def _ids(connection: AsyncConnection, changed: Sequence[_Parsed]) -> dict[_Place, int]:
+    """Return the addresses that have the new keys already, by their places."""
     if not changed:
         return {}
     statement = select(ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.kind, ADDRESS.c.key).where(
-        # Spelled out for the index, which begins with district and kind.
-        any_of(ADDRESS.c.district_id, sorted({found.district_id for found in changed})),
+        # Explicit for the index, which begins with district and kind.
+        any_of(ADDRESS.c.district_id, sorted({address.district_id for address in changed})),
         ADDRESS.c.kind.in_(sorted(_MODE)),
-        text_any_of(ADDRESS.c.key, sorted({found.new_key for found in changed})),
+        text_any_of(ADDRESS.c.key, sorted({address.new_key for address in changed})),
     )
     return {(row[1], row[2], row[3]): row[0] for row in await connection.execute(statement)}
 
 
-async def _rename(connection: AsyncConnection, found: _Found) -> None:
+async def _rename(connection: AsyncConnection, address: _Parsed) -> None:
     await connection.execute(
         update(ADDRESS)
-        .where(ADDRESS.c.id == found.id)
-        .values(key=found.new_key, is_readable=found.is_readable)
+        .where(ADDRESS.c.id == address.id)
+        .values(key=address.new_key, is_readable=address.is_readable)
     )
 
 
-async def _merge(connection: AsyncConnection, found: _Found, other: int, after: int) -> int:
-    """Move deliveries of `found` to `other`, or where none is left to be moved, end it; gives up to which all is done."""
-    if await _move(connection, found.id, other):
+async def _merge(connection: AsyncConnection, address: _Parsed, other: int, after: int) -> int:
+    """Move deliveries of `address` to `other`, or finish it if none is left to move; return the id up to which all is done."""
+    if await _move(connection, address.id, other):
         return after
-    await _keep_opt_out(connection, found.id, other)
-    is_used = await connection.scalar(select(exists().where(DELIVERY.c.address_id == found.id)))
+    await _keep_opt_out(connection, address.id, other)
+    is_used = await connection.scalar(select(exists().where(DELIVERY.c.address_id == address.id)))
     if is_used:
         await connection.execute(
             update(ADDRESS)
-            .where(ADDRESS.c.id == found.id)
-            .values(same_as=other, is_readable=found.is_readable)
+            .where(ADDRESS.c.id == address.id)
+            .values(same_as=other, is_readable=address.is_readable)
         )
     else:
-        await connection.execute(delete(ADDRESS).where(ADDRESS.c.id == found.id))
-    return found.id
+        await connection.execute(delete(ADDRESS).where(ADDRESS.c.id == address.id))
+    return address.id
 
 
 async def _move(connection: AsyncConnection, from_id: int, to_id: int) -> bool:
-    """Move the deliveries of some messages from one address to another; whether there were any.
+    """Move the deliveries of some messages from one address to another; return whether there were any.
 
-    Left where they are: those of a message of which others went to the other address, or of which one is being handed over:
-    whoever has its claim knows it by its address.
+    Messages with deliveries to both addresses stay, and messages with a claimed delivery, because the process with the
+    claim identifies it by its address.
     """
     movable = select(DELIVERY.c.message_id).distinct().where(_may_move(from_id, to_id))
     first = movable.order_by(DELIVERY.c.message_id).limit(MESSAGES)
@@ -155,7 +155,7 @@ async def _move(connection: AsyncConnection, from_id: int, to_id: int) -> bool:
         return False
     locks = select(MESSAGE.c.id).where(any_of(MESSAGE.c.id, ids)).order_by(MESSAGE.c.id)
     await connection.execute(locks.with_for_update(key_share=True))
-    # Before their lock was there, something may have been claimed.
+    # Select again under the locks, because a delivery may have been claimed before.
     ids = list(await connection.scalars(movable.where(any_of(DELIVERY.c.message_id, ids))))
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SET LOCAL sentlog.merges_addresses = 'on'"))
@@ -185,7 +185,7 @@ def _may_move(from_id: int, to_id: int) -> ColumnElement[bool]:
 
 
 async def _keep_opt_out(connection: AsyncConnection, from_id: int, to_id: int) -> None:
-    """Whoever opted out under one spelling has opted out; opting in again is of the address that is left."""
+    """Copy an opt-out from one spelling to the other, so that a later opt-in of the other clears it."""
     since: Any = await connection.scalar(
         select(ADDRESS.c.opted_out_at).where(ADDRESS.c.id == from_id)
     )

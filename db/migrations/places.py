@@ -1,10 +1,10 @@
-"""How far a backfill is in its table."""
+"""The position of a backfill in its table."""
 
 from typing import Final, NamedTuple
 
 
 class Place(NamedTuple):
-    """The row up to which all is done: its id and, where several rows share one, its number among them."""
+    """The row up to which all is done: its id and, if several rows share an id, its number within it."""
 
     id: int
     within: int = 0

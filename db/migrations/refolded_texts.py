@@ -1,7 +1,7 @@
-"""Backfills: fold every text of the log again by which messages, recipients, schools and people are searched and sorted.
+"""Backfills: fold again every text by which messages, recipients, schools and people are searched and sorted.
 
-A key is made when a text comes in. Keys of an earlier release are found only by needles that happen to be folded alike, so the
-log may be used meanwhile: what a search misses then is what it missed before.
+Ingest stores the folded keys. Keys of an earlier release match only needles that fold alike in both releases. The log may
+be used while a backfill runs: a search then misses only what it missed before.
 """
 
 from collections.abc import Sequence
@@ -18,25 +18,25 @@ from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from domain.search import fold
 
 ROWS: Final = 2_000
-"""Rows that one piece reads: it takes some 50 ms, during which no import writes."""
+"""The rows that one piece reads: it takes about 50 ms, during which imports wait."""
 
-_MADE_OF: Final = {
+_SOURCES: Final = {
     "subject_key": "subject",
     "type_key": "type_label",
     "sender_key": "sender_name",
     "schedule_key": "schedule_id",
 }
-"""Of which column of a message each of its keys is made; that of its school is the school's."""
+"""The column from which each key of a message is made; `do_schools` updates its school's key."""
 
 
 async def do_schools(connection: AsyncConnection, after: Place) -> Place | None:
-    """Fold the names of the next schools, and of their messages. The caller holds the lock of the ingest, here and below."""
+    """Fold the name of the next school, also in its messages. Here and below, the caller holds the lock of the ingest."""
     statement = (
         select(SCHOOL.c.id, SCHOOL.c.key, SCHOOL.c.name)
         .where(SCHOOL.c.id > after.id)
         .order_by(SCHOOL.c.id)
         .limit(1)
-        # Somebody who renames it meanwhile does so afterwards, in its messages too.
+        # A concurrent rename waits for this lock, and then updates the messages too.
         .with_for_update()
     )
     row = (await connection.execute(statement)).first()
@@ -49,20 +49,20 @@ async def do_schools(connection: AsyncConnection, after: Place) -> Place | None:
 
 async def do_messages(connection: AsyncConnection, after: Place) -> Place | None:
     """Fold subject, type, sender and schedule of the next messages."""
-    found = await _next(connection, MESSAGE, after, *_MADE_OF, *_MADE_OF.values())
-    for key, shown in _MADE_OF.items():
-        folded = [(row.id, getattr(row, shown), getattr(row, key)) for row in found]
+    rows = await _next(connection, MESSAGE, after, *_SOURCES, *_SOURCES.values())
+    for key, source in _SOURCES.items():
+        folded = [(row.id, getattr(row, source), getattr(row, key)) for row in rows]
         changed = [
             (new, id_)
             for id_, text, old in folded
             if text is not None and (new := fold(text)) != old
         ]
         await update_rows(connection, MESSAGE, changed, keys=("id",), columns=(key,))
-    return _last(found)
+    return _last(rows)
 
 
 async def do_recipients(connection: AsyncConnection, after: Place) -> Place | None:
-    """Fold the names of the next recipients and of their students, and add what is new to the names of these people."""
+    """Fold the names of the next recipients and of their students, and add new keys to the names of these people."""
     place = tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number)
     statement = (
         select(
@@ -78,9 +78,9 @@ async def do_recipients(connection: AsyncConnection, after: Place) -> Place | No
         .order_by(RECIPIENT.c.message_id, RECIPIENT.c.number)
         .limit(ROWS)
     )
-    found = (await connection.execute(statement)).all()
+    rows = (await connection.execute(statement)).all()
     changed, names = [], set[tuple[int, str]]()
-    for row in found:
+    for row in rows:
         name, student = fold(row.name), fold(row.student_name or "")
         if (key := f"{name}\n{student}") != row.key:
             changed.append((key, row.id, row.number))
@@ -97,43 +97,44 @@ async def do_recipients(connection: AsyncConnection, after: Place) -> Place | No
         columns=("person_id", "key"),
         on_conflict="ON CONFLICT DO NOTHING",
     )
-    return Place(found[-1].id, found[-1].number) if found else None
+    return Place(rows[-1].id, rows[-1].number) if rows else None
 
 
 async def do_names(connection: AsyncConnection, after: Place) -> Place | None:
-    """Fold the keys of the next names; where a person has the new key already, the old one goes.
+    """Fold the keys of the next names again; delete a key if its person has the new one already.
 
-    The names themselves are not kept. Where the old key had lost what the new one keeps, `do_recipients` has added the new one.
+    The table has no unfolded names. If the new folding keeps characters that the old one dropped, `do_recipients` has added
+    the new key.
     """
-    found = await _next(connection, PERSON_NAME, after, "person_id", "key")
-    old = [(row, key) for row in found if (key := fold(row.key)) != row.key]
+    rows = await _next(connection, PERSON_NAME, after, "person_id", "key")
+    old = [(row, key) for row in rows if (key := fold(row.key)) != row.key]
     if old:
         of_people = any_of(PERSON_NAME.c.person_id, sorted({row.person_id for row, _ in old}))
-        known = await connection.execute(
+        existing = await connection.execute(
             select(PERSON_NAME.c.person_id, PERSON_NAME.c.key).where(of_people)
         )
-        taken = {(person_id, key) for person_id, key in known}
-        changed, gone = [], []
+        taken = {(person_id, key) for person_id, key in existing}
+        changed, deleted = [], []
         for row, key in old:
             if (row.person_id, key) in taken:
-                gone.append(row.id)
+                deleted.append(row.id)
             else:
                 taken.add((row.person_id, key))
                 changed.append((key, row.id))
-        await connection.execute(delete(PERSON_NAME).where(any_of(PERSON_NAME.c.id, gone)))
+        await connection.execute(delete(PERSON_NAME).where(any_of(PERSON_NAME.c.id, deleted)))
         await update_rows(connection, PERSON_NAME, changed, keys=("id",), columns=("key",))
-    return _last(found)
+    return _last(rows)
 
 
 async def _next(
     connection: AsyncConnection, table: Table, after: Place, *columns: str
 ) -> Sequence[Row[Any]]:
-    """Id and these columns of the next rows."""
+    """Return id and these columns of the next rows."""
     statement = select(table.c.id, *(table.c[name] for name in columns)).where(
         table.c.id > after.id
     )
     return (await connection.execute(statement.order_by(table.c.id).limit(ROWS))).all()
 
 
-def _last(found: Sequence[Row[Any]]) -> Place | None:
-    return Place(found[-1].id) if found else None
+def _last(rows: Sequence[Row[Any]]) -> Place | None:
+    return Place(rows[-1].id) if rows else None

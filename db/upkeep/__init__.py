@@ -1,1 +1,1 @@
-"""Keeping the log in order: what a purge removes, what a check recounts, the budgets of viewers."""
+"""Upkeep: purges, checks of counters and indexes, and the rate budgets of viewers."""

@@ -1,6 +1,6 @@
-"""How much each viewer may still ask for, of all processes together: one row a viewer, on the database's clock.
+"""The rate budget of each viewer, shared by all processes: one row per viewer, on the database's clock.
 
-A leaky bucket, kept as the moment at which it will be empty. What is counted, and how much there is, is not said here.
+A leaky bucket, stored as the instant at which it is empty. `server.graphql.rate_budget` sets costs and capacity.
 """
 
 from datetime import timedelta
@@ -16,18 +16,19 @@ from db.tables.operations import BUDGET
 async def draw(
     connection: AsyncConnection, viewer: str, *, cost: int, capacity: int, per_second: float
 ) -> int | None:
-    """Take `cost` out of what a viewer may ask for: how much is left. None, and nothing is taken, where it is too much.
+    """Take `cost` from a viewer's budget and return the rest; return None and take nothing if the rest is too small.
 
-    `cost` is at most `capacity`, and leaks away at `per_second`.
+    `cost` is at most `capacity`; the bucket leaks at `per_second`.
     """
     width, whole = timedelta(seconds=cost / per_second), timedelta(seconds=capacity / per_second)
-    now, alone = clock(connection), clock(connection, after=width)
-    insertion = insert_into(connection, BUDGET).values(viewer=viewer, empty_at=alone)
+    now, from_empty = clock(connection), clock(connection, after=width)
+    insertion = insert_into(connection, BUDGET).values(viewer=viewer, empty_at=from_empty)
     statement = insertion.on_conflict_do_update(
         index_elements=[BUDGET.c.viewer],
         set_={
             "empty_at": case(
-                (BUDGET.c.empty_at > now, later(connection, BUDGET.c.empty_at, width)), else_=alone
+                (BUDGET.c.empty_at > now, later(connection, BUDGET.c.empty_at, width)),
+                else_=from_empty,
             )
         },
         where=BUDGET.c.empty_at <= clock(connection, after=whole - width),
@@ -41,9 +42,6 @@ async def draw(
 
 
 async def forget_full(connection: AsyncConnection) -> int:
-    """Delete the buckets out of which nothing is taken any more, and how many those were: they are as good as new ones.
-
-    Outside of a request: whoever asks does not pay for those who have gone.
-    """
-    gone = delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection))
-    return (await connection.execute(gone)).rowcount
+    """Delete the rows of viewers with a full budget and return how many. A background task calls it, not a request."""
+    statement = delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection))
+    return (await connection.execute(statement)).rowcount

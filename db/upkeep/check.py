@@ -1,6 +1,6 @@
-"""The log counted again from its rows: what is kept beside them, and where it differs.
+"""Checks counters, files and text indexes against the rows, and returns the differences. It repairs nothing.
 
-What a figure means is in `domain.counting`, how it is counted in `db.upkeep.recounts`. Nothing is mended here.
+`domain.counting` defines the figures; `db.upkeep.recounts` has the statements.
 """
 
 from collections.abc import Sequence
@@ -15,26 +15,26 @@ from db.tables.log import MESSAGE
 from db.upkeep.recounts import RECOUNTS
 
 MOST_DIFFERENCES: Final = 1_000
-"""Differences of one kind that are given for one range: a log in which more is wrong is not mended row by row."""
+"""The most differences of one kind that are returned per range of messages."""
 
 
 class Difference(NamedTuple):
-    """Something that is kept beside the rows of a message and does not follow from them."""
+    """A stored counter or flag of a message that differs from its rows."""
 
     message: str
-    """By the id of the sending system."""
+    """The external id of the message."""
     what: str
     stored: str | None
     counted: str | None
 
 
 async def count_messages(connection: AsyncConnection) -> int:
-    """How many messages there are to check."""
+    """Return the number of messages."""
     return await connection.scalar(select(func.count()).select_from(MESSAGE)) or 0
 
 
 async def next_messages(connection: AsyncConnection, after: int, *, count: int) -> Sequence[int]:
-    """Our ids of the next `count` messages after the id `after`, in their order."""
+    """Return the ids of the next `count` messages after the id `after`, in order."""
     statement = select(MESSAGE.c.id).where(MESSAGE.c.id > after).order_by(MESSAGE.c.id).limit(count)
     return (await connection.scalars(statement)).all()
 
@@ -42,22 +42,22 @@ async def next_messages(connection: AsyncConnection, after: int, *, count: int) 
 async def differences(
     connection: AsyncConnection, *, after: int, until: int
 ) -> Sequence[Difference]:
-    """The differences in the messages whose ids are greater than `after` and at most `until`.
+    """Return the differences in the messages whose ids are greater than `after` and at most `until`.
 
-    Read it in a snapshot: a message that is delivered meanwhile changes rows and counters together.
+    Call it in a snapshot, because dispatch changes rows and counters together.
     """
     bounds = {"after": after, "until": until, "most": MOST_DIFFERENCES}
-    found: list[Difference] = []
+    differences: list[Difference] = []
     for statement in RECOUNTS:
-        found += [
-            Difference(row.message, row.what, _said(row.stored), _said(row.counted))
+        differences += [
+            Difference(row.message, row.what, _text(row.stored), _text(row.counted))
             for row in await connection.execute(statement, bounds)
         ]
-    return found
+    return differences
 
 
 async def faults_of_file(connection: AsyncConnection) -> Sequence[str]:
-    """What is wrong with the pages and keys of a SQLite file; PostgreSQL looks after its own."""
+    """Return the faults in the pages and foreign keys of a SQLite file; none on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return []
     damages = await connection.scalars(text("PRAGMA integrity_check"))
@@ -72,7 +72,7 @@ async def faults_of_file(connection: AsyncConnection) -> Sequence[str]:
 
 
 async def faults_of_search(connection: AsyncConnection) -> Sequence[str]:
-    """Which of SQLite's text indexes do not hold what their tables hold; its own check of them is a write."""
+    """Return the text indexes of SQLite that differ from their tables. FTS5's check is a write; none on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return []
     indexes = await connection.scalars(
@@ -91,7 +91,7 @@ async def faults_of_search(connection: AsyncConnection) -> Sequence[str]:
     return faults
 
 
-def _said(value: object) -> str | None:
+def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

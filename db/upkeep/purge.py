@@ -1,6 +1,6 @@
-"""Messages whose time is over: which they are, and how each is closed before its recipients leave the log.
+"""Finds the messages for a purge, and closes each before its recipients are removed.
 
-How those leave is in `db.upkeep.purge_rows`, and in which order all of it is done in `delivery.upkeep.purge`.
+`db.upkeep.purge_rows` removes the rows; `delivery.upkeep.purge` runs the steps in order.
 """
 
 from collections.abc import Sequence
@@ -45,37 +45,37 @@ ENDED: Final = (
     MessageStatus.CANCELED,
     MessageStatus.CANCELED_IN_PROGRESS,
 )
-"""Where a message may stand whose recipients are removed. ERROR is among them: after so long no provider answers any more."""
+"""The statuses of a message that a purge may remove. ERROR is one, because no provider reports after so long."""
 
 
 class District(NamedTuple):
-    """A district, and by which id others know it."""
+    """A district with its external id."""
 
     id: int
     external_id: str
 
 
 class Place(NamedTuple):
-    """A message, and where it stands in the order in which messages are purged."""
+    """A message and its place in the order of a purge."""
 
     created_at: datetime
     id: int
 
 
 class Found(NamedTuple):
-    """What a purge of one district would remove, as the figures tell: they are kept."""
+    """The figures of what a purge of one district would remove."""
 
     district: str
     messages: int
     people: int
-    """In the lists of all these messages together: whoever stands in two lists counts twice."""
+    """In the lists of all these messages; a person in two lists counts twice."""
     deliveries: int
     unfinished: int
-    """Messages that are as old and have not ended: they are left alone."""
+    """Messages of the same age that have not ended; the purge leaves them."""
 
 
 async def districts(connection: AsyncConnection, *, known_as: str | None) -> Sequence[District]:
-    """The districts, or the one that others know by this id; none where there is none."""
+    """Return all districts, or the one with the external id `known_as`; empty if it does not exist."""
     statement = select(DISTRICT.c.id, DISTRICT.c.external_id).order_by(DISTRICT.c.id)
     if known_as is not None:
         statement = statement.where(DISTRICT.c.external_id == known_as)
@@ -83,11 +83,11 @@ async def districts(connection: AsyncConnection, *, known_as: str | None) -> Seq
 
 
 async def found(connection: AsyncConnection, district: District, *, before: datetime) -> Found:
-    """What a purge would remove of the messages that were created and sent before an instant."""
-    goes = case((_has_ended(), 1), else_=0)
+    """Return what a purge would remove of the messages that were created and sent before an instant."""
+    is_purged = case((_has_ended(), 1), else_=0)
     statement = select(
-        func.coalesce(func.sum(goes), 0),
-        func.coalesce(func.sum(MESSAGE.c.people * goes), 0),
+        func.coalesce(func.sum(is_purged), 0),
+        func.coalesce(func.sum(MESSAGE.c.people * is_purged), 0),
         func.count(),
     ).where(_is_old(district.id, before))
     messages, people, old = (await connection.execute(statement)).one()
@@ -107,7 +107,7 @@ async def next_messages(
     after: Place | None,
     most: int,
 ) -> Sequence[Place]:
-    """The next messages of a district that a purge takes, the oldest first."""
+    """Return the next messages of a district for a purge, the oldest first."""
     place = (MESSAGE.c.created_at, MESSAGE.c.id)
     statement = select(*place).where(_is_old(district.id, before), _has_ended())
     if after is not None:
@@ -120,14 +120,14 @@ async def next_messages(
 
 
 async def begun(connection: AsyncConnection) -> Sequence[int]:
-    """The messages that a purge has begun and not ended: it broke off, or it is at work."""
+    """Return the messages whose purge has begun and not ended: it is running, or it was interrupted."""
     return (await connection.scalars(select(PURGE.c.message_id).order_by(PURGE.c.message_id))).all()
 
 
 async def take_turn(connection: AsyncConnection) -> None:
-    """For whoever purges, first in each transaction: nobody brings in a recipient of whom it is being judged who is left.
+    """Acquire the lock of the ingest, first in each transaction of a purge, so that no new recipient refers to removed rows.
 
-    SQLite overwrites what this connection deletes: otherwise it stays in the file until its page is used again.
+    Also makes SQLite overwrite deleted rows, which otherwise stay in the file until their page is reused.
     """
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql("PRAGMA secure_delete = ON")
@@ -137,18 +137,18 @@ async def take_turn(connection: AsyncConnection) -> None:
 async def begin(
     connection: AsyncConnection, message_id: int, *, before: datetime, now: datetime
 ) -> bool:
-    """Close a message to all further work, and forget what it said; False, and nothing is done, where it may not go (now).
+    """Close a message to all further work and remove its content; return False and do nothing if it must not be purged (now).
 
-    What was said goes at once: body, script, text, reply address, criteria, and why it was canceled.
+    Removes body, voice script, text, reply address, filter criteria, and the reason of its cancellation.
     """
     if await in_flight.lock(connection, message_id) is None:
         return False
-    closed = await connection.execute(
+    updated = await connection.execute(
         update(MESSAGE)
         .where(MESSAGE.c.id == message_id, _is_old(MESSAGE.c.district_id, before), _has_ended())
         .values(purged_at=now, has_open=False, revision=MESSAGE.c.revision + 1)
     )
-    if closed.rowcount == 0:
+    if updated.rowcount == 0:
         return False
     await connection.execute(
         update(CONTENT)
@@ -165,15 +165,15 @@ async def begin(
 
 
 async def kept_reports(connection: AsyncConnection, message_id: int) -> Sequence[int]:
-    """The reports of a message that may tell what was removed: all but summaries that were asked for since."""
+    """Return the reports of a message that may contain removed data: all except summaries requested after the purge."""
     since = select(MESSAGE.c.purged_at).where(MESSAGE.c.id == message_id).scalar_subquery()
-    told = or_(REPORT.c.detail != ReportDetail.SUMMARY, REPORT.c.requested_at < since)
-    statement = select(REPORT.c.id).where(REPORT.c.message_id == message_id, TO_EXPIRE, told)
+    has_removed = or_(REPORT.c.detail != ReportDetail.SUMMARY, REPORT.c.requested_at < since)
+    statement = select(REPORT.c.id).where(REPORT.c.message_id == message_id, TO_EXPIRE, has_removed)
     return (await connection.scalars(statement.order_by(REPORT.c.id))).all()
 
 
 async def end(connection: AsyncConnection, message_id: int) -> None:
-    """Nothing is left to be done for a message."""
+    """Record that the purge of a message is complete."""
     await connection.execute(delete(PURGE).where(PURGE.c.message_id == message_id))
 
 
@@ -187,9 +187,8 @@ def _is_old(district_id: Any, before: datetime) -> ColumnElement[bool]:
 
 
 def _has_ended() -> ColumnElement[bool]:
-    """Nothing of the message will be handed over or settled any more; nothing of history from elsewhere ever was, and it stays
-    as it came, under way or not."""
-    is_owed = and_(
+    """Return the condition that no delivery of the message will change any more. Recorded history never changes."""
+    is_open = and_(
         TALLY.c.message_id == MESSAGE.c.id,
         ~TALLY.c.is_duplicate,
         TALLY.c.deliveries > 0,
@@ -201,7 +200,7 @@ def _has_ended() -> ColumnElement[bool]:
             ),
         ),
     )
-    is_done = and_(MESSAGE.c.status.in_(ENDED), not_(exists().where(is_owed).correlate(MESSAGE)))
+    is_done = and_(MESSAGE.c.status.in_(ENDED), not_(exists().where(is_open).correlate(MESSAGE)))
     return and_(
         or_(MESSAGE.c.is_recorded, is_done),
         MESSAGE.c.id.not_in(select(DELIVERY.c.message_id).where(CLAIMED)),

@@ -1,7 +1,7 @@
-"""How the recipients of a closed message leave the log, a small step at a time.
+"""Removes the recipients of a closed message from the log in small steps.
 
-Each step is done in the caller's transaction, and does no harm when it is done again. Who and what nothing refers to any more
-leaves with the last row that did. Which messages those are is in `db.upkeep.purge`.
+Each step runs in the caller's transaction and is idempotent. People and addresses are removed with the last row that
+refers to them. `db.upkeep.purge` finds and closes the messages.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, PERSON, PERSON_NAME
 from domain.people import Role
 
 MERGED_AT_ONCE: Final = 200
-"""Pages of a text index of SQLite that one step makes anew."""
+"""The pages of a SQLite text index that one step merges."""
 
 _TEXT_INDEXES: Final = ("person_name_trigrams", "address_trigrams")
 
 
 async def remove_deliveries(connection: AsyncConnection, message_id: int, *, most: int) -> int:
-    """Remove the next deliveries of a message with all that happened to them, and how many that were; 0: there are none.
+    """Remove the next deliveries of a message with their events; return how many, 0 if there are none.
 
-    An address to which nothing else was sent goes too, unless it asked for no more texts: that is to be heeded for ever.
+    Also removes addresses without other deliveries, unless they opted out of texts, which must be remembered for ever.
     """
     place = (DELIVERY.c.recipient_number, DELIVERY.c.number)
     rows = (
@@ -57,9 +57,9 @@ async def remove_deliveries(connection: AsyncConnection, message_id: int, *, mos
 
 
 async def remove_recipients(connection: AsyncConnection, message_id: int, *, most: int) -> int:
-    """Remove the next recipients of a message, which have no deliveries any more, and how many that were; 0: there are none.
+    """Remove the next recipients of a message, whose deliveries are removed already; return how many, 0 if there are none.
 
-    People who stand in no other list go too, and of those who stay the names that no list knows any more.
+    Also removes people who are in no other list, and the names of the others that are in no other list.
     """
     rows = (
         await connection.execute(
@@ -77,36 +77,38 @@ async def remove_recipients(connection: AsyncConnection, message_id: int, *, mos
         )
     )
     listed = {row.person_id for row in rows} | {row.student_id for row in rows} - {None}
-    gone = await _in_no_list(connection, sorted(listed))
-    await _remove_people(connection, gone)
-    await _forget_names(connection, sorted(listed - set(gone)))
+    removed = await _in_no_list(connection, sorted(listed))
+    await _remove_people(connection, removed)
+    await _remove_names(connection, sorted(listed - set(removed)))
     return len(rows)
 
 
 async def tidy(connection: AsyncConnection, *, is_first: bool) -> bool:
-    """Make a part of SQLite's text indexes anew, without what left them, and whether there is more to do.
+    """Merge a part of SQLite's text indexes, to drop deleted terms; return whether more is left to merge.
 
-    An index notes what left it, and keeps it until it is merged. PostgreSQL sees to that when it vacuums.
+    An FTS5 index keeps deleted terms until it is merged. On PostgreSQL, VACUUM removes them.
     """
     if connection.dialect.name != "sqlite":
         return False
     more = False
     for index in _TEXT_INDEXES:
         before = await connection.scalar(_CHANGES)
-        # A negative figure first: it takes all parts of the index together, however few they are (FTS5, "merge").
+        # The first time a negative number, which merges all segments of the index, however few they are (FTS5, "merge").
         pages = -MERGED_AT_ONCE if is_first else MERGED_AT_ONCE
         await connection.exec_driver_sql(
             f"INSERT INTO {index} ({index}, rank) VALUES ('merge', {pages})"
         )
         after = await connection.scalar(_CHANGES)
-        more |= after - before >= 2  # as FTS5 tells it: fewer changes are none
+        more |= (
+            after - before >= 2
+        )  # from the FTS5 documentation: fewer changes mean that nothing was merged
     return more
 
 
 async def write_through(connection: AsyncConnection) -> None:
-    """Have SQLite write its log of changes into the file, and empty it: it has the rows as they were. First in a transaction.
+    """Checkpoint and truncate SQLite's WAL, which still has the removed rows. Call it first in a transaction.
 
-    Not while somebody else reads: then it is done by whoever writes later.
+    If another connection reads, a later checkpoint does it.
     """
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -130,7 +132,7 @@ async def _remove_people(connection: AsyncConnection, people: Sequence[int]) -> 
     await connection.execute(delete(PERSON_NAME).where(any_of(PERSON_NAME.c.person_id, people)))
     last = None
     if connection.dialect.name == "sqlite":
-        # It would give the greatest id again, to somebody else: and the audit tells by that id who was looked at.
+        # SQLite would reuse the greatest id for another person, but the audit refers to people by their ids.
         last = await connection.scalar(select(func.max(PERSON.c.id)))
         await connection.execute(
             update(PERSON)
@@ -142,8 +144,8 @@ async def _remove_people(connection: AsyncConnection, people: Sequence[int]) -> 
     )
 
 
-async def _forget_names(connection: AsyncConnection, people: Sequence[int]) -> None:
-    """Forget under which names these people stood in no other list than those removed."""
+async def _remove_names(connection: AsyncConnection, people: Sequence[int]) -> None:
+    """Remove the names of these people that are in no remaining list."""
     if not people:
         return
     key, name = RECIPIENT.c.key, PERSON_NAME.c.key
@@ -162,13 +164,13 @@ async def _forget_names(connection: AsyncConnection, people: Sequence[int]) -> N
             not_(is_there(as_student)),
         )
     )
-    for role, of, said in (
+    for role, id_column, name_column in (
         (Role.CONTACT, RECIPIENT.c.person_id, RECIPIENT.c.name),
         (Role.STUDENT, RECIPIENT.c.student_id, RECIPIENT.c.student_name),
     ):
         newest = (
-            select(said)
-            .where(of == PERSON.c.id)
+            select(name_column)
+            .where(id_column == PERSON.c.id)
             .order_by(RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
             .limit(1)
             .correlate(PERSON)

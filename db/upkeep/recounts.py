@@ -1,6 +1,6 @@
-"""The statements that count the log again from its rows, each for what is kept beside them.
+"""The statements that recompute counters and flags from the rows, and return the differences.
 
-Each gives what differs in a range of messages: by which message, what, as it is stored and as it is counted.
+Each returns, for a range of messages, rows of message, what, stored value and counted value.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from domain.status import OPEN, PHONE_MODES, DeliveryStatus
 
 
 def _recount(kind: TypeEngine[Any] | type[TypeEngine[Any]], statement: str) -> TextualSelect:
-    """A statement that gives, for a range of messages, what differs: message, what, stored and counted, of one type."""
+    """Return the statement with its result columns; stored and counted values have the type `kind`."""
     return text(f"{statement} LIMIT :most").columns(
         column("message", String),
         column("what", String),
@@ -34,7 +34,7 @@ _RANGE: Final = "message_id > :after AND message_id <= :until"
 _RANGE_OF_D: Final = "d.message_id > :after AND d.message_id <= :until"
 _RANGE_OF_R: Final = "r.message_id > :after AND r.message_id <= :until"
 _WHOLE: Final = "m.id > :after AND m.id <= :until AND m.purged_at IS NULL"
-"""A message whose recipients are removed keeps its figures: there are no rows, or not all, from which to count them."""
+"""Purged messages are left out: they keep their figures, but not the rows to count them from."""
 _PHONES: Final = f"d.mode IN ({_listed(PHONE_MODES)})"
 _HANDED_OVER: Final = _listed(SETTLED | {DeliveryStatus.IN_PROGRESS})
 
@@ -52,7 +52,7 @@ _CONTACTED: Final = f"""
         JOIN recipient r ON r.message_id = d.message_id AND r.number = d.recipient_number
     )
 """
-"""Two people who share a number are both reached by the one call that was made."""
+"""One call to a number reaches all people who share it."""
 
 _PEOPLE: Final = f"""
     SELECT m.external_id AS message, 'people' AS what, m.people AS stored, coalesce(c.people, 0) AS counted
@@ -157,8 +157,8 @@ _TALLIES: Final = f"""
     ORDER BY t.message_id, what
 """
 
-# What is history says when each delivery happened last; what was delivered from here, when it was first attempted. There a
-# span may also be wider than the rows: a delivery that is sent again forgets its first outcome, and the span does not.
+# A recorded delivery has only the time of its last change; one that was sent from here also has that of its first attempt.
+# Of the latter a span may be wider than the rows: a resend overwrites the outcome of the delivery, but not the span.
 _SPANS: Final = f"""
     WITH counted AS (
         SELECT d.message_id, d.mode, min(CASE WHEN m.is_recorded THEN d.at ELSE d.first_at END) AS started_at,
@@ -198,8 +198,8 @@ _SPANS: Final = f"""
     ORDER BY e.message_id, what
 """
 
-# The other way round it is only looked at once more than needed.
-_FORGOTTEN: Final = f"""
+# The opposite difference is harmless: the scan for due work reads one message too many.
+_WRONGLY_CLOSED: Final = f"""
     SELECT m.external_id AS message, 'has_open' AS what, m.has_open AS stored, NOT m.has_open AS counted
     FROM message m
     WHERE m.id > :after AND m.id <= :until AND NOT m.has_open AND NOT m.is_recorded AND EXISTS (
@@ -209,8 +209,8 @@ _FORGOTTEN: Final = f"""
     ORDER BY m.id
 """
 
-# While a purge is at work, or broke off, there may be some: the next one removes them.
-_PURGED: Final = f"""
+# A running or interrupted purge may leave some, which the next one removes.
+_ROWS_AFTER_PURGE: Final = f"""
     SELECT m.external_id AS message, 'recipients after its purge' AS what, 0 AS stored, c.recipients AS counted
     FROM message m
     JOIN (
@@ -229,7 +229,7 @@ RECOUNTS: Final = (
     _recount(Boolean, _DUPLICATES),
     _recount(Integer, _TALLIES),
     _recount(Instant, _SPANS),
-    _recount(Boolean, _FORGOTTEN),
-    _recount(Integer, _PURGED),
+    _recount(Boolean, _WRONGLY_CLOSED),
+    _recount(Integer, _ROWS_AFTER_PURGE),
 )
-"""Each takes the parameters `after` and `until`, the ids between which it looks (the second included), and `most`."""
+"""Each takes the parameters `after` and `until`, a range of ids (after, until], and `most`, the limit of rows."""

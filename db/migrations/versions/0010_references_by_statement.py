@@ -1,10 +1,10 @@
-"""PostgreSQL: who refers to whom is checked once a statement, not once a row.
+"""PostgreSQL: references are checked once per statement by triggers instead of once per row by foreign keys.
 
-A foreign key looks its row up for each row that goes in, and locks it: a third of what a message takes on its way in. Here a
-trigger looks all of a statement up at once. What a key kept is kept: nothing goes in that refers to nothing, nothing goes that
-something refers to, and neither is undone by two transactions at once. They meet at a lock: of a district or a message, which
-many rows share, it is the row's own, as a key takes it; of people, addresses and recipients it is the one that whoever brings
-messages in or removes them holds anyway. SQLite keeps its keys, which cost it little.
+A foreign key looks up and locks its row for each inserted row, which takes a third of the time of an ingest. A trigger looks
+up all rows of a statement at once. It keeps the guarantees: no row refers to a missing one, no referenced row is deleted,
+and concurrent transactions cannot break either. For districts and messages the row itself is locked, as by a foreign key.
+For people, addresses and recipients the lock of the ingest is enough, which ingest and purge hold. SQLite keeps its foreign
+keys, which are cheap there.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,6 @@
-"""Addresses that cannot be read, and those that were found to be another; the country of a district's phone numbers; and in
-the audit, how many messages came in.
+"""Unreadable addresses and other spellings of an address, the country of phone numbers, and message counts in the audit.
 
-The addresses that are here already are read again afterwards, in pieces: `db.migrations.backfills`.
+A backfill parses the existing addresses again: `db.migrations.backfills`.
 """
 
 from collections.abc import Sequence
@@ -49,7 +48,7 @@ def upgrade() -> None:
 
 
 def let_deliveries_move() -> None:
-    """What a delivery refers to stays (migration 0010), but for whoever says so and holds the lock of the ingest."""
+    """Allow a transaction with a setting and the lock of the ingest to change a delivery's address (see migration 0010)."""
     op.execute(
         """
         CREATE OR REPLACE FUNCTION refuse_other_key() RETURNS trigger LANGUAGE plpgsql AS $$
