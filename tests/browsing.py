@@ -1,4 +1,4 @@
-"""Fixtures: a server that is asked over HTTP, and a browser with a page of its own."""
+"""Fixtures: a live HTTP server, and a browser page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHROMIUM_ARGUMENTS: Final = [
 
 @pytest.fixture(scope="session")
 def live_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The settings of `live_server`: SQLite in a folder of the run's own, and a key to sign tokens with."""
+    """The settings of `live_server`: SQLite in a temporary folder, and a key to sign tokens."""
     from pydantic import SecretStr
     from sqlalchemy import make_url
 
@@ -51,9 +51,9 @@ def live_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def live_server(live_settings: Settings) -> Iterator[str]:
-    """The whole application under a real server, on a migrated database: its address, `http://127.0.0.1:PORT`.
+    """The address, `http://127.0.0.1:PORT`, of the whole application under a real server, on a migrated database.
 
-    One for the whole run: a test that changes what is in it, changes it for those after it.
+    The run shares one server: the changes of a test stay for later tests.
     """
     from server.process.app import create_app
     from tests.live_server import serving
@@ -75,13 +75,12 @@ def built_console() -> Path:
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A headless Chromium: the one in `CHROMIUM`, or on PATH."""
+    """A headless Chromium, from `CHROMIUM` or PATH."""
     from playwright.async_api import async_playwright
 
-    # The async API on the session's loop: the sync one leaves a loop running in this thread, and breaks every async test
-    # after it.
-    found = filter(None, map(shutil.which, CHROMIUMS))
-    program = os.environ.get("CHROMIUM") or next(found, None)
+    # The async API on the session's loop: the sync API leaves a loop running in this thread, which breaks later async tests.
+    on_path = filter(None, map(shutil.which, CHROMIUMS))
+    program = os.environ.get("CHROMIUM") or next(on_path, None)
     if program is None:
         missing("no Chromium: install one, or set CHROMIUM=/path/to/chrome")
     arguments = [*CHROMIUM_ARGUMENTS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
@@ -93,8 +92,9 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def page(browser: Browser, built_console: Path) -> AsyncIterator[Page]:
-    """A page with a storage of its own; the test fails if a script fails, the page's policy stops something, or
-    anything is asked of another machine than this one.
+    """A page with its own storage.
+
+    The test fails if a script fails, the Content Security Policy blocks something, or a request goes to another host.
     """
     problems: list[str] = []
 
@@ -102,7 +102,7 @@ async def page(browser: Browser, built_console: Path) -> AsyncIterator[Page]:
         if urlsplit(route.request.url).hostname == "127.0.0.1":
             await route.continue_()
         else:
-            problems.append(f"asked another host: {route.request.url}")
+            problems.append(f"request to another host: {route.request.url}")
             await route.abort()
 
     def read(message: ConsoleMessage) -> None:
@@ -110,7 +110,7 @@ async def page(browser: Browser, built_console: Path) -> AsyncIterator[Page]:
             problems.append(message.text)
 
     def fail(error: Error) -> None:
-        # The editor says this of what it had begun to work out when it was closed.
+        # The editor raises this for unfinished work when it is closed.
         if error.name != "Canceled":
             problems.append(f"script failed: {error}")
 
@@ -120,6 +120,6 @@ async def page(browser: Browser, built_console: Path) -> AsyncIterator[Page]:
     page.on("pageerror", fail)
     page.on("console", read)
     yield page
-    found = problems.copy()
-    await context.close()  # what it breaks off is no problem of the page
-    assert found == []
+    before_close = problems.copy()
+    await context.close()  # requests that this aborts are not problems of the page
+    assert before_close == []

@@ -1,9 +1,8 @@
-"""Fails the test that lets out what nobody may read: a pytest plugin over every log line and every error of the suite.
+"""Fails a test that leaks private data: a pytest plugin that checks every log line and every error of the suite.
 
-The data of the tests are the canaries: the names, addresses, phones and bodies that `tests.log` and its neighbours plant. They
-are looked for in each line as our pipe writes it, whatever a test has set up for its logs, and in each error that GraphQL or
-HTTP answers; so are SQL and paths of this machine. What somebody typed may stand in the error that answers it, and nowhere
-else.
+The test data are the canaries: the names, addresses, phones and bodies of `tests.log` and similar modules. The plugin looks
+for them in each log line as our formatter writes it, whatever logging a test has set up. It also checks each GraphQL error
+and HTTP error response, and looks for SQL and paths of this machine. An error may repeat only the client's own input.
 """
 
 import json
@@ -36,13 +35,13 @@ KINDS: Final[Mapping[str, re.Pattern[str]]] = {
         "|".join(map(re.escape, {str(ROOT), sys.prefix, sys.base_prefix, tempfile.gettempdir()}))
     ),
 }
-"""What may be in no line and in no error. The names are those of the families in the tests' data; senders are staff."""
+"""The patterns that no log line or error may contain. The names are those of families in the test data, not of senders."""
 
 OWN: Final = ("server", "schema", "resolvers", "delivery", "renderers", "db", "domain")
 
 
 class Leak(NamedTuple):
-    """Something that was let out: what, through what, the whole text, and the lines of our code that led to it."""
+    """A leak: its kind, where it was written, the whole text, and the lines of our code that led to it."""
 
     kind: str
     way: str
@@ -58,7 +57,7 @@ _leaks: list[Leak] = []
 
 @contextmanager
 def watched() -> Iterator[list[Leak]]:
-    """What is let out inside the block, which is no fault of the test's: for tests that let something out on purpose."""
+    """Return the leaks inside the block without failing the test, for tests that leak on purpose."""
     global _leaks
     before, _leaks = _leaks, []
     try:
@@ -68,16 +67,16 @@ def watched() -> Iterator[list[Leak]]:
 
 
 def look(text: str, way: str, *, typed: str = "") -> None:
-    """Note what leaks in `text`, unless it stands in what was `typed` too."""
+    """Record the leaks in `text`, except those that the input `typed` also contains."""
     for kind, pattern in KINDS.items():
-        for found in pattern.finditer(text):
-            if found[0] not in typed:
+        for match in pattern.finditer(text):
+            if match[0] not in typed:
                 _leaks.append(Leak(kind, way, text, _place()))
                 break
 
 
 def _place() -> str:
-    """The last lines of our own code, the innermost last."""
+    """Return the innermost lines of our own code, the innermost first."""
     frames = [
         f"{Path(frame.filename).relative_to(ROOT)}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_stack()
@@ -88,12 +87,12 @@ def _place() -> str:
     return " < ".join(frames[-4:][::-1]) or "outside of our code"
 
 
-# The ways out
+# Log lines and errors
 
 
 @cache
 def _formatter() -> logging.Formatter:
-    """What writes a line: our own pipe, so that what it drops is no leak."""
+    """Return our own formatter, so that the keys that it drops are not leaks."""
     from server.process.log_output import _formatter as formatter
 
     return formatter("json", clock=lambda: datetime(2020, 1, 31, tzinfo=UTC), colors=False)
@@ -128,7 +127,7 @@ def _watch_logging() -> None:
 
     @wraps(handle)
     def watching(self: logging.Logger, record: logging.LogRecord) -> None:
-        # Ours come by structlog; libraries are heard from warnings on.
+        # Our lines come from structlog; of libraries only warnings and above are written.
         if not hasattr(record, "_logger") and record.levelno >= logging.WARNING:
             look(_formatter().format(record), "a library's log line")
         handle(self, record)
@@ -144,13 +143,13 @@ def _watch_graphql(contract: Any) -> None:
         process(self, errors, execution_context)
         typed = f"{getattr(execution_context, 'query', '')} {getattr(execution_context, 'variables', '')}"
         for error in errors:
-            look(_spelled(error.formatted), "an error of an operation", typed=typed)
+            look(_json(error.formatted), "an error of an operation", typed=typed)
 
     contract.process_errors = watching
 
 
-def _spelled(answer: object) -> str:
-    return json.dumps(answer, ensure_ascii=False, default=str)
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _watch_http(request_log: Any) -> None:
@@ -181,9 +180,9 @@ def _watch_http(request_log: Any) -> None:
 
 
 def _text(message: Mapping[str, Any]) -> str:
-    """What a message of ASGI says; a body that is compressed says nothing."""
-    said = message.get("body") or message.get("bytes") or b""
-    return said.decode("utf-8", "replace") + str(message.get("text") or message.get("reason") or "")
+    """Return the text of an ASGI message; a compressed body decodes to garbage."""
+    body = message.get("body") or message.get("bytes") or b""
+    return body.decode("utf-8", "replace") + str(message.get("text") or message.get("reason") or "")
 
 
 _LATER: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
@@ -193,8 +192,8 @@ _LATER: Final[Mapping[str, tuple[str, Callable[[Any], None]]]] = {
 _watching: Final[set[str]] = set()
 
 
-def _watch_what_is_imported() -> None:
-    """Our own modules are imported by those tests that need them, and watched from then on."""
+def _watch_imported() -> None:
+    """Watch those of our modules that a test has imported since the last call."""
     for module, (name, watch) in _LATER.items():
         if module in sys.modules and module not in _watching:
             _watching.add(module)
@@ -209,31 +208,29 @@ def pytest_configure(config: pytest.Config) -> None:
     _watch_logging()
 
 
-def _judged() -> Iterator[None]:
-    """Fail what has just run if it let something out; what comes from a thread counts to the test that runs then."""
-    _watch_what_is_imported()
+def _check() -> Iterator[None]:
+    """Fail the phase of a test that leaked something; a leak of a thread counts for the test that runs at the time."""
+    _watch_imported()
     yield
-    found = list(dict.fromkeys(_leaks))
+    leaks = list(dict.fromkeys(_leaks))
     _leaks.clear()
-    if found:
-        pytest.fail("\n".join(f"LEAK: {leak}" for leak in found), pytrace=False)
+    if leaks:
+        pytest.fail("\n".join(f"LEAK: {leak}" for leak in leaks), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    return (yield from _judged())
+    return (yield from _check())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    return (yield from _judged())
+    return (yield from _check())
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     for _, name, written in item._report_sections:
-        if (
-            name == "stderr"
-        ):  # where processes that the test started wrote to, if they were not heard otherwise
+        if name == "stderr":  # written by processes that the test started
             look(written, "what a process wrote")
-    return (yield from _judged())
+    return (yield from _check())

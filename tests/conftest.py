@@ -1,7 +1,7 @@
-"""How the suite runs: settings of Hypothesis, which tests run where, and what is missing on a machine.
+"""Configures the suite: Hypothesis, the executor, and the distribution of tests over workers.
 
 The fixtures are in `tests.databases` and `tests.browsing`. None of these three imports our packages, a database driver or a
-browser before a fixture needs it: the tests of the rules start at once, and go on when the rest is broken.
+browser before a fixture needs it. So the tests of the domain start at once, and run even if the rest is broken.
 """
 
 import os
@@ -20,9 +20,8 @@ SLOW: Final = re.compile(
 )
 """Tests that start processes, or try very many inputs: `make quick` leaves them out."""
 
-# How long an example takes says how busy the machine is, not whether the code is right. And a failure is not explained: that
-# runs a test some hundred times more under a tracer, and one that works with a database then ran into the time limit, which
-# ended the worker before anybody saw the example.
+# No deadline, because the time of an example depends on the load of the machine. No `explain` phase, because it runs a test
+# some hundred times more under a tracer: a test with a database then exceeded its timeout before it printed the example.
 hypothesis.settings.register_profile(
     "sentlog",
     parent=hypothesis.settings.default,
@@ -37,7 +36,7 @@ hypothesis.settings.load_profile(os.environ.get("SENTLOG_TEST_PROFILE", "sentlog
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With `SENTLOG_TEST_EXECUTOR=stock` everything is answered as by `SENTLOG_EXECUTOR=stock`."""
+    """Use the stock executor everywhere if `SENTLOG_TEST_EXECUTOR=stock`."""
     if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
         from schema.contract import SCHEMA
         from schema.execution.executor import LogExecutor
@@ -48,9 +47,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is slow or needs a browser, and leave the latter to one worker: each would start a Chromium and a server.
+    """Mark slow tests and tests that need a browser. The latter run on one worker: each worker would start a Chromium and a server.
 
-    With `SENTLOG_TEST_EXECUTOR=stock` only those tests stay that can come to execute an operation.
+    With `SENTLOG_TEST_EXECUTOR=stock`, keep only the tests that may execute an operation.
     """
     if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
         items[:] = [

@@ -1,4 +1,4 @@
-"""Fixtures: databases on both engines, empty or migrated, a new one for each test."""
+"""Fixtures: a new database for each test, on both engines, empty or migrated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server for this run: the URL of a database in which others can be created."""
+    """The URL of a database on a PostgreSQL server for this run, in which databases can be created."""
     from tests.postgres import find_programs, running_postgres
 
     if url := os.environ.get("SENTLOG_TEST_POSTGRES_URL"):
@@ -37,7 +37,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
-    """The name of a migrated database with no rows, to be copied: that takes a tenth of the migrations' time."""
+    """The name of a migrated database without rows; copying it takes a tenth of the time of the migrations."""
     from sqlalchemy import make_url
 
     with _postgres_database(postgres_url, "template") as url:
@@ -49,16 +49,16 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a migrated database with no rows, to be copied."""
+    """The file of a migrated database without rows, to be copied."""
     file = tmp_path_factory.mktemp("template") / "sentlog.sqlite3"
     asyncio.run(migrate(f"sqlite+aiosqlite:///{file}"))
     return file
 
 
-# Not async, this one and the next: an async fixture cannot ask for another by name.
+# This fixture and the next are not async, because an async fixture cannot call `getfixturevalue`.
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database of the test's own in which nothing has been made, not even a table; the test runs on both engines."""
+    """The URL of an empty database, without tables; the test runs on both engines."""
     if request.param == "sqlite":
         yield f"sqlite+aiosqlite:///{tmp_path / 'sentlog.sqlite3'}"
         return
@@ -68,7 +68,7 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A migrated database of the test's own with no rows; the test runs on both engines."""
+    """The URL of a migrated database without rows; the test runs on both engines."""
     if request.param == "sqlite":
         file = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "sentlog.sqlite3")
         yield f"sqlite+aiosqlite:///{file}"
@@ -94,7 +94,7 @@ _numbers = itertools.count(1)
 
 @contextmanager
 def _postgres_database(server: str, purpose: str, *, template: str = "template0") -> Iterator[str]:
-    """A database for the block; it goes with everybody who is still connected to it."""
+    """Create a database for the block, and drop it with all its connections."""
     from sqlalchemy import make_url
 
     name = f"sentlog_{purpose}_{os.getpid()}_{next(_numbers)}"
@@ -106,7 +106,7 @@ def _postgres_database(server: str, purpose: str, *, template: str = "template0"
 
 
 def _on_server(url: str, statement: str) -> None:
-    """Run a statement that PostgreSQL allows outside a transaction only."""
+    """Run a statement that PostgreSQL allows only outside a transaction."""
     from sqlalchemy import create_engine, text
     from sqlalchemy.pool import NullPool
 
@@ -116,7 +116,7 @@ def _on_server(url: str, statement: str) -> None:
 
 
 async def migrate(url: str) -> None:
-    """Make the tables in a database."""
+    """Migrate a database."""
     from db.connect.engine import make_engine
     from db.migrations import upgrade
 

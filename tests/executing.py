@@ -1,4 +1,4 @@
-"""Which tests can come to execute an operation, by what their modules import: those are run with both executors."""
+"""Finds the test modules that may execute an operation, from their imports; these run with both executors."""
 
 import ast
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 EXECUTOR: Final = ROOT / "schema" / "execution" / "executor.py"
 SERVED: Final = "live_server"
-"""The fixture that serves the application: tests/browsing.py imports that only where the fixture is asked for."""
+"""The fixture that serves the application; `tests/browsing.py` imports the application only inside the fixture."""
 
 
 def executes(file: Path) -> bool:
-    """Whether a module of tests, or anything of ours that it imports, however far, imports the executor."""
+    """Return whether a test module imports the executor, directly or through our modules."""
     seen: set[Path] = set()
     waiting = [file]
     while waiting:
@@ -28,14 +28,14 @@ def executes(file: Path) -> bool:
 
 @cache
 def _imported(file: Path) -> tuple[Path, ...]:
-    """The modules of ours that a module imports, at its top or in a function."""
+    """Return the modules of ours that a module imports, at its top or in a function."""
     names = {name for node in ast.walk(ast.parse(file.read_text())) for name in _names(node)}
     places = (ROOT.joinpath(*name.split(".")) for name in sorted(names))
     return tuple(
-        found
+        module
         for place in places
-        for found in (place.with_suffix(".py"), place / "__init__.py")
-        if found.exists()
+        for module in (place.with_suffix(".py"), place / "__init__.py")
+        if module.exists()
     )
 
 

@@ -1,7 +1,7 @@
-"""Interruptions of the database, made at a chosen statement: each is a real one, and happens once.
+"""Interrupts the database at a chosen statement, once each time.
 
 PostgreSQL   the server ends the session that is about to run the statement (`pg_terminate_backend`)
-SQLite       another connection has the file's write lock, and nobody waits for it
+SQLite       another connection has the file's write lock, with a busy timeout of 0
 """
 
 import sqlite3
@@ -14,29 +14,31 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 TABLE: Final = "delivery_event"
-"""Written last but for the figures, in every transaction that changes a delivery."""
+"""Every transaction that changes a delivery writes this table, before the counters."""
 
 
 @contextmanager
 def interrupted(engine: AsyncEngine, at: str = TABLE, *, times: int = 1) -> Iterator[list[str]]:
-    """Inside the block, the first `times` statements that write into the table `at` meet an interruption; gives those that did.
+    """Inside the block, interrupt the first `times` statements that insert into the table `at`; return these statements.
 
-    On SQLite a transaction meets it at its beginning: after that it has the lock itself.
+    On SQLite the start of a transaction is interrupted, because after that it holds the lock itself.
     """
-    came: list[str] = []
+    statements: list[str] = []
     if engine.dialect.name == "postgresql":
-        with _ended_session(engine, at, times, came):
-            yield came
+        with _ended_session(engine, at, times, statements):
+            yield statements
     else:
-        with _locked_file(engine, times, came):
-            yield came
+        with _locked_file(engine, times, statements):
+            yield statements
 
 
 @contextmanager
-def _ended_session(engine: AsyncEngine, at: str, times: int, came: list[str]) -> Iterator[None]:
+def _ended_session(
+    engine: AsyncEngine, at: str, times: int, statements: list[str]
+) -> Iterator[None]:
     def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if len(came) < times and cursor is not None and f"INSERT INTO {at}" in statement:
-            came.append(statement)
+        if len(statements) < times and cursor is not None and f"INSERT INTO {at}" in statement:
+            statements.append(statement)
             end_session(engine, connection.connection.driver_connection.info.backend_pid)
 
     with _listening(engine, "before_cursor_execute", before):
@@ -44,13 +46,13 @@ def _ended_session(engine: AsyncEngine, at: str, times: int, came: list[str]) ->
 
 
 @contextmanager
-def _locked_file(engine: AsyncEngine, times: int, came: list[str]) -> Iterator[None]:
+def _locked_file(engine: AsyncEngine, times: int, statements: list[str]) -> Iterator[None]:
     assert engine.url.database is not None
     with closing(sqlite3.connect(engine.url.database, isolation_level=None)) as other:
 
         def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            if len(came) < times and statement == "BEGIN IMMEDIATE":
-                came.append(statement)
+            if len(statements) < times and statement == "BEGIN IMMEDIATE":
+                statements.append(statement)
                 cursor.execute("PRAGMA busy_timeout = 0")
                 other.execute("BEGIN IMMEDIATE")
 
@@ -76,13 +78,13 @@ def _listening(engine: AsyncEngine, name: str, listener: Any) -> Iterator[None]:
 
 
 def end_session(engine: AsyncEngine, pid: int) -> None:
-    """Have PostgreSQL end a session, and wait until it is gone."""
+    """End a PostgreSQL session, and wait until it is gone."""
     with connected(engine) as connection:
         connection.execute("SELECT pg_terminate_backend(%s, 30000)", [pid])
 
 
 def end_all_sessions(engine: AsyncEngine) -> None:
-    """Have PostgreSQL end every session of the database."""
+    """End every other PostgreSQL session of the database."""
     with connected(engine) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
@@ -92,7 +94,7 @@ def end_all_sessions(engine: AsyncEngine) -> None:
 
 @contextmanager
 def connected(engine: AsyncEngine) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the test's own to the engine's database, in no transaction."""
+    """Open a separate autocommit connection to the engine's database."""
     url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection

@@ -1,4 +1,4 @@
-"""A real server for the tests that need one: uvicorn in a thread, on a port of 127.0.0.1 that was free."""
+"""A real server for tests: uvicorn in a thread, on a free port of 127.0.0.1."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ LIMITS: Final = limits_of(ConnectionSettings())
 
 
 class _Announced(uvicorn.Server):
-    """Says when it listens, so that nobody has to look at the clock."""
+    """A server that sets an event when it listens, so that tests need no polling."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -30,7 +30,7 @@ class _Announced(uvicorn.Server):
         try:
             self.run(sockets=[listener])
         finally:
-            # Also where it never came to listen: whoever waits has to hear of it.
+            # Also if it failed to start, so that the waiter wakes.
             self.settled.set()
 
 
@@ -38,7 +38,7 @@ class _Announced(uvicorn.Server):
 def serving(app: ASGIApp, limits: ConnectionLimits = LIMITS) -> Generator[str]:
     """Serve `app` by HTTP and WebSocket, as `sentlog serve` does; gives its address, `http://127.0.0.1:PORT`.
 
-    Its lifespan has run when the block begins, and ended when the block has.
+    The lifespan starts before the block and ends after it.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = _Announced(configuration(app, limits=limits))

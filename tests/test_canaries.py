@@ -1,4 +1,4 @@
-"""The search for leaks over the whole suite finds what is let out on purpose, by each way out, and fails the test."""
+"""The leak check of the suite finds deliberate leaks in log lines, errors and responses, and fails the test."""
 
 import logging
 import subprocess
@@ -61,21 +61,21 @@ def test_each_kind_is_found(kind: str, text: str) -> None:
         "Select a school from the list.",
     ],
 )
-def test_what_lines_and_errors_are_made_of_is_no_leak(text: str) -> None:
+def test_ordinary_log_lines_and_errors_are_not_leaks(text: str) -> None:
     with watched() as leaks:
         look(text, "a line")
 
     assert leaks == []
 
 
-def test_what_somebody_typed_may_be_told_to_them() -> None:
+def test_an_error_may_repeat_the_input() -> None:
     with watched() as leaks:
         look("Value 'Heather' is no id.", "an error", typed='node(id: "Heather")')
 
     assert leaks == []
 
 
-def test_a_line_is_searched_as_it_is_written_whatever_the_test_has_set_up() -> None:
+def test_a_log_line_is_checked_as_our_formatter_writes_it() -> None:
     log = structlog.get_logger("delivery.dispatch.handover")
     with watched() as leaks, capture_logs():
         log.info("handed over", name="Parent, Heather")  # our pipe drops the key
@@ -86,7 +86,7 @@ def test_a_line_is_searched_as_it_is_written_whatever_the_test_has_set_up() -> N
     assert leaks[0].place.startswith("tests/test_canaries.py:")
 
 
-def test_a_librarys_line_is_searched_without_the_values_that_we_drop() -> None:
+def test_a_library_log_line_is_checked_without_the_values_that_we_drop() -> None:
     with watched() as leaks:
         logging.getLogger("some.library").warning("no mailbox %s", "heather@nomail.example")
         logging.getLogger("some.library").info("SELECT 1 FROM person")
@@ -95,7 +95,7 @@ def test_a_librarys_line_is_searched_without_the_values_that_we_drop() -> None:
     assert [(leak.kind, leak.way) for leak in leaks] == [("SQL", "a library's log line")]
 
 
-async def test_the_error_of_an_operation_is_searched(
+async def test_the_error_of_an_operation_is_checked(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await load(engine, district(), message())
@@ -112,7 +112,7 @@ async def test_the_error_of_an_operation_is_searched(
 
 
 @pytest.mark.parametrize(("status", "ways"), [(400, ["an answer that refuses"]), (200, [])])
-def test_an_answer_that_refuses_is_searched(status: int, ways: list[str]) -> None:
+def test_the_response_of_an_error_is_checked(status: int, ways: list[str]) -> None:
     async def answer(request: Request) -> Response:
         await request.body()
         return PlainTextResponse("Heather was not found", status)
@@ -158,7 +158,7 @@ def test_leaks_when_set_up(talks):
 """
 
 
-def test_whoever_lets_something_out_fails_with_the_place(tmp_path: Path) -> None:
+def test_a_test_that_leaks_fails_with_the_place(tmp_path: Path) -> None:
     file = tmp_path / "test_leaking.py"
     file.write_text(LEAKS)
 

@@ -1,4 +1,4 @@
-"""The promise: the tests of the rules start at once, and go on when the rest of the code is broken."""
+"""The tests of the domain start at once, and run even if the rest of the code is broken."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ BROKEN: Final = (
     *("db", "renderers", "delivery", "resolvers", "schema", "server"),
     *("playwright", "sqlalchemy", "sqlmodel", "starlette", "strawberry", "uvicorn"),
 )
-"""What cannot be imported in the run, as with a syntax error in it."""
+"""The packages that cannot be imported in the run, as if they had a syntax error."""
 
 RUN: Final = f"""
 import sys
@@ -24,7 +24,7 @@ sys.exit(pytest.main(["tests/domain/test_ids.py", "-q", "-p", "no:cacheprovider"
 """
 
 
-def test_a_test_of_the_rules_runs_though_nothing_else_can_be_imported() -> None:
+def test_a_test_of_the_domain_runs_even_if_no_other_package_can_be_imported() -> None:
     run = subprocess.run(
         [sys.executable, "-c", RUN], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The promise: the index of the decisions lists each one, with the title, the date and the status of its file."""
+"""The index of the decisions lists each one, with the title, the date and the status of its file."""
 
 import re
 from pathlib import Path

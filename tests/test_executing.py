@@ -1,4 +1,4 @@
-"""The tests that are run with both executors: all that can come to execute an operation."""
+"""All tests that may execute an operation run with both executors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,9 +24,9 @@ def files(pattern: str) -> Sequence[Path]:
         "server/process/test_app.py",
     ],
 )
-def test_what_executes_operations_is_found_however_far_it_imports_the_executor(file: str) -> None:
+def test_a_module_that_imports_the_executor_indirectly_is_found(file: str) -> None:
     assert executes(ROOT / "tests" / file)
 
 
-def test_the_tests_of_the_rules_execute_nothing() -> None:
+def test_the_tests_of_the_domain_execute_nothing() -> None:
     assert [file.name for file in files("domain/test_*.py") if executes(file)] == []

@@ -1,4 +1,4 @@
-"""What is shipped and what it is built from: packages, pins, and that nothing names the host it came from."""
+"""The wheel and its pins: it contains all packages, and no pin names the host of a registry."""
 
 import json
 import re
@@ -28,7 +28,7 @@ def project() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def packages() -> set[str]:
-    """The packages of this repository: every folder at its top that can be imported, but what only tests it."""
+    """The packages of this repository: every top-level folder that can be imported, except tests and benchmarks."""
     return {init.parent.name for init in ROOT.glob("*/__init__.py")} - {"benchmarks", "tests"}
 
 
@@ -46,25 +46,25 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
 
 
 def pins(file: Path) -> dict[str, list[str]]:
-    """For each pinned release, as `name==version`, its hashes."""
+    """Return the hashes of each pinned release, by `name==version`."""
     lines = file.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     return {
         line.split(maxsplit=1)[0]: re.findall(r"--hash=sha256:[0-9a-f]{64}", line) for line in lines
     }
 
 
-def test_our_schema_is_loaded_and_not_the_package_of_that_name_on_pypi() -> None:
+def test_our_package_schema_is_imported_and_not_the_one_on_pypi() -> None:
     assert schema.__file__ is not None
     assert Path(schema.__file__) == ROOT / "schema" / "__init__.py"
 
 
 def test_no_package_is_forgotten(project: dict[str, Any], packages: set[str]) -> None:
-    """Left out of the wheel it would be missing there; left out of the contracts nothing would be checked in it."""
+    """Every package must be in the wheel and in the contracts of import-linter."""
     assert set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == packages
     assert set(project["tool"]["importlinter"]["root_packages"]) == packages
 
 
-def test_the_rules_may_import_nothing_that_is_depended_on(project: dict[str, Any]) -> None:
+def test_the_domain_may_import_no_other_dependency(project: dict[str, Any]) -> None:
     names = {
         re.sub("[-_.]+", "-", Requirement(dependency).name).lower()
         for dependency in project["project"]["dependencies"]
@@ -80,8 +80,7 @@ def test_the_rules_may_import_nothing_that_is_depended_on(project: dict[str, Any
         if contract.get("source_modules") == ["domain"]
     )
 
-    # Zones are a part of the standard library; where the system has none they come from this package. The other two know
-    # addresses, and do no I/O.
+    # tzdata has the time zones of the standard library for systems without them. The other two parse addresses without I/O.
     allowed = {"tzdata", "email_validator", "phonenumbers"}
     assert modules - allowed - set(contract["forbidden_modules"]) == set()
 
@@ -95,7 +94,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(
 
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: ZipFile, packages: set[str]) -> None:
-    """Data is easily left out: tables of codes, migrations and their template, fonts."""
+    """Data files are easily forgotten: tables of codes, migrations and their template, fonts."""
     files = {
         file.relative_to(ROOT).as_posix()
         for package in packages
@@ -139,14 +138,14 @@ def test_every_pin_has_hashes_and_no_host(file: Path) -> None:
     assert [pin for pin, hashes in pinned.items() if not hashes] == []
 
 
-def test_what_runs_is_what_was_tested() -> None:
+def test_the_runtime_pins_are_among_the_development_pins() -> None:
     run, develop = pins(RUN), pins(DEVELOP)
 
     assert run.items() <= develop.items()
 
 
 def test_every_dependency_is_pinned_within_its_bounds(project: dict[str, Any]) -> None:
-    """A bound that was changed without `make lock` would be seen by nobody but the next one to lock."""
+    """Detects a bound that was changed without `make lock`."""
     run, develop = (dict(pin.split("==") for pin in pins(file)) for file in (RUN, DEVELOP))
 
     for pinned, dependencies in [

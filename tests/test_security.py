@@ -1,4 +1,4 @@
-"""The threat model: what it names as its proof is there."""
+"""Every test that the threat model names exists."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The look-up of known vulnerabilities: one that is known is a failure, and what cannot be known is said and is none."""
+"""A known vulnerability is a failure; a database that cannot be reached is reported and is not."""
 
 import importlib.util
 import json
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def supply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The script, with the programs of `says` on its path, and nothing that may stay."""
+    """The script, with the programs of `fake_program` on its path, and no ignored vulnerability."""
     spec = importlib.util.spec_from_file_location("supply", ROOT / "scripts" / "supply.py")
     assert spec is not None
     assert spec.loader is not None
@@ -26,11 +26,11 @@ def supply(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def says(folder: Path, program: str, told: Any, *, status: int, error: str = "") -> None:
-    """A program that prints this and ends with that, and keeps how it was called and the project that it was called in."""
+def fake_program(folder: Path, program: str, output: Any, *, status: int, error: str = "") -> None:
+    """Write a program that prints `output` and exits with `status`; it records its arguments and its `pyproject.toml`."""
     file = folder / "bin" / program
     answer = folder / f"{program}.json"
-    answer.write_text(told if isinstance(told, str) else json.dumps(told))
+    answer.write_text(output if isinstance(output, str) else json.dumps(output))
     file.write_text(
         "#!/bin/sh\n"
         f'echo "$@" >> {folder}/{program}.calls\n'
@@ -69,11 +69,11 @@ NPM_BAD = {
 }
 
 
-def test_where_nothing_is_known_all_is_well(
+def test_without_known_vulnerabilities_the_status_is_0(
     supply: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    says(tmp_path, "uv", CLEAN, status=0)
-    says(tmp_path, "npm", NPM_CLEAN, status=0)
+    fake_program(tmp_path, "uv", CLEAN, status=0)
+    fake_program(tmp_path, "npm", NPM_CLEAN, status=0)
 
     assert supply.main() == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -87,11 +87,11 @@ def test_where_nothing_is_known_all_is_well(
     assert all(json.dumps(pin.removesuffix("\\").strip()) in asked for pin in pins)
 
 
-def test_whatever_is_known_of_a_pin_is_a_failure(
+def test_a_known_vulnerability_of_a_pin_is_a_failure(
     supply: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    says(tmp_path, "uv", BAD, status=1)
-    says(tmp_path, "npm", NPM_BAD, status=1)
+    fake_program(tmp_path, "uv", BAD, status=1)
+    fake_program(tmp_path, "npm", NPM_BAD, status=1)
 
     assert supply.main() == 1
     assert capsys.readouterr().err.splitlines()[:2] == [
@@ -100,9 +100,9 @@ def test_whatever_is_known_of_a_pin_is_a_failure(
     ]
 
 
-def test_what_has_a_reason_may_stay(supply: ModuleType, tmp_path: Path) -> None:
-    says(tmp_path, "uv", BAD, status=1)
-    says(tmp_path, "npm", NPM_BAD, status=1)
+def test_a_vulnerability_with_a_reason_is_ignored(supply: ModuleType, tmp_path: Path) -> None:
+    fake_program(tmp_path, "uv", BAD, status=1)
+    fake_program(tmp_path, "npm", NPM_BAD, status=1)
     (tmp_path / "supply.txt").write_text("GHSA-1 that part is not used\nGHSA-2 it is not served\n")
 
     assert supply.main() == 0
@@ -122,7 +122,7 @@ def test_a_reason_is_needed(supply: ModuleType) -> None:
         (None, None),
     ],
 )
-def test_what_cannot_be_looked_up_is_said_and_is_no_failure(
+def test_a_database_that_cannot_be_reached_is_reported_and_is_no_failure(
     supply: ModuleType,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -131,16 +131,16 @@ def test_what_cannot_be_looked_up_is_said_and_is_no_failure(
     npm: tuple[Any, int, str] | None,
 ) -> None:
     monkeypatch.setattr(supply, "_path", lambda: str(tmp_path / "bin") + ":/bin")
-    for program, said in (("uv", uv), ("npm", npm)):
-        if said is not None:
-            says(tmp_path, program, said[0], status=said[1], error=said[2])
+    for program, output in (("uv", uv), ("npm", npm)):
+        if output is not None:
+            fake_program(tmp_path, program, output[0], status=output[1], error=output[2])
     if uv is None:
         monkeypatch.setattr(supply, "_path", lambda: str(tmp_path / "bin"))
 
     assert supply.main() == 0
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert [line.split(": ")[:3] for line in told.err.splitlines()] == [
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [line.split(": ")[:3] for line in captured.err.splitlines()] == [
         ["supply", "Python", "not looked up"],
         ["supply", "console", "not looked up"],
         ["supply", "tests/clients", "not looked up"],
