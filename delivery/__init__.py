@@ -1,4 +1,4 @@
-"""Work in the background: what is due is handed to its provider, and what providers say comes back.
+"""Background work: hand due deliveries to their providers, take in receipts, make reports, purge.
 
-Nothing here knows of GraphQL or of the request that started something.
+This layer does not know GraphQL or the request that started a job.
 """

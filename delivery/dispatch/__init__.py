@@ -1,1 +1,1 @@
-"""Handing over: finding what is due, claiming it, giving it to a gateway, and recording the outcome."""
+"""Dispatch: find due deliveries, claim them, hand them to a gateway, and record the outcome."""

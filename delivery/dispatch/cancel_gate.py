@@ -1,6 +1,7 @@
-"""Closes the gate of a wave: when its message is canceled, and when its claim is about to end.
+"""The gate of a wave: it closes when the message is canceled, and when the claim is about to end.
 
-A cancellation is one row, written by any process. So each process looks at that row, at most `FRESH` before a request begins.
+A cancellation is one row, which any process may write. So each process reads that row at most `FRESH` seconds before a
+request begins.
 """
 
 import asyncio
@@ -18,20 +19,20 @@ from delivery.gateways.gate import Closed
 from domain.status import MessageStatus
 
 RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})
-"""The statuses at which deliveries are handed over."""
+"""Message statuses in which deliveries are handed over."""
 
 FRESH: Final = 0.2
-"""Seconds for which a look at the message is good. The rule is 250 ms; the rest is for the way from here to the wire."""
+"""Seconds for which a status that was read is valid. The rule is 250 ms; the rest is for the way from here to the wire."""
 
-MOST_LOOKS: Final = 25
-"""Looks for one request. An answer that is older than `FRESH` when it comes cannot open the gate: on a starved machine many
-are, and one in time is enough."""
+MOST_READS: Final = 25
+"""Most reads of the status for one request. A result that is older than `FRESH` cannot open the gate. On a starved machine
+many are too old, and one in time is enough."""
 
 _log = structlog.get_logger(__name__)
 
 
 class CancelGate:
-    """The gate of one wave (`delivery.gateways.gate.Gate`). Requests that ask at the same time share a look."""
+    """The gate of one wave (`delivery.gateways.gate.Gate`). Concurrent requests share one read of the status."""
 
     def __init__(
         self,
@@ -42,41 +43,41 @@ class CancelGate:
         clock: Callable[[], datetime],
         monotonic: Callable[[], float],
     ) -> None:
-        """`send_by`, by `clock`, is when no request may begin any more, or another process could send the same."""
+        """Close the gate at `send_by`, measured by `clock`: later, another process may send the same deliveries."""
         self._engine = engine
         self._message_id = message_id
         self._send_by = send_by
         self._clock = clock
         self._monotonic = monotonic
-        self._good_until = float("-inf")
-        self._looking = asyncio.Lock()
+        self._valid_until = float("-inf")
+        self._reading = asyncio.Lock()
 
     async def __call__(self) -> None:
-        """Return if a request may begin now. Raises `Closed`."""
-        for _ in range(MOST_LOOKS):
-            # Both are looked at after the last wait: this process may have been suspended in it.
+        """Return if a request may begin now; otherwise raise `Closed`."""
+        for _ in range(MOST_READS):
+            # Check both after the last await: this process may have been suspended during it.
             if self._clock() >= self._send_by:
                 raise Closed("its claim is about to end")
-            if self._monotonic() < self._good_until:
+            if self._monotonic() < self._valid_until:
                 return
-            async with self._looking:
-                if self._monotonic() >= self._good_until:
-                    await self._look()
-        raise Closed("the database is too slow to tell whether the message is canceled")
+            async with self._reading:
+                if self._monotonic() >= self._valid_until:
+                    await self._read_status()
+        raise Closed("the database is too slow to show whether the message is canceled")
 
-    async def _look(self) -> None:
-        # From before the question: a cancellation that commits after it may not be in the answer.
+    async def _read_status(self) -> None:
+        # Take the time before the read: a cancellation that commits during it may be missing from the result.
         began = self._monotonic()
         try:
             async with reading(self._engine) as connection:
                 status = await in_flight.status(connection, self._message_id)
         except AWAY as error:
             _log.warning(
-                "the database does not tell whether a message is canceled",
+                "cannot read whether a message is canceled: the database is unavailable",
                 message_id=f"message.{self._message_id}",
                 cause=cause(error),
             )
-            raise Closed("the database does not tell whether the message is canceled") from None
+            raise Closed("the database cannot show whether the message is canceled") from None
         if status not in RUNNING:
             raise Closed("canceled before it left")
-        self._good_until = began + FRESH
+        self._valid_until = began + FRESH

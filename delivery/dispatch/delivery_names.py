@@ -1,7 +1,7 @@
-"""Our name for what is handed over, as providers keep it and bring it back.
+"""The name of a delivery at a provider, which receipts bring back.
 
-Each sending of a delivery has a name of its own: to a provider, what an administrator sends again is something new, and
-what comes back late is about the sending that it names.
+Each sending of a delivery has its own name. So a provider takes a resend for a new delivery, and a late receipt belongs to
+the sending that it names.
 """
 
 from typing import NamedTuple
@@ -12,20 +12,20 @@ from domain.ids import LARGEST
 
 
 class Sending(NamedTuple):
-    """A delivery, and how often it had been sent again on demand before."""
+    """One sending of a delivery: its key, and how many times it had been resent before."""
 
     delivery: DeliveryKey
     resends: int
 
 
 def spell(delivery: LiveDelivery) -> str:
-    """The name of a delivery's present sending: `7.12.0`, and `7.12.0.2` once it was sent again twice."""
+    """Return the name of a delivery's current sending: `7.12.0`, and `7.12.0.2` after two resends."""
     numbers = (*delivery.key, delivery.resends) if delivery.resends else delivery.key
     return ".".join(map(str, numbers))
 
 
 def read(text: str | None) -> Sending | None:
-    """The sending that `text` names; None where it is no such name."""
+    """Return the sending that `text` names; None if `text` is not such a name."""
     parts = (text or "").split(".")
     if len(parts) not in (3, 4) or not all(
         part.isascii() and part.isdigit() and len(part) <= 19 for part in parts

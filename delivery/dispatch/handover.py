@@ -1,12 +1,12 @@
-"""Hands a chunk of a message over, a wave at a time: claim, send, record.
+"""Hand over the deliveries of a chunk, one wave at a time: claim, send, record.
 
-    claim   the message runs, the delivery is nobody's. From this commit on it may have left, and the holder of the token may
-            hand it over, until the lease ends on the database's clock
-    send    outside of any transaction; each request passes the gate, and never later than the claim allows
-    record  what came of it, fenced by the token
+    claim   mark unclaimed deliveries of a running message with a token. From this commit on they may have left. The holder
+            of the token may hand them over until the lease ends, by the database's clock
+    send    outside of any transaction; each request passes the gate, and begins before the claim's time limit
+    record  write the outcomes, fenced by the token
 
-What is never recorded, because a process died, is settled in `delivery.dispatch.settlement`. When to look at a chunk at all is
-`delivery.dispatch.due_work`'s business; what an outcome means, `delivery.dispatch.transitions`'.
+If a process dies before it records, `delivery.dispatch.settlement` settles its claims. `delivery.dispatch.due_work` decides
+when a chunk is worked on; `delivery.dispatch.transitions` decides what an outcome means.
 """
 
 import asyncio
@@ -30,31 +30,31 @@ from delivery.dispatch.cancel_gate import RUNNING, CancelGate
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import (
-    claimed,
+    apply_late_outcome,
+    apply_outcome,
+    claim_delivery,
     content_of,
+    deliver_in_place,
+    fail_repeated,
+    fail_unreadable,
     handover_of,
-    of_late_outcome,
-    of_outcome,
-    put_in_place,
-    repeated,
-    silenced,
-    unreadable,
+    opt_out,
 )
-from delivery.gateways.base import Content, Held, NotAccepted, Outcome, Refused, Unsure
+from delivery.gateways.base import Content, NotAccepted, NotAttempted, Outcome, Refused, Unsure
 from delivery.gateways.port import OUT_OF_TIME, Gateway
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
 
 LARGEST_WAVE: Final = 500
-"""Deliveries that one transaction claims: more would keep a cancellation waiting."""
+"""Most deliveries that one transaction claims: more would make a cancellation wait."""
 
 MOST_REASONS: Final = 3
-"""Reasons for which a provider did not accept that the log names for each wave; the events of the deliveries have all."""
+"""Most reasons for "not accepted" that the log names for each wave; the events of the deliveries have all of them."""
 
 _log = structlog.get_logger(__name__)
 
 
 class _Load(NamedTuple):
-    """The deliveries of a chunk that go through one gateway."""
+    """The deliveries of a chunk that go through one gateway, before they are claimed."""
 
     message_id: int
     chunk: int
@@ -63,13 +63,13 @@ class _Load(NamedTuple):
     content: Content
 
     def modes(self, runtime: Runtime) -> frozenset[DeliveryMode]:
-        """The modes that may go now. Asked for each wave: the call window may close while a chunk is on its way."""
+        """Return the modes that may be sent now. Called for each wave: the call window may close between two waves."""
         usable = runtime.usable(self.terms)
         return frozenset(mode for mode, gateway in usable.items() if gateway is self.gateway)
 
 
 class _Wave(NamedTuple):
-    """What was claimed at once, and the key of the address of each. `done`: how many needed no provider."""
+    """Deliveries that were claimed together, with the key of each address. `done` counts those that need no provider."""
 
     deliveries: Sequence[LiveDelivery]
     addresses: Sequence[str]
@@ -84,9 +84,9 @@ class _Wave(NamedTuple):
 async def hand_over(
     runtime: Runtime, message_id: int, chunk: int, *, is_over: Callable[[], bool] = lambda: False
 ) -> int:
-    """Hand over what is due of a chunk, and how many deliveries that were. Doing it twice does nothing the second time.
+    """Hand over the due deliveries of a chunk. Return how many. Idempotent.
 
-    `is_over` is asked before each wave: once it says so, the rest is left, unclaimed, to another time.
+    `is_over` is called before each wave: once it returns true, the rest stays unclaimed for a later job.
     """
     async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
@@ -98,7 +98,7 @@ async def hand_over(
     counts = await asyncio.gather(
         *(_hand_over(runtime, load, is_over) for load in loads), return_exceptions=True
     )
-    # Only now, when all have ended: what another gateway was given must not go on behind whoever called.
+    # Raise only after all have ended: no gateway may go on sending after this function has returned.
     for count in counts:
         if isinstance(count, BaseException):
             raise count
@@ -106,7 +106,7 @@ async def hand_over(
 
 
 async def _hand_over(runtime: Runtime, load: _Load, is_over: Callable[[], bool]) -> int:
-    """Hand over what goes through one gateway, as many at once as it takes."""
+    """Hand over the deliveries of one gateway, in waves of the size that it takes. Return how many."""
     token = secrets.token_hex(16)
     handed = 0
     while not is_over() and (size := await _size_of_wave(runtime, load)):
@@ -118,7 +118,7 @@ async def _hand_over(runtime: Runtime, load: _Load, is_over: Callable[[], bool])
             if all(isinstance(outcome, NotAccepted) for outcome in outcomes):
                 await provider_rate.hold_if_down(runtime, load.gateway, wave.deliveries, outcomes)
                 return handed
-            if all(isinstance(outcome, NotAccepted | Held) for outcome in outcomes):
+            if all(isinstance(outcome, NotAccepted | NotAttempted) for outcome in outcomes):
                 return handed
         if wave.size < size:
             return handed
@@ -126,7 +126,7 @@ async def _hand_over(runtime: Runtime, load: _Load, is_over: Callable[[], bool])
 
 
 async def _size_of_wave(runtime: Runtime, load: _Load) -> int:
-    """How many may be claimed next; 0 where nothing is due, or the provider is not to be used for now."""
+    """Return how many deliveries to claim next; 0 if none is due or the provider is on hold."""
     most = min(LARGEST_WAVE, load.gateway.batch)
     if load.gateway.per_second is None:
         return most
@@ -140,12 +140,12 @@ async def _size_of_wave(runtime: Runtime, load: _Load) -> int:
 
 
 async def _claim(runtime: Runtime, load: _Load, *, token: str, most: int) -> _Wave:
-    """Claim what is due; what needs no provider is done at once."""
+    """Claim due deliveries. Those that need no provider get their final status at once."""
     now = runtime.clock()
-    async with _alone_with(runtime, load.message_id) as (connection, message):
+    async with _locked_message(runtime, load.message_id) as (connection, message):
         if message is None or not _runs(message):
             return _Wave([], [], 0, now)
-        # Of one with a pace, the reservation said so.
+        # For a gateway with a rate limit, the reservation has checked this already.
         if load.gateway.per_second is None and await provider_rate.is_held(
             connection, load.gateway
         ):
@@ -159,16 +159,16 @@ async def _claim(runtime: Runtime, load: _Load, *, token: str, most: int) -> _Wa
         for delivery in due:
             target = targets[delivery.address_id]
             if not target.is_readable:
-                moves.append(unreadable(delivery, now=now))
+                moves.append(fail_unreadable(delivery, now=now))
             elif delivery.key in repeats:
-                moves.append(repeated(delivery, now=now))
+                moves.append(fail_repeated(delivery, now=now))
             elif delivery.mode is DeliveryMode.TEXT and target.opted_out:
-                moves.append(silenced(delivery, now=now))
+                moves.append(opt_out(delivery, now=now))
             elif load.gateway.in_transaction:
-                moves.append(put_in_place(delivery, load.gateway.name, now=now))
+                moves.append(deliver_in_place(delivery, load.gateway.name, now=now))
             else:
                 moves.append(
-                    claimed(
+                    claim_delivery(
                         delivery,
                         load.gateway.name,
                         token=token,
@@ -176,23 +176,23 @@ async def _claim(runtime: Runtime, load: _Load, *, token: str, most: int) -> _Wa
                         now=now,
                     )
                 )
-        handed = [m.after for m in moves if m.after.status is DeliveryStatus.IN_PROGRESS]
-        calls = any(delivery.mode in PHONE_MODES for delivery in handed)
+        claimed = [m.after for m in moves if m.after.status is DeliveryStatus.IN_PROGRESS]
+        has_phone = any(delivery.mode in PHONE_MODES for delivery in claimed)
         await changes.write(
             connection,
             message,
             moves,
             now=now,
-            overdue_at=now + runtime.provider_limit if calls else None,
+            overdue_at=now + runtime.provider_limit if has_phone else None,
         )
-    addresses = [targets[delivery.address_id].key for delivery in handed]
-    return _Wave(handed, addresses, len(moves) - len(handed), now + runtime.send_limit)
+    addresses = [targets[delivery.address_id].key for delivery in claimed]
+    return _Wave(claimed, addresses, len(moves) - len(claimed), now + runtime.send_limit)
 
 
 async def _repeats(
     connection: AsyncConnection, due: Sequence[LiveDelivery], targets: Mapping[int, Target]
 ) -> Collection[DeliveryKey]:
-    """Those that go to an address to which another delivery of their message goes as well."""
+    """Return the keys of deliveries whose address another delivery of the same message goes to as well."""
     merged = {
         delivery.key: (delivery.mode, same_as)
         for delivery in due
@@ -206,10 +206,13 @@ def _runs(message: LiveMessage) -> bool:
 
 
 async def _send(runtime: Runtime, load: _Load, wave: _Wave) -> Sequence[Outcome]:
-    """What came of each delivery of a wave. No request begins when the message is canceled, or the claim about to end."""
+    """Send a wave and return an outcome for each delivery.
+
+    No request begins once the message is canceled or the claim is about to end.
+    """
     left = (wave.send_by - runtime.clock()).total_seconds()
     if left <= 0:
-        # The process was suspended since the claim. Whoever takes the claim over must find nothing that leaves later.
+        # The process was suspended since the claim. Nothing may be sent after another process takes the claim over.
         return [OUT_OF_TIME] * len(wave.deliveries)
     gate = CancelGate(
         runtime.engine,
@@ -228,7 +231,7 @@ async def _send(runtime: Runtime, load: _Load, wave: _Wave) -> Sequence[Outcome]
 async def _record(
     runtime: Runtime, load: _Load, wave: _Wave, outcomes: Sequence[Outcome], *, token: str
 ) -> None:
-    """Write what came of a wave. What was unsure keeps its claim, and is settled when the lease ends."""
+    """Write the outcomes of a wave. A delivery with an `Unsure` outcome keeps its claim until `settlement` settles it."""
     of_wave = {
         delivery.key: (delivery, outcome)
         for delivery, outcome in zip(wave.deliveries, outcomes, strict=True)
@@ -242,20 +245,20 @@ async def _record(
         message_id=f"message.{load.message_id}",
     )
     _log.info(
-        "handed over",
+        "deliveries were handed over",
         gateway=load.gateway.name,
         message_id=f"message.{load.message_id}",
         deliveries=len(outcomes),
         refused=sum(isinstance(outcome, Refused) for outcome in outcomes),
         not_accepted=sum(isinstance(outcome, NotAccepted) for outcome in outcomes),
-        held=sum(isinstance(outcome, Held) for outcome in outcomes),
+        held=sum(isinstance(outcome, NotAttempted) for outcome in outcomes),
         unsure=sum(isinstance(outcome, Unsure) for outcome in outcomes),
     )
-    _warn_of_refusals(load, outcomes)
+    _warn_not_accepted(load, outcomes)
 
 
-def _warn_of_refusals(load: _Load, outcomes: Sequence[Outcome]) -> None:
-    """Say in the log why the provider accepted less than it was given: the account or a setting may have to be mended."""
+def _warn_not_accepted(load: _Load, outcomes: Sequence[Outcome]) -> None:
+    """Log why the provider did not accept deliveries: an administrator may have to fix the account or a setting."""
     reasons = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, NotAccepted))
     for reason, number in reasons.most_common(MOST_REASONS):
         _log.warning(
@@ -273,31 +276,31 @@ async def _write(
     token: str,
     of_wave: Mapping[DeliveryKey, tuple[LiveDelivery, Outcome]],
 ) -> None:
-    """Write outcomes in one transaction; of those whose claim was lost, what is still news."""
+    """Write outcomes in one transaction. If a claim was lost, write only an acceptance."""
     now = runtime.clock()
-    async with _alone_with(runtime, message_id) as (connection, message):
+    async with _locked_message(runtime, message_id) as (connection, message):
         assert message is not None
         mine = await claims.held(connection, list(of_wave), token=token)
         moves = [
-            of_outcome(delivery, outcome, message, now=now, chance=runtime.chance())
+            apply_outcome(delivery, outcome, message, now=now, chance=runtime.chance())
             for key, (delivery, outcome) in of_wave.items()
             if key in mine
         ]
         if lost := of_wave.keys() - mine:
             for delivery in await in_flight.by_key(connection, sorted(lost)):
-                late = of_late_outcome(delivery, *of_wave[delivery.key], now=now)
+                late = apply_late_outcome(delivery, *of_wave[delivery.key], now=now)
                 moves += [] if late is None else [late]
         await changes.write(connection, message, moves, now=now)
 
 
 @asynccontextmanager
-async def _alone_with(
+async def _locked_message(
     runtime: Runtime, message_id: int
 ) -> AsyncIterator[tuple[AsyncConnection, LiveMessage | None]]:
-    """A transaction, and the message, locked.
+    """Yield a transaction and the locked message; None if the message does not exist.
 
-    Tasks of one process wait for each other here and not in the database. There each would hold a connection; and if the
-    process stood still, they would come by the lock one after the other, and keep everybody from the message for so long.
+    Tasks of one process queue here and not in the database. There each would hold a connection. And if the process were
+    suspended, they would get the lock one after the other and block the message for all that time.
     """
     turn = runtime.turns.setdefault(message_id, asyncio.Lock())
     async with turn, writing(runtime.engine) as connection:

@@ -1,6 +1,6 @@
-"""How fast a provider is used, and when not at all: for all processes together, whichever message it is for.
+"""The rate limit of a provider, and its hold while it is down: shared by all processes and all messages.
 
-The rows for that are `db.dispatch.provider_rate`'s; what is handed over, `delivery.dispatch.handover`'.
+`db.dispatch.provider_rate` reads and writes the rows; `delivery.dispatch.handover` sends.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,19 +19,19 @@ from delivery.gateways.port import Gateway
 from domain.retry import pause
 
 EVENNESS: Final = timedelta(milliseconds=250)
-"""How much of a provider's pace goes into one wave: what is sent at once is no more even than this."""
+"""The share of a provider's rate that one wave uses. A wave is sent as a burst, so bursts are this long."""
 
 LONGEST_WAIT: Final = timedelta(seconds=30)
-"""For a provider's pace. A chunk that would have to wait longer is left to a later sweep."""
+"""The longest wait for a provider's rate limit. A chunk that would wait longer is left to a later round."""
 
 DOWN_FROM: Final = 10
-"""So many hand-overs of which a provider takes none: it is down, and not merely picky about an address."""
+"""A provider is down if it accepts none of at least this many deliveries; with fewer, an address may be the reason."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def reserve(runtime: Runtime, gateway: Gateway, per_second: float, *, most: int) -> int:
-    """Reserve up to `most` places at a provider, and wait until they may be used; how many: 0 where it takes too long."""
+    """Reserve up to `most` sends at a provider and wait for their time. Return how many; 0 if the wait is too long."""
     size = min(most, max(1, int(per_second * EVENNESS.total_seconds())))
     if not size:
         return 0
@@ -47,12 +47,12 @@ async def reserve(runtime: Runtime, gateway: Gateway, per_second: float, *, most
 
 
 async def is_held(connection: AsyncConnection, gateway: Gateway) -> bool:
-    """Whether a provider is not to be used for now."""
-    return bool(of_held([gateway], await provider_rate.waits(connection)))
+    """Return whether a provider is on hold now."""
+    return bool(held_gateways([gateway], await provider_rate.waits(connection)))
 
 
-def of_held(gateways: Collection[Gateway], waits: Mapping[str, timedelta]) -> set[Gateway]:
-    """Those of `gateways` that are not to be used for now: one with a pace is merely waited for, up to a limit."""
+def held_gateways(gateways: Collection[Gateway], waits: Mapping[str, timedelta]) -> set[Gateway]:
+    """Return those of `gateways` that are on hold. One with a rate limit counts only if the wait exceeds `LONGEST_WAIT`."""
     none = timedelta()
     return {
         gateway
@@ -64,15 +64,22 @@ def of_held(gateways: Collection[Gateway], waits: Mapping[str, timedelta]) -> se
 async def hold_if_down(
     runtime: Runtime, gateway: Gateway, refused: Sequence[LiveDelivery], outcomes: Sequence[Outcome]
 ) -> None:
-    """Hold a provider that took nothing of a wave, where that was enough to tell: or every delivery would try it in turn."""
+    """Put a provider on hold that accepted nothing of a wave, if the wave is large enough (`DOWN_FROM`).
+
+    Otherwise every due delivery would try the provider in turn.
+    """
     if len(refused) < DOWN_FROM:
         return
     ours = pause(min(delivery.attempts for delivery in refused), chance=runtime.chance())
-    asked_for = max(
+    requested = max(
         (one.after for one in outcomes if isinstance(one, NotAccepted) and one.after is not None),
         default=timedelta(),
     )
-    held = max(ours, asked_for)
+    hold = max(ours, requested)
     async with writing(runtime.engine) as connection:
-        await provider_rate.hold(connection, gateway.name, pause=held)
-    _log.warning("a provider takes nothing", gateway=gateway.name, seconds=held.total_seconds())
+        await provider_rate.hold(connection, gateway.name, pause=hold)
+    _log.warning(
+        "the provider accepts nothing and is on hold",
+        gateway=gateway.name,
+        seconds=hold.total_seconds(),
+    )

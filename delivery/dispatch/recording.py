@@ -1,7 +1,7 @@
-"""Writes down what is known and nobody else knows: outcomes of hand-overs, findings of providers.
+"""Write results that exist only in this process: outcomes of hand-overs, findings of providers.
 
-A database that is away is waited for: an outcome that is lost makes a call unsure and an email go out again. What an outcome
-means, and how it is written, is the caller's.
+If the database is unavailable, wait for it: a lost outcome makes a call unsure and sends an email again. The caller decides
+what an outcome means and how to write it.
 """
 
 import asyncio
@@ -20,43 +20,44 @@ from domain.ids import Kind, spell
 V = TypeVar("V")
 
 FIRST_PAUSE: Final = 1.0
-"""Seconds between two attempts for as long as the claim holds."""
+"""Seconds between two attempts until the lease ends."""
 
 LONGEST_PAUSE: Final = 30.0
-"""Seconds between two attempts later: the pauses double until then."""
+"""Longest pause in seconds between two attempts: after the lease the pauses double up to this."""
 
 ATTEMPTS_PER_LINE: Final = 30
-"""Attempts for which the log has one line: each wave of a busy worker waits on its own."""
+"""Attempts per log line: each wave of a busy worker waits on its own."""
 
 KEPT: Final = timedelta(days=2)
-"""How long after its claim an outcome is kept for writing: by then an email is no longer sent again."""
+"""How long after the end of its lease an outcome is kept for writing. By then an email is no longer sent again."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def record(
     runtime: Runtime,
-    known: Mapping[DeliveryKey, V],
+    results: Mapping[DeliveryKey, V],
     write: Callable[[Mapping[DeliveryKey, V]], Awaitable[None]],
     *,
     lease_until: datetime,
     **about: Any,
 ) -> None:
-    """Write what is `known` of deliveries in one transaction of `write`, and wait for a database that is away.
+    """Write `results` in one transaction of `write`. Wait while the database is unavailable.
 
-    After the lease, `write` finds that others have the claim, and records what is still news. Where a row cannot be written
-    at all, each delivery is written alone: one that the database refuses costs no other its outcome. `about` goes into the log.
+    After the lease, `write` finds that another process has the claim, and writes only what is new. If the transaction fails
+    for another reason, each delivery is written alone, so that one bad row costs no other its outcome. `about` goes into the
+    log.
     """
     try:
-        await _persist(runtime, known, write, lease_until=lease_until, **about)
+        await _persist(runtime, results, write, lease_until=lease_until, **about)
         return
     except AWAY:
         raise
     except Exception:
-        if len(known) == 1:
+        if len(results) == 1:
             raise
         _log.exception("outcomes cannot be written together; each is written alone", **about)
-    for key, value in known.items():
+    for key, value in results.items():
         try:
             await _persist(runtime, {key: value}, write, lease_until=lease_until, **about)
         except AWAY:
@@ -69,7 +70,7 @@ async def record(
 
 async def _persist(
     runtime: Runtime,
-    known: Mapping[DeliveryKey, V],
+    results: Mapping[DeliveryKey, V],
     write: Callable[[Mapping[DeliveryKey, V]], Awaitable[None]],
     *,
     lease_until: datetime,
@@ -78,22 +79,29 @@ async def _persist(
     pause = FIRST_PAUSE
     for attempt in count():
         try:
-            await write(known)
+            await write(results)
             return
         except AWAY as error:
             now = runtime.clock()
-            about_now = about | {"deliveries": len(known), "reason": cause(error)}
+            about_now = about | {"deliveries": len(results), "reason": cause(error)}
             if now >= lease_until + KEPT:
-                _log.error("outcomes are given up: the database is away for too long", **about_now)
+                _log.error(
+                    "outcomes were given up: the database was unavailable for too long", **about_now
+                )
                 raise
             if now >= lease_until:
                 pause = min(2 * pause, LONGEST_PAUSE)
             if attempt % ATTEMPTS_PER_LINE == 0:
-                _log.warning("outcomes cannot be written yet", seconds=pause, **about_now)
+                _log.warning(
+                    "outcomes cannot be written: the database is unavailable",
+                    retry_in_s=pause,
+                    **about_now,
+                )
         try:
             await runtime.sleep(pause)
         except asyncio.CancelledError:
             _log.error(
-                "outcomes are lost: the process stops while the database is away", **about_now
+                "outcomes are lost: the process stops while the database is unavailable",
+                **about_now,
             )
             raise

@@ -1,8 +1,7 @@
-"""Sends again what failed of a message: to the addresses that failed, and to no other.
+"""Resend the failed deliveries of a message, and no others.
 
-A failure is the right to one more sending. Taking it makes the delivery pending, under the message's lock, so that
-whoever comes second finds nothing; and gives it a new name at the provider (`delivery.dispatch.delivery_names`), so that it is not taken
-for a repetition of the first.
+Each failure allows one resend. Under the message's lock the delivery becomes pending, so a second request finds no failure.
+It also gets a new name at the provider (`delivery.dispatch.delivery_names`); otherwise the provider could take it for a repeat.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -22,7 +21,7 @@ from domain.resend import why_not
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 PAGE: Final = 500
-"""Deliveries that are made pending in one transaction: while it runs, the message's other work waits."""
+"""Deliveries that one transaction makes pending: while it runs, all other work on the message waits."""
 
 
 async def resend(
@@ -32,10 +31,10 @@ async def resend(
     modes: Collection[DeliveryMode],
     announce: Callable[[AsyncConnection], Awaitable[None]],
 ) -> int:
-    """Make what failed of these modes pending again, and how many deliveries that were. Each is looked at once.
+    """Make the failed deliveries of these modes pending again. Return how many. Each is visited once.
 
-    What fails again while this goes on is a new failure, and is left to whoever asks next. `announce` is told of each
-    transaction that makes work.
+    A delivery that fails again meanwhile is a new failure, for the next request. `announce` is called in each transaction
+    that makes work.
     """
     after: DeliveryKey | None = None
     resent = 0
@@ -48,16 +47,16 @@ async def resend(
             page = await failed(connection, message_id, modes=modes, after=after, most=PAGE)
             if not page:
                 return resent
-            # The providers' time begins anew with the next hand-over: else an old message would be an ERROR at once.
+            # The provider's time limit starts again at the next hand-over. Otherwise an old message would be an ERROR at once.
             await changes.write(
-                connection, message._replace(overdue_at=None), _again(page, now=now), now=now
+                connection, message._replace(overdue_at=None), _pending(page, now=now), now=now
             )
             await announce(connection)
         resent += len(page)
         after = page[-1].key
 
 
-def _again(deliveries: Sequence[LiveDelivery], *, now: datetime) -> list[Change]:
+def _pending(deliveries: Sequence[LiveDelivery], *, now: datetime) -> list[Change]:
     return [
         Change(
             delivery,

@@ -1,4 +1,4 @@
-"""The runtime of delivery: what every job needs, as one value that is passed along."""
+"""The runtime of delivery: what every job needs, in one value."""
 
 import asyncio
 import time
@@ -16,35 +16,35 @@ from domain.status import DeliveryMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What every delivery job needs: database, gateways, clock, random numbers and limits."""
+    """Database, gateways, clock, random numbers and limits of delivery jobs."""
 
     engine: AsyncEngine
     gateways: Mapping[DeliveryMode, Gateway]
     """By mode, for all districts. Deliveries of a mode without a gateway stay pending."""
     of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)
-    """Those of a district that differ, by the id under which the NDJSON names it."""
+    """Gateways that differ for a district, by the district's id in the NDJSON."""
     clock: Callable[[], datetime]
     chance: Callable[[], float]
-    """0 to 1, for pauses that should not fall together."""
+    """Returns a random number from 0 to 1: jitter for pauses."""
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds that nobody sets back: for how long a look at the database is good."""
+    """Seconds of a clock that never goes back: how old a status is that was read."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     pace_sleep: Callable[[float], Awaitable[None]] | None = None
-    """Waits for a provider's pace, before anything is claimed: a runner breaks it off when it stops. None: as `sleep`."""
+    """Waits for a provider's rate limit, before a claim; a runner interrupts it when it stops. None: `sleep` is used."""
     lease: timedelta = timedelta(minutes=5)
     send_limit: timedelta = timedelta(minutes=2)
-    """From claim to answer. Shorter than the lease, or a second worker would send meanwhile."""
+    """The most time from claim to answer. Shorter than the lease, or a second worker would send at the same time."""
     provider_limit: timedelta = timedelta(minutes=60)
-    """After the last hand-over: outcomes of calls and texts that are open then make the message an ERROR."""
+    """After the last hand-over plus this time, open outcomes of calls and texts make the message an ERROR."""
     turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
-    """Whose turn it is in this process to work on a message, by its number."""
+    """The lock of this process for a message, by the message's number."""
 
     def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
-        """The gateway through which a district's deliveries of a mode go."""
+        """Return the gateway for a district's deliveries of a mode; None if there is none."""
         return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
 
     def usable(self, terms: Terms) -> dict[DeliveryMode, Gateway]:
-        """The modes that have a gateway and may be used now: voice keeps to the district's call window."""
+        """Return the gateways that may be used now, by mode: voice only within the district's call window."""
         window = terms.call_window
         may_call = window is None or window.is_open(self.clock())
         return {

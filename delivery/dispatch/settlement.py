@@ -1,6 +1,7 @@
-"""Settles what was claimed and never recorded: its process died, or its provider gave no answer.
+"""Settle claims without an outcome: the process died, or the provider gave no answer.
 
-It may have left, so the provider is asked. Whoever had claimed it and comes back finds its token gone.
+The delivery may have left, so the provider is asked. If the process that had claimed it comes back, its token is no longer
+valid.
 """
 
 import asyncio
@@ -21,27 +22,27 @@ from db.dispatch.in_flight import LiveDelivery, Terms
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
-from delivery.dispatch.transitions import content_of, handover_of, of_finding
-from delivery.gateways.base import CannotTell, Content, Finding, Found, Unavailable
+from delivery.dispatch.transitions import apply_finding, content_of, handover_of
+from delivery.gateways.base import CannotTell, Content, Finding, FoundAtProvider, Unavailable
 from domain.status import DeliveryMode, EventSource
 
 MOST: Final = 100
-"""Claims that are settled together: each may cost a question to a provider."""
+"""Most claims that are settled together: each may cost a request to a provider."""
 
 AT_ONCE: Final = 10
-"""Questions that a provider is asked at the same time."""
+"""Concurrent requests to a provider."""
 
 LONGEST_ANSWER: Final = timedelta(seconds=20)
-"""The longest that an answer is waited for: all of them together take less than a lease."""
+"""Timeout of one request: all of them together take less than a lease."""
 
 ASK_AGAIN: Final = timedelta(minutes=1)
-"""How long a claim is kept where the provider cannot be asked now."""
+"""How long a claim is kept if the provider cannot be asked now."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def settle_lapsed(runtime: Runtime) -> int:
-    """Settle claims whose lease has ended, as far as providers can be asked; how many were looked at."""
+    """Settle claims whose lease has ended, if their provider can be asked. Return how many were examined."""
     async with reading(runtime.engine) as connection:
         message_ids = await claims.messages_with_lapsed(connection, most=MOST)
     settled = 0
@@ -51,7 +52,7 @@ async def settle_lapsed(runtime: Runtime) -> int:
         except AWAY:
             raise
         except Exception:
-            # One message that fails each time must not keep the others open. Its claims were renewed, and come last next time.
+            # A message that always fails must not block the others. Its claims were renewed, so they come last next time.
             _log.exception(
                 "claims of a message could not be settled", message_id=f"message.{message_id}"
             )
@@ -59,42 +60,41 @@ async def settle_lapsed(runtime: Runtime) -> int:
 
 
 async def _settle(runtime: Runtime, message_id: int) -> int:
-    token, taken_at = secrets.token_hex(16), runtime.clock()
-    taken = await _take_over(runtime, message_id, token=token)
-    if not taken:
+    token, claimed_at = secrets.token_hex(16), runtime.clock()
+    claimed = await _take_over(runtime, message_id, token=token)
+    if not claimed:
         return 0
     async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
         content = content_of(message_id, await in_flight.content(connection, message_id))
-        targets = await in_flight.targets(connection, {delivery.address_id for delivery in taken})
+        targets = await in_flight.targets(connection, {delivery.address_id for delivery in claimed})
     assert terms is not None
-    places = asyncio.Semaphore(AT_ONCE)
+    slots = asyncio.Semaphore(AT_ONCE)
 
     async def ask(delivery: LiveDelivery) -> Finding | None:
-        async with places:
+        async with slots:
             address = targets[delivery.address_id].key
             return await _find(runtime, delivery, address, terms, content)
 
-    findings = await asyncio.gather(*map(ask, taken))
-    known = dict(zip((d.key for d in taken), findings, strict=True))
+    findings = await asyncio.gather(*map(ask, claimed))
     await record(
         runtime,
-        known,
+        dict(zip((d.key for d in claimed), findings, strict=True)),
         partial(_write, runtime, message_id, token),
-        lease_until=taken_at + runtime.lease,
+        lease_until=claimed_at + runtime.lease,
         message_id=f"message.{message_id}",
     )
     _log.info(
-        "settled",
+        "lapsed claims were settled",
         message_id=f"message.{message_id}",
         deliveries=sum(finding is not None for finding in findings),
         open=sum(finding is None for finding in findings),
     )
-    return len(taken)
+    return len(claimed)
 
 
 async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
-    """Claim what has lapsed, so that nobody else asks for the same meanwhile."""
+    """Claim the deliveries whose lease has ended, so that no other process settles them at the same time."""
     async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
         if message is None:
@@ -116,7 +116,7 @@ async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequen
 async def _find(
     runtime: Runtime, delivery: LiveDelivery, address: str, terms: Terms, content: Content
 ) -> Finding | None:
-    """What the provider knows of a delivery; None where it cannot be asked now, or is not to be asked yet."""
+    """Return what the provider knows of a delivery; None if it cannot be asked now, or must not be asked yet."""
     gateway = runtime.gateway_of(terms, delivery.mode)
     if gateway is None or gateway.name != delivery.gateway or delivery.handed_at is None:
         return CannotTell("its gateway is no longer set up")
@@ -133,8 +133,8 @@ async def _find(
     except (Unavailable, TimeoutError):
         return None
     except Exception:
-        # As with `send`: a gateway that fails on one question must not keep the others from being settled.
-        _log.exception("the gateway failed while it was asked", gateway=gateway.name)
+        # As with `send`: a gateway that fails for one delivery must not block the others.
+        _log.exception("the gateway failed to look up a delivery", gateway=gateway.name)
         return None
 
 
@@ -144,7 +144,7 @@ async def _write(
     token: str,
     findings: Mapping[DeliveryKey, Finding | None],
 ) -> None:
-    """Write findings in one transaction, for those deliveries that `token` still has."""
+    """Write findings in one transaction, for the deliveries that `token` still claims."""
     now = runtime.clock()
     async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
@@ -160,13 +160,13 @@ async def _write(
                 later = delivery._replace(lease_until=message.locked_at + ASK_AGAIN)
                 moves.append(Change(delivery, later, EventSource.TIMEOUT, None))
                 continue
-            if isinstance(finding, Found):
+            if isinstance(finding, FoundAtProvider):
                 address = addresses[delivery.address_id]
                 name = _name(delivery, finding.reference, address)
                 if holders.setdefault(name, delivery.key) != delivery.key:
-                    finding = CannotTell("what was found is another delivery's")
+                    finding = CannotTell("the provider's record belongs to another delivery")
             chance = runtime.chance()
-            moves += of_finding(delivery, finding, message.status, now=now, chance=chance)
+            moves += apply_finding(delivery, finding, message.status, now=now, chance=chance)
         await changes.write(connection, message, moves, now=now)
 
 
@@ -176,13 +176,17 @@ async def _holders(
     findings: Mapping[DeliveryKey, Finding | None],
     addresses: Mapping[int, str],
 ) -> dict[tuple[str | None, str, str], DeliveryKey]:
-    """Which deliveries have what was found, by its name: two texts of one wording look alike to some providers."""
+    """Return which deliveries already have a provider's record, by `_name`.
+
+    Two texts of the same wording look alike to some providers.
+    """
     holders: dict[tuple[str | None, str, str], DeliveryKey] = {}
     for gateway in sorted({delivery.gateway or "" for delivery in deliveries}):
         names = [
             finding.reference
             for delivery in deliveries
-            if delivery.gateway == gateway and isinstance(finding := findings[delivery.key], Found)
+            if delivery.gateway == gateway
+            and isinstance(finding := findings[delivery.key], FoundAtProvider)
         ]
         for holder, address in await in_flight.by_reference_and_address(
             connection, gateway, names, sorted(set(addresses.values()))
@@ -192,7 +196,8 @@ async def _holders(
 
 
 def _name(delivery: LiveDelivery, reference: str, address: str) -> tuple[str | None, str, str]:
-    """What only one delivery can have: gateway and provider's id; of an email also the address, since all emails of a message
-    have one id at Mailgun.
+    """Return gateway and provider's id, which only one delivery can have.
+
+    For an email the address is part of it, since all emails of a message have one id at Mailgun.
     """
     return delivery.gateway, reference, address if delivery.mode is DeliveryMode.EMAIL else ""

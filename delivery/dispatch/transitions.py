@@ -1,7 +1,7 @@
-"""What becomes of a delivery: by being handed over, by its outcome, by what was found out later, by what a provider says.
+"""State transitions of a delivery: by a claim, by its outcome, by a later finding, by a receipt.
 
-Pure: a delivery goes in, a change comes out. Who writes it, and under which lock, is `hands`', `settlement`'s, `receipts`'
-and `sweep`'s.
+Pure functions: a delivery goes in, a change comes out. `handover`, `settlement`, `receipts` and `due_work` write it under
+the message's lock.
 """
 
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from delivery.gateways.base import (
     CannotTell,
     Content,
     Finding,
-    Found,
+    FoundAtProvider,
     Handover,
-    Held,
     NotAccepted,
+    NotAtProvider,
+    NotAttempted,
     Outcome,
     Refused,
-    SurelyNot,
     Unsure,
 )
 from domain.addresses import InvalidAddress
@@ -33,11 +33,11 @@ from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_sil
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 POLL_AFTER: Final = timedelta(minutes=1)
-"""How long after a report that says too little the provider is asked first."""
+"""How long after an incomplete receipt the provider is polled first."""
 
 
 def handover_of(delivery: LiveDelivery, content: Content, *, address: str) -> Handover:
-    """A delivery as a gateway takes it; `address` is the key of its address."""
+    """Return a delivery as a gateway takes it; `address` is the key of its address."""
     return Handover(
         key=delivery_names.spell(delivery),
         mode=delivery.mode,
@@ -48,13 +48,13 @@ def handover_of(delivery: LiveDelivery, content: Content, *, address: str) -> Ha
 
 
 def content_of(message_id: int, content: LiveContent) -> Content:
-    """What a message says, as a gateway takes it."""
+    """Return the content of a message as a gateway takes it."""
     fields = content._asdict() | {"reply_to": _reply_to(content.reply_to)}
     return Content(key=f"message.{message_id}", **fields)
 
 
 def _reply_to(text: str | None) -> Mailbox | None:
-    """Where answers go; None where `text` cannot be read: that keeps no message back, and the import warned of it."""
+    """Return the reply address; None if `text` cannot be read: the message is sent all the same, and the import has warned."""
     if not text:
         return None
     try:
@@ -63,13 +63,13 @@ def _reply_to(text: str | None) -> Mailbox | None:
         return None
 
 
-# Before a provider has it
+# Before the hand-over
 
 
-def claimed(
+def claim_delivery(
     delivery: LiveDelivery, gateway: str, *, token: str, lease_until: datetime, now: datetime
 ) -> Change:
-    """It is about to be handed over: from here on it may have left. What comes of it will be the event."""
+    """Mark a delivery as about to be handed over: from now on it may have left. Its outcome will be the event."""
     after = delivery._replace(
         status=DeliveryStatus.IN_PROGRESS,
         at=now,
@@ -84,8 +84,8 @@ def claimed(
     return Change(delivery, after, EventSource.DISPATCH, None)
 
 
-def put_in_place(delivery: LiveDelivery, gateway: str, *, now: datetime) -> Change:
-    """It was delivered by being written down: the inbox."""
+def deliver_in_place(delivery: LiveDelivery, gateway: str, *, now: datetime) -> Change:
+    """Mark a delivery as SENT without a provider: an inbox message is delivered by this write."""
     after = delivery._replace(
         status=DeliveryStatus.SENT,
         at=now,
@@ -98,22 +98,22 @@ def put_in_place(delivery: LiveDelivery, gateway: str, *, now: datetime) -> Chan
     return Change(delivery, after, EventSource.DISPATCH, now)
 
 
-def silenced(delivery: LiveDelivery, *, now: datetime) -> Change:
-    """Its person asked for no texts: there is none."""
+def opt_out(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Mark a text as OPTED_OUT: its number wants no texts, so it is not sent."""
     after = delivery._replace(
         status=DeliveryStatus.OPTED_OUT, call_status=OPTED_OUT, at=now, due_at=None
     )
     return Change(delivery, after, EventSource.DISPATCH, now)
 
 
-def unreadable(delivery: LiveDelivery, *, now: datetime) -> Change:
-    """Its address cannot be read: nothing is sent to it. It came in before addresses were read at their ingest."""
+def fail_unreadable(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Fail a delivery whose address cannot be read. It came in before the ingest read addresses."""
     code = INVALID_NUMBER if delivery.mode in PHONE_MODES else None
     return _never_sent(delivery, code, "The address cannot be read.", now=now)
 
 
-def repeated(delivery: LiveDelivery, *, now: datetime) -> Change:
-    """Its address was found to be that of another delivery of its message, which is the one that is sent."""
+def fail_repeated(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Fail a delivery whose address is that of another delivery of its message; the other one is sent."""
     code = DUPLICATE if delivery.mode in PHONE_MODES else None
     reason = "Another delivery of this message goes to the same address."
     return _never_sent(delivery, code, reason, now=now)
@@ -124,16 +124,16 @@ def _never_sent(delivery: LiveDelivery, code: int | None, reason: str, *, now: d
     return Change(delivery, after, EventSource.DISPATCH, now, reason)
 
 
-def stopped(delivery: LiveDelivery, *, now: datetime) -> Change:
-    """A cancellation came first."""
+def cancel_delivery(delivery: LiveDelivery, *, now: datetime) -> Change:
+    """Mark a delivery as CANCELED before it was sent."""
     after = delivery._replace(status=DeliveryStatus.CANCELED, at=now, due_at=None)
     return Change(delivery, after, EventSource.CANCEL, now)
 
 
-# After it
+# After the hand-over
 
 
-def of_outcome(
+def apply_outcome(
     delivery: LiveDelivery,
     outcome: Outcome,
     message: LiveMessage,
@@ -141,17 +141,17 @@ def of_outcome(
     now: datetime,
     chance: float,
 ) -> Change:
-    """What a gateway's answer makes of a delivery of a locked message that its claimant still has."""
+    """Apply a gateway's outcome to a delivery whose claim is still valid. `message` is locked."""
     match outcome:
         case Accepted():
-            return heard(delivery, _receipt(outcome, now), EventSource.DISPATCH)
+            return apply_receipt(delivery, _receipt(outcome, now), EventSource.DISPATCH)
         case Refused():
-            after = _free(delivery)._replace(
+            after = _released(delivery)._replace(
                 status=outcome.status, call_status=outcome.code, at=now
             )
             return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
         case NotAccepted():
-            decided = after_refusal(
+            decision = after_refusal(
                 delivery.mode,
                 delivery.attempts,
                 first_at=delivery.first_at or now,
@@ -159,42 +159,44 @@ def of_outcome(
                 chance=chance,
                 asked_for=outcome.after,
             )
-            if (
-                message.status in CANCELED
-            ):  # it surely did not leave: it was stopped, whatever else holds
-                decided = Later(now)
+            if message.status in CANCELED:  # it did not leave, so the cancellation stopped it
+                decision = Later(now)
             source = EventSource.DISPATCH
-            return _again(delivery, decided, message.status, source, outcome.reason, now=now)
-        case Held():
-            # It was no attempt: nothing was asked of the provider.
-            unoffered = delivery._replace(attempts=delivery.attempts - 1)
+            return _retry_or_fail(
+                delivery, decision, message.status, source, outcome.reason, now=now
+            )
+        case NotAttempted():
+            # It does not count as an attempt: no request was sent to the provider.
+            unsent = delivery._replace(attempts=delivery.attempts - 1)
             source = EventSource.DISPATCH
-            change = _again(unoffered, Later(now), message.status, source, outcome.reason, now=now)
+            change = _retry_or_fail(
+                unsent, Later(now), message.status, source, outcome.reason, now=now
+            )
             return change._replace(before=delivery)
         case Unsure():
-            # The claim stays: when its lease ends, the provider is asked.
+            # The claim stays: after its lease, `settlement` asks the provider.
             after = delivery
             if delivery.mode is DeliveryMode.EMAIL:
                 after = delivery._replace(lease_until=message.locked_at + EMAIL_SILENCE)
             return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
 
 
-def of_late_outcome(
-    delivery: LiveDelivery, given: LiveDelivery, outcome: Outcome, *, now: datetime
+def apply_late_outcome(
+    delivery: LiveDelivery, claimed: LiveDelivery, outcome: Outcome, *, now: datetime
 ) -> Change | None:
-    """What a gateway's answer says of a delivery that its claimant has lost: only that a provider has it is news.
+    """Apply an outcome that came after the claim was lost; None unless the provider accepted the delivery.
 
-    `given` is the delivery as it was claimed. Where it was sent again since, the answer is about the sending before.
+    `claimed` is the delivery as it was claimed. If it was resent since, the outcome belongs to the earlier sending.
     """
     if not isinstance(outcome, Accepted):
         return None
     receipt = _receipt(outcome, now)
-    if given.resends != delivery.resends:
-        return outlived(delivery, receipt, EventSource.DISPATCH)
-    return heard(delivery, receipt, EventSource.DISPATCH)
+    if claimed.resends != delivery.resends:
+        return keep_old_receipt(delivery, receipt, EventSource.DISPATCH)
+    return apply_receipt(delivery, receipt, EventSource.DISPATCH)
 
 
-def of_finding(
+def apply_finding(
     delivery: LiveDelivery,
     finding: Finding,
     message: MessageStatus,
@@ -202,22 +204,22 @@ def of_finding(
     now: datetime,
     chance: float,
 ) -> Sequence[Change]:
-    """What became of a delivery whose claimant never said; the changes follow one another."""
+    """Apply what a provider knows of a delivery without a recorded outcome. Each change starts from the one before it."""
     match finding:
-        case Found():
+        case FoundAtProvider():
             changes: list[Change] = []
             for receipt in finding.receipts:
                 named = receipt._replace(reference=finding.reference)
                 latest = changes[-1].after if changes else delivery
-                changes.append(heard(latest, named, EventSource.REFRESH))
+                changes.append(apply_receipt(latest, named, EventSource.REFRESH))
             return changes
-        case SurelyNot():
-            reason = "it had not arrived at the provider"
-            return [_again(delivery, Later(now), message, EventSource.TIMEOUT, reason, now=now)]
+        case NotAtProvider():
+            source, reason = EventSource.TIMEOUT, "it had not arrived at the provider"
+            return [_retry_or_fail(delivery, Later(now), message, source, reason, now=now)]
         case CannotTell():
-            # A copy more of which nobody can tell whether it arrived.
+            # One more copy that may or may not have arrived.
             silent = delivery._replace(copies=delivery.copies + 1)
-            decided = after_silence(
+            decision = after_silence(
                 silent.mode,
                 silent.attempts,
                 copies=silent.copies,
@@ -225,21 +227,21 @@ def of_finding(
                 now=now,
                 chance=chance,
             )
-            if message in CANCELED and isinstance(decided, Later):
-                decided = GivenUp(None, f"{finding.reason}; canceled before it went again")
+            if message in CANCELED and isinstance(decision, Later):
+                decision = GivenUp(None, f"{finding.reason}; canceled before it went again")
             source = EventSource.TIMEOUT
-            change = _again(silent, decided, message, source, finding.reason, now=now)
+            change = _retry_or_fail(silent, decision, message, source, finding.reason, now=now)
             return [change._replace(before=delivery)]
 
 
-def heard(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
-    """What a receipt makes of a delivery. It is an event in any case; a claim that waited for this answer has it."""
+def apply_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
+    """Apply a receipt to a delivery. It is always kept as an event; it ends a claim that waits for an outcome."""
     state = apply(_state(delivery), receipt)
     after = _with_state(delivery, state)
     if after.reference is None:
         after = after._replace(reference=receipt.reference)
     if receipt.status is not None and state.status is not DeliveryStatus.PENDING:
-        after = _free(after)._replace(
+        after = _released(after)._replace(
             due_at=_poll_at(delivery, after, receipt, source),
             handed_at=delivery.handed_at or receipt.at,
         )
@@ -250,9 +252,9 @@ def heard(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Chan
 def _poll_at(
     before: LiveDelivery, after: LiveDelivery, receipt: Receipt, source: EventSource
 ) -> datetime | None:
-    """When the provider is to be asked about a delivery after a receipt; None where it reports by itself, or has.
+    """Return when to poll the provider after a receipt; None if the provider reports without a poll or has reported.
 
-    An answer to our own question sets nothing: `polling` decides when to ask again, and when to stop.
+    A poll's own answer plans no poll: `delivery.receipts.polling` decides when to ask again, and when to stop.
     """
     if after.status is not DeliveryStatus.IN_PROGRESS:
         return None
@@ -262,29 +264,31 @@ def _poll_at(
     return planned
 
 
-def outlived(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
-    """What a receipt of an earlier sending makes of a delivery that was sent again since: an event, and no more."""
+def keep_old_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
+    """Keep a receipt of an earlier sending as an event only: the delivery was resent since."""
     said = Said(receipt.status or delivery.status, receipt.code)
     return Change(delivery, delivery, source, receipt.at, receipt.detail, said)
 
 
-def _again(
+def _retry_or_fail(
     delivery: LiveDelivery,
-    decided: Later | GivenUp,
+    decision: Later | GivenUp,
     message: MessageStatus,
     source: EventSource,
     reason: str,
     *,
     now: datetime,
 ) -> Change:
-    """Pending again, or failed for good; of a canceled message it is stopped instead of pending."""
-    free = _free(delivery)
-    if isinstance(decided, GivenUp):
-        after = free._replace(status=DeliveryStatus.FAILED, call_status=decided.code, at=now)
-        return Change(delivery, after, source, now, decided.reason)
+    """Make a delivery pending again, or FAILED if `decision` gives up. In a canceled message it is CANCELED, not pending."""
+    released = _released(delivery)
+    if isinstance(decision, GivenUp):
+        after = released._replace(status=DeliveryStatus.FAILED, call_status=decision.code, at=now)
+        return Change(delivery, after, source, now, decision.reason)
     if message in CANCELED:
-        return stopped(free, now=now)._replace(before=delivery, detail=reason)
-    after = free._replace(status=DeliveryStatus.PENDING, due_at=decided.at, handed_at=None, at=now)
+        return cancel_delivery(released, now=now)._replace(before=delivery, detail=reason)
+    after = released._replace(
+        status=DeliveryStatus.PENDING, due_at=decision.at, handed_at=None, at=now
+    )
     return Change(delivery, after, source, now, reason)
 
 
@@ -298,7 +302,7 @@ def _receipt(accepted: Accepted, now: datetime) -> Receipt:
     )
 
 
-def _free(delivery: LiveDelivery) -> LiveDelivery:
+def _released(delivery: LiveDelivery) -> LiveDelivery:
     return delivery._replace(claim=None, lease_until=None)
 
 

@@ -1,6 +1,6 @@
-"""The gateways that a house, or one district of it, has set up: which mode goes through which.
+"""Build the gateways of an installation or of one district from settings: one gateway for each mode.
 
-Settings come as a value; where they are read from is the server's.
+The server reads the settings.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ from domain.status import DeliveryMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """What a house says about its providers. A field `x` is the setting `SENTLOG_X`."""
+    """Settings of the gateways. A field `x` is the setting `SENTLOG_X`."""
 
     gateways: Mapping[DeliveryMode, str] = field(default_factory=dict)
-    """Mode to gateway by name; a mode that is not here stays undelivered. The inbox needs none."""
+    """The name of the gateway of each mode. Without one, deliveries of a mode stay pending. The inbox needs none."""
     public_url: str | None = None
-    """Where callbacks come back: what stands before `/callbacks/`."""
+    """The base URL of callbacks: the part before `/callbacks/`."""
     mail_from: str | None = None
-    """The address that e-mails come from."""
+    """The sender address of e-mails."""
     smtp_url: str | None = field(default=None, repr=False)
     mailgun_url: str = "https://api.mailgun.net"
     mailgun_domain: str | None = None
@@ -45,37 +45,37 @@ class GatewaySettings:
     twilio_auth_token: str | None = field(default=None, repr=False)
     twilio_from: str | None = None
     gateway_limits: Mapping[str, float] = field(default_factory=dict)
-    """Hand-overs a second, by the name of the gateway."""
+    """Rate limits in hand-overs per second, by the name of the gateway."""
     simulator_seed: int = 0
     simulator_journal: Path | None = None
-    """What the simulated provider remembers; None: nothing outlives the process."""
+    """The file of the simulated provider's journal; None: in memory, until the process ends."""
     simulator_temper: Temper = LIVELY
 
 
 class GatewaySettingsError(Exception):
-    """No gateway can be made of these settings: the message names the setting, and says what to do."""
+    """A setting is missing or wrong; the message names the setting and says what to do."""
 
 
 def build(
     settings: GatewaySettings, *, client: httpx2.AsyncClient, clock: Callable[[], datetime]
 ) -> Mapping[DeliveryMode, Gateway]:
-    """The gateway of each mode that has one; modes of one provider share it.
+    """Return the gateway of each mode that has one; modes of one provider share a gateway.
 
-    `client` stays the caller's. Raises `GatewaySettingsError`.
+    The caller closes `client`. Raises `GatewaySettingsError`.
     """
-    made: dict[str, Gateway] = {}
-    chosen: dict[DeliveryMode, Gateway] = {DeliveryMode.INBOX: InboxGateway()}
+    by_name: dict[str, Gateway] = {}
+    by_mode: dict[DeliveryMode, Gateway] = {DeliveryMode.INBOX: InboxGateway()}
     for mode, name in settings.gateways.items():
         make = _MAKERS.get(name)
         if make is None:
             known = ", ".join(sorted(_MAKERS))
             _refuse("gateways", f"there is no gateway {name!r}: choose among {known}")
-        gateway = made[name] = made.get(name) or make(settings, client, clock)
+        gateway = by_name[name] = by_name.get(name) or make(settings, client, clock)
         if mode not in gateway.modes:
             served = ", ".join(sorted(gateway.modes))
             _refuse("gateways", f"{name} does not deliver {mode}, only {served}")
-        chosen[mode] = gateway
-    return chosen
+        by_mode[mode] = gateway
+    return by_mode
 
 
 def _smtp(
@@ -159,7 +159,7 @@ def _mail_from(settings: GatewaySettings) -> str:
 
 
 def _sender_address(setting: str, text: str) -> str:
-    """The address that emails come from: in ASCII, since most servers take no other."""
+    """Return the sender address of emails, in ASCII, since most servers accept no other."""
     try:
         mailbox = read_mailbox(text)
     except InvalidAddress as error:
@@ -170,7 +170,7 @@ def _sender_address(setting: str, text: str) -> str:
 
 
 def _base_url(settings: GatewaySettings, name: str) -> str:
-    """A URL to which secrets go, or from which they come: https, or this very machine."""
+    """Return a URL that receives or sends secrets: https, or http on this machine."""
     url = _split(settings, name)
     if url.scheme == "https" and url.hostname:
         return url.geturl()
@@ -185,7 +185,7 @@ def _base_url(settings: GatewaySettings, name: str) -> str:
 def _split(settings: GatewaySettings, name: str) -> SplitResult:
     try:
         url = urlsplit(_required(settings, name))
-        _ = url.port  # raises where it is no number
+        _ = url.port  # raises if it is not a number
     except ValueError:
         _refuse(name, "it is not a URL")
     return url

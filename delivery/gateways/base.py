@@ -1,12 +1,12 @@
-"""What is handed over to a provider, what can come of it, and what comes back.
+"""Values of the gateway interface: hand-overs, outcomes, findings, callbacks, errors.
 
-The port itself is `delivery.gateways.port`.
+The interface itself is `delivery.gateways.port`.
 
     GatewayError
-     ├── Unavailable       the provider cannot be asked now; ask again later
+     ├── Unavailable       the provider cannot be asked now; try again later
      └── CallbackRefused   a callback that changes nothing
-          ├── Forged       its signature does not hold, or is too old
-          └── Malformed    it is signed, and cannot be read
+          ├── Forged       its signature is wrong or too old
+          └── Malformed    it is signed, but cannot be read
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,24 +19,24 @@ from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
-# What is handed over
+# Hand-overs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What one message says, and in whose name; its deliveries share it."""
+    """The texts and the sender of one message; its deliveries share it."""
 
     key: str
-    """Stands for the message everywhere and for good: two contents with one key are the same."""
+    """Identifies the message for good: two contents with the same key are equal."""
     subject: str
     body: str
     body_format: BodyFormat
     text_body: str | None = None
-    """What a text message says instead of the body."""
+    """The text of a text message, instead of the body."""
     voice_script: str | None = None
-    """What a call says instead of the body."""
+    """The text of a call, instead of the body."""
     reply_to: Mailbox | None = None
-    """Where answers go; None: to the sender of the email."""
+    """The reply address; None: replies go to the sender of the email."""
     sender_name: str
     district_name: str
 
@@ -46,32 +46,32 @@ class Handover:
     """One delivery to one address."""
 
     key: str
-    """Our name for it, opaque, in ASCII; the idempotency key. It stays the same while an attempt is repeated."""
+    """Our name of the delivery: opaque, in ASCII, the idempotency key. It is the same for repeated attempts."""
     mode: DeliveryMode
     address: str
-    """As `domain.addresses` shows it: a phone number in E.164, its extension as `;ext=`."""
+    """The key of `domain.addresses`: an email address, or a phone number in E.164 with its extension as `;ext=`."""
     content: Content
     attempt: int = 1
-    """Which attempt this is, from 1."""
+    """The number of the attempt, from 1."""
 
 
 class Sent(NamedTuple):
-    """A delivery that a provider has, as far as is needed to ask after it."""
+    """A delivery that a provider has: what a poll needs."""
 
     key: str
     reference: str
-    """What `Accepted` or `Found` gave."""
+    """The provider's id, from `Accepted` or `FoundAtProvider`."""
     mode: DeliveryMode
     address: str
     handed_at: datetime
     """When it was handed over, UTC."""
 
 
-# What can come of it
+# Outcomes and findings
 
 
 class Accepted(NamedTuple):
-    """The provider has it: its name for it, and where it stands now."""
+    """The provider has the delivery: the provider's id, and the status now."""
 
     reference: str | None
     status: DeliveryStatus
@@ -80,7 +80,7 @@ class Accepted(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """The provider will never take it: FAILED or OPTED_OUT."""
+    """The provider will never accept the delivery: FAILED or OPTED_OUT."""
 
     reason: str
     status: DeliveryStatus = DeliveryStatus.FAILED
@@ -88,83 +88,83 @@ class Refused(NamedTuple):
 
 
 class NotAccepted(NamedTuple):
-    """It surely did not leave, and may be tried again; `after` is the pause that the provider asked for."""
+    """The delivery certainly did not leave, and may be retried; `after` is the pause that the provider asks for."""
 
     reason: str
     after: timedelta | None = None
 
 
 class Unsure(NamedTuple):
-    """There was no answer, or none that can be read: it may have left."""
+    """There was no answer, or none that can be read: the delivery may have left."""
 
     reason: str
 
 
-class Held(NamedTuple):
-    """It was not offered to the provider: the gate was closed, or the time was over. It surely did not leave."""
+class NotAttempted(NamedTuple):
+    """No request was sent: the gate was closed, or the time was over. The delivery certainly did not leave."""
 
     reason: str
 
 
-Outcome = Accepted | Refused | NotAccepted | Unsure | Held
+Outcome = Accepted | Refused | NotAccepted | Unsure | NotAttempted
 
 
 class NoneTaken(NamedTuple):
-    """The provider took none of a request, because it objects to some address in it: each half goes by itself."""
+    """The provider rejected a whole request because of one address in it; `send` retries each half separately."""
 
     reason: str
 
 
-class Found(NamedTuple):
-    """It arrived: the provider's name for it, and all that the provider says of it, at least one receipt."""
+class FoundAtProvider(NamedTuple):
+    """The delivery arrived: the provider's id, and everything the provider reports, at least one receipt."""
 
     reference: str
     receipts: Sequence[Receipt]
 
 
-class SurelyNot(NamedTuple):
-    """It never arrived."""
+class NotAtProvider(NamedTuple):
+    """The delivery never arrived at the provider."""
 
 
 class CannotTell(NamedTuple):
-    """The provider was asked, or cannot be asked at all, and nothing decides it: nor will it later."""
+    """The provider does not know whether the delivery arrived, and will not know later."""
 
     reason: str
 
 
-Finding = Found | SurelyNot | CannotTell
+Finding = FoundAtProvider | NotAtProvider | CannotTell
 
 
 class Polled(NamedTuple):
-    """What the provider says now, and of whom it could not be asked."""
+    """The receipts of a poll, and the deliveries without an answer."""
 
     receipts: Sequence[Receipt]
     unanswered: Sequence[Sent] = ()
 
 
-# What comes back
+# Callbacks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """A request that a provider makes of us."""
+    """An HTTP request from a provider to us."""
 
     target: str
-    """Path and query, just as they were requested, from `/callbacks/` on."""
+    """Path and query exactly as requested, from `/callbacks/` on."""
     headers: Mapping[str, str]
     """Names in lower case."""
     body: bytes
 
 
 class Seal(NamedTuple):
-    """A token that its signer uses once: a callback that brings it a second time, before `until`, is a replay."""
+    """A token for one use: a second callback with the same token before `until` is a replay."""
 
     token: str
     until: datetime
 
 
 class Consent(NamedTuple):
-    """A person asked for no more texts, or for texts again."""
+    """A phone number opted out of texts, or opted in again."""
 
     at: datetime
     address: str
@@ -172,14 +172,14 @@ class Consent(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the provider wants to hear at once."""
+    """The body of the response that the provider expects."""
 
     content_type: str
     body: str
 
 
 class Parsed(NamedTuple):
-    """What a callback says, and how it is answered: without a body where `reply` is None."""
+    """The content of a callback, and the response to it: without a body if `reply` is None."""
 
     receipts: Sequence[Receipt] = ()
     consents: Sequence[Consent] = ()
@@ -190,11 +190,11 @@ class Parsed(NamedTuple):
 
 
 class GatewayError(Exception):
-    """The root of what a gateway raises."""
+    """The base class of errors of a gateway."""
 
 
 class Unavailable(GatewayError):
-    """The provider cannot be asked now. Says nothing about any delivery."""
+    """The provider cannot be asked now. This decides nothing about any delivery."""
 
 
 class CallbackRefused(GatewayError):
@@ -202,8 +202,8 @@ class CallbackRefused(GatewayError):
 
 
 class Forged(CallbackRefused):
-    """Nobody who knows the secret signed it, or it was signed too long ago."""
+    """The callback has no valid signature, or was signed too long ago."""
 
 
 class Malformed(CallbackRefused):
-    """It cannot be read."""
+    """The callback or response cannot be read."""

@@ -1,7 +1,7 @@
-"""One request to a provider over HTTP, and what its answer, or the want of one, says about what was asked.
+"""Make one HTTP request to a provider and classify the answer, or its absence.
 
-The line that matters is whether the request can have reached the provider: before it, it may be repeated; after it, only
-an answer decides. What an answer means in the provider's own terms is its gateway's.
+A request that cannot have reached the provider may be repeated. After that point only an answer decides. The gateway reads
+the provider's own codes.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from delivery.gateways.gate import Passage
 from delivery.gateways.wording import redacted
 
 ANSWER_SECONDS: Final = 30.0
-"""What a provider may take for one answer, all together: a lease is longer."""
+"""Timeout in seconds for one whole answer: shorter than a lease."""
 
 LARGEST_ANSWER: Final = 8 * 1024 * 1024
-"""Bytes; three hundred events of Mailgun are a tenth of it."""
+"""Most bytes of an answer; three hundred events of Mailgun are a tenth of it."""
 
 _NEVER_LEFT: Final = (
     httpx2.ConnectError,
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Answer(NamedTuple):
-    """What came back: nothing is read yet but the pause that the provider asks for."""
+    """The provider's HTTP response. `after` is the pause that it asks for (Retry-After)."""
 
     status: int
     body: bytes
@@ -47,7 +47,7 @@ class Answer(NamedTuple):
 
 
 class Account(NamedTuple):
-    """Who we are at a provider: HTTP Basic (RFC 7617)."""
+    """Our credentials at a provider: HTTP Basic (RFC 7617)."""
 
     name: str
     password: str
@@ -63,9 +63,9 @@ async def ask(
     query: Fields | None = None,
     passage: Passage | None = None,
 ) -> Answer | NotAccepted | Unsure:
-    """One request and its answer, of whatever status; what is known instead where there was none.
+    """Make a request and return its answer of any status; without an answer, return what is known about the request.
 
-    A request that delivers something passes `passage`, and raises `Closed` where that does not let it begin.
+    A request that delivers something takes `passage`, and raises `Closed` if the gate is closed.
     """
     extensions = {} if passage is None else {"trace": partial(_at_the_wire, passage)}
     try:
@@ -92,7 +92,7 @@ async def ask(
 
 
 async def _at_the_wire(passage: Passage, event: str, _info: object) -> None:
-    """Pass the gate once more when there is a connection: the wait for one, and its handshake, may take seconds.
+    """Pass the gate again once there is a connection: waiting for one, and its handshake, may take seconds.
 
     https://www.python-httpx.org/advanced/extensions/#trace names the events.
     """
@@ -108,9 +108,9 @@ async def read(
     account: Account,
     query: Fields | None = None,
 ) -> T | None:
-    """What the provider keeps at `url`; None where there is nothing.
+    """Return the provider's resource at `url`; None for 404.
 
-    Raises `Unavailable` for every other answer, and for none.
+    Raises `Unavailable` for every other answer, and without an answer.
     """
     answer = await ask(client, "GET", url, account=account, query=query)
     if not isinstance(answer, Answer):
@@ -126,27 +126,27 @@ async def read(
 
 
 def not_taken(answer: Answer) -> NotAccepted | Unsure | None:
-    """What an answer says about a hand-over by its status alone; None where its body has to be read.
+    """Return what the status alone means for a hand-over; None if the body has to be read.
 
-    A refusal of ours as a whole (account, address, rate) loses nothing: it is tried again until it is mended.
+    If the provider refuses our account, URL or rate, nothing is lost: the delivery is retried until that is fixed.
     """
     if answer.status in (429, 503):
         return NotAccepted(said(answer), answer.after)
     if answer.status in (401, 402, 403, 404, 405, 407) or 300 <= answer.status < 400:
         return NotAccepted(said(answer))
-    if answer.status >= 500:  # a proxy's, perhaps, with the request already behind it
+    if answer.status >= 500:  # perhaps from a proxy that has already forwarded the request
         return Unsure(said(answer))
     return None
 
 
 def said(answer: Answer) -> str:
-    """The status and the beginning of the body, without addresses."""
+    """Return the status and the start of the body, without addresses."""
     words = redacted(answer.body[:500].decode("utf-8", "replace"))
     return f"HTTP {answer.status}: {words}" if words else f"HTTP {answer.status}"
 
 
 def decode(body: bytes, into: type[T]) -> T:
-    """`body`, which is JSON, as `into`. Raises `Malformed`."""
+    """Decode `body` from JSON. Raises `Malformed`."""
     try:
         return msgspec.json.decode(body, type=into)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
@@ -154,7 +154,7 @@ def decode(body: bytes, into: type[T]) -> T:
 
 
 def instant(seconds: float) -> datetime:
-    """A Unix time as UTC. Raises `Malformed`."""
+    """Return a Unix time as UTC. Raises `Malformed`."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
@@ -162,7 +162,7 @@ def instant(seconds: float) -> datetime:
 
 
 def mail_instant(text: str | None) -> datetime | None:
-    """A time as RFC 2822 writes it, as UTC; None where there is none that can be read."""
+    """Return an RFC 2822 time as UTC; None if it is missing or cannot be read."""
     try:
         read = parsedate_to_datetime(text or "")
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
@@ -171,6 +171,6 @@ def mail_instant(text: str | None) -> datetime | None:
 
 
 def _pause(headers: httpx2.Headers) -> timedelta | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3); as a date it would need a clock, and no provider of ours sends it."""
+    """Return Retry-After (RFC 9110, 10.2.3) if it is in seconds; our providers never send a date."""
     text = headers.get("retry-after", "")
     return timedelta(seconds=min(int(text), 86_400)) if text.isascii() and text.isdigit() else None

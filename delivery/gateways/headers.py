@@ -1,10 +1,10 @@
-"""Headers of emails, written from data: a text, or a name and an address.
+"""Write headers of emails from data: from a text, or from a name and an address.
 
-RFC 5322 (2.2.3 folding, 3.4 mailboxes), RFC 2047 (encoded words), RFC 6532 (addresses in UTF-8). The email package parses
-a value before it writes it, and in some releases of Python an encoded word that somebody typed becomes another header.
-Here nothing is parsed: whatever a text holds, a reader shows it as it was typed, on one line.
+RFC 5322 (2.2.3 folding, 3.4 mailboxes), RFC 2047 (encoded words), RFC 6532 (addresses in UTF-8). The standard email package
+parses a value before it writes it, and in some releases of Python a typed encoded word becomes another header. This module
+parses nothing: a reader shows every text as it was typed, on one line.
 
-Only the standard library and `domain.texts`, so that each supported Python can run it by itself.
+It imports only the standard library and `domain.texts`, so that a test can run it on each supported Python.
 """
 
 import re
@@ -15,10 +15,10 @@ from typing import Final, Literal
 from domain.texts import one_line
 
 LONGEST_LINE: Final = 998
-"""Octets without the line break (RFC 5322, 2.1.1)."""
+"""Most octets of a line without the line break (RFC 5322, 2.1.1)."""
 
 _LINE: Final = 76
-"""Characters of a line with an encoded word (RFC 2047, 2); other lines keep to it where they can."""
+"""Most characters of a line with an encoded word (RFC 2047, 2); other lines keep to it if they can."""
 
 _WORD: Final = 75
 _OPENING: Final = "=?utf-8?q?"
@@ -28,7 +28,7 @@ _WORD_AND_SPACE: Final = re.compile("[^ ]+ ?")
 _LOOKS_ENCODED: Final = "=?"
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _ATOMS: Final = re.compile(rf"{_ATOM}(?: {_ATOM})*")
-# What an encoded word in a name may show as itself (RFC 2047, 5 (3)).
+# Octets that need no encoding in an encoded word of a name (RFC 2047, 5 (3)).
 _SHOWN: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 
 # RFC 6531, 3.3: a letter beyond ASCII counts as an atom's. White space and controls beyond ASCII do not.
@@ -42,7 +42,7 @@ TokenField = Literal["Message-ID", "Auto-Submitted"]
 
 
 def text_header(field: TextField, text: str) -> bytes:
-    """The lines of a header that holds a text."""
+    """Return the lines of a header with a text."""
     line = one_line(text)
     room = _room(field)
     words = line.split(" ")
@@ -51,20 +51,20 @@ def text_header(field: TextField, text: str) -> bytes:
 
 
 def mailbox_header(field: MailboxField, address: str, *, name: str = "") -> bytes:
-    """The lines of a header that holds exactly one mailbox. Raises `ValueError` for an address that no header can hold."""
+    """Return the lines of a header with exactly one mailbox. Raises `ValueError` for an address that no header can hold."""
     check_address(address)
     return _folded(field, _mailbox(one_line(name), address, room=_room(field)))
 
 
 def token_header(field: TokenField, token: str) -> bytes:
-    """The line of a header with one token of ours, which is neither encoded nor folded. Raises `ValueError`."""
+    """Return the line of a header with one token, neither encoded nor folded. Raises `ValueError`."""
     if re.fullmatch("[!-~]+", token) is None:
         raise ValueError(f"{field} cannot hold {token!r}: only visible ASCII")
     return _folded(field, [token])
 
 
 def encoded_mailbox(address: str, *, name: str = "") -> str:
-    """One mailbox in ASCII on one line, for a provider that folds headers and does not encode them.
+    """Return one mailbox in ASCII on one line, for a provider that folds headers but does not encode them.
 
     Raises `ValueError` for an address that no header can hold.
     """
@@ -73,7 +73,7 @@ def encoded_mailbox(address: str, *, name: str = "") -> str:
 
 
 def plain_mailbox(address: str, *, name: str = "") -> str:
-    """One mailbox in Unicode on one line, for a provider that encodes and folds headers.
+    """Return one mailbox in Unicode on one line, for a provider that encodes and folds headers.
 
     Raises `ValueError` for an address that no header can hold.
     """
@@ -88,14 +88,14 @@ def check_address(address: str) -> None:
     if (
         _LOCAL_PART.fullmatch(local) is None
         or any(character.isspace() for character in local if not character.isascii())
-        or _LOOKS_ENCODED in local  # some readers would decode it
+        or _LOOKS_ENCODED in local  # some mail readers would decode it
         or _DOMAIN.fullmatch(domain) is None
     ):
         raise ValueError(f"no header can hold the address {address!r}")
 
 
 def _mailbox(name: str, address: str, *, room: int) -> Sequence[str]:
-    """The words of a mailbox."""
+    """Return the words of a mailbox."""
     if not name:
         return [address]
     phrase = _phrase(name)
@@ -105,36 +105,36 @@ def _mailbox(name: str, address: str, *, room: int) -> Sequence[str]:
 
 
 def _phrase(name: str) -> str:
-    """`name` as a phrase: atoms where it is made of them, otherwise a quoted string."""
+    """Return `name` as a phrase: as atoms if possible, otherwise as a quoted string."""
     if _ATOMS.fullmatch(name):
         return name
     return '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
 
 
 def _room(field: str) -> int:
-    """Characters of the longest word that fits behind the name of `field`."""
+    """Return the length of the longest word that fits after the name of `field`."""
     return min(_WORD, _LINE - len(f"{field}: "))
 
 
 def _folded(field: str, words: Sequence[str]) -> bytes:
-    """The lines of a header. The first word stands behind the name, or the first line would be blank to some readers."""
+    """Return the lines of a header. The first word follows the name, since some readers take a blank first line for empty."""
     lines = [f"{field}: {words[0]}"]
     for word in words[1:]:
         if len(lines[-1]) + 1 + len(word) <= _LINE:
             lines[-1] += f" {word}"
         else:
             lines.append(f" {word}")
-    written = [line.encode() for line in lines]
-    if max(map(len, written)) > LONGEST_LINE:
+    encoded = [line.encode() for line in lines]
+    if max(map(len, encoded)) > LONGEST_LINE:
         raise ValueError(f"a line of {field} would be longer than {LONGEST_LINE} octets")
-    return b"".join(line + b"\r\n" for line in written)
+    return b"".join(line + b"\r\n" for line in encoded)
 
 
 # Encoded words
 
 
 def _encoded(text: str, room: int) -> list[str]:
-    """`text` as encoded words of at most `room` characters each."""
+    """Return `text` as encoded words of at most `room` characters each."""
     in_base64 = 4 * -(-_octets(text) // 3)
     payload = room - len(_OPENING) - len(_CLOSING)
     if _q_length(text) <= in_base64:
@@ -147,9 +147,9 @@ def _encoded(text: str, room: int) -> list[str]:
 
 
 def _parts(text: str, most: int, size: Callable[[str], int]) -> Iterator[str]:
-    """`text` in parts of at most `most` by `size`, cut behind spaces; a word is cut only where it is longer than a part.
+    """Yield parts of `text` of at most `most` by `size`, cut after spaces; only a word longer than a part is cut.
 
-    Readers that show a space between encoded words, as Python's do in names, then show none inside a word.
+    Some readers, such as Python's for names, show a space between encoded words. This way it is never inside a word.
     """
     part, used = "", 0
     for piece in _pieces(text, most, size):
@@ -177,7 +177,7 @@ def _q_length(text: str) -> int:
 
 
 def _q(text: str) -> str:
-    """`text` in the Q encoding, as a name may hold it."""
+    """Return `text` in the Q encoding for a name."""
     return "".join(
         chr(octet) if octet in _SHOWN else "_" if octet == 0x20 else f"={octet:02X}"
         for octet in text.encode()

@@ -1,6 +1,6 @@
-"""The inbox of the portal: the delivery's row is the inbox, so there is nobody to hand anything to.
+"""The inbox of the portal: the delivery's row is the inbox entry, so there is no provider.
 
-Its outcome is known before it is asked for. Written in the transaction that claims the row, it happens exactly once.
+Claim and outcome are one transaction, so a delivery happens exactly once.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 
 
 class InboxGateway(Gateway[Handover]):
-    """Puts messages in the inbox."""
+    """The gateway for inbox messages."""
 
     name = "inbox"
     modes = frozenset({DeliveryMode.INBOX})

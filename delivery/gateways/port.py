@@ -1,7 +1,7 @@
-"""The port to a provider: what every gateway does in its own way, and what all of them do alike.
+"""The interface of a gateway to a provider, and what all gateways share.
 
-Whether something is due, allowed, canceled or sent before is decided before a gateway is called; what follows from an
-outcome, after it. A gateway keeps nothing between two calls but connections, and knows no database.
+The caller decides before whether a delivery is due, allowed, canceled or already sent; it applies the outcome afterwards. A
+gateway keeps only connections between two calls, and has no access to the database.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from delivery.gateways.base import (
     Finding,
     Forged,
     Handover,
-    Held,
     Malformed,
     NoneTaken,
     NotAccepted,
+    NotAttempted,
     Outcome,
     Parsed,
     Polled,
@@ -35,52 +35,52 @@ from delivery.gateways.gate import Closed, Gate, Passage, always_open
 from domain.status import DeliveryMode
 
 Composed = TypeVar("Composed", default=Any)
-"""What `compose` makes of a hand-over, and `transmit` takes."""
+"""The result of `compose` and the input of `transmit`."""
 
-OUT_OF_TIME: Final = Held("it was not offered to the provider in time")
+OUT_OF_TIME: Final = NotAttempted("no request was sent to the provider in time")
 
 _log = structlog.get_logger(__name__)
 
 
 class Gateway(ABC, Generic[Composed]):
-    """A way to one provider.
+    """A connection to one provider.
 
-    A gateway says how a delivery is composed and how one request is transmitted. `send` does the rest, the same for all: one
-    outcome for each hand-over, whatever is raised on the way, so that no delivery decides what becomes of another.
+    A gateway implements how to compose a delivery and how to transmit one request. `send` is the same for all: it returns one
+    outcome for each hand-over, whatever is raised on the way, so that no delivery affects another.
 
-    Methods may be called at the same time.
+    Methods may be called concurrently.
     """
 
     name: ClassVar[str]
-    """As settings, limits and callbacks call it."""
+    """The name in settings, limits and callbacks."""
     modes: ClassVar[frozenset[DeliveryMode]]
     batch: int
-    """The most hand-overs that `send` takes at once."""
+    """Most hand-overs of one call of `send`."""
     at_once: int = 8
-    """The most requests that `send` has under way at once."""
+    """Most concurrent requests of one call of `send`."""
     per_second: float | None
-    """Hand-overs a second that the provider bears; None: no limit is known."""
+    """The provider's rate limit in hand-overs per second; None: no limit is known."""
     settles_after: ClassVar[timedelta] = timedelta()
-    """How long after a hand-over its absence at the provider means something: `find` refuses to be asked before."""
+    """How long after a hand-over its absence at the provider proves that it did not arrive. `find` fails before that."""
     in_transaction: ClassVar[bool] = False
-    """`send` touches nothing outside: outcome and claim can be one transaction, which makes it exactly once."""
+    """True if `send` has no outside effect: claim and outcome are then one transaction, which makes it exactly once."""
 
     @abstractmethod
     def compose(self, handover: Handover) -> Composed | Refused:
-        """Returns one delivery as the provider takes it. May raise anything: that refuses this delivery and no other."""
+        """Return one delivery in the provider's form. May raise anything: that refuses only this delivery."""
 
     def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
-        """Which hand-overs, by their numbers, go in one request: each by itself."""
+        """Return the hand-overs of each request, by their indexes: one hand-over per request by default."""
         return [[number] for number in range(len(handovers))]
 
     @abstractmethod
     async def transmit(
         self, composed: Sequence[Composed], passage: Passage
     ) -> Sequence[Outcome] | NoneTaken:
-        """Make one request; returns one outcome for each delivery in it, in their order.
+        """Make one request. Return one outcome for each delivery in it, in their order.
 
-        It passes `passage.leave()` immediately before the request that delivers. May raise anything, `Closed` among it: that is
-        the outcome of this request and of no other.
+        Call `passage.leave()` immediately before the request that delivers. May raise anything, also `Closed`: that is the
+        outcome of this request only.
         """
 
     @final
@@ -91,16 +91,16 @@ class Gateway(ABC, Generic[Composed]):
         gate: Gate = always_open,
         seconds: float | None = None,
     ) -> list[Outcome]:
-        """Hand over up to `batch` deliveries; returns one outcome for each, in their order. Raises nothing.
+        """Hand over up to `batch` deliveries. Return one outcome for each, in their order. Raises nothing.
 
-        What has no answer after `seconds` is unsure if its request had begun, and held if not. Where this call is cancelled,
-        what it had handed over is unsure.
+        A delivery without an answer after `seconds` is `Unsure` if its request had begun, otherwise `NotAttempted`. If this
+        call is cancelled, deliveries that it had handed over are unsure.
         """
         sending = _Sending(self, handovers, gate)
-        places = asyncio.Semaphore(self.at_once)
+        slots = asyncio.Semaphore(self.at_once)
 
         async def one(numbers: Sequence[int]) -> None:
-            async with places:
+            async with slots:
                 await sending.request(numbers)
 
         tasks = [asyncio.ensure_future(one(numbers)) for numbers in sending.numbers()]
@@ -117,34 +117,31 @@ class Gateway(ABC, Generic[Composed]):
         return [sending.outcomes.get(number, OUT_OF_TIME) for number in range(len(handovers))]
 
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
-        """Whether a hand-over of `handed_at` that had no answer arrived.
+        """Look up whether a hand-over at `handed_at` without an answer arrived.
 
-        A reference that another delivery has already is no finding: two of the same text look alike to some providers.
-        Raises `Unavailable`: then it stays open.
+        The caller ignores a reference that another delivery already has: equal texts look alike to some providers. Raises
+        `Unavailable`; the delivery stays open then.
         """
         return CannotTell(f"{self.name} cannot be asked")
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
-        """What the provider says about each now. Raises nothing: who could not be asked about is in the answer."""
+        """Return the provider's current receipts for each delivery. Raises nothing: see `Polled.unanswered`."""
         return Polled([])
 
     def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
-        """Check that the provider made this callback; the seal, where it has one, that tells a replay.
-
-        Raises `Forged`.
-        """
+        """Check that the provider made this callback. Return its single-use token, if it has one. Raises `Forged`."""
         raise Forged(f"{self.name} makes no callbacks")
 
     def parse(self, callback: Callback, *, now: datetime) -> Parsed:
-        """Read a callback that was verified; `now` dates what bears no date. Raises `Malformed`."""
+        """Read a verified callback; `now` is the time of receipts without a time. Raises `Malformed`."""
         raise Malformed(f"{self.name} makes no callbacks")
 
-    async def close(self) -> None:  # most have none
-        """Let go of connections that are the gateway's own."""
+    async def close(self) -> None:  # most gateways have none
+        """Close the gateway's own connections."""
 
 
 class _Sending(Generic[Composed]):
-    """One call of `Gateway.send`: the outcomes so far, by the numbers of the hand-overs."""
+    """One call of `Gateway.send`: the outcomes so far, by the indexes of the hand-overs."""
 
     def __init__(
         self, gateway: Gateway[Composed], handovers: Sequence[Handover], gate: Gate
@@ -155,17 +152,21 @@ class _Sending(Generic[Composed]):
         self._gate = gate
 
     def numbers(self) -> Sequence[Sequence[int]]:
-        """The hand-overs of each request. A gateway that fails to say so has each go by itself."""
-        everyone = range(len(self._handovers))
+        """Return the hand-overs of each request. If the gateway fails to group them, each has its own request."""
+        indexes = range(len(self._handovers))
         try:
             requests = self._gateway.requests(self._handovers)
-            if sorted(number for numbers in requests for number in numbers) == [*everyone]:
+            if sorted(number for numbers in requests for number in numbers) == [*indexes]:
                 return requests
-            cause = "it left some out"
+            cause = "some deliveries were left out"
         except Exception as error:
             cause = type(error).__name__
-        _log.error("requests could not be formed", gateway=self._gateway.name, cause=cause)
-        return [[number] for number in everyone]
+        _log.error(
+            "the gateway could not group deliveries into requests",
+            gateway=self._gateway.name,
+            cause=cause,
+        )
+        return [[number] for number in indexes]
 
     async def request(self, numbers: Sequence[int]) -> None:
         """Compose and transmit the deliveries of one request."""
@@ -175,7 +176,7 @@ class _Sending(Generic[Composed]):
             try:
                 made = self._gateway.compose(handover)
             except Exception as error:
-                self._report("a delivery could not be composed", [number])
+                self._report("the gateway could not compose a delivery", [number])
                 made = Refused(f"it cannot be composed: {type(error).__name__}")
             if isinstance(made, Refused):
                 self.outcomes[number] = made
@@ -193,14 +194,14 @@ class _Sending(Generic[Composed]):
         try:
             answer = await self._gateway.transmit([*composed.values()], passage)
         except Closed as closed:
-            each(Held(str(closed)))
+            each(NotAttempted(str(closed)))
         except asyncio.CancelledError:
             each(Unsure("no answer in time") if passage.may_have_left else OUT_OF_TIME)
             raise
         except Exception as error:
-            self._report("a request failed", numbers)
+            self._report("the gateway's request failed", numbers)
             kind = type(error).__name__
-            # Before the request began there was nothing that could arrive.
+            # Before the request began, nothing could arrive.
             each(Unsure(kind) if passage.may_have_left else NotAccepted(f"before it left: {kind}"))
         else:
             if isinstance(answer, NoneTaken) and len(numbers) > 1:
@@ -213,7 +214,11 @@ class _Sending(Generic[Composed]):
                 self.outcomes |= dict(zip(numbers, answer, strict=True))
             else:
                 reason = f"the gateway gave {len(answer)} outcomes for {len(numbers)} deliveries"
-                _log.error("a gateway lost outcomes", gateway=self._gateway.name, cause=reason)
+                _log.error(
+                    "the gateway returned the wrong number of outcomes",
+                    gateway=self._gateway.name,
+                    cause=reason,
+                )
                 each(Unsure(reason))
 
     def _report(self, event: str, numbers: Sequence[int]) -> None:

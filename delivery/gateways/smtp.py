@@ -1,10 +1,10 @@
 """E-mail through any SMTP server.
 
-RFC 5321 (SMTP; 4.2.1 for what the first digit of a reply means, 4.5.3.2 for how long to wait), RFC 3207 (STARTTLS),
-RFC 6531 (addresses beyond ASCII), RFC 3834 (automatic mail is marked, so that no absence notice answers it).
+RFC 5321 (SMTP; 4.2.1 first digit of a reply, 4.5.3.2 timeouts), RFC 3207 (STARTTLS), RFC 6531 (addresses beyond ASCII),
+RFC 3834 (automatic mail is marked, so that no absence notice answers it).
 
-A server's word is the last one: SMTP knows no receipts, and keeps no list of what it took. So a hand-over without an
-answer goes again, under a Message-ID that belongs to the delivery.
+The server's reply is final: SMTP has no receipts, and no list of accepted emails. So a hand-over without an answer is sent
+again, with the Message-ID of its delivery.
 """
 
 import asyncio
@@ -41,20 +41,20 @@ STATUSES: Final = {
     4: DeliveryStatus.PENDING,
     5: DeliveryStatus.FAILED,
 }
-"""What a reply to a recipient or to the message means, by its first digit; 4 is tried again."""
+"""The status after a reply to a recipient or to the message, by its first digit; 4 is retried."""
 
 ACCOUNT_CODES: Final = frozenset({530, 534, 535, 538})
-"""Replies that demand another login or TLS (RFC 4954, 6; RFC 3207): no address is at fault, and an administrator mends it."""
+"""Replies that demand another login or TLS (RFC 4954, 6; RFC 3207): an administrator has to fix the settings."""
 
 REPLY_SECONDS: Final = 60.0
-"""RFC 5321 would have us wait for ten minutes after the last line; a lease is shorter."""
+"""Timeout of a reply in seconds. RFC 5321 recommends ten minutes after the last line, but a lease is shorter."""
 
 _NO_EHLO: Final = (500, 502)
-"""What a server answers that knows HELO only (RFC 5321, 3.2)."""
+"""Replies to EHLO of a server that knows only HELO (RFC 5321, 3.2)."""
 
 Encryption = Literal["implicit", "required", "offered"]
 
-# A message that no server has to convert on its way.
+# 7-bit content, which no server has to convert.
 _POLICY: Final = SMTP_POLICY.clone(cte_type="7bit")
 
 
@@ -62,9 +62,9 @@ _POLICY: Final = SMTP_POLICY.clone(cte_type="7bit")
 
 
 def compose(handover: Handover, *, mail_from: str, at: datetime) -> bytes:
-    """The email: its headers, then plain text, and HTML beside it where the body is HTML.
+    """Return the email: headers, plain text, and also HTML if the body is HTML.
 
-    Raises `ValueError` where no header can hold the address.
+    Raises `ValueError` if no header can hold the address.
     """
     content = handover.content
     domain = mail_from.rpartition("@")[2]
@@ -78,7 +78,7 @@ def compose(handover: Handover, *, mail_from: str, at: datetime) -> bytes:
     ]
     if reply_to := content.reply_to:
         headers.append(mailbox_header("Reply-To", reply_to.address, name=reply_to.name))
-    # The body brings headers of its own: MIME-Version, Content-Type, Content-Transfer-Encoding.
+    # `EmailMessage` adds the headers of the body: MIME-Version, Content-Type, Content-Transfer-Encoding.
     body = EmailMessage(_POLICY)
     body.set_content(plain(content))
     if content.body_format is BodyFormat.HTML:
@@ -86,8 +86,8 @@ def compose(handover: Handover, *, mail_from: str, at: datetime) -> bytes:
     return b"".join([*headers, body.as_bytes()])
 
 
-class _Letter(NamedTuple):
-    """An e-mail to one address, as it goes over the line."""
+class _SmtpEmail(NamedTuple):
+    """An encoded e-mail to one address."""
 
     address: str
     email: bytes
@@ -96,17 +96,16 @@ class _Letter(NamedTuple):
 # The class
 
 
-class SmtpGateway(Gateway[_Letter]):
-    """Sends e-mail over a few connections that stay open.
+class SmtpGateway(Gateway[_SmtpEmail]):
+    """Sends e-mail over a few persistent connections.
 
-    `encryption` is "implicit" (TLS from the first byte), "required" (STARTTLS or nothing) or "offered" (STARTTLS where
-    the server has it: for loopback only).
+    `encryption` is "implicit" (TLS from the first byte), "required" (STARTTLS, or no email is sent) or "offered" (STARTTLS
+    if the server has it; for loopback only).
     """
 
     name = "smtp"
     modes = frozenset({DeliveryMode.EMAIL})
-    # Three for each connection. What a process had given to the server when it was killed, and not recorded, goes once more:
-    # the fewer, the better.
+    # Three for each connection. If the process is killed, emails without a recorded outcome are sent again: so a small batch.
     batch = 24
 
     def __init__(
@@ -141,60 +140,61 @@ class SmtpGateway(Gateway[_Letter]):
         self._idle: list[SMTP] = []
         self.per_second = per_second
 
-    def compose(self, handover: Handover) -> _Letter | Refused:
+    def compose(self, handover: Handover) -> _SmtpEmail | Refused:
         try:
             email = compose(handover, mail_from=self._mail_from, at=self._clock())
-        except ValueError as error:  # a header of it cannot be written
+        except ValueError as error:  # no header can hold the address
             return Refused(f"it cannot be an e-mail: {redacted(str(error))}")
-        return _Letter(handover.address, email)
+        return _SmtpEmail(handover.address, email)
 
-    async def transmit(self, composed: Sequence[_Letter], passage: Passage) -> Sequence[Outcome]:
-        [letter] = composed
+    async def transmit(self, composed: Sequence[_SmtpEmail], passage: Passage) -> Sequence[Outcome]:
+        [email] = composed
         async with self._gate:
             await passage.check()
             try:
-                server = await self._begun(beyond_ascii=not letter.address.isascii())
-            except _Inapt as error:
+                server = await self._start_email(beyond_ascii=not email.address.isascii())
+            except _Unsupported as error:
                 return [Refused(str(error))]
             except (SMTPException, OSError, ValueError) as error:
-                return [NotAccepted(f"before the recipient was named: {_said(error)}")]
-            finished = False
+                return [NotAccepted(f"before the recipient was named: {_reply_text(error)}")]
+            is_reusable = False
             try:
-                outcome, finished = await _hand_over(server, letter, passage)
+                outcome, is_reusable = await _hand_over(server, email, passage)
             finally:  # also when this is cancelled in the middle of an e-mail
-                if finished:
+                if is_reusable:
                     self._idle.append(server)
                 else:
                     server.close()
             return [outcome]
 
-    async def _begun(self, *, beyond_ascii: bool) -> SMTP:
-        """A connection on which an e-mail has begun: an idle one, or one that is opened now."""
+    async def _start_email(self, *, beyond_ascii: bool) -> SMTP:
+        """Return a connection after MAIL: an idle one or a new one."""
         while self._idle:
             server = self._idle.pop()
             try:
-                return await self._begin(server, beyond_ascii=beyond_ascii)
-            except (SMTPException, OSError):  # servers close what is idle for long
+                return await self._mail(server, beyond_ascii=beyond_ascii)
+            except (SMTPException, OSError):  # servers close idle connections
                 continue
         server = self._connection()
         await server.connect()
-        return await self._begin(server, beyond_ascii=beyond_ascii)
+        return await self._mail(server, beyond_ascii=beyond_ascii)
 
-    async def _begin(self, server: SMTP, *, beyond_ascii: bool) -> SMTP:
-        begun = False
+    async def _mail(self, server: SMTP, *, beyond_ascii: bool) -> SMTP:
+        """Send MAIL. Close the connection if that fails."""
+        is_usable = False
         try:
             if beyond_ascii and not await _offers_smtputf8(server):
-                begun = True  # nothing is wrong with the connection
+                is_usable = True
                 self._idle.append(server)
-                raise _Inapt(
+                raise _Unsupported(
                     "the mail server does not offer SMTPUTF8, which an address with letters beyond ASCII needs"
                 )
-            # RFC 6531, 3.6: whoever offers SMTPUTF8 offers 8BITMIME, and the headers have 8 bits.
+            # RFC 6531, 3.6: a server with SMTPUTF8 also has 8BITMIME, which the 8-bit headers need.
             options = ["BODY=8BITMIME", "SMTPUTF8"] if beyond_ascii else []
             await server.mail(self._mail_from, options=options)
-            begun = True
+            is_usable = True
         finally:
-            if not begun:
+            if not is_usable:
                 server.close()
         return server
 
@@ -207,14 +207,14 @@ class SmtpGateway(Gateway[_Letter]):
                 server.close()
 
 
-class _Inapt(Exception):
-    """The server cannot do what this address needs."""
+class _Unsupported(Exception):
+    """The server lacks an extension that this address needs."""
 
 
 async def _offers_smtputf8(server: SMTP) -> bool:
-    """Whether the server takes addresses beyond ASCII, by its answer to the EHLO that holds now.
+    """Return whether the server accepts addresses beyond ASCII, by its reply to the latest EHLO.
 
-    What a server says before STARTTLS is forgotten (RFC 3207, 4.2): on a connection that is new, nothing is known yet.
+    The client discards the reply to an EHLO before STARTTLS (RFC 3207, 4.2), so a new connection needs another EHLO.
     """
     if server.is_ehlo_or_helo_needed:
         try:
@@ -225,24 +225,28 @@ async def _offers_smtputf8(server: SMTP) -> bool:
     return server.supports_extension("smtputf8")
 
 
-async def _hand_over(server: SMTP, letter: _Letter, passage: Passage) -> tuple[Outcome, bool]:
-    """Name the recipient and give the e-mail; the outcome, and whether the connection is as good as new."""
-    address = letter.address
+async def _hand_over(server: SMTP, email: _SmtpEmail, passage: Passage) -> tuple[Outcome, bool]:
+    """Send RCPT and DATA. Return the outcome, and whether the connection can be reused."""
+    address = email.address
     try:
         await server.rcpt(address, encoding="ascii" if address.isascii() else "utf-8")
     except SMTPRecipientRefused as error:
-        outcome = _outcome(error) or NotAccepted(f"a reply that SMTP does not know: {_said(error)}")
+        outcome = _outcome(error) or NotAccepted(
+            f"a reply that SMTP does not know: {_reply_text(error)}"
+        )
         return outcome, await _reset(server)
     except (SMTPException, OSError, ValueError) as error:
-        return NotAccepted(f"before the e-mail was given: {_said(error)}"), False
+        return NotAccepted(f"before the e-mail was given: {_reply_text(error)}"), False
     await passage.leave()
     try:
-        reply = await server.data(letter.email)
+        reply = await server.data(email.email)
     except SMTPDataError as error:
-        outcome = _outcome(error) or Unsure(f"a reply that SMTP does not know: {_said(error)}")
+        outcome = _outcome(error) or Unsure(
+            f"a reply that SMTP does not know: {_reply_text(error)}"
+        )
         return outcome, await _reset(server)
     except (SMTPException, OSError) as error:
-        return Unsure(f"no answer to the e-mail: {_said(error)}"), False
+        return Unsure(f"no answer to the e-mail: {_reply_text(error)}"), False
     return Accepted(None, DeliveryStatus.SENT, detail=redacted(f"250 {reply.message}")), True
 
 
@@ -254,23 +258,23 @@ async def _reset(server: SMTP) -> bool:
     return True
 
 
-# Receipts: SMTP has none, but what a refusal says
+# Refusals
 
 
 def _outcome(error: SMTPDataError | SMTPRecipientRefused) -> Outcome | None:
-    """What the server's refusal means; None where SMTP gives it no meaning."""
+    """Return the outcome of a server's refusal; None for a reply code that SMTP does not define."""
     if error.code in ACCOUNT_CODES:
-        return NotAccepted(_said(error))
+        return NotAccepted(_reply_text(error))
     meaning = STATUSES.get(error.code // 100)
     if meaning is DeliveryStatus.FAILED:
-        return Refused(_said(error))
+        return Refused(_reply_text(error))
     if meaning is DeliveryStatus.PENDING:
-        return NotAccepted(_said(error))
+        return NotAccepted(_reply_text(error))
     return None
 
 
-def _said(error: Exception) -> str:
-    """The server's reply, or the kind of the fault, without addresses."""
+def _reply_text(error: Exception) -> str:
+    """Return the server's reply, or the class of the error, without addresses."""
     if isinstance(error, SMTPResponseException):
         return redacted(f"{error.code} {error.message}")
     return type(error).__name__

@@ -1,6 +1,6 @@
-"""How a message sounds in each mode: its subject line, its plain text, its text message, its call, its Message-ID.
+"""The texts of a message in each mode: subject line, plain text, text message, call script, Message-ID.
 
-How a provider wants that wrapped is its gateway's.
+Each gateway puts them into its provider's format.
 """
 
 import re
@@ -14,7 +14,7 @@ from domain.message import BodyFormat
 from domain.texts import one_line, with_line_feeds
 
 LONGEST_TEXT: Final = 1600
-"""Characters: the most that a text message may have at Twilio (its error 21617)."""
+"""Most characters of a text message at Twilio (its error 21617)."""
 
 _CUT: Final = "…"
 
@@ -26,47 +26,47 @@ _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 
 _ADDRESS: Final = re.compile(r"[^\s<>\"'(,;:]+@[^\s<>\"'),;:]+|\+?\d[\d().-]{6,}\d")
 
-# What no document may hold (XML 1.0, 2.2), and halves of characters, which cannot be encoded.
+# Characters that no XML document may contain (XML 1.0, 2.2), and half surrogate pairs, which cannot be encoded.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 # FS, GS, RS and US: white space in Python and in Unicode.
 _SEPARATORS: Final = re.compile(r"[\x1c-\x1f]")
 
-# The line breaks of `domain.texts` as HTML may write them: &#11; &#x0D; &#8232; (&#133; is an ellipsis there).
+# The line breaks of `domain.texts` as HTML references: &#11; &#x0D; &#8232; (&#133; is an ellipsis in HTML).
 _WRITTEN_BREAK: Final = re.compile(
     r"&#(?:0*(?:1[0-3]|823[23])(?![0-9])|[xX]0*(?:[a-dA-D]|202[89])(?![0-9a-fA-F]));?"
 )
 
 
 def subject_line(content: Content) -> str:
-    """The subject on one line: a line break in it would begin another header."""
+    """Return the subject on one line: a line break in it would begin another header."""
     return one_line(content.subject)
 
 
 def sender_name(content: Content) -> str:
-    """Whose name an email bears: the sender's and the district's."""
+    """Return the sender name of an email: the sender and the district."""
     return f"{one_line(content.sender_name)} ({one_line(content.district_name)})"
 
 
-def redacted(words: str) -> str:
-    """What a provider said, on one line, cut to 200 characters, without the addresses that providers like to repeat."""
-    return _ADDRESS.sub("[address]", one_line(words))[:200]
+def redacted(text: str) -> str:
+    """Return a provider's text on one line, cut to 200 characters, without addresses."""
+    return _ADDRESS.sub("[address]", one_line(text))[:200]
 
 
 def plain(content: Content) -> str:
-    """The body as plain text."""
+    """Return the body as plain text."""
     if content.body_format is BodyFormat.HTML:
         return text_of_html(content.body)
     return _clean(content.body)
 
 
 def markup(content: Content) -> str:
-    """The body of an HTML message as HTML, in which each kind of line break is a line feed, and so white space."""
+    """Return the HTML body. Every kind of line break in it becomes a line feed, which is white space in HTML."""
     return _WRITTEN_BREAK.sub("\n", _clean(content.body))
 
 
 def text_message(content: Content) -> tuple[str, bool]:
-    """What a text message says, and whether it had to be cut."""
+    """Return the text of a text message, and whether it had to be cut."""
     text = _clean(content.text_body or plain(content)).strip() or subject_line(content)
     if len(text) <= LONGEST_TEXT:
         return text, False
@@ -74,29 +74,29 @@ def text_message(content: Content) -> tuple[str, bool]:
 
 
 def script(content: Content) -> str:
-    """What a call says, on one line."""
+    """Return the script of a call on one line."""
     return one_line(content.voice_script or plain(content)) or subject_line(content)
 
 
 def message_id(key: str, domain: str) -> str:
-    """The Message-ID (RFC 5322, 3.6.4) that belongs to `key`: the same each time, and it does not show the key."""
+    """Return the Message-ID (RFC 5322, 3.6.4) for `key`: always the same, and without revealing the key."""
     return f"<{sha256(key.encode()).hexdigest()[:40]}@{domain}>"
 
 
 def _clean(text: str) -> str:
-    """`text` as every provider takes it: line breaks are line feeds, words stay apart, no control characters."""
+    """Return `text` with line feeds as its only line breaks, and without control characters; words stay apart."""
     return _CONTROLS.sub("", _SEPARATORS.sub(" ", with_line_feeds(text)))
 
 
 def text_of_html(source: str) -> str:
-    """What a reader sees of an HTML body: blocks on lines of their own, links with their address."""
+    """Return the visible text of an HTML body: each block on its own line, links with their address."""
     document = _CONTROLS.sub(" ", source).encode()
     try:
-        # Its own encoding whatever a meta element declares, and no end at the 256th level.
+        # UTF-8 even if a meta element declares another encoding; no limit of 256 nested levels.
         root = html.document_fromstring(
             document, parser=html.HTMLParser(encoding="utf-8", huge_tree=True)
         )
-    except etree.ParserError:  # nothing in it
+    except etree.ParserError:  # the document is empty
         return ""
     pieces: list[str] = []
     walk = etree.iterwalk(root, events=("start", "end", "comment", "pi"))
@@ -107,21 +107,21 @@ def text_of_html(source: str) -> str:
             pieces += _before(element)
         else:
             pieces += _after(element) if event == "end" else []
-            # What stands after an element belongs to it in lxml; after the root there is nothing.
+            # In lxml the text after an element is its `tail`. The tail of the root is not part of the body.
             pieces.append(_spaced(element.tail) if element is not root else "")
     lines = [" ".join(line.split()) for line in "".join(pieces).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
 def _before(element: etree._Element) -> list[str]:
-    """What stands for the beginning of `element`, and its first text."""
+    """Return the text for the start of `element`, and its first text."""
     opening = {"br": "\n", "tr": "\n", "li": "\n- ", "img": element.get("alt", "")}
     default = "\n\n" if element.tag == "p" else "\n" if element.tag in _BLOCKS else ""
     return [opening.get(str(element.tag), default), _spaced(element.text)]
 
 
 def _after(element: etree._Element) -> list[str]:
-    """What stands for the end of `element`."""
+    """Return the text for the end of `element`."""
     if element.tag in ("td", "th"):
         return [" "]
     if element.tag == "p":
@@ -136,5 +136,5 @@ def _after(element: etree._Element) -> list[str]:
 
 
 def _spaced(text: str | None) -> str:
-    """Text of a document, where a line break is a space."""
+    """Return text of a document with each run of white space as one space."""
     return re.sub(r"\s+", " ", text or "")

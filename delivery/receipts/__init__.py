@@ -1,1 +1,1 @@
-"""What providers report: receipts, callbacks, and asking for what is missing."""
+"""Receipts: apply them, take in callbacks, poll providers for missing ones."""

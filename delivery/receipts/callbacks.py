@@ -1,6 +1,6 @@
-"""Takes in what a provider tells of itself: verified, then read, then applied, in one transaction with its seal.
+"""Take in a provider's callback: verify, parse, then apply it in one transaction with its signature.
 
-How it comes over HTTP, and what the provider is answered, is the server's.
+The server handles the HTTP request and the response.
 """
 
 from datetime import datetime
@@ -17,16 +17,16 @@ from domain.status import EventSource
 
 
 class Replayed(CallbackRefused):
-    """It was taken in before."""
+    """This callback was taken in before."""
 
 
 async def take_callback(
     engine: AsyncEngine, gateway: Gateway, callback: Callback, *, now: datetime
 ) -> Reply | None:
-    """Take in a callback, and what its provider wants to hear.
+    """Take in a callback. Return the reply that its provider expects, if any.
 
-    Raises `CallbackRefused`: then nothing was changed. A fault changes nothing either, and leaves the seal unused, so that
-    the provider may come again. A transaction that the database ends is run once more.
+    Raises `CallbackRefused`; nothing is changed then. Any other error changes nothing either and leaves the signature
+    unused, so the provider may repeat the callback. A transaction that the database aborts is retried once.
     """
     seal = gateway.verify(callback, now=now)
     parsed = gateway.parse(callback, now=now)
@@ -40,7 +40,7 @@ async def take_callback(
                 connection, seal.token, until=seal.until, now=now
             ):
                 if attempts > 1:
-                    return  # the first attempt was committed, and only its answer was lost
+                    return  # the first attempt was committed; only its confirmation was lost
                 raise Replayed("it was taken in before")
             await take_consents(connection, parsed.consents)
             await take_in_together(

@@ -1,6 +1,6 @@
-"""Asks the providers by itself about deliveries of which they reported too little: Twilio's `completed` without who answered.
+"""Poll providers about deliveries with an incomplete receipt, such as Twilio's `completed` without who answered.
 
-What a person asks for is in `delivery.receipts.refresh`.
+`delivery.receipts.refresh` polls on a viewer's request.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from db.log.deliveries import DeliveryKey
 from db.receipts import polls
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import POLL_AFTER
-from delivery.receipts.refresh import Progress, ask_providers
+from delivery.receipts.refresh import Progress, poll_providers
 from domain.ids import Kind, spell
 from domain.status import DeliveryStatus, EventSource
 
 MOST: Final = 100
-"""Deliveries that are asked about together."""
+"""Most deliveries of one round."""
 
 LONGEST_ANSWER: Final = 20.0
-"""Seconds: what a slow provider has not answered by then is asked for again later."""
+"""Timeout in seconds. Deliveries without an answer by then are polled again later."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def poll_due(runtime: Runtime) -> int:
-    """Ask about every delivery that is due, and how many those were."""
+    """Poll every delivery whose poll is due. Return how many."""
     async with reading(runtime.engine) as connection:
         due = await polls.due(connection, now=runtime.clock(), most=MOST)
     polled = 0
@@ -44,7 +44,7 @@ async def poll_due(runtime: Runtime) -> int:
 
 
 async def _poll(runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey]) -> int:
-    due = await _plan_next(runtime, message_id, keys, now=runtime.clock())
+    due = await _schedule_next(runtime, message_id, keys, now=runtime.clock())
     if not due:
         return 0
     async with reading(runtime.engine) as connection:
@@ -52,23 +52,23 @@ async def _poll(runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey]) 
     assert terms is not None
     try:
         async with asyncio.timeout(LONGEST_ANSWER):
-            await ask_providers(runtime, terms, due, Progress())
+            await poll_providers(runtime, terms, due, Progress())
     except TimeoutError:
         _log.warning(
-            "a provider did not answer a poll in time",
+            "the provider did not answer a poll in time",
             message_id=spell(Kind.MESSAGE, message_id),
             deliveries=len(due),
         )
     return len(due)
 
 
-async def _plan_next(
+async def _schedule_next(
     runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey], *, now: datetime
 ) -> Sequence[LiveDelivery]:
-    """Those of these deliveries that are still due, each planned for its next poll: so no other process asks meanwhile.
+    """Schedule the next poll of those deliveries that are still due, and return them.
 
-    The pause doubles. After the provider's time limit nobody asks by itself any more: the message is an ERROR then, and a
-    refresh still asks.
+    So no other process polls them at the same time. The pause doubles. After the provider's time limit no poll is scheduled:
+    the message is an ERROR then, and only a refresh asks.
     """
     async with writing(runtime.engine) as connection:
         message = await in_flight.lock(connection, message_id)
@@ -98,5 +98,5 @@ def _is_due(delivery: LiveDelivery, *, now: datetime) -> bool:
 
 def _next_poll(delivery: LiveDelivery, limit: timedelta, *, now: datetime) -> datetime | None:
     handed_at = delivery.handed_at or now
-    following = now + max(POLL_AFTER, now - handed_at)
-    return following if following <= handed_at + limit else None
+    next_poll = now + max(POLL_AFTER, now - handed_at)
+    return next_poll if next_poll <= handed_at + limit else None

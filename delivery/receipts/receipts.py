@@ -1,6 +1,6 @@
-"""Takes in what providers say: receipts become states and events, whatever their order and however often they come.
+"""Apply receipts to deliveries, in any order and any number of times, and keep each as an event.
 
-Which delivery a receipt belongs to is decided in `delivery.receipts.matching`.
+`delivery.receipts.matching` decides which delivery a receipt belongs to.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from db.log import deliveries
 from db.log.deliveries import DeliveryKey
 from db.receipts import unmatched as unmatched_receipts
 from delivery.dispatch import delivery_names
-from delivery.dispatch.transitions import heard, outlived
+from delivery.dispatch.transitions import apply_receipt, keep_old_receipt
 from delivery.gateways.base import Consent
 from delivery.receipts.matching import Matched, match, mismatch
 from domain.ids import Kind, spell
@@ -30,7 +30,7 @@ from domain.receipts import MISMATCH_REASONS, Mismatch, Receipt, Unmatched
 from domain.status import DeliveryStatus, EventSource
 
 MOST: Final = 500
-"""Receipts of one message that one transaction takes in: more would keep a cancellation waiting."""
+"""Most receipts of one message in one transaction: more would make a cancellation wait."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,10 +43,10 @@ async def take_in(
     source: EventSource,
     now: datetime,
 ) -> int:
-    """Apply receipts of one provider; how many deliveries changed. Those of no delivery are kept as unmatched.
+    """Apply receipts of one provider. Return the number of changed deliveries. Keep receipts of no delivery as unmatched.
 
-    Each message is a transaction of its own: a receipt for one does not wait for the lock of another. A transaction that the
-    database ends is run once more.
+    Each message has its own transaction: a receipt for one does not wait for the lock of another. A transaction that the
+    database aborts is retried once.
     """
 
     async def find() -> tuple[list[Matched], list[Unmatched]]:
@@ -80,9 +80,9 @@ async def take_in_together(
     source: EventSource,
     now: datetime,
 ) -> int:
-    """As `take_in`, in the caller's transaction: for what has to be written with them, or not at all.
+    """Apply receipts like `take_in`, in the caller's transaction, so that its other writes are atomic with them.
 
-    Messages are locked in the order of their ids, so that two such callers do not wait for each other in a circle.
+    Messages are locked in the order of their ids, so that two callers cannot deadlock.
     """
     matched, unmatched = await match(connection, gateway, receipts)
     changed: set[DeliveryKey] = set()
@@ -95,7 +95,7 @@ async def take_in_together(
 
 
 class _Applied(NamedTuple):
-    """Which deliveries changed, and the receipts that belong to none."""
+    """The keys of changed deliveries, and the receipts that belong to none."""
 
     changed: Set[DeliveryKey] = frozenset()
     unmatched: Sequence[Unmatched] = ()
@@ -114,13 +114,13 @@ async def _apply(
     message = await in_flight.lock(connection, message_id)
     if message is None:
         if await in_flight.status(connection, message_id) is not None:
-            # Its recipients were removed on purpose: what a provider says of them must not bring their addresses back.
+            # The message was purged: a receipt must not bring an address back.
             return _Applied()
         return _Applied(
             unmatched=[Unmatched(one.receipt, Mismatch.NO_DELIVERY) for one in receipts]
         )
-    about = sorted({one.key for one in receipts})
-    before = {delivery.key: delivery for delivery in await in_flight.by_key(connection, about)}
+    keys = sorted({one.key for one in receipts})
+    before = {delivery.key: delivery for delivery in await in_flight.by_key(connection, keys)}
     targets = await in_flight.targets(
         connection, {delivery.address_id for delivery in before.values()}
     )
@@ -137,17 +137,17 @@ async def _apply(
             moves.append(_change(delivery, one, gateway, source))
             after[one.key] = moves[-1].after
     if source is EventSource.REFRESH:
-        moves = await _news(connection, moves)
+        moves = await _without_known(connection, moves)
     await changes.write(connection, message, moves, now=now)
     changed = {key for key in before if changes.shows(before[key], after[key])}
     return _Applied(changed, unmatched)
 
 
 def _change(delivery: LiveDelivery, matched: Matched, gateway: str, source: EventSource) -> Change:
-    """What a receipt makes of the delivery to which it belongs."""
+    """Return the change that a receipt makes to its delivery."""
     if matched.resends is not None and matched.resends != delivery.resends:
-        return outlived(delivery, matched.receipt, source)
-    change = heard(delivery, matched.receipt, source)
+        return keep_old_receipt(delivery, matched.receipt, source)
+    change = apply_receipt(delivery, matched.receipt, source)
     if change.after.status is DeliveryStatus.PENDING:
         return change
     return change._replace(after=change.after._replace(gateway=gateway))
@@ -156,12 +156,12 @@ def _change(delivery: LiveDelivery, matched: Matched, gateway: str, source: Even
 async def _keep(
     connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
 ) -> None:
-    """Keep receipts that belong to no delivery, and warn of them."""
+    """Store receipts that belong to no delivery, and log a warning."""
     await unmatched_receipts.keep(connection, gateway, unmatched, now=now)
     for (reason, message_id), number in Counter(map(_group, unmatched)).items():
         about = {} if message_id is None else {"message_id": message_id}
         _log.warning(
-            "receipts match no delivery",
+            "receipts match no delivery and are kept as unmatched",
             gateway=gateway,
             count=number,
             reason=MISMATCH_REASONS[reason],
@@ -170,32 +170,32 @@ async def _keep(
 
 
 def _group(one: Unmatched) -> tuple[Mismatch, str | None]:
-    """What a line of the log says of a receipt: why, and which message its key names."""
+    """Return the reason of a mismatch and the id of the message that the receipt's key names: one log line for each pair."""
     sending = delivery_names.read(one.receipt.key)
     return one.reason, spell(Kind.MESSAGE, sending.delivery.message_id) if sending else None
 
 
-async def _news(connection: AsyncConnection, moves: Sequence[Change]) -> list[Change]:
-    """Those changes that say what was not heard before: a provider that is asked repeats itself, and we asked."""
-    about = sorted({move.after.key for move in moves})
-    told: set[tuple[object, ...]] = {
+async def _without_known(connection: AsyncConnection, moves: Sequence[Change]) -> list[Change]:
+    """Leave out changes that repeat an event: at each poll a provider reports the same events again."""
+    keys = sorted({move.after.key for move in moves})
+    known: set[tuple[object, ...]] = {
         (key, event.at, event.status, event.call_status_code)
-        for key, events in (await deliveries.events(connection, about)).items()
+        for key, events in (await deliveries.events(connection, keys)).items()
         for event in events
     }
-    news: list[Change] = []
+    new: list[Change] = []
     for move in moves:
         said = move.said or Said(move.after.status, move.after.call_status)
-        word = (move.after.key, move.event, *said)
-        if move.before != move.after or word not in told:
-            told.add(word)
-            news.append(move)
-    return news
+        event = (move.after.key, move.event, *said)
+        if move.before != move.after or event not in known:
+            known.add(event)
+            new.append(move)
+    return new
 
 
-def _by_message(known: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matched]]]:
-    """The receipts by message, in the order in which they came, and no more at once than one transaction takes."""
-    ordered = sorted(known, key=lambda one: one.key.message_id)
+def _by_message(matched: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matched]]]:
+    """Yield the receipts by message, in their order of arrival, in batches of at most `MOST`."""
+    ordered = sorted(matched, key=lambda one: one.key.message_id)
     for message_id, group in groupby(ordered, key=lambda one: one.key.message_id):
         receipts = list(group)
         for start in range(0, len(receipts), MOST):
@@ -203,8 +203,8 @@ def _by_message(known: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matche
 
 
 async def take_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:
-    """Remember who asked for no more texts, or for texts again: the latest word of each counts."""
-    # By number, so that two that take in the same ones lock them in the same order.
+    """Store opt-outs and opt-ins of phone numbers; the latest one of each number counts."""
+    # Ordered by number, so that concurrent callers lock the rows in the same order.
     for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):
         await in_flight.set_opted_out(
             connection, consent.address, consent.at if consent.opted_out else None

@@ -1,6 +1,6 @@
-"""Asks the providers of a message for the outcomes that are still open.
+"""Poll the providers of a message for the outcomes that are still open.
 
-Whether it is time to ask is decided before (`db.receipts.refresh`).
+`db.receipts.refresh` decides before whether a refresh may run (throttling).
 """
 
 import asyncio
@@ -26,53 +26,54 @@ from domain.ids import Kind, spell
 from domain.status import EventSource
 
 FIRST_PAGE: Final = 25
-"""Deliveries that are asked about first: few, so that the answer to whoever refreshes has some news."""
+"""Deliveries of the first page: few, so that the viewer's response can contain first results."""
 
 PAGE: Final = 200
-"""The most deliveries that are asked about before the answers are written."""
+"""Most deliveries of one page: its answers are written before the next page is requested."""
 
 KEEP_EVERY: Final = 5.0
-"""Seconds after which a refresh that runs says so again. A provider may take longer for one page than the pause between
-two refreshes, and a second one would begin beside the first."""
+"""Seconds between two renewals of a running refresh's turn. A provider may take longer for one page than the pause between
+two refreshes, so that a second refresh would start beside the first."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a refresh has come."""
+    """The progress of a refresh."""
 
     changed: int = 0
-    """Deliveries of which something new was heard."""
+    """Deliveries that changed."""
 
 
 async def refresh(
     runtime: Runtime, message_id: int, progress: Progress, *, taken_at: datetime
 ) -> None:
-    """Ask about every open outcome of a message, and apply each page of answers before the next is asked for.
+    """Poll every open outcome of a message, page by page. Each page is applied before the next is requested.
 
-    `taken_at` is when this refresh took its turn. It ends early where no provider answers, and where another process has
-    taken the turn since. What is left stays open, for receipts and for the next refresh.
+    `taken_at` is when this refresh took its turn. It ends early if no provider answers, or if another process took the turn
+    since. Remaining outcomes stay open, for receipts and for the next refresh.
     """
-    asking = asyncio.ensure_future(_ask_all(runtime, message_id, progress))
-    keeping = asyncio.ensure_future(_keep_turn(runtime, message_id, taken_at))
+    polling = asyncio.ensure_future(_poll_all(runtime, message_id, progress))
+    renewal = asyncio.ensure_future(_keep_turn(runtime, message_id, taken_at))
     try:
-        await asyncio.wait([asking, keeping], return_when=asyncio.FIRST_COMPLETED)
-        if asking.done():
-            asking.result()
+        await asyncio.wait([polling, renewal], return_when=asyncio.FIRST_COMPLETED)
+        if polling.done():
+            polling.result()
         else:
             _log.warning(
-                "another process refreshes now", message_id=spell(Kind.MESSAGE, message_id)
+                "the refresh ends: another process took its turn",
+                message_id=spell(Kind.MESSAGE, message_id),
             )
-            keeping.result()
+            renewal.result()
     finally:
-        asking.cancel()
-        keeping.cancel()
-        await asyncio.gather(asking, keeping, return_exceptions=True)
+        polling.cancel()
+        renewal.cancel()
+        await asyncio.gather(polling, renewal, return_exceptions=True)
 
 
 async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> None:
-    """Say again and again that the refresh runs; ends when the turn is another's: this process stood still for too long."""
+    """Renew the turn of this refresh until another process has it: then this one was suspended for too long."""
     while True:
         await runtime.sleep(KEEP_EVERY)
         now = runtime.clock()
@@ -82,13 +83,14 @@ async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> N
                     return
             taken_at = now
         except SQLAlchemyError:
-            # Asking goes on: at worst another process asks the same.
+            # Polling goes on: at worst another process polls the same deliveries.
             _log.exception(
-                "the turn of a refresh cannot be kept", message_id=spell(Kind.MESSAGE, message_id)
+                "the turn of a refresh cannot be renewed",
+                message_id=spell(Kind.MESSAGE, message_id),
             )
 
 
-async def _ask_all(runtime: Runtime, message_id: int, progress: Progress) -> None:
+async def _poll_all(runtime: Runtime, message_id: int, progress: Progress) -> None:
     async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
     if terms is None:
@@ -102,19 +104,20 @@ async def _ask_all(runtime: Runtime, message_id: int, progress: Progress) -> Non
             )
         if not page:
             return
-        if not await ask_providers(runtime, terms, page, progress):
+        if not await poll_providers(runtime, terms, page, progress):
             _log.warning(
-                "no provider answers a refresh", message_id=spell(Kind.MESSAGE, message_id)
+                "the refresh ends: no provider answers",
+                message_id=spell(Kind.MESSAGE, message_id),
             )
             return
         after = page[-1].key
         size = min(2 * size, PAGE)
 
 
-async def ask_providers(
+async def poll_providers(
     runtime: Runtime, terms: Terms, deliveries: Sequence[LiveDelivery], progress: Progress
 ) -> bool:
-    """Ask about deliveries of one message and apply the answers; False where no provider could be asked about any of them."""
+    """Poll deliveries of one message and apply the answers. Return False if no provider answered for any of them."""
     async with reading(runtime.engine) as connection:
         targets = await in_flight.targets(
             connection, {delivery.address_id for delivery in deliveries}
@@ -122,7 +125,7 @@ async def ask_providers(
     by_gateway: dict[Gateway, list[Sent]] = {}
     for delivery in deliveries:
         gateway = runtime.gateway_of(terms, delivery.mode)
-        # One of another name was set up since: it never had this delivery.
+        # A gateway with another name was configured since; it never had this delivery.
         if gateway is not None and gateway.name == delivery.gateway:
             by_gateway.setdefault(gateway, []).append(
                 _sent(delivery, targets[delivery.address_id].key)
@@ -132,8 +135,8 @@ async def ask_providers(
         try:
             polled = await gateway.poll(sent)
         except Exception:
-            # A gateway raises nothing. One that does all the same must not keep the others from being asked.
-            _log.exception("the gateway failed while it was asked", gateway=gateway.name)
+            # A gateway should raise nothing. One that does must not keep the others from being polled.
+            _log.exception("the gateway failed to poll", gateway=gateway.name)
             continue
         answered += len(sent) - len(polled.unanswered)
         progress.changed += await take_in(

@@ -1,7 +1,7 @@
-"""The port to what works in the background, and what every runner does alike.
+"""The interface of a runner of background jobs, and what all runners share.
 
-A runner keeps no truth of its own: what there is to do is found in the rows (`delivery.dispatch.due_work`, `delivery.reports.jobs`), so that
-whatever a runner forgets is found again. How jobs wait, and who takes them, is the runner's; what a job does is theirs too.
+A runner stores no state of its own: `delivery.dispatch.due_work` and `delivery.reports.jobs` find work in the rows, so a lost
+job is found again. They also do the work. The runner queues jobs and gives them to workers.
 """
 
 import asyncio
@@ -20,59 +20,59 @@ from delivery.reports.jobs import Press, PrintJob, print_report
 from domain.ids import Kind, spell
 
 TURN: Final = 5.0
-"""Seconds after which a job makes room for others: behind a provider's pace one chunk can take minutes."""
+"""Seconds after which a job yields to others: with a provider's rate limit one chunk can take minutes."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Runner(ABC):
-    """Has the work of the log done, in this process or in others."""
+    """Runs background jobs, in this process or in others."""
 
     @abstractmethod
     async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
-        """Have work looked for as soon as the transaction of `connection` has committed: it has made some.
+        """Look for work as soon as the transaction of `connection` commits, because it makes new work.
 
-        `job` is what it has made, where that is a report. A hint, lost without harm: the next round, some seconds later, finds
-        the same. Waits for nobody's transaction.
+        `job` is the new report, if it makes one. An announcement may get lost: the next round finds the same work some
+        seconds later. It never waits for another transaction.
         """
 
     @abstractmethod
     async def has_workers(self, connection: AsyncConnection) -> bool:
-        """Whether anybody works, as far as this process knows."""
+        """Return whether a worker is running, as far as this process knows."""
 
     @abstractmethod
     async def work(self, until: asyncio.Event) -> None:
-        """Work until the event is set; then begin nothing more, and finish what is at hand, up to a limit.
+        """Work until the event is set; then take no new jobs and finish the running ones, up to a time limit.
 
-        Raises nothing: what fails is in the log, and is tried again.
+        Raises nothing: failures are logged and retried.
         """
 
 
 class Attempt(Enum):
-    """How a job went."""
+    """The result of one attempt at a job."""
 
     DONE = auto()
-    """What was due is handed over, or stopped."""
+    """All due deliveries were handed over or canceled."""
     BROKEN_OFF = auto()
-    """Its turn was over, or all stops: there is more."""
+    """The job's turn ended, or the runner stops: there is more to do."""
     NOTHING = auto()
-    """Nothing was due, its provider takes nothing now, or it failed: to be left alone for a while."""
+    """Nothing was due, the provider is on hold, or the job failed: retry after a pause."""
 
 
-class Stopped(Exception):
-    """A job waited for its provider's pace when it was told to stop: for that it had claimed nothing."""
+class RunnerStopping(Exception):
+    """The runner stops while a job waits for its provider's rate limit; the job has claimed nothing yet."""
 
 
-async def look(runtime: Runtime) -> list[Job]:
-    """Begin what is due, and the jobs that there are now, first those that should be done first."""
+async def find_work(runtime: Runtime) -> list[Job]:
+    """Start due messages and return the jobs, in the order in which they should run."""
     await begin_due(runtime)
     return await find_jobs(runtime)
 
 
 async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attempt:
-    """Do a job, for a turn at most and until the event is set.
+    """Run a job for at most `TURN` seconds, or until the event is set.
 
-    Where it fails, the log says why by ids, and the rows still say that it is to be done.
+    A failure is logged by ids only. The rows still show the work, so a later round finds it.
     """
     now = asyncio.get_running_loop().time
     ends = now() + TURN
@@ -86,15 +86,15 @@ async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attemp
     async def pace_sleep(seconds: float) -> None:
         await wait(seconds, until)
         if until.is_set():
-            raise Stopped
+            raise RunnerStopping
 
     try:
         handled = await do(replace(runtime, pace_sleep=pace_sleep), job, is_over=is_over)
-    except Stopped:
+    except RunnerStopping:
         return Attempt.BROKEN_OFF
     except AWAY as error:
         _log.warning(
-            "a job waits: the database is away",
+            "the job is postponed: the database is unavailable",
             message_id=spell(Kind.MESSAGE, job.message_id),
             chunk=job.chunk,
             reason=cause(error),
@@ -102,7 +102,7 @@ async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attemp
         return Attempt.NOTHING
     except Exception:
         _log.exception(
-            "a job failed",
+            "the job failed",
             message_id=spell(Kind.MESSAGE, job.message_id),
             chunk=job.chunk,
         )
@@ -113,25 +113,29 @@ async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attemp
 
 
 async def attempt_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> Attempt:
-    """Make a report, until the event is set. It takes as long as it takes: a runner has a hand for reports alone.
+    """Make a report, or stop when the event is set. It has no time slice: a runner has a separate worker for reports.
 
-    Where it fails, the log says why by ids, and its row says when it is to be tried again.
+    A failure is logged by ids only. The row has the time of the next attempt.
     """
     try:
         if await print_report(press, job, until=until):
             return Attempt.DONE
     except AWAY as error:
         report_id = spell(Kind.REPORT, job.report_id)
-        _log.warning("a job waits: the database is away", report_id=report_id, reason=cause(error))
+        _log.warning(
+            "the job is postponed: the database is unavailable",
+            report_id=report_id,
+            reason=cause(error),
+        )
         return Attempt.NOTHING
     except Exception:
-        _log.exception("a job failed", report_id=spell(Kind.REPORT, job.report_id))
+        _log.exception("the job failed", report_id=spell(Kind.REPORT, job.report_id))
         return Attempt.NOTHING
     return Attempt.BROKEN_OFF if until.is_set() else Attempt.NOTHING
 
 
 async def wait(seconds: float, *events: asyncio.Event) -> None:
-    """Wait so long, or until one of the events is set."""
+    """Wait until the time is over or one of the events is set."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     try:
         await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

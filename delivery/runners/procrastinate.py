@@ -1,7 +1,7 @@
-"""The runner of a PostgreSQL database: any number of workers on any machine, through procrastinate.
+"""The runner for a PostgreSQL database: any number of workers on any machine, through procrastinate.
 
-Its jobs live in tables beside ours and are deferred in our own transactions. They are hints all the same: a job that failed
-or whose worker died is thrown away, since the rows still say what is to be done.
+Its jobs are in tables beside ours and are deferred in our transactions. They are only hints: a job that failed or whose
+worker died is deleted, since our rows still show the work.
 """
 
 import asyncio
@@ -24,27 +24,27 @@ from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.receipts.polling import poll_due
 from delivery.reports.jobs import Press, PrintJob, expire, find_print_jobs
-from delivery.runners.base import Attempt, Runner, attempt, attempt_report, look, wait
+from delivery.runners.base import Attempt, Runner, attempt, attempt_report, find_work, wait
 from domain.status import DeliveryMode
 
 QUEUE: Final = "sentlog"
 REPORTS: Final = "sentlog reports"
-"""A queue, and a hand, of their own: a report takes minutes, and must neither wait for chunks nor keep them waiting."""
+"""Reports have their own queue and worker: a report takes minutes, and must neither wait for chunks nor block them."""
 
 HANDS: Final = 6
-"""Jobs at a time in one worker: hand-overs, and the periodic tasks (look, settle, rescue, expire)."""
+"""Concurrent jobs of one worker: hand-overs, and the periodic tasks (look, settle, rescue, expire)."""
 
 REPORTS_AT_ONCE: Final = 1
-"""What renders a report takes a core for itself."""
+"""Concurrent reports: rendering takes a whole core."""
 
 CONNECTIONS: Final = HANDS * len(DeliveryMode) + REPORTS_AT_ONCE
-"""Connections of the engine that its jobs use at once: 6 jobs with a gateway for each of 4 modes at most, and 1 report: 25.
+"""Connections of the engine that its jobs use at once: 6 jobs with at most 4 gateways each, and 1 report: 25.
 
-Each gateway of a job has one connection at a time; a periodic task and a report have one in all.
+Each gateway of a job uses one connection at a time; a periodic task and a report use one.
 """
 
 OWN_CONNECTIONS: Final = 4
-"""Connections of procrastinate's own pool: short statements only, its two listeners have a connection each beside it."""
+"""Connections of procrastinate's own pool, for short statements. Its two listeners have one connection each beside it."""
 
 HAND_OVER: Final = "hand over"
 PRINT: Final = "print"
@@ -55,16 +55,16 @@ EVERY_ROUND: Final = "* * * * * */5"
 EVERY_MINUTE: Final = "* * * * *"
 
 FIRST_OF_ALL: Final = 1
-"""Before every chunk, whose priority is its number below zero."""
+"""The priority of periodic tasks, before every chunk: a chunk's priority is its negative number."""
 
 AHEAD: Final = 200
-"""Jobs that wait at most: all workers together do not work them off between two rounds."""
+"""Most queued jobs: more than all workers together finish between two rounds."""
 
 _log = structlog.get_logger(__name__)
 
 
 class ProcrastinateRunner(Runner):
-    """Announces from any process; works in those that call `work`."""
+    """Announces from any process; runs jobs in processes that call `work`."""
 
     def __init__(
         self,
@@ -77,11 +77,13 @@ class ProcrastinateRunner(Runner):
         heartbeat: float = 10.0,
         dead_after: float = 30.0,
     ) -> None:
-        """A round is taken `every` so often (cron, with a sixth field for seconds), by one worker of all.
+        """Set the times.
 
-        `pause` seconds pass after the database was lost; `grace` are what a job has when the worker stops.
-
-        A worker shows every `heartbeat` seconds that it lives. What one had that did not for `dead_after` is done by others.
+        every: when one of all workers runs a round, as cron with a sixth field for seconds
+        pause: seconds to wait after the connection to the database was lost
+        grace: seconds that running jobs have when the worker stops
+        heartbeat: seconds between two heartbeats of a worker
+        dead_after: seconds without a heartbeat after which other workers take over its jobs
         """
         self._runtime = runtime
         self._press = press
@@ -98,23 +100,23 @@ class ProcrastinateRunner(Runner):
                 max_size=OWN_CONNECTIONS,
             )
         )
-        self._looking = OneAtATime(self._look)
-        self._settling = OneAtATime(self._settle)
+        self._run_look = OneAtATime(self._look)
+        self._run_settle = OneAtATime(self._settle)
         self._app.task(name=HAND_OVER, queue=QUEUE)(self._attempt)
-        self._print = self._app.task(name=PRINT, queue=REPORTS)(self._attempt_report)
-        self._look_soon = self._periodic(LOOK, every, self._looking)
-        self._periodic("settle", every, self._settling)
+        self._report_task = self._app.task(name=PRINT, queue=REPORTS)(self._attempt_report)
+        self._look_task = self._periodic(LOOK, every, self._run_look)
+        self._periodic("settle", every, self._run_settle)
         self._periodic("rescue", EVERY_MINUTE, OneAtATime(self.rescue))
         self._periodic("expire", EVERY_MINUTE, OneAtATime(self._expire))
 
-    def _periodic(self, name: str, cron: str, turn: "OneAtATime") -> Any:
-        """A task that is deferred again and again; one of it waits at most.
+    def _periodic(self, name: str, cron: str, run_round: "OneAtATime") -> Any:
+        """Return a periodic task, of which at most one job is queued.
 
-        No `lock`: with one, what a dead worker had begun would hold up all others.
+        It has no `lock`: with one, a job of a dead worker would block all others.
         """
 
         async def run(timestamp: int | None = None) -> None:
-            await turn()
+            await run_round()
 
         task = self._app.task(name=name, queue=QUEUE, priority=FIRST_OF_ALL)(run)
         return self._app.periodic(cron=cron, queueing_lock=name)(task)
@@ -123,11 +125,11 @@ class ProcrastinateRunner(Runner):
         raw = (await connection.get_raw_connection()).driver_connection
         if job is None:
             # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
-            await self._look_soon.configure(connection=raw).defer_async()
+            await self._look_task.configure(connection=raw).defer_async()
         else:
-            # With one, for looks find the report as well; nobody else can have its name before the transaction is over.
+            # With a queueing lock, since a look finds the report as well. It cannot wait: no other transaction sees the report.
             lock = hint_of(job).queueing_lock
-            await self._print.configure(connection=raw, queueing_lock=lock).defer_async(
+            await self._report_task.configure(connection=raw, queueing_lock=lock).defer_async(
                 **job._asdict()
             )
 
@@ -141,17 +143,21 @@ class ProcrastinateRunner(Runner):
                 async with self._app.open_async():
                     await self._serve(until)
             except (*AWAY, ConnectorException) as error:
-                # procrastinate's own tasks end with the connection: the worker begins anew.
+                # procrastinate's own tasks end with the connection: start the worker again.
                 reason = cause(error.__cause__ or error)
-                _log.warning("the worker lost its database", reason=reason, seconds=self._pause)
+                _log.warning(
+                    "the worker lost its connection to the database",
+                    reason=reason,
+                    retry_in_s=self._pause,
+                )
             except Exception:
-                _log.exception("the worker failed", seconds=self._pause)
+                _log.exception("the worker failed", retry_in_s=self._pause)
             if not until.is_set():
                 await wait(self._pause, until)
 
     async def _serve(self, until: asyncio.Event) -> None:
-        hands = {QUEUE: HANDS, REPORTS: REPORTS_AT_ONCE}
-        serving = [
+        concurrencies = {QUEUE: HANDS, REPORTS: REPORTS_AT_ONCE}
+        workers = [
             asyncio.ensure_future(
                 self._app.run_worker_async(
                     queues=[queue],
@@ -161,22 +167,22 @@ class ProcrastinateRunner(Runner):
                     shutdown_graceful_timeout=self._grace,
                     update_heartbeat_interval=self._heartbeat,
                     stalled_worker_timeout=self._dead_after,
-                    # What is notified while it looks for a job, it does not hear.
+                    # procrastinate misses a notification that arrives while it fetches a job.
                     fetch_job_polling_interval=1.0,
                 )
             )
-            for queue, concurrency in hands.items()
+            for queue, concurrency in concurrencies.items()
         ]
-        stopping = asyncio.ensure_future(until.wait())
-        await asyncio.wait({*serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        for one in serving:
-            one.cancel()  # which lets it finish
-        for ended in await asyncio.gather(*serving, return_exceptions=True):
-            if isinstance(ended, Exception):
-                raise ended
+        stop = asyncio.ensure_future(until.wait())
+        await asyncio.wait({*workers, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        for worker in workers:
+            worker.cancel()  # a graceful stop: procrastinate finishes running jobs
+        for result in await asyncio.gather(*workers, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
-    # What the tasks do
+    # Tasks
 
     async def _attempt(self, message_id: int, chunk: int) -> None:
         job = Job(message_id, chunk)
@@ -189,38 +195,41 @@ class ProcrastinateRunner(Runner):
             await self._defer([job])
 
     async def _look(self) -> None:
-        # Who announced up to here is heard by this look; who announces from here on has another.
+        # This look serves all announcements up to now; a later announcement queues another look.
         jobs = self._app.job_manager
         for hint in await jobs.list_jobs_async(task=LOOK, status="todo"):
             assert hint.id is not None
             await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
         await self._defer(await find_print_jobs(self._press))
-        found = await look(self._runtime)
-        at_hand = await self._at_hand()
-        await self._defer([job for job in found if hint_of(job).queueing_lock not in at_hand])
+        due = await find_work(self._runtime)
+        running = await self._running_chunks()
+        await self._defer([job for job in due if hint_of(job).queueing_lock not in running])
 
-    async def _at_hand(self) -> set[str | None]:
-        """The chunks that a worker who lives is at: a second one there would reserve places at a provider, and not use them."""
+    async def _running_chunks(self) -> set[str | None]:
+        """Return the queueing locks of the chunks that live workers process.
+
+        A second job for such a chunk would reserve sends at a provider and not use them.
+        """
         jobs = self._app.job_manager
-        begun = await jobs.list_jobs_async(task=HAND_OVER, status="doing")
+        started = await jobs.list_jobs_async(task=HAND_OVER, status="doing")
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
-        return {hint.queueing_lock for hint in begun} - {hint.queueing_lock for hint in stalled}
+        return {hint.queueing_lock for hint in started} - {hint.queueing_lock for hint in stalled}
 
-    async def _defer(self, found: Sequence[Job] | Sequence[PrintJob]) -> None:
-        """Let jobs of one kind wait, as far as they do not yet and there is room."""
-        hints = [hint_of(job) for job in found]
+    async def _defer(self, due: Sequence[Job] | Sequence[PrintJob]) -> None:
+        """Queue jobs of one kind that are not queued, up to `AHEAD`."""
+        hints = [hint_of(job) for job in due]
         if not hints:
             return
         jobs = self._app.job_manager
-        waiting = {
+        queued = {
             hint.queueing_lock
             for hint in await jobs.list_jobs_async(task=hints[0].task_name, status="todo")
         }
-        new = [hint for hint in hints if hint.queueing_lock not in waiting]
-        # Another look may have been faster; what it lacks, the next one finds.
+        new = [hint for hint in hints if hint.queueing_lock not in queued]
+        # Another look may have queued some of them; the next look finds the rest.
         with suppress(AlreadyEnqueued):
-            if room := new[: max(AHEAD - len(waiting), 0)]:
-                await jobs.batch_defer_jobs_async(room)
+            if batch := new[: max(AHEAD - len(queued), 0)]:
+                await jobs.batch_defer_jobs_async(batch)
 
     async def _settle(self) -> None:
         await settle_lapsed(self._runtime)
@@ -230,45 +239,50 @@ class ProcrastinateRunner(Runner):
         await expire(self._press)
 
     async def rescue(self) -> None:
-        """Throw away what dead workers had, and what failed a day ago: the rows say what of it is still to be done."""
+        """Delete the jobs of dead workers, and those that failed a day ago: the rows still show the work."""
         jobs = self._app.job_manager
         stalled = list(await jobs.get_stalled_jobs(seconds_since_heartbeat=self._dead_after))
         for hint in stalled:
-            with suppress(ConnectorException):  # another rescue was faster
+            with suppress(ConnectorException):  # another worker has deleted it
                 await jobs.finish_job(hint, Status.FAILED, delete_job=True)
         await jobs.prune_stalled_workers(self._dead_after)
         await jobs.delete_old_jobs(
             nb_hours=24, include_failed=True, include_cancelled=True, include_aborted=True
         )
         if stalled:
-            _log.warning("jobs of dead workers were thrown away", count=len(stalled))
-            await self._looking()
+            _log.warning(
+                "jobs of dead workers were deleted; their work is queued again", count=len(stalled)
+            )
+            await self._run_look()
 
 
 class OneAtATime:
-    """A turn that several may ask for: one runs, and whoever asks meanwhile has it run once more."""
+    """Runs a function once at a time; calls during a run make it run once more."""
 
-    def __init__(self, turn: Callable[[], Awaitable[None]]) -> None:
-        self._turn = turn
+    def __init__(self, function: Callable[[], Awaitable[None]]) -> None:
+        self._function = function
         self._is_running = False
-        self._is_wanted = False
+        self._is_requested = False
 
     async def __call__(self) -> None:
-        """Have it run; it may be over, or go on in another's call, when this returns."""
-        self._is_wanted = True
+        """Run the function, or return at once if another call runs it: that call then runs it again."""
+        self._is_requested = True
         if self._is_running:
             return
         self._is_running = True
         try:
-            while self._is_wanted:
-                self._is_wanted = False
-                await self._turn()
+            while self._is_requested:
+                self._is_requested = False
+                await self._function()
         finally:
             self._is_running = False
 
 
 def hint_of(job: Job | PrintJob) -> Hint:
-    """A job as procrastinate keeps it: one of a chunk or a report waits at most, and chunks of all messages go side by side."""
+    """Return a job as procrastinate stores it. At most one job of a chunk or a report is queued.
+
+    Chunks with a low number come first, so that all messages make progress.
+    """
     if isinstance(job, PrintJob):
         queue, task, lock, priority = REPORTS, PRINT, f"report {job.report_id}", 0
     else:

@@ -1,1 +1,1 @@
-"""Regular work: purges, expired budgets, seals of the audit."""
+"""Maintenance: purges, expired budgets, seals of the audit, background tasks of a request."""

@@ -1,10 +1,10 @@
-"""Seals the audit beside the requests: now and then, what is certainly complete gets a link of the chain.
+"""Seal the audit in the background: rows that are certainly complete get a link of the hash chain.
 
-    settle   the newest id is read, then who may still be writing; when all of those are gone, nothing below it is to come
-    seal     rows are read and hashed without a lock; the seal's number is its place in the chain, taken by who inserts it
+    settle   read the newest id, then the transactions that still write; once these have ended, no row below it can appear
+    seal     read and hash rows without a lock; the insert takes the seal's number, which is its place in the chain
 
 Any number of processes may do this at once: of two that seal the same rows, the second finds the number taken and drops
-its seal. What is hashed is in `domain.chain`; who checks it, above.
+its seal. `domain.chain` computes the hashes; `sentlog audit verify` checks them.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from delivery.runners.base import wait
 from domain import chain
 
 MOST_ROWS: Final = 1_000
-"""Rows under one seal: what a check names when a row was changed."""
+"""Most rows under one seal. A check can name the seal of a changed row, not the row."""
 
 PATIENCE: Final = 20
-"""Looks at whether those who were writing are gone, before the rest waits for the next round: an import may take hours."""
+"""How often to check whether the writing transactions have ended, before the next round: an import may take hours."""
 
 _log = structlog.get_logger(__name__)
 
@@ -33,9 +33,9 @@ _log = structlog.get_logger(__name__)
 async def seal_all(
     engine: AsyncEngine, *, clock: Callable[[], datetime], pause: float = 0.1
 ) -> int:
-    """Seal every row that was committed when this began, and how many rows that were.
+    """Seal every row that was committed at the start. Return how many rows.
 
-    0 too where a transaction that wrote into the audit does not end: nothing is sealed over a gap.
+    Returns 0 if a transaction that writes into the audit does not end in time: nothing is sealed over a gap.
     """
     async with reading(engine) as connection:
         newest = await seals.newest_id(connection)
@@ -56,16 +56,16 @@ async def seal_all(
 
 
 async def _settled(engine: AsyncEngine, *, pause: float) -> bool:
-    """Whether all who are writing into the audit now have ended soon."""
+    """Wait for the transactions that write into the audit now. Return whether all have ended."""
     async with reading(engine) as connection:
-        writing_then = await seals.writers(connection)
+        writers = await seals.writers(connection)
     for _ in range(PATIENCE):
-        if not writing_then:
+        if not writers:
             return True
         await asyncio.sleep(pause)
         async with reading(engine) as connection:
-            writing_then &= await seals.writers(connection)
-    return not writing_then
+            writers &= await seals.writers(connection)
+    return not writers
 
 
 async def attend(
@@ -75,13 +75,17 @@ async def attend(
     clock: Callable[[], datetime],
     pause: float = 60.0,
 ) -> None:
-    """Seal each `pause` seconds until told to stop. Raises nothing: the log has it."""
+    """Seal every `pause` seconds until the event is set. Raises nothing: failures are logged."""
     while not until.is_set():
         try:
             if rows := await seal_all(engine, clock=clock):
                 _log.debug("the audit was sealed", rows=rows)
         except AWAY as error:
-            _log.warning("the audit could not be sealed yet", reason=cause(error))
+            _log.warning(
+                "the audit could not be sealed: the database is unavailable",
+                reason=cause(error),
+                retry_in_s=pause,
+            )
         except Exception as error:
             _log.error("the audit could not be sealed", exc_info=error)
         await wait(pause, until)

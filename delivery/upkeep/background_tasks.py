@@ -1,6 +1,6 @@
-"""Work that a request sets going and does not wait for, until it is done or the process ends.
+"""Background tasks that a request starts and does not wait for.
 
-Only what is found again without it: nothing here survives the process.
+A task ends with the process, so it may only do work that is found again without it.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Errands:
-    """The errands of one process."""
+    """The background tasks of one process."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, errand: Coroutine[Any, Any, T], **about: str) -> asyncio.Task[T]:
-        """Begin an errand. If it fails, the log says so and what it was `about`, whether or not anybody awaits it."""
+        """Start a task. If it fails, the error is logged with `about`, whether or not the task is awaited."""
         with untimed():
             task = asyncio.ensure_future(errand)
         self._running.add(task)  # the loop itself holds tasks only weakly
@@ -33,15 +33,15 @@ class Errands:
 
     def _done(self, about: Mapping[str, str], task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
-            _log.error("an errand failed", exc_info=fault, **about)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a background task failed", exc_info=error, **about)
 
     async def settled(self) -> None:
-        """Wait until all that runs now has ended, well or badly."""
+        """Wait until all running tasks have ended, with or without an error."""
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def stop(self) -> None:
-        """End all that runs."""
+        """Cancel all running tasks and wait for their end."""
         for task in self._running:
             task.cancel()
         await self.settled()

@@ -1,6 +1,4 @@
-"""Deletes, beside the requests, what has run out by itself: the budgets of viewers who ask for nothing any more, and receipts
-that belong to no delivery.
-"""
+"""Delete expired rows in the background: full rate budgets of viewers, and old receipts that belong to no delivery."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,13 +15,13 @@ from db.upkeep import budget
 from delivery.runners.base import wait
 
 RECEIPTS_KEPT: Final = timedelta(days=30)
-"""How long an unmatched receipt is kept after it last came. It holds an address, and no purge asks for less than this."""
+"""How long an unmatched receipt is kept after it last came. It holds an address, so not longer than the shortest purge."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def forget(engine: AsyncEngine, *, now: datetime) -> int:
-    """Delete what has run out, and how many rows that were."""
+    """Delete expired rows. Return how many."""
     async with writing(engine) as connection:
         budgets = await budget.forget_full(connection)
     async with writing(engine) as connection:
@@ -38,12 +36,16 @@ async def attend(
     clock: Callable[[], datetime],
     pause: float = 300.0,
 ) -> None:
-    """Delete each `pause` seconds until told to stop. Raises nothing: the log has it."""
+    """Delete expired rows every `pause` seconds until the event is set. Raises nothing: failures are logged."""
     while not until.is_set():
         try:
             await forget(engine, now=clock())
         except AWAY as error:
-            _log.warning("what has run out could not be forgotten yet", reason=cause(error))
+            _log.warning(
+                "expired budgets and receipts could not be deleted: the database is unavailable",
+                reason=cause(error),
+                retry_in_s=pause,
+            )
         except Exception as error:
-            _log.error("what has run out could not be forgotten", exc_info=error)
+            _log.error("expired budgets and receipts could not be deleted", exc_info=error)
         await wait(pause, until)

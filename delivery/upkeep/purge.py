@@ -1,11 +1,11 @@
-"""Takes the recipients of old messages out of the log, in transactions of which each is over in a moment.
+"""Purge: remove the recipients of old messages from the log, in short transactions.
 
-    begin     a message that has ended is closed to all work, says nothing any more, and is noted as under way
-    remove    its deliveries, then its recipients, some hundreds at a time; with them whoever stands in no other list
-    end       its reports expire with their files, and the note goes
+    begin     close a finished message to all work, empty its texts, and note the purge in a row
+    remove    its deliveries, then its recipients, some hundreds at a time, and people who are in no other list
+    end       expire its reports with their files, and delete the note
 
-Whoever is killed in between leaves notes, and the next purge begins with them. Several may purge at once. Nothing here
-touches a message of which anything is still to be done.
+If a purge is killed, its notes stay, and the next purge starts with them. Several purges may run at once. A message with
+open work is never purged.
 """
 
 import asyncio
@@ -28,26 +28,26 @@ from delivery.reports.store import open_store
 from domain.ids import Kind, spell
 
 PAGE: Final = 100
-"""Messages that are looked up at a time."""
+"""Messages of one page."""
 
 MOST_ROWS: Final = 500
-"""Rows that one transaction removes: while it runs, an import waits, and on SQLite whoever writes."""
+"""Most rows that one transaction removes: while it runs, an import waits, and on SQLite all writers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purge:
-    """What a purge works with, and what it is to do."""
+    """The parameters of a purge, and its dependencies."""
 
     engine: AsyncEngine
     reports: ReportPlace
     before: datetime
-    """Messages that were created and sent before this instant."""
+    """Purge messages that were created and sent before this instant."""
     district: str | None = None
-    """By the id that others know; None: every district."""
+    """The district's id in the NDJSON; None for all districts."""
     by: str
-    """Who purges, as the audit names them."""
+    """Who runs the purge, as the audit names them."""
     run: str
-    """What ties the entries of one purge together in the audit."""
+    """The id of this purge, common to all its audit entries."""
     clock: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     page: int = PAGE
@@ -56,36 +56,38 @@ class Purge:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a purge has come."""
+    """The progress of a purge."""
 
     messages: int = 0
     resumed: int = 0
-    """Messages that an earlier purge had left unfinished; they are not among the others."""
+    """Messages that an earlier purge had left unfinished; not counted in `messages`."""
     recipients: int = 0
     deliveries: int = 0
 
 
 Watch = Callable[[Progress], None]
-"""Is shown the progress while it grows."""
+"""Called with the progress after each transaction."""
 
 
 async def outlook(work: Purge) -> list[Found]:
-    """What a purge would remove, by district; nothing is changed."""
+    """Return what a purge would remove, by district; nothing is changed."""
     async with reading(work.engine) as connection:
-        chosen = await purge.districts(connection, known_as=work.district)
-        return [await purge.found(connection, district, before=work.before) for district in chosen]
+        districts = await purge.districts(connection, known_as=work.district)
+        return [
+            await purge.found(connection, district, before=work.before) for district in districts
+        ]
 
 
 async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> Progress:
-    """Purge, and what that removed; `watch` sees the progress grow, a call a transaction."""
+    """Run the purge and return what it removed. `watch` is called after each transaction."""
     progress = Progress()
     async with reading(work.engine) as connection:
-        left = await purge.begun(connection)
-        chosen = await purge.districts(connection, known_as=work.district)
-    for message_id in left:
+        unfinished = await purge.begun(connection)
+        districts = await purge.districts(connection, known_as=work.district)
+    for message_id in unfinished:
         await _remove(work, message_id, progress, watch)
         progress.resumed += 1
-    for district in chosen:
+    for district in districts:
         async for place in _messages(work, district):
             if await _begin(work, district, place.id):
                 await _remove(work, place.id, progress, watch)
@@ -125,9 +127,8 @@ async def _remove(work: Purge, message_id: int, progress: Progress, watch: Watch
     while True:
         async with _turn(work) as connection:
             deliveries = await purge_rows.remove_deliveries(connection, message_id, most=work.rows)
-            room = (
-                work.rows - deliveries
-            )  # only where none is left: recipients go after their deliveries
+            # Recipients go after their deliveries: only the rest of the batch is for them.
+            room = work.rows - deliveries
             recipients = (
                 await purge_rows.remove_recipients(connection, message_id, most=room) if room else 0
             )
@@ -143,7 +144,7 @@ async def _end(work: Purge, message_id: int) -> None:
     async with reading(work.engine) as connection:
         kept = await purge.kept_reports(connection, message_id)
     for report in kept:
-        # The file first: the note of a purge that is killed here leads to the report again.
+        # Remove the file first: if the purge is killed here, its note leads the next one to this report.
         await open_store(work.reports).remove(f"{report}.")
         async with _turn(work) as connection:
             await jobs.expire(connection, report)
@@ -165,7 +166,7 @@ async def _tidy(work: Purge) -> None:
 
 @asynccontextmanager
 async def _turn(work: Purge) -> AsyncIterator[AsyncConnection]:
-    """A transaction. On SQLite the next one waits as long as this one took: who waits for its one lock does not queue."""
+    """Yield a transaction. On SQLite, pause afterwards for as long as it took: waiters for SQLite's one lock do not queue."""
     now = asyncio.get_running_loop().time
     async with writing(work.engine) as connection:
         began = now()

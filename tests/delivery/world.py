@@ -20,7 +20,7 @@ from db.tables.operations import PACE
 from delivery.dispatch.due_work import begin_due, do, find_jobs
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
-from delivery.gateways.base import Accepted, Finding, Handover, Outcome, SurelyNot, Unavailable
+from delivery.gateways.base import Accepted, Finding, Handover, NotAtProvider, Outcome, Unavailable
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
 from domain.counting import is_reached
@@ -61,7 +61,7 @@ def accept(handover: Handover) -> Outcome:
 
 
 def no_find(handover: Handover) -> Finding:
-    return SurelyNot()
+    return NotAtProvider()
 
 
 class FakeGateway(Gateway[Handover]):

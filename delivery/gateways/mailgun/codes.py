@@ -1,4 +1,4 @@
-"""Mailgun's words, and what they mean in the terms of the log.
+"""Mailgun's event names and codes, and the statuses of the log that they mean.
 
 https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-structure and /docs/mailgun/user-manual/tracking-messages/tracking-failures
 """
@@ -9,29 +9,29 @@ from typing import Final
 from domain.status import DeliveryStatus
 
 STATUSES: Final = {
-    # Mailgun has it and tries; it has no name for "sent" in between.
+    # Mailgun has the email and tries to deliver it; it has no event for "sent".
     "accepted": DeliveryStatus.SENT,
     "stored": DeliveryStatus.SENT,
     "rejected": DeliveryStatus.FAILED,
     "failed": DeliveryStatus.FAILED,
     "delivered": DeliveryStatus.DELIVERED,
-    # Who does one of these has the e-mail.
+    # These prove that the e-mail arrived.
     "opened": DeliveryStatus.DELIVERED,
     "clicked": DeliveryStatus.DELIVERED,
     "unsubscribed": DeliveryStatus.DELIVERED,
     "complained": DeliveryStatus.DELIVERED,
 }
-"""What an event says, by its name; a `failed` that Mailgun tries again is SENT."""
+"""The status after an event, by its name; a `failed` that Mailgun retries is SENT."""
 
 FINAL_REASONS: Final = frozenset(
     {
         "old",  # tried for too long; Mailgun marks this last attempt "temporary" too
-        "suppress-bounce",  # the address bounced before: Mailgun sends it nothing
+        "suppress-bounce",  # the address bounced before: Mailgun sends nothing to it
         "suppress-complaint",  # its owner complained of spam before
         "suppress-unsubscribe",  # its owner unsubscribed
     }
 )
-"""Reasons of a `failed` after which Mailgun tries no more, whatever severity it gives."""
+"""Reasons of a `failed` after which Mailgun does not retry, with any severity."""
 
 FINAL_CODES: Final = frozenset(
     {
@@ -41,7 +41,7 @@ FINAL_CODES: Final = frozenset(
         607,  # complained before
     }
 )
-"""Mailgun's own delivery codes that mean the same; codes under 600 are the other server's."""
+"""Mailgun's own delivery codes with the same meaning; codes under 600 come from the receiving server."""
 
 _ABOUT_AN_ADDRESS: Final = re.compile(r"(?<![-\w])to\b\W* parameter")
 _ABOUT_THE_MESSAGE: Final = re.compile(
@@ -53,7 +53,7 @@ _ABOUT_THE_MESSAGE: Final = re.compile(
 def event_status(
     event: str, *, severity: str | None, reason: str | None, code: int | str | None
 ) -> DeliveryStatus | None:
-    """Where an email stands after an event; None for an event whose name is not known."""
+    """Return the status of an email after an event; None for an unknown event."""
     is_final = reason in FINAL_REASONS or str(code) in map(str, FINAL_CODES)
     if event == "failed" and severity == "temporary" and not is_final:
         return DeliveryStatus.SENT
@@ -61,14 +61,17 @@ def event_status(
 
 
 def is_about_an_address(problem: str) -> bool:
-    """Whether a 400 is about a recipient: `'to' parameter is not a valid address`. It takes none of the others then."""
+    """Return whether a 400 is about a recipient, such as `'to' parameter is not a valid address`.
+
+    Mailgun then accepts none of the recipients.
+    """
     return _ABOUT_AN_ADDRESS.search(problem) is not None
 
 
 def is_about_the_message(problem: str) -> bool:
-    """Whether a 400 is about what the message says: no repetition mends it, and it holds for every recipient.
+    """Return whether a 400 is about the message's content: a retry cannot help, and it holds for every recipient.
 
-    What is left is about the account, the domain or the sender (`'from' parameter is not a valid address`, a sandbox, a domain
-    that is disabled): an administrator mends that, and until then it is tried again.
+    All other 400s are about the account, the domain or the sender (`'from' parameter is not a valid address`, a sandbox, a
+    disabled domain): they are retried until an administrator fixes the cause.
     """
     return not is_about_an_address(problem) and _ABOUT_THE_MESSAGE.search(problem) is not None

@@ -1,4 +1,4 @@
-"""What Mailgun reports by itself and keeps in its log: whether Mailgun signed it, and what it says.
+"""Mailgun's events, from webhooks and from its event log: check signatures, and read events as receipts.
 
 https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks (signatures)
@@ -17,18 +17,18 @@ from delivery.gateways.wording import redacted
 from domain.receipts import Receipt
 
 CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
-"""Mailgun repeats a webhook that we did not take for eight hours."""
+"""Maximum age of a webhook. Mailgun repeats an unaccepted webhook for eight hours."""
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 
 _UNREPLACED: Final = "%recipient."
-"""How a key begins that Mailgun did not put in: the event carries the name of the variable in its place."""
+"""The start of a key that Mailgun did not fill in: the event has the name of the variable instead."""
 
 
-class Heard(NamedTuple):
-    """An event by its name, and the receipt that it is."""
+class MailgunEvent(NamedTuple):
+    """An event's name, and the event as a receipt."""
 
-    word: str
+    name: str
     receipt: Receipt
 
 
@@ -46,7 +46,7 @@ class _DeliveryStatus(msgspec.Struct):
     description: str | None = None
 
 
-class _Event(
+class _EventData(
     msgspec.Struct, rename={"delivery_status": "delivery-status", "variables": "user-variables"}
 ):
     event: str
@@ -71,33 +71,34 @@ class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
 
 
 def check_signature(callback: Callback, *, signing_key: str, now: datetime) -> Seal:
-    """The seal of a webhook that Mailgun signed. Raises `Forged`."""
+    """Return the single-use token of a webhook that Mailgun signed. Raises `Forged`."""
     try:
-        seal = decode(callback.body, _Webhook).signature
-        made_at = instant(int(seal.timestamp))
+        signature = decode(callback.body, _Webhook).signature
+        made_at = instant(int(signature.timestamp))
     except (Malformed, ValueError):
         raise Forged("there is no signature in it") from None
-    signed = f"{seal.timestamp}{seal.token}".encode("utf-8", "surrogatepass")
-    right = hmac.new(signing_key.encode(), signed, "sha256").hexdigest()
-    if not hmac.compare_digest(right.encode(), seal.signature.encode("utf-8", "surrogatepass")):
-        raise Forged("its signature does not hold")
+    signed = f"{signature.timestamp}{signature.token}".encode("utf-8", "surrogatepass")
+    expected = hmac.new(signing_key.encode(), signed, "sha256").hexdigest()
+    received = signature.signature.encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(expected.encode(), received):
+        raise Forged("its signature is wrong")
     if not -CLOCKS_DIFFER <= now - made_at <= CALLBACKS_GOOD_FOR:
         raise Forged("it was signed too long ago, or in the future")
-    return Seal(f"mailgun:{seal.token}", made_at + CALLBACKS_GOOD_FOR)
+    return Seal(f"mailgun:{signature.token}", made_at + CALLBACKS_GOOD_FOR)
 
 
 def webhook_event(callback: Callback) -> object:
-    """The event of a webhook. Raises `Malformed` where it has no name or time."""
+    """Return the event of a webhook. Raises `Malformed` if it has no name or time."""
     data: object = decode(callback.body, _Webhook).event_data
-    if not heard_of(data):
+    if not read_event(data):
         raise Malformed("an event without name or time")
     return data
 
 
 def is_about(receipt: Receipt, key: str, reference: str, address: str) -> bool:
-    """Whether an event is about one delivery: by our key; where Mailgun put none in, by Message-ID and recipient.
+    """Return whether an event is about one delivery: by our key, or without one by Message-ID and recipient.
 
-    Mailgun may write the domain of the recipient in lower case.
+    Mailgun may change the domain of the recipient to lower case.
     """
     if receipt.key is not None:
         return receipt.key == key
@@ -105,10 +106,10 @@ def is_about(receipt: Receipt, key: str, reference: str, address: str) -> bool:
     return receipt.reference == reference and is_same
 
 
-def heard_of(data: object) -> list[Heard]:
-    """An event's name and the receipt that it is, alone in a list; empty where it cannot be read."""
+def read_event(data: object) -> list[MailgunEvent]:
+    """Return a list with the event; an empty list if it cannot be read."""
     try:
-        event = msgspec.convert(data, _Event)
+        event = msgspec.convert(data, _EventData)
         at = instant(event.timestamp)
     except (msgspec.ValidationError, Malformed):
         return []
@@ -129,12 +130,13 @@ def heard_of(data: object) -> list[Heard]:
         reference=reference.strip("<>") if reference else None,
         address=event.recipient if isinstance(event.recipient, str) else None,
     )
-    return [Heard(event.event, receipt)]
+    return [MailgunEvent(event.event, receipt)]
 
 
-def _detail(event: _Event) -> str:
-    """What happened in Mailgun's words: the event, how grave, why, and what the other server said."""
-    code, told = event.delivery_status.code, event.delivery_status
+def _detail(event: _EventData) -> str:
+    """Return Mailgun's words: the event, its severity and reason, and the reply of the receiving server."""
+    status = event.delivery_status
     reason = event.reason if isinstance(event.reason, str) else None
-    words = (event.event, event.severity, reason, code, told.message or told.description)
+    reply = status.message or status.description
+    words = (event.event, event.severity, reason, status.code, reply)
     return redacted(", ".join(str(word) for word in words if word))

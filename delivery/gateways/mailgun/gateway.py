@@ -5,9 +5,9 @@ https://documentation.mailgun.com/docs/mailgun/user-manual/sending-messages/batc
 https://documentation.mailgun.com/docs/mailgun/api-reference/send/mailgun/events (GET /v3/{domain}/events)
 https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks (signatures)
 
-Every delivery carries its key as the variable `delivery`, which Mailgun puts in each event: that, not the Message-ID, tells
-what an event is about. The Message-ID belongs to the message, since one request carries one for all its recipients. Where
-Mailgun did not replace the variable, Message-ID and recipient together tell it.
+Every delivery has its key in the variable `delivery`, which Mailgun puts in each event. That key identifies the delivery of
+an event, not the Message-ID: one request has one Message-ID for all its recipients. If Mailgun did not replace the variable,
+Message-ID and recipient together identify the delivery.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ from delivery.gateways.base import (
     Content,
     Finding,
     Forged,
-    Found,
+    FoundAtProvider,
     Handover,
     Malformed,
     NoneTaken,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Parsed,
     Polled,
     Refused,
     Seal,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -58,10 +58,10 @@ from delivery.gateways.headers import encoded_mailbox, plain_mailbox
 from delivery.gateways.mailgun.codes import is_about_an_address, is_about_the_message
 from delivery.gateways.mailgun.events import (
     CLOCKS_DIFFER,
-    Heard,
+    MailgunEvent,
     check_signature,
-    heard_of,
     is_about,
+    read_event,
     webhook_event,
 )
 from delivery.gateways.port import Gateway
@@ -77,17 +77,17 @@ from domain.message import BodyFormat
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
-# Statuses: `mailgun_words` has them. Events and webhooks: `mailgun_events`.
+# Statuses are in `codes`, events and webhooks in `events`.
 
 _TRUSTWORTHY_AFTER: Final = timedelta(minutes=30)
-"""Events may come into the log late; Mailgun calls half an hour a safe age."""
+"""Mailgun's event log may lag; Mailgun calls half an hour a safe age."""
 
 _PAGES: Final = 20
-"""Of 300 events, about one delivery: nobody opens an e-mail that often."""
+"""Most pages of 300 events about one delivery."""
 
 _AT_ONCE: Final = 8
 
-# What Mailgun would replace in a body, whoever wrote it.
+# Variables that Mailgun would replace in a body, even if a sender typed them.
 _VARIABLE: Final = re.compile(r"%(?=(recipient|unsubscribe|tag_unsubscribe|mailing_list))")
 
 
@@ -95,7 +95,7 @@ class _Queued(msgspec.Struct):
     id: str
 
 
-class _Problem(msgspec.Struct):
+class _MailgunProblem(msgspec.Struct):
     message: str = ""
 
 
@@ -111,29 +111,29 @@ class _Page(msgspec.Struct):
 # The request
 
 
-class _Letter(NamedTuple):
-    """An e-mail to one address, ready to be asked for."""
+class _MailgunEmail(NamedTuple):
+    """A composed e-mail to one address."""
 
     address: str
     key: str
     fields: Fields
-    """What it says: the same for all in one request."""
+    """The fields of the form that all emails of one request share."""
 
 
-def _form(letters: Sequence[_Letter]) -> Fields:
-    """The form that sends one message to each of these addresses, each alone in its To line."""
-    variables = {letter.address: {"delivery": letter.key} for letter in letters}
+def _form(emails: Sequence[_MailgunEmail]) -> Fields:
+    """Return the form that sends one message to each of these addresses, each alone in its To line."""
+    variables = {email.address: {"delivery": email.key} for email in emails}
     return {
-        **letters[0].fields,
-        "to": [letter.address for letter in letters],
+        **emails[0].fields,
+        "to": [email.address for email in emails],
         "recipient-variables": msgspec.json.encode(variables).decode(),
     }
 
 
-# A request has up to a thousand deliveries of one message, composed one after the other.
+# Cached for one content: a request has up to a thousand deliveries of one message, composed one after the other.
 @lru_cache(maxsize=1)
 def _fields(content: Content, *, mail_from: str) -> Fields:
-    """The part of the form that is the same for all recipients of `content`."""
+    """Return the fields of the form that are the same for all recipients of `content`."""
     domain = mail_from.rpartition("@")[2]
     fields: dict[str, str | Sequence[str]] = {
         "from": plain_mailbox(mail_from, name=_inert_header(sender_name(content))),
@@ -147,20 +147,20 @@ def _fields(content: Content, *, mail_from: str) -> Fields:
         fields["html"] = _VARIABLE.sub("&#37;", markup(content))
     if reply_to := content.reply_to:
         name = _inert_header(reply_to.name)
-        # Mailgun does not say how it writes a header of ours: in ASCII there is nothing left to encode.
+        # Mailgun does not document how it encodes custom headers: in ASCII there is nothing left to encode.
         fields["h:Reply-To"] = encoded_mailbox(reply_to.address, name=name)
     return fields
 
 
 def _inert(text: str) -> str:
-    """`text` with its percent signs kept from meaning a variable, by a word joiner that nobody sees."""
+    """Return `text` with an invisible word joiner after each percent sign that would begin a variable."""
     return _VARIABLE.sub("%\N{WORD JOINER}", text)
 
 
 def _inert_header(text: str) -> str:
-    """`text` for a header: no variable, and nothing that a reader takes for an encoded word (RFC 2047).
+    """Return `text` for a header, without variables and without anything like an encoded word (RFC 2047).
 
-    Mailgun encodes headers by itself, and may decode them before: the word joiner keeps apart what begins such a word.
+    Mailgun encodes headers, and may decode them before: a word joiner splits the start of such a word.
     """
     return _inert(text).replace("=?", "=\N{WORD JOINER}?")
 
@@ -168,8 +168,8 @@ def _inert_header(text: str) -> str:
 # The class
 
 
-class MailgunGateway(Gateway[_Letter]):
-    """Sends e-mail through Mailgun, up to a thousand with one request."""
+class MailgunGateway(Gateway[_MailgunEmail]):
+    """Sends e-mail through Mailgun, up to a thousand per request."""
 
     name = "mailgun"
     modes = frozenset({DeliveryMode.EMAIL})
@@ -196,15 +196,15 @@ class MailgunGateway(Gateway[_Letter]):
         self.per_second = per_second
 
     def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
-        """One message a request, and no address twice: variables go by the address."""
+        """Group hand-overs: one message per request, and no address twice, since variables are keyed by address."""
         return _requests(handovers)
 
-    def compose(self, handover: Handover) -> _Letter:
+    def compose(self, handover: Handover) -> _MailgunEmail:
         fields = _fields(handover.content, mail_from=self._mail_from)
-        return _Letter(handover.address, handover.key, fields)
+        return _MailgunEmail(handover.address, handover.key, fields)
 
     async def transmit(
-        self, composed: Sequence[_Letter], passage: Passage
+        self, composed: Sequence[_MailgunEmail], passage: Passage
     ) -> Sequence[Outcome] | NoneTaken:
         form = _form(composed)
         answer = await ask(
@@ -222,69 +222,73 @@ class MailgunGateway(Gateway[_Letter]):
         if now < handed_at + self.settles_after:
             raise Unavailable("Mailgun's log of events is not complete yet")
         reference = message_id(handover.content.key, self._mail_from.rpartition("@")[2]).strip("<>")
-        heard = await self._events(handover.key, reference, handover.address, handed_at)
-        if not heard:
-            return SurelyNot()
-        # An email that is sent again has the Message-ID of the first: only `accepted` is written at each hand-over.
-        if not any(one.receipt.key or one.word == "accepted" for one in heard):
+        events = await self._events(handover.key, reference, handover.address, handed_at)
+        if not events:
+            return NotAtProvider()
+        # A resent email has the Message-ID of the first. Only `accepted` is logged at each hand-over.
+        if not any(event.receipt.key or event.name == "accepted" for event in events):
             return CannotTell(
                 "Mailgun's events for this address do not say which sending they are about"
             )
-        receipts = [one.receipt for one in heard]
-        return Found(receipts[0].reference or reference, receipts)
+        receipts = [event.receipt for event in events]
+        return FoundAtProvider(receipts[0].reference or reference, receipts)
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
-        gate = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(_AT_ONCE)
 
-        async def ask_after(one: Sent) -> list[Receipt] | None:
-            async with gate:
+        async def receipts_of(one: Sent) -> list[Receipt] | None:
+            async with slots:
                 try:
-                    heard = await self._events(one.key, one.reference, one.address, one.handed_at)
+                    events = await self._events(one.key, one.reference, one.address, one.handed_at)
                 except Unavailable:
                     return None
-            return [one.receipt for one in heard]
+            return [event.receipt for event in events]
 
-        answers = await asyncio.gather(*map(ask_after, sent))
+        answers = await asyncio.gather(*map(receipts_of, sent))
         return Polled(
             [receipt for answer in answers for receipt in answer or ()],
             [one for one, answer in zip(sent, answers, strict=True) if answer is None],
         )
 
-    async def _events(self, key: str, reference: str, address: str, since: datetime) -> list[Heard]:
-        """What Mailgun's log has about one delivery."""
+    async def _events(
+        self, key: str, reference: str, address: str, since: datetime
+    ) -> list[MailgunEvent]:
+        """Return the events of one delivery from Mailgun's log."""
         query: Fields | None = {
             "recipient": address,
             "begin": str((since - CLOCKS_DIFFER).timestamp()),
             "ascending": "yes",
             "limit": "300",
         }
-        url, heard = f"{self._url}/events", list[Heard]()
+        url, events = f"{self._url}/events", list[MailgunEvent]()
         for _ in range(_PAGES):
             page = await read(self._client, url, _Page, account=self._account, query=query)
-            if page is None:  # no such domain: an empty list would mean that it never arrived
+            if (
+                page is None
+            ):  # the domain does not exist; an empty list would mean that the email never arrived
                 raise Unavailable("Mailgun keeps no events at this address")
             if not page.items:
                 break
-            heard += [found for event in page.items for found in heard_of(event)]
+            events += [event for item in page.items for event in read_event(item)]
             if not page.paging.next:
                 break
-            # Only what follows the host: the key goes nowhere but to the address in the settings.
-            following = urlsplit(page.paging.next)
-            url, query = f"{self._base}{following.path}?{following.query}", None
-        return [one for one in heard if is_about(one.receipt, key, reference, address)]
+            # Take only path and query: the key is sent to no host but the one in the settings.
+            next_page = urlsplit(page.paging.next)
+            url, query = f"{self._base}{next_page.path}?{next_page.query}", None
+        return [event for event in events if is_about(event.receipt, key, reference, address)]
 
     def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
-        """As the base; the signature is over time and token, not over the rest: only the seal makes it good for once."""
+        """Check the signature, which covers only time and token: the single-use token prevents a replay."""
         if not self._signing_key:
             raise Forged("no signing key is set for Mailgun's webhooks")
         return check_signature(callback, signing_key=self._signing_key, now=now)
 
     def parse(self, callback: Callback, *, now: datetime) -> Parsed:
-        return Parsed([heard.receipt for heard in heard_of(webhook_event(callback))])
+        return Parsed([event.receipt for event in read_event(webhook_event(callback))])
 
 
 def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
-    """What Mailgun's answer to a request says about each delivery in it: it takes all of them, or none."""
+    """Return the outcome of a request for each of its deliveries: Mailgun accepts all of them, or none."""
     if isinstance(answer, NotAccepted | Unsure):
         return answer
     if unclear := not_taken(answer):
@@ -295,7 +299,7 @@ def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
         if 200 <= answer.status < 300:
             reference = decode(answer.body, _Queued).id.strip("<>")
             return Accepted(reference, DeliveryStatus.SENT)
-        problem = decode(answer.body, _Problem).message
+        problem = decode(answer.body, _MailgunProblem).message
     except Malformed:
         return Unsure(said(answer)) if answer.status < 300 else NotAccepted(said(answer))
     if is_about_the_message(problem):
@@ -306,7 +310,7 @@ def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
 
 
 def _requests(handovers: Sequence[Handover]) -> list[list[int]]:
-    """Which hand-overs, by number, go in one request: one message, and no address twice."""
+    """Return the hand-overs of each request, by index: one message per request, and no address twice."""
     requests: list[tuple[str, set[str], list[int]]] = []
     for number, handover in enumerate(handovers):
         for content_key, addresses, numbers in requests:

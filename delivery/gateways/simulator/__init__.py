@@ -1,1 +1,1 @@
-"""A provider that only pretends, and its journal."""
+"""The simulated provider and its journal."""

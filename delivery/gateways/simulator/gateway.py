@@ -1,8 +1,8 @@
-"""A provider that is not there: for the demo, for tests, and for measuring.
+"""A simulated provider: for the demo, for tests, and for benchmarks. It sends nothing.
 
-It behaves as providers do: slow, at times busy, at times without an answer, with receipts that come late, twice and out of
-order. All of it follows from a seed, the delivery's key, and the journal of what was handed over: so any process, and the
-same one after it was killed, sees the same provider. It reaches nobody.
+It behaves like a real provider: slow, sometimes busy, sometimes without an answer, with receipts that come late, twice and
+out of order. Everything follows from a seed, the delivery's key, and the journal of hand-overs. So all processes see the same
+provider, also after a restart.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from delivery.gateways.base import (
     Accepted,
     CannotTell,
     Finding,
-    Found,
+    FoundAtProvider,
     Handover,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Polled,
     Refused,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -45,54 +45,54 @@ _RARE_CALLS: Final = tuple(
     for code, meaning in CALL_STATUSES.items()
     if meaning.is_final and code not in _FOR_TEXTS | _OURS | _COMMON_CALLS.keys()
 )
-"""Together what the common ones leave."""
+"""Calls that get none of `_COMMON_CALLS` get one of these, with equal chances."""
 
 _QUEUED: Final = -39
 _UNKNOWN_CODE: Final = 77
-"""A code that no table has: providers invent them."""
+"""A code that is in no table: providers add codes."""
 
 _FIRST: Final = {
     DeliveryMode.EMAIL: (DeliveryStatus.SENT, None),
     DeliveryMode.VOICE: (DeliveryStatus.IN_PROGRESS, None),
     DeliveryMode.TEXT: (DeliveryStatus.IN_PROGRESS, _QUEUED),
 }
-"""Where a delivery stands once it is accepted."""
+"""Status and code of an accepted delivery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Temper:
-    """How the provider behaves; shares are from 0 to 1, ranges in seconds."""
+    """The behavior of the provider; shares are from 0 to 1, ranges in seconds."""
 
     latency: tuple[float, float] = (0.0, 0.0)
-    """Until it answers; half before it has taken what it is given, half after."""
+    """Time to answer: half before the provider has the delivery, half after."""
     busy: float = 0.0
-    """Not taken this time, to be tried again."""
+    """Share of attempts that are not accepted and have to be retried."""
     refused: float = 0.0
-    """Addresses that it will never take."""
+    """Share of addresses that are never accepted."""
     opted_out: float = 0.0
-    """Numbers that asked for no texts."""
+    """Share of numbers that opted out of texts."""
     lost: float = 0.0
-    """No answer, and it did not arrive."""
+    """Share of attempts without an answer that did not arrive."""
     unanswered: float = 0.0
-    """No answer, though it arrived."""
+    """Share of attempts without an answer that did arrive."""
     forgetful: float = 0.0
-    """Of those the ones about which it cannot tell later."""
+    """Share of deliveries of which the provider cannot say later whether they arrived."""
     silent: float = 0.0
-    """Taken, and never heard of again."""
+    """Share of accepted deliveries without any receipt."""
     odd: float = 0.0
-    """Calls that report a code nobody knows before their outcome."""
+    """Share of calls that report an unknown code before their outcome."""
     repeated: float = 0.0
-    """Receipts that come twice."""
+    """Share of receipts that come twice."""
     outcome_after: tuple[float, float] = (0.0, 0.0)
-    """From the hand-over to the outcome."""
+    """Time from the hand-over to the outcome."""
     late: tuple[float, float] = (0.0, 0.0)
-    """From when something happens to when it is reported, for each receipt anew: so they come out of order."""
+    """Time from an event to its receipt, drawn for each receipt: so receipts come out of order."""
     outages: tuple[tuple[datetime, datetime], ...] = ()
-    """From when to when it cannot be reached at all."""
+    """Begin and end of each outage, in which the provider cannot be reached."""
 
 
 CALM: Final = Temper()
-"""Answers at once, takes everything, and has each outcome in the same instant."""
+"""Answers at once, accepts everything, and has each outcome in the same instant."""
 
 LIVELY: Final = Temper(
     latency=(0.02, 0.3),
@@ -108,13 +108,13 @@ LIVELY: Final = Temper(
     outcome_after=(3.0, 40.0),
     late=(0.0, 10.0),
 )
-"""As providers are on a common day: for the demo."""
+"""A usual day of a real provider: for the demo."""
 
 
-class Said(NamedTuple):
+class TimedReceipt(NamedTuple):
     """A receipt, and when it reaches us."""
 
-    heard_at: datetime
+    received_at: datetime
     receipt: Receipt
 
 
@@ -122,7 +122,7 @@ class Said(NamedTuple):
 
 
 class SimulatorGateway(Gateway[Handover]):
-    """Hands over to a provider that exists as a seed and a journal."""
+    """Hands over to the simulated provider."""
 
     name = "simulator"
     modes = frozenset({DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT})
@@ -145,9 +145,9 @@ class SimulatorGateway(Gateway[Handover]):
         self._sleep = sleep
         self.batch = batch
         self.per_second = per_second
-        self._seen = 0
-        # When the next receipt of an entry is heard, which entry, which of its receipts.
-        self._waiting: list[tuple[datetime, int, int]] = []
+        self._entries_read = 0
+        # A heap: when the next receipt of an entry comes, the entry's index, the receipt's index.
+        self._scheduled: list[tuple[datetime, int, int]] = []
 
     def compose(self, handover: Handover) -> Handover:
         return handover
@@ -176,7 +176,7 @@ class SimulatorGateway(Gateway[Handover]):
         return outcomes
 
     def _answer(self, handover: Handover) -> Outcome:
-        """What the provider makes of one hand-over."""
+        """Return the provider's answer to one hand-over."""
         temper, key = self._temper, handover.key
         if self._happens(temper.refused, "refused", handover.address):
             is_email = handover.mode is DeliveryMode.EMAIL
@@ -201,8 +201,8 @@ class SimulatorGateway(Gateway[Handover]):
             return CannotTell("the provider has lost its memory (simulated)")
         entries = self._journal.of(handover.key)
         if not entries:
-            return SurelyNot()
-        return Found(self._reference(handover.key), self._known(entries[0], now))
+            return NotAtProvider()
+        return FoundAtProvider(self._reference(handover.key), self._known(entries[0], now))
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
         if self._is_out():
@@ -217,52 +217,53 @@ class SimulatorGateway(Gateway[Handover]):
     # Receipts
 
     def due(self, now: datetime) -> list[Receipt]:
-        """What the provider has reported by itself since the last call, in the order in which it is heard.
+        """Return the receipts since the last call, in their order of arrival.
 
-        The demo passes them on as a callback would.
+        The demo passes them on like a callback.
         """
         entries = self._journal.entries()
-        while self._seen < len(entries):
-            self._wait_for(entries[self._seen], self._seen, 0)
-            self._seen += 1
-        heard = list[Receipt]()
-        while self._waiting and self._waiting[0][0] <= now:
-            _, entry_number, number = heapq.heappop(self._waiting)
+        while self._entries_read < len(entries):
+            self._schedule(entries[self._entries_read], self._entries_read, 0)
+            self._entries_read += 1
+        receipts = list[Receipt]()
+        while self._scheduled and self._scheduled[0][0] <= now:
+            _, entry_number, number = heapq.heappop(self._scheduled)
             entry = entries[entry_number]
-            heard.append(self.reports(entry)[number].receipt)
-            self._wait_for(entry, entry_number, number + 1)
-        return heard
+            receipts.append(self.reports(entry)[number].receipt)
+            self._schedule(entry, entry_number, number + 1)
+        return receipts
 
-    def _wait_for(self, entry: Entry, entry_number: int, number: int) -> None:
+    def _schedule(self, entry: Entry, entry_number: int, number: int) -> None:
+        """Schedule a receipt of an entry, if the entry has so many."""
         reports = self.reports(entry)
         if number < len(reports):
-            heapq.heappush(self._waiting, (reports[number].heard_at, entry_number, number))
+            heapq.heappush(self._scheduled, (reports[number].received_at, entry_number, number))
 
-    def reports(self, entry: Entry) -> list[Said]:
-        """All that the provider will ever say of a hand-over, in the order in which it is heard."""
-        said = list[Said]()
+    def reports(self, entry: Entry) -> list[TimedReceipt]:
+        """Return all receipts that a hand-over will ever have, in their order of arrival."""
+        reports = list[TimedReceipt]()
         for number, receipt in enumerate(self._course(entry)):
             times = (
                 2 if self._happens(self._temper.repeated, f"repeated {number}", entry.key) else 1
             )
             for time in range(times):
                 late = self._between(self._temper.late, f"late {number} {time}", entry.key)
-                said.append(Said(receipt.at + timedelta(seconds=late), receipt))
-        return sorted(said, key=lambda one: one.heard_at)
+                reports.append(TimedReceipt(receipt.at + timedelta(seconds=late), receipt))
+        return sorted(reports, key=lambda one: one.received_at)
 
     def _known(self, entry: Entry, now: datetime) -> list[Receipt]:
-        """What the provider says of a hand-over when it is asked."""
+        """Return the receipts of a hand-over that a poll gets now."""
         status, code = _FIRST[entry.mode]
         first = Receipt(entry.at, status, code, detail="accepted (simulated)")
         named = first._replace(key=entry.key, reference=self._reference(entry.key))
         return [named, *(receipt for receipt in self._course(entry) if receipt.at <= now)]
 
     def _course(self, entry: Entry) -> list[Receipt]:
-        """What happens to a delivery, in the order in which it happens."""
+        """Return the events of a delivery in order of time."""
         key = entry.key
         if self._happens(self._temper.silent, "silent", key):
             return []
-        takes = self._between(self._temper.outcome_after, "outcome after", key)
+        duration = self._between(self._temper.outcome_after, "outcome after", key)
         course: list[tuple[DeliveryStatus, int | None, bool]]
         if entry.mode is DeliveryMode.EMAIL:
             course = [(self._email_outcome(key), None, False)]
@@ -271,7 +272,7 @@ class SimulatorGateway(Gateway[Handover]):
             course = [(status_of_code(code), code, False) for code in codes]
         else:
             course = self._call_course(key)
-        step = timedelta(seconds=takes) / len(course)
+        step = timedelta(seconds=duration) / len(course)
         return [
             Receipt(
                 entry.at + step * number,
@@ -327,7 +328,7 @@ class SimulatorGateway(Gateway[Handover]):
         return least + (most - least) * self._chance(what, of) if most > least else least
 
     def _chance(self, what: str, of: str) -> float:
-        """A number from 0 to 1 that is always the same for the same question about the same thing."""
+        """Return a number from 0 to 1, always the same for the same arguments and seed."""
         return int.from_bytes(self._digest(what, of)) / 2**64
 
     def _digest(self, what: str, of: str) -> bytes:

@@ -1,7 +1,7 @@
-"""What the simulated provider was given, in order: its memory, which outlives whoever handed something over.
+"""The journal of the simulated provider: all hand-overs in order, kept when the process that handed over dies.
 
-In a file of JSON lines that several processes may append to at once, or in this process only. It is the provider's side:
-what we know about a delivery is in the database.
+It is a file of JSON lines, to which several processes may append at once, or it is in memory. It is the provider's view; our
+view of a delivery is in the database.
 """
 
 import os
@@ -31,12 +31,12 @@ class Journal:
         self._numbers: dict[str, list[int]] = {}
         self._unread = b""
         self._position = 0
-        # With O_APPEND the place and the writing are one step: two processes never write over each other.
+        # O_APPEND makes a write atomic: two processes never overwrite each other.
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._file = None if file is None else os.open(file, flags, 0o600)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Add entries; they are kept when the call returns, even if this process is killed."""
+        """Add entries; they are kept once the call returns, even if this process is killed."""
         if self._file is None:
             self._remember(entries)
         elif entries:
@@ -48,12 +48,12 @@ class Journal:
                 )
 
     def entries(self) -> Sequence[Entry]:
-        """All entries, oldest first. What others added since is among them; the list grows with later calls."""
+        """Return all entries, oldest first, also those of other processes. Later calls extend the same list."""
         self._catch_up()
         return self._entries
 
     def of(self, key: str) -> list[Entry]:
-        """The entries of one delivery: a second one means that it was handed over twice."""
+        """Return the entries of one delivery: a second one means that it was handed over twice."""
         self._catch_up()
         return [self._entries[number] for number in self._numbers.get(key, ())]
 
@@ -65,9 +65,8 @@ class Journal:
     def _catch_up(self) -> None:
         while self._file is not None and (piece := os.pread(self._file, 1 << 20, self._position)):
             self._position += len(piece)
-            *lines, self._unread = (self._unread + piece).split(
-                b"\n"
-            )  # the last may be half a line
+            # The last piece may be an incomplete line.
+            *lines, self._unread = (self._unread + piece).split(b"\n")
             self._remember(msgspec.json.decode(line, type=Entry) for line in lines)
 
     def _remember(self, entries: Iterable[Entry]) -> None:

@@ -1,11 +1,11 @@
-"""What Twilio reports by itself: whether Twilio signed it, and what it says.
+"""Twilio's callbacks: check signatures, and read callbacks as receipts and opt-outs.
 
 https://www.twilio.com/docs/usage/security (X-Twilio-Signature), /docs/usage/webhooks/voice-webhooks,
 https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks and /docs/messaging/tutorials/advanced-opt-out
 
-    /callbacks/twilio/call?delivery=KEY       how a call stands
-    /callbacks/twilio/confirm?delivery=KEY    a key was pressed; the answer goes on with the call
-    /callbacks/twilio/text?delivery=KEY       how a text stands
+    /callbacks/twilio/call?delivery=KEY       the status of a call
+    /callbacks/twilio/confirm?delivery=KEY    a key was pressed; the response continues the call
+    /callbacks/twilio/text?delivery=KEY       the status of a text
     /callbacks/twilio/incoming                a text to our number: STOP or START
 """
 
@@ -37,34 +37,34 @@ from domain.status import DeliveryStatus
 _log = structlog.get_logger(__name__)
 
 SID: Final = re.compile(r"(CA|SM|MM)[0-9a-f]{32}")
-"""Twilio's name for a call or a message."""
+"""Twilio's id of a call or a message."""
 
 _OPT_OUT_TYPES: Final = {keyword.value: keyword for keyword in Keyword}
 _NUMBER: Final = re.compile(r"\+[1-9]\d{6,14}")
-_TOLD: Final = ("CallStatus", "AnsweredBy", "SipResponseCode", "MessageStatus", "ErrorCode")
+_DETAILS: Final = ("CallStatus", "AnsweredBy", "SipResponseCode", "MessageStatus", "ErrorCode")
 
 
 def check_signature(callback: Callback, *, public_url: str, auth_token: str) -> None:
-    """Raise `Forged` unless whoever knows the token signed this address and these fields."""
-    given = callback.headers.get("x-twilio-signature", "")
+    """Raise `Forged` unless this URL and these fields are signed with the token."""
+    signature = callback.headers.get("x-twilio-signature", "")
     fields = "".join(name + value for name, value in sorted(set(_form(callback.body))))
     for url in _spellings(public_url + callback.target):
         try:
             signed = (url + fields).encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:  # no request has such an address
+        except UnicodeEncodeError:  # no request has such a URL
             break
-        right = b64encode(hmac.digest(auth_token.encode(), signed, "sha1"))
-        if hmac.compare_digest(right, given.encode("utf-8", "replace")):
+        expected = b64encode(hmac.digest(auth_token.encode(), signed, "sha1"))
+        if hmac.compare_digest(expected, signature.encode("utf-8", "replace")):
             return
-    raise Forged("its signature does not hold: SENTLOG_PUBLIC_URL must be what Twilio calls")
+    raise Forged("its signature is wrong: SENTLOG_PUBLIC_URL must be the URL that Twilio calls")
 
 
 def parse(callback: Callback, *, public_url: str, now: datetime) -> Parsed:
-    """As `Gateway.parse`."""
+    """Read a verified callback, like `Gateway.parse`. Raises `Malformed`."""
     try:
         split = urlsplit(callback.target)
     except ValueError:
-        raise Malformed("its address cannot be read") from None
+        raise Malformed("its URL cannot be read") from None
     kind = split.path.rstrip("/").rpartition("/")[2]
     form, query = dict(_form(callback.body)), dict(parse_qsl(split.query))
     if kind == "incoming":
@@ -89,30 +89,35 @@ def parse(callback: Callback, *, public_url: str, now: datetime) -> Parsed:
         status, code = text_outcome(form.get("MessageStatus", ""), form.get("ErrorCode"))
         _warn_of_account(error_number(form.get("ErrorCode")))
     else:
-        raise Malformed("Twilio has no business at this address")
-    detail = redacted(", ".join(form[name] for name in _TOLD if form.get(name)))
+        raise Malformed("no callback of Twilio goes to this URL")
+    detail = redacted(", ".join(form[name] for name in _DETAILS if form.get(name)))
     return Parsed([receipt._replace(status=status, code=code, detail=detail)])
 
 
 def _warn_of_account(error: int | None) -> None:
-    """Say in the log that texts fail for a reason that an administrator has to mend."""
+    """Log a warning if a text failed for a reason that an administrator has to fix."""
     if error in ACCOUNT_ERRORS:
-        _log.warning("a text failed", gateway="twilio", code=error, reason=ACCOUNT_ERRORS[error])
+        _log.warning(
+            "a text failed: an administrator has to fix the cause",
+            gateway="twilio",
+            code=error,
+            reason=ACCOUNT_ERRORS[error],
+        )
 
 
 def _confirm(digits: str, receipt: Receipt, *, confirm_url: str) -> Parsed:
-    """A key was pressed: only the right one says anything about the delivery."""
+    """Read a pressed key: only 0 confirms the delivery."""
     answer = Reply(MEDIA_TYPE, confirm_twiml(digits, confirm_url=confirm_url))
     if digits != CONFIRMS:
         return Parsed(reply=answer)
-    heard = receipt._replace(
+    confirmation = receipt._replace(
         status=DeliveryStatus.DELIVERED, code=5, confirmed=True, detail="pressed 0"
     )
-    return Parsed([heard], reply=answer)
+    return Parsed([confirmation], reply=answer)
 
 
 def _incoming(form: Mapping[str, str], now: datetime) -> Parsed:
-    """A text to our number: only whether it asks for no more texts, or for texts again, is of interest."""
+    """Read a text to our number: an opt-out, an opt-in, or nothing."""
     number = form.get("From", "")
     if _NUMBER.fullmatch(number) is None:
         raise Malformed("a text from no phone number")
@@ -122,12 +127,12 @@ def _incoming(form: Mapping[str, str], now: datetime) -> Parsed:
 
 
 def _keyword(opt_out_type: str, body: str) -> Keyword | None:
-    """What a text asks for: what Twilio made of it (STOP, START, HELP) where Advanced Opt-Out is on, else its words."""
+    """Return the keyword of a text: Twilio's (STOP, START, HELP) if Advanced Opt-Out is on, otherwise by its words."""
     return _OPT_OUT_TYPES.get(opt_out_type) if opt_out_type else read_keyword(body)
 
 
 def _form(body: bytes) -> list[tuple[str, str]]:
-    """The fields of a form; none where it is no form. Bytes that are no text stay what they are, or no signature holds."""
+    """Return the fields of a form; none if it is not a form. Bytes that are not UTF-8 are kept, for the signature."""
     try:
         return parse_qsl(
             body.decode("utf-8", "surrogateescape"),
@@ -140,7 +145,7 @@ def _form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _spellings(url: str) -> list[str]:
-    """A URL as it is, without its port, and with the one that https means: Twilio has signed each of them in its time."""
+    """Return a URL as it is, without its port, and with port 443: Twilio has signed each of these forms."""
     try:
         split = urlsplit(url)
         host = split.hostname or ""

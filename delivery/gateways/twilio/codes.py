@@ -1,4 +1,4 @@
-"""Twilio's words and errors, and the codes of the log that they mean.
+"""Twilio's statuses and errors, and the call statuses of the log that they mean.
 
 https://www.twilio.com/docs/voice/api/call-resource#call-status-values, /docs/voice/answering-machine-detection,
 https://www.twilio.com/docs/messaging/api/message-resource#message-status-values and https://www.twilio.com/docs/api/errors
@@ -13,7 +13,7 @@ from domain.receipts import status_of_code
 from domain.status import DeliveryMode, DeliveryStatus
 
 Standing = tuple[DeliveryStatus | None, int | None]
-"""Where a delivery stands, and its code; both None for a word that is not known."""
+"""Status and code of a delivery; both None for an unknown word."""
 
 _UNDERWAY: Final = (DeliveryStatus.IN_PROGRESS, None)
 
@@ -27,7 +27,7 @@ CALL_STATUSES: Final[Mapping[str, int | None]] = {
     "failed": 10,
     "canceled": 10,
 }
-"""The code of a call by its word, None while it goes on; `completed` depends on who answered."""
+"""The code of a call by Twilio's status, None while it goes on; `completed` depends on who answered."""
 
 ANSWERED_BY: Final = {
     "human": 5,
@@ -36,12 +36,12 @@ ANSWERED_BY: Final = {
     "machine_end_silence": 6,
     "machine_end_other": 6,
     "fax": 7,
-    # Somebody or something answered. Who counts as contacted is called by nobody else: so not on a guess.
+    # A person or a machine answered. Nobody else calls a person who counts as contacted, so do not guess.
     "unknown": 9,
 }
 
 SIP_CODES: Final = {404: 3, 410: 3, 604: 3, 484: -2, 486: 1, 600: 1, 408: 0, 503: -26}
-"""What a `failed` call failed of, by the last SIP response (RFC 3261, 21)."""
+"""The code of a `failed` call, by the last SIP response (RFC 3261, 21)."""
 
 EXTENSION_DIALED: Final = 13
 
@@ -60,8 +60,8 @@ TEXT_STATUSES: Final = {
 
 UNSUBSCRIBED: Final = 21610
 
-# Errors: https://www.twilio.com/docs/api/errors. Some belong to buying numbers and come by no hand-over that is known; where
-# they come all the same, they say the same about the number.
+# Errors: https://www.twilio.com/docs/api/errors. Some belong to buying numbers; no known hand-over gets them. If one does, the
+# error means the same.
 
 CALL_ERRORS: Final = {
     21201: -2,  # no number to call
@@ -81,7 +81,7 @@ CALL_ERRORS: Final = {
     13225: -22,
     21266: -14,  # it is our own number
 }
-"""Why Twilio refuses a call to one number, by its error: no repetition mends that."""
+"""Errors for which Twilio refuses a call to one number: a retry cannot help."""
 
 TEXT_ERRORS: Final = {
     21211: -2,  # not a phone number
@@ -104,7 +104,7 @@ TEXT_ERRORS: Final = {
     21619: -30,  # neither body nor media
     21635: -30,  # a landline
 }
-"""Why Twilio refuses a text to one number, by its error, when it is handed over or later: no repetition mends that."""
+"""Errors for which Twilio refuses a text to one number, at the hand-over or later: a retry cannot help."""
 
 ACCOUNT_ERRORS: Final = {
     10001: "the Twilio account is not active",
@@ -136,7 +136,7 @@ ACCOUNT_ERRORS: Final = {
     30032: "the toll-free number is not verified",
     30034: "SENTLOG_TWILIO_FROM is not registered (A2P 10DLC)",
 }
-"""What an administrator has to mend, by Twilio's error. Until then it is tried again, and the log warns."""
+"""Errors that an administrator has to fix. Until then deliveries are retried, and the log warns."""
 
 PASSING_ERRORS: Final = frozenset(
     {
@@ -149,36 +149,36 @@ PASSING_ERRORS: Final = frozenset(
         30001,  # the queue is full
     }
 )
-"""What passes by itself: it is tried again. An error that is in no table is taken for one of these: it loses nothing."""
+"""Temporary errors: deliveries are retried. An error that is in no table is treated like one of these, so nothing is lost."""
 
 
 def call_outcome(
     word: str, answered_by: str | None, *, sip: str | None = None, has_extension: bool = False
 ) -> Standing:
-    """Where a call stands, by its word, who answered, and the last SIP response."""
+    """Return status and code of a call, by Twilio's status, who answered, and the last SIP response."""
     if lacks_answer(word, answered_by, has_extension=has_extension):
         return _UNDERWAY
     if word == "completed":
-        # With an extension nobody listens for who answers.
+        # With an extension there is no answering machine detection.
         code = EXTENSION_DIALED if has_extension else ANSWERED_BY.get(answered_by or "unknown", 9)
         return status_of_code(code), code
     if word not in CALL_STATUSES:
         return None, None
-    known = CALL_STATUSES[word]
-    if known is None:
+    call_status = CALL_STATUSES[word]
+    if call_status is None:
         return _UNDERWAY
     if word == "failed" and sip and sip.isdecimal():
-        known = SIP_CODES.get(int(sip[:4]), known)
-    return status_of_code(known), known
+        call_status = SIP_CODES.get(int(sip[:4]), call_status)
+    return status_of_code(call_status), call_status
 
 
 def lacks_answer(word: str, answered_by: str | None, *, has_extension: bool) -> bool:
-    """Whether a call has ended and Twilio does not say (yet) who answered: its Call resource may say so later."""
+    """Return whether a call has ended without who answered: Twilio's Call resource may have that later."""
     return word == "completed" and not answered_by and not has_extension
 
 
 def text_outcome(word: str, error: int | str | None = None) -> Standing:
-    """Where a text stands, by its word and error."""
+    """Return status and code of a text, by Twilio's status and error."""
     number = error_number(error)
     if number == UNSUBSCRIBED:
         return status_of_code(OPTED_OUT), OPTED_OUT
@@ -191,16 +191,16 @@ def text_outcome(word: str, error: int | str | None = None) -> Standing:
 
 
 def error_number(error: int | str | None) -> int | None:
-    """An error of Twilio's, which callbacks spell as text; None where there is none."""
+    """Return Twilio's error as a number; callbacks have it as text. None if there is none."""
     text = str(error)
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
 def refusal(mode: DeliveryMode, error: int | None, reason: str) -> Outcome:
-    """What an error of Twilio's means for one hand-over."""
+    """Return the outcome of a hand-over that Twilio answered with an error."""
     codes = CALL_ERRORS if mode is DeliveryMode.VOICE else TEXT_ERRORS
     if error not in codes:
-        to_mend = ACCOUNT_ERRORS.get(error or 0)
-        return NotAccepted(f"{to_mend} ({reason})" if to_mend else reason)
+        problem = ACCOUNT_ERRORS.get(error or 0)
+        return NotAccepted(f"{problem} ({reason})" if problem else reason)
     code = codes[error]
     return Refused(reason, status_of_code(code), code)

@@ -2,11 +2,11 @@
 
 https://www.twilio.com/docs/voice/api/call-resource and /docs/voice/answering-machine-detection
 https://www.twilio.com/docs/messaging/api/message-resource and /docs/messaging/guides/outbound-message-status-in-status-callbacks
-https://www.twilio.com/docs/voice/api/call-event-resource (which requests Twilio made of us for a call)
+https://www.twilio.com/docs/voice/api/call-event-resource (Twilio's requests to us for a call)
 https://www.twilio.com/docs/usage/security (X-Twilio-Signature) and https://www.twilio.com/docs/api/errors
 
-Twilio takes no idempotency key. The address to which it reports carries the delivery's key: that settles a hand-over
-without an answer by itself as soon as Twilio calls back, and `find` looks for it in what Twilio says it has requested.
+Twilio has no idempotency key. The callback URL contains the delivery's key. So the first callback settles a hand-over without
+an answer, and `find` searches for the key in Twilio's list of its requests.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from delivery.gateways.base import (
     Callback,
     CannotTell,
     Finding,
-    Found,
+    FoundAtProvider,
     Handover,
     Malformed,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Parsed,
     Polled,
     Refused,
     Seal,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -58,10 +58,10 @@ from delivery.gateways.wording import redacted, script, text_message
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
-# Statuses: `twilio_words` has them.
+# Statuses are in `codes`.
 
 _ARRIVES_WITHIN: Final = timedelta(minutes=5)
-"""How long after our request a call or text of it can begin to exist: ten times as long as we wait for an answer."""
+"""How long after our request its call or text may be created: ten times our timeout."""
 
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
 _PAGE: Final = 100
@@ -69,7 +69,7 @@ _AT_ONCE: Final = 16
 
 
 class _Resource(msgspec.Struct):
-    """A call or a message, as far as both are alike and of interest."""
+    """A call or a message: the fields that we use."""
 
     sid: str
     status: str
@@ -83,7 +83,7 @@ class _Resource(msgspec.Struct):
 
 
 class _List(msgspec.Struct):
-    """Of the two lists the one that was asked for."""
+    """A list of calls or of messages."""
 
     calls: list[_Resource] | None = None
     messages: list[_Resource] | None = None
@@ -94,7 +94,7 @@ class _Events(msgspec.Struct):
     events: list[Any]
 
 
-class _Problem(msgspec.Struct):
+class _TwilioProblem(msgspec.Struct):
     code: int | None = None
 
 
@@ -102,13 +102,13 @@ class _Problem(msgspec.Struct):
 
 
 def _number(address: str) -> tuple[str, str]:
-    """The number and its extension, which may be empty."""
+    """Return the number and its extension, which may be empty."""
     number, _, extension = address.partition(";ext=")
     return number, extension
 
 
-class _Request(NamedTuple):
-    """A call or a text, ready to be asked for."""
+class _TwilioRequest(NamedTuple):
+    """A composed request for a call or a text."""
 
     handover: Handover
     url: str
@@ -119,12 +119,12 @@ class _Request(NamedTuple):
 # The class
 
 
-class TwilioGateway(Gateway[_Request]):
+class TwilioGateway(Gateway[_TwilioRequest]):
     """Places calls and sends texts through Twilio."""
 
     name = "twilio"
     modes = frozenset({DeliveryMode.VOICE, DeliveryMode.TEXT})
-    # Which requests Twilio made for a call can be read a quarter of an hour after its end.
+    # Twilio lists its requests for a call a quarter of an hour after the call's end.
     settles_after = timedelta(minutes=20)
     batch = 50
     at_once = _AT_ONCE
@@ -145,7 +145,7 @@ class TwilioGateway(Gateway[_Request]):
         self._account = Account(account_sid, auth_token)
         self._caller = caller
         self._public_url = public_url.rstrip("/")
-        self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._slots = asyncio.Semaphore(_AT_ONCE)
         self.per_second = per_second
 
     def _callback_url(self, kind: str, handover: Handover) -> str:
@@ -154,18 +154,20 @@ class TwilioGateway(Gateway[_Request]):
             query["extension"] = "1"
         return f"{self._public_url}/callbacks/twilio/{kind}?{urlencode(query)}"
 
-    def compose(self, handover: Handover) -> _Request | Refused:
+    def compose(self, handover: Handover) -> _TwilioRequest | Refused:
         is_call = handover.mode is DeliveryMode.VOICE
         number, extension = _number(handover.address)
         if extension and not is_call:
             return Refused("a number with an extension takes no texts", code=-30)
         form, was_cut = (self._call if is_call else self._text)(handover, number, extension)
         path = "Calls.json" if is_call else "Messages.json"
-        return _Request(handover, f"{self._url}/{path}", form, was_cut)
+        return _TwilioRequest(handover, f"{self._url}/{path}", form, was_cut)
 
-    async def transmit(self, composed: Sequence[_Request], passage: Passage) -> Sequence[Outcome]:
+    async def transmit(
+        self, composed: Sequence[_TwilioRequest], passage: Passage
+    ) -> Sequence[Outcome]:
         [request] = composed
-        async with self._gate:
+        async with self._slots:
             answer = await ask(
                 self._client,
                 "POST",
@@ -187,10 +189,11 @@ class TwilioGateway(Gateway[_Request]):
             "StatusCallback": self._callback_url("call", handover),
             "StatusCallbackEvent": ["initiated", "completed"],
         }
-        if extension:  # Twilio would leave out the detection anyway
+        if extension:  # Twilio does no detection with an extension
             form["SendDigits"] = f"wwww{extension}"
         else:
-            form["MachineDetection"] = "DetectMessageEnd"  # a machine hears the call after its tone
+            # The call begins to speak after the machine's tone.
+            form["MachineDetection"] = "DetectMessageEnd"
         return form, was_cut
 
     def _text(self, handover: Handover, number: str, extension: str) -> tuple[Fields, bool]:
@@ -204,49 +207,53 @@ class TwilioGateway(Gateway[_Request]):
         return form, was_cut
 
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
-        """As the base. A call is known by the requests that Twilio made for it, a text by what it says."""
+        """Look up a hand-over: a call by the requests that Twilio made for it, a text by its body."""
         if now < handed_at + self.settles_after:
-            raise Unavailable("Twilio does not say yet which requests it made")
+            raise Unavailable("Twilio's list of its requests is not complete yet")
         is_call = handover.mode is DeliveryMode.VOICE
         number, _ = _number(handover.address)
-        made, there_is_more = await self._list("Calls" if is_call else "Messages", number)
-        times = [mail_instant(one.date_created) for one in made]
+        resources, has_more = await self._list("Calls" if is_call else "Messages", number)
+        times = [mail_instant(one.date_created) for one in resources]
         earliest, latest = handed_at - _CLOCKS_DIFFER, handed_at + _ARRIVES_WITHIN
         if None in times:
             return CannotTell("Twilio lists something without its time")
-        if there_is_more and all(time and time > earliest for time in times):
-            return CannotTell("more went to this number since than Twilio lists at once")
-        with_times = zip(made, times, strict=True)
+        if has_more and all(time and time > earliest for time in times):
+            return CannotTell("more went to this number since than Twilio lists on one page")
+        with_times = zip(resources, times, strict=True)
         likely = [one for one, time in with_times if time and earliest <= time <= latest]
         choose = self._call_of if is_call else self._text_of
         return await choose(handover, likely, handed_at)
 
     async def _list(self, kind: str, number: str) -> tuple[Sequence[_Resource], bool]:
-        """The last calls or texts to a number, newest first, and whether there are older ones."""
+        """Return the last calls or texts to a number, newest first, and whether there are older ones."""
         query = {"To": number, "From": self._caller, "PageSize": str(_PAGE)}
-        listed = await read(
+        page = await read(
             self._client, f"{self._url}/{kind}.json", _List, account=self._account, query=query
         )
-        made = (listed.calls if kind == "Calls" else listed.messages) if listed else None
-        if listed is None or made is None:  # an empty list would mean: it may be sent again
-            raise Unavailable("what Twilio answered is no list")
-        return made, bool(listed.next_page_uri)
+        resources = (page.calls if kind == "Calls" else page.messages) if page else None
+        if page is None or resources is None:  # an empty list would allow to send it again
+            raise Unavailable("Twilio's answer is not a list")
+        return resources, bool(page.next_page_uri)
 
     async def _call_of(
         self, handover: Handover, likely: Sequence[_Resource], handed_at: datetime
     ) -> Finding:
-        """The call for which Twilio made requests that name this delivery."""
-        nameless = False
+        """Find the call for which Twilio made requests with this delivery's key."""
+        has_unnamed = False
         for call in likely:
             keys = await self._keys_of_call(call.sid)
             if handover.key in keys:
                 return self._found(handover, call, handed_at)
-            nameless = nameless or not keys
-        return CannotTell("a call to this number names no delivery") if nameless else SurelyNot()
+            has_unnamed = has_unnamed or not keys
+        return (
+            CannotTell("a call to this number names no delivery")
+            if has_unnamed
+            else NotAtProvider()
+        )
 
     async def _keys_of_call(self, sid: str) -> set[str]:
-        """The deliveries that Twilio's requests for a call name: one, or none if it made no request."""
-        listed = await read(
+        """Return the deliveries that Twilio's requests for a call name: one, or none if it made no request."""
+        page = await read(
             self._client,
             f"{self._url}/Calls/{quote(sid, safe='')}/Events.json",
             _Events,
@@ -254,7 +261,7 @@ class TwilioGateway(Gateway[_Request]):
             query={"PageSize": str(_PAGE)},
         )
         keys = set[str]()
-        for event in listed.events if listed else ():
+        for event in page.events if page else ():
             request = event.get("request") if isinstance(event, dict) else None
             url = request.get("url") if isinstance(request, dict) else None
             if isinstance(url, str):
@@ -264,41 +271,42 @@ class TwilioGateway(Gateway[_Request]):
     async def _text_of(
         self, handover: Handover, likely: Sequence[_Resource], handed_at: datetime
     ) -> Finding:
-        """The text to this number that says the same; two of them cannot be told apart."""
+        """Find the text to this number with the same body; two of them cannot be distinguished."""
         text, _ = text_message(handover.content)
         same = [one for one in likely if _letters(one.body or "") == _letters(text)]
         if len(same) > 1:
-            return CannotTell("several texts to this number say the same")
-        return self._found(handover, same[0], handed_at) if same else SurelyNot()
+            return CannotTell("several texts to this number have the same body")
+        return self._found(handover, same[0], handed_at) if same else NotAtProvider()
 
-    def _found(self, handover: Handover, made: _Resource, handed_at: datetime) -> Found:
-        receipt = _receipt_of(
-            made, Sent(handover.key, made.sid, handover.mode, handover.address, handed_at)
-        )
-        return Found(made.sid, [receipt])
+    def _found(
+        self, handover: Handover, resource: _Resource, handed_at: datetime
+    ) -> FoundAtProvider:
+        sent = Sent(handover.key, resource.sid, handover.mode, handover.address, handed_at)
+        return FoundAtProvider(resource.sid, [_receipt_of(resource, sent)])
 
     async def poll(self, sent: Sequence[Sent]) -> Polled:
-        answers = await asyncio.gather(*map(self._ask_after, sent))
+        answers = await asyncio.gather(*map(self._poll_one, sent))
+        with_answers = zip(sent, answers, strict=True)
         return Polled(
             [answer for answer in answers if isinstance(answer, Receipt)],
-            [one for one, was in zip(sent, answers, strict=True) if isinstance(was, Unavailable)],
+            [one for one, answer in with_answers if isinstance(answer, Unavailable)],
         )
 
-    async def _ask_after(self, sent: Sent) -> Receipt | Unavailable | None:
-        """What Twilio says of one; None if it knows no such thing."""
+    async def _poll_one(self, sent: Sent) -> Receipt | Unavailable | None:
+        """Return Twilio's receipt for one delivery; None if Twilio does not know it."""
         if SID.fullmatch(sent.reference) is None:
             return None
         kind = "Calls" if sent.mode is DeliveryMode.VOICE else "Messages"
         url = f"{self._url}/{kind}/{sent.reference}.json"
-        async with self._gate:
+        async with self._slots:
             try:
-                made = await read(self._client, url, _Resource, account=self._account)
+                resource = await read(self._client, url, _Resource, account=self._account)
             except Unavailable as error:
                 return error
-        return _receipt_of(made, sent) if made else None
+        return _receipt_of(resource, sent) if resource else None
 
     def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
-        """As the base. Twilio signs neither time nor token: a replay says again what is known, and so changes nothing."""
+        """Check the signature. It covers neither time nor token, but a replay repeats a known receipt and changes nothing."""
         callbacks.check_signature(
             callback, public_url=self._public_url, auth_token=self._account.password
         )
@@ -310,8 +318,8 @@ class TwilioGateway(Gateway[_Request]):
         return callbacks.parse(callback, public_url=self._public_url, now=now)
 
 
-def _outcome(request: _Request, answer: Answer | NotAccepted | Unsure) -> Outcome:
-    """What Twilio's answer to a request says about its delivery."""
+def _outcome(request: _TwilioRequest, answer: Answer | NotAccepted | Unsure) -> Outcome:
+    """Return the outcome of a request."""
     if isinstance(answer, NotAccepted | Unsure):
         return answer
     if unclear := not_taken(answer):
@@ -319,33 +327,33 @@ def _outcome(request: _Request, answer: Answer | NotAccepted | Unsure) -> Outcom
     handover = request.handover
     try:
         if answer.status >= 400:
-            return refusal(handover.mode, decode(answer.body, _Problem).code, said(answer))
-        made = decode(answer.body, _Resource)
+            return refusal(handover.mode, decode(answer.body, _TwilioProblem).code, said(answer))
+        resource = decode(answer.body, _Resource)
     except Malformed:
         return NotAccepted(said(answer)) if answer.status >= 400 else Unsure(said(answer))
-    status, code = _outcome_of(handover.mode, made, handover.address)
-    detail = f"{made.status}, cut to fit" if request.was_cut else made.status
-    return Accepted(made.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
+    status, code = _outcome_of(handover.mode, resource, handover.address)
+    detail = f"{resource.status}, cut to fit" if request.was_cut else resource.status
+    return Accepted(resource.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
 
 
-def _outcome_of(mode: DeliveryMode, made: _Resource, address: str) -> Standing:
+def _outcome_of(mode: DeliveryMode, resource: _Resource, address: str) -> Standing:
     if mode is DeliveryMode.VOICE:
         has_extension = bool(_number(address)[1])
-        return call_outcome(made.status, made.answered_by, has_extension=has_extension)
-    return text_outcome(made.status, made.error_code)
+        return call_outcome(resource.status, resource.answered_by, has_extension=has_extension)
+    return text_outcome(resource.status, resource.error_code)
 
 
-def _receipt_of(made: _Resource, sent: Sent) -> Receipt:
-    """What a resource of Twilio's says."""
-    status, code = _outcome_of(sent.mode, made, sent.address)
-    at = mail_instant(made.end_time) or mail_instant(made.date_updated) or sent.handed_at
-    words = (made.status, made.answered_by, made.error_code)
+def _receipt_of(resource: _Resource, sent: Sent) -> Receipt:
+    """Return a resource of Twilio as a receipt."""
+    status, code = _outcome_of(sent.mode, resource, sent.address)
+    at = mail_instant(resource.end_time) or mail_instant(resource.date_updated) or sent.handed_at
+    words = (resource.status, resource.answered_by, resource.error_code)
     detail = redacted(", ".join(str(word) for word in words if word))
     return Receipt(
-        at, status, code, detail=detail, key=sent.key, reference=made.sid, address=made.to
+        at, status, code, detail=detail, key=sent.key, reference=resource.sid, address=resource.to
     )
 
 
 def _letters(text: str) -> str:
-    """What stays of a text when Twilio has put plain signs for rare ones."""
+    """Return only letters and digits: Twilio may have replaced rare punctuation."""
     return "".join(filter(str.isalnum, text))

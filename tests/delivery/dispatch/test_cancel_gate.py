@@ -17,7 +17,7 @@ from db.connect.engine import writing
 from db.dispatch import cancel
 from delivery.dispatch.cancel_gate import FRESH, CancelGate
 from delivery.dispatch.runtime import Runtime
-from delivery.gateways.base import Accepted, Held
+from delivery.gateways.base import Accepted, NotAttempted
 from delivery.gateways.gate import Closed
 from delivery.gateways.port import Gateway
 from delivery.gateways.twilio.gateway import TwilioGateway
@@ -154,7 +154,7 @@ async def test_the_gate_is_closed_while_the_database_does_not_answer(engine: Asy
         raise OperationalError("select", {}, Exception("the connection is closed"))
 
     event.listen(engine.sync_engine, "before_cursor_execute", gone)
-    with pytest.raises(Closed, match="does not tell"):
+    with pytest.raises(Closed, match="cannot show"):
         await gate()
     event.remove(engine.sync_engine, "before_cursor_execute", gone)
     await gate()
@@ -395,5 +395,5 @@ async def test_a_gate_that_holds_some_leaves_the_answers_of_the_others(
 
     outcomes = await calls.gateway.send(calls.handovers(*calls.good), gate=gate)
 
-    assert [type(one) for one in outcomes] == [Accepted, Held, Held]
+    assert [type(one) for one in outcomes] == [Accepted, NotAttempted, NotAttempted]
     assert len(calls.made) == 1

@@ -21,9 +21,9 @@ from delivery.gateways.base import (
     CannotTell,
     Handover,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Refused,
-    SurelyNot,
     Unsure,
 )
 from delivery.gateways.gate import Passage
@@ -518,7 +518,7 @@ async def test_that_a_provider_has_it_is_news_even_after_the_claim_was_lost(
 ) -> None:
     clock = Clock()
     message_id = await load(engine, people(1, call))
-    second = FakeGateway(find=lambda _: SurelyNot())
+    second = FakeGateway(find=lambda _: NotAtProvider())
 
     async def taken_over() -> None:
         await settle(runtime_of(engine, clock, second))

@@ -17,7 +17,7 @@ from delivery.dispatch.due_work import Job
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.recording import FIRST_PAUSE, KEPT, LONGEST_PAUSE
 from delivery.dispatch.settlement import settle_lapsed
-from delivery.gateways.base import Accepted, Found, Handover, Outcome
+from delivery.gateways.base import Accepted, FoundAtProvider, Handover, Outcome
 from delivery.runners.base import Attempt, attempt
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
@@ -196,7 +196,7 @@ async def test_an_outage_that_outlasts_the_lease_is_waited_for_with_growing_paus
     assert all(row.reference and row.claim is None for row in await deliveries(engine, message_id))
     warning = lines[0]
     assert (warning["event"], warning["log_level"], warning["reason"]) == (
-        "outcomes cannot be written yet",
+        "outcomes cannot be written: the database is unavailable",
         "warning",
         "TimeoutError",
     )
@@ -242,7 +242,7 @@ async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncE
     with capture_logs() as lines, pytest.raises(exc.TimeoutError):
         await hand_over(runtime, message_id, 0)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
-        "outcomes are given up: the database is away for too long"
+        "outcomes were given up: the database was unavailable for too long"
     ]
     await outage._open.aclose()
 
@@ -282,7 +282,7 @@ async def test_what_is_lost_because_the_process_stops_is_said(engine: AsyncEngin
         with pytest.raises(asyncio.CancelledError):
             await working
     assert [(line["event"], line["deliveries"]) for line in lines[1:]] == [
-        ("outcomes are lost: the process stops while the database is away", 1)
+        ("outcomes are lost: the process stops while the database is unavailable", 1)
     ]
     await outage._open.aclose()
 
@@ -311,8 +311,8 @@ async def test_one_outcome_that_the_database_refuses_costs_no_other_its_own(
     await recount(engine)
 
 
-def found(handover: Handover) -> Found:
-    return Found("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
+def found(handover: Handover) -> FoundAtProvider:
+    return FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
 
 
 async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
@@ -331,7 +331,7 @@ async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
     await lapse(engine)
 
     class Asked(FakeGateway):
-        async def find(self, handover: Handover, **more: Any) -> Found:
+        async def find(self, handover: Handover, **more: Any) -> FoundAtProvider:
             await super().find(handover, **more)
             await outage.begin()
             return found(handover)

@@ -163,6 +163,9 @@ async def test_a_text_that_fails_for_the_account_s_sake_is_a_warning_with_the_ca
         assert await post(engine, texts.gateway, by_twilio(target, **fields)) == 200
 
     (line,) = [line for line in lines if line["log_level"] == "warning"]
-    assert (line["event"], line["code"]) == ("a text failed", 30034)
+    assert (line["event"], line["code"]) == (
+        "a text failed: an administrator has to fix the cause",
+        30034,
+    )
     assert line["reason"] == "SENTLOG_TWILIO_FROM is not registered (A2P 10DLC)"
     assert (await one(engine, message_id)).call_status == -40

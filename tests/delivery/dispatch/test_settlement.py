@@ -14,10 +14,10 @@ from delivery.gateways.base import (
     Accepted,
     CannotTell,
     Finding,
-    Found,
+    FoundAtProvider,
     Handover,
+    NotAtProvider,
     Outcome,
-    SurelyNot,
     Unsure,
 )
 from domain.receipts import Receipt
@@ -50,7 +50,7 @@ def mute(handover: Handover) -> Outcome:
 
 
 def arrived(handover: Handover) -> Finding:
-    return Found(
+    return FoundAtProvider(
         f"SID-{handover.key}",
         [
             Receipt(NOON, DeliveryStatus.IN_PROGRESS, detail="ringing"),
@@ -185,7 +185,7 @@ async def test_what_was_found_twice_is_given_to_one(engine: AsyncEngine) -> None
     """Two of the same text to the same number look alike to a provider that keeps no name of ours."""
     gateway = FakeGateway(
         answer=mute,
-        find=lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
+        find=lambda _: FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
     )
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(2, call))
@@ -209,7 +209,7 @@ async def test_what_is_found_under_the_name_of_another_delivery_is_no_finding(
     first = await load(engine, people(1, call))
     await work(runtime)
     gateway.answer = mute
-    gateway.finding = lambda _: Found("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
+    gateway.finding = lambda _: FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
     second = await load(engine, people(1, call), id="M-2")
     await work(runtime)
 
@@ -287,7 +287,7 @@ async def test_one_question_that_fails_keeps_no_other_from_being_settled(
     ("find", "stands"),
     [
         (arrived, "DELIVERED"),
-        (lambda _: SurelyNot(), "CANCELED"),
+        (lambda _: NotAtProvider(), "CANCELED"),
         (cannot_tell, "FAILED"),
     ],
     ids=["found", "surely not", "cannot tell"],

@@ -9,11 +9,11 @@ import pytest
 from delivery.gateways.base import (
     Accepted,
     CannotTell,
-    Found,
+    FoundAtProvider,
     NotAccepted,
+    NotAtProvider,
     Refused,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -153,7 +153,7 @@ async def test_what_arrived_without_an_answer_is_found(asked: StandIn) -> None:
 
     finding = await asked.gateway.find(handover, handed_at=NOON, now=LATER)
 
-    assert isinstance(finding, Found)
+    assert isinstance(finding, FoundAtProvider)
     assert finding.reference
     assert {receipt.key for receipt in finding.receipts} == {handover.key}
     assert {receipt.reference for receipt in finding.receipts} == {finding.reference}
@@ -165,7 +165,7 @@ async def test_what_never_arrived_is_surely_not_there(asked: StandIn) -> None:
     await asked.gateway.send([handover])
     asked.behaviour = Behaviour.TAKES
 
-    assert await asked.gateway.find(handover, handed_at=NOON, now=LATER) == SurelyNot()
+    assert await asked.gateway.find(handover, handed_at=NOON, now=LATER) == NotAtProvider()
 
 
 async def test_a_provider_that_is_gone_decides_nothing(asked: StandIn) -> None:
@@ -196,7 +196,7 @@ async def test_absence_means_nothing_before_the_provider_had_time(remote: StandI
 
     with pytest.raises(Unavailable):
         await remote.gateway.find(handover, handed_at=NOON, now=settled - timedelta(seconds=1))
-    assert await remote.gateway.find(handover, handed_at=NOON, now=settled) == SurelyNot()
+    assert await remote.gateway.find(handover, handed_at=NOON, now=settled) == NotAtProvider()
 
 
 async def test_a_poll_tells_of_each_delivery_by_its_key(asked: StandIn) -> None:

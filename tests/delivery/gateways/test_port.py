@@ -14,9 +14,9 @@ from structlog.testing import capture_logs
 from delivery.gateways.base import (
     Accepted,
     Handover,
-    Held,
     NoneTaken,
     NotAccepted,
+    NotAttempted,
     Outcome,
     Refused,
     Unsure,
@@ -127,7 +127,7 @@ def expected(request: Sequence[Fault | None]) -> list[type]:
     whole: type = Accepted
     if Step.BEFORE_IT_LEFT in steps:
         canceled = next(f for f in sent if f is not None and f.step is Step.BEFORE_IT_LEFT)
-        whole = Held if isinstance(canceled.error, asyncio.CancelledError) else NotAccepted
+        whole = NotAttempted if isinstance(canceled.error, asyncio.CancelledError) else NotAccepted
     elif steps:
         whole = Unsure
     return [Refused if f is not None and f.step is Step.COMPOSE else whole for f in request]
@@ -376,4 +376,4 @@ async def test_a_closed_gate_holds_what_has_not_left_and_leaves_alone_what_has()
 
     first, second, *others = outcomes
     assert [first, second] == [taken(one) for one in handovers(2)]
-    assert others == [Held("canceled before it left")] * 2
+    assert others == [NotAttempted("canceled before it left")] * 2

@@ -14,7 +14,7 @@ from delivery.dispatch.due_work import Job
 from delivery.gateways.base import Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway
 from delivery.runners import base as runner_module
-from delivery.runners.base import Attempt, attempt, look
+from delivery.runners.base import Attempt, attempt, find_work
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
 from tests.delivery.runners.kinds import (
@@ -181,7 +181,7 @@ async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncE
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(5, call))
 
-    assert await look(runtime) == [Job(message_id, 0)]
+    assert await find_work(runtime) == [Job(message_id, 0)]
     assert await attempt(runtime, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
     assert await attempt(runtime, Job(message_id, 0), until=asyncio.Event()) is Attempt.NOTHING
 
@@ -234,7 +234,7 @@ async def test_a_chunk_that_fails_is_told_by_its_ids_and_holds_up_nothing(
             second = await load(engine, people(1, call), id="M-2")
             await all_handed_over(engine, second)
 
-    (line,) = [line for line in lines if line["event"] == "a job failed"]
+    (line,) = [line for line in lines if line["event"] == "the job failed"]
     assert (line["message_id"], line["chunk"]) == (f"message.{first}", 0)
     assert len(gateway.given) == 2
     # It may have left: it is settled when the lease ends, and not called again.

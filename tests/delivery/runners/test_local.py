@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from delivery.dispatch.due_work import Job
-from delivery.runners.local import Waiting
+from delivery.runners.local import JobQueue
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, announce, at_work, runner_of
 from tests.delivery.world import Clock, FakeGateway, load, mail, people, runtime_of, statuses
 
@@ -16,7 +16,7 @@ on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 async def test_messages_take_turns_and_begin_with_their_first_chunk() -> None:
-    waiting = Waiting()
+    waiting = JobQueue()
     for job in (Job(1, 2), Job(1, 1), Job(1, 0), Job(2, 0), Job(2, 1)):
         waiting.add(job)
 
@@ -28,7 +28,7 @@ async def test_messages_take_turns_and_begin_with_their_first_chunk() -> None:
 
 
 async def test_after_the_end_nobody_gets_a_job_any_more() -> None:
-    waiting = Waiting()
+    waiting = JobQueue()
     takers = [asyncio.create_task(waiting.take()) for _ in range(3)]
     await asyncio.sleep(0)  # so that they wait
 

@@ -240,7 +240,9 @@ async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:
     with capture_logs() as lines:
         job = attempt_report(replace(press, clock=clock), PrintJob(1), until=asyncio.Event())
         assert await job is Attempt.NOTHING
-    assert [(line["event"], line["report_id"]) for line in lines] == [("a job failed", "report.1")]
+    assert [(line["event"], line["report_id"]) for line in lines] == [
+        ("the job failed", "report.1")
+    ]
     assert await row(press.engine) == before
 
 

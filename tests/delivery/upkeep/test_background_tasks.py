@@ -63,7 +63,7 @@ async def test_a_fault_is_told_in_the_log_where_nobody_awaits_it() -> None:
         await asyncio.sleep(0)
 
     (entry,) = told
-    assert (entry["event"], entry["log_level"]) == ("an errand failed", "error")
+    assert (entry["event"], entry["log_level"]) == ("a background task failed", "error")
     assert isinstance(entry["exc_info"], ZeroDivisionError)
 
 

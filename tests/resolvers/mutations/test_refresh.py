@@ -235,7 +235,7 @@ async def test_a_gateway_that_fails_when_it_is_asked_is_in_the_log_and_loses_not
 
     assert answer["changedDeliveries"] == 0
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
-        "the gateway failed while it was asked"
+        "the gateway failed to poll"
     ]
     house.provider.says("1.0.0", ANSWERED)
     house.advance(seconds=15)

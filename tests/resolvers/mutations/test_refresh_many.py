@@ -214,7 +214,7 @@ async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is
         await calls.house.backstage.errands.settled()
 
     (line,) = [line for line in lines if line["log_level"] == "error"]
-    assert (line["event"], line["message_id"]) == ("an errand failed", "message.1")
+    assert (line["event"], line["message_id"]) == ("a background task failed", "message.1")
     assert str(line["exc_info"]) == "the database is gone"
     assert (await calls.house.statuses()).count("DELIVERED") == FIRST_PAGE
 

@@ -10,14 +10,14 @@ from delivery.gateways.base import (
     Accepted,
     Callback,
     Forged,
-    Found,
+    FoundAtProvider,
     Malformed,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Refused,
     Seal,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -218,7 +218,7 @@ async def test_events_of_another_delivery_to_the_same_address_are_not_ours(
 
     assert (await mailgun.gateway.poll([_sent("d-0", HEATHER)])).receipts == []
     finding = await mailgun.gateway.find(handover, handed_at=NOON, now=LATER)
-    assert finding == SurelyNot()
+    assert finding == NotAtProvider()
 
 
 async def test_an_event_that_cannot_be_read_hides_no_other(mailgun: MailgunStandIn) -> None:
@@ -228,7 +228,7 @@ async def test_an_event_that_cannot_be_read_hides_no_other(mailgun: MailgunStand
 
     finding = await mailgun.gateway.find(handover, handed_at=NOON, now=LATER)
 
-    assert isinstance(finding, Found)
+    assert isinstance(finding, FoundAtProvider)
     assert [receipt.status for receipt in finding.receipts] == [DeliveryStatus.DELIVERED]
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from delivery.gateways.base import (
     Accepted,
     CannotTell,
-    Found,
+    FoundAtProvider,
     Handover,
     NotAccepted,
     Outcome,
@@ -145,7 +145,7 @@ async def test_a_hand_over_that_was_killed_after_it_arrived_is_found_by_another_
 
     finding = await survivor.find(handover(0), handed_at=NOON, now=NOON)
 
-    assert isinstance(finding, Found)
+    assert isinstance(finding, FoundAtProvider)
     assert finding.receipts[0].key == "d-0"
 
 
@@ -215,7 +215,7 @@ async def test_receipts_are_due_in_the_order_in_which_they_are_heard_and_once() 
     gateway = simulator(LIVELY, journal=journal, clock=clock)
     await gateway.send([handover(number) for number in range(300)])
     everything = [said for entry in journal.entries() for said in gateway.reports(entry)]
-    everything.sort(key=lambda said: said.heard_at)
+    everything.sort(key=lambda report: report.received_at)
 
     assert gateway.due(NOON - timedelta(seconds=1)) == []
     heard = list[Receipt]()

@@ -11,12 +11,12 @@ from delivery.gateways.base import (
     Accepted,
     CannotTell,
     Finding,
-    Found,
+    FoundAtProvider,
     NotAccepted,
+    NotAtProvider,
     Outcome,
     Refused,
     Sent,
-    SurelyNot,
     Unavailable,
     Unsure,
 )
@@ -224,9 +224,9 @@ async def test_a_call_is_known_by_the_delivery_that_its_requests_name(calls: Cal
     await calls.gateway.send(handovers[1:])
     of_second = calls.made[0]["sid"]
 
-    assert await _find(calls, "d-0") == SurelyNot()
+    assert await _find(calls, "d-0") == NotAtProvider()
     finding = await _find(calls, "d-1")
-    assert isinstance(finding, Found)
+    assert isinstance(finding, FoundAtProvider)
     assert finding.reference == of_second
 
 
@@ -241,7 +241,13 @@ async def test_a_call_for_which_twilio_made_no_request_may_be_anybody_s(
 
 @pytest.mark.parametrize(
     ("seconds", "finding"),
-    [(-61, SurelyNot), (-60, Found), (0, Found), (300, Found), (301, SurelyNot)],
+    [
+        (-61, NotAtProvider),
+        (-60, FoundAtProvider),
+        (0, FoundAtProvider),
+        (300, FoundAtProvider),
+        (301, NotAtProvider),
+    ],
 )
 @pytest.mark.parametrize("provider", [CallStandIn, TextStandIn])
 async def test_only_what_began_after_the_hand_over_can_be_of_it(
@@ -266,7 +272,7 @@ async def test_a_list_that_does_not_reach_back_decides_nothing(
 
     finding = await _find(twilio)
 
-    assert finding == CannotTell("more went to this number since than Twilio lists at once")
+    assert finding == CannotTell("more went to this number since than Twilio lists on one page")
 
 
 async def test_something_without_a_time_decides_nothing(texts: TextStandIn) -> None:
@@ -280,14 +286,14 @@ async def test_a_text_is_known_by_what_it_says(texts: TextStandIn) -> None:
     other, ours = content(body="Another message"), content(body="“Late” – today…")
     await texts.gateway.send(texts.handovers(NUMBER, of=other))
 
-    assert await _find(texts, body="“Late” – today…") == SurelyNot()
+    assert await _find(texts, body="“Late” – today…") == NotAtProvider()
 
     await texts.gateway.send(texts.handovers(NUMBER, of=ours))
     texts.made[0]["body"] = (
         '"Late" - today...'  # as Twilio writes it for phones that know no better
     )
     finding = await _find(texts, body="“Late” – today…")
-    assert isinstance(finding, Found)
+    assert isinstance(finding, FoundAtProvider)
     assert finding.reference == texts.made[0]["sid"]
     assert finding.receipts == [
         Receipt(
@@ -306,7 +312,7 @@ async def test_two_texts_that_say_the_same_cannot_be_told_apart(texts: TextStand
     for _ in range(2):
         await texts.gateway.send(texts.handovers(NUMBER, of=content(body="Late today.")))
 
-    assert await _find(texts) == CannotTell("several texts to this number say the same")
+    assert await _find(texts) == CannotTell("several texts to this number have the same body")
 
 
 # How does it stand?
