@@ -1,4 +1,4 @@
-"""The promise: however an address is written, it has one key, and what cannot be read has a key of its own."""
+"""All notations of an address have one key, and an unreadable text has a key of its own."""
 
 import pytest
 from hypothesis import example, given
@@ -51,7 +51,7 @@ WRITTEN = st.one_of(
         (VOICE, "+16125550101;ext=12", Address(PHONE, *["+16125550101;ext=12"] * 2)),
     ],
 )
-def test_an_address_has_one_key_however_it_is_written(
+def test_all_notations_of_an_address_have_one_key(
     mode: DeliveryMode, written: str, address: Address
 ) -> None:
     assert normalise(mode, written) == address
@@ -59,7 +59,7 @@ def test_an_address_has_one_key_however_it_is_written(
 
 @pytest.mark.parametrize("mode", DeliveryMode)
 @pytest.mark.parametrize(("written", "length"), [("", 0), (" \n", 0), ("x" * 321, 321)])
-def test_an_address_has_a_length(mode: DeliveryMode, written: str, length: int) -> None:
+def test_an_address_has_1_to_320_characters(mode: DeliveryMode, written: str, length: int) -> None:
     with pytest.raises(InvalidAddress) as raised:
         normalise(mode, written)
 
@@ -80,7 +80,7 @@ def test_an_error_shows_the_address_and_its_reason_does_not() -> None:
     )
 
 
-def test_a_number_is_read_for_its_country() -> None:
+def test_a_number_is_parsed_for_its_country() -> None:
     assert normalise(VOICE, "020 7946 0018", country="GB").key == "+442079460018"
     with pytest.raises(InvalidAddress):
         normalise(VOICE, "020 7946 0018", country="US")
@@ -91,7 +91,7 @@ def test_a_number_is_read_for_its_country() -> None:
 @example(VOICE, "\ud800", "US")
 @example(EMAIL, "a@" + "xn--" + "9" * 60 + ".example", "US")
 @example(EMAIL, "mailto:%ff@x.example", "US")
-def test_any_text_is_an_address_or_an_invalid_one_and_its_key_is_read_as_itself(
+def test_any_text_is_an_address_or_invalid_and_the_key_of_a_key_is_the_same(
     mode: DeliveryMode, written: str, country: str
 ) -> None:
     try:
@@ -108,7 +108,7 @@ def test_any_text_is_an_address_or_an_invalid_one_and_its_key_is_read_as_itself(
 @example(INBOX, "x" * 330, "y" * 330)
 @example(EMAIL, "ΐ" * 320, "x")
 @example(EMAIL, "x" * 5_000 + "a", "x" * 5_000 + "b")
-def test_the_key_of_an_unreadable_address_is_bounded_and_no_readable_one_has_it(
+def test_the_key_of_an_unreadable_address_is_bounded_and_never_that_of_a_readable_one(
     mode: DeliveryMode, written: str, other: str
 ) -> None:
     address = unreadable(mode, written)
@@ -125,7 +125,7 @@ def test_the_key_of_an_unreadable_address_is_bounded_and_no_readable_one_has_it(
 
 
 def _compared(mode: DeliveryMode, written: str) -> str:
-    """What two unreadable texts have to share to be one address."""
+    """Return the part of an unreadable text that decides whether two texts are one address."""
     from domain.invisible import without_invisible
 
     return written.strip() if mode is INBOX else without_invisible(written).casefold()

@@ -1,4 +1,4 @@
-"""The promise: the codes are the manual's, each with its label, and a code that the manual lacks is shown by its number."""
+"""The codes and labels are those of the manual; an unknown code is shown by its number."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_a_live_person_a_machine_an_extension_and_a_sent_text_are_successes() ->
     assert {code for code in CALL_STATUSES if call_status(code).is_success} == SUCCESSES
 
 
-def test_after_four_codes_something_may_still_come() -> None:
+def test_four_codes_are_not_final() -> None:
     assert {code for code in CALL_STATUSES if not call_status(code).is_final} == {17, -27, -39}
 
 

@@ -14,13 +14,13 @@ CHICAGO = CallWindow(time(8), time(20), "America/Chicago")
         (datetime(2020, 1, 31, 14, 0, tzinfo=UTC), True),
         (datetime(2020, 2, 1, 1, 59, 59, tzinfo=UTC), True),
         (datetime(2020, 2, 1, 2, 0, tzinfo=UTC), False),
-        # In summer the same wall clock is an hour earlier.
+        # In summer the same local time is an hour earlier in UTC.
         (datetime(2020, 7, 1, 12, 59, 59, tzinfo=UTC), False),
         (datetime(2020, 7, 1, 13, 0, tzinfo=UTC), True),
-        # The night on which the clock jumps: it is eight when the wall clock says so.
+        # The night of the change to daylight saving time: the local time counts.
         (datetime(2020, 3, 8, 12, 59, 59, tzinfo=UTC), False),
         (datetime(2020, 3, 8, 13, 0, tzinfo=UTC), True),
     ],
 )
-def test_calls_are_placed_by_the_wall_clock_of_the_district(now: datetime, is_open: bool) -> None:
+def test_calls_are_placed_by_the_local_time_of_the_district(now: datetime, is_open: bool) -> None:
     assert CHICAGO.is_open(now) is is_open

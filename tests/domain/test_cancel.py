@@ -1,10 +1,10 @@
-"""Which messages can be stopped."""
+"""Which messages can be canceled."""
 
 from domain.cancel import may_cancel
 from domain.status import MessageStatus
 
 
-def test_only_what_has_not_ended_can_be_canceled() -> None:
+def test_only_waiting_and_running_messages_can_be_canceled() -> None:
     assert {status for status in MessageStatus if may_cancel(status)} == {
         MessageStatus.WAITING,
         MessageStatus.IN_PROGRESS,

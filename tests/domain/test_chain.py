@@ -1,4 +1,4 @@
-"""The chain over the audit: whatever is done to rows or seals afterwards, a seal no longer holds."""
+"""The chain over the audit: any later change of rows or seals makes a seal invalid."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ SECOND = seal(FIRST, LATER, now=NOON)
 BROKEN = "seal 1 (rows 4 to 7) does not hold: a row, their order or the seal itself was changed"
 
 
-def test_the_spelling_is_the_documented_one() -> None:
+def test_the_serialization_is_the_documented_one() -> None:
     spelled = (
         '["sentlog audit 1",1,"2020-01-31T18:00:00.000000+00:00","' + "0" * 64 + '",4,7,2]\n'
         '[4,"2020-01-31T18:00:00.000000+00:00",1,"u1","OPEN_PERSON","person.1","198.51.100.7","r-1"]\n'
@@ -31,7 +31,7 @@ def test_the_spelling_is_the_documented_one() -> None:
     )
 
 
-def test_a_number_of_messages_is_sealed_behind_the_rest() -> None:
+def test_a_number_of_messages_is_sealed_after_the_other_parts() -> None:
     row = AuditRow(4, NOON, 1, "u1", "INGEST", "district.1", None, None, 12)
     spelled = (
         '["sentlog audit 1",1,"2020-01-31T18:00:00.000000+00:00","' + "0" * 64 + '",4,4,1]\n'
@@ -67,7 +67,7 @@ def test_a_name_is_sealed_last_and_never_reads_as_a_number_of_messages(
     assert fault.endswith("a row, their order or the seal itself was changed")
 
 
-def test_a_seal_follows_from_the_one_before() -> None:
+def test_a_seal_follows_from_the_previous_one() -> None:
     assert (SECOND.number, SECOND.previous) == (2, FIRST.hash)
     assert faults(None, FIRST, ROWS) == []
     assert faults(FIRST, SECOND, LATER) == []
@@ -92,7 +92,7 @@ def test_a_changed_row_is_found(changed: AuditRow) -> None:
     assert faults(None, FIRST, [changed, ROWS[1]]) == [BROKEN]
 
 
-def test_rows_that_changed_places_are_found() -> None:
+def test_swapped_rows_are_found() -> None:
     first, second = ROWS
 
     swapped = [second._replace(id=first.id), first._replace(id=second.id)]
@@ -113,11 +113,11 @@ def test_a_missing_seal_is_found() -> None:
     assert faults(None, SECOND, LATER) == ["seal 1 is missing: 2 comes in its place"]
 
 
-def test_a_chain_that_was_begun_anew_in_the_middle_is_found() -> None:
+def test_a_chain_that_restarts_in_the_middle_is_found() -> None:
     other = seal(None, [ROWS[0]], now=NOON)
 
     assert faults(other, SECOND, LATER) == ["seal 2 does not follow from the one before"]
 
 
-def test_a_seal_that_is_dated_back_does_not_hold() -> None:
+def test_a_backdated_seal_is_invalid() -> None:
     assert faults(None, FIRST._replace(at=NOON - timedelta(days=1)), ROWS) == [BROKEN]

@@ -1,4 +1,4 @@
-"""The promise: each figure counts what the manual says, and leaves out what it says to leave out."""
+"""Each figure counts and leaves out what the manual says."""
 
 import pytest
 
@@ -11,7 +11,7 @@ PENDING, IN_PROGRESS, SENT, DELIVERED, FAILED, CANCELED, OPTED_OUT = DeliverySta
 
 
 def counted(*tallies: Tally) -> dict[str, int]:
-    """The figures that are not zero."""
+    """Return the figures that are not zero."""
     found = figures(tallies, people=0, without_device=0, contacted=0)
     return {name: figure for name in Figures.__slots__ if (figure := getattr(found, name))}
 
@@ -82,7 +82,7 @@ def test_tallies_of_one_mode_add_up_and_modes_do_not_mix() -> None:
     }
 
 
-def test_everybody_who_was_not_contacted_is_counted_people_without_a_phone_too() -> None:
+def test_everybody_not_contacted_is_counted_including_people_without_a_phone() -> None:
     assert figures([], people=127, without_device=34, contacted=27) == Figures(
         total_recipients=127,
         total_no_device=34,

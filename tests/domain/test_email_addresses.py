@@ -1,4 +1,4 @@
-"""The promise: what somebody wrote for an email address becomes the one mailbox that was meant, or none."""
+"""A typed email address becomes the mailbox that was meant, or is rejected."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from domain.status import DeliveryMode
 from tests.cases import cases
 
 FURTHER = [
-    # display names, links, and what is left behind an address
+    # display names, links, and trailing characters
     ("Smith, Jane <jane@nomail.example>", "jane@nomail.example"),
     ('"Smith, Jane" <jane@nomail.example>;', "jane@nomail.example"),
     ("jane@nomail.example <Jane@nomail.example>", "jane@nomail.example"),
@@ -32,7 +32,7 @@ FURTHER = [
     ("jane@nomail.example?subject=hi", None),
     ("jane@nomail.example.", "jane@nomail.example"),
     ("jane@nomail.example;,. ;", "jane@nomail.example"),
-    # what nobody sees
+    # invisible characters
     ("jane\u00ad@nomail.example", "jane@nomail.example"),
     ("\u202ajane@nomail.example\u202c", "jane@nomail.example"),
     ("jane@\u2060nomail.example\u2028", "jane@nomail.example"),
@@ -53,7 +53,7 @@ FURTHER = [
     ("\u738b@\u4f8b\u3048.example", "\u738b@xn--r8jz45g.example"),
     ("jane\uff20nomail.example", None),
     ("\u212aate@nomail.example", "kate@nomail.example"),
-    # what email servers would read as something else
+    # texts that email servers would interpret differently
     ("=?utf-8?q?jane?=@nomail.example", "=?utf-8?q?jane?=@nomail.example"),
     ('"jane doe"@nomail.example', None),
     ("jane@[127.0.0.1]", None),
@@ -110,7 +110,7 @@ DOMAIN = st.lists(
 @given(PART, DOMAIN, st.sampled_from(["", ".", ";", " ", "\n"]))
 @example("jane", ["nomail", "example"], "")
 @example("jane", ["x" * 63, "example"], "")
-def test_the_fast_reading_agrees_with_the_slow_one(local: str, labels: list[str], end: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(local: str, labels: list[str], end: str) -> None:
     written = f"{local}@{'.'.join(labels)}{end}"
     fast = email_addresses.read_plain(written)
 
@@ -120,5 +120,5 @@ def test_the_fast_reading_agrees_with_the_slow_one(local: str, labels: list[str]
 @pytest.mark.parametrize(
     "written", ["heather@nomail.example", "Heather.Parent+school@Mail.No-Mail.example"]
 )
-def test_a_plain_address_is_read_fast(written: str) -> None:
+def test_a_common_address_takes_the_fast_path(written: str) -> None:
     assert email_addresses.read_plain(written) == written.lower()

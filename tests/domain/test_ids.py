@@ -1,4 +1,4 @@
-"""Ids: what is spelled is read, and nothing else is."""
+"""Ids: `read` parses what `spell` returns, and nothing else."""
 
 import pytest
 from hypothesis import given
@@ -16,12 +16,12 @@ def references(draw: st.DrawFn) -> Reference:
 
 
 @given(references())
-def test_what_is_spelled_is_read_as_what_it_was(reference: Reference) -> None:
+def test_an_id_parses_to_its_kind_and_key(reference: Reference) -> None:
     assert read(spell(reference.kind, *reference.key)) == reference
 
 
 @given(references(), references())
-def test_two_things_never_share_an_id(one: Reference, other: Reference) -> None:
+def test_two_objects_never_share_an_id(one: Reference, other: Reference) -> None:
     assert (spell(one.kind, *one.key) == spell(other.kind, *other.key)) is (one == other)
 
 
@@ -57,18 +57,18 @@ def test_two_things_never_share_an_id(one: Reference, other: Reference) -> None:
         "TWVzc2FnZTox",
     ],
 )
-def test_what_is_no_id_names_nothing(text: str) -> None:
+def test_an_invalid_id_parses_to_none(text: str) -> None:
     assert read(text) is None
 
 
 @given(st.text())
-def test_no_text_at_all_is_a_fault(text: str) -> None:
+def test_no_text_raises_an_error(text: str) -> None:
     found = read(text)
 
     assert found is None or spell(found.kind, *found.key) == text
 
 
-def test_the_key_of_another_kind_is_not_given() -> None:
+def test_the_key_of_another_kind_is_none() -> None:
     assert key_of(Kind.MESSAGE, "message.7") == (7,)
     assert key_of(Kind.MESSAGE, "person.7") is None
     assert key_of(Kind.MESSAGE, "nonsense") is None

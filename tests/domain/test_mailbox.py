@@ -31,7 +31,7 @@ CASES = [
         ("=?utf-8?q?x?= <a@b.example>", Mailbox("=?utf-8?q?x?=", "a@b.example")),
     ],
 )
-def test_one_mailbox_is_read_as_a_person_means_it(text: str, mailbox: Mailbox) -> None:
+def test_one_mailbox_is_parsed_as_a_person_means_it(text: str, mailbox: Mailbox) -> None:
     assert read_mailbox(text) == mailbox
 
 
@@ -56,13 +56,13 @@ def test_one_mailbox_is_read_as_a_person_means_it(text: str, mailbox: Mailbox) -
         "Office <=?utf-8?q?office?=@nomail.example>",
     ],
 )
-def test_what_is_not_one_mailbox_is_refused(text: str) -> None:
+def test_anything_but_one_mailbox_is_rejected(text: str) -> None:
     with pytest.raises(InvalidAddress):
         read_mailbox(text)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["given"]))
-def test_the_cases_from_the_field_are_read_or_refused(case: dict[str, str | None]) -> None:
+def test_the_cases_from_the_field_are_parsed_or_rejected(case: dict[str, str | None]) -> None:
     given_text, header = case["given"], case["header"]
     assert given_text is not None
     if header is None:
@@ -73,7 +73,7 @@ def test_the_cases_from_the_field_are_read_or_refused(case: dict[str, str | None
 
 
 @given(st.text() | st.text(alphabet='<>",;@. \\aé\r\n'))
-def test_any_text_is_one_mailbox_or_is_refused(text: str) -> None:
+def test_any_text_is_one_mailbox_or_is_rejected(text: str) -> None:
     try:
         mailbox = read_mailbox(text)
     except InvalidAddress:

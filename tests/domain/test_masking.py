@@ -1,4 +1,4 @@
-"""What those see who may not see recipients."""
+"""What viewers without the right to see recipients see."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from domain.message import Criterion
 
 
 @pytest.mark.parametrize("text", ["Parent, Heather", "x", "", MASK])
-def test_the_mask_is_the_same_whatever_it_hides(text: str) -> None:
+def test_the_mask_is_the_same_for_all_texts(text: str) -> None:
     assert masked(text) == "•••"
 
 
-def test_nothing_stays_nothing() -> None:
+def test_none_stays_none() -> None:
     assert masked(None) is None
 
 
-def test_of_criteria_the_labels_are_seen() -> None:
+def test_labels_of_criteria_are_not_masked() -> None:
     criteria = [Criterion("Deliver To", "Parents of Calvin"), Criterion("Calendar", "")]
 
     assert masked_values(criteria) == (Criterion("Deliver To", MASK), Criterion("Calendar", MASK))

@@ -1,4 +1,4 @@
-"""The promise: a message that comes in stands where its time and its record say."""
+"""The status of a new message follows from its time and its record."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +21,7 @@ WAITING, IN_PROGRESS, SENT, ERROR, CANCELED, CANCELED_IP = MessageStatus
     ("source", "seen_from"),
     [(Source.TEMPLATE, LONG_AGO), (Source.SYSTEM, LONG_AGO), (Source.SCHEDULER, NOON)],
 )
-def test_only_what_a_scheduler_made_is_hidden_until_its_time(
+def test_only_a_message_of_a_scheduler_is_hidden_until_its_time(
     source: Source, seen_from: datetime
 ) -> None:
     assert visible_from(source, NOON) == seen_from
@@ -58,7 +58,7 @@ OPTED_OUT_BY_BLANK = {IN_PROGRESS, SENT, ERROR, CANCELED_IP}
 
 @pytest.mark.parametrize("message", MessageStatus)
 @pytest.mark.parametrize("mode", DeliveryMode)
-def test_a_delivery_without_a_record_stands_as_its_message_and_a_text_has_opted_out(
+def test_a_delivery_without_a_record_follows_its_message_and_a_text_has_opted_out(
     message: MessageStatus, mode: DeliveryMode
 ) -> None:
     expected = BLANK[message][mode]
@@ -86,7 +86,9 @@ def test_a_delivery_without_a_record_stands_as_its_message_and_a_text_has_opted_
         (-40, DeliveryStatus.FAILED),
     ],
 )
-def test_a_code_alone_says_how_a_delivery_stands(code: int, status: DeliveryStatus) -> None:
+def test_a_code_alone_determines_the_status_of_a_delivery(
+    code: int, status: DeliveryStatus
+) -> None:
     assert recorded_status(SENT, VOICE, status=None, code=code, confirmed=False) is status
 
 
@@ -97,7 +99,7 @@ def test_a_code_alone_says_how_a_delivery_stands(code: int, status: DeliveryStat
     st.sampled_from([None, *CALL_STATUSES, 77]),
     st.booleans(),
 )
-def test_a_status_that_is_recorded_stands(
+def test_a_recorded_status_is_kept(
     message: MessageStatus,
     mode: DeliveryMode,
     status: DeliveryStatus,
@@ -108,7 +110,7 @@ def test_a_status_that_is_recorded_stands(
 
 
 @given(st.sampled_from(MessageStatus), st.sampled_from([None, *CALL_STATUSES, 77]))
-def test_who_pressed_zero_was_reached(message: MessageStatus, code: int | None) -> None:
+def test_a_person_who_pressed_zero_was_reached(message: MessageStatus, code: int | None) -> None:
     found = recorded_status(message, VOICE, status=None, code=code, confirmed=True)
 
     assert found is DeliveryStatus.DELIVERED

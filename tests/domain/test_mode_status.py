@@ -52,7 +52,7 @@ STANDINGS = st.builds(Standing, st.integers(0, 9), st.integers(0, 9), st.integer
         (CANCELED_IP, DONE, SENT, SENT),
     ],
 )
-def test_a_part_stands_where_its_own_deliveries_put_it(
+def test_the_status_of_a_part_follows_from_its_own_deliveries(
     message: MessageStatus, part: Standing, screen: MessageStatus, phone: MessageStatus
 ) -> None:
     assert mode_status(message, part, has_phone=False) is screen

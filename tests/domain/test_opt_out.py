@@ -1,4 +1,4 @@
-"""A keyword is a keyword however it is typed, and a sentence is none."""
+"""A keyword is recognized however it is typed; a sentence is not a keyword."""
 
 import json
 import string
@@ -17,7 +17,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("text", "meaning"), [(case["body"], case["meaning"]) for case in CASES])
-def test_a_text_of_the_field_means_what_its_sender_meant(text: str, meaning: str | None) -> None:
+def test_a_text_from_the_field_is_understood_as_its_sender_meant_it(
+    text: str, meaning: str | None
+) -> None:
     assert read_keyword(text) == meaning
 
 
@@ -84,7 +86,7 @@ def test_a_text_of_the_field_means_what_its_sender_meant(text: str, meaning: str
         ),
     ],
 )
-def test_what_asks_for_no_more_texts_is_read_however_it_is_typed(text: str) -> None:
+def test_an_opt_out_keyword_is_recognized_however_it_is_typed(text: str) -> None:
     assert read_keyword(text) is Keyword.STOP
 
 
@@ -92,7 +94,7 @@ def test_what_asks_for_no_more_texts_is_read_however_it_is_typed(text: str) -> N
     "text",
     ["Start", "START!", "“Yes”", "un-stop", "Opt in", "sí", "SI", "Iniciar", "Oui.", "Démarrer"],
 )
-def test_what_asks_for_texts_again_is_read_however_it_is_typed(text: str) -> None:
+def test_an_opt_in_keyword_is_recognized_however_it_is_typed(text: str) -> None:
     assert read_keyword(text) is Keyword.START
 
 
@@ -122,7 +124,7 @@ def test_what_asks_for_texts_again_is_read_however_it_is_typed(text: str) -> Non
         ),
     ],
 )
-def test_any_other_text_asks_for_nothing(text: str) -> None:
+def test_any_other_text_is_no_keyword(text: str) -> None:
     assert read_keyword(text) is None
 
 
@@ -132,7 +134,7 @@ def test_any_other_text_asks_for_nothing(text: str) -> None:
     st.text(string.punctuation + " \t\r\n\u00a0\u200b“”«»¡¿…", max_size=5),
     st.booleans(),
 )
-def test_what_stands_around_a_keyword_makes_no_difference(
+def test_punctuation_around_a_keyword_is_ignored(
     word: str, before: str, after: str, is_upper: bool
 ) -> None:
     expected = Keyword.STOP if word in STOP_WORDS else Keyword.START
@@ -152,5 +154,5 @@ def test_a_keyword_with_another_word_is_a_sentence(word: str, other: str) -> Non
     )
 
 
-def test_no_word_asks_for_both() -> None:
+def test_no_word_is_both_opt_out_and_opt_in() -> None:
     assert not STOP_WORDS & START_WORDS

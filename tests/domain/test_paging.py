@@ -1,4 +1,4 @@
-"""The promise: the four arguments of a connection mean one page, and one of them out of place is told."""
+"""The four arguments of a connection define one page; an invalid argument is an error."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from domain.paging import PAGE_LIMIT, Page, page
         (None, "a", None, "b", Page(4000, "a", "b", False)),
     ],
 )
-def test_what_the_arguments_mean_together(
+def test_the_arguments_define_one_page(
     first: int | None, after: str | None, last: int | None, before: str | None, meant: Page
 ) -> None:
     assert page(first=first, after=after, last=last, before=before) == meant
@@ -43,9 +43,7 @@ def test_what_the_arguments_mean_together(
         (None, 4001, "last: 4001 is out of range. A page has 0 to 4000 rows; go on with a cursor."),
     ],
 )
-def test_an_argument_out_of_place_is_told(
-    first: int | None, last: int | None, message: str
-) -> None:
+def test_an_invalid_argument_is_an_error(first: int | None, last: int | None, message: str) -> None:
     with pytest.raises(BadUserInput) as raised:
         page(first=first, after=None, last=last, before=None)
 

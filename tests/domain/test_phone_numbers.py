@@ -1,4 +1,4 @@
-"""The promise: what somebody wrote for a phone number becomes the one number that was meant, or none."""
+"""A typed phone number becomes the number that was meant, or is rejected."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ FURTHER = [
     ("US", "612-555-0101 x", None),
     ("US", "612-555-0101 ext", None),
     ("US", "+16125550101;ext=12345678901", None),
-    # letters: a note, a word of the number, or a slip
+    # letters: a note, a word of the number, or a typing error
     ("US", "612-555-0101 (home)", "+16125550101"),
     ("US", "612-555-0101h", "+16125550101"),
     ("US", "Home: 612-555-0101", "+16125550101"),
@@ -96,7 +96,7 @@ def test_a_phone_number_of_the_same_kinds_has_its_key(
 
 
 @pytest.mark.parametrize("country", sorted(COUNTRIES))
-def test_each_countrys_numbers_are_read_as_they_are_written_there(country: str) -> None:
+def test_numbers_of_each_country_are_parsed_in_its_notation(country: str) -> None:
     number = phonenumbers.example_number(country)
     assert number is not None
     forms = phonenumbers.PhoneNumberFormat
@@ -113,14 +113,14 @@ def test_each_countrys_numbers_are_read_as_they_are_written_there(country: str) 
     | st.from_regex(r"\+[0-9]{7,15}", fullmatch=True),
     st.sampled_from(["US", "CA", "GB", "BS"]),
 )
-def test_the_fast_reading_agrees_with_the_slow_one(written: str, country: str) -> None:
+def test_the_fast_path_agrees_with_the_full_parser(written: str, country: str) -> None:
     fast = phone_numbers.read_plain(written, country)
 
     assert fast is None or fast == phone_numbers.read_number(written, country)
 
 
 @pytest.mark.parametrize("form", ["+1{}5550101", "({}) 555-0101", "1-{}-000-0000"])
-def test_each_area_of_north_america_is_read_fast_and_right(form: str) -> None:
+def test_each_area_of_north_america_takes_the_fast_path_correctly(form: str) -> None:
     for area in range(200, 1_000):
         written = form.format(area)
         fast = phone_numbers.read_plain(written, "US")
@@ -130,7 +130,7 @@ def test_each_area_of_north_america_is_read_fast_and_right(form: str) -> None:
 
 
 @given(st.from_regex(r"\+1[2-9][0-9]{9}", fullmatch=True), st.data())
-def test_punctuation_in_a_number_means_nothing(number: str, data: st.DataObject) -> None:
+def test_punctuation_in_a_number_is_ignored(number: str, data: st.DataObject) -> None:
     gaps = st.lists(st.sampled_from(["", " ", "-", ".", " (", ") "]), min_size=len(number))
     written = number[0] + "".join(
         gap + digit for gap, digit in zip(data.draw(gaps), number[1:], strict=False)

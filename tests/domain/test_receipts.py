@@ -1,4 +1,4 @@
-"""The promise: what is known depends on what was said, not on when or how often it was said."""
+"""The state depends on the contents of the receipts, not on their order or repetition."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -57,7 +57,7 @@ def test_any_order_and_repetition_of_the_same_receipts_gives_the_same_state(
 
 
 @given(states, receipts)
-def test_a_receipt_never_makes_a_delivery_weaker(state: State, receipt: Receipt) -> None:
+def test_a_receipt_never_weakens_the_state(state: State, receipt: Receipt) -> None:
     after = apply(state, receipt)
 
     assert apply(after, receipt) == after
@@ -69,7 +69,7 @@ def test_a_receipt_never_makes_a_delivery_weaker(state: State, receipt: Receipt)
 
 
 @given(states, st.lists(receipts, max_size=6))
-def test_a_canceled_delivery_stays_canceled_whatever_is_heard(
+def test_a_canceled_delivery_stays_canceled_after_any_receipt(
     state: State, said: list[Receipt]
 ) -> None:
     canceled = state._replace(status=DeliveryStatus.CANCELED)
@@ -79,7 +79,7 @@ def test_a_canceled_delivery_stays_canceled_whatever_is_heard(
     assert (after.status, after.at) == (DeliveryStatus.CANCELED, canceled.at)
 
 
-def test_a_canceled_delivery_shows_that_the_call_was_made_all_the_same() -> None:
+def test_a_canceled_delivery_still_shows_that_the_call_was_made() -> None:
     canceled = State(DeliveryStatus.CANCELED, at=NOON)
 
     after = fold(canceled, [coded(0), coded(5, 9, confirmed=True), coded(17)])
@@ -107,7 +107,7 @@ def test_a_canceled_delivery_shows_that_the_call_was_made_all_the_same() -> None
         ([77, 1], 1, DeliveryStatus.FAILED),
     ],
 )
-def test_the_second_code_says_more_than_the_first(
+def test_the_second_code_is_more_specific_than_the_first(
     said: list[int], code: int, status: DeliveryStatus
 ) -> None:
     forwards = fold(HANDED, [coded(one) for one in said])
@@ -116,37 +116,37 @@ def test_the_second_code_says_more_than_the_first(
     assert forwards == backwards == State(status, code, False, at(1))
 
 
-def test_the_delivery_that_we_gave_up_is_not_reopened_by_a_word_of_progress() -> None:
+def test_a_progress_receipt_does_not_reopen_a_delivery_that_we_gave_up() -> None:
     given_up = State(DeliveryStatus.FAILED, -5, at=NOON)
 
     assert apply(given_up, Receipt(at(9), DeliveryStatus.IN_PROGRESS, 17)) == given_up
 
 
-def test_an_unknown_word_changes_nothing() -> None:
+def test_an_unknown_status_changes_nothing() -> None:
     assert apply(HANDED, Receipt(at(9), None, detail="teleported")) is HANDED
 
 
 @pytest.mark.parametrize("status", [DeliveryStatus.PENDING, DeliveryStatus.CANCELED])
-def test_no_provider_can_say_what_only_we_decide(status: DeliveryStatus) -> None:
+def test_no_receipt_can_set_a_status_that_only_we_decide(status: DeliveryStatus) -> None:
     assert apply(HANDED, Receipt(at(9), status)) is HANDED
 
 
-def test_who_got_it_got_it_at_the_first_time_that_was_reported() -> None:
+def test_the_first_reported_time_of_arrival_stands() -> None:
     assert fold(HANDED, [coded(5, 7), coded(5, 3), coded(5, 9)]).at == at(3)
 
 
-def test_a_redialed_call_failed_as_its_last_attempt_did() -> None:
+def test_a_redialed_call_has_the_failure_of_its_last_attempt() -> None:
     assert fold(HANDED, [coded(1, 9), coded(0, 3)]) == State(DeliveryStatus.FAILED, 1, False, at(9))
 
 
-def test_pressing_0_is_remembered_whatever_else_is_heard() -> None:
+def test_pressing_0_is_kept_after_any_receipt() -> None:
     after = fold(HANDED, [coded(5, 3, confirmed=True), coded(5, 2), coded(6, 1)])
 
     assert after == State(DeliveryStatus.DELIVERED, 5, True, at(2))
 
 
 @pytest.mark.parametrize("code", [*CALL_STATUSES, 77])
-def test_a_code_stands_for_the_same_status_in_a_receipt_as_in_recorded_history(code: int) -> None:
+def test_a_code_means_the_same_status_in_a_receipt_and_in_recorded_history(code: int) -> None:
     recorded = recorded_status(
         MessageStatus.SENT, DeliveryMode.VOICE, status=None, code=code, confirmed=False
     )
@@ -155,10 +155,8 @@ def test_a_code_stands_for_the_same_status_in_a_receipt_as_in_recorded_history(c
 
 
 @given(st.sampled_from(list(TRANSITIONS)), receipts)
-def test_where_a_receipt_moves_a_delivery_the_table_of_transitions_leads_too(
-    before: DeliveryStatus, receipt: Receipt
-) -> None:
-    # Beyond the table: an opt-out may be the answer to a hand-over, and what we gave up may turn out well.
+def test_receipts_follow_the_table_of_transitions(before: DeliveryStatus, receipt: Receipt) -> None:
+    # Not in the table: a hand-over may be answered by an opt-out, and a delivery that we gave up may succeed.
     after = apply(State(before, at=NOON), receipt).status
 
     assert after is before or after is DeliveryStatus.OPTED_OUT or after in _reachable(before)

@@ -1,4 +1,4 @@
-"""What a report may be asked for, and which rows it has."""
+"""The options of a report, its rows and its file name."""
 
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -61,14 +61,16 @@ def test_a_report_offers_the_devices_that_the_message_was_sent_with(
         ("CANCELED_IN_PROGRESS", ["ALL", "SUMMARY", "FAILED_DELIVERY"]),
     ],
 )
-def test_failed_delivery_waits_until_the_message_is_sent(status: str, details: list[str]) -> None:
+def test_failed_delivery_is_offered_only_after_the_message_is_sent(
+    status: str, details: list[str]
+) -> None:
     options = report_options(MessageStatus(status), {EMAIL})
     assert list(options.details) == details
     assert list(options.formats) == ["PDF", "CSV", "DOCX", "XLSX"]
 
 
 def every_choice() -> Iterator[ReportChoice]:
-    """Every set of devices with every detail and format."""
+    """Return every set of devices with every detail and format."""
     sets = chain.from_iterable(combinations(ReportDevice, size) for size in range(5))
     return (ReportChoice(*parts) for parts in product(sets, ReportDetail, ReportFormat))
 
@@ -77,7 +79,7 @@ def every_choice() -> Iterator[ReportChoice]:
     "modes", [{EMAIL}, {INBOX, TEXT}, set(DeliveryMode)], ids=["email", "inbox and text", "all"]
 )
 @pytest.mark.parametrize("status", MessageStatus)
-def test_a_choice_is_refused_exactly_where_a_part_of_it_is_not_offered(
+def test_a_choice_is_refused_exactly_if_a_part_of_it_is_not_offered(
     status: MessageStatus, modes: set[DeliveryMode]
 ) -> None:
     options = report_options(status, modes)
@@ -151,7 +153,7 @@ TALLIES = (EMAIL_SENT, EMAIL_COPY, EMAIL_FAILED, TEXT_FAILED)
         (ReportDevice, ALL, [], 100),
     ],
 )
-def test_how_many_rows_a_report_has_follows_from_what_is_kept_of_its_message(
+def test_the_number_of_rows_follows_from_the_counters_of_the_message(
     devices: Iterable[ReportDevice], detail: ReportDetail, tallies: Iterable[Tally], rows: int
 ) -> None:
     rule = row_rule(devices, detail)
@@ -172,7 +174,7 @@ def test_a_summary_has_no_rows() -> None:
         (list(ReportDevice), FAILED_DELIVERY, RowRule(frozenset(DeliveryMode), False, True)),
     ],
 )
-def test_the_chosen_devices_say_which_rows_there_are(
+def test_the_chosen_devices_determine_the_rows(
     devices: list[ReportDevice], detail: ReportDetail, rule: RowRule
 ) -> None:
     assert row_rule(devices, detail) == rule
@@ -216,7 +218,7 @@ def test_a_recipient_has_the_rows_of_the_rule(
         (FAILED, 4711, "4711"),
     ],
 )
-def test_a_status_is_the_providers_word_where_there_is_one(
+def test_a_status_with_a_code_has_the_label_of_the_code(
     status: DeliveryStatus, code: int | None, label: str
 ) -> None:
     assert status_label(status, code) == label
@@ -236,9 +238,7 @@ def test_a_status_is_the_providers_word_where_there_is_one(
         ("nul\x00 and half \ud83d", "Sent Message Report - nul and half - 2019-12-02.pdf"),
     ],
 )
-def test_a_file_name_is_the_subject_without_what_file_systems_refuse(
-    subject: str, name: str
-) -> None:
+def test_a_file_name_has_no_characters_that_file_systems_reject(subject: str, name: str) -> None:
     assert file_name(subject, date(2019, 12, 2), format=ReportFormat.PDF) == name
 
 
@@ -258,7 +258,7 @@ def test_a_long_file_name_fits_and_ends_in_a_whole_character() -> None:
         (DeliveryStatus.FAILED, 99, "99"),
     ],
 )
-def test_a_page_shows_the_code_before_its_label(
+def test_a_status_with_its_code_shows_the_code_before_the_label(
     status: DeliveryStatus, code: int | None, shown: str
 ) -> None:
     assert status_with_code(status, code) == shown

@@ -30,18 +30,18 @@ def test_pauses_double_up_to_ten_minutes(attempts: int, seconds: int) -> None:
 
 
 @given(st.integers(1, 100), st.floats(0, 1))
-def test_a_pause_is_never_nothing_and_never_endless(attempts: int, chance: float) -> None:
+def test_a_pause_is_never_zero_and_has_a_maximum(attempts: int, chance: float) -> None:
     assert FIRST_PAUSE / 2 <= pause(attempts, chance=chance) <= LONGEST_PAUSE
 
 
-def test_what_was_not_accepted_is_tried_again_after_the_pause() -> None:
+def test_a_refused_delivery_is_retried_after_the_pause() -> None:
     verdict = after_refusal(DeliveryMode.VOICE, 2, first_at=NOON, now=NOON + SECOND, chance=0.5)
 
     assert verdict == Later(NOON + SECOND + timedelta(seconds=7.5))
 
 
 @pytest.mark.parametrize(("asked_for", "wait"), [(60, 60), (1, 5)])
-def test_the_longer_of_our_pause_and_the_provider_s_holds(asked_for: int, wait: int) -> None:
+def test_the_longer_of_our_pause_and_the_providers_applies(asked_for: int, wait: int) -> None:
     verdict = after_refusal(
         DeliveryMode.EMAIL,
         1,
@@ -75,7 +75,7 @@ def test_each_mode_is_given_up_when_its_time_is_over(
 
 
 @pytest.mark.parametrize("mode", [DeliveryMode.VOICE, DeliveryMode.TEXT])
-def test_a_call_or_text_that_may_have_left_is_never_tried_again(mode: DeliveryMode) -> None:
+def test_a_call_or_text_that_may_have_left_is_never_retried(mode: DeliveryMode) -> None:
     verdict = after_silence(mode, 1, copies=1, first_at=NOON, now=NOON, chance=0.5)
 
     assert verdict == GivenUp(-5, "no answer, and the provider cannot tell whether it left")
@@ -90,7 +90,7 @@ def test_a_call_or_text_that_may_have_left_is_never_tried_again(mode: DeliveryMo
         (4, GivenUp(None, "it may have arrived: sent 4 times, each without an answer")),
     ],
 )
-def test_an_email_that_may_have_left_goes_three_times_in_all(
+def test_an_email_that_may_have_left_is_sent_three_times_at_most(
     copies: int, verdict: Later | GivenUp
 ) -> None:
     assert verdict == after_silence(
@@ -102,7 +102,7 @@ def test_an_email_that_may_have_left_goes_three_times_in_all(
     st.sampled_from(list(DeliveryMode)),
     st.lists(st.floats(0, 1), min_size=400, max_size=400),
 )
-def test_every_delivery_is_given_up_in_the_end_and_not_before_its_time(
+def test_every_delivery_is_given_up_at_its_time_limit_and_not_before(
     mode: DeliveryMode, chances: list[float]
 ) -> None:
     now = NOON

@@ -1,4 +1,4 @@
-"""The promise: what somebody types is found in what is shown, whatever the case, the accents and the spaces."""
+"""A typed text matches a displayed text regardless of case, accents and spaces."""
 
 import unicodedata
 from datetime import UTC, datetime
@@ -33,14 +33,14 @@ CHICAGO = ZoneInfo("America/Chicago")
         ("100%_", "100%_ sure"),
     ],
 )
-def test_what_is_typed_is_found_in_what_is_shown(typed: str, shown: str) -> None:
+def test_a_typed_text_matches_a_displayed_text(typed: str, shown: str) -> None:
     assert fold(typed) in fold(shown)
 
 
 @pytest.mark.parametrize(
     ("typed", "shown"), [("कि", "क"), ("が", "か"), ("nguyen", "Ngyuen"), ("%", "100"), ("_", "x")]
 )
-def test_another_text_is_not_found(typed: str, shown: str) -> None:
+def test_another_text_does_not_match(typed: str, shown: str) -> None:
     assert fold(typed) not in fold(shown)
 
 
@@ -101,11 +101,11 @@ ALIKE = [
     ["x"],
     ["\u738b"],
 ]
-"""Ways to write the same, as a person sees it."""
+"""Different notations of texts that people regard as equal."""
 
 
 @given(st.lists(st.sampled_from(ALIKE), max_size=12), st.data())
-def test_texts_that_a_person_would_call_the_same_have_one_key(
+def test_texts_that_people_regard_as_equal_have_one_key(
     words: list[list[str]], data: st.DataObject
 ) -> None:
     one, other = (
@@ -115,7 +115,7 @@ def test_texts_that_a_person_would_call_the_same_have_one_key(
     assert fold(one) == fold(other)
 
 
-def test_no_two_of_them_are_taken_for_each_other() -> None:
+def test_different_texts_have_different_keys() -> None:
     keys = [fold(ways[0]) for ways in ALIKE]
 
     assert (
@@ -124,7 +124,7 @@ def test_no_two_of_them_are_taken_for_each_other() -> None:
 
 
 def begins_a_character(text: str, place: int) -> bool:
-    """Whether a reader sees a new character at this place of a text, and not a part of the one before."""
+    """Return whether a new visible character starts at this place of a text."""
     if place >= len(text):
         return True
     first = unicodedata.normalize("NFKD", text[place])[0]
@@ -136,7 +136,7 @@ def begins_a_character(text: str, place: int) -> bool:
     st.text(st.one_of(st.characters(), st.sampled_from("".join(map("".join, ALIKE)))), max_size=20),
     st.data(),
 )
-def test_any_part_of_a_text_is_found_in_it(text: str, data: st.DataObject) -> None:
+def test_any_part_of_a_text_matches_it(text: str, data: st.DataObject) -> None:
     places = [place for place in range(len(text) + 1) if begins_a_character(text, place)]
     begin, end = sorted(data.draw(st.tuples(st.sampled_from(places), st.sampled_from(places))))
 
@@ -149,12 +149,12 @@ def test_what_no_text_can_hold_is_not_taken_out_of_a_needle() -> None:
 
 
 @given(st.text())
-def test_a_key_is_its_own_key(text: str) -> None:
+def test_the_key_of_a_key_is_the_same(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
 @given(st.text(st.characters(max_codepoint=127)), st.text(st.characters(max_codepoint=127)))
-def test_the_quick_way_for_plain_letters_leads_to_the_same_key(one: str, other: str) -> None:
+def test_the_fast_path_for_ascii_returns_the_same_key(one: str, other: str) -> None:
     accented = fold(one + "\N{LATIN SMALL LETTER E WITH ACUTE}" + other)
 
     assert accented == fold(one + "e" + other)
@@ -172,7 +172,7 @@ def test_the_quick_way_for_plain_letters_leads_to_the_same_key(one: str, other: 
         (datetime(2020, 1, 31, 17, 0, tzinfo=UTC), ZoneInfo("Asia/Tokyo"), "02/01/2020 2:00 AM"),
     ],
 )
-def test_a_date_is_shown_on_the_wall_clock_without_a_zero_before_the_hour(
+def test_a_date_is_shown_in_local_time_without_a_leading_zero_in_the_hour(
     instant: datetime, zone: ZoneInfo, shown: str
 ) -> None:
     assert date_text(instant, zone) == shown
@@ -198,14 +198,14 @@ def test_a_date_is_shown_on_the_wall_clock_without_a_zero_before_the_hour(
         ("\u200b01:00", "01/31/2020 11:00 AM", False),
     ],
 )
-def test_a_part_of_a_date_is_found_as_it_is_shown_or_with_a_zero_before_the_hour(
+def test_a_part_of_a_date_matches_with_or_without_a_leading_zero_in_the_hour(
     typed: str, shown: str, found: bool
 ) -> None:
     assert (fold_date(typed) in fold(shown)) is found
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(9998, 12, 31), timezones=st.just(UTC)))
-def test_every_shown_date_is_found_with_a_zero_before_the_hour(instant: datetime) -> None:
+def test_every_date_matches_with_a_leading_zero_in_the_hour(instant: datetime) -> None:
     local = instant.astimezone(CHICAGO)
 
     assert fold_date(f"{local:%m/%d/%Y %I:%M %p}") == fold(date_text(instant, CHICAGO))
@@ -227,5 +227,5 @@ def test_every_shown_date_is_found_with_a_zero_before_the_hour(instant: datetime
         ("\u0666\u0661\u0662", "612"),
     ],
 )
-def test_the_digits_of_what_reads_as_a_phone_number(typed: str, digits: str | None) -> None:
+def test_a_text_that_looks_like_a_phone_number_has_digits(typed: str, digits: str | None) -> None:
     assert digits_of_phone(typed) == digits

@@ -1,4 +1,4 @@
-"""The promise: states follow one another in one direction, and the status of a message follows from its deliveries."""
+"""Statuses change in one direction only, and the status of a message follows from its deliveries."""
 
 import pytest
 from hypothesis import given
@@ -31,11 +31,13 @@ PENDING, IN_PROGRESS, SENT, DELIVERED, FAILED, CANCELED, OPTED_OUT = DeliverySta
         (OPTED_OUT, set()),
     ],
 )
-def test_what_a_delivery_may_become(status: DeliveryStatus, followers: set[DeliveryStatus]) -> None:
+def test_the_transitions_of_a_delivery(
+    status: DeliveryStatus, followers: set[DeliveryStatus]
+) -> None:
     assert TRANSITIONS[status] == followers
 
 
-def test_no_delivery_comes_back_to_where_it_was() -> None:
+def test_no_transition_returns_to_an_earlier_status() -> None:
     reached = {status: set(TRANSITIONS[status]) for status in DeliveryStatus}
     for _ in DeliveryStatus:
         for status, after in reached.items():
@@ -44,7 +46,7 @@ def test_no_delivery_comes_back_to_where_it_was() -> None:
     assert [status for status, after in reached.items() if status in after] == []
 
 
-def test_an_outcome_is_owed_where_something_may_still_have_to_be_handed_over() -> None:
+def test_open_statuses_are_pending_and_in_progress() -> None:
     assert {PENDING, IN_PROGRESS} == OPEN
 
 

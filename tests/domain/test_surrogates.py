@@ -1,4 +1,4 @@
-"""Lone surrogates are found where they are, and whole characters are none."""
+"""Lone surrogates are found at their place; whole characters are not lone surrogates."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def test_a_lone_surrogate_is_found_where_it_is(
     ],
     ids=["a pair", "text", "an escaped backslash", "no JSON", "half a byte", "no UTF-8", "nested"],
 )
-def test_what_holds_none_or_is_no_json_has_none(text: bytes) -> None:
+def test_a_text_without_surrogates_or_without_json_has_none(text: bytes) -> None:
     assert find_in_json(text) is None
 
 
@@ -56,6 +56,6 @@ _values: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(_values)
-def test_no_text_that_utf_8_can_hold_has_one(value: Any) -> None:
+def test_no_text_that_utf_8_can_encode_has_one(value: Any) -> None:
     assert find(value) is None
     assert find_in_json(json.dumps(value).encode()) is None

@@ -28,12 +28,12 @@ def test_words_stay_apart_and_nothing_else_changes(words: list[str], written: st
         ("\x00\r\n", ""),
     ],
 )
-def test_one_line_has_single_spaces_for_what_cannot_be_shown(text: str, line: str) -> None:
+def test_one_line_has_single_spaces_for_control_characters(text: str, line: str) -> None:
     assert one_line(text) == line
 
 
 @given(st.text())
-def test_one_line_is_one_line_that_can_be_written(text: str) -> None:
+def test_one_line_has_no_line_break_and_can_be_encoded(text: str) -> None:
     line = one_line(text)
 
     assert len(line.splitlines()) <= 1

@@ -1,4 +1,4 @@
-"""The promise: a viewer may do what its rights name, and is told which right it lacks."""
+"""A viewer may do what its rights allow; an error names the missing right."""
 
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ def test_a_right_allows_itself_and_no_other(right: Right) -> None:
 
 
 @pytest.mark.parametrize("right", Right)
-def test_a_right_that_is_lacking_is_named(right: Right) -> None:
+def test_a_missing_right_is_named(right: Right) -> None:
     with pytest.raises(Forbidden) as raised:
         viewer(*(other for other in Right if other is not right)).require(right)
 
@@ -39,6 +39,6 @@ def test_a_right_that_is_lacking_is_named(right: Right) -> None:
     )
 
 
-def test_a_viewer_gains_no_right_afterwards() -> None:
+def test_a_viewer_is_immutable() -> None:
     with pytest.raises(FrozenInstanceError):
         viewer().rights = frozenset(Right)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The promise: who has to have a lock at once does not wait for a session that stands still, and ends no other."""
+"""A cancel ends the idle session that blocks its lock, and no other session."""
 
 import asyncio
 from datetime import timedelta
@@ -27,14 +27,14 @@ pytestmark = [
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands still is ended after a moment."""
+    """Shorten the time after which an idle session is ended."""
     monkeypatch.setattr(blockers, "LONGEST_STILL", timedelta(milliseconds=50))
     monkeypatch.setattr(blockers, "FIRST_LOOK", 0.01)
     monkeypatch.setattr(blockers, "PAUSE", 0.01)
 
 
 async def locked(engine: AsyncEngine, message_id: int) -> AsyncConnection:
-    """A connection that has the lock of a message, and does nothing."""
+    """An idle connection with the lock of a message."""
     connection = engine.connect()
     await connection.start()
     await connection.execution_options(isolation_level="READ COMMITTED")
@@ -43,7 +43,7 @@ async def locked(engine: AsyncEngine, message_id: int) -> AsyncConnection:
 
 
 async def was_ended(suspended: AsyncConnection) -> None:
-    """Fail unless the session of a connection is gone, as its process finds out when it goes on."""
+    """Fail unless the session of a connection was ended."""
     with pytest.raises(AWAY):
         await suspended.execute(select(1))
     await suspended.invalidate()
@@ -56,7 +56,7 @@ async def canceled(engine: AsyncEngine, message_id: int) -> object:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_cancel_ends_the_session_that_stands_still_with_the_lock(
+async def test_a_cancel_ends_the_idle_session_with_the_lock(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(1, call))
@@ -72,7 +72,7 @@ async def test_a_cancel_ends_the_session_that_stands_still_with_the_lock(
 
 
 @pytest.mark.usefixtures("soon")
-async def test_it_is_found_behind_another_who_waits_too_and_with_a_full_pool(
+async def test_the_blocker_is_found_behind_another_waiter_and_with_a_full_pool(
     engine: AsyncEngine, database_url: str
 ) -> None:
     message_id = await load(engine, people(1, call))
@@ -94,7 +94,7 @@ async def test_it_is_found_behind_another_who_waits_too_and_with_a_full_pool(
 
 
 async def _waiting(engine: AsyncEngine, count: int) -> None:
-    """Wait until so many sessions wait for a lock."""
+    """Wait until this many sessions wait for a lock."""
     statement = text(
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
         " and datname = current_database()"
@@ -105,7 +105,7 @@ async def _waiting(engine: AsyncEngine, count: int) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_session_that_works_is_waited_for(engine: AsyncEngine) -> None:
+async def test_an_active_session_is_not_ended(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     working = await locked(engine, message_id)
     busy = asyncio.ensure_future(working.execute(text("select pg_sleep(0.5)")))
@@ -118,7 +118,7 @@ async def test_a_session_that_works_is_waited_for(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_session_that_stands_still_and_is_in_nobodys_way_stays(
+async def test_an_idle_session_that_blocks_nobody_stays(
     engine: AsyncEngine,
 ) -> None:
     first = await load(engine, people(1, call))
@@ -132,7 +132,7 @@ async def test_a_session_that_stands_still_and_is_in_nobodys_way_stays(
 
 
 @pytest.mark.usefixtures("soon")
-async def test_who_looks_for_blockers_and_finds_the_database_away_goes_on(
+async def test_an_unavailable_database_does_not_stop_the_search_for_blockers(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = asyncio.Event()

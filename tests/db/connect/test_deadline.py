@@ -1,4 +1,4 @@
-"""The promise: when the time of an operation is up, nothing of it runs on in the database, and nothing was written."""
+"""After the deadline of an operation nothing of it runs in the database, and nothing is written."""
 
 import asyncio
 from typing import Any, Final
@@ -14,7 +14,7 @@ from domain.errors import TimedOut
 from tests.log import NOON
 
 SOON: Final = 0.2
-"""Seconds; what is stopped by it would go on for ever."""
+"""The time limit in seconds of work that would otherwise run for ever."""
 LATE: Final = 600.0
 TOLD: Final = (
     "The operation took longer than 0.2 seconds and was stopped. "
@@ -43,7 +43,7 @@ async def _write(engine: AsyncEngine, *, then: Any) -> None:
 
 
 async def _running(engine: AsyncEngine) -> list[Any]:
-    """What runs beside the question itself: in the server, or of SQLite, in the connections that are not back."""
+    """Return what still runs: sessions in the server or, for SQLite, connections that were not returned."""
     held = engine.sync_engine.pool.checkedout()  # type: ignore[attr-defined]
     if engine.dialect.name == "sqlite" or held:
         return ["a connection"] * held
@@ -57,11 +57,11 @@ async def _running(engine: AsyncEngine) -> list[Any]:
         return list(found)
 
 
-async def test_what_ends_in_time_is_given(engine: AsyncEngine) -> None:
+async def test_work_that_ends_in_time_returns_its_result(engine: AsyncEngine) -> None:
     assert await within(LATE, _written(engine)) == []
 
 
-async def test_what_fails_in_time_fails_as_it_is(engine: AsyncEngine) -> None:
+async def test_work_that_fails_in_time_raises_its_own_error(engine: AsyncEngine) -> None:
     async def fails() -> None:
         raise KeyError("x")
 
@@ -78,7 +78,7 @@ async def test_a_statement_that_lasts_too_long_is_gone_from_the_server(engine: A
     assert await _written(engine) == []
 
 
-async def test_all_that_an_operation_runs_at_once_is_stopped(engine: AsyncEngine) -> None:
+async def test_all_concurrent_statements_of_an_operation_are_stopped(engine: AsyncEngine) -> None:
     async def both() -> list[BaseException | None]:
         return [*await asyncio.gather(_never(engine), _never(engine), return_exceptions=True)]
 
@@ -88,7 +88,7 @@ async def test_all_that_an_operation_runs_at_once_is_stopped(engine: AsyncEngine
     assert await _running(engine) == []
 
 
-async def test_what_comes_too_late_is_not_written(engine: AsyncEngine) -> None:
+async def test_nothing_is_written_after_the_deadline(engine: AsyncEngine) -> None:
     async def wait(connection: Any) -> None:
         await connection.execute(text(_ENDLESS[connection.dialect.name]))
 
@@ -98,7 +98,7 @@ async def test_what_comes_too_late_is_not_written(engine: AsyncEngine) -> None:
     assert await _written(engine) == []
 
 
-async def test_nothing_is_begun_or_committed_once_the_time_is_up(engine: AsyncEngine) -> None:
+async def test_no_statement_or_commit_starts_after_the_deadline(engine: AsyncEngine) -> None:
     async def dawdle(connection: Any) -> None:
         with pytest.raises(TimedOut):
             await connection.execute(text(_ENDLESS[connection.dialect.name]))
@@ -113,7 +113,7 @@ async def test_nothing_is_begun_or_committed_once_the_time_is_up(engine: AsyncEn
     assert await _written(engine) == []
 
 
-async def test_what_asks_the_database_for_nothing_is_stopped_too(
+async def test_work_without_database_access_is_stopped_too(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.connect.deadline.GRACE", 0.1)
@@ -121,7 +121,7 @@ async def test_what_asks_the_database_for_nothing_is_stopped_too(
         await within(SOON, asyncio.Event().wait())
 
 
-async def test_whoever_leaves_takes_the_statement_along(engine: AsyncEngine) -> None:
+async def test_canceling_the_caller_cancels_its_statement(engine: AsyncEngine) -> None:
     began = asyncio.Event()
 
     async def running() -> None:
@@ -137,7 +137,7 @@ async def test_whoever_leaves_takes_the_statement_along(engine: AsyncEngine) -> 
     assert await _running(engine) == []
 
 
-async def test_each_moment_of_a_stream_has_the_whole_time(engine: AsyncEngine) -> None:
+async def test_each_event_of_a_stream_has_the_full_time_limit(engine: AsyncEngine) -> None:
     with each_within(SOON):
         for _ in range(2):
             with pytest.raises(TimedOut):
@@ -147,7 +147,7 @@ async def test_each_moment_of_a_stream_has_the_whole_time(engine: AsyncEngine) -
     assert await _running(engine) == []
 
 
-async def test_what_goes_on_by_itself_has_no_limit(engine: AsyncEngine) -> None:
+async def test_untimed_tasks_have_no_limit(engine: AsyncEngine) -> None:
     go_on = asyncio.Event()
 
     async def errand() -> None:
@@ -169,7 +169,7 @@ async def test_what_goes_on_by_itself_has_no_limit(engine: AsyncEngine) -> None:
     assert await _written(engine) == ["u1"]
 
 
-async def test_whoever_waits_for_a_lock_is_stopped_and_never_gets_it(
+async def test_a_statement_that_waits_for_a_lock_is_stopped(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.connect.deadline.GRACE", 0.5)

@@ -1,4 +1,4 @@
-"""Connections of the driver: no more than there may be, none handed out dead, and none left open."""
+"""The driver pool opens no more connections than allowed, returns no dead one, and leaves none open."""
 
 import asyncio
 from collections.abc import Sequence
@@ -41,28 +41,28 @@ def drivers(engine: AsyncEngine) -> DriverPool:
 
 
 async def pid(drivers: DriverPool, statement: Select[tuple[int]] = PID, **values: object) -> int:
-    """The number of the connection by which a statement was run."""
+    """Return the backend pid of the connection that ran a statement."""
     (row,) = (await drivers.fetch(statement, values)).rows
     found: int = row[0]
     return found
 
 
 async def open_now(engine: AsyncEngine) -> Sequence[int]:
-    """The numbers of ours that the server has."""
+    """Return the backend pids of our connections."""
     async with reading(engine) as connection:
         of_ours = select(ACTIVITY.c.pid).where(ACTIVITY.c.application_name == "ours")
         return sorted((await connection.scalars(of_ours)).all())
 
 
 async def closed(engine: AsyncEngine, number: int) -> bool:
-    """Whether the server comes to have a connection no more; it may take a moment to see that its other end is gone."""
+    """Return whether the server drops a connection, which may take a moment after the client is gone."""
     async with asyncio.timeout(30):
         while number in await open_now(engine):
             pass
     return True
 
 
-async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are_kept(
+async def test_concurrent_statements_open_at_most_the_limit_and_connections_are_kept(
     drivers: DriverPool, engine: AsyncEngine
 ) -> None:
     used = [
@@ -74,14 +74,14 @@ async def test_many_who_ask_at_once_open_no_more_than_there_may_be_and_these_are
     assert len(used[0]) == len(drivers) == MOST
 
 
-async def test_what_was_used_last_is_used_next(drivers: DriverPool) -> None:
+async def test_the_last_used_connection_is_reused_first(drivers: DriverPool) -> None:
     await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
     last = await pid(drivers)
 
     assert {await pid(drivers) for _ in range(5)} == {last}
 
 
-async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: DriverPool) -> None:
+async def test_a_failed_statement_leaves_its_connection_usable(drivers: DriverPool) -> None:
     before = await pid(drivers)
 
     with pytest.raises(psycopg.errors.DivisionByZero):
@@ -90,7 +90,7 @@ async def test_a_statement_that_fails_leaves_its_connection_as_it_was(drivers: D
     assert await pid(drivers) == before
 
 
-async def test_a_connection_that_broke_is_not_kept(drivers: DriverPool) -> None:
+async def test_a_broken_connection_is_not_kept(drivers: DriverPool) -> None:
     before = await pid(drivers)
 
     with pytest.raises(psycopg.OperationalError):
@@ -100,7 +100,7 @@ async def test_a_connection_that_broke_is_not_kept(drivers: DriverPool) -> None:
     assert await pid(drivers) != before
 
 
-async def test_one_that_died_while_nobody_used_it_is_replaced(
+async def test_a_connection_that_died_while_idle_is_replaced(
     drivers: DriverPool, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_UNASKED", 0.0)
@@ -117,7 +117,7 @@ async def test_one_that_died_while_nobody_used_it_is_replaced(
     assert after.isdisjoint(before)
 
 
-async def test_one_that_is_opened_while_they_end_is_not_kept(
+async def test_a_connection_that_is_opened_during_the_end_is_not_kept(
     drivers: DriverPool, engine: AsyncEngine
 ) -> None:
     await pid(drivers)
@@ -133,10 +133,10 @@ async def test_one_that_is_opened_while_they_end_is_not_kept(
 
 
 @pytest.mark.parametrize("steps", range(8))
-async def test_who_is_canceled_leaves_no_connection_open(
+async def test_a_canceled_statement_leaves_no_connection_open(
     drivers: DriverPool, engine: AsyncEngine, steps: int
 ) -> None:
-    # So many steps of the loop later: while it is opened, while it is set up, while the statement runs.
+    # After this many loop iterations: while it is opened, while it is set up, while the statement runs.
     asking = asyncio.ensure_future(drivers.fetch(ENDLESS, {}))
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -150,7 +150,7 @@ async def test_who_is_canceled_leaves_no_connection_open(
     assert await pid(drivers)
 
 
-async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: DriverPool) -> None:
+async def test_a_canceled_waiter_takes_no_connection(drivers: DriverPool) -> None:
     busy = [asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2)) for _ in range(MOST)]
     waiting = asyncio.ensure_future(pid(drivers))
     await asyncio.sleep(0)
@@ -162,7 +162,7 @@ async def test_who_waits_for_a_connection_and_is_canceled_takes_none(drivers: Dr
     assert len(drivers) == MOST
 
 
-async def test_what_takes_too_long_is_canceled_and_its_connection_not_used_again(
+async def test_a_statement_over_its_time_limit_is_canceled_and_its_connection_closed(
     drivers: DriverPool,
 ) -> None:
     before = await pid(drivers)
@@ -174,7 +174,7 @@ async def test_what_takes_too_long_is_canceled_and_its_connection_not_used_again
     assert await pid(drivers) != before
 
 
-async def test_they_end_with_the_engine(drivers: DriverPool, engine: AsyncEngine) -> None:
+async def test_the_pool_ends_with_the_engine(drivers: DriverPool, engine: AsyncEngine) -> None:
     kept = await pid(drivers)
     lent = asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2))
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Rows as the driver has them: the same as SQLAlchemy gives, with the same limit of time, and no broken connection left."""
+"""Rows from the driver equal those of SQLAlchemy, with the same time limit and without broken connections."""
 
 from typing import Any, Final
 
@@ -24,11 +24,11 @@ _ENDS_ITSELF: Final = select(func.pg_terminate_backend(func.pg_backend_pid()))
 on_postgres = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-"""Where rows come from the driver."""
+"""For tests of rows from the driver."""
 
 
 async def fetched(engine: AsyncEngine, statement: Select[Any], **values: Any) -> Rows[Any]:
-    """The rows, read as records are made of them."""
+    """Return the rows with their values converted."""
     async with reading(engine) as connection:
         found = await fetch(connection, statement, values)
     names = tuple(statement.selected_columns.keys())
@@ -36,7 +36,7 @@ async def fetched(engine: AsyncEngine, statement: Select[Any], **values: Any) ->
 
 
 @pytest.mark.parametrize("table", [MESSAGE, DELIVERY], ids=str)
-async def test_each_column_is_read_as_sqlalchemy_reads_it(engine: AsyncEngine, table: Any) -> None:
+async def test_each_column_is_converted_as_by_sqlalchemy(engine: AsyncEngine, table: Any) -> None:
     told = log.message(
         "M-1",
         [log.recipient("p1", log.email(status="DELIVERED"), log.voice(status="FAILED"))],
@@ -54,7 +54,7 @@ async def test_each_column_is_read_as_sqlalchemy_reads_it(engine: AsyncEngine, t
     assert [list(map(type, row)) for row in ours] == [list(map(type, row)) for row in theirs]
 
 
-async def test_a_statement_is_asked_with_the_values_of_whoever_asks(engine: AsyncEngine) -> None:
+async def test_a_cached_statement_runs_with_the_values_of_each_call(engine: AsyncEngine) -> None:
     await log.load(
         engine, log.district(), log.message("M-1", subject="one"), log.message("M-2", subject="two")
     )
@@ -66,7 +66,7 @@ async def test_a_statement_is_asked_with_the_values_of_whoever_asks(engine: Asyn
 
 
 @on_postgres
-async def test_a_value_that_is_missing_is_not_that_of_another(engine: AsyncEngine) -> None:
+async def test_a_missing_value_is_an_error(engine: AsyncEngine) -> None:
     await fetched(engine, OF_SUBJECT, subject="one")
 
     with recorded(engine) as statements, pytest.raises(KeyError, match="subject"):
@@ -75,7 +75,7 @@ async def test_a_value_that_is_missing_is_not_that_of_another(engine: AsyncEngin
 
 
 @on_postgres
-async def test_what_takes_too_long_is_canceled(engine: AsyncEngine) -> None:
+async def test_a_statement_over_its_time_limit_is_canceled(engine: AsyncEngine) -> None:
     with pytest.raises(TimedOut):
         await within(0.2, fetched(engine, _ENDLESS))
 
@@ -83,7 +83,7 @@ async def test_what_takes_too_long_is_canceled(engine: AsyncEngine) -> None:
 
 
 @on_postgres
-async def test_a_connection_that_broke_is_not_given_to_the_next(engine: AsyncEngine) -> None:
+async def test_a_broken_connection_is_not_reused(engine: AsyncEngine) -> None:
     with pytest.raises(Exception, match=r"terminating connection"):
         await fetched(engine, _ENDS_ITSELF)
 

@@ -1,4 +1,4 @@
-"""Connections: what PostgreSQL is asked beside the statements, and that none is handed out dead."""
+"""Connections send PostgreSQL no needless statements, and no dead one is returned."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from db.connect.single_statement import Keyed
 ON_POSTGRESQL = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-"""SQLite has no server that could be asked, or go away."""
+"""SQLite has no server."""
 
 
 ACTIVITY = table("pg_stat_activity", column("pid", Integer), column("datname", Text))
@@ -22,7 +22,7 @@ ACTIVITY = table("pg_stat_activity", column("pid", Integer), column("datname", T
 
 
 async def status(connection: AsyncConnection) -> TransactionStatus:
-    """Whether the server holds a transaction open for a connection that was used."""
+    """Return whether a used connection is still in a transaction on the server."""
     await connection.execute(text("SELECT 1"))
     raw = await connection.get_raw_connection()
     assert raw.driver_connection is not None
@@ -31,7 +31,9 @@ async def status(connection: AsyncConnection) -> TransactionStatus:
 
 
 @ON_POSTGRESQL
-async def test_who_reads_is_in_no_transaction_and_who_needs_one_is(engine: AsyncEngine) -> None:
+async def test_reading_opens_no_transaction_and_snapshot_and_writing_do(
+    engine: AsyncEngine,
+) -> None:
     for _ in range(2):  # the second time over, the connection has been used for the others
         async with reading(engine) as connection:
             assert await status(connection) is TransactionStatus.IDLE
@@ -43,7 +45,7 @@ async def test_who_reads_is_in_no_transaction_and_who_needs_one_is(engine: Async
 
 
 @ON_POSTGRESQL
-async def test_what_many_open_at_once_is_kept_and_opened_no_more(engine: AsyncEngine) -> None:
+async def test_the_connections_of_concurrent_work_are_kept(engine: AsyncEngine) -> None:
     opened = list[object]()
     event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
 
@@ -57,7 +59,7 @@ async def test_what_many_open_at_once_is_kept_and_opened_no_more(engine: AsyncEn
     assert len(opened) == POOLED
 
 
-async def test_what_is_not_committed_is_gone_though_the_connection_was_read_by_before(
+async def test_an_uncommitted_change_is_rolled_back_also_on_a_reused_connection(
     engine: AsyncEngine,
 ) -> None:
     async with reading(engine) as connection:

@@ -61,7 +61,7 @@ async def change(engine: AsyncEngine, message_id: int = 1) -> None:
 
 
 async def rings(watch: Watch) -> bool:
-    """Whether there are news now."""
+    """Return whether the waiter was woken."""
     waiting = asyncio.ensure_future(watch.changed())
     await asyncio.sleep(0)
     if waiting.done():
@@ -80,18 +80,18 @@ async def elsewhere(database_url: str) -> AsyncIterator[AsyncEngine]:
 
 @asynccontextmanager
 async def listening(notices: Notices) -> AsyncIterator[Watch]:
-    """Somebody who waits for the first message, and has heard that it begins."""
+    """A waiter for the first message, after its first wake-up."""
     async with asyncio.timeout(PATIENCE), notices.listening():
         with notices.watch(FIRST) as watch:
             await watch.changed()
             yield watch
 
 
-# Those who wait
+# Waiters
 
 
 @on_sqlite
-async def test_what_came_before_one_waits_is_not_lost_and_counts_once(engine: AsyncEngine) -> None:
+async def test_notices_before_a_wait_are_not_lost_and_count_once(engine: AsyncEngine) -> None:
     notices = Notices(engine)
     with notices.watch(FIRST) as watch:
         assert not await rings(watch)
@@ -102,7 +102,7 @@ async def test_what_came_before_one_waits_is_not_lost_and_counts_once(engine: As
 
 
 @on_sqlite
-async def test_a_notice_reaches_all_who_wait_for_its_subject_and_nobody_else(
+async def test_a_notice_wakes_all_waiters_for_its_subject_and_no_others(
     engine: AsyncEngine,
 ) -> None:
     notices = Notices(engine)
@@ -115,7 +115,7 @@ async def test_a_notice_reaches_all_who_wait_for_its_subject_and_nobody_else(
 
 
 @on_sqlite
-async def test_who_leaves_is_forgotten_and_the_others_are_not(engine: AsyncEngine) -> None:
+async def test_a_waiter_that_leaves_is_removed_and_others_stay(engine: AsyncEngine) -> None:
     notices = Notices(engine)
 
     def leave_by(fault: Callable[[], object]) -> None:
@@ -136,10 +136,10 @@ async def test_who_leaves_is_forgotten_and_the_others_are_not(engine: AsyncEngin
     notices.ring_all()
 
 
-# Where news come from
+# Sources of notices
 
 
-async def test_what_this_process_and_another_commit_is_heard(
+async def test_commits_of_this_process_and_of_another_wake_a_waiter(
     engine: AsyncEngine, elsewhere: AsyncEngine
 ) -> None:
     await load(engine, people(1, mail))
@@ -155,7 +155,7 @@ async def test_what_this_process_and_another_commit_is_heard(
 
 
 @on_postgres
-async def test_only_what_was_committed_is_heard_and_only_by_who_waits_for_it(
+async def test_only_a_commit_wakes_and_only_the_waiters_for_its_subject(
     engine: AsyncEngine, elsewhere: AsyncEngine
 ) -> None:
     await load(engine, people(1, mail))
@@ -179,7 +179,7 @@ async def test_only_what_was_committed_is_heard_and_only_by_who_waits_for_it(
 
 
 @on_sqlite
-async def test_on_sqlite_a_commit_here_is_heard_at_once(engine: AsyncEngine) -> None:
+async def test_on_sqlite_a_commit_of_this_process_wakes_at_once(engine: AsyncEngine) -> None:
     await load(engine, people(1, mail))
     async with listening(Notices(engine, sleep=Pauses())) as watch:
         await change(engine)
@@ -187,7 +187,7 @@ async def test_on_sqlite_a_commit_here_is_heard_at_once(engine: AsyncEngine) -> 
 
 
 @on_sqlite
-async def test_on_sqlite_a_look_that_finds_nothing_new_rings_nobody(
+async def test_on_sqlite_a_check_without_a_change_wakes_nobody(
     engine: AsyncEngine, elsewhere: AsyncEngine
 ) -> None:
     await load(engine, people(1, mail))
@@ -206,7 +206,7 @@ async def test_on_sqlite_a_look_that_finds_nothing_new_rings_nobody(
 
 
 @on_postgres
-async def test_a_lost_connection_is_opened_anew_and_everybody_looks_again(
+async def test_a_lost_connection_is_reopened_and_all_waiters_wake(
     engine: AsyncEngine, elsewhere: AsyncEngine
 ) -> None:
     await load(engine, people(1, mail))
@@ -231,7 +231,7 @@ async def test_a_lost_connection_is_opened_anew_and_everybody_looks_again(
     ] * 2
 
 
-async def test_a_database_that_is_not_there_is_asked_again_until_it_is(tmp_path: Path) -> None:
+async def test_an_unavailable_database_is_retried_until_it_is_back(tmp_path: Path) -> None:
     engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/later/sentlog.sqlite3")
     pauses = Pauses()
     with capture_logs() as entries:
@@ -245,7 +245,7 @@ async def test_a_database_that_is_not_there_is_asked_again_until_it_is(tmp_path:
     assert {entry["event"] for entry in entries} == {"listening for changes failed"}
 
 
-async def test_after_the_end_nothing_is_heard_and_no_connection_is_left(
+async def test_after_the_end_nobody_is_woken_and_no_connection_is_left(
     engine: AsyncEngine, elsewhere: AsyncEngine
 ) -> None:
     await load(engine, people(1, mail))

@@ -1,4 +1,4 @@
-"""What is found by keys: on connections of its own, planned once on PostgreSQL, and the same as on any other."""
+"""Statements by keys use their own connections, have one plan on PostgreSQL, and return the same rows."""
 
 import pytest
 from sqlalchemy import func, select
@@ -35,7 +35,7 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
     return engine
 
 
-async def test_a_connection_that_is_held_gives_the_same(filled: AsyncEngine) -> None:
+async def test_an_open_connection_returns_the_same_rows(filled: AsyncEngine) -> None:
     visibility, keyed = await log.visibility(filled), Keyed(filled)
     pairs = [(1, 0), (1, 1), (2, 0), (3, 0)]
     async with reading(filled) as connection:
@@ -58,7 +58,7 @@ async def test_a_connection_that_is_held_gives_the_same(filled: AsyncEngine) -> 
     assert set(free[2]) == {(1, 0), (1, 1), (2, 0)}
 
 
-async def test_messages_come_with_the_counters_that_they_have_alone(filled: AsyncEngine) -> None:
+async def test_messages_with_counters_have_the_same_counters_as_alone(filled: AsyncEngine) -> None:
     visibility, keyed = await log.visibility(filled), Keyed(filled)
     together = await message_with_counters.counted_messages(keyed, [1, 2, 3], visibility=visibility)
 
@@ -73,7 +73,7 @@ async def test_messages_come_with_the_counters_that_they_have_alone(filled: Asyn
         assert sorted(counters.spans, key=repr) == sorted(expected.spans, key=repr)
 
 
-async def test_whoever_is_limited_to_schools_finds_no_other_message(engine: AsyncEngine) -> None:
+async def test_a_viewer_limited_to_schools_finds_only_their_messages(engine: AsyncEngine) -> None:
     own, other = log.message("M-1", school="east"), log.message("M-2", school="west")
     await log.load(engine, log.district(), log.school("east"), log.school("west"), own, other)
     visibility, keyed = await log.visibility(engine, schools=["east"]), Keyed(engine)
@@ -85,7 +85,7 @@ async def test_whoever_is_limited_to_schools_finds_no_other_message(engine: Asyn
 
 
 @ON_POSTGRESQL
-async def test_what_is_found_by_keys_is_planned_once_and_a_search_each_time(
+async def test_a_statement_by_keys_is_planned_once_and_a_search_each_time(
     engine: AsyncEngine,
 ) -> None:
     async with reading(engine) as connection:
@@ -95,7 +95,7 @@ async def test_what_is_found_by_keys_is_planned_once_and_a_search_each_time(
 
 
 @ON_POSTGRESQL
-async def test_what_one_statement_writes_stands_when_it_is_done(engine: AsyncEngine) -> None:
+async def test_a_single_write_is_committed(engine: AsyncEngine) -> None:
     await log.load(engine, log.district())
     entry = Entry(log.NOON, 1, "u1", Action.OPEN_RECIPIENTS, "message.1", None, "r1")
 
@@ -108,7 +108,7 @@ async def test_what_one_statement_writes_stands_when_it_is_done(engine: AsyncEng
 
 
 @ON_POSTGRESQL
-async def test_it_keeps_to_the_time_of_the_operation(engine: AsyncEngine) -> None:
+async def test_a_single_statement_respects_the_time_limit(engine: AsyncEngine) -> None:
     with pytest.raises(TimedOut):
         await within(0.05, Keyed(engine).fetch(select(func.pg_sleep(600)), {}))
     assert (await Keyed(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]

@@ -1,4 +1,4 @@
-"""The promise: a database that is away is told from a fault of ours, alike on both engines, and work that it ended is run again."""
+"""An unavailable database is distinguished from a fault of ours on both engines, and interrupted work is retried."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ VERSION = "select version_num from alembic_version"
         ("insert into alembic_version values (null)", exc.IntegrityError),
     ],
 )
-async def test_a_fault_of_ours_is_of_one_kind_on_both_engines_and_never_taken_for_an_outage(
+async def test_a_fault_of_ours_has_one_class_on_both_engines_and_is_never_an_outage(
     engine: AsyncEngine, statement: str, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind) as raised:
@@ -91,7 +91,7 @@ async def test_a_session_that_the_server_ended_is_an_outage(
 
     with pytest.raises(AWAY) as raised:
         await be_ended()
-    # Where the process writes before it has read why, it hears only that nobody is there any more.
+    # If the process writes before it has read the reason, it only sees a closed connection.
     assert cause(raised.value) in (told, "OperationalError")
 
 
@@ -114,18 +114,18 @@ async def _is_gone(engine: AsyncEngine, pid: int) -> None:
     ],
     ids=str,
 )
-def test_the_cause_of_an_outage_is_its_kind_and_no_word_of_its_statement(
+def test_the_cause_of_an_outage_is_its_class_without_the_statement(
     error: Exception, told: str
 ) -> None:
     assert isinstance(error, AWAY)
     assert cause(error) == told
 
 
-# Run again
+# Retry
 
 
 def failing(*errors: Exception) -> tuple[list[int], Callable[[], Awaitable[str]]]:
-    """Work that meets these errors, one at each run, and then succeeds; and the list of its runs."""
+    """Return work that raises these errors, one per run, and then succeeds; and the list of its runs."""
     runs: list[int] = []
 
     async def work() -> str:
@@ -140,7 +140,7 @@ def failing(*errors: Exception) -> tuple[list[int], Callable[[], Awaitable[str]]
 LOST = psycopg.OperationalError("server closed the connection")
 
 
-async def test_work_that_the_database_ended_is_run_once_more() -> None:
+async def test_work_that_the_database_ended_is_retried_once() -> None:
     runs, work = failing(LOST)
     assert await retry_once(work) == "done"
     assert runs == [0, 1]
@@ -156,7 +156,7 @@ async def test_work_that_the_database_ended_is_run_once_more() -> None:
     ],
     ids=["ended twice", "full pool", "broken constraint", "fault"],
 )
-async def test_what_a_repetition_does_not_mend_is_not_repeated(
+async def test_errors_that_a_retry_cannot_fix_are_not_retried(
     errors: list[Exception], count: int
 ) -> None:
     runs, work = failing(*errors)

@@ -1,4 +1,4 @@
-"""The promise: one row stops a message, once, for good, and however long its list is."""
+"""One row cancels a message, once and for good, however long its list is."""
 
 import asyncio
 import re
@@ -44,7 +44,7 @@ CANCELLATION = (
 )
 
 
-async def test_who_when_why_and_how_many_are_written_down(engine: AsyncEngine) -> None:
+async def test_a_cancellation_records_who_when_why_and_how_many(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(3, call))
     await work(runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
 
@@ -74,7 +74,7 @@ async def test_the_system_itself_can_cancel(engine: AsyncEngine) -> None:
     ],
     ids=["in flight", "delivered", "failed", "unsure", "not accepted", "opted out"],
 )
-async def test_whether_anything_had_left_decides_between_the_two_statuses(
+async def test_the_status_depends_on_whether_anything_had_left(
     engine: AsyncEngine, outcome: Outcome, stands: MessageStatus
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -90,14 +90,14 @@ async def test_whether_anything_had_left_decides_between_the_two_statuses(
     await recount(engine)
 
 
-async def test_a_message_that_waits_is_canceled(engine: AsyncEngine) -> None:
+async def test_a_waiting_message_is_canceled(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(2, call), scheduled_at=NOON.replace(hour=20))
 
     assert await stop(engine, message_id) == Canceled(is_new=True)
     assert await status(engine, message_id) is MessageStatus.CANCELED
 
 
-async def test_a_message_without_deliveries_is_canceled_and_that_is_all(
+async def test_a_message_without_deliveries_is_canceled_completely(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(2), scheduled_at=NOON.replace(hour=20))
@@ -111,7 +111,7 @@ async def test_a_message_without_deliveries_is_canceled_and_that_is_all(
 
 
 @pytest.mark.parametrize("stands", [MessageStatus.SENT, MessageStatus.ERROR])
-async def test_what_is_over_cannot_be_canceled_and_stays_as_it_is(
+async def test_an_ended_message_cannot_be_canceled_and_does_not_change(
     engine: AsyncEngine, stands: MessageStatus
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -123,11 +123,11 @@ async def test_what_is_over_cannot_be_canceled_and_stays_as_it_is(
     assert await everything(engine) == before
 
 
-async def test_a_message_that_is_not_there_is_not_canceled(engine: AsyncEngine) -> None:
+async def test_a_message_that_does_not_exist_is_not_canceled(engine: AsyncEngine) -> None:
     assert await stop(engine, 4711) is None
 
 
-async def test_asking_again_changes_nothing_whoever_asks(engine: AsyncEngine) -> None:
+async def test_a_second_cancel_by_anybody_changes_nothing(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(2, call))
     await stop(engine, message_id)
     before = await everything(engine)
@@ -136,7 +136,7 @@ async def test_asking_again_changes_nothing_whoever_asks(engine: AsyncEngine) ->
     assert await everything(engine) == before
 
 
-async def test_twenty_at_once_are_one_cancellation(engine: AsyncEngine) -> None:
+async def test_twenty_concurrent_cancels_are_one_cancellation(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(5, call))
     revision = (await columns_of(engine, "select revision from message"))[0][0]
 
@@ -152,7 +152,7 @@ async def test_twenty_at_once_are_one_cancellation(engine: AsyncEngine) -> None:
 
 
 async def test_no_row_of_a_delivery_or_recipient_is_read_or_written(engine: AsyncEngine) -> None:
-    """So that the answer comes as fast for 800,000 deliveries as for one."""
+    """So that a cancel is as fast for 800,000 deliveries as for one."""
     message_id = await load(engine, people(5, call))
     statements: list[str] = []
 

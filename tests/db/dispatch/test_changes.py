@@ -1,4 +1,4 @@
-"""The promise: a change of deliveries and all that follows from it are one transaction."""
+"""A change of deliveries and everything that follows from it are one transaction."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +35,7 @@ LATER = NOON + timedelta(minutes=5)
 
 @dataclass
 class Writer:
-    """Writes changes of one message."""
+    """Write changes of one message."""
 
     engine: AsyncEngine
     message_id: int
@@ -48,7 +48,7 @@ class Writer:
 
 
 def move(delivery: LiveDelivery, *, event: bool = True, **to: Any) -> Change:
-    """A change of a delivery to these values."""
+    """Return a change of a delivery to these values."""
     after = delivery._replace(**to)
     return Change(delivery, after, EventSource.CALLBACK, NOON if event else None)
 
@@ -64,7 +64,7 @@ def delivered(delivery: LiveDelivery, code: int = 5) -> Change:
     )
 
 
-async def test_all_that_follows_from_a_change_is_there_with_it(engine: AsyncEngine) -> None:
+async def test_a_change_is_written_with_everything_that_follows(engine: AsyncEngine) -> None:
     message_id = await load(engine, [*people(2, call), *people(1, call)])
     rows = await deliveries(engine, message_id)
     before = await message(engine, message_id)
@@ -103,7 +103,7 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngin
     assert await everything(engine) == before
 
 
-async def test_no_change_is_no_revision(engine: AsyncEngine) -> None:
+async def test_without_a_change_the_revision_stays(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     row = await one(engine, message_id)
     before = await everything(engine)
@@ -114,7 +114,7 @@ async def test_no_change_is_no_revision(engine: AsyncEngine) -> None:
     assert await everything(engine) == before
 
 
-async def test_a_claim_shows_to_nobody(engine: AsyncEngine) -> None:
+async def test_a_claim_is_invisible_to_clients(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     row = await one(engine, message_id)
     before = (await message(engine, message_id)).revision
@@ -125,7 +125,7 @@ async def test_a_claim_shows_to_nobody(engine: AsyncEngine) -> None:
     assert (await message(engine, message_id)).revision == before
 
 
-async def test_an_event_alone_is_a_revision_and_shows_what_was_said(engine: AsyncEngine) -> None:
+async def test_an_event_alone_is_a_revision_and_shows_the_report(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     row = await one(engine, message_id)
     before = (await message(engine, message_id)).revision
@@ -140,7 +140,7 @@ async def test_an_event_alone_is_a_revision_and_shows_what_was_said(engine: Asyn
     assert (await message(engine, message_id)).revision == before + 1
 
 
-async def test_changes_of_one_delivery_that_follow_one_another_count_once(
+async def test_several_changes_of_one_delivery_count_once(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -156,7 +156,7 @@ async def test_changes_of_one_delivery_that_follow_one_another_count_once(
     await recount(engine)
 
 
-async def test_rows_that_change_in_different_ways_are_written_together(
+async def test_different_changes_of_rows_are_written_together(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(3, call, mail))
@@ -175,7 +175,7 @@ async def test_rows_that_change_in_different_ways_are_written_together(
     await recount(engine)
 
 
-async def test_the_message_stands_where_its_deliveries_stand(engine: AsyncEngine) -> None:
+async def test_the_status_of_a_message_follows_from_its_deliveries(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(2, call))
     write = Writer(engine, message_id)
     rows = await deliveries(engine, message_id)
@@ -187,7 +187,7 @@ async def test_the_message_stands_where_its_deliveries_stand(engine: AsyncEngine
     assert not (await message(engine, message_id)).has_open
 
 
-async def test_a_message_whose_calls_are_out_beyond_the_limit_is_an_error_until_they_are_in(
+async def test_a_message_with_overdue_calls_is_an_error_until_they_are_reported(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -201,7 +201,7 @@ async def test_a_message_whose_calls_are_out_beyond_the_limit_is_an_error_until_
     assert (await write(delivered(out[1].after))).status is MessageStatus.SENT
 
 
-async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_though_one_be_taken_back(
+async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_after_a_withdrawal_too(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -227,7 +227,7 @@ async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_though_one_b
     await recount(engine)
 
 
-async def test_how_many_statements_a_change_takes_does_not_depend_on_how_many_change(
+async def test_the_number_of_statements_does_not_depend_on_the_number_of_changes(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(400, call))
@@ -250,7 +250,7 @@ async def test_how_many_statements_a_change_takes_does_not_depend_on_how_many_ch
     await recount(engine)
 
 
-async def test_settling_brings_a_message_in_line_with_a_decision(engine: AsyncEngine) -> None:
+async def test_settle_applies_a_decision_to_a_message(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1), scheduled_at=LATER)
     async with writing(engine) as connection:
         locked = await in_flight.lock(connection, message_id)

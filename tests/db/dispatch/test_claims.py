@@ -23,7 +23,7 @@ async def change(engine: AsyncEngine, person: int, **values: object) -> None:
 async def due(
     engine: AsyncEngine, message_id: int, *modes: DeliveryMode, most: int = 100
 ) -> list[int]:
-    """The people of whom something is due."""
+    """Return the people with due deliveries."""
     async with reading(engine) as connection:
         found = await claims.due(connection, message_id, 0, modes=modes, now=NOON, most=most)
         count = await claims.count_due(connection, message_id, 0, modes=modes, now=NOON)
@@ -31,7 +31,9 @@ async def due(
     return [delivery.recipient_number for delivery in found]
 
 
-async def test_what_may_be_claimed_is_pending_due_and_no_duplicate(engine: AsyncEngine) -> None:
+async def test_only_pending_due_deliveries_without_duplicates_may_be_claimed(
+    engine: AsyncEngine,
+) -> None:
     message_id = await load(engine, [*people(6, call), *people(1, call)])
     await change(engine, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO)
     await change(engine, 2, status=DeliveryStatus.CANCELED)
@@ -42,7 +44,7 @@ async def test_what_may_be_claimed_is_pending_due_and_no_duplicate(engine: Async
     assert await due(engine, message_id, DeliveryMode.VOICE) == [0, 4, 5]
 
 
-async def test_only_modes_that_may_go_are_claimed_and_no_more_than_asked_for(
+async def test_only_the_given_modes_are_claimed_up_to_the_limit(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(4, call, text_to, mail))
@@ -53,7 +55,7 @@ async def test_only_modes_that_may_go_are_claimed_and_no_more_than_asked_for(
     assert await due(engine, message_id + 1, DeliveryMode.EMAIL) == []
 
 
-async def test_claims_have_lapsed_when_their_lease_is_over_on_the_databases_clock(
+async def test_claims_lapse_when_their_lease_ends_by_the_clock_of_the_database(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(4, call))

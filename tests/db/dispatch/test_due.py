@@ -1,4 +1,4 @@
-"""The promise: nothing that is to be done is overlooked, and what is done is not looked at again."""
+"""All due work is found, and finished work is not found again."""
 
 from datetime import time, timedelta
 
@@ -42,7 +42,7 @@ async def test_messages_begin_in_the_order_of_their_times(engine: AsyncEngine) -
         assert await due.to_begin(connection, now=NOON, most=9) == []
 
 
-async def test_a_message_waits_with_the_modes_of_which_something_is_left(
+async def test_a_waiting_message_has_the_modes_with_pending_deliveries(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -64,7 +64,7 @@ async def test_a_message_waits_with_the_modes_of_which_something_is_left(
         ]
 
 
-async def test_neither_what_has_not_begun_nor_what_was_stopped_nor_history_waits(
+async def test_new_canceled_and_recorded_messages_do_not_wait(
     engine: AsyncEngine,
 ) -> None:
     await load(engine, people(1, call), id="later", scheduled_at=SOON)
@@ -82,7 +82,7 @@ async def test_neither_what_has_not_begun_nor_what_was_stopped_nor_history_waits
         assert await due.being_stopped(connection) == [stopped]
 
 
-async def test_a_message_is_overdue_from_its_limit_on_until_it_says_so(
+async def test_a_message_is_newly_overdue_from_its_deadline_until_it_is_marked(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(1, call))
@@ -95,7 +95,7 @@ async def test_a_message_is_overdue_from_its_limit_on_until_it_says_so(
         assert await due.newly_overdue(connection, now=SOON) == []
 
 
-async def test_chunks_are_found_wherever_something_is_left_in_them(engine: AsyncEngine) -> None:
+async def test_chunks_with_pending_deliveries_are_found(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(2600, call))
     voice = {DeliveryMode.VOICE}
     async with writing(engine) as connection:
@@ -115,7 +115,7 @@ async def test_chunks_are_found_wherever_something_is_left_in_them(engine: Async
         await connection.execute(
             update(DELIVERY).where(DELIVERY.c.chunk == 5).values(status=DeliveryStatus.DELIVERED)
         )
-        # One row of a chunk that is otherwise done is enough; one that is not due is left to be stopped.
+        # One pending row is enough for a chunk; a row that is not due can still be canceled.
         await connection.execute(
             update(DELIVERY)
             .where(DELIVERY.c.recipient_number == 1999)
@@ -129,7 +129,7 @@ async def test_chunks_are_found_wherever_something_is_left_in_them(engine: Async
         assert await due.chunks_due(connection, 4711, modes=voice, now=NOON) == []
 
 
-async def test_a_cancellation_is_on_the_agenda_until_the_last_outcome(engine: AsyncEngine) -> None:
+async def test_a_cancellation_is_due_work_until_the_last_outcome(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(2, call))

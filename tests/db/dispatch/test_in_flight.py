@@ -1,4 +1,4 @@
-"""The promise: whoever has the lock of a message is alone with it, and finds what it names."""
+"""The lock of a message is exclusive, and look-ups by key, reference and address find the right deliveries."""
 
 import asyncio
 from datetime import time
@@ -21,7 +21,7 @@ from tests.delivery.world import call, columns_of, load, number_of, people, text
 from tests.log import NOON
 
 
-async def test_changes_under_the_lock_of_a_message_follow_one_another(engine: AsyncEngine) -> None:
+async def test_changes_under_the_lock_of_a_message_are_serialized(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     before = await columns_of(engine, "select revision from message")
 
@@ -37,14 +37,14 @@ async def test_changes_under_the_lock_of_a_message_follow_one_another(engine: As
     assert await columns_of(engine, "select revision from message") == [(before[0][0] + 20,)]
 
 
-# SQLite has one lock for all, and it is the operating system's.
+# SQLite has one lock for the whole file, which the operating system manages.
 on_postgres = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 
 
 @on_postgres
-async def test_the_lock_of_one_message_keeps_nobody_from_another(engine: AsyncEngine) -> None:
+async def test_the_lock_of_one_message_does_not_block_another(engine: AsyncEngine) -> None:
     first = await load(engine, people(1, call))
     second = await load(engine, people(1, call), id="M-2")
     async with writing(engine) as one, writing(engine) as other, asyncio.timeout(30):
@@ -56,7 +56,7 @@ async def test_the_lock_of_one_message_keeps_nobody_from_another(engine: AsyncEn
 async def test_a_process_that_is_suspended_with_the_lock_loses_it(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or nobody could work on the message until it goes on; that a cancel does not wait is `db.connect.blockers`'."""
+    """Otherwise no other process could change the message. A cancel waits less: `db.connect.blockers`."""
     monkeypatch.setattr(in_flight, "LONGEST_IDLE", "50ms")
     message_id = await load(engine, people(1, call))
 
@@ -75,13 +75,13 @@ async def test_a_process_that_is_suspended_with_the_lock_loses_it(
     await suspended.close()
 
 
-async def test_a_message_that_is_not_there_has_no_lock_and_no_terms(engine: AsyncEngine) -> None:
+async def test_a_message_that_does_not_exist_has_no_lock_and_no_terms(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         assert await in_flight.lock(connection, 4711) is None
         assert await in_flight.terms(connection, 4711) is None
 
 
-async def test_a_locked_message_is_as_it_is_now(engine: AsyncEngine) -> None:
+async def test_lock_returns_the_current_message(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(1, call))
     async with writing(engine) as connection:
         message = await in_flight.lock(connection, message_id)
@@ -95,7 +95,7 @@ async def test_a_locked_message_is_as_it_is_now(engine: AsyncEngine) -> None:
     assert message.locked_at.utcoffset() is not None
 
 
-async def test_deliveries_are_found_by_their_keys_and_no_neighbours_are(
+async def test_deliveries_are_found_exactly_by_their_keys(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(3, call, text_to))
@@ -113,7 +113,7 @@ async def test_deliveries_are_found_by_their_keys_and_no_neighbours_are(
     assert sorted(delivery.key for delivery in found) == keys[:3]
 
 
-async def test_a_providers_name_for_a_delivery_is_nothing_to_another_provider(
+async def test_a_reference_belongs_to_one_provider(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(2, call))
@@ -155,7 +155,7 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: Asyn
     assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
 
 
-async def test_an_opt_out_is_of_one_number_in_every_district(engine: AsyncEngine) -> None:
+async def test_an_opt_out_applies_to_a_number_in_every_district(engine: AsyncEngine) -> None:
     await log.load(engine, log.district("north"))
     await load(engine, people(2, text_to))
     await log.load(
@@ -173,7 +173,7 @@ async def test_an_opt_out_is_of_one_number_in_every_district(engine: AsyncEngine
         assert [target.opted_out for target in found.values()] == [False] * 3
 
 
-async def test_an_opt_out_is_of_the_number_however_a_provider_writes_it(
+async def test_an_opt_out_accepts_every_notation_of_a_number(
     engine: AsyncEngine,
 ) -> None:
     await load(engine, people(1, text_to))
@@ -201,7 +201,7 @@ async def test_the_terms_of_a_message_are_those_of_its_district(
         assert await in_flight.terms(connection, message_id) == Terms("plainview", window)
 
 
-async def test_what_a_message_says_comes_with_the_names_of_sender_and_district(
+async def test_content_has_the_names_of_sender_and_district(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(1, call))

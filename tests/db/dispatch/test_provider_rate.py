@@ -1,4 +1,4 @@
-"""The promise: however many use a provider at once, together they keep its pace."""
+"""All processes together keep the rate limit of a provider."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -47,19 +47,19 @@ def seconds(wait: timedelta | None) -> float:
     return wait.total_seconds()
 
 
-async def test_places_are_given_one_after_another(engine: AsyncEngine) -> None:
+async def test_slots_are_reserved_one_after_another(engine: AsyncEngine) -> None:
     assert await reserve(engine) == NO_WAIT
     assert seconds(await reserve(engine, 3)) == pytest.approx(10, abs=2)
     assert seconds(await reserve(engine)) == pytest.approx(40, abs=2)
 
 
-async def test_each_provider_has_a_pace_of_its_own(engine: AsyncEngine) -> None:
+async def test_each_provider_has_its_own_rate(engine: AsyncEngine) -> None:
     await reserve(engine)
 
     assert await reserve(engine, gateway="mailgun") == NO_WAIT
 
 
-async def test_nobody_saves_up_places_while_idle(engine: AsyncEngine) -> None:
+async def test_unused_slots_do_not_accumulate(engine: AsyncEngine) -> None:
     await reserve(engine)
     async with writing(engine) as connection:
         await connection.execute(update(PACE).values(free_at=NOON))
@@ -77,7 +77,7 @@ async def test_a_wait_that_is_too_long_reserves_nothing(engine: AsyncEngine) -> 
     assert seconds(await reserve(engine, longest=timedelta(seconds=25))) <= 20
 
 
-async def test_all_who_reserve_at_once_get_different_places(engine: AsyncEngine) -> None:
+async def test_concurrent_reservations_get_different_slots(engine: AsyncEngine) -> None:
     waits = sorted(
         [seconds(wait) for wait in await asyncio.gather(*(reserve(engine) for _ in range(30)))]
     )
@@ -87,10 +87,8 @@ async def test_all_who_reserve_at_once_get_different_places(engine: AsyncEngine)
 
 
 @pytest.mark.parametrize("per_second", [3000.0, 700.0, 1.5, 0.01])
-async def test_a_pace_that_the_clock_is_too_coarse_for_is_kept_all_the_same(
-    engine: AsyncEngine, per_second: float
-) -> None:
-    """SQLite's clock knows milliseconds, and three thousand a second are three in one."""
+async def test_a_rate_finer_than_the_clock_is_kept(engine: AsyncEngine, per_second: float) -> None:
+    """SQLite's clock has milliseconds, and three thousand per second are three in one."""
     await reserve(engine, 10_000, per_second=per_second)
     before = await free_at(engine)
 
@@ -100,7 +98,7 @@ async def test_a_pace_that_the_clock_is_too_coarse_for_is_kept_all_the_same(
     assert 10 / per_second - 0.000_002 <= width < 10 / per_second + 0.001
 
 
-async def test_a_provider_that_is_held_is_used_by_nobody(engine: AsyncEngine) -> None:
+async def test_a_blocked_provider_is_not_used(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=5))
 
@@ -109,7 +107,7 @@ async def test_a_provider_that_is_held_is_used_by_nobody(engine: AsyncEngine) ->
     assert not await is_held(engine, "mailgun")
 
 
-async def test_a_hold_is_never_made_shorter(engine: AsyncEngine) -> None:
+async def test_a_block_is_never_shortened(engine: AsyncEngine) -> None:
     for minutes in (5, 1):
         async with writing(engine) as connection:
             await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=minutes))

@@ -1,6 +1,4 @@
-"""The promise: what waits on the stage belongs to one connection, and a move takes whole messages only, in as many statements
-as ever.
-"""
+"""Staged rows belong to one connection, and a move takes only complete messages, in a constant number of statements."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -80,13 +78,13 @@ def delivery_row(ref: int, recipient: int = 0, number: int = 0) -> DeliveryRow:
 
 @pytest.fixture
 async def places(engine: AsyncEngine) -> None:
-    """District and school, each with our id 1."""
+    """A district and a school, each with our id 1."""
     await load(engine, district(call_window=("08:00", "20:00")), school())
 
 
 @contextmanager
 def statements(engine: AsyncEngine) -> Iterator[list[str]]:
-    """What is asked of the database inside the block."""
+    """Record the statements inside the block."""
     asked: list[str] = []
 
     def hear(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -100,7 +98,7 @@ def statements(engine: AsyncEngine) -> Iterator[list[str]]:
 
 
 async def put(connection: AsyncConnection, *refs: int, whole: bool = True) -> None:
-    """Put messages on the stage, each with a recipient and a delivery."""
+    """Stage messages, each with a recipient and a delivery."""
     if whole:
         await staging_tables.load(
             connection, staging_tables.MESSAGES, [message_row(ref) for ref in refs]
@@ -126,7 +124,7 @@ async def staged(connection: AsyncConnection, table: Table) -> Sequence[int]:
         (staging_tables.DELIVERIES, delivery_row(1)._replace(at=None, call_status=None)),
     ],
 )
-async def test_a_row_waits_as_it_was_put_there(
+async def test_a_staged_row_equals_its_input(
     engine: AsyncEngine, table: Table, row: tuple[Any, ...]
 ) -> None:
     columns = [column for column in table.c if column.name != "message_id"]
@@ -139,7 +137,7 @@ async def test_a_row_waits_as_it_was_put_there(
         await connection.invalidate()
 
 
-async def test_what_waits_is_seen_by_its_own_connection_only_and_goes_with_it(
+async def test_staged_rows_are_visible_only_to_their_connection_and_disappear_with_it(
     engine: AsyncEngine, places: None
 ) -> None:
     async with engine.connect() as one, engine.connect() as other:
@@ -158,7 +156,7 @@ async def test_what_waits_is_seen_by_its_own_connection_only_and_goes_with_it(
             await staged(connection, staging_tables.MESSAGES)
 
 
-async def test_messages_are_taken_off_the_stage_whole_and_the_others_stay(
+async def test_forget_clear_and_empty_keep_the_rows_of_other_messages(
     engine: AsyncEngine,
 ) -> None:
     async with engine.connect() as connection:
@@ -181,7 +179,7 @@ async def test_messages_are_taken_off_the_stage_whole_and_the_others_stay(
         await connection.invalidate()
 
 
-async def test_a_move_takes_what_is_whole_and_leaves_the_rest_on_the_stage(
+async def test_a_move_takes_complete_messages_and_leaves_the_others_staged(
     engine: AsyncEngine, places: None
 ) -> None:
     async with engine.connect() as connection:
@@ -202,7 +200,7 @@ async def test_a_move_takes_what_is_whole_and_leaves_the_rest_on_the_stage(
 
 
 @pytest.mark.parametrize("count", [1, 50, 500])
-async def test_a_move_asks_as_often_for_one_message_as_for_five_hundred(
+async def test_a_move_needs_as_many_statements_for_one_message_as_for_five_hundred(
     engine: AsyncEngine, places: None, count: int
 ) -> None:
     async with engine.connect() as connection:
@@ -217,7 +215,7 @@ async def test_a_move_asks_as_often_for_one_message_as_for_five_hundred(
     assert len(asked) == {"sqlite": 17, "postgresql": 27}[engine.dialect.name]
 
 
-async def test_what_is_staged_and_in_the_log_already_is_told_with_whether_it_is_the_same(
+async def test_staged_messages_that_are_in_the_log_are_found_with_whether_they_are_equal(
     engine: AsyncEngine, places: None
 ) -> None:
     async with engine.connect() as connection:
@@ -237,7 +235,7 @@ async def test_what_is_staged_and_in_the_log_already_is_told_with_whether_it_is_
         await connection.invalidate()
 
 
-async def test_the_log_tells_the_digests_of_the_messages_it_has(
+async def test_digests_returns_those_of_the_messages_in_the_log(
     engine: AsyncEngine, places: None
 ) -> None:
     await load(engine, district("riverside"), message("M-1"), message("M-2", district="riverside"))
@@ -249,7 +247,7 @@ async def test_the_log_tells_the_digests_of_the_messages_it_has(
         assert await log.digests(connection, 1, []) == {}
 
 
-async def test_the_hours_of_a_district_and_its_schools_are_known(
+async def test_the_call_hours_of_a_district_and_its_schools_are_found(
     engine: AsyncEngine, places: None
 ) -> None:
     await load(engine, district("riverside"), school("east", district="riverside"))
@@ -265,7 +263,7 @@ async def test_the_hours_of_a_district_and_its_schools_are_known(
         assert await log.school_known_as(connection, ids["plainview"], "east") is None
 
 
-async def test_two_moves_wait_for_each_other(engine: AsyncEngine) -> None:
+async def test_two_moves_are_serialized(engine: AsyncEngine) -> None:
     turns: list[str] = []
 
     async def take_turn(name: str, held: asyncio.Event, goes_on: asyncio.Event) -> None:
@@ -289,10 +287,10 @@ async def test_two_moves_wait_for_each_other(engine: AsyncEngine) -> None:
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_the_recipients_of_a_large_message_are_not_all_read_for_each_of_its_deliveries(
+async def test_inserting_deliveries_does_not_scan_the_recipients_of_a_large_message(
     engine: AsyncEngine, places: None
 ) -> None:
-    """Of a message that was not counted yet, PostgreSQL takes the index of names to be as good as that of keys."""
+    """Without statistics of a message, PostgreSQL may choose the index of names instead of that of keys."""
     async with engine.connect() as connection:
 
         async def take(ref: int, recipients: int) -> None:

@@ -1,4 +1,4 @@
-"""The promise: the addresses of an old log become what they would be today, and its marks and figures stay as they were."""
+"""The backfill normalizes the addresses of an old log by the current rules; marks and figures do not change."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -37,7 +37,7 @@ SPELLINGS = {
     "+16125550003": "+1161255",
     "+16125550004": "+16125550199",
 }
-"""Under which name the tests send to an address, and the key that a log of an earlier release has for it."""
+"""The name of each address in the tests, and its key by the rules of an earlier release."""
 
 
 def mail(name: str, **history: Any) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def mail(name: str, **history: Any) -> dict[str, Any]:
 
 
 async def make_old(engine: AsyncEngine, spellings: Mapping[str, str] = SPELLINGS) -> None:
-    """Give the addresses the keys that an earlier release would have given them, and forget that they were read."""
+    """Give the addresses the keys of an earlier release, and mark them as not parsed yet."""
     async with writing(engine) as connection:
         await connection.execute(delete(BACKFILL))
         for name, key in spellings.items():
@@ -54,7 +54,7 @@ async def make_old(engine: AsyncEngine, spellings: Mapping[str, str] = SPELLINGS
 
 
 async def addresses(engine: AsyncEngine) -> list[Row]:
-    """Each address: key, whether it can be read, the key of what it is the same as, since when it takes no texts."""
+    """Return each address: key, whether it is readable, the key of `same_as`, and its opt-out."""
     other = ADDRESS.alias("other")
     statement = (
         select(ADDRESS.c.key, ADDRESS.c.is_readable, other.c.key, ADDRESS.c.opted_out_at)
@@ -66,7 +66,7 @@ async def addresses(engine: AsyncEngine) -> list[Row]:
 
 
 async def handed_over(engine: AsyncEngine) -> list[str]:
-    """What a provider would get for each delivery, in the order of the lists."""
+    """Return the address that a provider gets for each delivery, in the order of the lists."""
     statement = select(DELIVERY.c.address_id).order_by(
         DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
     )
@@ -77,7 +77,7 @@ async def handed_over(engine: AsyncEngine) -> list[str]:
 
 
 async def figures(engine: AsyncEngine) -> dict[str, Sequence[Row]]:
-    """All that the log tells of its messages, but for the keys of addresses."""
+    """Return all data of the messages except the keys of addresses."""
     told = dict(await story(engine))
     told["delivery"] = sorted((row[:6] + row[8:] for row in told["delivery"]), key=repr)
     return told
@@ -104,7 +104,7 @@ LOG = (
 )
 
 
-async def test_addresses_whose_keys_fall_together_are_merged_and_the_log_stays_as_it_was(
+async def test_addresses_with_the_same_new_key_are_merged_and_the_log_does_not_change(
     engine: AsyncEngine,
 ) -> None:
     await send(engine, *LOG)
@@ -121,7 +121,7 @@ async def test_addresses_whose_keys_fall_together_are_merged_and_the_log_stays_a
     london = "+442079460018"
     assert await addresses(engine) == sorted(
         [
-            # M-1 has deliveries to both spellings: the second one stays, for them alone.
+            # M-1 has deliveries to both spellings: the second one stays, only for these.
             (" +1161255", False, None, None),
             ("+16125550199", True, None, NOON),
             (london, True, None, NOON),
@@ -144,7 +144,7 @@ async def test_addresses_whose_keys_fall_together_are_merged_and_the_log_stays_a
     assert await backfills.unfinished(engine) == []
 
 
-async def test_it_goes_on_where_it_was_after_each_commit_at_which_it_was_killed(
+async def test_a_merge_resumes_after_an_interruption_at_any_commit(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merged_addresses, "ROWS", 2)
@@ -174,7 +174,7 @@ async def test_it_goes_on_where_it_was_after_each_commit_at_which_it_was_killed(
     assert set(await handed_over(engine)) >= {"heather@nomail.example", "+442079460018"}
 
 
-async def test_a_piece_that_breaks_off_leaves_nothing(
+async def test_an_interrupted_piece_changes_nothing(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await send(engine, district(), message("M-1", [recipient("p1", mail("a1"))]))
@@ -200,7 +200,7 @@ async def test_a_piece_that_breaks_off_leaves_nothing(
     assert await handed_over(engine) == ["heather@nomail.example"] * 3
 
 
-async def test_what_is_being_handed_over_meanwhile_is_recorded_and_counted_right(
+async def test_a_hand_over_during_a_merge_is_recorded_and_counted_correctly(
     engine: AsyncEngine,
 ) -> None:
     people = [
@@ -234,7 +234,7 @@ async def test_what_is_being_handed_over_meanwhile_is_recorded_and_counted_right
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_it_gives_way_to_whoever_works_on_a_message(engine: AsyncEngine) -> None:
+async def test_a_merge_gives_way_to_a_lock_of_a_message(engine: AsyncEngine) -> None:
     await send(engine, *LOG)
     await make_old(engine)
     ids = await message_ids(engine)
@@ -286,7 +286,7 @@ DIRTY = st.lists(
     st.sets(st.integers(0, 6)),
     st.sampled_from([None, MessageStatus.SENT]),
 )
-async def test_whatever_the_old_addresses_are_the_log_counts_as_before_and_each_is_handed_over_right(
+async def test_any_old_addresses_keep_the_figures_and_are_handed_over_correctly(
     engine: AsyncEngine,
     dirty: list[str],
     lists: list[list[list[int]]],
@@ -329,12 +329,12 @@ async def test_whatever_the_old_addresses_are_the_log_counts_as_before_and_each_
 
 
 def right(key: str) -> str:
-    """What an address of the old log is today."""
+    """Return the current key of an address of the old log."""
     try:
         return normalise(DeliveryMode.EMAIL, key).key
     except InvalidAddress:
         return UNREADABLE + key.strip()
 
 
-def test_only_emails_and_numbers_are_read_again() -> None:
+def test_only_emails_and_numbers_are_parsed_again() -> None:
     assert set(merged_addresses._MODE) == {AddressKind.EMAIL, AddressKind.PHONE}

@@ -1,4 +1,4 @@
-"""The promise: whoever is killed while addresses are merged leaves a log that counts right, and the next run goes on."""
+"""A process that is killed while it merges addresses leaves correct counters, and the next run resumes."""
 
 import asyncio
 import signal
@@ -63,7 +63,7 @@ asyncio.run(run())
 
 
 @pytest.mark.parametrize("moment", ["before 1", "after 2", "before 5", "after 5", "before 9"])
-async def test_a_merge_that_is_killed_is_ended_by_the_next(
+async def test_the_next_run_finishes_a_merge_that_was_killed(
     engine: AsyncEngine, database_url: str, moment: str
 ) -> None:
     await send(engine, *LOG)

@@ -1,4 +1,4 @@
-"""The promise: a migrated database has the tables as the program knows them, no more and no fewer."""
+"""A migrated database has exactly the declared tables."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ async def test_a_migrated_database_has_the_tables_of_the_program(engine: AsyncEn
     assert await current(engine) == head()
 
 
-async def test_a_table_that_differs_is_found(engine: AsyncEngine) -> None:
+async def test_a_different_table_is_found(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await connection.execute(text("DROP TABLE budget"))
         found: list[Any] = await connection.run_sync(drift)

@@ -1,4 +1,4 @@
-"""The promise: what came in before an upgrade is found as what comes in after it, and a killed backfill goes on."""
+"""Messages from before an upgrade are found like new ones, and an interrupted backfill resumes."""
 
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ LOG: Final = (
 
 
 async def keys(engine: AsyncEngine) -> list[list[tuple[Any, ...]]]:
-    """Every folded text of the log, with what it belongs to."""
+    """Return every folded text of the log, with its row."""
     statements = (
         select(SCHOOL.c.id, SCHOOL.c.key).order_by(SCHOOL.c.id),
         select(
@@ -62,7 +62,7 @@ async def keys(engine: AsyncEngine) -> list[list[tuple[Any, ...]]]:
 
 
 async def make_old(engine: AsyncEngine) -> None:
-    """Give each text a key as of an earlier release, which left signs, spaces and letters as they are."""
+    """Give each text a key of an earlier release, which kept signs, spaces and letters unchanged."""
     async with writing(engine) as connection:
         await connection.execute(delete(BACKFILL))
         for name, shown in (
@@ -76,12 +76,12 @@ async def make_old(engine: AsyncEngine) -> None:
         named = select(SCHOOL.c.name).where(SCHOOL.c.id == MESSAGE.c.school_id).scalar_subquery()
         await connection.execute(update(MESSAGE).values(school_key=named))
         await connection.execute(update(RECIPIENT).values(key=RECIPIENT.c.name + "\n"))
-        # As NFKD left it: what stood between the letters is lost.
+        # By NFKD: the characters between the letters are lost.
         lost = PERSON_NAME.c.key == "o'brien, ana"
         await connection.execute(update(PERSON_NAME).where(lost).values(key="o brien, ana"))
 
 
-async def test_every_key_is_what_it_would_be_had_the_text_come_in_today(
+async def test_every_key_is_folded_by_the_current_rules(
     engine: AsyncEngine,
 ) -> None:
     await send(engine, *LOG)
@@ -93,12 +93,12 @@ async def test_every_key_is_what_it_would_be_had_the_text_come_in_today(
 
     after = await keys(engine)
     assert after[:3] == today[:3]
-    # A name that had lost a sign stays beside the right one: it leads to people, and finds none by itself.
+    # A key that had lost a sign stays beside the correct one; it leads to people, but matches no recipient.
     assert set(today[3]) <= set(after[3])
     assert {key for _, key in set(after[3]) - set(today[3])} == {"o brien, ana"}
 
 
-async def test_a_backfill_that_is_stopped_after_any_piece_goes_on(
+async def test_a_backfill_resumes_after_any_piece(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refolded_texts, "ROWS", 1)
@@ -121,7 +121,7 @@ async def test_a_backfill_that_is_stopped_after_any_piece_goes_on(
     assert pieces == 1 + 1 + 2 + 4 + len(today[3]) + 1 + len(BACKFILLS)
 
 
-async def test_a_school_that_is_renamed_meanwhile_keeps_its_new_name(engine: AsyncEngine) -> None:
+async def test_a_school_renamed_during_a_backfill_keeps_its_new_name(engine: AsyncEngine) -> None:
     await send(engine, *LOG)
     await make_old(engine)
     await send(engine, school("one", name="Renamed \u2013 School"))
@@ -133,7 +133,7 @@ async def test_a_school_that_is_renamed_meanwhile_keeps_its_new_name(engine: Asy
     assert [row[-1] for row in messages] == ["renamed - school", None]
 
 
-async def test_servers_need_not_wait_for_it(engine: AsyncEngine) -> None:
+async def test_servers_do_not_wait_for_refolding(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         await connection.execute(update(BACKFILL).values(finished_at=None))
 
@@ -144,7 +144,7 @@ async def test_servers_need_not_wait_for_it(engine: AsyncEngine) -> None:
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=6))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_names_of_a_person_that_fall_together_become_one(
+async def test_names_of_a_person_with_the_same_new_key_become_one(
     engine: AsyncEngine, old: list[str]
 ) -> None:
     old = sorted({text.replace("\0", "") for text in old})

@@ -45,7 +45,7 @@ async def test_equal_receipts_are_one_row_and_the_last_time_counts(engine: Async
     assert (first.status, first.code, first.detail) == (DeliveryStatus.FAILED, 3, "no such user")
 
 
-async def test_what_is_old_or_above_the_limit_goes_and_the_latest_stays(
+async def test_old_receipts_and_those_beyond_the_limit_are_deleted(
     engine: AsyncEngine,
 ) -> None:
     for number in range(6):

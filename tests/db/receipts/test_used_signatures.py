@@ -1,4 +1,4 @@
-"""A signature is good for one callback, whoever brings it a second time, and is forgotten when nobody would honour it."""
+"""A signature is valid for one callback, and is deleted after it has expired."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ on_postgres = pytest.mark.parametrize(
 async def use(
     engine: AsyncEngine, token: str, *, until: datetime = UNTIL, now: datetime = NOON
 ) -> bool:
-    """Use a signature in a transaction of its own."""
+    """Use a signature in a separate transaction."""
     async with writing(engine) as connection:
         return await used_signatures.use(connection, token, until=until, now=now)
 
@@ -66,7 +66,7 @@ async def test_a_transaction_that_fails_leaves_the_signature_unused(engine: Asyn
 
 
 @pytest.mark.parametrize("first_fails", [False, True])
-async def test_of_two_at_once_the_second_waits_for_what_becomes_of_the_first(
+async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_first(
     engine: AsyncEngine, first_fails: bool
 ) -> None:
     is_used, may_end = asyncio.Event(), asyncio.Event()
@@ -83,7 +83,7 @@ async def test_of_two_at_once_the_second_waits_for_what_becomes_of_the_first(
         going = asyncio.create_task(first())
         await is_used.wait()
         second = asyncio.create_task(use(engine, "a"))
-        await columns_of(engine, TOKENS)  # whoever did not wait would be through by now
+        await columns_of(engine, TOKENS)  # a callback that did not wait would be done by now
         assert not second.done()
         may_end.set()
         await asyncio.gather(going, return_exceptions=True)
@@ -99,7 +99,7 @@ async def test_of_two_at_once_the_second_waits_for_what_becomes_of_the_first(
         (UNTIL + timedelta(hours=1, microseconds=1), ["new"]),
     ],
 )
-async def test_what_nobody_honours_any_more_is_forgotten(
+async def test_expired_signatures_are_deleted(
     engine: AsyncEngine, now: datetime, left: list[str]
 ) -> None:
     await use(engine, "a")
@@ -109,7 +109,7 @@ async def test_what_nobody_honours_any_more_is_forgotten(
     assert await columns_of(engine, TOKENS) == [(token,) for token in left]
 
 
-async def test_many_old_ones_are_forgotten_a_few_at_a_time_the_oldest_first(
+async def test_many_expired_signatures_are_deleted_in_small_steps_the_oldest_first(
     engine: AsyncEngine,
 ) -> None:
     for number in range(25):
@@ -126,7 +126,7 @@ async def test_many_old_ones_are_forgotten_a_few_at_a_time_the_oldest_first(
 
 
 @on_postgres
-async def test_who_forgets_does_not_wait_for_another_who_does(engine: AsyncEngine) -> None:
+async def test_concurrent_deletions_do_not_wait_for_each_other(engine: AsyncEngine) -> None:
     await use(engine, "old")
     later, end = UNTIL + timedelta(days=1), UNTIL + timedelta(days=2)
 

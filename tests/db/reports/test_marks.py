@@ -1,4 +1,4 @@
-"""The marks of a report are known before its rows, and are those that the rows have."""
+"""The marks that are computed before the rows of a report are those of its rows."""
 
 from itertools import combinations, product
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Reports as rows: which request is a new one, who makes which report, and who sees it."""
+"""Report records: when a request is new, which process makes a report, and who sees it."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ MADE = Made("1.a.csv", NOON, 3, 120, "0" * 64)
 
 @pytest.fixture
 async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
-    """A log with two messages, and nothing asked for."""
+    """A log with two messages and no reports."""
     await load(engine, district(), school("east"), message("M-1", school="east"), message("M-2"))
     return printing(engine, tmp_path / "store")
 
@@ -43,7 +43,7 @@ async def waiting(press: Press, *, now: datetime = NOON, most: int = 100) -> lis
         return [*await report_jobs.waiting(connection, now=now, most=most)]
 
 
-# Asking
+# Requests
 
 
 async def test_the_same_request_within_a_minute_is_the_same_report(press: Press) -> None:
@@ -69,7 +69,7 @@ async def test_another_request_is_another_report(press: Press, other: dict[str, 
     assert await asked(press) != await asked(press, **other)
 
 
-async def test_what_failed_is_asked_for_anew(press: Press) -> None:
+async def test_a_failed_report_is_made_again(press: Press) -> None:
     first = await asked(press)
     await claimed(press, "a")
     async with writing(press.engine) as connection:
@@ -77,15 +77,15 @@ async def test_what_failed_is_asked_for_anew(press: Press) -> None:
     assert await asked(press) != first
 
 
-async def test_two_who_ask_at_the_same_time_get_one_report(press: Press) -> None:
+async def test_two_concurrent_equal_requests_get_one_report(press: Press) -> None:
     ids = await asyncio.gather(*(asked(press) for _ in range(5)))
     assert set(ids) == {ids[0]}
 
 
-# Making
+# Jobs
 
 
-async def test_those_that_wait_are_found_oldest_first_until_they_are_claimed(press: Press) -> None:
+async def test_waiting_reports_are_found_oldest_first_until_claimed(press: Press) -> None:
     ids = [await asked(press, format=format) for format in ReportFormat]
     assert await waiting(press) == ids
     assert await waiting(press, most=2) == ids[:2]
@@ -100,13 +100,13 @@ async def test_those_that_wait_are_found_oldest_first_until_they_are_claimed(pre
     }
 
 
-async def test_of_several_who_claim_at_once_one_has_it(press: Press) -> None:
+async def test_one_of_several_concurrent_claims_succeeds(press: Press) -> None:
     await asked(press)
     jobs = await asyncio.gather(*(claimed(press, token) for token in "abcd"))
     assert sum(job is not None for job in jobs) == 1
 
 
-async def test_whose_lease_has_ended_writes_nothing_more(press: Press) -> None:
+async def test_a_process_without_its_lease_writes_nothing_more(press: Press) -> None:
     id = await asked(press)
     await claimed(press, "a")
     await hurry(press.engine)
@@ -123,7 +123,7 @@ async def test_whose_lease_has_ended_writes_nothing_more(press: Press) -> None:
     assert await row(press.engine) == before
 
 
-async def test_what_may_still_be_begun_is_not_given_up(press: Press) -> None:
+async def test_a_report_with_attempts_left_is_not_given_up(press: Press) -> None:
     id = await asked(press)
     await claimed(press, "a")
     for _ in range(2):
@@ -134,7 +134,7 @@ async def test_what_may_still_be_begun_is_not_given_up(press: Press) -> None:
         await hurry(press.engine)
 
 
-async def test_what_was_begun_too_often_is_given_up(press: Press) -> None:
+async def test_a_report_without_attempts_left_is_given_up(press: Press) -> None:
     id = await asked(press)
     for token in "abc":
         assert await claimed(press, token) is not None
@@ -149,7 +149,7 @@ async def test_what_was_begun_too_often_is_given_up(press: Press) -> None:
     assert (failed.status, failed.failure, failed.claim) == (ReportStatus.FAILED, "Thrice.", None)
 
 
-async def test_what_is_put_off_waits_for_its_pause(press: Press) -> None:
+async def test_a_postponed_report_waits_for_its_pause(press: Press) -> None:
     id = await asked(press)
     await claimed(press, "a")
     async with writing(press.engine) as connection:
@@ -160,7 +160,7 @@ async def test_what_is_put_off_waits_for_its_pause(press: Press) -> None:
     assert await claimed(press, "b") is not None
 
 
-async def test_what_is_given_back_does_not_count_as_begun(press: Press) -> None:
+async def test_a_report_that_is_given_back_does_not_count_an_attempt(press: Press) -> None:
     id = await asked(press)
     await claimed(press, "a")
     async with writing(press.engine) as connection:
@@ -170,12 +170,12 @@ async def test_what_is_given_back_does_not_count_as_begun(press: Press) -> None:
     assert again.attempts == 1
 
 
-async def test_what_is_no_longer_kept_is_not_begun(press: Press) -> None:
+async def test_an_expired_report_is_not_started(press: Press) -> None:
     await asked(press)
     assert await claimed(press, "a", now=NOON + KEPT) is None
 
 
-async def test_a_lease_that_was_ended_for_all_is_taken_over(press: Press) -> None:
+async def test_reports_are_claimed_again_after_all_leases_were_ended(press: Press) -> None:
     await asked(press)
     await claimed(press, "a")
     assert await waiting(press) == []
@@ -184,7 +184,7 @@ async def test_a_lease_that_was_ended_for_all_is_taken_over(press: Press) -> Non
     assert await claimed(press, "b") is not None
 
 
-# Seeing
+# Visibility
 
 
 async def seen(press: Press, id: int, *, masks: bool = False, **fields: Any) -> Any:
@@ -194,7 +194,7 @@ async def seen(press: Press, id: int, *, masks: bool = False, **fields: Any) -> 
     return found.get(id)
 
 
-async def test_a_report_is_seen_by_whoever_sees_its_message(press: Press) -> None:
+async def test_a_report_is_visible_to_viewers_of_its_message(press: Press) -> None:
     of_east, of_all = await asked(press), await asked(press, 2)
     assert [
         (await seen(press, id, schools=schools)) is not None
@@ -207,7 +207,7 @@ async def test_a_report_is_seen_by_whoever_sees_its_message(press: Press) -> Non
     ("is_masked", "masks", "is_seen"),
     [(False, False, True), (False, True, False), (True, False, True), (True, True, True)],
 )
-async def test_a_report_with_names_is_nothing_for_who_may_not_see_names(
+async def test_an_unmasked_report_is_invisible_without_the_right_to_see_recipients(
     press: Press, is_masked: bool, masks: bool, is_seen: bool
 ) -> None:
     id = await asked(press, is_masked=is_masked)
@@ -217,7 +217,7 @@ async def test_a_report_with_names_is_nothing_for_who_may_not_see_names(
     assert counts == ({1: 1} if is_seen else {})
 
 
-async def test_a_report_is_expired_from_its_moment_on(press: Press) -> None:
+async def test_a_report_is_expired_from_its_expiry_on(press: Press) -> None:
     id = await asked(press)
     before, after = NOON + KEPT - timedelta(seconds=1), NOON + KEPT
     assert (await seen(press, id, now=before)).status is ReportStatus.QUEUED

@@ -1,4 +1,4 @@
-"""The promise: many rows at once say the same as one after another."""
+"""Bulk writes store the same rows as single statements."""
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -34,7 +34,7 @@ COUNTED = ("message_id", "mode", "status", "call_status", "is_duplicate", "deliv
         ("reference", None),
     ],
 )
-async def test_a_value_of_any_kind_comes_back_as_it_went(
+async def test_a_value_of_any_type_is_read_as_it_was_written(
     engine: AsyncEngine, column: str, value: Any
 ) -> None:
     message_id = await load(engine, people(3, call))
@@ -85,7 +85,7 @@ async def test_rows_are_numbered_in_the_order_in_which_they_were_given(engine: A
     assert list(found) == [str(number) for number in range(700)]
 
 
-async def test_what_is_there_already_is_changed_as_the_clause_says(engine: AsyncEngine) -> None:
+async def test_existing_rows_are_changed_by_the_on_conflict_clause(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(3, call))
     other = (message_id, DeliveryMode.VOICE, DeliveryStatus.SENT, 5, False, 2)
     there = (message_id, DeliveryMode.VOICE, DeliveryStatus.PENDING, 32_767, False, -2)

@@ -1,4 +1,4 @@
-"""An order of several columns is walked value by value: how much is asked for it, where values have many rows and few."""
+"""The number of statements of a page in an order of several columns, for values with many and with few rows."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -25,7 +25,7 @@ SCHOOLS: Final = [f"s{number:02}" for number in range(grouped_paging.MOST + 4)]
 async def page(
     engine: AsyncEngine, sort: Sequence[tuple[OrderField, bool]], size: int
 ) -> tuple[list[str], bool, int]:
-    """The ids of the first page, whether more follow, and how many statements read messages for it."""
+    """Return the ids of the first page, whether more follow, and how many statements read messages."""
     visibility = await log.visibility(engine)
     days = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
     async with reading(engine) as connection:
@@ -61,13 +61,15 @@ async def two_statuses(engine: AsyncEngine) -> None:
         (6, ["ERROR-2", "ERROR-1", "ERROR-0", "CANCELED-2", "CANCELED-1", "CANCELED-0"], False, 2),
     ],
 )
-async def test_a_page_that_is_full_asks_for_no_further_value(
+async def test_a_full_page_reads_no_further_value(
     engine: AsyncEngine, size: int, shown: Sequence[str], has_next: bool, asked: int
 ) -> None:
     assert await page(engine, SORT, size) == (shown, has_next, asked)
 
 
-async def test_values_with_few_rows_each_are_read_at_once_in_the_end(engine: AsyncEngine) -> None:
+async def test_after_some_values_with_few_rows_the_rest_is_read_at_once(
+    engine: AsyncEngine,
+) -> None:
     schools = [log.school(school) for school in SCHOOLS]
     lines = [
         log.message(f"{school}-{number}", school=school, subject=f"Subject {number}")

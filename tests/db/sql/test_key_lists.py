@@ -32,7 +32,7 @@ TEXTS = [
 
 @pytest.fixture
 async def places(engine: AsyncEngine) -> AsyncEngine:
-    """A table of five rows of three seats, and one seat for each of `TEXTS` in row 9."""
+    """Create a table of five rows of three seats, and one seat for each of `TEXTS` in row 9."""
     seats = [{"row": row, "seat": seat, "name": None} for row in range(5) for seat in range(3)]
     named = [{"row": 9, "seat": seat, "name": name} for seat, name in enumerate(TEXTS)]
     async with writing(engine) as connection:
@@ -55,7 +55,7 @@ async def test_any_of_finds_the_rows_with_one_of_the_keys(
 
 
 @pytest.mark.parametrize("text", TEXTS)
-async def test_a_text_is_found_whatever_stands_in_it(places: AsyncEngine, text: str) -> None:
+async def test_any_text_is_found(places: AsyncEngine, text: str) -> None:
     async with reading(places) as connection:
         found = select(PLACES.c.name).where(text_any_of(PLACES.c.name, [text, "nobody"]))
         assert (await connection.scalars(found)).all() == [text]
@@ -116,14 +116,16 @@ async def test_the_statement_is_the_same_for_any_number_of_keys(engine: AsyncEng
     assert len(set(asked)) == 3
 
 
-async def test_a_condition_stays_one_that_an_index_answers(engine: AsyncEngine) -> None:
+async def test_a_condition_can_use_an_index(engine: AsyncEngine) -> None:
     """SQLAlchemy writes a boolean function on SQLite as `… = 1`, which no index answers."""
     condition = any_of(PLACES.c.row, [1]) & pairs_of(PLACES.c.row, PLACES.c.seat, [(1, 1)])
     written = str(select(PLACES).where(condition).compile(dialect=engine.dialect))
     assert "= 1" not in written
 
 
-async def test_is_there_asks_for_each_row_of_the_statement_around_it(places: AsyncEngine) -> None:
+async def test_is_there_is_evaluated_for_each_row_of_the_enclosing_statement(
+    places: AsyncEngine,
+) -> None:
     beside = PLACES.alias("beside")
     after = select(beside.c.seat).where(
         beside.c.row == PLACES.c.row, beside.c.seat > PLACES.c.seat, beside.c.row < 2

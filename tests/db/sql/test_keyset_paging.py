@@ -1,4 +1,4 @@
-"""Walking a list page by page, from either end, shows all that was there at the start once, whatever arrives meanwhile."""
+"""Paging through a list from either end returns each row from the start exactly once, even while rows arrive."""
 
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
@@ -39,7 +39,7 @@ walks = settings(
 
 
 async def walk(fetch: Fetch, *, order: Order, size: int, backward: bool, arrive: Arrive) -> Shown:
-    """What each row of a list is ordered by, as a client sees them who turns the pages; `arrive` is called in between."""
+    """Return the sort keys of the rows on all pages; call `arrive` between the pages."""
     shown: list[tuple[Any, ...]] = []
     cursor: str | None = None
     while True:
@@ -56,7 +56,7 @@ async def walk(fetch: Fetch, *, order: Order, size: int, backward: bool, arrive:
 
 
 def stood_in(start: Shown, shown: Shown) -> Shown:
-    """The rows of `shown` that were there at the start."""
+    """Return the rows of `shown` that existed at the start."""
     return [key for key in shown if key in set(start)]
 
 
@@ -94,7 +94,7 @@ sorts = st.lists(
 
 @pytest.fixture(params=[0, 20_000], ids="many: {}".format)
 def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    """How many rows are many: beyond none, each page is found by walking an index."""
+    """The value of MANY: with 0, each page is found by scanning an index."""
     for module in (index_choice, log_page):
         monkeypatch.setattr(module, "MANY", request.param)
     return int(request.param)
@@ -143,7 +143,7 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
     await assert_complete(fetch, order=order, size=size, backward=backward, arrive=arrive)
 
 
-# What was sent to whom
+# Recipients, deliveries, and the messages of a person
 
 
 async def add(engine: AsyncEngine, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -282,7 +282,7 @@ async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
     size=st.integers(1, 3),
     backward=st.booleans(),
 )
-async def test_nothing_that_a_person_was_sent_is_skipped_or_repeated_while_messages_arrive(
+async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arrive(
     engine: AsyncEngine,
     sent: Sequence[datetime],
     arriving: Sequence[Sequence[datetime]],
@@ -328,7 +328,7 @@ async def test_nothing_that_a_person_was_sent_is_skipped_or_repeated_while_messa
 
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("size", [0, 1, 2, 9])
-async def test_the_pages_of_several_lists_in_one_statement_are_those_of_each_alone(
+async def test_pages_of_several_lists_in_one_statement_equal_those_read_alone(
     engine: AsyncEngine, size: int, backward: bool
 ) -> None:
     lists = [
@@ -357,7 +357,7 @@ def _shown(page: Slice[Any]) -> tuple[Any, ...]:
 
 
 async def _empty_message(engine: AsyncEngine, *people: dict[str, Any]) -> tuple[int, int]:
-    """A message to these people, in a district of its own, and somebody of that district to add."""
+    """Load a message to these people in a new district, and return another person of that district to add."""
     district = f"d{next(_numbers)}"
     somebody = [log.recipient("somebody", log.email())]
     await log.load(
@@ -371,7 +371,7 @@ async def _empty_message(engine: AsyncEngine, *people: dict[str, Any]) -> tuple[
 
 
 async def _address(engine: AsyncEngine) -> int:
-    """An address of any district."""
+    """Return an address of any district."""
     async with reading(engine) as connection:
         found = await connection.scalar(DELIVERY.select().with_only_columns(DELIVERY.c.address_id))
     assert found is not None

@@ -1,4 +1,4 @@
-"""Rows of a page: records of what was read, which say so of all else."""
+"""Rows of a page become records, which raise an error for columns that were not read."""
 
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ class Bus(NamedTuple):
 BUSES = Rows(Bus, ("id", "line"), [(1, "7", "key"), (2, "8", "key")])
 
 
-def test_a_row_is_a_record_of_what_was_read() -> None:
+def test_a_row_is_a_record_of_the_columns_that_were_read() -> None:
     first, second = BUSES
 
     assert isinstance(first, Bus)
@@ -32,7 +32,7 @@ def test_a_row_is_a_record_of_what_was_read() -> None:
     assert (len(BUSES), BUSES[1], list(BUSES[:1])) == (2, second, [first])
 
 
-def test_a_field_that_was_not_read_is_never_none_also_where_the_record_has_a_default() -> None:
+def test_a_field_that_was_not_read_raises_an_error_even_if_the_record_has_a_default() -> None:
     first = BUSES[0]
 
     with pytest.raises(NotRead, match=r"^Bus\.driver was not read\. Add it to"):
@@ -50,14 +50,14 @@ def test_rows_of_all_fields_are_records_of_the_class_itself() -> None:
     assert narrowed(Bus, ("id",)) is narrowed(Bus, ("id",))
 
 
-def test_fields_are_changed_where_they_were_read_and_what_stands_beside_them_stays() -> None:
+def test_changed_converts_only_the_given_fields_that_were_read() -> None:
     changed = BUSES.changed(line=lambda line: f"line {line}", driver=lambda _: "nobody")
 
     assert changed.tuples == [(1, "line 7", "key"), (2, "line 8", "key")]
     assert BUSES.changed(driver=lambda _: "nobody") is BUSES
 
 
-def test_lists_of_the_same_rows_are_joined_as_rows_and_others_as_records() -> None:
+def test_joined_rows_of_the_same_fields_stay_rows_and_others_become_records() -> None:
     whole = Rows(Bus, Bus._fields, [(3, "9", None)])
 
     alike, mixed = joined([BUSES, BUSES]), joined([BUSES, whole])
@@ -68,7 +68,7 @@ def test_lists_of_the_same_rows_are_joined_as_rows_and_others_as_records() -> No
     assert (joined([]), joined([[], [Bus(1, "7")]])) == ([], [Bus(1, "7")])
 
 
-def test_a_reading_is_narrowed_to_what_is_asked_for_and_what_tells_rows_apart() -> None:
+def test_a_reading_is_narrowed_to_the_requested_fields_and_the_key() -> None:
     reading = Reading(Bus, {name: column(name) for name in Bus._fields})
 
     assert list(reading.narrowed(frozenset({"line"}), always=frozenset({"id"})).columns) == [

@@ -1,6 +1,4 @@
-"""The promise: on either engine nothing goes in that refers to nothing, and nothing goes that something refers to, whatever two
-transactions do at once.
-"""
+"""On both engines no row refers to a missing row, and no referenced row can be deleted, even by concurrent transactions."""
 
 import asyncio
 
@@ -29,10 +27,10 @@ DANGLING = {
         for values in ("99, 0, 7, 1", "1, 9, 7, 1", "1, 0, 7, 99")
     ],
 }  # fmt: skip
-"""What refers to nothing, by table: a statement for each column, or pair of columns, that refers to something."""
+"""Invalid references by table: a statement for each column, or pair of columns, that refers to another table."""
 
 NEEDED = ("district", "message", "person", "address", "recipient")
-"""What others of these tables refer to."""
+"""The tables to which others refer."""
 
 HEATHER = recipient("p1", email("heather@nomail.example"), student=("s1", "Student, Calvin"))
 
@@ -44,7 +42,7 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
     return engine
 
 
-def test_what_refers_to_something_is_tried_here() -> None:
+def test_every_reference_is_tested_here() -> None:
     tables = SQLModel.metadata.tables
     referring = {name: len({key.parent for key in tables[name].foreign_keys}) for name in DANGLING}
 
@@ -53,20 +51,22 @@ def test_what_refers_to_something_is_tried_here() -> None:
 
 
 @pytest.mark.parametrize("statement", [one for tried in DANGLING.values() for one in tried])
-async def test_nothing_goes_in_that_refers_to_nothing(log: AsyncEngine, statement: str) -> None:
+async def test_a_row_with_an_invalid_reference_is_rejected(
+    log: AsyncEngine, statement: str
+) -> None:
     with pytest.raises(IntegrityError):
         async with writing(log) as connection:
             await connection.execute(text(statement))
 
 
 @pytest.mark.parametrize("table", NEEDED)
-async def test_nothing_goes_that_something_refers_to(log: AsyncEngine, table: str) -> None:
+async def test_a_referenced_row_cannot_be_deleted(log: AsyncEngine, table: str) -> None:
     with pytest.raises(IntegrityError):
         async with writing(log) as connection:
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
-async def test_what_nothing_refers_to_goes(log: AsyncEngine) -> None:
+async def test_an_unreferenced_row_can_be_deleted(log: AsyncEngine) -> None:
     async with writing(log) as connection:
         for table in ("delivery", "recipient", "person_name", "person", "address"):
             assert (await connection.execute(text(f"DELETE FROM {table}"))).rowcount > 0
@@ -93,16 +93,14 @@ ON_POSTGRESQL = pytest.mark.parametrize(
         "TRUNCATE recipient",
     ],
 )
-async def test_what_rows_refer_by_and_are_referred_to_by_stays(
-    log: AsyncEngine, change: str
-) -> None:
+async def test_keys_and_references_cannot_be_changed(log: AsyncEngine, change: str) -> None:
     with pytest.raises(DBAPIError):
         async with writing(log) as connection:
             await connection.execute(text(change))
 
 
 @ON_POSTGRESQL
-async def test_of_who_refers_to_a_person_and_who_removes_it_the_second_is_refused(
+async def test_of_a_concurrent_reference_and_deletion_the_second_is_rejected(
     log: AsyncEngine,
 ) -> None:
     alone = "INSERT INTO person (district_id, role, external_id, name) VALUES (1, 'CONTACT', 'p7', 'Alone') RETURNING id"
@@ -129,7 +127,7 @@ async def test_of_who_refers_to_a_person_and_who_removes_it_the_second_is_refuse
 
 
 @ON_POSTGRESQL
-async def test_who_is_not_sure_to_see_what_others_did_writes_nothing_that_refers(
+async def test_a_repeatable_read_transaction_cannot_write_references(
     log: AsyncEngine,
 ) -> None:
     async with log.connect() as connection:
@@ -139,7 +137,7 @@ async def test_who_is_not_sure_to_see_what_others_did_writes_nothing_that_refers
 
 
 @ON_POSTGRESQL
-async def test_a_log_with_rows_goes_over_to_triggers_as_it_is(engine: AsyncEngine) -> None:
+async def test_a_log_with_rows_migrates_to_triggers_unchanged(engine: AsyncEngine) -> None:
     async with writing(engine) as connection:
         for statement in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
             await connection.execute(text(statement))

@@ -1,4 +1,4 @@
-"""The promise: a viewer asks for no more than there is, however many processes answer."""
+"""A viewer cannot exceed its budget, however many processes answer."""
 
 import asyncio
 
@@ -19,16 +19,16 @@ async def drawn(
         return await draw(connection, viewer, cost=cost, capacity=100, per_second=per_second)
 
 
-async def test_what_is_taken_is_taken_from_what_is_left(engine: AsyncEngine) -> None:
+async def test_each_cost_is_taken_from_the_rest(engine: AsyncEngine) -> None:
     assert [await drawn(engine, cost) for cost in (30, 30, 41, 40, 1)] == [70, 40, None, 0, None]
 
 
-async def test_each_viewer_has_a_budget_of_their_own(engine: AsyncEngine) -> None:
+async def test_each_viewer_has_its_own_budget(engine: AsyncEngine) -> None:
     assert await drawn(engine, 100) == 0
     assert await drawn(engine, 100, viewer="plainview/u2") == 0
 
 
-async def test_what_was_taken_comes_back_and_never_more(engine: AsyncEngine) -> None:
+async def test_a_budget_refills_up_to_its_capacity(engine: AsyncEngine) -> None:
     await drawn(engine, 100)
     async with writing(engine) as connection:
         await connection.execute(update(BUDGET).values(empty_at=NOON))
@@ -37,13 +37,13 @@ async def test_what_was_taken_comes_back_and_never_more(engine: AsyncEngine) -> 
     assert await drawn(engine, 60) is None
 
 
-async def test_many_at_once_get_no_more_than_there_is(engine: AsyncEngine) -> None:
+async def test_concurrent_requests_cannot_exceed_the_budget(engine: AsyncEngine) -> None:
     left = await asyncio.gather(*[drawn(engine, 10) for _ in range(15)])
 
     assert sorted(one for one in left if one is not None) == pytest.approx(range(0, 100, 10), abs=1)
 
 
-async def test_the_buckets_of_those_who_have_gone_are_forgotten(engine: AsyncEngine) -> None:
+async def test_full_budgets_are_deleted(engine: AsyncEngine) -> None:
     await drawn(engine, 100)
     await drawn(engine, 100, viewer="plainview/u2")
     async with writing(engine) as connection:

@@ -1,4 +1,4 @@
-"""The promise: whatever is kept beside the rows and does not follow from them is found, and nothing else is."""
+"""The check finds every stored value that differs from the rows, and nothing else."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ async def change(engine: AsyncEngine, *statements: str) -> None:
             await connection.execute(sql(statement))
 
 
-async def test_a_log_as_it_came_in_has_no_difference(engine: AsyncEngine) -> None:
+async def test_an_ingested_log_has_no_difference(engine: AsyncEngine) -> None:
     await load(engine, district(), HISTORY, TO_SEND, CANCELED, message("M-4"))
 
     assert await differences(engine) == []
@@ -159,7 +159,7 @@ SECOND = "message_id = (SELECT id FROM message WHERE external_id = 'M-2')"
         ),
     ],
 )
-async def test_what_does_not_follow_from_the_rows_is_found(
+async def test_a_value_that_differs_from_the_rows_is_found(
     engine: AsyncEngine, statement: str, found: list[tuple[str, str, str | None, str | None]]
 ) -> None:
     await load(engine, district(), HISTORY, TO_SEND, CANCELED)
@@ -194,7 +194,7 @@ async def test_a_span_of_a_live_message_may_be_wider_than_its_rows_and_not_narro
     ]
 
 
-async def test_only_the_messages_of_the_range_are_looked_at(engine: AsyncEngine) -> None:
+async def test_only_messages_in_the_range_are_checked(engine: AsyncEngine) -> None:
     await load(engine, district(), HISTORY, TO_SEND, CANCELED)
     await change(
         engine,
@@ -214,7 +214,7 @@ async def test_only_the_messages_of_the_range_are_looked_at(engine: AsyncEngine)
         assert await check.count_messages(connection) == 3
 
 
-async def test_a_sound_file_has_no_faults(engine: AsyncEngine) -> None:
+async def test_an_intact_file_has_no_faults(engine: AsyncEngine) -> None:
     await load(engine, district(), HISTORY)
 
     async with writing(engine) as connection:
@@ -223,7 +223,7 @@ async def test_a_sound_file_has_no_faults(engine: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_row_that_refers_to_nothing_is_found(
+async def test_a_row_with_an_invalid_reference_is_found(
     engine: AsyncEngine, database_url: str
 ) -> None:
     await load(engine, district(), CANCELED)
@@ -240,7 +240,7 @@ async def test_a_row_that_refers_to_nothing_is_found(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_text_index_that_has_not_what_its_table_has_is_found(engine: AsyncEngine) -> None:
+async def test_a_text_index_that_differs_from_its_table_is_found(engine: AsyncEngine) -> None:
     await load(engine, district(), CANCELED)
     await change(
         engine,

@@ -1,4 +1,4 @@
-"""Which messages a purge takes: those that are old enough and have ended, of the districts that are meant."""
+"""A purge takes the messages of the chosen districts that are old enough and have ended."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -40,7 +40,7 @@ ROOT: Final = Path(__file__).parents[3]
         (MessageStatus.WAITING, DeliveryStatus.PENDING, False),
     ],
 )
-async def test_only_what_has_ended_goes(
+async def test_only_ended_messages_are_purged(
     engine: AsyncEngine,
     tmp_path: Path,
     at: MessageStatus,
@@ -56,7 +56,9 @@ async def test_only_what_has_ended_goes(
     assert (await world.everything(engine) == before) is not goes
 
 
-async def test_what_somebody_is_handing_over_stays(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_a_message_with_claimed_deliveries_is_not_purged(
+    engine: AsyncEngine, tmp_path: Path
+) -> None:
     await stand(engine, MessageStatus.ERROR, DeliveryStatus.IN_PROGRESS)
     async with writing(engine) as connection:
         await connection.execute(update(DELIVERY).values(claim="x", lease_until=NOON))
@@ -72,7 +74,7 @@ async def test_what_somebody_is_handing_over_stays(engine: AsyncEngine, tmp_path
         (CUT - timedelta(days=400), CUT, False),
     ],
 )
-async def test_a_message_is_as_old_as_the_later_of_its_creation_and_sending(
+async def test_the_age_of_a_message_counts_from_the_later_of_creation_and_sending(
     engine: AsyncEngine, tmp_path: Path, created_at: Any, scheduled_at: Any, goes: bool
 ) -> None:
     await load(engine, district(), message(created_at=created_at, scheduled_at=scheduled_at))
@@ -80,7 +82,7 @@ async def test_a_message_is_as_old_as_the_later_of_its_creation_and_sending(
     assert (await carry_out(purge_of(engine, tmp_path))).messages == goes
 
 
-async def test_another_district_is_left_alone(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_other_districts_are_not_purged(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     await load(
         engine,
@@ -94,7 +96,7 @@ async def test_another_district_is_left_alone(engine: AsyncEngine, tmp_path: Pat
     assert len(await rows(engine, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
 
 
-async def test_all_go_however_few_are_looked_up_and_removed_at_a_time(
+async def test_a_purge_in_steps_of_any_size_removes_all(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     lists = [[recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(5)]] * 5
