@@ -26,7 +26,7 @@ from domain.message import BodyFormat
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import Content, DeliveryRow, Report
+from renderers.document import DetailRow, ReportContent, ReportDocument
 
 DISTINCT: Final = 10_000
 """Rows that are made; a larger report has them several times."""
@@ -56,14 +56,14 @@ GIVEN: Final = (
 ELSEWHERE: Final = ("王小明", "محمد علي", "שרה כהן", "प्रिया शर्मा", "김민준", "Иванова, Мария")
 
 
-def made_rows(count: int) -> list[Sequence[DeliveryRow]]:
+def made_rows(count: int) -> list[Sequence[DetailRow]]:
     """`count` rows in pages, as a district has them."""
     start = datetime(2026, 1, 12, 12, 0, tzinfo=UTC)
     rows = [_row(number, start + timedelta(seconds=number * 0.37)) for number in range(count)]
     return [rows[at : at + PAGE] for at in range(0, count, PAGE)]
 
 
-def _row(number: int, at: datetime) -> DeliveryRow:
+def _row(number: int, at: datetime) -> DetailRow:
     name = f"{FAMILIES[number % len(FAMILIES)]}, {GIVEN[number // 3 % len(GIVEN)]}"
     if number % 50 == 0:
         name = ELSEWHERE[number // 50 % len(ELSEWHERE)]
@@ -74,7 +74,7 @@ def _row(number: int, at: datetime) -> DeliveryRow:
         longer = ".of.a.long.name" if number % 32 == 1 else ""
         address = f"parent{number}{longer}@district.example.org"
     code = {DeliveryMode.VOICE: (5, 6, 0, 1), DeliveryMode.TEXT: (-28, -27, -30, -33)}.get(mode)
-    return DeliveryRow(
+    return DetailRow(
         recipient=name,
         student=student,
         contacted=number % 8 > 0,
@@ -87,9 +87,9 @@ def _row(number: int, at: datetime) -> DeliveryRow:
     )
 
 
-def report_of(rows: Iterator[Sequence[DeliveryRow]]) -> Report:
+def report_of(rows: Iterator[Sequence[DetailRow]]) -> ReportDocument:
     now = datetime(2026, 1, 12, 14, 0, tzinfo=UTC)
-    return Report(
+    return ReportDocument(
         district="Plainview Schools",
         school=None,
         zone=ZoneInfo("America/Chicago"),
@@ -102,7 +102,7 @@ def report_of(rows: Iterator[Sequence[DeliveryRow]]) -> Report:
         detail=ReportDetail.ALL,
         modes=frozenset(DeliveryMode),
         figures=_figures(),
-        content=Content(body="School is cancelled.", body_format=BodyFormat.PLAIN),
+        content=ReportContent(body="School is cancelled.", body_format=BodyFormat.PLAIN),
         has_duplicates=True,
         has_not_contacted=True,
         rows=rows,
@@ -116,15 +116,15 @@ def _figures() -> Figures:
 # What is measured
 
 
-def ours(format: ReportFormat) -> Callable[[Iterator[Sequence[DeliveryRow]], Path], None]:
-    def write(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def ours(format: ReportFormat) -> Callable[[Iterator[Sequence[DetailRow]], Path], None]:
+    def write(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
         with path.open("wb") as file:
             renderer(format)(report_of(rows), file, progress=lambda rows: None)
 
     return write
 
 
-def texts(rows: Iterator[Sequence[DeliveryRow]]) -> Iterator[tuple[str, ...]]:
+def texts(rows: Iterator[Sequence[DetailRow]]) -> Iterator[tuple[str, ...]]:
     """Seven cells a row as plain text: the peers neither mark nor convert a thing."""
     for page in rows:
         for row in page:
@@ -144,7 +144,7 @@ def _fpdf() -> Any:
     return pdf
 
 
-def fpdf_cell(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def fpdf_cell(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     pdf = _fpdf()
     for cells in texts(rows):
         for text in cells[:5]:
@@ -153,7 +153,7 @@ def fpdf_cell(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
     pdf.output(path)
 
 
-def fpdf_table(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def fpdf_table(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     pdf = _fpdf()
     with pdf.table(first_row_as_headings=False) as table:
         for cells in texts(rows):
@@ -163,7 +163,7 @@ def fpdf_table(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
     pdf.output(path)
 
 
-def docx_add_row(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def docx_add_row(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     import docx
 
     document = docx.Document()
@@ -174,7 +174,7 @@ def docx_add_row(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
     document.save(str(path))
 
 
-def docx_lxml(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def docx_lxml(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     """python-docx for the document, its rows as elements of lxml put into the table."""
     import docx
     from docx.oxml.ns import qn
@@ -190,7 +190,7 @@ def docx_lxml(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
     document.save(str(path))
 
 
-def _openpyxl(rows: Iterator[Sequence[DeliveryRow]], path: Path, *, write_only: bool) -> None:
+def _openpyxl(rows: Iterator[Sequence[DetailRow]], path: Path, *, write_only: bool) -> None:
     """Numbers and dates as such, a date in the format of the report."""
     import openpyxl
     from openpyxl.cell import WriteOnlyCell
@@ -210,15 +210,15 @@ def _openpyxl(rows: Iterator[Sequence[DeliveryRow]], path: Path, *, write_only: 
     book.save(path)
 
 
-def openpyxl_ordinary(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def openpyxl_ordinary(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     _openpyxl(rows, path, write_only=False)
 
 
-def openpyxl_write_only(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def openpyxl_write_only(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     _openpyxl(rows, path, write_only=True)
 
 
-def csv_module(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
+def csv_module(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         for page in rows:
@@ -228,7 +228,7 @@ def csv_module(rows: Iterator[Sequence[DeliveryRow]], path: Path) -> None:
 class Case(NamedTuple):
     """What is run, and how many rows show its speed without taking minutes."""
 
-    write: Callable[[Iterator[Sequence[DeliveryRow]], Path], None]
+    write: Callable[[Iterator[Sequence[DetailRow]], Path], None]
     rows: int
 
 

@@ -35,7 +35,7 @@ from db.reports.jobs import ReportJob
 from db.reports.records import Request, ask
 from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press, PrintJob, print_report
-from delivery.reports.process import Order, make
+from delivery.reports.process import RenderOrder, make
 from delivery.reports.start import ForkServer
 from delivery.reports.store import Place
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
@@ -168,9 +168,9 @@ def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, fl
     job = ReportJob(
         1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, attempts=1
     )
-    order = Order(url, Place(str(folder)), job, f"memory.{format.lower()}")
+    order = RenderOrder(url, Place(str(folder)), job, f"memory.{format.lower()}")
     idle = high_water()
-    asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=lambda percent: None))
+    asyncio.run(make(order, clock=lambda: datetime.now(UTC), report_progress=lambda percent: None))
     return idle, high_water()
 
 

@@ -1,29 +1,29 @@
-"""Reports as files: a report value in, a file out. Knows no database, no clock and no settings.
+"""Render reports: a report value in, a file out. No access to the database, the clock or settings.
 
-`document` is what a report says; `pdf`, `docx`, `xlsx` and `delimited` each write one kind of file from it, row by row, in
-memory that does not grow with the rows. They are synchronous and slow to import, and belong in a process of their own.
+`document` has the contents of a report. `pdf`, `docx`, `xlsx` and `delimited` each write one file format, row by row, in
+constant memory. They are synchronous and slow to import, so run them in a separate process.
 """
 
 from collections.abc import Callable
 from typing import BinaryIO, Protocol
 
 from domain.report import ReportFormat
-from renderers.document import Rendered, Report
+from renderers.document import Rendered, ReportDocument
 
 
 class Renderer(Protocol):
-    """Writes a report into a file that is open for writing, from its present place on, and leaves it open.
+    """Writes a report into an open file, from its current position on, and leaves it open.
 
-    `progress` is told how many rows of the Delivery Detail are written, each time some are. Whatever it raises ends the work.
+    `progress` gets the number of rows of the Delivery Detail written so far; an exception in it ends the work.
     """
 
     def __call__(
-        self, report: Report, file: BinaryIO, *, progress: Callable[[int], None]
+        self, report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]
     ) -> Rendered: ...
 
 
 def renderer(format: ReportFormat) -> Renderer:
-    """What writes `format`. Its libraries are loaded now: fpdf2 alone takes most of a second."""
+    """Return the renderer of `format`. Its libraries are imported now: fpdf2 alone takes most of a second."""
     match format:
         case ReportFormat.PDF:
             from renderers import pdf

@@ -1,6 +1,6 @@
-"""A row of the Delivery Detail as text, and values as text: the same words in every kind of file.
+"""Rows of the Delivery Detail and values as text, the same in every file format.
 
-How text is kept from doing harm in one kind of file is that renderer's.
+Each renderer escapes text for its format.
 """
 
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from typing import Final
 
 from domain.report import status_with_code
 from domain.status import DeliveryMode
-from renderers.document import DUPLICATE, NOT_CONTACTED, DeliveryRow, Report
+from renderers.document import DUPLICATE, NOT_CONTACTED, DetailRow, ReportDocument
 from renderers.texts import clean_line
 
 NO_DEVICE: Final = "No Device"
 NOTHING: Final = "–"
-"""What a page shows where there is no value yet."""
+"""The text for a missing value on a page."""
 
 MODE_LABELS: Final = {
     DeliveryMode.INBOX: "Inbox",
@@ -25,31 +25,31 @@ MODE_LABELS: Final = {
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REMEMBERED: Final = 8192
-"""Minutes: most rows of a message share theirs with many others; a bound, so that memory stays flat."""
+"""Most minutes in the cache of texts: many rows of a message share a minute, and the limit keeps memory flat."""
 
 
 def minute_of(instant: datetime) -> int:
-    """Whole minutes since 1970, which is as exact as a report is."""
+    """Return whole minutes since 1970: reports show no seconds."""
     return int(instant.timestamp()) // 60
 
 
 class Clock:
-    """Instants as a report prints them: `01/31/2020 03:00 PM` on the wall clock of a zone."""
+    """Formats instants for a report: `01/31/2020 03:00 PM` in the local time of a zone."""
 
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._texts: dict[int, str] = {}
 
     def local(self, instant: datetime) -> datetime:
-        """The wall clock at `instant`, without a zone and without seconds."""
+        """Return the local time at `instant`, without zone and seconds."""
         return instant.astimezone(self._zone).replace(second=0, microsecond=0, tzinfo=None)
 
     def text(self, instant: datetime) -> str:
-        """`MM/DD/YYYY hh:mm AM`."""
+        """Return an instant as `MM/DD/YYYY hh:mm AM`."""
         minute = minute_of(instant)
-        known = self._texts.get(minute)
-        if known is not None:
-            return known
+        cached = self._texts.get(minute)
+        if cached is not None:
+            return cached
         if len(self._texts) >= REMEMBERED:
             self._texts.clear()
         local = (_EPOCH + timedelta(minutes=minute)).astimezone(self._zone)
@@ -59,18 +59,21 @@ class Clock:
         return text
 
     def value(self, value: str | int | datetime | None) -> str:
-        """A line's value for a page that people read."""
+        """Return a line's value as text for a page."""
         if value is None or value == "":
             return NOTHING
         return self.text(value) if isinstance(value, datetime) else str(value)
 
 
-def page_cells(report: Report) -> Callable[[DeliveryRow], tuple[str, str, str, str, str]]:
-    """A function that gives the cells of `COLUMNS` for a page: marks set, mode in brackets behind the address, code before its label."""
+def page_cells(report: ReportDocument) -> Callable[[DetailRow], tuple[str, str, str, str, str]]:
+    """Return a function that returns the cells of `COLUMNS` for a row on a page.
+
+    Cells have their marks. The mode is in brackets after the address, and the code before its label.
+    """
     clock = Clock(report.zone).text
     mark = NOT_CONTACTED if report.marks_contact else ""
 
-    def cells(row: DeliveryRow) -> tuple[str, str, str, str, str]:
+    def cells(row: DetailRow) -> tuple[str, str, str, str, str]:
         recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
         recipient, student = clean_line(recipient), clean_line(student or "")
         if not contacted:

@@ -1,6 +1,6 @@
-"""Which font file prints which character: the table that `fonts/make.py` wrote from the files.
+"""Which font file prints which character: the table that `fonts/make.py` generates.
 
-The table is read when the first character beyond Latin, Greek and Cyrillic asks for it; no font is opened for that.
+The table is read at the first character beyond Latin, Greek and Cyrillic. No font is opened for it.
 """
 
 import bisect
@@ -11,26 +11,26 @@ from typing import Final, NamedTuple
 FOLDER: Final = Path(__file__).with_name("fonts")
 REGULAR: Final = "NotoSans-Regular.ttf"
 BOLD: Final = "NotoSans-SemiBold.ttf"
-"""These two are opened for every report, and are not in the table."""
+"""Every report opens this font and `REGULAR`; they are not in the table."""
 EMOJI: Final = "NotoEmoji-Regular.ttf"
 
 
 class Coverage(NamedTuple):
-    """Ranges of code points, in ascending order, none of them twice."""
+    """Disjoint ranges of code points in ascending order, and the file of each."""
 
     firsts: list[int]
     lasts: list[int]
     files: list[str]
 
     def file_of(self, code: int) -> str | None:
-        """The name of the file that prints `code`; null where none does."""
+        """Return the name of the file that prints `code`; None if there is none."""
         at = bisect.bisect_right(self.firsts, code) - 1
         return self.files[at] if at >= 0 and code <= self.lasts[at] else None
 
 
 @cache
 def coverage() -> Coverage:
-    """The table of `fonts/coverage.txt`."""
+    """Read the table of `fonts/coverage.txt`."""
     ranges: list[tuple[int, int, str]] = []
     for line in (FOLDER / "coverage.txt").read_text(encoding="ascii").splitlines():
         if line.startswith("#"):
@@ -48,5 +48,5 @@ def coverage() -> Coverage:
 
 
 def file_of(code: int) -> str | None:
-    """The font file that prints `code`, other than Noto Sans itself; null where none does."""
+    """Return the font file, other than Noto Sans itself, that prints `code`; None if there is none."""
     return coverage().file_of(code)

@@ -1,8 +1,7 @@
-"""A report as comma-separated values: UTF-8 with a byte order mark, after RFC 4180.
+"""Render a report as comma-separated values: UTF-8 with a byte order mark, RFC 4180.
 
-Every row has as many fields as the Delivery Detail, so that whatever reads the file sees one table. A spreadsheet takes
-some text for a formula; free text of such a kind gets an apostrophe in front, while phone numbers and codes, which begin
-with a sign by right, stay as they are.
+Every row has as many fields as the Delivery Detail, so that a reader sees one table. Free text that a spreadsheet would read
+as a formula gets an apostrophe in front. Phone numbers and codes stay as they are.
 """
 
 import re
@@ -12,22 +11,22 @@ from typing import BinaryIO, Final
 
 from domain.report import status_label
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
-from renderers.body import paragraphs, written
+from renderers.body import paragraphs, plain_text
 from renderers.cells import MODE_LABELS, NO_DEVICE, REMEMBERED, Clock, minute_of
 from renderers.document import (
     COLUMNS,
     DUPLICATE_IN_CSV,
     NOT_CONTACTED,
     TITLE,
-    DeliveryRow,
+    DetailRow,
     Line,
     Rendered,
-    Report,
+    ReportDocument,
     heading,
     legend,
     letterhead,
+    separate_texts,
     summary,
-    told_apart,
     with_clean_texts,
 )
 from renderers.texts import clean_line
@@ -36,29 +35,28 @@ RECIPIENT, STUDENT, DEVICE, STATUS, TIME = COLUMNS
 END: Final = "\r\n"
 HEAD: Final = (RECIPIENT, STUDENT, DEVICE, "Mode", STATUS, "Code", TIME)
 
-# What spreadsheets take for a formula, in East Asian full width too, be it behind white space, and what ends a cell early.
+# The start of a formula in spreadsheets, also in East Asian full width and after white space; and tabs and line breaks.
 _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full width is meant)
 _PHONE: Final = re.compile(r"\+[1-9]\d{6,14}(;ext=\d{1,10})?")
 
 
 def harmless(text: str) -> str:
-    """`text` as no spreadsheet takes it for a formula."""
-    # Nearly every name begins with a letter, which this comparison tells in a third of the time.
+    """Return `text` with an apostrophe in front if a spreadsheet would read it as a formula."""
+    # Fast path for a first letter, as in nearly every name: a third of the time of the expression.
     if not text or "@" < text[0] < "\N{NO-BREAK SPACE}" or _FORMULA.match(text) is None:
         return text
     return "'" + text
 
 
 def field(text: str) -> str:
-    """`text` as a field: in quotes where it would not be read as one without."""
+    """Return `text` as a field, in quotes if necessary."""
     if "," in text or '"' in text or "\n" in text or "\r" in text:
         return '"' + text.replace('"', '""') + '"'
     return text
 
 
-def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
-    """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page."""
-
+def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
+    """Write `report` to `file`. `progress` gets the number of rows written so far, after each page."""
     report = with_clean_texts(report)
 
     def write(lines: Iterable[str]) -> None:
@@ -76,17 +74,17 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
     return Rendered(rows)
 
 
-def detail_line(report: Report) -> Callable[[DeliveryRow], str]:
-    """A function that gives the line of a row, with the fields of `HEAD`.
+def detail_line(report: ReportDocument) -> Callable[[DetailRow], str]:
+    """Return a function that returns the line of a row, with the fields of `HEAD`.
 
-    Written here and not by Python's csv, which takes twice as long: it hands over each row by a call, and looks at each
-    character of the four fields that are the same in most rows.
+    Python's csv module takes twice as long: it makes a call for each row, and scans each character of the four fields that
+    most rows share.
     """
     clock = Clock(report.zone)
     mark = NOT_CONTACTED if report.marks_contact else ""
     ends: dict[tuple[DeliveryMode, DeliveryStatus, int | None, int | None], str] = {}
 
-    def line(row: DeliveryRow) -> str:
+    def line(row: DetailRow) -> str:
         recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
         recipient = harmless(clean_line(recipient))
         if not contacted:
@@ -105,8 +103,8 @@ def detail_line(report: Report) -> Callable[[DeliveryRow], str]:
             if len(ends) >= REMEMBERED:
                 ends.clear()
             time = "" if at is None else clock.text(at)
-            known = (MODE_LABELS[mode], status_label(status, code), "" if code is None else code)
-            end = ends[mode, status, code, minute] = _line((*known, time))
+            labels = (MODE_LABELS[mode], status_label(status, code), "" if code is None else code)
+            end = ends[mode, status, code, minute] = _line((*labels, time))
         return f"{field(recipient)},{student},{field(address)},{end}"
 
     return line
@@ -116,8 +114,8 @@ def _line(fields: Iterable[str | int]) -> str:
     return ",".join([field(str(one)) for one in fields]) + END
 
 
-def _head(report: Report) -> Iterator[Sequence[str | int]]:
-    """Everything before the rows."""
+def _head(report: ReportDocument) -> Iterator[Sequence[str | int]]:
+    """Yield all rows before the Delivery Detail."""
     clock = Clock(report.zone)
     yield (TITLE,)
     yield ("Subject", harmless(report.subject))
@@ -145,12 +143,12 @@ def _head(report: Report) -> Iterator[Sequence[str | int]]:
         yield HEAD
 
 
-def _message(report: Report) -> Iterator[tuple[str, str]]:
+def _message(report: ReportDocument) -> Iterator[tuple[str, str]]:
     content = report.content
     yield ("Reply To Email", harmless(content.reply_to or ""))
     body = paragraphs(content.body, content.body_format)
-    yield ("Message Body", harmless("\n".join(map(written, body))))
-    for label, value in told_apart(report):
+    yield ("Message Body", harmless("\n".join(map(plain_text, body))))
+    for label, value in separate_texts(report):
         yield (label, harmless(str(value)))
 
 

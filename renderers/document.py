@@ -1,8 +1,7 @@
-"""What a report says, whatever kind of file it becomes.
+"""The contents of a report, the same in every file format.
 
-`Report` is made of plain values by whoever has them; the functions below turn it into titles, lines and columns in the
-order of the manual's example. Which of a message's rows are in `rows` was decided before (`domain.report`); how
-anything looks is each renderer's.
+`ReportDocument` has plain values; the functions below turn it into titles, lines and columns in the order of the manual's example.
+`domain.report` decides which rows of a message are in it. Each renderer decides the layout.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,40 +24,40 @@ DUPLICATE: Final = "†"
 DUPLICATE_IN_CSV: Final = "&"
 
 
-class DeliveryRow(NamedTuple):
-    """One row of the Delivery Detail: a delivery, or a person without a device (`mode` is null, and all that follows).
+class DetailRow(NamedTuple):
+    """One row of the Delivery Detail: a delivery, or a person without a device (`mode` and later fields are None or empty).
 
-    A named tuple, since there are hundreds of thousands. Names and addresses come masked where the viewer may not see them.
+    A named tuple, since there are hundreds of thousands. Names and addresses are masked if the viewer may not see them.
     """
 
     recipient: str
     student: str | None
     contacted: bool
-    """One of the person's numbers was reached by this message."""
+    """This message reached one of the person's numbers."""
     mode: DeliveryMode | None = None
     address: str = ""
     status: DeliveryStatus | None = None
     call_status: int | None = None
     at: datetime | None = None
-    """Aware, in any zone."""
+    """Timezone-aware."""
     is_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Canceled:
-    """A cancellation as the summary tells it."""
+class ReportCancellation:
+    """A cancellation as shown in the summary."""
 
     requested_at: datetime
     requested_by: str | None
-    """Null: the system itself."""
+    """None: the system itself."""
     reason: str | None
     stopped: int
     already_sent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """What the message said. `text_body` and `voice_script` are null where text and voice said the same as the body."""
+class ReportContent:
+    """The texts of the message. `text_body` and `voice_script` are None if they are the same as the body."""
 
     body: str
     body_format: BodyFormat
@@ -68,16 +67,16 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ReportDocument:
     """A report on one message at one moment.
 
-    Instants are aware; they are shown on the wall clock of `zone`. `rows` gives the Delivery Detail in pages, ordered by
-    recipient name then student, and is read once; a summary has none.
+    Instants are timezone-aware and shown in the local time of `zone`. `rows` yields the Delivery Detail in pages, ordered by
+    recipient name, then student; it is read once. A summary has no rows.
     """
 
     district: str
     school: str | None
-    """Null: sent for the whole district."""
+    """None: sent for the whole district."""
     zone: tzinfo
     subject: str
     message_type: str
@@ -89,58 +88,58 @@ class Report:
     devices: tuple[ReportDevice, ...]
     detail: ReportDetail
     modes: frozenset[DeliveryMode]
-    """The ways by which the message was sent."""
+    """The modes by which the message was sent."""
     figures: Figures
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    cancellation: Canceled | None = None
+    cancellation: ReportCancellation | None = None
     purged_at: datetime | None = None
-    """When the recipients were removed from the log: the figures tell of people of whom nothing is kept."""
+    """When the recipients were removed from the log; the figures still count them."""
     criteria: Sequence[Criterion] = ()
-    content: Content
+    content: ReportContent
     has_duplicates: bool
-    """Some row has a duplicate address: only then its mark is explained."""
+    """A row has a duplicate address, so the legend explains its mark."""
     has_not_contacted: bool
-    """Some row has a recipient who was not contacted by phone."""
-    rows: Iterable[Sequence[DeliveryRow]] = field(default=(), repr=False)
+    """A row has a recipient who was not contacted by phone."""
+    rows: Iterable[Sequence[DetailRow]] = field(default=(), repr=False)
 
     @property
     def has_everything(self) -> bool:
-        """Whether Filter Criteria and Message Detail are in it."""
+        """Whether the report has Filter Criteria and Message Detail."""
         return self.detail is ReportDetail.ALL
 
     @property
     def has_rows(self) -> bool:
-        """Whether it has the Delivery Detail."""
+        """Whether the report has the Delivery Detail."""
         return self.detail is not ReportDetail.SUMMARY
 
     @property
     def marks_contact(self) -> bool:
-        """Whether people who were not contacted by phone are marked: only a message by voice or text could."""
+        """Whether people who were not contacted by phone are marked: only in a message by voice or text."""
         return bool(self.modes & PHONE_MODES)
 
 
 class Rendered(NamedTuple):
-    """What was made."""
+    """The result of rendering."""
 
     rows: int
     """Rows of the Delivery Detail."""
 
 
 class Line(NamedTuple):
-    """A label and what it says: null where there is nothing to say yet. An instant stands for its local time."""
+    """A label and its value, None if there is no value yet. An instant is shown in local time."""
 
     label: str
     value: str | int | datetime | None
 
 
-def letterhead(report: Report) -> tuple[str, str]:
-    """Whose report it is: the district, and the school or that it was for all of them."""
+def letterhead(report: ReportDocument) -> tuple[str, str]:
+    """Return the district, and the school or "District-wide"."""
     return report.district, report.school or "District-wide"
 
 
-def heading(report: Report) -> tuple[Line, ...]:
-    """What stands below the subject."""
+def heading(report: ReportDocument) -> tuple[Line, ...]:
+    """Return the lines below the subject."""
     return (
         Line("Type", _type(report)),
         Line("Sender", report.sender),
@@ -149,15 +148,15 @@ def heading(report: Report) -> tuple[Line, ...]:
     )
 
 
-def _type(report: Report) -> str:
-    """`Message Builder - General Notification`."""
+def _type(report: ReportDocument) -> str:
+    """Return type and category, such as `Message Builder - General Notification`."""
     return " - ".join(filter(None, (report.message_type, report.category)))
 
 
-def summary(report: Report) -> tuple[tuple[Line, ...], ...]:
-    """The Delivery Summary in the manual's three columns, and a fourth group after a cancellation.
+def summary(report: ReportDocument) -> tuple[tuple[Line, ...], ...]:
+    """Return the Delivery Summary in the manual's three columns, and a fourth group after a cancellation.
 
-    The figures are those of the whole message, whatever devices are chosen; of one that was purged, those it had before.
+    The figures are those of the whole message, for any chosen devices; of a purged message, those from before the purge.
     """
     figures = report.figures
     people = [Line("Total Recipients", figures.total_recipients)]
@@ -197,7 +196,7 @@ def _duration(start: datetime | None, end: datetime | None) -> str | None:
     return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
-def _cancellation(canceled: Canceled) -> tuple[Line, ...]:
+def _cancellation(canceled: ReportCancellation) -> tuple[Line, ...]:
     return (
         Line("Canceled By", canceled.requested_by or "The system"),
         Line("Canceled At", canceled.requested_at),
@@ -207,8 +206,8 @@ def _cancellation(canceled: Canceled) -> tuple[Line, ...]:
     )
 
 
-def legend(report: Report, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
-    """What the marks in the Delivery Detail mean: the mark as label. A mark that no row has is not explained."""
+def legend(report: ReportDocument, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
+    """Return the meaning of the marks in the Delivery Detail, with the mark as label; only of marks that a row has."""
     lines = []
     if report.marks_contact and report.has_not_contacted:
         lines.append(Line(NOT_CONTACTED, "Recipient not contacted by phone"))
@@ -218,8 +217,8 @@ def legend(report: Report, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def told_apart(report: Report) -> tuple[Line, ...]:
-    """What voice and text said where that is not the body."""
+def separate_texts(report: ReportDocument) -> tuple[Line, ...]:
+    """Return the text message and the voice script, if they differ from the body."""
     content = report.content
     lines = (
         Line("Text Message", content.text_body),
@@ -228,10 +227,10 @@ def told_apart(report: Report) -> tuple[Line, ...]:
     return tuple(line for line in lines if line.value)
 
 
-def with_clean_texts(report: Report) -> Report:
-    """`report` with texts that every kind of file can hold: names and labels on one line, other texts with line feeds.
+def with_clean_texts(report: ReportDocument) -> ReportDocument:
+    """Return `report` with texts for every file format: names and labels on one line, other texts with line feeds.
 
-    The body keeps its markup and is read by `renderers.body`; rows are cleaned as they are written.
+    The body keeps its markup, which `renderers.body` reads. Renderers clean the rows when they write them.
     """
     content, canceled = report.content, report.cancellation
     return replace(
@@ -255,7 +254,7 @@ def with_clean_texts(report: Report) -> Report:
     )
 
 
-def _clean_cancellation(canceled: Canceled) -> Canceled:
+def _clean_cancellation(canceled: ReportCancellation) -> ReportCancellation:
     return replace(
         canceled,
         requested_by=_line_or_none(canceled.requested_by),

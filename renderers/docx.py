@@ -1,7 +1,7 @@
-"""A report as a Word document.
+"""Render a report as a Word document.
 
-python-docx makes everything but the rows of the Delivery Detail (`docx_skeleton`); those are written as XML into the document's
-part while the file is made, since python-docx would hold each cell as an object.
+python-docx makes everything except the rows of the Delivery Detail (`docx_skeleton`). The rows are written as XML directly
+into the file, since python-docx would keep each cell as an object.
 """
 
 import io
@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from xml.sax.saxutils import escape
 
 from renderers.cells import page_cells
-from renderers.document import COLUMNS, Rendered, Report, with_clean_texts
+from renderers.document import COLUMNS, Rendered, ReportDocument, with_clean_texts
 from renderers.docx_skeleton import CELL_STYLE, ROWS_GO_HERE, skeleton
 from renderers.docx_styles import is_right_to_left
 
@@ -19,18 +19,18 @@ PART: Final = "word/document.xml"
 NO_ROWS: Final = "No delivery fits this report."
 DEFLATE_LEVEL: Final = 4
 
-# As little as says it: with hundreds of thousands of rows most of the time goes into deflating. The widths are in the grid.
+# Minimal XML: with hundreds of thousands of rows, compression takes most of the time. The widths are in the table's grid.
 _STYLE: Final = f'<w:pStyle w:val="{CELL_STYLE}"/>'
 _OPEN: Final = f"<w:p><w:pPr>{_STYLE}</w:pPr><w:r><w:t>"
-# The text runs from the right and still stands at the left edge of its cell, which is where such a paragraph ends.
+# Right-to-left text at the left edge of its cell: `right` is the end of such a paragraph.
 _FROM_THE_RIGHT: Final = (
     f'<w:p><w:pPr>{_STYLE}<w:bidi/><w:jc w:val="right"/></w:pPr><w:r><w:rPr><w:rtl/></w:rPr><w:t>'
 )
 _CLOSE: Final = "</w:t></w:r></w:p></w:tc>"
 
 
-def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
-    """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them."""
+def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
+    """Write `report` to `file`. `progress` gets the number of rows written so far, after each page."""
     report = with_clean_texts(report)
     whole = io.BytesIO()
     skeleton(report).save(whole)
@@ -44,16 +44,16 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
             with target.open(name, "w", force_zip64=name == PART) as part:
                 part.write(before)
                 if mark:
-                    for xml, written in _rows(report):
+                    for xml, count in _rows(report):
                         part.write(xml.encode())
-                        rows += written
+                        rows += count
                         progress(rows)
                 part.write(after)
     return Rendered(rows)
 
 
-def _rows(report: Report) -> Iterator[tuple[str, int]]:
-    """The XML of each page of rows, and how many they are."""
+def _rows(report: ReportDocument) -> Iterator[tuple[str, int]]:
+    """Yield the XML of each page of rows, and their number."""
     cells = page_cells(report)
     is_empty = True
     for page in report.rows:
@@ -64,7 +64,7 @@ def _rows(report: Report) -> Iterator[tuple[str, int]]:
 
 
 def row_xml(cells: Sequence[str]) -> str:
-    """A row of the table. The cells are the columns' texts, each on one line (`renderers.cells`)."""
+    """Return the XML of a table row. The cells are texts on one line (`renderers.cells`)."""
     recipient, student, device, status, time = map(_paragraph, cells)
     return (
         f"<w:tr><w:trPr><w:cantSplit/></w:trPr><w:tc>{recipient}{_CLOSE}<w:tc>{student}{_CLOSE}"
@@ -73,7 +73,7 @@ def row_xml(cells: Sequence[str]) -> str:
 
 
 def _paragraph(text: str) -> str:
-    """The beginning of a paragraph, up to the end of its text. It runs the way of its first letter, marks included."""
+    """Return the XML of a paragraph up to the end of its text. Its first letter sets the direction."""
     if text.isascii() and text.isprintable():
         if "&" in text or "<" in text or ">" in text:
             return _OPEN + escape(text)

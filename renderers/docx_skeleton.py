@@ -1,6 +1,6 @@
 """The Word document without the rows of its Delivery Detail.
 
-`docx_styles` says how its styles look and makes the elements for which python-docx has no word.
+`docx_styles` defines the styles, and makes elements that python-docx does not support.
 """
 
 from collections.abc import Iterable
@@ -15,19 +15,19 @@ from docx.shared import Pt, Twips
 from docx.table import Table
 from docx.text.paragraph import Paragraph as WordParagraph
 
-from renderers.body import Kind, Paragraph, paragraphs, told_link
+from renderers.body import Paragraph, ParagraphKind, link_suffix, paragraphs
 from renderers.cells import Clock
 from renderers.document import (
     COLUMNS,
     LANGUAGE,
     TITLE,
     Line,
-    Report,
+    ReportDocument,
     heading,
     legend,
     letterhead,
+    separate_texts,
     summary,
-    told_apart,
 )
 from renderers.docx_styles import (
     ACCENT_FILL,
@@ -56,21 +56,21 @@ from renderers.texts import clean_line
 __all__ = ["CELL_STYLE", "ROWS_GO_HERE", "WIDTHS", "skeleton"]
 
 ROWS_GO_HERE: Final = b'<w:tr w:rsidR="00A0B0C0"/>'
-"""Stands where the rows go. No text can look like it: its angle brackets would be escaped."""
+"""The placeholder for the rows. No text can equal it, since angle brackets in text are escaped."""
 
 PAPER: Final = (12240, 15840)
 MARGIN: Final = 860
 ROOM: Final = PAPER[0] - 2 * MARGIN
 WIDTHS: Final = (2050, 1650, 3250, 1830, ROOM - 2050 - 1650 - 3250 - 1830)
-"""Of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
+"""Widths of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
 FURNITURE_ROOM: Final = ROOM / 20 / (FURNITURE_SIZE * FIGURE) - 5
-"""Of a line of a header or footer, in figures, less a gap."""
+"""The width of a line of a header or footer, in digits, less a gap."""
 LABEL_ROOM: Final = 2600
 SUMMARY_WIDTHS: Final = (1550, 1950, 1350, 750, 3900, ROOM - 1550 - 1950 - 1350 - 750 - 3900)
 
 
-def skeleton(report: Report) -> Document:
-    """The document, with `ROWS_GO_HERE` in the table of a report that has rows. The texts of `report` are clean."""
+def skeleton(report: ReportDocument) -> Document:
+    """Return the document, with `ROWS_GO_HERE` in the table if the report has rows. The texts of `report` must be clean."""
     document = docx.Document()
     add_styles(document)
     clock = Clock(report.zone)
@@ -88,7 +88,7 @@ def skeleton(report: Report) -> Document:
     return document
 
 
-def _properties(document: Document, report: Report) -> None:
+def _properties(document: Document, report: ReportDocument) -> None:
     properties = document.core_properties
     properties.title = _fit(f"{TITLE}: {report.subject}")
     properties.author = _fit(report.district)
@@ -99,11 +99,11 @@ def _properties(document: Document, report: Report) -> None:
 
 
 def _fit(text: str) -> str:
-    """A property holds at most 255 characters."""
+    """Return `text` cut to 255 characters, the limit of a document property."""
     return clean_line(text)[:255]
 
 
-def _paper(document: Document, report: Report, clock: Clock) -> None:
+def _paper(document: Document, report: ReportDocument, clock: Clock) -> None:
     section = document.sections[0]
     section.page_width, section.page_height = map(Twips, PAPER)
     section.left_margin = section.right_margin = Twips(MARGIN)
@@ -118,16 +118,16 @@ def _paper(document: Document, report: Report, clock: Clock) -> None:
 
 
 def _fitting_beside(right: str, left: str) -> str:
-    """`left` with an ellipsis where it would run into `right`, which stands on the same line of a header or footer."""
+    """Return `left`, cut with an ellipsis if it would overlap `right` on the same line of a header or footer."""
     return fitting(left, FURNITURE_ROOM - about_width(right))
 
 
-def _as_of(report: Report, clock: Clock) -> str:
+def _as_of(report: ReportDocument, clock: Clock) -> str:
     return f"As of {clock.text(report.as_of)}"
 
 
 def _furniture(place: _Header | _Footer, left: str, right: str) -> WordParagraph:
-    """Fill a header or footer: text at the left, text at the right."""
+    """Fill a header or footer with text at the left and at the right."""
     paragraph: WordParagraph = place.paragraphs[0]
     paragraph.style = HEAD_STYLE if isinstance(place, _Header) else FOOT_STYLE
     stops = paragraph.paragraph_format.tab_stops
@@ -136,7 +136,7 @@ def _furniture(place: _Header | _Footer, left: str, right: str) -> WordParagraph
     return paragraph
 
 
-def _feet(section: Section, report: Report, clock: Clock) -> None:
+def _feet(section: Section, report: ReportDocument, clock: Clock) -> None:
     as_of = f" · {_as_of(report, clock)}"
     district = _fitting_beside(f"{as_of}Page 100000 of 100000", report.district)
     for place in (section.first_page_footer, section.footer):
@@ -146,7 +146,7 @@ def _feet(section: Section, report: Report, clock: Clock) -> None:
         field(paragraph, "NUMPAGES")
 
 
-def _head(document: Document, report: Report, clock: Clock) -> None:
+def _head(document: Document, report: ReportDocument, clock: Clock) -> None:
     document.add_paragraph(TITLE.upper(), EYEBROW_STYLE)
     document.add_paragraph(report.subject, "Title")
     lines = heading(report)
@@ -157,7 +157,7 @@ def _head(document: Document, report: Report, clock: Clock) -> None:
         cell.add_paragraph(clock.value(line.value), BODY_STYLE)
 
 
-def _summary(document: Document, report: Report, clock: Clock) -> None:
+def _summary(document: Document, report: ReportDocument, clock: Clock) -> None:
     document.add_heading("Delivery Summary", 1)
     groups = summary(report)
     deepest = max(len(group) for group in groups[:3])
@@ -193,20 +193,20 @@ def _pairs(document: Document, lines: Iterable[Line], clock: Clock) -> None:
         value.paragraphs[0].add_run(clock.value(line.value))
 
 
-def _message(document: Document, report: Report, clock: Clock) -> None:
+def _message(document: Document, report: ReportDocument, clock: Clock) -> None:
     document.add_heading("Message Detail", 1)
     content = report.content
     _pairs(document, [Line("Reply To Email", content.reply_to)], clock)
     document.add_heading("Message Body", 2)
     for paragraph in paragraphs(content.body, content.body_format):
-        _said(document, paragraph)
-    for label, text in told_apart(report):
+        _body_paragraph(document, paragraph)
+    for label, text in separate_texts(report):
         document.add_heading(label, 2)
         document.add_paragraph(str(text), BODY_STYLE)
 
 
-def _said(document: Document, paragraph: Paragraph) -> None:
-    """A paragraph of the message's body."""
+def _body_paragraph(document: Document, paragraph: Paragraph) -> None:
+    """Add a paragraph of the message's body."""
     target = document.add_paragraph(style=BODY_STYLE)
     goes_left = is_right_to_left(paragraph.text)
     if goes_left:
@@ -221,13 +221,13 @@ def _said(document: Document, paragraph: Paragraph) -> None:
     for span in paragraph.spans:
         if span.link is None:
             run = target.add_run(span.text)
-            run.bold = paragraph.kind is Kind.HEADING or None
+            run.bold = paragraph.kind is ParagraphKind.HEADING or None
         else:
-            run = hyperlink(target, span.text + told_link(span), span.link)
+            run = hyperlink(target, span.text + link_suffix(span), span.link)
         run.font.rtl = goes_left or None
 
 
-def _detail(document: Document, report: Report) -> None:
+def _detail(document: Document, report: ReportDocument) -> None:
     document.add_heading("Delivery Detail", 1)
     if lines := legend(report):
         _legend(document, lines)

@@ -1,4 +1,4 @@
-"""How the Word document looks, and the elements for which python-docx has no word of its own."""
+"""The styles of the Word document, and elements that python-docx does not support."""
 
 import re
 import unicodedata
@@ -34,7 +34,7 @@ CELL_STYLE: Final = "Cell"
 HEAD_STYLE: Final = "Running Head"
 FOOT_STYLE: Final = "Running Foot"
 FURNITURE_SIZE: Final = 8
-"""Points: of headers and footers, which have one line each."""
+"""The font size of headers and footers in points; each has one line."""
 PANEL_STYLE: Final = "Summary Panel"
 DETAIL_STYLE: Final = "Delivery Detail"
 
@@ -45,12 +45,12 @@ _MARGINS: Final = (
 
 
 def element(xml: str) -> Any:
-    """The element that `xml` writes, in which `w:` is known."""
+    """Parse `xml` into an element; the prefixes `w:` and `r:` are declared."""
     return parse_xml(re.sub(r"^<[\w:]+", lambda tag: f"{tag[0]} {nsdecls('w', 'r')}", xml))
 
 
 def add_styles(document: Document) -> None:
-    """Give `document` the styles named above, and its headings and title their look."""
+    """Add the styles above to `document`, and style its headings and title."""
     normal = _paragraph_style(document, "Normal", 9.5, INK)
     normal.paragraph_format.space_after = Pt(0)
     title = _paragraph_style(document, "Title", 22, ACCENT, bold=True, after=6)
@@ -80,7 +80,7 @@ def _paragraph_style(
     before: float = 0,
     after: float = 0,
 ) -> ParagraphStyle:
-    """The style `name`, made if it is not there. The same size and weight hold for complex scripts."""
+    """Return the style `name`; make it if it is missing. Complex scripts get the same size and weight."""
     styles = document.styles
     style = styles[name] if name in styles else styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
     assert isinstance(style, ParagraphStyle)
@@ -108,12 +108,12 @@ def _without_border(style: ParagraphStyle) -> None:
 
 
 def _ruled(style: ParagraphStyle, edge: str) -> None:
-    """A thin line at an edge of the paragraph."""
+    """Add a thin line at an edge of the paragraph."""
     properties = style.element.get_or_add_pPr()
     border = element(
         f'<w:pBdr><w:{edge} w:val="single" w:sz="4" w:space="3" w:color="{RULE_COLOR}"/></w:pBdr>'
     )
-    spacing = properties.find(qn("w:spacing"))  # the schema wants the border before it
+    spacing = properties.find(qn("w:spacing"))  # the schema demands the border before it
     spacing.addprevious(border)
 
 
@@ -142,7 +142,7 @@ def _table_styles(document: Document) -> None:
 
 
 def set_columns(table: Table, widths: Sequence[int]) -> None:
-    """Fix the widths, in twentieths of a point: a table that fits itself to its text would have to be read to its end."""
+    """Set fixed widths in twentieths of a point: to fit widths to the text, Word would have to read the whole table."""
     table.autofit = False
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Twips(width)
@@ -151,14 +151,14 @@ def set_columns(table: Table, widths: Sequence[int]) -> None:
 
 
 def repeat_on_every_page(row: _Row) -> None:
-    """Make `row` a head row."""
+    """Make `row` a header row, repeated on every page."""
     properties = row._tr.get_or_add_trPr()
     properties.append(element("<w:cantSplit/>"))
     properties.append(element("<w:tblHeader/>"))
 
 
 def field(paragraph: Paragraph, instruction: str) -> None:
-    """A field that Word fills in, such as PAGE."""
+    """Add a field that Word fills in, such as PAGE."""
     for xml in (
         '<w:fldChar w:fldCharType="begin"/>',
         f'<w:instrText xml:space="preserve"> {instruction} </w:instrText>',
@@ -170,7 +170,7 @@ def field(paragraph: Paragraph, instruction: str) -> None:
 
 
 def hyperlink(paragraph: Paragraph, text: str, address: str) -> Run:
-    """`text` that leads to `address`, at the end of `paragraph`."""
+    """Add a hyperlink at the end of `paragraph` and return its run."""
     relation = paragraph.part.relate_to(address, RELATIONSHIP_TYPE.HYPERLINK, is_external=True)
     link = element(f'<w:hyperlink r:id="{relation}"/>')
     run = paragraph.add_run(text)
@@ -182,7 +182,7 @@ def hyperlink(paragraph: Paragraph, text: str, address: str) -> Run:
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether the first letter of `text` is one that runs from right to left (Unicode Standard Annex 9, P2)."""
+    """Return whether the first letter of `text` is right-to-left (Unicode Standard Annex 9, P2)."""
     for character in text:
         if (way := unicodedata.bidirectional(character)) in ("L", "R", "AL"):
             return way != "L"
@@ -190,6 +190,6 @@ def is_right_to_left(text: str) -> bool:
 
 
 def from_the_right(paragraph: Paragraph) -> None:
-    """Make `paragraph` begin at the right edge."""
+    """Make `paragraph` right-to-left."""
     properties: Any = paragraph._p.get_or_add_pPr()
     properties.find(qn("w:pStyle")).addnext(element("<w:bidi/>"))

@@ -1,6 +1,6 @@
-"""About how wide a text is in a file whose fonts are the reader's: Word and Excel measure it themselves, and later.
+"""Estimate the width of a text in a file that does not embed its fonts: Word and Excel measure it only when they open it.
 
-The unit is the width of a figure in the same font, half of the size or a little more.
+The unit is the width of a digit in the same font, half of the font size or a little more.
 """
 
 import unicodedata
@@ -8,21 +8,21 @@ from typing import Final
 
 ELLIPSIS: Final = "…"
 FIGURE: Final = 0.507
-"""The width of a figure in Calibri, in sizes."""
+"""The width of a digit in Calibri, relative to the font size."""
 
 _BROAD: Final = frozenset("MWmw@%&—…")
 _JOINERS: Final = frozenset("\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}")
 _VIRAMA: Final = 9
-"""The combining class of the sign that binds the next letter to the one before it."""
+"""The combining class of signs that join the next letter to the one before."""
 
 
 def about_width(text: str) -> float:
-    """How many figures are as wide as `text`, on one line; rather too many than too few."""
+    """Return the width of `text` on one line in digits; an estimate that is rather too large."""
     return sum(map(_width, text))
 
 
 def fitting(text: str, room: float) -> str:
-    """`text`, with an ellipsis where it had to be cut so that it is about as wide as `room` figures, never inside a letter."""
+    """Return `text`, cut with an ellipsis to the width of about `room` digits if it is longer, never inside a letter."""
     if about_width(text) <= room:
         return text
     used, end = _width(ELLIPSIS), 0
@@ -48,6 +48,6 @@ def _width(character: str) -> float:
 
 
 def _belong_together(left: str, right: str) -> bool:
-    """Whether a cut between the two would be inside a letter."""
+    """Return whether a cut between the two would be inside a letter."""
     is_mark = unicodedata.category(right)[0] == "M" or right in _JOINERS
     return is_mark or left in _JOINERS or unicodedata.combining(left) == _VIRAMA

@@ -1,7 +1,7 @@
-"""The fonts of one file, opened when they are needed.
+"""The fonts of one PDF file, opened on demand.
 
-A face is opened when the first character asks for it: a report in English opens two of the ninety. Which file prints a character
-is in `coverage`; how glyphs are joined and ordered is in `typesetter`.
+A face is opened at the first character that needs it: a report in English opens two of ninety. `coverage` maps characters to
+font files; `typesetter` shapes and orders glyphs.
 """
 
 import unicodedata
@@ -15,18 +15,18 @@ from renderers.coverage import BOLD, FOLDER, REGULAR, file_of
 from renderers.stand_ins import is_hidden
 
 HUGE: Final = 1_000_000.0
-"""The width of a character that a font cannot print by itself: no line has that room, so the text is looked at closely."""
+"""The width of a character that a font cannot print alone: wider than any line, so the text takes the slow path."""
 
 
 class Style(StrEnum):
-    """The weight of Latin, Greek and Cyrillic; the other scripts have one."""
+    """The weight of Latin, Greek and Cyrillic text; other scripts have one weight."""
 
     REGULAR = "REGULAR"
     BOLD = "BOLD"
 
 
 class Face:
-    """An opened font: its number in the file, and what each character costs."""
+    """An open font: its number in the file, and the codes and widths of its characters."""
 
     def __init__(self, font: TTFFont, *, is_shaped: bool) -> None:
         self.font = font
@@ -39,16 +39,16 @@ class Face:
         return code in self.font.cmap
 
     def literal(self, text: str) -> str:
-        """`text` as an operand of the text operators, glyph by glyph; its characters must all be in the font."""
+        """Return `text` as an operand of the text operators; the font must have all its characters."""
         return f"({text.translate(self.codes)})"
 
     def width(self, text: str) -> float:
-        """In thousandths of the size; `HUGE` or more where a character is not in the font."""
+        """Return the width in thousandths of the font size; `HUGE` or more if the font lacks a character."""
         return sum(map(self.widths.__getitem__, text))
 
 
 class _Codes(dict[int, str]):
-    """Character code → the glyph's code in the file, escaped. A glyph is taken into the file when it is first asked for."""
+    """Character code → the glyph's escaped code in the file. The first lookup adds the glyph to the file."""
 
     def __init__(self, font: TTFFont) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class _Codes(dict[int, str]):
 
 
 class _Widths(dict[str, float]):
-    """Character → its width in thousandths of the size; `HUGE` where it cannot stand by itself."""
+    """Character → its width in thousandths of the font size; `HUGE` if it cannot be printed alone."""
 
     def __init__(self, font: TTFFont) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class _Widths(dict[str, float]):
 
     def __missing__(self, character: str) -> float:
         code = ord(character)
-        # A mark stands over a letter, where HarfBuzz says; what is hidden has a glyph in some fonts all the same.
+        # HarfBuzz places marks over their letters. Hidden characters have a glyph in some fonts.
         is_single = unicodedata.category(character)[0] != "M" and not is_hidden(character)
         width = float(self._font.cw[code]) if code in self._font.cmap and is_single else HUGE
         self[character] = width
@@ -78,7 +78,7 @@ class _Widths(dict[str, float]):
 
 
 class Faces:
-    """The faces of one file."""
+    """The faces of one PDF file."""
 
     def __init__(self, pdf: FPDF) -> None:
         self._pdf = pdf
@@ -87,14 +87,14 @@ class Faces:
         self.bold = self.open(BOLD)
 
     def open(self, file: str) -> Face:
-        """The face of a file of `fonts/`."""
+        """Return the face of a file in `fonts/`; open it if necessary."""
         face = self._open.get(file)
         if face is None:
             family = file.partition(".")[0].lower()
             self._pdf.add_font(family, fname=FOLDER / file)
             font = self._pdf.fonts[family]
             assert isinstance(font, TTFFont)
-            # Latin is the exception: its letters stand side by side, and HarfBuzz would cost most of the time of a report.
+            # Latin needs no shaping, and HarfBuzz would take most of the time of a report.
             is_shaped = file not in (REGULAR, BOLD) and "GSUB" in font.ttfont
             face = Face(font, is_shaped=is_shaped)
             self._open[file] = face
@@ -104,10 +104,10 @@ class Faces:
         return self.bold if style is Style.BOLD else self.regular
 
     def for_character(self, code: int) -> Face | None:
-        """The face other than Noto Sans that prints `code`; null where nothing does."""
+        """Return the face, other than Noto Sans, that prints `code`; None if there is none."""
         file = file_of(code)
         return None if file is None else self.open(file)
 
     def prints(self, code: int) -> bool:
-        """Whether some face prints `code`. Opens none."""
+        """Return whether any face prints `code`, without opening one."""
         return self.regular.has(code) or file_of(code) is not None

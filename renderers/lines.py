@@ -1,4 +1,4 @@
-"""Where a line ends."""
+"""Break text into lines."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -8,55 +8,55 @@ from renderers.clusters import clusters
 
 SOFT_HYPHEN: Final = "\xad"
 _NO_BREAK: Final = "\xa0\u2007\u202f\u2060\ufeff\u0f0c"
-"""What holds its neighbours together (Unicode Standard Annex 14, classes GL and WJ)."""
+"""Characters that forbid a break on both sides (Unicode Standard Annex 14, classes GL and WJ)."""
 _SPACE: Final = "\t-\r\x1c-\x20\x85\u1680\u2000-\u2006\u2008-\u200a\u2028\u2029\u205f\u3000"
 _SPACES: Final = re.compile(f"[{_SPACE}]+")
 _EDGE: Final = "".join(re.findall(f"[{_SPACE}\u200b]", "".join(map(chr, range(0x3001)))))
-"""White space and U+200B one by one, for `str.strip`."""
+"""White space and U+200B, for `str.strip`."""
 _GAP_OR_WORD: Final = re.compile(f"[{_SPACE}\u200b]+|[^{_SPACE}\u200b]+")
 
 _IDEOGRAPHIC: Final = "\u2e80-\u2fff\u3040-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff21-\uff3a\uff41-\uff5a\U00020000-\U0003fffd"
 _IDEOGRAPH: Final = re.compile(f"[{_IDEOGRAPHIC}]")
 _BREAKS_BEHIND: Final = re.compile("[\xad\u0f0b\u1361]")
-"""The soft hyphen, and the signs between words of Tibetan and Ethiopic."""
+"""The soft hyphen, and the word separators of Tibetan and Ethiopic."""
 _BREAKS_INSIDE: Final = re.compile(f"[{_IDEOGRAPHIC}]|{_BREAKS_BEHIND.pattern}")
 _CLOSES: Final = re.compile(
     "[\u2019\u201d\u3001\u3002\u3005\u3009\u300b\u300d\u300f\u3011\u3015\u303b\u309d\u309e\u30fc-\u30fe\uff01\uff09\uff0c\uff0e"
     "\uff1a\uff1b\uff1f\uff3d\uff5d*\u2020]"
 )
-"""No line begins with it: what closes a sentence or a quotation, repeats or lengthens a letter, or marks a name."""
+"""Characters that may not begin a line: closing punctuation, repetition and length marks, and marks after a name."""
 _OPENS: Final = re.compile(
     "[(\\[{\u2018\u201c\u3008\u300a\u300c\u300e\u3010\u3014\uff08\uff3b\uff5b]"
 )
-"""No line ends with it."""
+"""Characters that may not end a line."""
 _SIGNS_OF_ADDRESSES: Final = ".@_-/&?="
 _PART: Final = re.compile(r"[^.@_\-/&?=]+[.@_\-/&?=]*|[.@_\-/&?=]+")
-"""The same as `_parts` for words in ASCII, as nearly all addresses are; it takes a tenth of the time."""
+"""The fast path of `_parts` for ASCII, as in nearly all addresses: a tenth of the time."""
 
 SURELY_LONGER: Final = 500
-"""Characters: no line of a page holds as many, and to measure a whole chapter as one line is slow."""
+"""More characters than any line has: it is slow to measure a whole chapter as one line."""
 
 
 def wrapped(text: str, room: float, width: Callable[[str], float]) -> list[str]:
-    """The lines of `text`, each at most `room` wide; at least one, perhaps empty. A line feed ends a line.
+    """Return the lines of `text`, each at most `room` wide; at least one, perhaps empty. A line feed ends a line.
 
-    Each line is a part of the text. One that was broken at a soft hyphen ends with it. A word without room in a line of its own
-    is broken between clusters (`renderers.clusters`), beside a no-break space only where nothing else is left.
+    Each line is a part of the text; after a break at a soft hyphen it ends with it. A word that is wider than a line is broken
+    between clusters (`renderers.clusters`), beside a no-break space only as a last resort.
     """
     return [
         line
-        for written in text.split("\n")
-        for line in _wrapped_line(_without_edges(written), room, width)
+        for source_line in text.split("\n")
+        for line in _wrapped_line(_stripped(source_line), room, width)
     ]
 
 
-def _without_edges(written: str) -> str:
-    return written.strip() if written.isascii() else written.strip(_EDGE).rstrip(SOFT_HYPHEN)
+def _stripped(text: str) -> str:
+    return text.strip() if text.isascii() else text.strip(_EDGE).rstrip(SOFT_HYPHEN)
 
 
 def on_one_line(text: str) -> str:
-    """`text` with each stretch of white space as one space, and none at its ends. No-break spaces stay."""
-    if text.isascii():  # as nearly all are, and in half the time
+    """Return `text` with each run of white space as one space, and none at its ends. No-break spaces stay."""
+    if text.isascii():  # the fast path for nearly all texts: half the time
         return " ".join(text.split())
     return _SPACES.sub(" ", text).strip(" ").rstrip(SOFT_HYPHEN)
 
@@ -70,7 +70,7 @@ def _wrapped_line(text: str, room: float, width: Callable[[str], float]) -> Iter
         wide = width(piece)
         if used + wide <= room:
             line += piece
-            # Behind more text a soft hyphen is not seen, and takes no room.
+            # Inside a line a soft hyphen is invisible and has no width.
             used += width(piece.rstrip(SOFT_HYPHEN)) if piece.endswith(SOFT_HYPHEN) else wide
             continue
         if kept := line.strip(_EDGE):
@@ -81,7 +81,7 @@ def _wrapped_line(text: str, room: float, width: Callable[[str], float]) -> Iter
 
 
 def _pieces(text: str, room: float, width: Callable[[str], float]) -> Iterator[str]:
-    """What no line needs to break, in order: gaps, and words or parts of words."""
+    """Yield the pieces that fit on a line, in order: gaps, and words or parts of words."""
     for word in _GAP_OR_WORD.findall(text):
         if not word.strip(_EDGE):
             yield word
@@ -94,7 +94,7 @@ def _pieces(text: str, room: float, width: Callable[[str], float]) -> Iterator[s
 
 
 def _unbroken(word: str) -> Iterator[str]:
-    """The parts of a word between the places where a line may end."""
+    """Yield the parts of a word between its break opportunities."""
     piece = ""
     for cluster in clusters(word):
         if piece and _may_break(piece[-1], piece, cluster):
@@ -105,7 +105,7 @@ def _unbroken(word: str) -> Iterator[str]:
 
 
 def _may_break(last: str, before: str, cluster: str) -> bool:
-    """Whether a line may end between `before`, whose last character is `last`, and `cluster`."""
+    """Return whether a line may end between `before`, whose last character is `last`, and `cluster`."""
     if cluster[0] in _NO_BREAK or last in _NO_BREAK or _CLOSES.match(cluster):
         return False
     if _BREAKS_BEHIND.match(last):
@@ -116,13 +116,13 @@ def _may_break(last: str, before: str, cluster: str) -> bool:
 
 
 def _letter_at_end(text: str) -> str:
-    """The first character of the last cluster."""
+    """Return the first character of the last cluster."""
     *_, cluster = clusters(text[-8:])
     return cluster[0]
 
 
 def _broken(word: str, room: float, width: Callable[[str], float]) -> Iterator[str]:
-    """A long address breaks behind its signs where it can: `somebody@` / `example.org`."""
+    """Yield the lines of a long word. An address is broken after its signs if possible: `somebody@` / `example.org`."""
     pieces = (
         piece
         for part in (_PART.findall(word) if word.isascii() else _parts(word))
@@ -139,7 +139,7 @@ def _broken(word: str, room: float, width: Callable[[str], float]) -> Iterator[s
 
 
 def _parts(word: str) -> Iterator[str]:
-    """A word in parts, each with the signs of addresses behind it."""
+    """Yield the parts of a word, each with the address signs after it."""
     part, ends = "", False
     for cluster in clusters(word):
         is_sign = cluster[0] in _SIGNS_OF_ADDRESSES
@@ -151,7 +151,7 @@ def _parts(word: str) -> Iterator[str]:
 
 
 def _held(part: str, room: float, width: Callable[[str], float]) -> Iterator[str]:
-    """Clusters, those beside a no-break space together with it, unless a line has no room for that."""
+    """Yield clusters. A no-break space stays with its neighbors, unless that is wider than a line."""
     group = ""
     for cluster in clusters(part):
         if group and cluster[0] not in _NO_BREAK and group[-1] not in _NO_BREAK:

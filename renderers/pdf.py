@@ -1,6 +1,6 @@
-"""A report as PDF: letter paper, one column, the sections in the order of the manual's example.
+"""Render a report as PDF: letter paper, one column, the sections in the order of the manual's example.
 
-`sheet` draws, `pdf_table` writes the rows, `pdf_file` makes the file.
+`sheet` draws, `pdf_table` writes the rows, `pdf_file` writes the file.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from renderers.document import (
     TITLE,
     Line,
     Rendered,
-    Report,
+    ReportDocument,
     legend,
     letterhead,
+    separate_texts,
     summary,
-    told_apart,
     with_clean_texts,
 )
 from renderers.faces import Style
@@ -52,15 +52,15 @@ VALUE: Final = Look(8.25, Style.BOLD)
 TEXT: Final = Look(9)
 FOOT: Final = Look(7.5, color=MUTED)
 FOOT_LINE: Final = 32.0
-"""The baseline of the foot, from the lower edge."""
+"""The baseline of the footer, from the lower edge of the page."""
 NOTE_LINE: Final = 21.5
 LABEL_ROOM: Final = 124.0
 GUTTER: Final = 18.0
 SUMMARY_COLUMNS: Final = (156.0, 104.0, ROOM - 156 - 104 - 2 * GUTTER - 20)
 
 
-def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
-    """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them.
+def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
+    """Write `report` to `file`. `progress` gets the number of rows written so far, after each page of rows.
 
     The same report gives the same bytes.
     """
@@ -89,7 +89,7 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
     return Rendered(rows)
 
 
-def _new_file(report: Report, spool: BinaryIO) -> PagedFile:
+def _new_file(report: ReportDocument, spool: BinaryIO) -> PagedFile:
     pdf = PagedFile(spool)
     pdf.set_lang(LANGUAGE)
     pdf.set_title(clean_line(f"{TITLE}: {report.subject}"))
@@ -102,8 +102,11 @@ def _new_file(report: Report, spool: BinaryIO) -> PagedFile:
     return pdf
 
 
-def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], str]:
-    """What gives the foot of a page. Called when all pages are drawn: it knows on which of them a number stands for a character."""
+def _foot(sheet: Sheet, report: ReportDocument, clock: Clock) -> Callable[[int, int], str]:
+    """Return a function that returns the footer of a page.
+
+    Call it after all pages are drawn, when the pages with `[U+…]` stand-ins are known: their footer has a note.
+    """
     district, _ = letterhead(report)
     left = f"{sheet.fitting(district, FOOT, ROOM / 2)}  ·  As of {clock.text(report.as_of)}"
     runs = sheet.setter.runs(left, FOOT.style, FOOT.size)
@@ -130,7 +133,7 @@ def _foot(sheet: Sheet, report: Report, clock: Clock) -> Callable[[int, int], st
 
 
 def _section(sheet: Sheet, title: str, *, room_below: float) -> None:
-    """A title with its bookmark; never alone at the foot of a page."""
+    """Draw the title of a section with its bookmark; never alone at the end of a page."""
     sheet.need(34 + room_below)
     sheet.y += 18
     sheet.bookmark(title)
@@ -139,7 +142,7 @@ def _section(sheet: Sheet, title: str, *, room_below: float) -> None:
     sheet.y += 7
 
 
-def _summary(sheet: Sheet, report: Report, clock: Clock) -> None:
+def _summary(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
     groups = summary(report)
     height = 17.0 * max(len(group) for group in groups[:3]) + 8
     _section(sheet, "Delivery Summary", room_below=height)
@@ -159,7 +162,7 @@ def _summary(sheet: Sheet, report: Report, clock: Clock) -> None:
 
 
 def _pairs(sheet: Sheet, lines: Iterable[Line], clock: Clock) -> None:
-    """Labels at the left, their values beside them, over as many lines as they need."""
+    """Draw labels at the left and their values beside them, each over as many lines as it needs."""
     for line in lines:
         labels = sheet.lines(line.label, LABEL, LABEL_ROOM - 10)
         sheet.need(len(labels) * LABEL.leading)
@@ -175,33 +178,33 @@ def _pairs(sheet: Sheet, lines: Iterable[Line], clock: Clock) -> None:
         sheet.y += 3
 
 
-def _criteria(sheet: Sheet, report: Report) -> None:
+def _criteria(sheet: Sheet, report: ReportDocument) -> None:
     _section(sheet, "Filter Criteria", room_below=24)
     lines = [Line(*criterion) for criterion in report.criteria]
     _pairs(sheet, lines or [Line("No criteria were recorded.", "")], Clock(report.zone))
 
 
-def _message(sheet: Sheet, report: Report) -> None:
+def _message(sheet: Sheet, report: ReportDocument) -> None:
     content = report.content
     _section(sheet, "Message Detail", room_below=48)
     _pairs(sheet, [Line("Reply To Email", content.reply_to)], Clock(report.zone))
-    _said(sheet, "Message Body")
+    _text_label(sheet, "Message Body")
     for paragraph in paragraphs(content.body, content.body_format):
         sheet.paragraph(LEFT + 10, paragraph, TEXT, ROOM - 20)
         sheet.y += 4 if not paragraph.depth else 1
-    for line in told_apart(report):
-        _said(sheet, line.label)
+    for line in separate_texts(report):
+        _text_label(sheet, line.label)
         sheet.block(LEFT + 10, str(line.value), TEXT, ROOM - 20)
 
 
-def _said(sheet: Sheet, label: str) -> None:
+def _text_label(sheet: Sheet, label: str) -> None:
     sheet.need(6 + LABEL.leading + TEXT.leading)
     sheet.y += 6
     sheet.block(LEFT, label, LABEL, ROOM)
     sheet.y += 2
 
 
-def _detail_head(sheet: Sheet, report: Report) -> None:
+def _detail_head(sheet: Sheet, report: ReportDocument) -> None:
     _section(sheet, "Delivery Detail", room_below=14 + 4 * ROW)
     look = Look(7.75, color=MUTED)
     x = LEFT

@@ -1,8 +1,8 @@
-"""A PDF whose finished pages do not stay in memory.
+"""A PDF file whose finished pages do not stay in memory.
 
-fpdf2 keeps every page until the end and then makes the file in memory. Here a page is deflated and spooled when the next
-one begins; at the end fpdf2 writes everything else (fonts, bookmarks, catalog, cross-references) around the spooled pages,
-straight into the file. What stands on a page is not decided here.
+fpdf2 keeps every page until the end and then makes the file in memory. This module compresses a page and writes it to a spool
+file when the next one begins. At the end fpdf2 writes everything else (fonts, bookmarks, catalog, cross-references) around
+the spooled pages, directly into the file. `sheet` draws the pages.
 """
 
 import zlib
@@ -23,15 +23,15 @@ from fpdf.output import (
 from fpdf.syntax import PDFString, iobj_ref
 
 DEFLATE_LEVEL: Final = 4
-"""Half the time of the usual 6 for a file that is a twentieth larger."""
+"""Half the time of the default 6; the file is a twentieth larger."""
 OBJECTS_A_PAGE: Final = 3
-"""The page, its content, and its foot, which names the number of pages and so is written last."""
+"""The page, its content, and its footer, which has the number of pages and so is written last."""
 
 Foot = Callable[[int, int], str]
 
 
 class Link(NamedTuple):
-    """A rectangle of a page, in points from the lower left corner, and where it leads."""
+    """A link: a rectangle of a page, in points from the lower left corner, and its URL."""
 
     box: tuple[float, float, float, float]
     address: str
@@ -41,7 +41,7 @@ class PagedFile(FPDF):
     """Letter pages, counted from 1, measured in points."""
 
     def __init__(self, spool: BinaryIO) -> None:
-        """`spool` is a temporary file, read and written here alone."""
+        """Start a file. `spool` is a temporary file for this object only."""
         super().__init__(unit="pt", format="letter")
         self.set_auto_page_break(False)
         self.single_resources_object = True
@@ -55,30 +55,30 @@ class PagedFile(FPDF):
         return self.page
 
     def file_id(self) -> str | None:
-        """Without one fpdf2 would digest the whole file, which is not in memory."""
+        """Return the file's id. Without it fpdf2 would hash the whole file, which is not in memory."""
         return self.identifier
 
     def add_link_to(self, link: Link) -> None:
-        """A link on the present page."""
+        """Add a link to the current page."""
         self.page_links.setdefault(self.page, []).append(link)
 
     def next_page(self) -> None:
-        """Begin a page; the one before is finished."""
+        """Start a new page, and spool the page before it."""
         before = self.page
         self.add_page()
         if before:
             self._spool(before)
 
     def close_fonts(self) -> None:
-        """Close the fonts' files; `finish` does it too, but work may end before."""
+        """Close the fonts' files, if rendering fails before `finish` does it."""
         for font in self.fonts.values():
             if isinstance(font, TTFFont):
                 font.close()
 
     def finish(self, file: BinaryIO, *, foot: Foot) -> None:
-        """Write the whole into `file`. `foot` gives the operators for the foot of a page: its number, and how many there are."""
+        """Write everything into `file`. `foot(page, pages)` returns the operators of a page's footer."""
         self._spool(self.page)
-        # The fonts are cut to what was asked for by now, and the feet are yet to ask for digits.
+        # fpdf2 subsets the fonts to the glyphs used so far. Use all digits now, since the footers are drawn later.
         foot(1234567890, 1234567890)
         _Producer(self, file, foot).bufferize()
 
@@ -91,14 +91,14 @@ class PagedFile(FPDF):
 
 
 class _Producer(OutputProducer):
-    """Writes what fpdf2 made, and the spooled pages among it, into a file instead of into memory."""
+    """Writes the objects of fpdf2 and the spooled pages into a file instead of into memory."""
 
     def __init__(self, pdf: PagedFile, file: BinaryIO, foot: Foot) -> None:
         super().__init__(pdf)
         self.pdf = pdf
         self.foot = foot
-        self.written = _Written(file)
-        self.buffer = self.written
+        self.output = _FileBuffer(file)
+        self.buffer = self.output
         self.first_page_id = 0
         self.parent: PDFPagesRoot | None = None
         self.resources: PDFResources | None = None
@@ -115,7 +115,7 @@ class _Producer(OutputProducer):
         return [_PageReference(id) for id in self._page_ids()]
 
     def _iter_pages_in_order(self) -> Iterator[PDFPage]:
-        return iter(())  # fpdf2 asks each page for a label of its own: they have none
+        return iter(())  # fpdf2 reads the label of each page here; our pages have none
 
     def _page_ids(self) -> range:
         return range(self.first_page_id, self.obj_id + 1, OBJECTS_A_PAGE)[: self.pdf.page]
@@ -128,19 +128,19 @@ class _Producer(OutputProducer):
         if data == _SpooledPages.PLACE:
             self._write_pages()
         else:
-            self.written.write(data.encode("latin-1") if isinstance(data, str) else data)
-            self.written.write(b"\n")
+            self.output.write(data.encode("latin-1") if isinstance(data, str) else data)
+            self.output.write(b"\n")
 
     def _write_pages(self) -> None:
         assert isinstance(self.offsets, _Offsets)
         self.pdf.spool.seek(0)
         for page in range(1, self.pdf.page + 1):
             for piece in self._objects_of(page):
-                self.offsets.of_pages.append(len(self.written))
-                self.written.write(piece)
+                self.offsets.of_pages.append(len(self.output))
+                self.output.write(piece)
 
     def _objects_of(self, page: int) -> Iterator[bytes]:
-        """The three objects of a page, in the order of their ids."""
+        """Yield the three objects of a page in the order of their ids."""
         id = self.first_page_id + OBJECTS_A_PAGE * (page - 1)
         assert self.parent is not None
         assert self.resources is not None
@@ -159,8 +159,8 @@ class _Producer(OutputProducer):
         return f" /Annots [{' '.join(map(_annotation, links))}]"
 
 
-class _Written(bytearray):
-    """Stands where fpdf2 has its buffer; knows how much went into the file, and holds nothing."""
+class _FileBuffer(bytearray):
+    """Replaces the buffer of fpdf2: writes into the file and keeps only the size."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class _Written(bytearray):
 
 
 class _Offsets(dict[int, int]):
-    """Object id → where it begins in the file; for the objects of pages in eight bytes each."""
+    """Object id → its offset in the file; the offsets of pages take eight bytes each."""
 
     def __init__(self, first_page_id: int) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ class _Offsets(dict[int, int]):
 
 
 class _SpooledPages(ContentWithoutID):
-    """Says where among the objects the pages go."""
+    """The placeholder of the spooled pages among the objects of fpdf2."""
 
     PLACE = "the spooled pages"
 
@@ -197,7 +197,7 @@ class _SpooledPages(ContentWithoutID):
 
 
 class _PageReference(PDFPage):
-    """What fpdf2 needs of a page to point to it."""
+    """A page for references of fpdf2: it has only an id."""
 
     def __init__(self, id: int) -> None:
         super().__init__(duration=None, transition=None, contents=bytearray(), index=0)
@@ -210,7 +210,7 @@ def _stream(id: int, content: bytes, filter: str) -> bytes:
 
 
 def _annotation(link: Link) -> str:
-    # The whole of ASCII that an address may hold stays; anything else is written as its bytes (RFC 3986, 2.1).
+    # ASCII characters that a URL may contain stay; all others are percent-encoded (RFC 3986, 2.1).
     address = PDFString(quote(link.address, safe="%/:=&?~#+!$,;'@()*[]")).serialize()
     box = " ".join(f"{edge:.2f}" for edge in link.box)
     return f"<</Type /Annot /Subtype /Link /Rect [{box}] /Border [0 0 0] /A <</S /URI /URI {address}>>>>"

@@ -1,6 +1,6 @@
-"""The head of a PDF's first page: whose report it is, its title, and the rows below the title.
+"""The head of a PDF's first page: the district, the title, and the rows below the title.
 
-They stay together: a longer title is set smaller, and what has no room on one page takes the last lines of the title along to the next.
+They stay together: a long title gets a smaller font, and its last lines move to the next page with rows that have no room.
 """
 
 from collections.abc import Sequence
@@ -8,24 +8,24 @@ from itertools import accumulate, zip_longest
 from typing import Final
 
 from renderers.cells import Clock
-from renderers.document import TITLE, Report, heading, letterhead
+from renderers.document import TITLE, ReportDocument, heading, letterhead
 from renderers.faces import Style
 from renderers.sheet import ACCENT, BOTTOM, LEFT, MUTED, RIGHT, ROOM, TOP, Look, Sheet
 
 TITLE_SIZES: Final = ((20.0, 3), (14.0, 10), (10.5, None))
-"""Sizes of the title, and how many lines of each stand there at most."""
+"""Font sizes of the title, and the most lines of each size."""
 BELOW_TITLE: Final = 8.0
 SHARES: Final = (0.36, 0.22, 0.20, 0.22)
-"""Of the width, for each column of the rows."""
+"""The share of the width for each column of the rows."""
 BETWEEN: Final = 12.0
 LABEL: Final = Look(7.5, color=MUTED)
 VALUE: Final = Look(8.75)
 
 Row = Sequence[tuple[str, Look] | None]
-"""A line of each column; null where that column has ended."""
+"""A line of each column; None after the end of a column."""
 
 
-def draw_head(sheet: Sheet, report: Report, clock: Clock) -> None:
+def draw_head(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
     """Draw the head at the top of the first page."""
     _letterhead(sheet, report, clock)
     sheet.bookmark(TITLE)
@@ -40,7 +40,7 @@ def draw_head(sheet: Sheet, report: Report, clock: Clock) -> None:
         rows = rows[drawn:]
 
 
-def _letterhead(sheet: Sheet, report: Report, clock: Clock) -> None:
+def _letterhead(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
     sheet.fill(0, 0, 612, 6, ACCENT)
     district, school = letterhead(report)
     name = Look(9, Style.BOLD, ACCENT)
@@ -52,7 +52,7 @@ def _letterhead(sheet: Sheet, report: Report, clock: Clock) -> None:
 
 
 def _title(sheet: Sheet, title: str, *, room_below: float) -> None:
-    """The title, over several pages if need be; its last two lines on the page that has `room_below` left."""
+    """Draw the title, over several pages if necessary; its last two lines are on a page with `room_below` left."""
     for size, most in TITLE_SIZES:
         look = Look(size, Style.BOLD, ACCENT)
         lines = sheet.lines(title, look, ROOM)
@@ -68,7 +68,7 @@ def _title(sheet: Sheet, title: str, *, room_below: float) -> None:
         sheet.line(LEFT, line, look)
 
 
-def _rows(sheet: Sheet, report: Report, clock: Clock) -> list[Row]:
+def _rows(sheet: Sheet, report: ReportDocument, clock: Clock) -> list[Row]:
     columns = [
         [(text, LABEL) for text in sheet.lines(line.label, LABEL, ROOM * share - BETWEEN)]
         + [
@@ -85,7 +85,7 @@ def _height(row: Row) -> float:
 
 
 def _draw_rows(sheet: Sheet, rows: Sequence[Row]) -> int:
-    """Draw the rows that have room on this page; answers how many. Column by column, as the file is read aloud."""
+    """Draw the rows that fit on this page and return their number. Column by column, the order in which it is read aloud."""
     ends = [end for end in accumulate(map(_height, rows), initial=sheet.y) if end <= BOTTOM][1:]
     x = LEFT
     for column, share in enumerate(SHARES):

@@ -1,13 +1,13 @@
-"""The Delivery Detail of a PDF: hundreds of thousands of rows, the head on every page.
+"""The Delivery Detail of a PDF: hundreds of thousands of rows, with the header on every page.
 
-A row whose cells are Latin and fit their columns is written with one template into the page's stream. Any other row is
-wrapped and shaped, and may go on over the end of a page.
+A row whose cells are Latin and fit their columns is written with one template. Any other row is wrapped and shaped, and may
+continue on the next page.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from renderers.document import COLUMNS, DeliveryRow
+from renderers.document import COLUMNS, DetailRow
 from renderers.faces import Style
 from renderers.lines import on_one_line
 from renderers.sheet import (
@@ -28,25 +28,25 @@ WIDTHS: Final = (102.0, 90.0, 160.0, 93.0, 83.0)
 PADDING: Final = 4.0
 SIZE: Final = 7.5
 ROW: Final = 14.0
-"""The height of a row of one line, and of the head."""
+"""The height of a row of one line, and of the header."""
 LEADING: Final = 10.0
-"""From line to line within a row."""
+"""The distance between lines of a row."""
 RISE: Final = 4.3
-"""From the lower edge of a row to the baseline of its last line."""
+"""The distance from the lower edge of a row to the baseline of its last line."""
 REMEMBERED: Final = 4096
-"""Texts of status and time: few differ, and a bound keeps memory flat."""
+"""Most texts of status and time in the cache: few differ, and the limit keeps memory flat."""
 
 LOOK: Final = Look(SIZE)
 HEAD_LOOK: Final = Look(SIZE, Style.BOLD, WHITE)
 STARTS: Final = tuple(LEFT + PADDING + sum(WIDTHS[:column]) for column in range(len(WIDTHS)))
 ROOMS: Final = tuple(width - 2 * PADDING for width in WIDTHS)
 UNITS: Final = tuple(room * 1000 / SIZE for room in ROOMS)
-"""The room of each column in thousandths of the size."""
+"""The room of each column in thousandths of the font size."""
 STEPS: Final = tuple(f"{width:g} 0 Td" for width in WIDTHS)
 
 
 class DetailTable:
-    """The table, from the present place of a sheet on."""
+    """The table, from the current position of a sheet on."""
 
     def __init__(self, sheet: Sheet) -> None:
         self._sheet = sheet
@@ -59,11 +59,11 @@ class DetailTable:
 
     def write(
         self,
-        pages: Iterable[Sequence[DeliveryRow]],
-        cells: Callable[[DeliveryRow], tuple[str, str, str, str, str]],
+        pages: Iterable[Sequence[DetailRow]],
+        cells: Callable[[DetailRow], tuple[str, str, str, str, str]],
         progress: Callable[[int], None],
     ) -> int:
-        """Write all rows; answers how many there were."""
+        """Write all rows and return their number."""
         rows = 0
         for page in pages:
             for row in page:
@@ -76,10 +76,10 @@ class DetailTable:
     def _row(self, cells: tuple[str, str, str, str, str]) -> None:
         recipient, student, device, status, time = cells
         width = self._latin.widths.__getitem__
-        known = self._literals
+        literals = self._literals
         if (
-            status not in known
-            or time not in known
+            status not in literals
+            or time not in literals
             or sum(map(width, recipient)) > UNITS[0]
             or sum(map(width, student)) > UNITS[1]
             or sum(map(width, device)) > UNITS[2]
@@ -96,12 +96,12 @@ class DetailTable:
         self._texts.append(
             f"1 0 0 1 {STARTS[0]:g} {base:.2f} Tm({recipient.translate(codes)})Tj "
             f"{STEPS[0]}({student.translate(codes)})Tj {STEPS[1]}({device.translate(codes)})Tj "
-            f"{STEPS[2]}{known[status]}Tj {STEPS[3]}{known[time]}Tj"
+            f"{STEPS[2]}{literals[status]}Tj {STEPS[3]}{literals[time]}Tj"
         )
         self._sheet.y = y + ROW
 
     def _is_plain(self, cells: tuple[str, ...]) -> bool:
-        """Whether every cell is Latin and fits in one line; if so the last two are remembered as they are written."""
+        """Return whether every cell is Latin and fits on one line. If so, cache the encoded status and time."""
         latin = self._latin
         for text, room in zip(cells, UNITS, strict=True):
             if "\\n" in text or latin.width(text) > room:
@@ -125,7 +125,7 @@ class DetailTable:
                 self._turn()
             fitting = 1 + int((BOTTOM - sheet.y - ROW) // LEADING)
             taken = min(left, fitting)
-            # A row of a few lines is not torn apart for the foot of a page.
+            # Do not split a row of a few lines at the end of a page.
             if taken < left <= 6 and not done:
                 self._turn()
                 continue
@@ -155,7 +155,7 @@ class DetailTable:
         self._is_banded = not self._is_banded
 
     def _begin(self) -> None:
-        """The head, where the sheet stands."""
+        """Draw the header at the current position."""
         sheet = self._sheet
         sheet.fill(LEFT, sheet.y, RIGHT - LEFT, ROW + 1, ACCENT)
         for x, title in zip(STARTS, COLUMNS, strict=True):
@@ -164,7 +164,7 @@ class DetailTable:
         self._is_banded = False
 
     def _end(self) -> None:
-        """Put what was gathered into the page: what lies below first."""
+        """Write the collected operators into the page, the background first."""
         sheet = self._sheet
         if self._bands:
             sheet.draw(f"{BAND.fill} {' '.join(self._bands)} f")

@@ -1,6 +1,6 @@
-"""Drawing on the pages of a PDF: text, fills and rules, from the top down.
+"""Draw on the pages of a PDF: text, fills and rules, from top to bottom.
 
-Measures are points; `y` counts from the upper edge of the page. What the pages say is not decided here.
+Measures are points; `y` counts from the upper edge of the page. `pdf` decides the contents.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from fpdf.bidi import auto_detect_base_direction
 from fpdf.enums import TextDirection
 
-from renderers.body import Kind, Paragraph, told_link
+from renderers.body import Paragraph, ParagraphKind, link_suffix
 from renderers.faces import Faces, Style
 from renderers.lines import SOFT_HYPHEN, SURELY_LONGER, on_one_line, wrapped
 from renderers.pdf_file import Link, PagedFile
@@ -23,11 +23,11 @@ ROOM: Final = RIGHT - LEFT
 TOP: Final = 62.0
 BOTTOM: Final = HEIGHT - 54.0
 LEADING: Final = 1.42
-"""Line to line, in sizes."""
+"""The distance between lines, relative to the font size."""
 
 
 class Color(NamedTuple):
-    """As a page shows it: red, green and blue from 0 to 1."""
+    """A color: red, green and blue from 0 to 1."""
 
     red: float
     green: float
@@ -48,7 +48,7 @@ WHITE: Final = Color(1, 1, 1)
 
 
 class Look(NamedTuple):
-    """How text looks."""
+    """Size, weight and color of text."""
 
     size: float
     style: Style = Style.REGULAR
@@ -60,16 +60,16 @@ class Look(NamedTuple):
 
 
 class Sheet:
-    """The page that is being drawn, and where on it the next thing goes."""
+    """The current page, and the vertical position on it."""
 
     def __init__(self, pdf: PagedFile, running_head: tuple[str, str]) -> None:
-        """`running_head` stands at the left and right of every page but the first."""
+        """Start a sheet. `running_head` has the left and right header of every page but the first."""
         self.pdf = pdf
         self.setter = Typesetter(Faces(pdf))
         self._running_head = running_head
         self.y = TOP
         self.numbered_pages: set[int] = set()
-        """The pages on which `[U+…]` stands for a character that no font has."""
+        """The pages with `[U+…]` for a character that no font has."""
 
     def next_page(self) -> None:
         self.pdf.next_page()
@@ -83,7 +83,7 @@ class Sheet:
             self.rule(LEFT, RIGHT, 46)
 
     def need(self, height: float) -> None:
-        """Go to the next page unless `height` is left on this one."""
+        """Start the next page unless `height` is left on this one."""
         if self.y + height > BOTTOM:
             self.next_page()
 
@@ -92,7 +92,7 @@ class Sheet:
         self.pdf.start_section(title)
 
     def draw(self, operators: str) -> None:
-        """Put operators into the page as they are."""
+        """Append operators to the page."""
         contents = self.pdf.pages[self.pdf.page].contents
         assert isinstance(contents, bytearray)
         contents += operators.encode("latin-1") + b"\n"
@@ -104,15 +104,15 @@ class Sheet:
         return wrapped(text, room, lambda piece: self.width(piece, look))
 
     def indented_lines(self, text: str, look: Look, room: float) -> Iterator[tuple[float, str]]:
-        """The lines of `text`, and how far each is set in: by the spaces with which its writer began it, at most half the room."""
-        for written in text.split("\n"):
-            bare = written.lstrip(" ")
-            indent = min(self.width(written[: len(written) - len(bare)], look), room / 2)
+        """Yield the lines of `text`, each with its indent: the width of its leading spaces, at most half the room."""
+        for source_line in text.split("\n"):
+            bare = source_line.lstrip(" ")
+            indent = min(self.width(source_line[: len(source_line) - len(bare)], look), room / 2)
             for line in self.lines(bare, look, room - indent):
                 yield indent, line
 
     def fitting(self, text: str, look: Look, room: float) -> str:
-        """`text` in one line, with an ellipsis where it had to be cut."""
+        """Return `text` on one line, cut with an ellipsis if it is wider than `room`."""
         text = on_one_line(text)
         if self.width(text, look) <= room:
             return text
@@ -120,31 +120,31 @@ class Sheet:
         return self.lines(text[:SURELY_LONGER], look, room)[0].rstrip(SOFT_HYPHEN) + "…"
 
     def text(self, x: float, y: float, text: str, look: Look) -> float:
-        """One line with its baseline at `y`; answers its width."""
+        """Draw one line with its baseline at `y`, and return its width."""
         runs = self.setter.runs(text, look.style, look.size)
         operators = self.shown(runs, look.size)
         self.draw(f"{look.color.fill} BT {x:.2f} {HEIGHT - y:.2f} Td {operators} ET")
         return sum(run.width for run in runs) * look.size / 1000
 
     def shown(self, runs: tuple[Run, ...], size: float) -> str:
-        """The operators that show `runs` on the present page, within a text object."""
+        """Return the operators that show `runs` on the current page, inside a text object."""
         if runs and runs[0].has_numbers:
             self.numbered_pages.add(self.pdf.page)
         return shown(runs, size)
 
     def right_text(self, x: float, y: float, text: str, look: Look) -> None:
-        """One line that ends at `x`."""
+        """Draw one line that ends at `x`."""
         self.text(x - self.width(text, look), y, text, look)
 
     def block(self, x: float, text: str, look: Look, room: float) -> None:
-        """Lines from the present place on, over as many pages as they need."""
+        """Draw lines from the current position on, over as many pages as they need."""
         for indent, line in self.indented_lines(text, look, room):
             self.need(look.leading)
             self.y += look.leading
             self.text(x + indent, self.y - look.leading * 0.28, line, look)
 
     def line(self, x: float, text: str, look: Look) -> None:
-        """One line at the present place, or on the next page if there is no room."""
+        """Draw one line at the current position, or on the next page if there is no room."""
         self.need(look.leading)
         self.y += look.leading
         self.text(x, self.y - look.leading * 0.28, text, look)
@@ -156,11 +156,11 @@ class Sheet:
         self.fill(left, y - 0.25, right - left, 0.5, color)
 
     def paragraph(self, x: float, paragraph: Paragraph, look: Look, room: float) -> None:
-        """A paragraph of a body: items set in behind their marker, links marked and leading where they say."""
-        if paragraph.kind is Kind.HEADING:
+        """Draw a paragraph of a body: list items indented after their marker, links in color and clickable."""
+        if paragraph.kind is ParagraphKind.HEADING:
             look = look._replace(style=Style.BOLD)
         inset = 14.0 * paragraph.depth
-        spans = [(span.text + told_link(span), span.link) for span in paragraph.spans]
+        spans = [(span.text + link_suffix(span), span.link) for span in paragraph.spans]
         text = "".join(piece for piece, _ in spans)
         goes_left = auto_detect_base_direction(text) is TextDirection.RTL
         at = 0
@@ -180,14 +180,12 @@ class Sheet:
     def _line(
         self, x: float, y: float, pieces: list[tuple[str, str | None]], look: Look, goes_left: bool
     ) -> None:
-        if (
-            goes_left
-        ):  # the pieces do not stand in the order in which they are spoken: one line, one address
+        if goes_left:  # visual and logical order of the pieces differ: one piece with one link
             link = next((link for _, link in pieces if link), None)
             pieces = [("".join(piece for piece, _ in pieces), link)]
         for number, (piece, link) in enumerate(pieces, start=1):
             if number < len(pieces):
-                piece = piece.rstrip(SOFT_HYPHEN)  # seen at the end of the line only
+                piece = piece.rstrip(SOFT_HYPHEN)  # visible only at the end of the line
             wide = self.text(x, y, piece, look._replace(color=LINK) if link else look)
             if link:
                 bottom = HEIGHT - y - look.size * 0.28
@@ -196,12 +194,12 @@ class Sheet:
 
 
 def shown(runs: tuple[Run, ...], size: float) -> str:
-    """The operators that show `runs` within a text object."""
+    """Return the operators that show `runs` inside a text object."""
     return " ".join(f"/F{run.font} {size} Tf {run.operators}" for run in runs)
 
 
 def _cut(spans: list[tuple[str, str | None]], start: int, end: int) -> list[tuple[str, str | None]]:
-    """What of `spans` stands from `start` to `end` in their joined text."""
+    """Return the parts of `spans` from `start` to `end` of their joined text."""
     pieces, at = [], 0
     for text, link in spans:
         piece = text[max(0, start - at) : max(0, end - at)]

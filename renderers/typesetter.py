@@ -1,8 +1,7 @@
-"""Text as it is written into a page of a PDF: measured, broken into lines, ordered and shaped.
+"""Typeset text for a page of a PDF: measure, order and shape it.
 
-Plain Latin, which is nearly everything, is measured and written character by character. Anything else is brought into the
-order in which it is seen (Unicode Standard Annex 9, by fpdf2) and cut into runs of one font; where a script joins its letters
-HarfBuzz shapes the run.
+Plain Latin, which is nearly everything, is measured and written character by character. Other text is put into visual order
+(Unicode Standard Annex 9, by fpdf2) and cut into runs of one font. HarfBuzz shapes runs of scripts that join letters.
 """
 
 import re
@@ -18,12 +17,12 @@ from fpdf.fonts import TTFFont
 
 from renderers.coverage import EMOJI
 from renderers.faces import HUGE, Face, Faces, Style
-from renderers.stand_ins import is_joiner, shown
+from renderers.stand_ins import is_joiner, printable
 
 RIGHT_TO_LEFT: Final = re.compile(
     "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-"""The blocks that Unicode sets aside for scripts that run from right to left (Unicode Standard Annex 9, table 4)."""
+"""The Unicode blocks of right-to-left scripts (Unicode Standard Annex 9, table 4)."""
 SOFT_HYPHEN: Final = "\xad"
 EMOJI_STYLE: Final = "\N{VARIATION SELECTOR-16}"
 JOINER: Final = "\N{ZERO WIDTH JOINER}"
@@ -31,29 +30,29 @@ KEYCAP: Final = "\N{COMBINING ENCLOSING KEYCAP}"
 
 
 class Run(NamedTuple):
-    """Glyphs of one font that stand side by side."""
+    """A sequence of glyphs of one font."""
 
     font: int
     operators: str
-    """What shows them, at the size that was asked for."""
+    """The operators that show the glyphs at the requested size."""
     width: float
-    """In thousandths of the size."""
+    """In thousandths of the font size."""
     has_numbers: bool = False
-    """Whether `[U+…]` stands in the line for a character that no font has."""
+    """Whether the line has `[U+…]` for a character that no font has."""
 
 
 class Typesetter:
-    """Sets text in the faces of one file."""
+    """Typesets text in the faces of one file."""
 
     def __init__(self, faces: Faces) -> None:
         self.faces = faces
-        # Names come back on several rows, one for each device; a bound, so that memory stays flat.
+        # Names repeat on several rows, one for each device. The limit keeps memory flat.
         self.runs = lru_cache(maxsize=2048)(self._runs)
         self._advance = lru_cache(maxsize=8192)(self._measured)
         self._glyph_widths: dict[tuple[int, int], int] = {}
 
     def width(self, text: str, style: Style) -> float:
-        """The width of one line in thousandths of the size."""
+        """Return the width of one line in thousandths of the font size."""
         plain = self.faces.of_style(style).width(text)
         return plain if plain < HUGE else self._advance(text, style)
 
@@ -61,9 +60,9 @@ class Typesetter:
         return sum(run.width for run in self.runs(text, style, 10.0))
 
     def _runs(self, text: str, style: Style, size: float) -> tuple[Run, ...]:
-        """The runs of one line, from left to right. Every character is seen, or what stands in for it.
+        """Return the runs of one line, from left to right, with stand-ins for characters that no font has.
 
-        A line that ends in a soft hyphen was broken there, and shows it.
+        A line that ends in a soft hyphen was broken there, and shows a hyphen.
         """
         face = self.faces.of_style(style)
         plain = face.width(text)
@@ -71,10 +70,10 @@ class Typesetter:
             return (Run(face.number, f"{face.literal(text)}Tj", plain),)
         if text.endswith(SOFT_HYPHEN):
             text = text.rstrip(SOFT_HYPHEN) + "-"
-        seen, has_numbers = shown(text, self.faces.prints)
+        visible, has_numbers = printable(text, self.faces.prints)
         runs = (
             self._run(face, piece, direction, size)
-            for part, direction in in_visual_order(seen)
+            for part, direction in in_visual_order(visible)
             for face, piece in self._by_face(part, direction, style)
         )
         return tuple(run._replace(has_numbers=True) for run in runs) if has_numbers else tuple(runs)
@@ -82,7 +81,7 @@ class Typesetter:
     def _by_face(
         self, text: str, direction: TextDirection, style: Style
     ) -> Iterator[tuple[Face, str]]:
-        """`text` in pieces of one face, from left to right."""
+        """Yield `text` in pieces of one face, from left to right."""
         faces = self._faces_of(text, style)
         base = self.faces.of_style(style)
         around: Face | None = next(
@@ -93,10 +92,10 @@ class Typesetter:
         for character, face in zip(text, faces, strict=True):
             if self._stays(character, face, before, direction, style):
                 face = before
-            elif face is None or is_joiner(character):  # which this font does not know
+            elif face is None or is_joiner(character):  # the font does not have it
                 continue
             elif unicodedata.category(character)[0] == "M":
-                _pull(placed, face)
+                _use_face_of_mark(placed, face)
             placed.append((face, character))
             before = face
         pieces = [
@@ -106,7 +105,7 @@ class Typesetter:
         return reversed(pieces) if direction is TextDirection.RTL else iter(pieces)
 
     def _faces_of(self, text: str, style: Style) -> list[Face | None]:
-        """The face of each character: of a sign that is asked for as emoji, or is part of one, that of emoji."""
+        """Return the face of each character: the emoji face for a sign that is, or is part of, an emoji."""
         faces = [self._face_of(character, style) for character in text]
         for at, character in enumerate(text):
             if character == EMOJI_STYLE:
@@ -129,10 +128,10 @@ class Typesetter:
         direction: TextDirection,
         style: Style,
     ) -> bool:
-        """Whether `character` is printed by the face of the one before it, rather than by its own `face`.
+        """Return whether the face of the character before prints `character`, instead of its own `face`.
 
-        Marks and joiners belong to the letter before them, and a script's signs look as its letters do. From right to left so do
-        all signs, which HarfBuzz mirrors.
+        Marks and joiners belong to the letter before them, and the signs of a script match its letters. In right-to-left text
+        this holds for all signs, since HarfBuzz mirrors them.
         """
         if character == EMOJI_STYLE or not before.has(ord(character)):
             return False
@@ -145,7 +144,7 @@ class Typesetter:
     def _face_of(self, character: str, style: Style) -> Face | None:
         base = self.faces.of_style(style)
         code = ord(character)
-        if character == KEYCAP:  # one picture with the digit before it, which Noto Sans has too
+        if character == KEYCAP:  # one picture with the digit before it
             return self.faces.open(EMOJI)
         return base if base.has(code) else self.faces.for_character(code)
 
@@ -156,21 +155,21 @@ class Typesetter:
         return Run(face.number, f"{face.literal(text)}Tj", face.width(text))
 
     def _shaped(self, face: Face, text: str, direction: TextDirection, size: float) -> Run:
-        """Each glyph is shown where HarfBuzz says; what differs from the widths in the file is an adjustment.
+        """Return a run shaped by HarfBuzz. Positions that differ from the widths in the file are adjustments.
 
-        The text goes along for whoever copies or reads aloud: glyphs that came of one letter, or stand before the letter that
-        is spoken first, do not tell it (ISO 32000-1, 14.9.4).
+        The run contains its text, for copying and reading aloud: the glyphs alone do not give it, since several may come from
+        one letter, in another order (ISO 32000-1, 14.9.4).
         """
         font = face.font
         glyphs = font.shape_text(text, size, {"features": {}, "fragment_direction": direction})
         operators: list[str] = []
-        shown: list[str] = []
+        array: list[str] = []
         rise = width = behind = 0.0
 
         def end_array() -> None:
-            if shown:
-                operators.append(f"[{''.join(shown)}]TJ")
-                shown.clear()
+            if array:
+                operators.append(f"[{''.join(array)}]TJ")
+                array.clear()
 
         for glyph in glyphs:
             code = glyph["mapped_char"]
@@ -180,29 +179,29 @@ class Typesetter:
                 rise = glyph["y_offset"]
                 operators.append(f"{rise * font.scale * size / 1000:.2f} Ts")
             if abs(behind + offset) >= 0.5:
-                shown.append(f"{-(behind + offset):.0f}")
-            shown.append(f"({font.escape_text(chr(code))})")
+                array.append(f"{-(behind + offset):.0f}")
+            array.append(f"({font.escape_text(chr(code))})")
             behind = advance - offset - self._glyph_width(face, code)
             width += advance
         if abs(behind) >= 0.5:
-            shown.append(f"{-behind:.0f}")
+            array.append(f"{-behind:.0f}")
         end_array()
         if rise:
             operators.append("0 Ts")
-        spoken = f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC"
-        return Run(face.number, f"{spoken} {' '.join(operators)} EMC", width)
+        actual_text = f"/Span <</ActualText <FEFF{text.encode('utf-16-be').hex()}>>> BDC"
+        return Run(face.number, f"{actual_text} {' '.join(operators)} EMC", width)
 
     def _glyph_width(self, face: Face, code: int) -> int:
-        """The width that the file states for a glyph."""
-        known = self._glyph_widths.get((face.number, code))
-        if known is None:
+        """Return the width of a glyph in the file."""
+        width = self._glyph_widths.get((face.number, code))
+        if width is None:
             self._glyph_widths |= _widths(face.font, face.number)
-            known = self._glyph_widths[face.number, code]
-        return known
+            width = self._glyph_widths[face.number, code]
+        return width
 
 
-def _pull(placed: list[tuple[Face, str]], face: Face) -> None:
-    """Give the letter under a mark, with the marks that it has already, to the mark's `face`, if that has them all."""
+def _use_face_of_mark(placed: list[tuple[Face, str]], face: Face) -> None:
+    """Change the last letter and its marks to the next mark's `face`, if that has them all."""
     start = len(placed) - 1
     while start > 0 and unicodedata.category(placed[start][1])[0] == "M":
         start -= 1
@@ -220,9 +219,9 @@ def _widths(font: TTFFont, number: int) -> dict[tuple[int, int], int]:
 
 
 def in_visual_order(text: str) -> list[tuple[str, TextDirection]]:
-    """The parts of one line that run one way, from left to right; within a part the characters stay as they are spoken.
+    """Return the parts of one line, each with one direction, from left to right. Within a part the logical order stays.
 
-    The line runs the way of its first letter: the mark behind an Arabic name stands at its left, where the name ends.
+    The first letter sets the direction of the line: the mark after an Arabic name is at its left, where the name ends.
     """
     if not RIGHT_TO_LEFT.search(text):
         return [(text, TextDirection.LTR)]

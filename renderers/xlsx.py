@@ -1,7 +1,7 @@
-"""A report as a workbook: a sheet with the summary, and one with the Delivery Detail to sort and filter.
+"""Render a report as a workbook: a sheet with the summary, and one with the Delivery Detail to sort and filter.
 
-Instants are real dates on the district's wall clock, figures and codes are numbers, and text is always text, whatever sign it
-begins with.
+Instants are dates in the district's local time, figures and codes are numbers. Text is always text, also if it begins like a
+formula.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from openpyxl.utils import get_column_letter
 
 from domain.report import status_label
 from domain.status import PHONE_MODES, DeliveryMode
-from renderers.body import paragraphs, written
+from renderers.body import paragraphs, plain_text
 from renderers.cells import MODE_LABELS, NO_DEVICE, Clock
 from renderers.document import (
     COLUMNS,
@@ -24,15 +24,15 @@ from renderers.document import (
     LANGUAGE,
     NOT_CONTACTED,
     TITLE,
-    DeliveryRow,
+    DetailRow,
     Line,
     Rendered,
-    Report,
+    ReportDocument,
     heading,
     legend,
     letterhead,
+    separate_texts,
     summary,
-    told_apart,
     with_clean_texts,
 )
 from renderers.estimate import about_width
@@ -45,29 +45,29 @@ WIDTHS: Final = (30, 28, 42, 9, 26, 8, 21)
 TIME_FORMAT: Final = "mm/dd/yyyy hh:mm AM/PM"
 SHEET: Final = "Delivery Detail"
 ROWS_A_SHEET: Final = 1_048_575
-"""Excel's 1,048,576 less the head; what is more goes on in another sheet."""
+"""Excel's 1,048,576 less the header; more rows go into another sheet."""
 LONGEST_CELL: Final = 32_000
-"""Characters; Excel takes 32,767."""
+"""Most characters of a cell; Excel's limit is 32,767."""
 FONT: Final = "Calibri"
 ROW_HEIGHT: Final = 15.0
-"""Points, for one line."""
+"""The height of one line in points."""
 TALLEST_ROW: Final = 405.0
-"""Excel's 409, to whole lines."""
+"""Excel's limit of 409, rounded to whole lines."""
 LABEL_WIDTH: Final = 44
 VALUE_WIDTH: Final = 90
 BODY_SIZE: Final = 11
 BOLD_SHARE: Final = 0.85
-"""How many letters of a title there are to as many figures of the same size, in which widths of columns are told."""
+"""Bold letters of a title per digit of the same size; column widths are in digits."""
 SIGNS: Final = ("=", "+", "-", "@", "#")
-"""Text that begins so would be taken for a formula or an error, at once or when somebody edits it."""
+"""Excel takes text that begins with one of these for a formula or an error, at once or when it is edited."""
 
 _ACCENT: Final = "FF1A3B66"
 _MUTED: Final = "FF5C687A"
 _PAPER_LETTER: Final = 1
 
 
-def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
-    """Write `report` to `file`. `progress` is told how many rows of the Delivery Detail are written, after each page of them."""
+def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
+    """Write `report` to `file`. `progress` gets the number of rows written so far, after each page."""
     report = with_clean_texts(report)
     book = Workbook(write_only=True)
     book.properties.title = clean_line(f"{TITLE}: {report.subject}")
@@ -85,9 +85,9 @@ def render(report: Report, file: BinaryIO, *, progress: Callable[[int], None]) -
 
 
 def _write(
-    book: Workbook, strings: SharedStrings, report: Report, progress: Callable[[int], None]
+    book: Workbook, strings: SharedStrings, report: ReportDocument, progress: Callable[[int], None]
 ) -> int:
-    """Write the sheets; answers how many rows the Delivery Detail has."""
+    """Write the sheets and return the number of rows of the Delivery Detail."""
     clock = Clock(report.zone)
     _SummarySheet(book, strings, clock).write(report)
     if not report.has_rows:
@@ -104,7 +104,7 @@ def _write(
 
 
 def _abandon(book: Workbook) -> None:
-    """Close and remove the temporary file of each sheet: openpyxl would at the end of the process, and complain."""
+    """Close and remove the temporary file of each sheet: openpyxl would do it at exit, with warnings."""
     sheets: Any = book.worksheets
     for sheet in sheets:
         if not sheet.closed:
@@ -114,7 +114,7 @@ def _abandon(book: Workbook) -> None:
 
 
 class _SummarySheet:
-    """Everything but the rows, one line below the other."""
+    """The sheet with everything except the rows of the Delivery Detail."""
 
     def __init__(self, book: Workbook, strings: SharedStrings, clock: Clock) -> None:
         self._strings = strings
@@ -125,7 +125,7 @@ class _SummarySheet:
         self._clock = clock
         self._rows = 0
 
-    def write(self, report: Report) -> None:
+    def write(self, report: ReportDocument) -> None:
         self._title(TITLE, 11, _MUTED)
         self._title(report.subject, 18, _ACCENT)
         district, school = letterhead(report)
@@ -139,7 +139,7 @@ class _SummarySheet:
             self._section("Marks", marks)
 
     def _title(self, text: str, size: int, color: str) -> None:
-        """A title over both columns, in as many lines as it needs."""
+        """Add a title over both columns, with as many lines as it needs."""
         cell = self._text(text)
         cell.font = Font(name=FONT, size=size, bold=True, color=color)
         cell.alignment = Alignment(wrap_text=True, vertical="top")
@@ -149,7 +149,7 @@ class _SummarySheet:
         self._sheet.merged_cells.add(f"A{self._rows}:B{self._rows}")
 
     def _append(self, cells: list[Any], *, height: float = ROW_HEIGHT) -> None:
-        """Add a row. Its height is said, since not every program works it out for text that wraps."""
+        """Add a row with an explicit height, since not every program computes it for wrapped text."""
         self._rows += 1
         self._sheet.row_dimensions[self._rows].height = height
         self._sheet.append(cells)
@@ -189,24 +189,24 @@ class _SummarySheet:
         return cell
 
 
-def _message(report: Report) -> Iterator[Line]:
+def _message(report: ReportDocument) -> Iterator[Line]:
     content = report.content
     yield Line("Reply To Email", content.reply_to)
     label = "Message Body"
     for paragraph in paragraphs(content.body, content.body_format):
-        yield Line(label, written(paragraph))
+        yield Line(label, plain_text(paragraph))
         label = ""
-    yield from told_apart(report)
+    yield from separate_texts(report)
 
 
 def _lines_of_column(text: str, room: int) -> int:
-    """About how many lines `text` takes in a column in which `room` figures have room."""
+    """Return about how many lines `text` takes in a column that is `room` digits wide."""
     widths = map(about_width, text.split("\n"))
     return sum(1 + int(max(0, width - 1) // room) for width in widths)
 
 
 def _split(line: Line) -> Iterator[Line]:
-    """`line`, over several where its text is longer than a cell may be."""
+    """Yield `line`, split into several if its text is too long for a cell."""
     label, value = line
     if not isinstance(value, str) or len(value) <= LONGEST_CELL:
         yield line
@@ -219,7 +219,7 @@ class _DetailSheets:
     """The Delivery Detail, over as many sheets as it needs."""
 
     def __init__(
-        self, book: Workbook, strings: SharedStrings, report: Report, *, clock: Clock
+        self, book: Workbook, strings: SharedStrings, report: ReportDocument, *, clock: Clock
     ) -> None:
         self._book = book
         self._strings = strings
@@ -239,16 +239,16 @@ class _DetailSheets:
         self._sheet.freeze_panes = "A2"
         self._sheet.print_title_rows = "1:1"
         self._sheet.append([_head_cell(self._sheet, title) for title in HEAD])
-        # One cell of each kind is enough: what it holds is written before the next row.
+        # These cells are reused: each row is written before the next one.
         self._time = WriteOnlyCell(self._sheet)
         self._time.number_format = TIME_FORMAT
         self._risky = [WriteOnlyCell(self._sheet) for _ in range(3)]
 
     def end(self) -> None:
-        """Now it is known how far the filter reaches."""
+        """End the sheet: set the range of its filter."""
         self._sheet.auto_filter.ref = f"A1:{get_column_letter(len(HEAD))}{self._rows + 1}"
 
-    def write(self, row: DeliveryRow) -> None:
+    def write(self, row: DetailRow) -> None:
         if self._rows == ROWS_A_SHEET:
             self.end()
             self._begin()
@@ -275,12 +275,12 @@ class _DetailSheets:
         self._sheet.append(cells)
 
     def _address(self, mode: DeliveryMode, address: str) -> Any:
-        """A phone number begins with a sign by right, and openpyxl takes it for the text that it is."""
+        """Return a phone number as it is, since openpyxl writes it as text; make any other address safe."""
         is_number = mode in PHONE_MODES and address.startswith("+") and "_x" not in address
         return address if is_number else self._safe(2, address)
 
     def _safe(self, column: int, text: str) -> Any:
-        """The text itself where openpyxl takes it for text, else a cell that says so."""
+        """Return the text if openpyxl writes it as text, otherwise a cell with the type text."""
         if not text.startswith(SIGNS) and "_x" not in text and len(text) <= LONGEST_CELL:
             return text
         cell = self._risky[column]
@@ -289,7 +289,7 @@ class _DetailSheets:
 
 
 def _new_sheet(book: Workbook, title: str, orientation: str = "landscape") -> Any:
-    """A sheet that is written row by row; the stubs do not know what it shares with an ordinary one."""
+    """Return a write-only sheet. Its type is Any, since the stubs lack the attributes of an ordinary sheet."""
     sheet: Any = book.create_sheet(title)
     sheet.page_setup.orientation = orientation
     sheet.page_setup.paperSize = _PAPER_LETTER
@@ -308,6 +308,6 @@ def _head_cell(sheet: Any, title: str) -> Any:
 
 
 def _set_text(cell: Any, text: str, strings: SharedStrings) -> None:
-    """Make `cell` hold `text` as text; Excel is told not to reconsider that when somebody edits it."""
+    """Write `text` into `cell` as text; `quotePrefix` keeps it text when it is edited in Excel."""
     strings.write(cell, text[:LONGEST_CELL])
     cell.quotePrefix = text.startswith(SIGNS)

@@ -1,8 +1,7 @@
-"""Texts of a workbook in which `_xHHHH_` stands: Excel would read it as the character with that number.
+"""Escape texts of a workbook that contain `_xHHHH_`, which Excel reads as the character with that number.
 
-Such a text is written with each of these underscores as `_x005F_` (ECMA-376 Part 1, 22.9.2.19, ST_Xstring). It goes into the
-workbook's table of shared strings, which openpyxl reads but does not write: openpyxl reads no escapes in the inline strings
-that it writes.
+Each of these underscores is written as `_x005F_` (ECMA-376 Part 1, 22.9.2.19, ST_Xstring). Such texts go into the workbook's
+shared strings, which openpyxl does not write itself: it writes inline strings, in which it reads no escapes.
 """
 
 import re
@@ -23,19 +22,19 @@ from openpyxl.xml.constants import (
 from openpyxl.xml.functions import fromstring, tostring
 
 MOST_SHARED: Final = 10_000
-"""Shared strings are kept in memory; what is more is escaped in its cell, where Excel and LibreOffice read it alike."""
+"""Most shared strings, which are kept in memory. More are escaped inline, which Excel and LibreOffice also read."""
 
 # Each underscore, also one that ends an earlier escape: `_x0041_x0042_` has two.
 _ESCAPE: Final = re.compile("_(?=x[0-9A-Fa-f]{4}_)")
 
 
 def escaped(text: str) -> str:
-    """`text` as ST_Xstring: the underscore before each `xHHHH_` as `_x005F_`."""
+    """Return `text` as ST_Xstring: the underscore before each `xHHHH_` as `_x005F_`."""
     return _ESCAPE.sub("_x005F_", text) if "_x" in text else text
 
 
 class _SharedType(str):
-    """The type `s` of a cell. Equal to no other text: openpyxl writes each cell whose type equals `s` as an inline string."""
+    """The cell type `s`, equal to no other text: openpyxl writes cells whose type equals `s` as inline strings."""
 
     __slots__ = ()
 
@@ -50,7 +49,7 @@ _SHARED: Final = _SharedType("s")
 
 
 class SharedStrings:
-    """The shared strings of one workbook. `path` and `mime_type` are what openpyxl's manifest asks of a part."""
+    """The shared strings of one workbook. openpyxl's manifest reads `path` and `mime_type`."""
 
     path: Final = f"/{ARC_SHARED_STRINGS}"
     mime_type: Final = SHARED_STRINGS
@@ -59,19 +58,19 @@ class SharedStrings:
         self._numbers: dict[str, int] = {}
 
     def write(self, cell: Any, text: str) -> None:
-        """Make `cell` hold `text` as text."""
-        if (written := escaped(text)) is text:
+        """Write `text` into `cell` as text."""
+        if (xstring := escaped(text)) is text:
             cell.value = text
             cell.data_type = "s"
-        elif written in self._numbers or len(self._numbers) < MOST_SHARED:
-            cell._value = self._numbers.setdefault(written, len(self._numbers))
+        elif xstring in self._numbers or len(self._numbers) < MOST_SHARED:
+            cell._value = self._numbers.setdefault(xstring, len(self._numbers))
             cell.data_type = _SHARED
         else:
-            cell._value = written  # not by `value`, which cuts what has become longer
+            cell._value = xstring  # not `value`, which would cut the longer text
             cell.data_type = "s"
 
     def save(self, book: Workbook, file: BinaryIO) -> None:
-        """Write `book` to `file`, with the shared strings that its cells refer to."""
+        """Write `book` to `file` with its shared strings."""
         if not self._numbers:
             book.save(file)
             return
@@ -89,7 +88,7 @@ class SharedStrings:
 
 
 class _Archive(zipfile.ZipFile):
-    """A workbook whose relationships name the shared strings: without that, Excel and LibreOffice do not read them."""
+    """A workbook whose relationships contain the shared strings; otherwise Excel and LibreOffice do not read them."""
 
     def writestr(self, zinfo_or_arcname: Any, data: Any, *rest: Any, **more: Any) -> None:
         if zinfo_or_arcname == ARC_WORKBOOK_RELS:

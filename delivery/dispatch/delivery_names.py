@@ -11,7 +11,7 @@ from db.log.deliveries import DeliveryKey
 from domain.ids import LARGEST
 
 
-class Sending(NamedTuple):
+class SendingName(NamedTuple):
     """One sending of a delivery: its key, and how many times it had been resent before."""
 
     delivery: DeliveryKey
@@ -24,7 +24,7 @@ def spell(delivery: LiveDelivery) -> str:
     return ".".join(map(str, numbers))
 
 
-def read(text: str | None) -> Sending | None:
+def read(text: str | None) -> SendingName | None:
     """Return the sending that `text` names; None if `text` is not such a name."""
     parts = (text or "").split(".")
     if len(parts) not in (3, 4) or not all(
@@ -34,4 +34,4 @@ def read(text: str | None) -> Sending | None:
     message, recipient, number, resends, *_ = (*map(int, parts), 0)
     if max(message, recipient, number, resends) > LARGEST:
         return None
-    return Sending(DeliveryKey(message, recipient, number), resends)
+    return SendingName(DeliveryKey(message, recipient, number), resends)

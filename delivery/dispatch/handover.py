@@ -40,7 +40,14 @@ from delivery.dispatch.transitions import (
     handover_of,
     opt_out,
 )
-from delivery.gateways.base import Content, NotAccepted, NotAttempted, Outcome, Refused, Unsure
+from delivery.gateways.base import (
+    MessageContent,
+    NotAccepted,
+    NotAttempted,
+    Outcome,
+    Refused,
+    Unsure,
+)
 from delivery.gateways.port import OUT_OF_TIME, Gateway
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
 
@@ -60,7 +67,7 @@ class _Load(NamedTuple):
     chunk: int
     gateway: Gateway
     terms: Terms
-    content: Content
+    content: MessageContent
 
     def modes(self, runtime: Runtime) -> frozenset[DeliveryMode]:
         """Return the modes that may be sent now. Called for each wave: the call window may close between two waves."""

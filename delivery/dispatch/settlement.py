@@ -23,7 +23,7 @@ from db.log.deliveries import DeliveryKey
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import apply_finding, content_of, handover_of
-from delivery.gateways.base import CannotTell, Content, Finding, FoundAtProvider, Unavailable
+from delivery.gateways.base import CannotTell, Finding, FoundAtProvider, MessageContent, Unavailable
 from domain.status import DeliveryMode, EventSource
 
 MOST: Final = 100
@@ -114,7 +114,7 @@ async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequen
 
 
 async def _find(
-    runtime: Runtime, delivery: LiveDelivery, address: str, terms: Terms, content: Content
+    runtime: Runtime, delivery: LiveDelivery, address: str, terms: Terms, content: MessageContent
 ) -> Finding | None:
     """Return what the provider knows of a delivery; None if it cannot be asked now, or must not be asked yet."""
     gateway = runtime.gateway_of(terms, delivery.mode)

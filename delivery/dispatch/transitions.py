@@ -14,10 +14,10 @@ from delivery.dispatch import delivery_names
 from delivery.gateways.base import (
     Accepted,
     CannotTell,
-    Content,
     Finding,
     FoundAtProvider,
     Handover,
+    MessageContent,
     NotAccepted,
     NotAtProvider,
     NotAttempted,
@@ -36,7 +36,7 @@ POLL_AFTER: Final = timedelta(minutes=1)
 """How long after an incomplete receipt the provider is polled first."""
 
 
-def handover_of(delivery: LiveDelivery, content: Content, *, address: str) -> Handover:
+def handover_of(delivery: LiveDelivery, content: MessageContent, *, address: str) -> Handover:
     """Return a delivery as a gateway takes it; `address` is the key of its address."""
     return Handover(
         key=delivery_names.spell(delivery),
@@ -47,10 +47,10 @@ def handover_of(delivery: LiveDelivery, content: Content, *, address: str) -> Ha
     )
 
 
-def content_of(message_id: int, content: LiveContent) -> Content:
+def content_of(message_id: int, content: LiveContent) -> MessageContent:
     """Return the content of a message as a gateway takes it."""
     fields = content._asdict() | {"reply_to": _reply_to(content.reply_to)}
-    return Content(key=f"message.{message_id}", **fields)
+    return MessageContent(key=f"message.{message_id}", **fields)
 
 
 def _reply_to(text: str | None) -> Mailbox | None:

@@ -23,7 +23,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
+class MessageContent:
     """The texts and the sender of one message; its deliveries share it."""
 
     key: str
@@ -50,7 +50,7 @@ class Handover:
     mode: DeliveryMode
     address: str
     """The key of `domain.addresses`: an email address, or a phone number in E.164 with its extension as `;ext=`."""
-    content: Content
+    content: MessageContent
     attempt: int = 1
     """The number of the attempt, from 1."""
 

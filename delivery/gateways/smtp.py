@@ -1,7 +1,7 @@
 """E-mail through any SMTP server.
 
-RFC 5321 (SMTP; 4.2.1 first digit of a reply, 4.5.3.2 timeouts), RFC 3207 (STARTTLS), RFC 6531 (addresses beyond ASCII),
-RFC 3834 (automatic mail is marked, so that no absence notice answers it).
+Standards: RFC 5321 (SMTP; 4.2.1 first digit of a reply, 4.5.3.2 timeouts), RFC 3207 (STARTTLS), RFC 6531 (addresses beyond
+ASCII). RFC 3834: automatic mail is marked, so that no absence notice answers it.
 
 The server's reply is final: SMTP has no receipts, and no list of accepted emails. So a hand-over without an answer is sent
 again, with the Message-ID of its delivery.

@@ -9,7 +9,7 @@ from typing import Final
 
 from lxml import etree, html
 
-from delivery.gateways.base import Content
+from delivery.gateways.base import MessageContent
 from domain.message import BodyFormat
 from domain.texts import one_line, with_line_feeds
 
@@ -38,12 +38,12 @@ _WRITTEN_BREAK: Final = re.compile(
 )
 
 
-def subject_line(content: Content) -> str:
+def subject_line(content: MessageContent) -> str:
     """Return the subject on one line: a line break in it would begin another header."""
     return one_line(content.subject)
 
 
-def sender_name(content: Content) -> str:
+def sender_name(content: MessageContent) -> str:
     """Return the sender name of an email: the sender and the district."""
     return f"{one_line(content.sender_name)} ({one_line(content.district_name)})"
 
@@ -53,19 +53,19 @@ def redacted(text: str) -> str:
     return _ADDRESS.sub("[address]", one_line(text))[:200]
 
 
-def plain(content: Content) -> str:
+def plain(content: MessageContent) -> str:
     """Return the body as plain text."""
     if content.body_format is BodyFormat.HTML:
         return text_of_html(content.body)
     return _clean(content.body)
 
 
-def markup(content: Content) -> str:
+def markup(content: MessageContent) -> str:
     """Return the HTML body. Every kind of line break in it becomes a line feed, which is white space in HTML."""
     return _WRITTEN_BREAK.sub("\n", _clean(content.body))
 
 
-def text_message(content: Content) -> tuple[str, bool]:
+def text_message(content: MessageContent) -> tuple[str, bool]:
     """Return the text of a text message, and whether it had to be cut."""
     text = _clean(content.text_body or plain(content)).strip() or subject_line(content)
     if len(text) <= LONGEST_TEXT:
@@ -73,7 +73,7 @@ def text_message(content: Content) -> tuple[str, bool]:
     return text[: LONGEST_TEXT - len(_CUT)] + _CUT, True
 
 
-def script(content: Content) -> str:
+def script(content: MessageContent) -> str:
     """Return the script of a call on one line."""
     return one_line(content.voice_script or plain(content)) or subject_line(content)
 

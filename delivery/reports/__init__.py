@@ -1,1 +1,1 @@
-"""Making reports: jobs, the process that renders, its source of rows, and the stores of files."""
+"""Reports: jobs, the process that renders, its source of rows, and the stores of files."""

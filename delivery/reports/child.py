@@ -1,6 +1,6 @@
-"""Has a process make a report, and hears what it says: the parent's end of `delivery.reports.channel`.
+"""Make a report in a child process: the parent's end of `delivery.reports.channel`.
 
-How such a process is started is in `delivery.reports.start`.
+`delivery.reports.start` starts the process.
 """
 
 import asyncio
@@ -14,23 +14,30 @@ import msgspec
 import structlog
 
 from db.reports.jobs import Made
-from delivery.reports.channel import Line, Word
+from delivery.reports.channel import ChannelMessage, LogLine
 from delivery.reports.failures import Failure, FailureKind
-from delivery.reports.process import Order
-from delivery.reports.start import LONGEST_TAIL, Ends, NotStarted, Running, Start, new_process
+from delivery.reports.process import RenderOrder
+from delivery.reports.start import (
+    LONGEST_TAIL,
+    Descriptors,
+    NotStarted,
+    ReportProcess,
+    Start,
+    new_process,
+)
 from domain.ids import Kind, spell
 
-LONGEST_WORD: Final = 1024 * 1024
-"""Bytes of a word: a log line with its frames has some thousand."""
+LONGEST_MESSAGE: Final = 1024 * 1024
+"""Most bytes of a message: a log line with its frames has some thousand."""
 
-LAST_WORDS: Final = 5.0
-"""Seconds for which the outputs of a process that has ended are read: somebody else may have inherited them."""
+DRAIN_SECONDS: Final = 5.0
+"""Seconds for which the output of an ended process is still read: another process may have inherited its end of the pipe."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Broken(Exception):
-    """A process did not bring its report to an end; says why, with nothing in it that was in the report."""
+    """A process did not finish its report. `failure` has the reason, without any content of the report."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure)
@@ -38,91 +45,99 @@ class Broken(Exception):
 
 
 async def in_own_process(
-    order: Order, *, told: Callable[[int], None], start: Start | None = None
+    order: RenderOrder, *, report_progress: Callable[[int], None], start: Start | None = None
 ) -> Made:
-    """Carry an order out in a process of its own, which ends when this is canceled: a new one, or as `start` gives it.
+    """Carry out an order in a child process, which is killed if this call is canceled. Raises `Broken`.
 
-    Raises `Broken`.
+    `start` starts the process; None: a new Python process.
     """
     async with contextlib.AsyncExitStack() as pipes:
         order_reading, order_writing = _pipe(pipes)
         output_reading, output_writing = _pipe(pipes)
-        words_reading, words_writing = _pipe(pipes)
+        channel_reading, channel_writing = _pipe(pipes)
         try:
             process = await (start or new_process())(
-                Ends(order_reading.fileno(), output_writing.fileno(), words_writing.fileno())
+                Descriptors(
+                    order_reading.fileno(), output_writing.fileno(), channel_writing.fileno()
+                )
             )
         except (NotStarted, OSError) as error:
             raise Broken(_not_started(error)) from error
-        for theirs in (order_reading, output_writing, words_writing):
-            theirs.close()
+        for childs_end in (order_reading, output_writing, channel_writing):
+            childs_end.close()
         return await _follow(
-            order, process, told, writing=order_writing, words=words_reading, output=output_reading
+            order,
+            process,
+            report_progress,
+            writing=order_writing,
+            channel=channel_reading,
+            output=output_reading,
         )
 
 
 async def _follow(
-    order: Order,
-    process: Running,
-    told: Callable[[int], None],
+    order: RenderOrder,
+    process: ReportProcess,
+    report_progress: Callable[[int], None],
     *,
     writing: BinaryIO,
-    words: BinaryIO,
+    channel: BinaryIO,
     output: BinaryIO,
 ) -> Made:
-    """Give a process its order, hear it to its end, and see that it ends. Raises `Broken`."""
-    outside = _Outside()
-    draining = asyncio.ensure_future(outside.drain(output))
+    """Send a process its order, read its messages, and make sure that it ends. Raises `Broken`."""
+    other_output = _OtherOutput()
+    draining = asyncio.ensure_future(other_output.drain(output))
     report_id = spell(Kind.REPORT, order.job.id)
     try:
-        # Not on the command line: everybody on the machine may read that, and the URL has a password in it.
+        # Not on the command line, which every user of the machine can read: the URL contains a password.
         with contextlib.suppress(BrokenPipeError):
             writing.write(msgspec.json.encode(order) + b"\n")
-        async with _stream(words) as lines:
+        async with _stream(channel) as lines:
             async for line in lines:
-                word = msgspec.json.decode(line, type=Word)
-                if word.started:
-                    outside.is_secret = True
-                elif word.percent is not None:
-                    told(word.percent)
-                elif word.line is not None:
-                    _write(word.line, report_id)
-                elif word.made is not None:
-                    return word.made
-                elif word.failure is not None:
-                    raise Broken(word.failure)
-        raise Broken(await _ended(process, draining, outside))
+                message = msgspec.json.decode(line, type=ChannelMessage)
+                if message.started:
+                    other_output.is_secret = True
+                elif message.percent is not None:
+                    report_progress(message.percent)
+                elif message.line is not None:
+                    _write(message.line, report_id)
+                elif message.made is not None:
+                    return message.made
+                elif message.failure is not None:
+                    raise Broken(message.failure)
+        raise Broken(await _failure_of_exit(process, draining, other_output))
     finally:
         writing.close()
         process.kill()
         with contextlib.suppress(NotStarted):
             await process.wait()
-        await asyncio.wait({draining}, timeout=LAST_WORDS)
+        await asyncio.wait({draining}, timeout=DRAIN_SECONDS)
         draining.cancel()
         await asyncio.gather(draining, return_exceptions=True)
-        if outside.count and outside.is_secret:
+        if other_output.count and other_output.is_secret:
             _log.warning(
-                "what the process that makes a report wrote outside of its log was dropped",
+                "output of the report process outside of its log was dropped",
                 report_id=report_id,
-                bytes=outside.count,
+                bytes=other_output.count,
             )
 
 
-async def _ended(
-    process: Running, draining: "asyncio.Future[None]", outside: "_Outside"
+async def _failure_of_exit(
+    process: ReportProcess, draining: "asyncio.Future[None]", other_output: "_OtherOutput"
 ) -> Failure:
-    """The failure of a process that ended and said nothing of it."""
+    """Return the failure of a process that ended without a result."""
     try:
         status = await process.wait()
     except NotStarted as error:
         return _not_started(error)
-    await asyncio.wait({draining}, timeout=LAST_WORDS)
+    await asyncio.wait({draining}, timeout=DRAIN_SECONDS)
     kind = FailureKind.CRASHED
     if status == -signal.SIGKILL:
-        kind = FailureKind.KILLED  # by the kernel, most often: memory
-    elif not outside.is_secret:
+        kind = FailureKind.KILLED  # most often by the kernel, out of memory
+    elif not other_output.is_secret:
         kind = FailureKind.NOT_STARTED
-    return Failure(kind, f"the process ended with {status} and said nothing{outside.tail()}")
+    tail = other_output.tail()
+    return Failure(kind, f"the process ended with {status} and without a result{tail}")
 
 
 def _not_started(error: NotStarted | OSError) -> Failure:
@@ -132,7 +147,7 @@ def _not_started(error: NotStarted | OSError) -> Failure:
 
 
 def _pipe(closing: contextlib.AsyncExitStack) -> tuple[BinaryIO, BinaryIO]:
-    """A pipe, of which what is still open is closed at the end of the block."""
+    """Return a pipe whose ends are closed at the end of the block."""
     reading, writing = os.pipe()
     return (
         closing.enter_context(os.fdopen(reading, "rb", buffering=0)),
@@ -140,17 +155,17 @@ def _pipe(closing: contextlib.AsyncExitStack) -> tuple[BinaryIO, BinaryIO]:
     )
 
 
-class _Outside:
-    """What a process writes on its standard output and standard error."""
+class _OtherOutput:
+    """The output of a process on its standard output and standard error."""
 
     def __init__(self) -> None:
         self.count = 0
         self.is_secret = False
-        """The process has its order, and may write names."""
+        """The process has its order, so its output may contain names."""
         self._last = b""
 
     async def drain(self, output: BinaryIO) -> None:
-        """Read until the end, and keep the last of what came before the order, such as why the process could not start."""
+        """Read until the end. Keep the tail of the output before the order, such as why the process could not start."""
         async with _stream(output) as stream:
             while piece := await stream.read(64 * 1024):
                 self.count += len(piece)
@@ -158,15 +173,15 @@ class _Outside:
                     self._last = (self._last + piece)[-LONGEST_TAIL:]
 
     def tail(self) -> str:
-        """The last line of what came before the order; nothing of what came after it."""
+        """Return the last line of the output before the order; an empty text once the order was sent."""
         lines = self._last.decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1]}" if lines and not self.is_secret else ""
 
 
 @contextlib.asynccontextmanager
 async def _stream(pipe: BinaryIO) -> AsyncIterator[asyncio.StreamReader]:
-    """What comes out of a pipe, which is closed at the end of the block."""
-    reader = asyncio.StreamReader(limit=LONGEST_WORD)
+    """Yield a reader of a pipe, which is closed at the end of the block."""
+    reader = asyncio.StreamReader(limit=LONGEST_MESSAGE)
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), pipe
     )
@@ -176,7 +191,7 @@ async def _stream(pipe: BinaryIO) -> AsyncIterator[asyncio.StreamReader]:
         transport.close()
 
 
-def _write(line: Line, report_id: str) -> None:
-    """Write a line of the process into this one's log, which masks it as its own."""
+def _write(line: LogLine, report_id: str) -> None:
+    """Write a log line of the child process into this process's log, which masks it like its own lines."""
     write = getattr(structlog.get_logger(line.logger), line.level)
     write(line.event, **{**line.about, "report_id": report_id})

@@ -1,6 +1,6 @@
-"""Why a report could not be made: the kinds of failure, what each tells the viewer, and how an exception is classified.
+"""Failures of reports: their kinds, the message of each for the viewer, and how an exception is classified.
 
-A viewer reads words without paths or codes. The log gets the rest: the store or folder, the errno, the kind of the exception.
+The viewer's message has no paths or codes. The log has the store or folder, the errno, and the class of the exception.
 """
 
 import errno
@@ -10,13 +10,13 @@ from enum import StrEnum
 from typing import Final
 
 from db.connect.unavailable import AWAY
-from delivery.reports.store import NotKept, StoreProblem
+from delivery.reports.store import StoreError, StoreProblem
 
 _ADMINISTRATOR: Final = "If that fails too, give the report's id to your administrator."
 
 
 class FailureKind(StrEnum):
-    """What kept a report from being made."""
+    """Why a report could not be made."""
 
     STORE_FULL = "STORE_FULL"
     STORE_NOT_WRITABLE = "STORE_NOT_WRITABLE"
@@ -63,7 +63,7 @@ _WORDS: Final = {
 }
 
 FOR_GOOD: Final = frozenset({FailureKind.PURGED})
-"""To try these again changes nothing."""
+"""Failures that a retry cannot fix."""
 
 _OF_STORE: Final = {
     StoreProblem.FULL: FailureKind.STORE_FULL,
@@ -74,48 +74,48 @@ _OF_STORE: Final = {
 }
 
 OF_STORE: Final = frozenset(_OF_STORE.values())
-"""The log names the store with these."""
+"""Failures with which the log names the store."""
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class Purged(Exception):
-    """The recipients that the report is to list are gone."""
+    """The recipients of the report were purged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What kept a report from being made, without a word of what was in it."""
+    """Why a report could not be made, without any content of the report."""
 
     kind: FailureKind
     error: str
-    """The class of the exception, or what the process ended with: for the log."""
+    """The class of the exception, or the exit status of the process: for the log."""
     where: tuple[str, ...] = ()
-    """Lines of code that the exception came through, the innermost last: `report_store.py:88 in put`."""
+    """Code locations of the exception, the innermost last: `store.py:88 in put`."""
     errno: int | None = None
     folder: str | None = None
-    """The folder for temporary files, where that is to blame."""
+    """The folder for temporary files, if it is the cause."""
 
     @property
     def message(self) -> str:
-        """What the viewer reads."""
+        """The message for the viewer."""
         return words(self.kind)
 
 
 def words(kind: FailureKind) -> str:
-    """What a viewer reads of a failure of this kind: what happened, and what to do."""
+    """Return the viewer's message for a failure of this kind: what happened, and what to do."""
     return f"The report could not be made. {_WORDS[kind]}"
 
 
 def failure_of(error: BaseException, *, where: tuple[str, ...] = ()) -> Failure:
-    """The failure that an exception of making a report means.
+    """Return the failure for an exception that a report raised.
 
-    An `OSError` that is not the store's comes from the file that is written first, in the folder for temporary files.
+    An `OSError` that is not the store's comes from the temporary file, which is written first.
     """
     number = getattr(error, "errno", None)
     name, folder = type(error).__name__, None
-    if isinstance(error, NotKept):
+    if isinstance(error, StoreError):
         kind, name = _OF_STORE[error.problem], error.cause
     elif isinstance(error, Purged):
         kind = FailureKind.PURGED
@@ -135,5 +135,5 @@ def failure_of(error: BaseException, *, where: tuple[str, ...] = ()) -> Failure:
 def _temporary_folder() -> str | None:
     try:
         return tempfile.gettempdir()
-    except OSError:  # none of the usual folders can be written to
+    except OSError:  # none of the usual folders is writable
         return None

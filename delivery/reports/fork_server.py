@@ -1,11 +1,12 @@
-"""Forks a process for each report: `python -m delivery.reports.fork_server FD`, started by `delivery.reports.start.ForkServer`.
+"""Fork a process for each report: `python -m delivery.reports.fork_server FD`, started by `delivery.reports.start.ForkServer`.
 
-It imports all that a report may need, once. Then each message on its socket FD brings the file descriptors of a report
-(`delivery.reports.start.Ends`) and a socket of its own. A forked process makes the report, and the fork server says on that socket
-with which status it ended. When the other end of it is closed or shut down, the process is killed; when FD's is, all of them are.
+At start it imports everything that a report may need. Each message on its socket FD then brings the file descriptors of a
+report (`delivery.reports.start.Descriptors`) and a control socket. A forked process makes the report. The fork server writes
+its exit status to the control socket. It kills the process when the other end of that socket is closed or shut down, and all
+processes when the other end of FD is.
 
-It has one thread, no event loop and no connection, since a fork would copy half of each; and it never reads an order, so nothing of a report
-stays in its memory.
+It has one thread, no event loop and no connection, since a fork would copy half of each. It never reads an order, so nothing
+of a report stays in its memory.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ import socket
 import sys
 from typing import Final, NoReturn
 
-# What `make_engine` loads by the name of a dialect.
+# Modules that `make_engine` imports by the name of a dialect.
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.aiosqlite
 
@@ -26,43 +27,45 @@ from domain.report import ReportFormat
 from renderers import renderer
 
 DESCRIPTORS: Final = 4
-"""Those of `Ends`, and the socket on which to say how the process ended."""
+"""The fields of `Descriptors`, and the control socket."""
 
 _LOADED: Final = (sqlalchemy.dialects.postgresql.psycopg, sqlalchemy.dialects.sqlite.aiosqlite)
 
 
 def main() -> None:
-    """Import, then fork until nobody can ask for more. The last argument is the file descriptor of the socket."""
-    # Ctrl-C reaches the whole group, and a service manager's SIGTERM all processes of the service: whoever started this one
-    # ends it by its socket, once reports are given back.
+    """Import, then fork until the socket is closed. The last argument is the file descriptor of the socket."""
+    # Ctrl-C reaches the whole process group, and a service manager's SIGTERM all processes of the service. Ignore both: the
+    # parent closes the socket once it has given its reports back.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for format in ReportFormat:
         renderer(format)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    # What is imported is not looked at by the collector any more, so that forked processes share its memory.
+    # The garbage collector skips imported objects, so that forked processes share their memory.
     gc.collect()
     gc.freeze()
     Server(socket.socket(fileno=int(sys.argv[-1]))).serve()
 
 
 class Server:
-    """The loop: orders, ends of processes, and processes that shall end."""
+    """The event loop of the fork server: fork, kill, and report exit statuses."""
 
     def __init__(self, requests: socket.socket) -> None:
         self._requests = requests
         self._selector = selectors.DefaultSelector()
         self._controls: dict[int, socket.socket] = {}
-        """The socket of each process that runs, by its pid."""
-        self._woken, self._waking = os.pipe()
+        """The control socket of each running process, by its pid."""
+        self._signal_reader, self._signal_writer = os.pipe()
 
     def serve(self) -> None:
-        """Run until the other end of the socket is closed; then kill what runs."""
-        for descriptor in (self._woken, self._waking):
+        """Run until the other end of the socket is closed; then kill all running processes."""
+        for descriptor in (self._signal_reader, self._signal_writer):
             os.set_blocking(descriptor, False)
-        signal.set_wakeup_fd(self._waking, warn_on_full_buffer=False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # so that the pipe is written into
+        signal.set_wakeup_fd(self._signal_writer, warn_on_full_buffer=False)
+        signal.signal(
+            signal.SIGCHLD, lambda *_: None
+        )  # without a handler nothing is written to the pipe
         self._selector.register(self._requests, selectors.EVENT_READ, self._take)
-        self._selector.register(self._woken, selectors.EVENT_READ, self._reap)
+        self._selector.register(self._signal_reader, selectors.EVENT_READ, self._reap)
         while self._requests.fileno() >= 0:
             for key, _ in self._selector.select():
                 key.data()
@@ -72,7 +75,7 @@ class Server:
             os.waitpid(pid, 0)
 
     def _take(self) -> None:
-        """Fork for the next order."""
+        """Fork a process for the next order."""
         message, descriptors, _, _ = socket.recv_fds(self._requests, 1, DESCRIPTORS)
         if not message:
             self._selector.unregister(self._requests)
@@ -88,55 +91,55 @@ class Server:
         self._selector.register(control, selectors.EVENT_READ, lambda: self._kill(pid))
 
     def _kill(self, pid: int) -> None:
-        """Kill a process that is still ours: it is not reaped, so the number is no other's."""
+        """Kill a process. It is not reaped yet, so its pid cannot belong to another process."""
         self._selector.unregister(self._controls[pid])
         os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
-        """Say of each process that has ended how."""
+        """Write the exit status of each ended process to its control socket."""
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._woken, 512):
+            while os.read(self._signal_reader, 512):
                 pass
         while self._controls:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if pid == 0:
                 return
             control = self._controls.pop(pid)
-            with contextlib.suppress(KeyError):  # it was killed from here
+            with contextlib.suppress(KeyError):  # `_kill` has unregistered it
                 self._selector.unregister(control)
             with contextlib.suppress(OSError):
                 control.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             control.close()
 
-    def _become(self, order: int, output: int, words: int, control: int) -> NoReturn:
+    def _become(self, order: int, output: int, channel: int, control: int) -> NoReturn:
         """Make the report, in the forked process."""
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            # Of another process's socket no copy may be left here, or its end would not be seen.
+            # Close the copies of other processes' sockets, or their peers would never see them closed.
             for other in self._controls.values():
                 other.close()
             self._selector.close()
             self._requests.close()
-            for descriptor in (self._woken, self._waking, control):
+            for descriptor in (self._signal_reader, self._signal_writer, control):
                 os.close(descriptor)
             for standard, descriptor in ((0, order), (1, output), (2, output)):
                 os.dup2(descriptor, standard)
             os.close(order)
             os.close(output)
-            process.carry_out(words)
+            process.run_order(channel)
             status = 0
-        except SystemExit as ended:
-            status = ended.code if isinstance(ended.code, int) else 1
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(OSError, ValueError):
                     stream.flush()
-            # Not `sys.exit`: what the fork server set up to be done at its end is not this process's.
+            # Not `sys.exit`: the exit handlers of the fork server are not for this process.
             os._exit(status)
 
 

@@ -1,11 +1,11 @@
-"""Makes reports: claims one that waits, has it rendered in a process of its own, and writes down how it went.
+"""Make reports: claim a waiting one, render it in a child process, and write the result.
 
-    claim    whoever has the token writes how it goes, until the lease ends on the database's clock
-    render   beside this process, so that nothing here becomes slower; a file is in the store whole or not at all
-    end      ready; or tried again after a pause; or failed, in words for a person
+    claim    the holder of the token writes the progress, until the lease ends by the database's clock
+    render   in a child process, so that this process stays responsive; the store has a whole file or none
+    end      ready; or retried after a pause; or failed, with a message for the viewer
 
-A maker that dies leaves a claim behind, whose lease ends: the report is made again, under another key, so that a file never
-changes. When to look at a report at all is a runner's business; how one is read and written, `delivery.reports.process`'s.
+If a process dies, the lease of its claim ends, and the report is made again under another key, so that a file never changes.
+A runner decides when a report is made; `delivery.reports.process` makes it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from db.reports.jobs import Made, ReportJob
 from delivery.reports.channel import where
 from delivery.reports.child import Broken, in_own_process
 from delivery.reports.failures import FOR_GOOD, OF_STORE, Failure, FailureKind, failure_of, words
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.reports.source import expected_rows
 from delivery.reports.store import Place, open_store
 from domain.ids import Kind, spell
@@ -34,31 +34,33 @@ from domain.report import MOST_SMALL
 
 MOST_ATTEMPTS: Final = 3
 PAUSE: Final = timedelta(seconds=10)
-"""After the first failure; twice that after the second."""
+"""The pause after the first failure; twice that after the second."""
 
 TOGETHER: Final = 100
-"""Reports that are found at once, to be made or to expire; the next look finds the others."""
+"""Most reports to make or to expire in one round; the next round finds the others."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Render(Protocol):
-    """Carries an order out. `told` gets the percentage now and then. Raises `Broken`, or what it met (`failure_of`)."""
+    """Carries out an order. `report_progress` gets the percentage. Raises `Broken`, or any error that `failure_of` reads."""
 
-    async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made: ...
+    async def __call__(
+        self, order: RenderOrder, *, report_progress: Callable[[int], None]
+    ) -> Made: ...
 
 
 class Lost(Exception):
-    """Somebody else has the claim, or the report is no longer wanted."""
+    """Another process has the claim, or the report was removed."""
 
 
-class Stopped(Exception):
-    """Whoever makes it has to stop."""
+class RenderingStopped(Exception):
+    """The runner stops before the report is ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
-    """What all work on reports has in common: the database, the store, the clock, how to render, and the limits."""
+    """What all work on reports needs: the database, the store, the clock, the renderer, and the limits."""
 
     engine: AsyncEngine
     place: Place
@@ -66,28 +68,29 @@ class Press:
     render: Render = in_own_process
     lease: timedelta = timedelta(seconds=60)
     step: timedelta = timedelta(seconds=1)
-    """Between two looks at how far a report is; the lease is renewed at each third of it at the latest."""
+    """The time between two checks of the progress. The lease is renewed at least every third of its time."""
     limit: timedelta = timedelta(minutes=30)
-    """The longest that one report is waited for."""
+    """The timeout of one report."""
 
 
 class PrintJob(NamedTuple):
-    """A hint: this report may be to be made."""
+    """A hint: this report may be waiting."""
 
     report_id: int
 
 
 async def find_print_jobs(press: Press) -> list[PrintJob]:
-    """The reports that may be to be made now, the oldest first: from the rows alone, whatever hint got lost."""
+    """Return the reports to make now, the oldest first: from the rows alone, so a lost hint does no harm."""
     async with reading(press.engine) as connection:
         ids = await jobs.waiting(connection, now=press.clock(), most=TOGETHER)
     return [PrintJob(id) for id in ids]
 
 
 async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> bool:
-    """Make a report if its row says that it is to be made, and whether it became ready. Raises nothing that it met.
+    """Make a report if its row is waiting. Return whether it became ready. Idempotent.
 
-    Doing it twice does nothing the second time. Once the event is set it is broken off, and waits as if it had not been begun.
+    A failure is written to the row and not raised. Once the event is set, the work stops, and the report waits again as if it
+    had not been started.
     """
     token = secrets.token_hex(16)
     async with writing(press.engine) as connection:
@@ -107,7 +110,9 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
                 failure=words(FailureKind.WORKER_STOPPED),
             ):
                 report = spell(Kind.REPORT, job.report_id)
-                _log.error("a report was given up: its makers died", report_id=report)
+                _log.error(
+                    "the report was given up: each process that made it died", report_id=report
+                )
             return False
         is_large = await expected_rows(connection, order) > MOST_SMALL
     return await _make(press, order, is_large=is_large, token=token, until=until)
@@ -116,18 +121,18 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
 async def _make(
     press: Press, job: ReportJob, *, is_large: bool, token: str, until: asyncio.Event
 ) -> bool:
-    """Make a claimed report, and whether it became ready."""
+    """Make a claimed report. Return whether it became ready."""
     key = f"{job.id}.{token}.{job.format.lower()}"
     url = press.engine.url.render_as_string(hide_password=False)
     store = open_store(press.place)
     try:
         if job.attempts > 1:
-            await store.remove(f"{job.id}.")  # what a maker that died had begun to store
-        order = Order(url, press.place, job, key, is_large)
+            await store.remove(f"{job.id}.")  # files of an earlier attempt that died
+        order = RenderOrder(url, press.place, job, key, is_large)
         made = await _render(press, order, token=token, until=until)
-        # A report that took minutes is not made again for a transaction that the database ended.
+        # Retry a transaction that the database aborts: making the report again could take minutes.
         await retry_once(partial(_finish, press, job, made, token=token))
-    except Stopped:
+    except RenderingStopped:
         async with writing(press.engine) as connection:
             await jobs.give_back(connection, job.id, token=token)
         return False
@@ -137,12 +142,12 @@ async def _make(
     except Exception as error:
         await _put_off(press, job, error, token=token)
         return False
-    _log.info("a report is ready", report_id=spell(Kind.REPORT, job.id), rows=made.row_count)
+    _log.info("the report is ready", report_id=spell(Kind.REPORT, job.id), rows=made.row_count)
     return True
 
 
 async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> None:
-    """Say that a report is ready. Raises `Lost`."""
+    """Write that a report is ready. Raises `Lost`."""
     async with writing(press.engine) as connection:
         if await jobs.finish(connection, job.id, made, token=token):
             return
@@ -150,18 +155,21 @@ async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> No
             raise Lost
 
 
-async def _render(press: Press, order: Order, *, token: str, until: asyncio.Event) -> Made:
-    """Render, and meanwhile hold the claim and say how far it is. Raises `Lost`, `Stopped`, or what the rendering met."""
+async def _render(press: Press, order: RenderOrder, *, token: str, until: asyncio.Event) -> Made:
+    """Render, and meanwhile renew the claim and write the progress.
+
+    Raises `Lost`, `RenderingStopped`, or the error of `press.render`.
+    """
     now = asyncio.get_running_loop().time
     percent = 0
 
-    def told(so_far: int) -> None:
+    def report_progress(current: int) -> None:
         nonlocal percent
-        percent = so_far
+        percent = current
 
-    work = asyncio.ensure_future(press.render(order, told=told))
+    work = asyncio.ensure_future(press.render(order, report_progress=report_progress))
     stop = asyncio.ensure_future(until.wait())
-    ended = partial(
+    wait_step = partial(
         asyncio.wait,
         {work, stop},
         timeout=press.step.total_seconds(),
@@ -171,13 +179,13 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
     try:
         async with limit:
             written, at = 0, now()
-            while not (await ended())[0]:
+            while not (await wait_step())[0]:
                 if percent == written and now() - at < press.lease.total_seconds() / 3:
                     continue
                 if await _renew(press, order, token=token, percent=percent):
                     written, at = percent, now()
         if not work.done():
-            raise Stopped
+            raise RenderingStopped
         return work.result()
     except TimeoutError as error:
         if not limit.expired():
@@ -190,8 +198,8 @@ async def _render(press: Press, order: Order, *, token: str, until: asyncio.Even
         await asyncio.gather(work, stop, return_exceptions=True)
 
 
-async def _renew(press: Press, order: Order, *, token: str, percent: int) -> bool:
-    """Hold the claim and say how far it is; False where the database is away: the next step tries again. Raises `Lost`."""
+async def _renew(press: Press, order: RenderOrder, *, token: str, percent: int) -> bool:
+    """Renew the claim and write the progress. Return False if the database is unavailable. Raises `Lost`."""
     try:
         async with writing(press.engine) as connection:
             if not await jobs.renew(
@@ -200,7 +208,7 @@ async def _renew(press: Press, order: Order, *, token: str, percent: int) -> boo
                 raise Lost
     except AWAY as error:
         _log.warning(
-            "the claim of a report could not be renewed",
+            "the claim of a report could not be renewed: the database is unavailable",
             report_id=spell(Kind.REPORT, order.job.id),
             reason=cause(error),
         )
@@ -209,13 +217,13 @@ async def _renew(press: Press, order: Order, *, token: str, percent: int) -> boo
 
 
 async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
-    """Have a report that failed tried again after a pause, or say to its viewer why it failed."""
+    """Schedule a failed report's next attempt, or write its failure for the viewer."""
     failure = (
         error.failure if isinstance(error, Broken) else failure_of(error, where=tuple(where(error)))
     )
     is_over = job.attempts >= MOST_ATTEMPTS or failure.kind in FOR_GOOD
     pause = PAUSE * 2 ** (job.attempts - 1)
-    # Of an error that is not ours the log gets the class alone: its text may hold a name or an address.
+    # The log has only the class of an error that is not ours: its text may hold a name or an address.
     about: dict[str, object] = {
         "report_id": spell(Kind.REPORT, job.id),
         "attempt": job.attempts,
@@ -229,11 +237,11 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
     }
     about = {name: value for name, value in about.items() if value not in (None, [])}
     if failure.kind in FOR_GOOD:
-        _log.info("a report could not be made", **about)
+        _log.info("the report failed", **about)
     elif is_over:
-        _log.error("a report could not be made", **about)
+        _log.error("the report failed", **about)
     else:
-        _log.warning("a report could not be made and is tried again", **about)
+        _log.warning("the report failed and is retried", **about)
     async with writing(press.engine) as connection:
         if is_over:
             await jobs.fail(connection, job.id, token=token, failure=failure.message)
@@ -242,12 +250,12 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
 
 
 async def expire(press: Press) -> int:
-    """Remove the files of reports whose time is over, and how many reports that were."""
+    """Remove the files of expired reports. Return how many reports."""
     async with reading(press.engine) as connection:
         over = await jobs.kept_long_enough(connection, now=press.clock(), most=TOGETHER)
     store = open_store(press.place)
     for id in over:
-        # The file first: a report that says EXPIRED is never looked at again.
+        # Remove the file first: an EXPIRED report is never visited again.
         await store.remove(f"{id}.")
         async with writing(press.engine) as connection:
             await jobs.expire(connection, id)

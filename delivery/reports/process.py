@@ -1,7 +1,7 @@
-"""Makes one report, in a process of its own: forked from `delivery.reports.fork_server`, or `python -m delivery.reports.process FD`.
+"""Make one report in a child process: forked by `delivery.reports.fork_server`, or `python -m delivery.reports.process FD`.
 
-It reads its order from standard input, a line of JSON, and says on the file descriptor FD how far it is and how it ended
-(`delivery.reports.channel`). It only reads the database: what comes of the report is written by whoever started it.
+It reads its order, a line of JSON, from standard input. It sends its progress and its result on the file descriptor FD
+(`delivery.reports.channel`). It only reads the database: the parent writes the result.
 """
 
 import asyncio
@@ -18,49 +18,52 @@ import msgspec
 
 from db.connect.engine import SMALL_CACHE, make_engine
 from db.reports.jobs import Made, ReportJob
-from delivery.reports.channel import Channel, Word, log_by, where
+from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
 from delivery.reports.source import reading_report
 from delivery.reports.store import Place, open_store
 from renderers import renderer
 
 STEP: Final = 1.0
-"""Seconds between two words on how far it is."""
+"""Seconds between two progress messages."""
 
-POLITENESS: Final = 19
-"""What is taken from its priority where there is no class for what may wait."""
+NICENESS: Final = 19
+"""The increment of the nice value on systems without an idle scheduling class."""
 
 _channel: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """A report to make, from which database, and where to put it under which key."""
+class RenderOrder:
+    """A report to make, its database, and the store and key of its file."""
 
     database_url: str
     place: Place
     job: ReportJob
     key: str
     is_large: bool = False
-    """It has more rows than `domain.report.MOST_SMALL`: it is made at idle priority."""
+    """It has more rows than `domain.report.MOST_SMALL`, so it is made at idle priority."""
 
 
-async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[int], None]) -> Made:
-    """Make a report and put it into its store. `told` gets its percentage, from another thread; what it raises ends all.
+async def make(
+    order: RenderOrder, *, clock: Callable[[], datetime], report_progress: Callable[[int], None]
+) -> Made:
+    """Make a report and put it into its store.
 
-    Raises `Purged`, `NotKept`, or what reading and rendering met.
+    `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`, `StoreError`, or
+    any error of reading and rendering.
     """
     engine = make_engine(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)
     try:
-        # Without a name: killed at any moment, nothing of it is left behind.
+        # A file without a name: if the process is killed, nothing is left behind.
         with tempfile.TemporaryFile() as file:
             async with reading_report(engine, order.job, clock=clock) as reading:
                 rendered = await asyncio.to_thread(
                     render,
                     reading.report,
                     file,
-                    progress=lambda rows: told(reading.percent),
+                    progress=lambda rows: report_progress(reading.percent),
                 )
             file.seek(0)
             stored = await asyncio.to_thread(open_store(order.place).put, order.key, file)
@@ -70,59 +73,60 @@ async def make(order: Order, *, clock: Callable[[], datetime], told: Callable[[i
 
 
 def main() -> None:
-    """Carry out one order in this process; the last argument is the file descriptor to speak on."""
-    carry_out(int(sys.argv[-1]))
+    """Carry out one order in this process; the last argument is the file descriptor of the channel."""
+    run_order(int(sys.argv[-1]))
 
 
-def carry_out(descriptor: int) -> None:
-    """Read the order, do it, and say how it went. A reader who is gone is a reason to stop: so nobody makes it twice.
+def run_order(descriptor: int) -> None:
+    """Read the order, carry it out, and send the result.
 
-    Raises `SystemExit` where nobody reads any more.
+    Raises `SystemExit` if the parent is gone: another process may make the report then.
     """
     global _channel
     _channel = Channel(descriptor)
-    log_by(say)
-    say(Word(started=True))
-    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+    log_through(send)
+    send(ChannelMessage(started=True))
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=RenderOrder)
     if order.is_large:
-        # Before there is a second thread: on Linux the class is a thread's, and those it starts inherit it.
-        make_way()
+        # Before there is a second thread: on Linux each thread has a scheduling class, and new threads inherit it.
+        lower_priority()
     last = time.monotonic()
 
-    def told(percent: int) -> None:
+    def report_progress(percent: int) -> None:
         nonlocal last
         if time.monotonic() - last >= STEP:
             last = time.monotonic()
-            say(Word(percent=percent))
+            send(ChannelMessage(percent=percent))
 
     try:
         try:
-            word = Word(made=asyncio.run(make(order, clock=lambda: datetime.now(UTC), told=told)))
+            work = make(order, clock=lambda: datetime.now(UTC), report_progress=report_progress)
+            message = ChannelMessage(made=asyncio.run(work))
         except BrokenPipeError:
             raise
         except Exception as error:
-            word = Word(failure=failure_of(error, where=tuple(where(error))))
-        say(word)
+            message = ChannelMessage(failure=failure_of(error, where=tuple(where(error))))
+        send(message)
     except BrokenPipeError:
         sys.exit(1)
 
 
-def make_way() -> None:
-    """Take the processor when nobody else wants it: answers to requests come before large reports.
+def lower_priority() -> None:
+    """Run at idle priority: responses to requests come before large reports.
 
-    A low priority is not enough: it keeps its turn of some milliseconds, and who answers a request waits for the end of it.
-    There is no way back without a privilege.
+    A high nice value is not enough: the process keeps its time slice of some milliseconds, and a request waits for its end.
+    Only a privileged process can undo this.
     """
     if hasattr(os, "SCHED_IDLE"):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     elif hasattr(os, "nice"):
-        os.nice(POLITENESS)
+        os.nice(NICENESS)
 
 
-def say(word: Word) -> None:
-    """Say a word to whoever started this process, at once."""
+def send(message: ChannelMessage) -> None:
+    """Send a message to the parent at once."""
     assert _channel is not None
-    _channel.say(word)
+    _channel.send(message)
 
 
 if __name__ == "__main__":

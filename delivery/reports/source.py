@@ -1,6 +1,6 @@
-"""Reads a report out of the database: one moment of a message, in pages.
+"""Read a report from the database: one snapshot of a message, in pages.
 
-What is in a report is `renderers.document`'s to say, and which rows it has `domain.report`'s.
+`renderers.document` defines the parts of a report, and `domain.report` its rows.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect.engine import snapshot
-from db.log import counters as tallies
+from db.log import counters as message_counters
 from db.log import deliveries, districts, messages, recipients
 from db.log.counters import Counters
 from db.log.deliveries import DeliveryRecord
@@ -30,15 +30,17 @@ from domain.masking import MASK, masked, masked_values
 from domain.message import BodyFormat
 from domain.paging import Page
 from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
-from renderers.document import Canceled, Content, DeliveryRow, Report
+from renderers.document import DetailRow, ReportCancellation, ReportContent, ReportDocument
 
 PAGE: Final = 500
-"""Recipients that are read at a time."""
+"""Recipients of one page."""
 
 
 async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
-    """How many rows the report that `job` asks for will have, from the counters of its message: nothing is counted."""
-    counters = (await tallies.of_messages(connection, [job.message_id])).get(job.message_id)
+    """Return how many rows a report will have, from the counters of its message, without counting rows."""
+    counters = (await message_counters.of_messages(connection, [job.message_id])).get(
+        job.message_id
+    )
     people, without_device = await jobs.people_of(connection, job.message_id)
     return rows_expected(
         row_rule(job.devices, job.detail),
@@ -48,28 +50,28 @@ async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
     )
 
 
-class Reading:
-    """A report that is being read. `report` is for a renderer in another thread than the event loop's."""
+class ReportReader:
+    """A report that is being read. A renderer uses `report` in another thread than the event loop's."""
 
     def __init__(self) -> None:
-        self.report: Report
+        self.report: ReportDocument
         self.expected = 0
-        """Recipients that will be looked at."""
+        """Recipients that will be read."""
         self.read = 0
 
     @property
     def percent(self) -> int:
-        """How much of it has been read, 0 to 99: to be read is not yet to be made."""
+        """The percentage that was read, 0 to 99: 100 would mean that the file is complete."""
         return min(99, 100 * self.read // self.expected) if self.expected else 0
 
 
 @asynccontextmanager
 async def reading_report(
     engine: AsyncEngine, job: ReportJob, *, clock: Callable[[], datetime]
-) -> AsyncIterator[Reading]:
-    """The report that `job` asks for, at the moment at which the block begins; to be rendered inside of it. Raises `Purged`."""
+) -> AsyncIterator[ReportReader]:
+    """Yield the report of `job` in a snapshot of the database; render it inside the block. Raises `Purged`."""
     async with snapshot(engine) as connection:
-        reading = Reading()
+        reading = ReportReader()
         await _begin(connection, job, reading, clock=clock)
         yield reading
 
@@ -77,11 +79,11 @@ async def reading_report(
 async def _begin(
     connection: AsyncConnection,
     job: ReportJob,
-    reading: Reading,
+    reading: ReportReader,
     *,
     clock: Callable[[], datetime],
 ) -> None:
-    # The first statement fixes the moment; what the clock says after it is that moment's time.
+    # The first statement takes the snapshot; read the clock after it.
     district = (await districts.districts(connection, [job.district_id]))[job.district_id]
     as_of = clock()
     ids = [job.message_id]
@@ -90,17 +92,17 @@ async def _begin(
     school = None
     if message.school_id is not None:
         school = (await districts.schools(connection, [message.school_id]))[message.school_id].name
-    said = (await messages.contents(connection, ids))[job.message_id]
-    counters = (await tallies.of_messages(connection, ids)).get(job.message_id, Counters())
+    content = (await messages.contents(connection, ids))[job.message_id]
+    counters = (await message_counters.of_messages(connection, ids)).get(job.message_id, Counters())
     rule = row_rule(job.devices, job.detail)
     if rule is not None and message.purged_at is not None:
-        raise Purged  # it would list some of the recipients, or none
+        raise Purged  # the report would lack recipients
     marks = report_marks.Marks()
     if rule is not None:
         marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)
         counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
         reading.expected = counts.get(job.message_id, 0)
-    reading.report = Report(
+    reading.report = ReportDocument(
         district=district.name,
         school=school,
         zone=ZoneInfo(job.time_zone),
@@ -119,66 +121,69 @@ async def _begin(
             without_device=message.people_without_device,
             contacted=message.people_contacted,
         ),
-        started_at=tallies.begun_at(counters.spans),
-        ended_at=tallies.ended_at(counters.spans),
+        started_at=message_counters.begun_at(counters.spans),
+        ended_at=message_counters.ended_at(counters.spans),
         cancellation=await _cancellation(connection, job),
         purged_at=message.purged_at,
-        criteria=masked_values(said.filter_criteria) if job.is_masked else said.filter_criteria,
-        content=_content(said, is_masked=job.is_masked),
+        criteria=masked_values(content.filter_criteria)
+        if job.is_masked
+        else content.filter_criteria,
+        content=_content(content, is_masked=job.is_masked),
         has_duplicates=marks.has_duplicates,
         has_not_contacted=marks.has_not_contacted,
         rows=() if rule is None else _rows(connection, job, rule, reading),
     )
 
 
-async def _cancellation(connection: AsyncConnection, job: ReportJob) -> Canceled | None:
-    found = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
-    if found is None:
+async def _cancellation(connection: AsyncConnection, job: ReportJob) -> ReportCancellation | None:
+    canceled = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
+    if canceled is None:
         return None
-    return Canceled(
-        requested_at=found.requested_at,
-        requested_by=found.requested_by_name,
-        reason=masked(found.reason) if job.is_masked else found.reason,
-        stopped=found.stopped,
-        already_sent=found.already_sent,
+    return ReportCancellation(
+        requested_at=canceled.requested_at,
+        requested_by=canceled.requested_by_name,
+        reason=masked(canceled.reason) if job.is_masked else canceled.reason,
+        stopped=canceled.stopped,
+        already_sent=canceled.already_sent,
     )
 
 
-def _content(said: ContentRecord, *, is_masked: bool) -> Content:
+def _content(record: ContentRecord, *, is_masked: bool) -> ReportContent:
     if is_masked:
-        return Content(
+        return ReportContent(
             body=MASK,
             body_format=BodyFormat.PLAIN,
-            reply_to=masked(said.reply_to),
-            text_body=masked(said.text_body),
-            voice_script=masked(said.voice_script),
+            reply_to=masked(record.reply_to),
+            text_body=masked(record.text_body),
+            voice_script=masked(record.voice_script),
         )
-    return Content(
-        body=said.body,
-        body_format=said.body_format,
-        reply_to=said.reply_to,
-        text_body=said.text_body,
-        voice_script=said.voice_script,
+    return ReportContent(
+        body=record.body,
+        body_format=record.body_format,
+        reply_to=record.reply_to,
+        text_body=record.text_body,
+        voice_script=record.voice_script,
     )
 
 
 def _wanted(rule: RowRule) -> Wanted:
-    """Those recipients who may have a row, as far as a statement tells them from the others."""
+    """Return the filter for recipients who may have a row, as far as one statement can select them."""
     return Wanted(outcome=RecipientOutcome.HAS_FAILURE if rule.is_failed_only else None)
 
 
 def _rows(
-    connection: AsyncConnection, job: ReportJob, rule: RowRule, reading: Reading
-) -> Iterator[Sequence[DeliveryRow]]:
-    """The Delivery Detail in pages, for the thread of the renderer: each is fetched on the loop that has the connection.
+    connection: AsyncConnection, job: ReportJob, rule: RowRule, reading: ReportReader
+) -> Iterator[Sequence[DetailRow]]:
+    """Return the Delivery Detail in pages, for the renderer's thread. Each page is fetched on the event loop of the connection.
 
-    By recipient's name, then student's; masked, in the order of the list, since the other would tell about the names.
+    Ordered by the recipient's name, then the student's. A masked report is in the order of the list, since an order by name
+    would reveal names.
     """
     loop = asyncio.get_running_loop()
     ordered = recipients.in_order_of_list if job.is_masked else recipients.by_name
     order = ordered(f"report {job.id}")
 
-    async def fetch(after: str | None) -> tuple[Slice[RecipientRecord], list[DeliveryRow]]:
+    async def fetch(after: str | None) -> tuple[Slice[RecipientRecord], list[DetailRow]]:
         parts = await recipients.pages_of_messages(
             connection,
             [job.message_id],
@@ -196,7 +201,7 @@ def _rows(
         ]
         return part, rows
 
-    def pages() -> Iterator[Sequence[DeliveryRow]]:
+    def pages() -> Iterator[Sequence[DetailRow]]:
         after, is_last = None, False
         while not is_last:
             part, rows = asyncio.run_coroutine_threadsafe(fetch(after), loop).result()
@@ -215,16 +220,16 @@ def _rows_of(
     rule: RowRule,
     *,
     is_masked: bool,
-) -> Iterator[DeliveryRow]:
+) -> Iterator[DetailRow]:
     name = MASK if is_masked else recipient.name
     student = masked(recipient.student_name) if is_masked else recipient.student_name
     places = rows_of_recipient(rule, ((delivery.mode, delivery.status) for delivery in sent))
     if places is None:
-        yield DeliveryRow(name, student, recipient.contacted_by_phone)
+        yield DetailRow(name, student, recipient.contacted_by_phone)
         return
     for place in places:
         delivery = sent[place]
-        yield DeliveryRow(
+        yield DetailRow(
             name,
             student,
             recipient.contacted_by_phone,

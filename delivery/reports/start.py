@@ -1,7 +1,7 @@
-"""How a process that makes a report is started, and how it ends: anew, or forked from `delivery.reports.fork_server`.
+"""Start and end the process that makes a report: a new one, or one forked by `delivery.reports.fork_server`.
 
-A new process imports for seconds on a busy machine, a forked one has everything. What the process says and how it is understood
-is `delivery.reports.child`'s. File descriptors are handed on as Linux and macOS do it; Windows cannot.
+A new process imports for seconds on a busy machine; a forked one has its imports. `delivery.reports.child` reads its messages.
+Passing file descriptors works on Linux and macOS, not on Windows.
 """
 
 import asyncio
@@ -17,64 +17,66 @@ PROGRAM: Final = (sys.executable, "-m", "delivery.reports.process")
 FORK_SERVER: Final = (sys.executable, "-m", "delivery.reports.fork_server")
 
 LONGEST_END: Final = 5.0
-"""Seconds for which a fork server may take to end, once nobody can ask it for anything."""
+"""Timeout in seconds for the end of a fork server."""
 
 UNTIL_PREPARED: Final = 5.0
-"""Seconds: the start of the server itself, and a command that is soon over, come first."""
+"""Delay in seconds before the fork server starts: the server's own start comes first, and a short command needs none."""
 
 LONGEST_TAIL: Final = 150
-"""Bytes of what a process wrote before it had an order, for the log."""
+"""Most bytes for the log of a process's output before its order."""
 
 _log = structlog.get_logger(__name__)
 
 
 class NotStarted(Exception):
-    """There is no process to make a report; says why."""
+    """The process that makes a report could not be started; the message has the reason."""
 
 
-class Ends(NamedTuple):
-    """The file descriptors that become the new process's: what it reads its order from, what it writes on, what it speaks on."""
+class Descriptors(NamedTuple):
+    """The file descriptors of the new process."""
 
     order: int
+    """Standard input, for the order."""
     output: int
-    """Standard output and standard error at once."""
-    words: int
+    """Standard output and standard error."""
+    channel: int
+    """The channel to the parent."""
 
 
-class Running(Protocol):
-    """A process that was started."""
+class ReportProcess(Protocol):
+    """A running process that makes a report."""
 
     def kill(self) -> None:
-        """End it now; nothing happens where it has ended."""
+        """Kill the process; do nothing if it has ended."""
 
     async def wait(self) -> int:
-        """Its exit status once it has ended; a negative one is the signal that ended it. Raises `NotStarted`."""
+        """Wait for the end and return the exit status; a negative one is a signal. Raises `NotStarted`."""
 
 
-Start = Callable[[Ends], Awaitable[Running]]
-"""Starts a process with these descriptors, which stay open here. Raises `NotStarted` or `OSError`."""
+Start = Callable[[Descriptors], Awaitable[ReportProcess]]
+"""Starts a process with these descriptors, which the caller closes. Raises `NotStarted` or `OSError`."""
 
 
 def new_process(program: Sequence[str] = PROGRAM) -> Start:
-    """How to start a new process with `program`, which gets its descriptor to speak on as the last argument."""
+    """Return a function that starts a new process with `program`, whose last argument is the channel's descriptor."""
 
-    async def start(ends: Ends) -> Running:
+    async def start(descriptors: Descriptors) -> ReportProcess:
         process = await asyncio.create_subprocess_exec(
             *program,
-            str(ends.words),
-            stdin=ends.order,
-            # One pipe for both: a process whose outputs nobody reads stands still when they are full.
-            stdout=ends.output,
+            str(descriptors.channel),
+            stdin=descriptors.order,
+            # One pipe for both outputs, which is read: a process blocks when its output pipe is full.
+            stdout=descriptors.output,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=(ends.words,),
+            pass_fds=(descriptors.channel,),
         )
-        return _New(process)
+        return _NewProcess(process)
 
     return start
 
 
-class _New:
-    """A process that was started anew."""
+class _NewProcess:
+    """A new Python process."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -88,9 +90,9 @@ class _New:
 
 
 class ForkServer:
-    """A process that has imported what reports need, and forks one for each; started when it is first needed, and again if it died.
+    """A process with all imports, which forks a process for each report. It starts on first use, and again if it died.
 
-    It lives until `close`, or as long as this process.
+    It runs until `close`, or until this process ends.
     """
 
     def __init__(self, program: Sequence[str] = FORK_SERVER) -> None:
@@ -101,32 +103,32 @@ class ForkServer:
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
-        """Start it where it does not run. Returns while it still imports: orders wait for it in its socket."""
+        """Start it if it does not run. Returns while it still imports: orders wait in its socket."""
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
                 return
-            await self._forget()
-            ours, its = socket.socketpair()
+            await self._stop()
+            our_end, its_end = socket.socketpair()
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._program,
-                    str(its.fileno()),
+                    str(its_end.fileno()),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=asyncio.subprocess.STDOUT,
-                    pass_fds=(its.fileno(),),
+                    pass_fds=(its_end.fileno(),),
                 )
             except BaseException:
-                ours.close()
+                our_end.close()
                 raise
             finally:
-                its.close()
-            self._requests = ours
+                its_end.close()
+            self._requests = our_end
             assert self._process.stdout is not None
             self._draining = asyncio.create_task(_tail_of(self._process.stdout))
 
     async def prepare(self, until: asyncio.Event) -> None:
-        """Start it after `UNTIL_PREPARED`, so that the first report does not wait for its imports; not once the event is set."""
+        """Start it after `UNTIL_PREPARED` seconds, unless the event is set before: the first report then needs no wait."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(UNTIL_PREPARED):
                 await until.wait()
@@ -136,53 +138,53 @@ class ForkServer:
             await self.start()
         except OSError as error:
             _log.warning(
-                "the process that starts others for reports could not be started; the next report tries again",
+                "the fork server for reports could not be started; the next report tries again",
                 cause=type(error).__name__,
                 errno=error.errno,
             )
 
-    async def fork(self, ends: Ends) -> Running:
-        """Start a process with these descriptors. Raises `NotStarted`."""
-        control, its = socket.socketpair()
-        descriptors = [*ends, its.fileno()]
+    async def fork(self, descriptors: Descriptors) -> ReportProcess:
+        """Fork a process with these descriptors. Raises `NotStarted`."""
+        control, its_end = socket.socketpair()
+        all_descriptors = [*descriptors, its_end.fileno()]
         try:
             await self.start()
-            asked = self._process
+            server = self._process
             try:
-                self._ask(descriptors)
-            except OSError:  # it died, and this process has not heard of it yet
+                self._request(all_descriptors)
+            except OSError:  # it died, and its exit was not noticed yet
                 async with self._starting:
-                    if self._process is asked:  # else another report has started a new one
-                        await self._forget()
+                    if self._process is server:  # otherwise another report has started a new one
+                        await self._stop()
                 await self.start()
-                self._ask(descriptors)
+                self._request(all_descriptors)
         except OSError as error:
             control.close()
-            raise NotStarted(f"the fork server takes no order: {type(error).__name__}") from error
+            raise NotStarted(f"the fork server does not respond: {type(error).__name__}") from error
         except BaseException:
             control.close()
             raise
         finally:
-            its.close()
+            its_end.close()
         assert self._draining is not None
         reader, writer = await asyncio.open_unix_connection(sock=control)
-        return _Forked(reader, writer, server_output=self._draining)
+        return _ForkedProcess(reader, writer, server_output=self._draining)
 
-    def _ask(self, descriptors: Sequence[int]) -> None:
+    def _request(self, descriptors: Sequence[int]) -> None:
         assert self._requests is not None
         socket.send_fds(self._requests, [b"\n"], descriptors)
 
     async def close(self) -> None:
-        """End it, and every process that it has forked."""
+        """End it, and all processes that it has forked."""
         async with self._starting:
-            await self._forget()
+            await self._stop()
 
-    async def _forget(self) -> None:
+    async def _stop(self) -> None:
         if self._requests is not None:
             self._requests.close()
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()  # it may still import, and not look at its socket
+                self._process.terminate()  # during its imports it does not read its socket
             try:
                 async with asyncio.timeout(LONGEST_END):
                     await self._process.wait()
@@ -195,8 +197,8 @@ class ForkServer:
         self._process = self._requests = self._draining = None
 
 
-class _Forked:
-    """A process that was forked. On its socket the fork server says how it ended, and hears by its end that it shall be killed."""
+class _ForkedProcess:
+    """A forked process. Its control socket brings the exit status from the fork server; shutting it down kills the process."""
 
     def __init__(
         self,
@@ -215,19 +217,19 @@ class _Forked:
 
     async def wait(self) -> int:
         if self._status is None:
-            said = b""
+            status = b""
             with contextlib.suppress(OSError):
-                said = await self._reader.read()
+                status = await self._reader.read()
             self._writer.close()
-            if not said:
+            if not status:
                 last = await _last_line(self._server_output)
-                raise NotStarted(f"the process that starts others for reports ended{last}")
-            self._status = int(said)
+                raise NotStarted(f"the fork server for reports ended{last}")
+            self._status = int(status)
         return self._status
 
 
 async def _tail_of(stream: asyncio.StreamReader) -> bytes:
-    """The last bytes of a stream, once it ends."""
+    """Read a stream to its end and return its last bytes."""
     tail = b""
     while piece := await stream.read(64 * 1024):
         tail = (tail + piece)[-LONGEST_TAIL:]
@@ -235,7 +237,7 @@ async def _tail_of(stream: asyncio.StreamReader) -> bytes:
 
 
 async def _last_line(output: asyncio.Task[bytes]) -> str:
-    """The last line of what a fork server that has ended wrote: why it could not start, for the log."""
+    """Return the last output line of an ended fork server, for the log: why it could not start."""
     await asyncio.wait({output}, timeout=LONGEST_END)
     if not output.done() or output.cancelled():
         return ""

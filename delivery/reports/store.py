@@ -1,6 +1,6 @@
-"""Where reports are kept once they are made: a stream goes in whole or not at all, and comes out in pieces.
+"""The store of finished reports: a file goes in as a whole or not at all, and is read in pieces.
 
-A store knows keys and bytes. Which key belongs to which report, and who may have it, is not known here.
+A store has only keys and bytes. `delivery.reports.jobs` chooses the keys, and the resolvers check the viewer's rights.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Protocol
 
 PIECE: Final = 256 * 1024
-"""Bytes that are moved at a time."""
+"""Bytes of one piece."""
 
 
 SCHEME: Final = "s3://"
@@ -31,13 +31,13 @@ class StoreProblem(StrEnum):
     FULL = "FULL"
     NOT_WRITABLE = "NOT_WRITABLE"
     REFUSED = "REFUSED"
-    """A bucket does not exist, or its keys do not allow to write."""
+    """The bucket does not exist, or its credentials do not allow to write."""
     UNREACHABLE = "UNREACHABLE"
     OTHER = "OTHER"
 
 
-class NotKept(Exception):
-    """A store did not take a file, or could not remove one."""
+class StoreError(Exception):
+    """A store could not save or remove a file."""
 
     def __init__(self, problem: StoreProblem, cause: str, errno: int | None = None) -> None:
         super().__init__(problem, cause, errno)
@@ -48,48 +48,48 @@ class NotKept(Exception):
 
 
 class Stored(NamedTuple):
-    """What went in."""
+    """Size and hash of a saved file."""
 
     byte_size: int
     sha256: str
-    """In hexadecimal digits."""
+    """Hexadecimal."""
 
 
 class ReportStore(Protocol):
     """A place for files."""
 
     def put(self, key: str, file: BinaryIO) -> Stored:
-        """Keep what `file` has from its present place on. Blocks; nobody finds `key` before everything is there.
+        """Save `file` from its current position on. Blocks; `key` exists only once the whole file is saved.
 
-        Raises `NotKept`.
+        Raises `StoreError`.
         """
 
     def get(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        """The bytes from `start` to before `end`. Raises `NotStored` when the first is asked for."""
+        """Yield the bytes from `start` to before `end`. The first step raises `NotStored` if there is no such key."""
 
     async def remove(self, beginning: str) -> None:
-        """Remove everything whose key begins so, and what was left of a `put` that broke off. Not to find any is no fault.
+        """Remove all files whose key begins with `beginning`, also the rest of an interrupted `put`; there may be none.
 
-        Raises `NotKept`.
+        Raises `StoreError`.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a store is: an absolute folder, or `s3://bucket/prefix` with what else its client has to know."""
+    """The location of a store: an absolute folder, or `s3://bucket/prefix` with the options of its client."""
 
     address: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def open_store(place: Place) -> ReportStore:
-    """The store at `place`. The client of a bucket is loaded only for one."""
+    """Return the store at `place`. The S3 client is imported only for a bucket."""
     if not place.address.startswith(SCHEME):
         return Folder(Path(place.address))
-    from delivery.reports.store_s3 import Bucket
+    from delivery.reports.store_s3 import BucketStore
 
     bucket, _, prefix = place.address.removeprefix(SCHEME).partition("/")
-    return Bucket(bucket, prefix.strip("/"), place.options)
+    return BucketStore(bucket, prefix.strip("/"), place.options)
 
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -97,12 +97,12 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NOT_WRITABLE: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT}
 )
-"""Of the folder itself: it is made where it is missing, so ENOENT means that it was taken away, and EEXIST that a file has its name."""
+"""Errors of the folder itself. A missing folder is made, so ENOENT means that it was removed, and EEXIST that it is a file."""
 
 
 @contextmanager
-def _told_as_not_kept() -> Iterator[None]:
-    """Raise what the file system refuses as `NotKept`."""
+def _as_store_error() -> Iterator[None]:
+    """Raise errors of the file system as `StoreError`."""
     try:
         yield
     except OSError as error:
@@ -111,16 +111,16 @@ def _told_as_not_kept() -> Iterator[None]:
             problem = StoreProblem.FULL
         elif error.errno in _NOT_WRITABLE:
             problem = StoreProblem.NOT_WRITABLE
-        raise NotKept(problem, type(error).__name__, error.errno) from error
+        raise StoreError(problem, type(error).__name__, error.errno) from error
 
 
 class Folder:
-    """A folder that only this user may read; made when something is put in."""
+    """A store in a folder that only this user may read; the folder is made at the first `put`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @_told_as_not_kept()
+    @_as_store_error()
     def put(self, key: str, file: BinaryIO) -> Stored:
         self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = self._path / f"{key}.part"
@@ -130,7 +130,7 @@ class Folder:
                 digest.update(piece)
                 size += out.write(piece)
             out.flush()
-            # The name must not be on the disk before the bytes are, or a power cut leaves half a report.
+            # The name must not be on disk before the bytes: a power failure could leave half a report.
             os.fsync(out.fileno())
         draft.replace(self._path / key)
         self._sync()
@@ -160,7 +160,7 @@ class Folder:
     async def remove(self, beginning: str) -> None:
         await asyncio.to_thread(self._remove, beginning)
 
-    @_told_as_not_kept()
+    @_as_store_error()
     def _remove(self, beginning: str) -> None:
         try:
             names = os.listdir(self._path)

@@ -1,20 +1,20 @@
-"""Which font files there are, what each is cut from, and which characters it keeps: the data of `make.py`.
+"""The font files: the source of each, and the characters that it keeps. Data for `make.py`.
 
-The order counts: a character that several files hold is printed by the first of them.
+The order matters: the first file that has a character prints it.
 """
 
 from typing import Final, NamedTuple
 
 
 class Cut(NamedTuple):
-    """One file to make: its name here, where it is cut from, and how."""
+    """One font file to make: its name, its source, and how to subset it."""
 
     name: str
     source: str
     characters: frozenset[int] = frozenset()
-    """Empty: every character that the source has."""
+    """Empty: all characters of the source."""
     is_shaped: bool = True
-    """Keep the tables by which HarfBuzz joins and places glyphs."""
+    """Keep the tables that HarfBuzz needs to shape text."""
 
 
 def _block(*edges: tuple[int, int]) -> frozenset[int]:
@@ -22,12 +22,12 @@ def _block(*edges: tuple[int, int]) -> frozenset[int]:
 
 
 def _of_encoding(name: str, first: range, second: range) -> frozenset[int]:
-    """The characters whose two bytes in an encoding lie within these."""
+    """Return the characters whose two bytes in an encoding are in these ranges."""
     pairs = (bytes((lead, trail)) for lead in first for trail in second)
     return frozenset(ord(text) for pair in pairs if len(text := pair.decode(name, "ignore")) == 1)
 
 
-# Noto Sans has Devanagari too, which without its joining would be wrong: that script has a file of its own.
+# Without Noto Sans's Devanagari, which would be wrong without shaping: that script has its own file.
 LATIN_AND_SIGNS: Final = _block(
     (0, 0x08FF),
     (0x1AB0, 0x1AFF),
@@ -61,7 +61,7 @@ COMMON_HAN: Final = IDEOGRAPHS & (
 )
 BOXES: Final = _block((0x23BA, 0x23BD), (0x2500, 0x259F))
 COMMON_HANGUL: Final = SYLLABLES & _of_encoding("euc_kr", range(0xB0, 0xC9), range(0xA1, 0xFF))
-# Punctuation in these blocks stands between letters of any script and is left to the fonts of scripts.
+# Blocks of signs. Punctuation is not among them: it stands between letters, and the fonts of scripts print it.
 SIGN_BLOCKS: Final = _block(
     (0x20A0, 0x2BFF), (0x4DC0, 0x4DFF), (0x1D000, 0x1DFFF), (0x1EC70, 0x1FBFF)
 )
@@ -75,7 +75,7 @@ BASE: Final = (
     Cut("NotoSans-Regular.ttf", "noto-sans/400Regular/NotoSans_400Regular.ttf", LATIN_AND_SIGNS),
     Cut("NotoSans-SemiBold.ttf", "noto-sans/600SemiBold/NotoSans_600SemiBold.ttf", LATIN_AND_SIGNS),
 )
-"""The two faces that every report opens: Latin, Greek, Cyrillic, punctuation."""
+"""The two fonts that every report opens: Latin, Greek, Cyrillic, punctuation."""
 
 SCRIPTS_NPM: Final = tuple(
     Cut(
@@ -91,7 +91,7 @@ SCRIPTS_NPM: Final = tuple(
     )
 )
 EAST_ASIA: Final = (
-    # WOFF is the same font, deflated. To open a big one costs time and memory, so what names are mostly written in is apart.
+    # WOFF is a compressed font. A big font is slow to open, so the characters of most names are in a separate file.
     Cut("NotoSansSC-Common.woff", SIMPLIFIED, COMMON_HAN | KANA, is_shaped=False),
     Cut("NotoSansSC-Rare.woff", SIMPLIFIED, IDEOGRAPHS - COMMON_HAN, is_shaped=False),
     Cut("NotoSansKR-Common.woff", KOREAN, COMMON_HANGUL | JAMO, is_shaped=False),
@@ -130,7 +130,7 @@ SIGNS: Final = (
         is_shaped=False,
     ),
 )
-# Shaped, since flags, families and keycaps are several characters and one picture.
+# Shaped, since flags, families and keycaps are one picture of several characters.
 EMOJI: Final = Cut("NotoEmoji-Regular.ttf", "noto-emoji/400Regular/NotoEmoji_400Regular.ttf")
 
 # Unicode Standard Annex 31, tables 5 (recommended) and 7 (limited use), without those above.
@@ -142,7 +142,7 @@ LIVING_SCRIPTS: Final = (
     *("OlChiki", "Osage", "Saurashtra", "Sundanese", "SylotiNagri", "Syriac", "TaiLe", "TaiTham"),
     *("TaiViet", "Tifinagh", "Vai", "Wancho", "Yi"),
 )
-# Not in those tables, and yet the script of a living community or church.
+# Scripts of living communities or churches that are not in those tables.
 OTHER_SCRIPTS: Final = (
     *("BassaVah", "Buginese", "Buhid", "Coptic", "GunjalaGondi", "Hanunoo", "MasaramGondi"),
     *("MendeKikakui", "Mongolian", "Mro", "Osmanya", "PahawhHmong", "Rejang", "Samaritan"),

@@ -1,11 +1,12 @@
-"""Make the font files of this folder, the table of which file prints what, and the head of the licence.
+"""Make the font files of this folder, the coverage table, and the head of the licence.
 
     python -m renderers.fonts.make NODE_MODULES DEBIAN
 
-NODE_MODULES is where npm put the packages that `cuts.NPM` names (`npm install --ignore-scripts @expo-google-fonts/noto-sans …`),
-DEBIAN where Debian's package fonts-noto-core was unpacked (`dpkg-deb -x`). Run by hand, when a release is
-better. What is cut away is what a page of a report does not need: hints for coarse screens, features that nobody switches on, and
-of the East Asian faces what another file has. Nothing here is imported by the renderers.
+NODE_MODULES: the folder with the npm packages of `cuts.NPM` (`npm install --ignore-scripts @expo-google-fonts/noto-sans …`).
+DEBIAN: the folder with Debian's unpacked package fonts-noto-core (`dpkg-deb -x`). Run this by hand for a new font release.
+
+It removes what a report does not need: hints for coarse screens, unused features, and East Asian characters that another file
+has. The renderers do not import this module.
 """
 
 import sys
@@ -28,11 +29,11 @@ UNUSED: Final = ["BASE", "DSIG", "MATH", "STAT", "VORG", "meta", "vhea", "vmtx"]
 
 
 def cut(source: Path, target: Path, cut: Cut, *, without: frozenset[int] = frozenset()) -> int:
-    """Write `target`; answers its size in bytes. `without`: characters that another file has."""
+    """Write `target` and return its size in bytes. `without`: characters that another file has."""
     options = subset.Options()
     options.hinting = False
     options.notdef_outline = True
-    options.name_IDs = ["*"]  # the licence and the copyright stay in the file
+    options.name_IDs = ["*"]  # keep licence and copyright in the file
     options.drop_tables += UNUSED if cut.is_shaped else [*UNUSED, "GDEF", "GPOS", "GSUB"]
     options.flavor = "woff" if target.suffix == ".woff" else None
     has = characters_of(source)
@@ -45,16 +46,16 @@ def cut(source: Path, target: Path, cut: Cut, *, without: frozenset[int] = froze
 
 
 def characters_of(font: Path) -> frozenset[int]:
-    """The code points that a font file has a glyph for."""
+    """Return the code points for which a font file has a glyph."""
     with TTFont(font) as opened:
         return frozenset(opened.getBestCmap())
 
 
 def in_order(code: int) -> tuple[Cut, ...]:
-    """All files but the base's, the one first that is to print `code` if it can.
+    """Return all files except the base fonts, in their order of preference for `code`.
 
-    Signs come from the fonts of signs, so that they look alike; wide ones are those that Unicode wants shown as emoji
-    (Unicode Standard Annex 11).
+    Signs come from the fonts of signs, so that they look alike. Unicode recommends emoji for wide signs (Unicode Standard
+    Annex 11).
     """
     scripts = [cut for cut in (*NPM, *DEBIAN) if cut not in (*BASE, *SIGNS, EMOJI)]
     if code not in SIGN_BLOCKS:
@@ -64,7 +65,7 @@ def in_order(code: int) -> tuple[Cut, ...]:
 
 
 def coverage(has: dict[str, frozenset[int]]) -> dict[str, list[int]]:
-    """File → the code points that it prints, none of them twice. `has`: file → what it has a glyph for."""
+    """Return file → the code points that it prints; each code point once. `has`: file → its code points."""
     base = has[BASE[0].name] & has[BASE[1].name]
     prints: dict[str, list[int]] = {cut.name: [] for cut in (*NPM, *DEBIAN) if cut not in BASE}
     orders: dict[tuple[bool, bool], tuple[Cut, ...]] = {}
@@ -80,7 +81,7 @@ def coverage(has: dict[str, frozenset[int]]) -> dict[str, list[int]]:
 
 
 def ranges(codes: Iterable[int]) -> Iterator[str]:
-    """`0041-005A 00AA`: what `codes`, which ascend, come to."""
+    """Yield ascending `codes` as ranges, such as `0041-005A` and `00AA`."""
     first = last = -1
     for code in (*codes, sys.maxunicode + 9):
         if code == last + 1:
@@ -92,7 +93,7 @@ def ranges(codes: Iterable[int]) -> Iterator[str]:
 
 
 def write_coverage() -> None:
-    """Write the table from the files that stand here."""
+    """Write the coverage table from the files in this folder."""
     has = {cut.name: characters_of(HERE / cut.name) for cut in (*NPM, *DEBIAN)}
     lines = ["# Made by make.py: each file, and the code points that it prints.\n"]
     lines += [f"{name} {' '.join(ranges(codes))}\n" for name, codes in coverage(has).items()]
@@ -100,7 +101,7 @@ def write_coverage() -> None:
 
 
 def write_copyrights() -> None:
-    """Write at the head of the licence whose each file is, as the files themselves say (the licence asks for that)."""
+    """Write the copyright of each file at the head of the licence, which demands that."""
     files: dict[str, list[str]] = {}
     for each in (*NPM, *DEBIAN):
         with TTFont(HERE / each.name) as font:
@@ -115,7 +116,7 @@ def write_copyrights() -> None:
 
 
 def main(node_modules: Path, debian: Path) -> None:
-    """Make every file, and say how large each became."""
+    """Make every file and print its size."""
     places = (
         (NPM, node_modules / "@expo-google-fonts"),
         (DEBIAN, debian / "usr/share/fonts/truetype/noto"),

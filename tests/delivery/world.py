@@ -1,6 +1,6 @@
-"""What tests of delivery work with: a clock that stands, a gateway that does as it is told, and what the rows say.
+"""Tools for tests of delivery: a manual clock, a fake gateway, and readers of the rows.
 
-`recount` is the slow truth: it works out from the rows alone all that is kept as figures.
+`recount` checks every stored figure against the rows.
 """
 
 from collections import Counter
@@ -40,7 +40,7 @@ LEFT: Final = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAI
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that only moves when a test advances it."""
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
@@ -56,7 +56,7 @@ class Clock:
 
 
 def accept(handover: Handover) -> Outcome:
-    """Take it, under a name that tells delivery and attempt."""
+    """Accept a delivery, with a reference made of its key and attempt."""
     return Accepted(f"REF-{handover.key}-{handover.attempt}", DeliveryStatus.IN_PROGRESS)
 
 
@@ -65,7 +65,7 @@ def no_find(handover: Handover) -> Finding:
 
 
 class FakeGateway(Gateway[Handover]):
-    """Keeps what it was given, all of a wave with one request, and answers as the test says."""
+    """A gateway that records hand-overs, a wave per request, and answers with `answer` and `find`."""
 
     name = "fake"
     modes = frozenset({DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT})
@@ -82,7 +82,7 @@ class FakeGateway(Gateway[Handover]):
         self.answer = answer
         self.finding = find
         self.meanwhile = meanwhile
-        """What happens after it was given something and before it answers."""
+        """Called after a hand-over and before the answer."""
         self.batch = batch
         self.per_second = per_second
         self.given: list[Handover] = []
@@ -92,7 +92,7 @@ class FakeGateway(Gateway[Handover]):
 
     @property
     def keys(self) -> list[str]:
-        """The deliveries that it was given, by our names, in order."""
+        """The keys of the deliveries that were handed over, in order."""
         return [handover.key for handover in self.given]
 
     def requests(self, handovers: Sequence[Handover]) -> Sequence[Sequence[int]]:
@@ -122,7 +122,7 @@ def runtime_of(
     gateways: Mapping[DeliveryMode, Gateway] | Gateway,
     **more: Any,
 ) -> Runtime:
-    """A runtime with these gateways; one alone has all the modes that it can deliver."""
+    """Return a runtime with these gateways; a single gateway serves all its modes."""
     if isinstance(gateways, Gateway):
         gateways = dict.fromkeys(sorted(gateways.modes), gateways)
     fixed: dict[str, Any] = {"chance": lambda: 0.0, "sleep": clock.sleep} | more
@@ -133,7 +133,7 @@ def runtime_of(
 
 
 def people(count: int, *devices: Callable[[int], log.Fields]) -> list[log.Fields]:
-    """So many recipients, each with these devices, which are told the person's number."""
+    """Return `count` recipients with these devices; each device function gets the person's number."""
     return [
         log.recipient(f"p{number}", *(device(number) for device in devices), name=f"P {number}")
         for number in range(count)
@@ -141,7 +141,7 @@ def people(count: int, *devices: Callable[[int], log.Fields]) -> list[log.Fields
 
 
 def number_of(person: int) -> str:
-    """A phone number of their own."""
+    """Return the person's own phone number."""
     return f"+1612555{person:04d}"
 
 
@@ -166,7 +166,7 @@ async def load(
     scheduled_at: datetime = NOON,
     now: datetime = NOON,
 ) -> int:
-    """Take in a message that is to be sent, and give its number."""
+    """Import a message to be sent, and return its number."""
     await log.load(
         engine,
         log.district(call_window=call_window),
@@ -180,7 +180,7 @@ async def load(
 
 
 async def work(runtime: Runtime, *, rounds: int = 1) -> int:
-    """Begin what is due, and do all that there is to do, so many times; for how many deliveries that was."""
+    """Start due messages and run all jobs, `rounds` times. Return the number of handled deliveries."""
     handled = 0
     for _ in range(rounds):
         await begin_due(runtime)
@@ -190,7 +190,7 @@ async def work(runtime: Runtime, *, rounds: int = 1) -> int:
 
 
 async def settle(runtime: Runtime) -> int:
-    """End every lease, as if the time had passed, and settle what was claimed."""
+    """End every lease, as if its time had passed, and settle the claims."""
     await lapse(runtime.engine)
     return await settle_lapsed(runtime)
 
@@ -206,12 +206,12 @@ async def lapse(engine: AsyncEngine) -> None:
 
 
 async def let_go(engine: AsyncEngine) -> None:
-    """End every hold on a provider, as if the time had passed: it is kept on the database's clock."""
+    """End every hold on a provider, as if its time had passed: holds use the database's clock."""
     async with writing(engine) as connection:
         await connection.execute(PACE.delete())
 
 
-# What the rows say
+# Reading the rows
 
 
 class Event(NamedTuple):
@@ -224,7 +224,7 @@ class Event(NamedTuple):
 
 
 async def deliveries(engine: AsyncEngine, message_id: int) -> list[LiveDelivery]:
-    """All deliveries of a message, in the order of the list."""
+    """Return all deliveries of a message in the order of the list."""
     statement = (
         select(*COLUMNS)
         .where(DELIVERY.c.message_id == message_id)
@@ -235,30 +235,30 @@ async def deliveries(engine: AsyncEngine, message_id: int) -> list[LiveDelivery]
 
 
 async def one(engine: AsyncEngine, message_id: int) -> LiveDelivery:
-    """The only delivery of a message."""
+    """Return the only delivery of a message."""
     (delivery,) = await deliveries(engine, message_id)
     return delivery
 
 
 async def statuses(engine: AsyncEngine, message_id: int) -> dict[str, int]:
-    """How many deliveries of a message stand where, duplicates among them."""
+    """Count the deliveries of a message by status, duplicates included."""
     return dict(Counter(d.status.value for d in await deliveries(engine, message_id)))
 
 
 async def message(engine: AsyncEngine, message_id: int) -> Any:
-    """The row of a message."""
+    """Return the row of a message."""
     async with reading(engine) as connection:
         return (await connection.execute(select(MESSAGE).where(MESSAGE.c.id == message_id))).one()
 
 
 async def status(engine: AsyncEngine, message_id: int) -> MessageStatus:
-    """Where a message stands."""
-    found: MessageStatus = (await message(engine, message_id)).status
-    return found
+    """Return the status of a message."""
+    value: MessageStatus = (await message(engine, message_id)).status
+    return value
 
 
 async def events(engine: AsyncEngine, key: DeliveryKey) -> list[Event]:
-    """What happened to a delivery, as it was written."""
+    """Return the events of a delivery in the order in which they were written."""
     columns = DELIVERY_EVENT.c
     statement = (
         select(columns.status, columns.call_status, columns.source, columns.detail)
@@ -274,24 +274,24 @@ async def events(engine: AsyncEngine, key: DeliveryKey) -> list[Event]:
 
 
 async def everything(engine: AsyncEngine) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows of the tables that delivery changes: what a refusal leaves as it was."""
+    """Return all rows of the tables that delivery changes, to show that a refusal changes nothing."""
     tables = (MESSAGE, DELIVERY, DELIVERY_EVENT, RECIPIENT, TALLY, SPAN, CANCELLATION)
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    contents: dict[str, list[tuple[Any, ...]]] = {}
     async with reading(engine) as connection:
         for table in tables:
             rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
-            found[table.name] = [tuple(row) for row in rows]
-    return found
+            contents[table.name] = [tuple(row) for row in rows]
+    return contents
 
 
 async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
-    """Fail unless every figure of every message, or of one, is what its rows add up to."""
+    """Fail unless every figure of every message, or of one message, matches its rows."""
     async with reading(engine) as connection:
 
         async def of(table: Table) -> list[Any]:
-            found = await connection.execute(select(table))
+            all_rows = await connection.execute(select(table))
             key = "id" if table is MESSAGE else "message_id"
-            return [row for row in found if message_id in (None, getattr(row, key))]
+            return [row for row in all_rows if message_id in (None, getattr(row, key))]
 
         rows = [
             LiveDelivery(*(getattr(row, name) for name in LiveDelivery._fields))
@@ -323,7 +323,7 @@ async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
             assert not one_message.has_open
     for cancellation in cancellations:
         mine = [row for row in firsts if row.message_id == cancellation.message_id]
-        # What failed before it was ever sent had not left.
+        # A delivery that failed before its first attempt had not left.
         counts = Counter(
             row.status for row in mine if row.attempts or row.status is not DeliveryStatus.FAILED
         )
@@ -345,7 +345,7 @@ async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
 
 
 def _recount_duplicates(rows: Sequence[LiveDelivery]) -> None:
-    """A duplicate stands where the delivery stands that was made for it."""
+    """Check that a duplicate has the state of the first delivery to its address."""
     firsts = {
         (row.message_id, row.mode, row.address_id): row for row in rows if not row.is_duplicate
     }
@@ -365,7 +365,7 @@ def _recount_duplicates(rows: Sequence[LiveDelivery]) -> None:
 def _recount_people(
     rows: Sequence[LiveDelivery], lists: Sequence[Any], messages: Sequence[Any]
 ) -> None:
-    """A person is contacted when one of their numbers was reached, by whichever delivery to it."""
+    """Check that exactly the people with a reached number count as contacted, by any delivery to that number."""
     hit = {
         (row.message_id, row.address_id)
         for row in rows
@@ -386,6 +386,6 @@ def _recount_people(
 
 
 async def columns_of(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
-    """The rows that a statement gives."""
+    """Return the rows of an SQL statement."""
     async with reading(engine) as connection:
         return [tuple(row) for row in await connection.execute(text(statement))]

@@ -1,4 +1,4 @@
-"""The report that the manual shows, and rows for reports of other kinds."""
+"""The example report of the manual, and rows for other reports."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from domain.counting import Figures
 from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail, ReportDevice
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.document import Content, DeliveryRow, Rendered, Report
+from renderers.document import DetailRow, Rendered, ReportContent, ReportDocument
 
 CHICAGO: Final = ZoneInfo("America/Chicago")
 EMAIL = DeliveryMode.EMAIL
@@ -46,13 +46,13 @@ EVERY_SCRIPT: Final = (
 
 
 def at(hour: int, minute: int = 0, *, day: int = 2) -> datetime:
-    """That time on a day of December 2019 in Chicago."""
+    """Return a time on a day of December 2019 in Chicago."""
     return datetime(2019, 12, day, hour, minute, tzinfo=CHICAGO)
 
 
-def school_is_cancelled(**changes: Any) -> Report:
-    """The manual's example, with `changes`; whether rows have marks is told by the rows, where they are in a list."""
-    report = Report(
+def school_is_cancelled(**changes: Any) -> ReportDocument:
+    """Return the manual's example, with `changes`. If the rows are a list, they decide whether rows have marks."""
+    report = ReportDocument(
         district="Plainview Schools",
         school="High School",
         zone=CHICAGO,
@@ -86,7 +86,7 @@ def school_is_cancelled(**changes: Any) -> Report:
             Criterion("Calendar", "2019-20 High School"),
             Criterion("Limit delivery to contacts that speak", "No Language Preference"),
         ),
-        content=Content(
+        content=ReportContent(
             body="School is cancelled due to weather.",
             body_format=BodyFormat.PLAIN,
             reply_to="sysadmin@nomail.com",
@@ -117,15 +117,13 @@ def row(
     address: str = "",
     status: DeliveryStatus | None = None,
     **rest: Any,
-) -> DeliveryRow:
-    """A row of somebody who was contacted, unless `rest` says otherwise."""
-    return DeliveryRow(
-        recipient, student, rest.pop("contacted", True), mode, address, status, **rest
-    )
+) -> DetailRow:
+    """Return a row of a contacted person; `rest` changes it."""
+    return DetailRow(recipient, student, rest.pop("contacted", True), mode, address, status, **rest)
 
 
-def by_phone(**changes: Any) -> Report:
-    """The example as a message by voice and text, with every mark, a code, a time and somebody without a device."""
+def by_phone(**changes: Any) -> ReportDocument:
+    """Return the example as a message by voice and text, with every mark, a code, a time and a person without a device."""
     rows = [
         row(
             "Parent, Heather",
@@ -157,14 +155,14 @@ def by_phone(**changes: Any) -> Report:
     return school_is_cancelled(**changes)
 
 
-def many_rows(count: int, *, page: int = 500) -> Iterator[Sequence[DeliveryRow]]:
-    """`count` rows as a district has them: names differ, some wrap, a few are not in Latin."""
-    made: list[DeliveryRow] = []
+def many_rows(count: int, *, page: int = 500) -> Iterator[Sequence[DetailRow]]:
+    """Return `count` realistic rows: names differ, some wrap, a few are not Latin."""
+    made: list[DetailRow] = []
     start = datetime(2019, 12, 2, 14, 54, tzinfo=UTC)
     for number in range(count):
         name = EVERY_SCRIPT[number // 50 % len(EVERY_SCRIPT)] if number % 50 == 0 else "Anderson"
         made.append(
-            DeliveryRow(
+            DetailRow(
                 f"{name}, {number}",
                 f"Student of the {number}",
                 number % 3 > 0,
@@ -183,13 +181,13 @@ def many_rows(count: int, *, page: int = 500) -> Iterator[Sequence[DeliveryRow]]
         yield made
 
 
-def rendered(render: Callable[..., Rendered], report: Report) -> bytes:
-    """The file that `render` writes."""
+def rendered(render: Callable[..., Rendered], report: ReportDocument) -> bytes:
+    """Return the file that `render` writes."""
     file = BytesIO()
     render(report, file, progress=lambda rows: None)
     return file.getvalue()
 
 
-def one_page(*rows: DeliveryRow) -> Iterable[Sequence[DeliveryRow]]:
-    """`rows` as a report takes them."""
+def one_page(*rows: DetailRow) -> Iterable[Sequence[DetailRow]]:
+    """Return `rows` as one page."""
     return [rows]

@@ -1,4 +1,4 @@
-"""What a reader sees in each kind of file, read with that kind's own library: its texts, a line for each of theirs."""
+"""Read the texts of a report in each format with a library for that format, line by line."""
 
 import csv
 import io

@@ -1,11 +1,11 @@
 # ruff: noqa: RUF001
-"""The scripts in living use (Unicode Standard Annex 31, tables 5 and 7), and a text in each."""
+"""The scripts in living use (Unicode Standard Annex 31, tables 5 and 7), with a text in each."""
 
 from typing import Final, NamedTuple
 
 
 class Script(NamedTuple):
-    """How the names of its characters begin, and something written in it."""
+    """The prefix of its character names, and a text in the script."""
 
     prefixes: tuple[str, ...]
     text: str

@@ -1,4 +1,4 @@
-"""A body from elsewhere becomes paragraphs, items and links, and nothing else."""
+"""A body from outside becomes only paragraphs, list items and links."""
 
 import re
 
@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from domain.message import BodyFormat
 from renderers.body import (
     LINK_SCHEMES,
-    Kind,
     Paragraph,
-    Span,
+    ParagraphKind,
+    TextSpan,
+    link_suffix,
     paragraphs,
+    plain_text,
     safe_link,
-    told_link,
-    written,
 )
 from renderers.texts import clean_text, without_controls
 
@@ -23,7 +23,7 @@ PLAIN, HTML = BodyFormat
 
 
 def html(body: str) -> list[str]:
-    return [written(paragraph) for paragraph in paragraphs(body, HTML)]
+    return [plain_text(paragraph) for paragraph in paragraphs(body, HTML)]
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_html_reads(body: str, lines: list[str]) -> None:
 
 def test_headings_and_depth_are_kept() -> None:
     assert paragraphs("<h2>Closed</h2><ol><li>a<ul><li>b</ul></ol>", HTML) == (
-        Paragraph(Kind.HEADING, (Span("Closed"),)),
-        Paragraph(Kind.ITEM, (Span("a"),), 1, "1."),
-        Paragraph(Kind.ITEM, (Span("b"),), 2, "•"),
+        Paragraph(ParagraphKind.HEADING, (TextSpan("Closed"),)),
+        Paragraph(ParagraphKind.ITEM, (TextSpan("a"),), 1, "1."),
+        Paragraph(ParagraphKind.ITEM, (TextSpan("b"),), 2, "•"),
     )
 
 
@@ -213,7 +213,7 @@ def test_any_body_becomes_text_and_safe_links(body: str) -> None:
         assert paragraph.text == without_controls(paragraph.text)
         for span in paragraph.spans:
             assert span.link is None or span.link.lower().startswith(LINK_SCHEMES)
-            assert told_link(span) in ("", f" ({(span.link or '').removeprefix('mailto:')})")
+            assert link_suffix(span) in ("", f" ({(span.link or '').removeprefix('mailto:')})")
 
 
 @given(st.from_regex(r"[a-z ();=.]{1,30}", fullmatch=True), st.sampled_from(["script", "style"]))

@@ -7,7 +7,7 @@ import pytest
 
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.cells import Clock, page_cells
-from renderers.document import DeliveryRow
+from renderers.document import DetailRow
 from tests.renderers.example import CHICAGO, at, by_phone, row, school_is_cancelled
 
 SENT = DeliveryStatus.SENT
@@ -69,9 +69,9 @@ def test_a_clock_remembers_a_bounded_number_of_minutes() -> None:
         (row("A", "B", contacted=False), ("A*", "B", "No Device", "", "")),
     ],
 )
-def test_a_row_reads(line: DeliveryRow, cells: tuple[str, ...]) -> None:
+def test_a_row_reads(line: DetailRow, cells: tuple[str, ...]) -> None:
     assert page_cells(by_phone())(line) == cells
 
 
-def test_nobody_is_marked_where_the_message_had_neither_voice_nor_text() -> None:
+def test_without_voice_and_text_nobody_is_marked() -> None:
     assert page_cells(school_is_cancelled())(row("A", contacted=False))[0] == "A"

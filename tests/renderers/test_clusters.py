@@ -1,4 +1,4 @@
-"""What a person takes for one character."""
+"""Clusters: what a reader sees as one character."""
 
 import pytest
 from hypothesis import given, settings

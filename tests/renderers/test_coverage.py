@@ -1,4 +1,4 @@
-"""Which file prints which character: the table tells the truth about the files, and leaves out no script in use."""
+"""Which file prints which character: the table matches the files, and covers every script in use."""
 
 import unicodedata
 
@@ -24,7 +24,7 @@ def characters_of(name: str) -> set[int]:
         return set(font.getBestCmap())
 
 
-def test_the_table_says_what_the_files_hold() -> None:
+def test_the_table_matches_the_files() -> None:
     base = characters_of(REGULAR) & characters_of(BOLD)
     table = coverage()
     has = {file: characters_of(file) for file in set(table.files)}

@@ -13,7 +13,7 @@ from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.delimited import field, harmless, render
-from renderers.document import Canceled, Content
+from renderers.document import ReportCancellation, ReportContent
 from renderers.texts import clean_line
 from tests.renderers.example import (
     EVERY_SCRIPT,
@@ -144,10 +144,10 @@ def test_no_formula_survives_in_any_free_text(formula: str) -> None:
         message_type=formula,
         sender=formula,
         criteria=(Criterion(formula, formula),),
-        cancellation=Canceled(
+        cancellation=ReportCancellation(
             requested_at=at(8, 56), requested_by=formula, reason=formula, stopped=1, already_sent=2
         ),
-        content=Content(
+        content=ReportContent(
             body=formula,
             body_format=BodyFormat.PLAIN,
             reply_to=formula,
@@ -207,7 +207,9 @@ def test_no_cell_has_a_control_character_but_the_line_feeds_of_a_text(text: str,
         subject=text,
         district=text,
         criteria=(Criterion(text, text),),
-        content=Content(body=text, body_format=BodyFormat.PLAIN, reply_to=text, text_body=text),
+        content=ReportContent(
+            body=text, body_format=BodyFormat.PLAIN, reply_to=text, text_body=text
+        ),
         rows=one_page(row(name, name, DeliveryMode.EMAIL, name, DeliveryStatus.SENT)),
     )
     lines = read(rendered(render, report))
@@ -217,11 +219,11 @@ def test_no_cell_has_a_control_character_but_the_line_feeds_of_a_text(text: str,
         assert controls <= (allowed if number < len(lines) - 1 else set())
 
 
-def test_progress_tells_the_rows_that_are_written() -> None:
-    told: list[int] = []
+def test_progress_gets_the_number_of_rows_written() -> None:
+    reported: list[int] = []
     report = school_is_cancelled(rows=[[row("A")] * 3, [row("B")] * 2])
-    assert render(report, io.BytesIO(), progress=told.append) == (5,)
-    assert told == [3, 5]
+    assert render(report, io.BytesIO(), progress=reported.append) == (5,)
+    assert reported == [3, 5]
 
 
 @given(st.lists(st.text(max_size=12), min_size=2, max_size=9))

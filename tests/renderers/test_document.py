@@ -1,9 +1,17 @@
-"""What a report says, before it has a look."""
+"""The contents of a report, before its layout."""
 
 import pytest
 
 from domain.report import ReportDevice
-from renderers.document import Canceled, Line, heading, legend, letterhead, summary, told_apart
+from renderers.document import (
+    Line,
+    ReportCancellation,
+    heading,
+    legend,
+    letterhead,
+    separate_texts,
+    summary,
+)
 from tests.renderers.example import at, by_phone, school_is_cancelled
 
 
@@ -60,7 +68,7 @@ def test_a_message_that_has_not_ended_has_no_duration(missing: str) -> None:
     assert summary(school_is_cancelled(**{missing: None}))[0][2] == ("Duration", None)
 
 
-def test_the_figures_of_a_message_that_was_purged_say_since_when_nobody_is_left() -> None:
+def test_the_summary_of_a_purged_message_shows_when_its_recipients_were_removed() -> None:
     report = school_is_cancelled(purged_at=at(9))
     assert summary(report)[0][3:] == (
         ("Total Recipients", 127),
@@ -69,8 +77,8 @@ def test_the_figures_of_a_message_that_was_purged_say_since_when_nobody_is_left(
     )
 
 
-def test_a_cancellation_says_who_when_why_and_how_much() -> None:
-    cancellation = Canceled(
+def test_a_cancellation_shows_who_when_why_and_how_many() -> None:
+    cancellation = ReportCancellation(
         requested_at=at(8, 56),
         requested_by="Matthews, Dexter",
         reason="Wrong school",
@@ -86,8 +94,8 @@ def test_a_cancellation_says_who_when_why_and_how_much() -> None:
     )
 
 
-def test_what_the_system_canceled_says_so() -> None:
-    cancellation = Canceled(
+def test_a_cancellation_by_the_system_shows_the_system() -> None:
+    cancellation = ReportCancellation(
         requested_at=at(8), requested_by=None, reason=None, stopped=0, already_sent=0
     )
     group = summary(school_is_cancelled(cancellation=cancellation))[3]
@@ -123,6 +131,6 @@ def test_a_message_of_the_whole_district_says_so() -> None:
     assert letterhead(school_is_cancelled(school=None)) == ("Plainview Schools", "District-wide")
 
 
-def test_voice_and_text_are_told_only_where_they_said_something_else() -> None:
+def test_voice_and_text_are_shown_only_if_they_differ_from_the_body() -> None:
     report = school_is_cancelled()
-    assert told_apart(report) == ()
+    assert separate_texts(report) == ()

@@ -13,7 +13,7 @@ from lxml import etree
 
 from domain.message import BodyFormat
 from domain.report import ReportDetail
-from renderers.document import Canceled, Content, Report
+from renderers.document import ReportCancellation, ReportContent, ReportDocument
 from renderers.docx import render
 from renderers.docx_skeleton import FURNITURE_ROOM
 from renderers.estimate import about_width
@@ -29,12 +29,12 @@ from tests.renderers.example import (
 )
 
 
-def read(report: Report) -> Any:
+def read(report: ReportDocument) -> Any:
     return docx.Document(io.BytesIO(rendered(render, report)))
 
 
 def texts(table: Any) -> list[list[str]]:
-    """The cells of a table, row by row, without going through each cell's object, which is slow."""
+    """Return the cells of a table, row by row, directly from the XML, since cell objects are slow."""
     return [
         [
             "\n".join(
@@ -179,7 +179,7 @@ def test_a_long_title_is_whole_in_the_title_and_one_line_in_the_running_head(sub
 
 
 def test_a_cancellation_stands_below_the_figures() -> None:
-    cancellation = Canceled(
+    cancellation = ReportCancellation(
         requested_at=at(8, 56),
         requested_by="Matthews, Dexter",
         reason="Wrong",
@@ -209,14 +209,14 @@ def test_less_detail_has_less(detail: ReportDetail, sections: list[str]) -> None
     assert [text for style, text in found if style == "Heading 1"] == sections
 
 
-def test_no_rows_are_said_to_be_none() -> None:
+def test_a_report_without_rows_shows_a_note() -> None:
     table = read(school_is_cancelled(rows=())).tables[-1]
     assert texts(table)[1:] == [["No delivery fits this report."]]
 
 
 def test_a_body_keeps_its_paragraphs_lists_and_links() -> None:
     body = "<p>See <a href='https://x.org/a'>our page</a>.</p><ol><li>one<li>two</ol><script>no</script>"
-    content = Content(body=body, body_format=BodyFormat.HTML)
+    content = ReportContent(body=body, body_format=BodyFormat.HTML)
     document = read(school_is_cancelled(content=content))
     said = [p for p in document.paragraphs if p.style.name == "Said"]
     assert [p.text for p in said] == ["See our page (https://x.org/a).", "1.\tone", "2.\ttwo"]
@@ -224,8 +224,8 @@ def test_a_body_keeps_its_paragraphs_lists_and_links() -> None:
     assert (link.text, link.address) == ("our page (https://x.org/a)", "https://x.org/a")
 
 
-def test_text_that_runs_from_the_right_is_marked_so() -> None:
-    content = Content(body="<p>المدرسة مغلقة</p><p>closed</p>", body_format=BodyFormat.HTML)
+def test_right_to_left_text_is_marked() -> None:
+    content = ReportContent(body="<p>المدرسة مغلقة</p><p>closed</p>", body_format=BodyFormat.HTML)
     document = read(
         school_is_cancelled(content=content, rows=one_page(row("محمد"), row("Ana محمد")))
     )
@@ -266,7 +266,7 @@ HOSTILE = st.sampled_from(
 @given(st.lists(HOSTILE | st.text(max_size=8), max_size=6).map("".join))
 @example('<w:tr w:rsidR="00A0B0C0"/>')
 def test_no_text_breaks_the_document(text: str) -> None:
-    content = Content(body=text, body_format=BodyFormat.PLAIN, reply_to=text, text_body=text)
+    content = ReportContent(body=text, body_format=BodyFormat.PLAIN, reply_to=text, text_body=text)
     report = by_phone(
         subject=text,
         sender=text,

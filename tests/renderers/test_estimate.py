@@ -1,4 +1,4 @@
-"""Widths without a font, and texts that are cut by them."""
+"""Estimated widths, and texts that are cut to them."""
 
 import pytest
 from hypothesis import given
@@ -11,7 +11,7 @@ from renderers.estimate import about_width, fitting
     ("text", "width"),
     [("", 0), ("0123456789", 10), ("王小明", 6), ("e\u0301", 1), ("WWW", 5.25), ("\u200d", 0)],
 )
-def test_a_width_is_told_in_figures(text: str, width: float) -> None:
+def test_a_width_is_measured_in_digits(text: str, width: float) -> None:
     assert about_width(text) == width
 
 
@@ -28,14 +28,14 @@ def test_a_width_is_told_in_figures(text: str, width: float) -> None:
         ("anything", 0, "…"),
     ],
 )
-def test_what_has_no_room_is_cut_with_an_ellipsis_between_letters(
+def test_a_too_wide_text_is_cut_with_an_ellipsis_between_letters(
     text: str, room: float, shown: str
 ) -> None:
     assert fitting(text, room) == shown
 
 
 @given(st.text(), st.floats(2, 60))
-def test_what_fits_is_left_and_what_is_cut_fits(text: str, room: float) -> None:
+def test_a_fitting_text_stays_and_a_cut_text_fits(text: str, room: float) -> None:
     shown = fitting(text, room)
     assert about_width(shown) <= max(room, 2)
     assert shown == text or text.startswith(shown[:-1])

@@ -15,7 +15,7 @@ def test_every_file_is_used_and_every_face_has_its_file() -> None:
 
 
 def test_what_is_shaped_is_not_compressed() -> None:
-    """HarfBuzz cannot read WOFF: the whole font would be written anew for each report, which takes seconds."""
+    """HarfBuzz cannot read WOFF: fpdf2 would rewrite the whole font for each report, which takes seconds."""
     for path in FILES:
         with TTFont(path) as font:
             assert not (path.suffix == ".woff" and "GSUB" in font), path.name

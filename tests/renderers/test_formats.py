@@ -1,4 +1,4 @@
-"""What holds for every kind of file."""
+"""Promises of every file format."""
 
 import io
 import json
@@ -18,7 +18,7 @@ import pytest
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import DeliveryRow, Report
+from renderers.document import DetailRow, ReportDocument
 from tests.missing import missing
 from tests.renderers.example import by_phone, many_rows, rendered, row, school_is_cancelled
 from tests.renderers.reading import READERS
@@ -64,24 +64,24 @@ def test_a_legend_stands_where_a_row_has_a_mark_and_nowhere_else(format: ReportF
 
 
 @pytest.mark.parametrize("format", ReportFormat)
-def test_the_file_is_left_open_for_whoever_opened_it(format: ReportFormat) -> None:
+def test_the_file_is_left_open(format: ReportFormat) -> None:
     file = io.BytesIO()
     renderer(format)(school_is_cancelled(), file, progress=lambda rows: None)
     assert not file.closed
 
 
 class Stop(Exception):
-    """Says that somebody wants the work to end."""
+    """The work shall end."""
 
 
 @pytest.mark.parametrize("format", ReportFormat)
-def test_what_progress_raises_ends_the_work_and_leaves_nothing_behind(
+def test_an_exception_in_progress_ends_the_work_and_leaves_nothing_behind(
     format: ReportFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     taken: list[int] = []
 
-    def pages() -> Iterator[Sequence[DeliveryRow]]:
+    def pages() -> Iterator[Sequence[DetailRow]]:
         for number in range(10):
             taken.append(number)
             yield [row(f"Parent {number}")]
@@ -117,7 +117,7 @@ print(json.dumps([idle, high_water()]))
 
 
 def memory(format: ReportFormat, rows: int, folder: Path) -> tuple[int, int]:
-    """Kilobytes that a process of its own had at most, before and after it rendered `rows`."""
+    """Return the peak memory of a child process in kilobytes, before and after it rendered `rows`."""
     command = [sys.executable, "-c", MEASURE, format, str(folder / "report"), str(rows)]
     environment = os.environ | {"PYTHONPATH": os.getcwd()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -130,7 +130,7 @@ def memory(format: ReportFormat, rows: int, folder: Path) -> tuple[int, int]:
 )
 @pytest.mark.parametrize("format", ReportFormat)
 def test_memory_does_not_grow_with_the_rows(format: ReportFormat, tmp_path: Path) -> None:
-    """Ten times as many are measured by `benchmarks.renderers`; here the slowest would take a quarter of a minute."""
+    """`benchmarks.renderers` measures ten times as many rows; here the slowest format would take 15 seconds."""
     _, few = memory(format, 4_000, tmp_path)
     idle, many = memory(format, 40_000, tmp_path)
     assert many - idle < 100_000
@@ -141,7 +141,7 @@ def test_memory_does_not_grow_with_the_rows(format: ReportFormat, tmp_path: Path
 
 
 def opened_by_libreoffice(file: bytes, name: str, kind: str, folder: Path) -> str:
-    """The text that LibreOffice makes of `file`; `kind` names one of its filters, behind the name of its ending."""
+    """Return the text of `file` as LibreOffice reads it; `kind` is the suffix and one of its filters."""
     program = shutil.which("soffice") or shutil.which("libreoffice")
     if program is None:
         missing("no LibreOffice: install libreoffice-writer and libreoffice-calc")
@@ -159,7 +159,7 @@ def opened_by_libreoffice(file: bytes, name: str, kind: str, folder: Path) -> st
     return text.read_text(encoding="utf-8-sig")
 
 
-def reports() -> list[Report]:
+def reports() -> list[ReportDocument]:
     return [by_phone(), school_is_cancelled(rows=list(many_rows(300)))]
 
 

@@ -1,4 +1,4 @@
-"""Where a line ends, with characters that are all one wide, marks none."""
+"""Line breaking, with characters of width one and marks of width zero."""
 
 import unicodedata
 from itertools import accumulate

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from domain.message import BodyFormat
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.document import Canceled, Content, Report
+from renderers.document import ReportCancellation, ReportContent, ReportDocument
 from renderers.pdf import render
 from tests.renderers.example import (
     EVERY_SCRIPT,
@@ -75,7 +75,7 @@ Plainview Schools · As of 12/02/2019 09:00 AM Page 1 of 1
 HEAD = "Recipient Student Delivery Device Status Time"
 
 
-def read(report: Report) -> pypdf.PdfReader:
+def read(report: ReportDocument) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
 
 
@@ -84,7 +84,7 @@ def lines(page: pypdf.PageObject) -> list[str]:
 
 
 def outline(reader: pypdf.PdfReader) -> list[tuple[object, object]]:
-    """Each bookmark, and the number of its page from 1."""
+    """Return each bookmark and the number of its page, from 1."""
     found: list[tuple[object, object]] = []
     for entry in reader.outline:
         assert isinstance(entry, pypdf.generic.Destination)
@@ -163,14 +163,14 @@ def test_less_detail_has_less(detail: ReportDetail, sections: list[str]) -> None
     assert [title for title, _ in outline(read(school_is_cancelled(detail=detail)))] == sections
 
 
-def test_no_rows_are_said_to_be_none() -> None:
+def test_a_report_without_rows_shows_a_note() -> None:
     (page,) = read(school_is_cancelled(rows=())).pages
     assert lines(page)[-2] == "No delivery fits this report."
 
 
-def test_a_cancellation_is_told_whole() -> None:
+def test_a_cancellation_is_shown_completely() -> None:
     reason = "Sent to the wrong school: " + "it should have gone elsewhere, " * 6
-    cancellation = Canceled(
+    cancellation = ReportCancellation(
         requested_at=at(8, 56),
         requested_by="Matthews, Dexter",
         reason=reason,
@@ -209,14 +209,14 @@ def test_a_chinese_name_brings_one_font_of_which_three_glyphs() -> None:
     assert len(rendered(render, report)) < 50_000
 
 
-def test_links_lead_where_they_say_and_nowhere_else() -> None:
+def test_only_safe_links_are_clickable() -> None:
     body = (
         "<p>See <a href='https://x.org/ä?q=(1)'>our page</a> or "
         "<a href='javascript:alert(1)'>this</a>.</p><p>"
         + "long " * 40
         + "<a href='tel:+1612'>call</a>"
     )
-    content = Content(body=body, body_format=BodyFormat.HTML)
+    content = ReportContent(body=body, body_format=BodyFormat.HTML)
     (page,) = read(school_is_cancelled(content=content)).pages
     annotations: Any = page["/Annots"]
     assert [a.get_object()["/A"]["/URI"] for a in annotations] == [
@@ -227,7 +227,9 @@ def test_links_lead_where_they_say_and_nowhere_else() -> None:
 
 
 def test_lines_are_set_in_by_the_spaces_that_they_begin_with() -> None:
-    content = Content(body="Monday\n    Room 5\nTuesday\n\tRoom 7", body_format=BodyFormat.PLAIN)
+    content = ReportContent(
+        body="Monday\n    Room 5\nTuesday\n\tRoom 7", body_format=BodyFormat.PLAIN
+    )
     (page,) = read(school_is_cancelled(content=content)).pages
     starts: dict[str, float] = {}
 
@@ -277,11 +279,11 @@ def test_long_texts_go_on_over_pages() -> None:
     assert re.findall(r"word\d+", text) == words
 
 
-def test_progress_tells_the_rows_that_are_written() -> None:
-    told: list[int] = []
+def test_progress_gets_the_number_of_rows_written() -> None:
+    reported: list[int] = []
     report = school_is_cancelled(rows=[[row("A")] * 3, [row("B")] * 2])
-    assert render(report, io.BytesIO(), progress=told.append) == (5,)
-    assert told == [3, 5]
+    assert render(report, io.BytesIO(), progress=reported.append) == (5,)
+    assert reported == [3, 5]
 
 
 @settings(max_examples=30)
@@ -293,8 +295,8 @@ def test_progress_tells_the_rows_that_are_written() -> None:
 @example("\u0301\u0301")
 @example("אב(גד)[12]{ab}")
 @example("\u2067אב\u2069\u202bab\u202c")
-def test_whatever_the_text_the_file_is_sound(text: str) -> None:
-    content = Content(body=text, body_format=BodyFormat.PLAIN, reply_to=text)
+def test_any_text_makes_a_valid_file(text: str) -> None:
+    content = ReportContent(body=text, body_format=BodyFormat.PLAIN, reply_to=text)
     report = by_phone(subject=text, district=text, content=content, rows=one_page(row(text, text)))
     for page in read(report).pages:
         page.extract_text()

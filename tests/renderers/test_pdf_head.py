@@ -1,4 +1,4 @@
-"""The head of the PDF's first page keeps together whatever the title; its texts, and where they stand, by pypdf."""
+"""The head of the PDF's first page stays together with any title; pypdf reads its texts and their positions."""
 
 import io
 import itertools
@@ -8,7 +8,7 @@ import pypdf
 import pytest
 
 from domain.message import BodyFormat
-from renderers.document import Content, Report
+from renderers.document import ReportContent, ReportDocument
 from renderers.pdf import render
 from renderers.sheet import HEIGHT
 from tests.renderers.example import many_rows, rendered, school_is_cancelled
@@ -25,7 +25,7 @@ class Placed(NamedTuple):
 
 
 def placed(page: pypdf.PageObject) -> list[Placed]:
-    """The texts of a page from the top down."""
+    """Return the texts of a page from top to bottom."""
     found: list[Placed] = []
 
     def visit(text: str, _cm: object, matrix: list[float], _font: object, size: float) -> None:
@@ -36,7 +36,7 @@ def placed(page: pypdf.PageObject) -> list[Placed]:
     return sorted(found, key=lambda each: each.y)
 
 
-def read(report: Report) -> pypdf.PdfReader:
+def read(report: ReportDocument) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
 
 
@@ -124,7 +124,7 @@ def test_the_head_of_later_pages_is_cut_with_an_ellipsis(title: str) -> None:
 
 
 def test_a_title_ends_at_soft_hyphens_and_keeps_no_break_spaces() -> None:
-    content = Content(body="Nachricht", body_format=BodyFormat.PLAIN)
+    content = ReportContent(body="Nachricht", body_format=BodyFormat.PLAIN)
     title = "Donau\xaddampf\xadschiff 10\xa0Uhr " * 4
     report = school_is_cancelled(subject=title.strip(), content=content)
     lines = [each.text for each in placed(read(report).pages[0]) if each.size == 20]

@@ -1,4 +1,4 @@
-"""Signs and scripts in the PDF, read back with pypdf: each is there, or its stand-in, and U+FFFD never."""
+"""Signs and scripts in the PDF, read back with pypdf: each is printed or has a stand-in, and U+FFFD never appears."""
 
 import io
 import re
@@ -8,7 +8,7 @@ import pypdf
 import pytest
 
 from domain.message import BodyFormat
-from renderers.document import Content, Report
+from renderers.document import ReportContent, ReportDocument
 from renderers.pdf import render
 from renderers.stand_ins import NUMBER_NOTE
 from tests.renderers.example import many_rows, one_page, rendered, row, school_is_cancelled
@@ -19,8 +19,8 @@ BACKWARDS = {"Adlam", "Hanifi Rohingya"}
 """pypdf does not know that these run from right to left."""
 
 
-def pages(report: Report) -> list[str]:
-    """The text of each page without white space. A glyph that is half of a letter comes out of pypdf as its code: away with it."""
+def pages(report: ReportDocument) -> list[str]:
+    """Return the text of each page without white space, and without the codes that pypdf gives for half glyphs."""
     reader = pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
     return [re.sub(r"[\x00-\x20\s]", "", page.extract_text()) for page in reader.pages]
 
@@ -48,7 +48,7 @@ def test_signs_are_printed_wherever_a_text_is() -> None:
         subject=SIGNS[0],
         district=SIGNS[1],
         sender=SIGNS[2],
-        content=Content(body="\n\n".join(SIGNS), body_format=BodyFormat.PLAIN),
+        content=ReportContent(body="\n\n".join(SIGNS), body_format=BodyFormat.PLAIN),
         rows=[[row(signs, signs) for signs in SIGNS]],
     )
     text = "".join(pages(report))
@@ -70,7 +70,7 @@ def test_signs_are_printed_wherever_a_text_is() -> None:
         ("Nach\xadricht\u200b5\xa0Uhr", "Nachricht5Uhr"),
     ],
 )
-def test_what_has_no_glyph_gets_a_stand_in(text: str, read: str) -> None:
+def test_a_character_without_a_glyph_gets_a_stand_in(text: str, read: str) -> None:
     (page,) = pages(school_is_cancelled(rows=one_page(row("Before"), row(text, "Behind"))))
     assert f"BeforeNoDevice{read}BehindNoDevice" in page
 

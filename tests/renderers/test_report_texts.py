@@ -1,4 +1,4 @@
-"""Texts from the field in the four formats, each read back with its own library."""
+"""Real texts in the four formats, each read back with its own library."""
 
 import re
 import unicodedata
@@ -12,7 +12,7 @@ from domain.message import BodyFormat, Criterion
 from domain.report import ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import Content, Report
+from renderers.document import ReportContent, ReportDocument
 from tests.cases import cases
 from tests.renderers.example import by_phone, one_page, rendered, row
 from tests.renderers.reading import READERS
@@ -20,14 +20,14 @@ from tests.renderers.reading import READERS
 CASES: Final = cases("report_texts")
 
 
-def report(text: str) -> Report:
-    """A report that has `text` as subject, body, criterion and names."""
+def report(text: str) -> ReportDocument:
+    """Return a report with `text` as subject, body, criterion and names."""
     plain = by_phone()
     return replace(
         plain,
         subject=text,
         criteria=(Criterion("Deliver To", text),),
-        content=Content(body=text, body_format=BodyFormat.PLAIN, text_body=text),
+        content=ReportContent(body=text, body_format=BodyFormat.PLAIN, text_body=text),
         rows=one_page(
             row(text, None, DeliveryMode.EMAIL, "a@x.example", DeliveryStatus.SENT, contacted=False)
         ),
@@ -35,13 +35,13 @@ def report(text: str) -> Report:
 
 
 def choices(case: Mapping[str, Any]) -> list[list[str]]:
-    """The lines that a reader may see, apart from each other; the first of these or the second."""
+    """Return the two ways in which a reader may see the lines."""
     first = case.get("lines", [case.get("reads", case["text"])])
     return [first, [case["or_else"]]] if "or_else" in case else [first]
 
 
 def squeezed(text: str) -> str:
-    """`text` without white space and controls: pypdf reads a glyph that is a part of a letter as one."""
+    """Return `text` without white space and controls, which pypdf gives for partial glyphs."""
     return re.sub(r"[\x00-\x20\s]", "", unicodedata.normalize("NFC", text))
 
 
@@ -87,7 +87,7 @@ def test_each_kind_of_line_break_is_one_in_each_format(format: ReportFormat) -> 
 def test_tabs_and_runs_of_spaces_keep_their_room(
     format: ReportFormat, body: str, body_format: BodyFormat
 ) -> None:
-    typed = replace(by_phone(), content=Content(body=body, body_format=body_format))
+    typed = replace(by_phone(), content=ReportContent(body=body, body_format=body_format))
     shown = READERS[format](rendered(renderer(format), typed))
     lines = [line.rstrip() for line in shown.split("\n")]
     # What pypdf reads of the white space at the start of a line in a PDF is nothing; `test_pdf` looks at the place instead.

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001
-"""What is shown for what no font has; `prints` says which code points the font of a test has."""
+"""Stand-ins for characters that no font has; `prints` defines the code points of the test's font."""
 
 import unicodedata
 
@@ -7,7 +7,7 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from renderers.coverage import BOLD, FOLDER, REGULAR, file_of
-from renderers.stand_ins import WORD_SIGNS, Shown, is_hidden, is_joiner, shown
+from renderers.stand_ins import WORD_SIGNS, PrintableText, is_hidden, is_joiner, printable
 
 
 def ascii_only(code: int) -> bool:
@@ -21,33 +21,33 @@ def latin_and_signs(code: int) -> bool:
 @pytest.mark.parametrize(
     ("text", "seen"),
     [
-        ("Bus 5", Shown("Bus 5", False)),
-        ("𝐁𝐨𝐥𝐝 title", Shown("Bold title", False)),
-        ("ﬁle ½", Shown("file [U+00BD]", True)),  # its form has a sign that this font lacks
-        ("①", Shown("1", False)),
-        ("a\u3000b", Shown("a b", False)),
-        ("a\tb", Shown("a b", False)),
-        ("e\u0301", Shown("é", False)),
-        ("\ue000", Shown("[U+E000]", True)),
-        ("𐌰", Shown("[U+10330]", True)),
-        ("Ana\ufffd", Shown("Ana?", False)),
-        ("\uf0b7 milk", Shown("• milk", False)),
-        ("\uf0a7\uf0d8\uf0fc\uf0e0", Shown("▪➢✓→", False)),
-        ("\uf041", Shown("•", False)),
-        ("a\u200bb\xadc\u2060d\ufeff", Shown("abcd", False)),
-        ("\x00\x07\x7f\x9b", Shown("", False)),
-        ("\ud800\ufdd0\ufffe\U0001ffff", Shown("", False)),
-        ("\u202eabc\u202c", Shown("abc", False)),
-        ("\U000e0041", Shown("", False)),
+        ("Bus 5", PrintableText("Bus 5", False)),
+        ("𝐁𝐨𝐥𝐝 title", PrintableText("Bold title", False)),
+        ("ﬁle ½", PrintableText("file [U+00BD]", True)),  # its form has a sign that this font lacks
+        ("①", PrintableText("1", False)),
+        ("a\u3000b", PrintableText("a b", False)),
+        ("a\tb", PrintableText("a b", False)),
+        ("e\u0301", PrintableText("é", False)),
+        ("\ue000", PrintableText("[U+E000]", True)),
+        ("𐌰", PrintableText("[U+10330]", True)),
+        ("Ana\ufffd", PrintableText("Ana?", False)),
+        ("\uf0b7 milk", PrintableText("• milk", False)),
+        ("\uf0a7\uf0d8\uf0fc\uf0e0", PrintableText("▪➢✓→", False)),
+        ("\uf041", PrintableText("•", False)),
+        ("a\u200bb\xadc\u2060d\ufeff", PrintableText("abcd", False)),
+        ("\x00\x07\x7f\x9b", PrintableText("", False)),
+        ("\ud800\ufdd0\ufffe\U0001ffff", PrintableText("", False)),
+        ("\u202eabc\u202c", PrintableText("abc", False)),
+        ("\U000e0041", PrintableText("", False)),
     ],
 )
-def test_a_stand_in_is_plain(text: str, seen: Shown) -> None:
-    assert shown(text, latin_and_signs) == seen
+def test_a_stand_in_is_plain(text: str, seen: PrintableText) -> None:
+    assert printable(text, latin_and_signs) == seen
 
 
-def test_a_color_of_skin_is_seen_where_it_chooses_no_form() -> None:
-    assert shown("👍🏽", lambda code: True).text == "👍"
-    assert shown("a 🏽", lambda code: True).text == "a 🏽"
+def test_a_skin_tone_is_visible_if_it_chooses_no_form() -> None:
+    assert printable("👍🏽", lambda code: True).text == "👍"
+    assert printable("a 🏽", lambda code: True).text == "a 🏽"
 
 
 def test_every_sign_of_word_has_a_glyph() -> None:
@@ -59,7 +59,7 @@ def test_every_sign_of_word_has_a_glyph() -> None:
     ] == []
 
 
-def test_whatever_the_character_it_is_seen_and_never_as_replacement() -> None:
+def test_every_character_is_visible_and_never_as_replacement() -> None:
     with TTFont(FOLDER / REGULAR) as regular, TTFont(FOLDER / BOLD) as bold:
         base = set(regular.getBestCmap()) & set(bold.getBestCmap())
 
@@ -69,12 +69,12 @@ def test_whatever_the_character_it_is_seen_and_never_as_replacement() -> None:
     unseen: set[str] = set()
     for start in range(0, 0x110000, 0x100):
         text = "|".join(map(chr, range(start, start + 0x100)))
-        seen = shown(text, prints).text
+        seen = printable(text, prints).text
         assert all(prints(ord(character)) or is_joiner(character) for character in seen)
         assert "\ufffd" not in seen
     for code in range(0x20000):
         character = chr(code)
-        if not shown(character, prints).text:
+        if not printable(character, prints).text:
             unseen.add(unicodedata.category(character))
             assert is_hidden(character)
     # Controls, format characters, halves of pairs, what is not assigned for ever, and the fillers of Hangul.

@@ -1,4 +1,4 @@
-"""Texts as every kind of file can hold them."""
+"""Clean texts for every file format."""
 
 import re
 import unicodedata
@@ -75,7 +75,7 @@ def test_a_clean_text_has_no_control_but_line_feeds_and_leaves_no_bidi_control_o
 
 
 @given(ANY_TEXT)
-def test_nothing_that_can_be_seen_is_lost(text: str) -> None:
+def test_no_visible_character_is_lost(text: str) -> None:
     unseen = re.compile(
         r"[\s\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
     )
@@ -84,7 +84,7 @@ def test_nothing_that_can_be_seen_is_lost(text: str) -> None:
 
 
 def _open_bidi_controls(text: str) -> int:
-    """How many embeddings, overrides and isolates of `text` are not closed, or closed without having been opened."""
+    """Count the embeddings, overrides and isolates of `text` that are unclosed, or closed without an opening."""
     depth = stray = 0
     for character in text:
         if character in OPENING:

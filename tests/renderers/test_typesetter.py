@@ -1,4 +1,4 @@
-"""Text in the order in which it is seen, in runs of one font."""
+"""Text in visual order, in runs of one font."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def setter() -> Iterator[Typesetter]:
 
 
 def families(setter: Typesetter, text: str) -> list[str]:
-    """The font of each run, from left to right."""
+    """Return the font of each run, from left to right."""
     runs = setter.runs(text, Style.REGULAR, 10.0)
     names = {font.i: family for family, font in setter.faces._pdf.fonts.items()}
     return [names[run.font].removeprefix("notosans").partition("-")[0] for run in runs]
@@ -45,9 +45,7 @@ def families(setter: Typesetter, text: str) -> list[str]:
         ("שרה (Sarah)", [("Sarah", LTR), ("שרה (", RTL)]),
     ],
 )
-def test_parts_stand_in_the_order_in_which_they_are_seen(
-    text: str, parts: list[tuple[str, TextDirection]]
-) -> None:
+def test_parts_are_in_visual_order(text: str, parts: list[tuple[str, TextDirection]]) -> None:
     found = in_visual_order(text)
     if text == "שרה (Sarah)":  # the bracket that closes stands at the far left
         assert found == [(")", RTL), *parts]
@@ -98,7 +96,7 @@ def test_every_script_has_its_glyphs(setter: Typesetter, name: str, style: Style
     ("text", "number"),
     [("\U00020000", "[U+20000]"), ("\ue000", "[U+E000]"), ("\U0010f000", "[U+10F000]")],
 )
-def test_a_number_stands_for_a_character_that_no_font_has(
+def test_a_character_that_no_font_has_is_shown_by_its_number(
     setter: Typesetter, text: str, number: str
 ) -> None:
     base = setter.faces.regular
@@ -113,7 +111,7 @@ def test_an_emoji_of_several_characters_is_one_picture(setter: Typesetter, text:
     assert setter.width(text, Style.REGULAR) == setter.width("🎉", Style.REGULAR)
 
 
-def test_a_soft_hyphen_is_seen_where_the_line_was_broken_and_nowhere_else(
+def test_a_soft_hyphen_is_visible_only_at_a_line_break(
     setter: Typesetter,
 ) -> None:
     (broken,) = setter.runs("Nach\xad", Style.REGULAR, 10.0)
@@ -135,11 +133,11 @@ def test_a_soft_hyphen_is_seen_where_the_line_was_broken_and_nowhere_else(
         "a\ud800bc",
     ],
 )
-def test_what_is_not_seen_takes_no_room(setter: Typesetter, text: str) -> None:
+def test_invisible_characters_have_no_width(setter: Typesetter, text: str) -> None:
     assert setter.width(text, Style.REGULAR) == setter.width("abc", Style.REGULAR)
 
 
-def test_a_script_is_opened_when_it_is_asked_for(setter: Typesetter) -> None:
+def test_the_font_of_a_script_is_opened_on_demand(setter: Typesetter) -> None:
     coverage.cache_clear()
     setter.runs("Plain English – Ünïcödé Иванова", Style.BOLD, 10.0)
     assert coverage.cache_info().currsize == 0
@@ -155,7 +153,7 @@ def test_a_mark_stands_over_its_letter_and_takes_no_room(setter: Typesetter) -> 
 
 
 def test_letters_join(setter: Typesetter) -> None:
-    """The meem in the middle of the name is another glyph than the one that stands alone."""
+    """The meem in the middle of the name has another glyph than an isolated meem."""
     (name,) = setter.runs("محمد", Style.REGULAR, 10.0)
     (alone,) = setter.runs("م", Style.REGULAR, 10.0)
     (glyph,) = re.findall(r"\([^)]*\)", alone.operators)

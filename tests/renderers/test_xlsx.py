@@ -158,7 +158,7 @@ RISKY = st.sampled_from(
 @settings(max_examples=30)
 @given(st.lists(RISKY | st.text(min_size=1, max_size=10), min_size=1, max_size=8))
 @example(["_x000D_", "a\tb", "\x85"])
-def test_text_is_text_whatever_it_begins_with(names: list[str]) -> None:
+def test_text_is_text_with_any_first_character(names: list[str]) -> None:
     rows = one_page(
         *(row(name, name, DeliveryMode.EMAIL, name, DeliveryStatus.SENT) for name in names)
     )
@@ -169,14 +169,14 @@ def test_text_is_text_whatever_it_begins_with(names: list[str]) -> None:
             assert (cell.value or "") == clean_line(name)
 
 
-def test_what_looks_like_a_formula_stays_text_when_it_is_edited() -> None:
+def test_text_like_a_formula_stays_text_when_it_is_edited() -> None:
     rows = one_page(row("=1+1"), row("Plain"))
     sheet = read(school_is_cancelled(rows=rows))["Delivery Detail"]
     assert sheet["A2"].quotePrefix
     assert not sheet["A3"].quotePrefix
 
 
-def test_more_rows_than_a_sheet_takes_go_on_in_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_rows_than_a_sheet_holds_continue_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(xlsx, "ROWS_A_SHEET", 2)
     book = read(school_is_cancelled(rows=one_page(*(row(f"Parent {n}") for n in range(5)))))
     assert book.sheetnames == [
@@ -224,7 +224,7 @@ def test_a_title_of_many_lines_wraps_over_both_columns_and_has_the_height() -> N
     assert long.row_dimensions[2].height == 405
 
 
-def test_the_workbook_says_what_it_is() -> None:
+def test_the_workbook_has_its_properties() -> None:
     properties = read(school_is_cancelled()).properties
     assert properties.title == "Sent Message Report: School is Cancelled"
     assert properties.creator == "Plainview Schools"

@@ -36,12 +36,12 @@ CASES: Final = {
 
 
 def as_excel_reads(written: str) -> str:
-    """What ST_Xstring stands for."""
+    """Return the decoded value of an ST_Xstring."""
     return re.sub(r"_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), written)
 
 
 @pytest.mark.parametrize(("text", "written"), CASES.items())
-def test_what_would_be_read_as_a_character_is_escaped(text: str, written: str) -> None:
+def test_text_like_an_escape_is_escaped(text: str, written: str) -> None:
     assert escaped(text) == written
     assert as_excel_reads(written) == text
 
@@ -53,7 +53,7 @@ def test_excel_reads_what_was_typed(text: str) -> None:
 
 
 def report() -> Any:
-    """A report with such a text wherever there can be one."""
+    """Return a report with such a text in every field."""
     name = "_x0041_ Name"
     return school_is_cancelled(
         subject="Bus_x0041_",
@@ -102,7 +102,7 @@ def test_a_workbook_without_such_a_text_has_no_table_of_shared_strings() -> None
         assert "xl/sharedStrings.xml" not in parts.namelist()
 
 
-def test_what_is_more_than_memory_may_hold_is_escaped_in_its_cell(
+def test_texts_beyond_the_limit_of_shared_strings_are_escaped_inline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(xlsx_strings, "MOST_SHARED", 1)

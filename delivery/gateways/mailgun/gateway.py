@@ -25,12 +25,12 @@ from delivery.gateways.base import (
     Accepted,
     Callback,
     CannotTell,
-    Content,
     Finding,
     Forged,
     FoundAtProvider,
     Handover,
     Malformed,
+    MessageContent,
     NoneTaken,
     NotAccepted,
     NotAtProvider,
@@ -132,7 +132,7 @@ def _form(emails: Sequence[_MailgunEmail]) -> Fields:
 
 # Cached for one content: a request has up to a thousand deliveries of one message, composed one after the other.
 @lru_cache(maxsize=1)
-def _fields(content: Content, *, mail_from: str) -> Fields:
+def _fields(content: MessageContent, *, mail_from: str) -> Fields:
     """Return the fields of the form that are the same for all recipients of `content`."""
     domain = mail_from.rpartition("@")[2]
     fields: dict[str, str | Sequence[str]] = {

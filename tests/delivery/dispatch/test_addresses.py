@@ -1,4 +1,4 @@
-"""The promise: what is handed over is the one form of an address, nothing goes to what cannot be read, and nothing goes twice."""
+"""The promise: addresses are handed over in normalised form, unreadable ones get nothing, and nothing is sent twice."""
 
 from collections import Counter
 
@@ -59,7 +59,7 @@ async def test_each_mailbox_gets_one_email_however_its_address_is_written(
     await recount(engine)
 
 
-async def test_a_gateway_is_given_the_number_and_not_what_is_shown(engine: AsyncEngine) -> None:
+async def test_a_gateway_gets_the_number_and_not_the_displayed_text(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     await load(
         engine,
@@ -78,7 +78,7 @@ async def test_a_gateway_is_given_the_number_and_not_what_is_shown(engine: Async
     ]
 
 
-async def test_what_is_asked_of_a_provider_names_the_same_address(engine: AsyncEngine) -> None:
+async def test_a_poll_uses_the_same_address_as_the_hand_over(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=lambda handover: Unsure("no answer"))
     await load(engine, [recipient("p1", email("Heather <heather@nomail.example>"))])
     runtime = runtime_of(engine, Clock(), gateway)
@@ -89,7 +89,7 @@ async def test_what_is_asked_of_a_provider_names_the_same_address(engine: AsyncE
     assert [handover.address for handover in gateway.asked] == ["heather@nomail.example"]
 
 
-async def test_a_message_with_unreadable_addresses_that_is_canceled_before_it_is_sent_had_not_left(
+async def test_a_canceled_message_with_unreadable_addresses_counts_none_of_them_as_sent(
     engine: AsyncEngine,
 ) -> None:
     listed = [recipient("p1", email("heather@"), voice("555-0101"), voice(), inbox())]
@@ -107,7 +107,7 @@ async def test_a_message_with_unreadable_addresses_that_is_canceled_before_it_is
     await recount(engine)
 
 
-async def test_an_old_delivery_whose_address_cannot_be_read_fails_when_it_is_due(
+async def test_an_old_delivery_with_an_unreadable_address_fails_when_it_is_due(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
@@ -134,7 +134,7 @@ async def test_an_old_delivery_whose_address_cannot_be_read_fails_when_it_is_due
     await recount(engine)
 
 
-async def test_two_old_deliveries_to_what_was_found_to_be_one_address_are_sent_once(
+async def test_two_old_deliveries_to_merged_addresses_are_sent_once(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()

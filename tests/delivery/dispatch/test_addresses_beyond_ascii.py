@@ -1,4 +1,4 @@
-"""An address beyond ASCII, from the upload to the mail server: it gets its email, or that delivery alone fails."""
+"""An address beyond ASCII, from the upload to the mail server: it gets its email, or only that delivery fails."""
 
 from typing import Final
 
@@ -26,7 +26,7 @@ SENT, FAILED = DeliveryStatus.SENT, DeliveryStatus.FAILED
 @pytest.mark.parametrize(
     ("offers", "expected"), [(True, [SENT, SENT, SENT]), (False, [SENT, FAILED, SENT])]
 )
-async def test_a_server_decides_about_that_address_alone(
+async def test_a_server_s_refusal_fails_only_that_address(
     engine: AsyncEngine, offers: bool, expected: list[DeliveryStatus]
 ) -> None:
     list_ = [

@@ -1,6 +1,6 @@
-"""The promise: whatever happens to providers, processes and the database, nothing is lost and nothing is doubled.
+"""The promise: no fault of providers, processes or the database loses or doubles a delivery.
 
-Days, hours and minutes here are a test's clock's. The log is asked what happened, and the provider's journal is its witness.
+Time is the test's clock. The tests compare the log with the provider's journal.
 """
 
 import random
@@ -47,7 +47,7 @@ MINUTE: Final = timedelta(minutes=1)
 async def live_through(
     runtime: Runtime, gateway: SimulatorGateway, clock: Clock, *, minutes: int, dice: random.Random
 ) -> None:
-    """So many minutes: sweeps, hand-overs, receipts as they are heard, and claims settled every five minutes."""
+    """Simulate some minutes: rounds, hand-overs, due receipts, and settlement every five minutes."""
     for minute in range(minutes):
         for _ in range(2):
             await work(runtime)
@@ -88,7 +88,9 @@ async def live_through(
     ],
     ids=["down for ten minutes", "in a bad mood", "down while claims are open"],
 )
-async def test_a_provider_may_behave_as_it_likes(engine: AsyncEngine, temper: Temper) -> None:
+async def test_any_provider_behavior_loses_and_doubles_nothing(
+    engine: AsyncEngine, temper: Temper
+) -> None:
     clock, journal = Clock(), Journal()
     gateway = SimulatorGateway(
         journal, clock=clock, seed=11, temper=temper, sleep=clock.sleep, batch=20
@@ -133,7 +135,7 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
     engine: AsyncEngine,
 ) -> None:
     class Killed(BaseException):
-        """Not an Exception: nothing in between may be able to catch it."""
+        """Not an Exception, so that no code in between can catch it."""
 
     async def die() -> None:
         raise Killed
@@ -161,7 +163,7 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 @pytest.mark.parametrize("moment", ["while a provider is waited for", "between two waves"])
-async def test_a_database_that_goes_away_for_a_moment_costs_no_delivery(
+async def test_a_short_database_outage_loses_no_delivery(
     engine: AsyncEngine, database_url: str, moment: str
 ) -> None:
     url = make_url(database_url)
@@ -209,10 +211,10 @@ async def test_a_database_that_goes_away_for_a_moment_costs_no_delivery(
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_an_outcome_is_written_down_when_the_database_is_back(
+async def test_an_outcome_is_written_when_the_database_is_back(
     engine: AsyncEngine, database_url: str
 ) -> None:
-    """What a provider answered is known to nobody else: a call would be marked as unsure."""
+    """Only this process has the provider's answer: without it a call would be marked as unsure."""
     url = make_url(database_url)
     admin = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
 
@@ -253,7 +255,7 @@ async def test_an_outcome_is_written_down_when_the_database_is_back(
     admin.dispose()
 
 
-async def test_a_provider_that_is_slow_is_left_its_claims_and_nobody_else_sends(
+async def test_a_slow_provider_keeps_its_claims_and_no_other_worker_sends(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -271,8 +273,8 @@ async def test_a_provider_that_is_slow_is_left_its_claims_and_nobody_else_sends(
     assert all(row.reference for row in await deliveries(engine, message_id))
 
 
-async def test_nothing_is_ever_unsure_for_good(engine: AsyncEngine) -> None:
-    """A provider that never answers and is never reachable again: the message says so after its time."""
+async def test_every_unsure_delivery_gets_an_outcome_in_the_end(engine: AsyncEngine) -> None:
+    """A provider that never answers and is never reachable again makes the message an ERROR after the time limit."""
     clock = Clock()
     gateway = FakeGateway(answer=lambda _: Unsure("no answer"))
     gateway.is_reachable = False

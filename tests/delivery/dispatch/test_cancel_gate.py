@@ -1,4 +1,4 @@
-"""The promise: from 250 ms after a cancellation is answered no request begins, whoever had claimed what it would send."""
+"""The promise: from 250 ms after the response to a cancellation no request begins, also for earlier claims."""
 
 import asyncio
 from collections.abc import Callable
@@ -51,7 +51,7 @@ ANSWERED: tuple[float, ...] = (0.25, 1.0, 3600.0)
 
 
 class Monotonic:
-    """Seconds that pass when a test says so."""
+    """A monotonic clock that a test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -69,7 +69,7 @@ async def canceled(engine: AsyncEngine, message_id: int) -> None:
 
 
 async def figures(engine: AsyncEngine) -> list[tuple[Any, ...]]:
-    """How many a cancellation stopped, and how many had left."""
+    """Return how many deliveries a cancellation stopped, and how many had left."""
     return await columns_of(engine, "select stopped, already_sent from cancellation")
 
 
@@ -87,13 +87,13 @@ def gate_of(engine: AsyncEngine, message_id: int, clock: Clock, seconds: Monoton
 
 
 async def running(engine: AsyncEngine) -> int:
-    """A message that runs."""
+    """Import a message and start it."""
     message_id = await load(engine, people(1, call))
     await work(runtime_of(engine, Clock(), {}))
     return message_id
 
 
-async def test_requests_share_a_look_at_the_message_for_a_fifth_of_a_second(
+async def test_requests_share_a_read_of_the_status_for_200_ms(
     engine: AsyncEngine,
 ) -> None:
     seconds = Monotonic()
@@ -131,10 +131,10 @@ async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
             await gate()
 
 
-async def test_a_look_counts_from_its_beginning_however_long_its_answer_takes(
+async def test_the_age_of_a_status_counts_from_before_its_read(
     engine: AsyncEngine,
 ) -> None:
-    """The answer may be older than the cancellation that was committed while it was on its way."""
+    """A cancellation may commit while the result of the read is on its way."""
     seconds = Monotonic()
     gate = gate_of(engine, await running(engine), Clock(), seconds)
 
@@ -175,7 +175,7 @@ async def test_the_gate_is_closed_when_the_claim_is_about_to_end(engine: AsyncEn
 
 
 class HeldBack:
-    """Lets a provider answer when it is opened, and counts who waits."""
+    """Makes a provider's answers wait until it is opened, and counts the waiting requests."""
 
     def __init__(self, enough: int) -> None:
         self.enough = enough
@@ -191,7 +191,7 @@ class HeldBack:
 
 
 def holding(provider: CallStandIn | TextStandIn | MailgunStandIn, held_back: HeldBack) -> None:
-    """Have a provider over HTTP take each request at once, and answer when it is let."""
+    """Make an HTTP provider receive each request at once, and answer when it is released."""
     take = provider._handle
 
     async def handle(request: httpx2.Request) -> httpx2.Response:
@@ -205,7 +205,7 @@ def holding(provider: CallStandIn | TextStandIn | MailgunStandIn, held_back: Hel
 async def cancel_meanwhile(
     runtime: Runtime, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
 ) -> None:
-    """Work, and cancel the message when the provider holds `enough` requests; `passed` seconds later it answers."""
+    """Work, and cancel the message when `enough` requests wait at the provider; it answers `passed` seconds later."""
     working = asyncio.create_task(work(runtime))
     async with asyncio.timeout(30):
         await held_back.reached.wait()
@@ -217,13 +217,13 @@ async def cancel_meanwhile(
 
 @pytest.mark.parametrize("passed", ANSWERED)
 @pytest.mark.parametrize(("provider", "device"), [(CallStandIn, call), (TextStandIn, text_to)])
-async def test_claimed_calls_and_texts_that_have_not_left_are_stopped_and_counted_as_stopped(
+async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_counted_as_stopped(
     engine: AsyncEngine,
     provider: type[CallStandIn | TextStandIn],
     device: Callable[[int], Any],
     passed: float,
 ) -> None:
-    """Of 150 claimed calls 86 used to be placed after the answer."""
+    """Before the gate, 86 of 150 claimed calls were placed after the response."""
     twilio, seconds, held_back = provider(), Monotonic(), HeldBack(16)
     holding(twilio, held_back)
     gateway: Gateway = twilio.gateway
@@ -245,7 +245,7 @@ async def test_claimed_calls_and_texts_that_have_not_left_are_stopped_and_counte
 async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has_one(
     engine: AsyncEngine,
 ) -> None:
-    """Over a real connection: the second request passed the gate, and waited for the first to give the connection back."""
+    """Over a real connection: the second request passes the gate, then waits for the connection of the first."""
     seconds, held_back, requests = Monotonic(), HeldBack(1), list[bytes]()
     body = b'{"sid": "CA%032x", "status": "queued"}' % 1
 
@@ -280,7 +280,7 @@ async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has
 
 
 class SlowToName(SmtpStandIn):
-    """A mail server that thinks about each recipient until it is let."""
+    """A mail server that answers each RCPT only when it is released."""
 
     def __init__(self, held_back: HeldBack) -> None:
         super().__init__()
@@ -293,7 +293,7 @@ class SlowToName(SmtpStandIn):
         return await super().handle_RCPT(server, session, envelope, address, options)
 
 
-async def test_an_email_whose_recipient_was_named_is_not_given_after_a_cancel(
+async def test_an_email_after_rcpt_is_not_sent_after_a_cancel(
     engine: AsyncEngine,
 ) -> None:
     seconds, held_back = Monotonic(), HeldBack(8)
@@ -311,7 +311,7 @@ async def test_an_email_whose_recipient_was_named_is_not_given_after_a_cancel(
     await recount(engine)
 
 
-async def test_a_request_that_was_refused_whole_is_not_repeated_by_halves_after_a_cancel(
+async def test_a_request_that_was_rejected_whole_is_not_retried_in_halves_after_a_cancel(
     engine: AsyncEngine,
 ) -> None:
     mailgun, seconds, held_back = MailgunStandIn(), Monotonic(), HeldBack(1)
@@ -330,10 +330,10 @@ async def test_a_request_that_was_refused_whole_is_not_repeated_by_halves_after_
 # What follows
 
 
-async def test_a_message_of_which_nothing_had_left_after_all_is_canceled_and_not_in_progress(
+async def test_a_message_of_which_nothing_left_is_canceled_and_not_canceled_in_progress(
     engine: AsyncEngine,
 ) -> None:
-    """At the cancel its deliveries were claimed, so that they might have left; then the gate held all of them."""
+    """At the cancel its deliveries were claimed, so they might have left; then the gate stopped all of them."""
     clock = Clock()
     message_id = await load(engine, people(3, call))
 
@@ -353,7 +353,7 @@ async def test_a_message_of_which_nothing_had_left_after_all_is_canceled_and_not
     await recount(engine)
 
 
-async def test_what_was_held_costs_no_attempt_and_goes_with_the_next_wave(
+async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with_the_next_wave(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -383,7 +383,7 @@ async def test_what_was_held_costs_no_attempt_and_goes_with_the_next_wave(
     await recount(engine)
 
 
-async def test_a_gate_that_holds_some_leaves_the_answers_of_the_others(
+async def test_a_gate_that_stops_some_requests_keeps_the_outcomes_of_the_others(
     engine: AsyncEngine,
 ) -> None:
     calls, asked = CallStandIn(), list[int]()

@@ -1,4 +1,4 @@
-"""The promise: an e-mail that was given to a server and got no answer goes out three times at most."""
+"""The promise: an e-mail that gets no answer from the server is sent at most three times."""
 
 import asyncio
 from datetime import timedelta
@@ -33,7 +33,7 @@ MAY_HAVE_ARRIVED: Final = "it may have arrived: sent 3 times, each without an an
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
-async def test_an_email_without_an_answer_goes_three_times_and_fails_as_one_that_may_have_arrived(
+async def test_an_email_without_an_answer_is_sent_three_times_and_then_fails(
     engine: AsyncEngine, behaviour: Behaviour
 ) -> None:
     clock = Clock()
@@ -64,8 +64,10 @@ async def test_an_email_without_an_answer_goes_three_times_and_fails_as_one_that
     await recount(engine)
 
 
-async def test_what_the_server_did_not_take_is_no_copy(engine: AsyncEngine) -> None:
-    """A server that is busy for hours has nothing: what it refuses for now is tried on."""
+async def test_an_email_that_the_server_refused_does_not_count_as_a_copy(
+    engine: AsyncEngine,
+) -> None:
+    """A server that is busy for hours has received nothing, so the email is retried without a limit of copies."""
     clock = Clock()
     async with SmtpStandIn().running() as server:
         runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
@@ -86,7 +88,7 @@ async def test_what_the_server_did_not_take_is_no_copy(engine: AsyncEngine) -> N
     await recount(engine)
 
 
-async def test_an_email_without_an_answer_is_left_alone_for_half_an_hour(
+async def test_an_email_without_an_answer_is_retried_after_half_an_hour(
     engine: AsyncEngine,
 ) -> None:
     async with SmtpStandIn().running() as server:
@@ -107,7 +109,7 @@ async def test_an_email_without_an_answer_is_left_alone_for_half_an_hour(
     assert (row.status, bool(begun)) == (DeliveryStatus.IN_PROGRESS, True)
 
 
-async def test_an_email_that_is_sent_again_on_demand_has_three_copies_more(
+async def test_a_resent_email_may_have_three_more_copies(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -132,7 +134,7 @@ async def test_an_email_that_is_sent_again_on_demand_has_three_copies_more(
 async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy(
     engine: AsyncEngine,
 ) -> None:
-    """Nobody can tell whether it had left."""
+    """It may have left."""
     clock, given = Clock(), asyncio.Event()
 
     async def forever() -> None:

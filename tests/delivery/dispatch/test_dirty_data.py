@@ -1,4 +1,4 @@
-"""The promise: whatever addresses a district has, each good one gets each message once."""
+"""The promise: with any mix of good and bad addresses, each good one gets each message once."""
 
 import asyncio
 import signal
@@ -88,7 +88,7 @@ malformed = st.one_of(
 
 
 def readable(text: str) -> str | None:
-    """What an address counts as; None where it cannot be read."""
+    """Return the normalised address; None if it cannot be read."""
     try:
         return normalise(DeliveryMode.EMAIL, text).key
     except InvalidAddress:
@@ -96,7 +96,7 @@ def readable(text: str) -> str | None:
 
 
 async def clear(engine: AsyncEngine) -> None:
-    """Remove what the last example left."""
+    """Remove the rows of the last example."""
     async with writing(engine) as connection:
         for table in (
             "delivery_event",
@@ -113,7 +113,7 @@ async def clear(engine: AsyncEngine) -> None:
 async def send_to(
     engine: AsyncEngine, provider: StandIn, bad: Sequence[str]
 ) -> tuple[int, Counter[str]]:
-    """Send one message to good and bad addresses, as far as it goes; how often each address got it."""
+    """Send one message to good and bad addresses. Return how often each address got it."""
     clock = Clock()
     every = PEOPLE // BAD
     addresses = [
@@ -132,7 +132,7 @@ async def send_to(
 async def check(
     engine: AsyncEngine, message_id: int, got: Counter[str], bad: Sequence[str]
 ) -> None:
-    """Each readable address got one email, nobody else any, and all figures are what the rows add up to."""
+    """Check that each readable address got one email, others none, and that all figures match the rows."""
     every = PEOPLE // BAD
     good = {f"good{n}@nomail.example" for n in range(PEOPLE) if n % every != every - 1}
     assert got == Counter(good | {key for text in bad if (key := readable(text)) is not None})
@@ -171,9 +171,9 @@ async def test_each_good_address_gets_one_email_from_mailgun_whatever_the_others
 
 @asynccontextmanager
 async def worker(database_url: str, smtp_port: int, twilio_url: str) -> AsyncIterator[Process]:
-    """A worker process with real gateways; it is told to stop at the end, unless it was killed.
+    """Run a worker process with real gateways. It is stopped at the end, unless it was killed.
 
-    Nothing here blocks the loop: the mail server runs on it, and the worker says good-bye to that.
+    Nothing here blocks the event loop: the mail server runs on it, and the worker sends QUIT to it.
     """
     arguments = [database_url, str(smtp_port), twilio_url]
     process = await asyncio.create_subprocess_exec(
@@ -191,7 +191,7 @@ async def worker(database_url: str, smtp_port: int, twilio_url: str) -> AsyncIte
 
 
 class LiveCalls(CallStandIn):
-    """Twilio, where calls are made at the time at which the worker asks for them."""
+    """A stand-in for Twilio that dates calls by the time of their request."""
 
     def take(self, request: httpx2.Request, form: Mapping[str, list[str]]) -> httpx2.Response:
         answer = super().take(request, form)
@@ -201,7 +201,7 @@ class LiveCalls(CallStandIn):
 
 
 def twilio_app(calls: CallStandIn) -> Starlette:
-    """The stand-in, as a server on loopback."""
+    """Return the stand-in as a server on loopback."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -215,7 +215,7 @@ def twilio_app(calls: CallStandIn) -> Starlette:
     return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
-async def test_a_worker_that_is_killed_sends_nothing_again_that_was_recorded_and_calls_nobody_twice(
+async def test_a_killed_worker_sends_nothing_again_that_was_recorded_and_calls_nobody_twice(
     engine: AsyncEngine, database_url: str
 ) -> None:
     calls = LiveCalls()

@@ -1,4 +1,4 @@
-"""The promise: whatever there is to do is found in the rows, and done by nobody twice."""
+"""The promise: all work is found in the rows, and none is done twice."""
 
 import asyncio
 from datetime import timedelta
@@ -84,7 +84,7 @@ async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEng
     await recount(engine)
 
 
-async def test_several_that_sweep_at_once_begin_a_message_once(engine: AsyncEngine) -> None:
+async def test_concurrent_rounds_start_a_message_once(engine: AsyncEngine) -> None:
     clock = Clock()
     runtime = runtime_of(engine, clock, FakeGateway())
     for number in range(3):
@@ -136,7 +136,7 @@ async def test_messages_take_turns(engine: AsyncEngine) -> None:
     assert await find_jobs(runtime) == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
 
 
-async def test_what_is_to_be_tried_later_is_no_job_before(engine: AsyncEngine) -> None:
+async def test_a_delivery_with_a_later_retry_is_no_job_before(engine: AsyncEngine) -> None:
     clock = Clock()
     runtime = runtime_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
     message_id = await load(engine, people(1, mail))
@@ -147,7 +147,9 @@ async def test_what_is_to_be_tried_later_is_no_job_before(engine: AsyncEngine) -
     assert await find_jobs(runtime) == [Job(message_id, 0)]
 
 
-async def test_what_has_no_gateway_or_waits_for_the_morning_is_no_job(engine: AsyncEngine) -> None:
+async def test_a_mode_without_a_gateway_or_outside_its_call_window_is_no_job(
+    engine: AsyncEngine,
+) -> None:
     clock = Clock()
     voice: dict[DeliveryMode, Gateway] = {DeliveryMode.VOICE: FakeGateway()}
     message_id = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
@@ -217,7 +219,9 @@ async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
 
 
 @pytest.mark.parametrize("device", [call, text_to, mail])
-async def test_only_calls_and_texts_are_waited_for(engine: AsyncEngine, device: object) -> None:
+async def test_only_open_calls_and_texts_make_a_message_an_error(
+    engine: AsyncEngine, device: object
+) -> None:
     clock = Clock()
     runtime = runtime_of(engine, clock, FakeGateway())
     message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
@@ -231,7 +235,7 @@ async def test_only_calls_and_texts_are_waited_for(engine: AsyncEngine, device: 
     )
 
 
-async def test_a_call_that_waits_for_the_morning_is_no_fault_of_the_provider(
+async def test_a_call_outside_its_window_does_not_make_the_message_an_error(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock(NOON + timedelta(hours=7, minutes=59, seconds=59))
@@ -252,7 +256,7 @@ async def test_a_call_that_waits_for_the_morning_is_no_fault_of_the_provider(
 # Stopping
 
 
-async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
+async def test_pending_deliveries_of_a_canceled_message_are_marked_as_canceled(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -274,7 +278,7 @@ async def test_what_a_cancellation_stopped_is_marked_whatever_it_waited_for(
     await recount(engine)
 
 
-async def test_the_sweep_finishes_a_cancellation_whose_process_died(engine: AsyncEngine) -> None:
+async def test_a_round_finishes_a_cancellation_whose_process_died(engine: AsyncEngine) -> None:
     runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(1100, call))
     await stop(engine, message_id)
@@ -305,7 +309,7 @@ async def test_a_large_cancellation_and_what_is_to_be_sent_take_turns(engine: As
     await recount(engine)
 
 
-async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
+async def test_deliveries_of_a_provider_on_hold_are_no_jobs_and_others_are(
     engine: AsyncEngine,
 ) -> None:
     class Other(FakeGateway):
@@ -325,7 +329,7 @@ async def test_what_goes_through_a_provider_on_hold_is_no_job_and_the_rest_is(
 
 
 @pytest.mark.parametrize(("taken_for", "is_job"), [(LONGEST_WAIT, True), (2 * LONGEST_WAIT, False)])
-async def test_a_providers_pace_is_waited_for_unless_it_takes_too_long(
+async def test_a_job_waits_for_a_rate_limit_unless_the_wait_is_too_long(
     engine: AsyncEngine, taken_for: timedelta, is_job: bool
 ) -> None:
     runtime = runtime_of(engine, Clock(), FakeGateway(per_second=1))
@@ -375,7 +379,7 @@ async def test_the_rows_of_a_message_that_was_not_canceled_are_not_stopped(
     assert await everything(engine) == before
 
 
-async def test_a_duplicate_is_stopped_with_its_first(engine: AsyncEngine) -> None:
+async def test_a_duplicate_is_canceled_with_its_first_delivery(engine: AsyncEngine) -> None:
     same = call(0)
     runtime = runtime_of(engine, Clock(), FakeGateway())
     message_id = await load(engine, people(3, lambda _: same))
@@ -388,7 +392,7 @@ async def test_a_duplicate_is_stopped_with_its_first(engine: AsyncEngine) -> Non
     await recount(engine)
 
 
-async def test_a_message_whose_outcomes_are_all_there_is_looked_at_no_more(
+async def test_a_message_with_all_outcomes_is_not_examined_again(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()

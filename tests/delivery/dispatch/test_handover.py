@@ -1,4 +1,4 @@
-"""The promise: what is due is handed over once, by whoever claimed it, and never without the log knowing."""
+"""The promise: a due delivery is handed over once, by the process that claimed it, and only after the claim is in the log."""
 
 import asyncio
 import itertools
@@ -76,7 +76,7 @@ def mute(handover: Handover) -> Outcome:
 # Once
 
 
-async def test_each_delivery_is_handed_over_once_however_often_its_chunk_is_looked_at(
+async def test_each_delivery_is_handed_over_once_in_repeated_runs_of_its_chunk(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
@@ -92,7 +92,7 @@ async def test_each_delivery_is_handed_over_once_however_often_its_chunk_is_look
     await recount(engine)
 
 
-async def test_several_that_work_on_one_chunk_share_it(engine: AsyncEngine) -> None:
+async def test_concurrent_workers_share_a_chunk(engine: AsyncEngine) -> None:
     gateway = FakeGateway(batch=7)
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(100, call))
@@ -104,7 +104,7 @@ async def test_several_that_work_on_one_chunk_share_it(engine: AsyncEngine) -> N
     await recount(engine)
 
 
-async def test_a_duplicate_is_never_sent_and_stands_where_the_first_stands(
+async def test_a_duplicate_is_never_sent_and_has_the_status_of_the_first(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
@@ -127,7 +127,7 @@ async def test_a_duplicate_is_never_sent_and_stands_where_the_first_stands(
     await recount(engine)
 
 
-async def test_an_inbox_has_its_message_in_one_transaction_with_its_claim(
+async def test_an_inbox_delivery_and_its_claim_are_one_transaction(
     engine: AsyncEngine,
 ) -> None:
     message_id = await load(engine, people(3, lambda person: log.inbox(f"account{person}")))
@@ -141,7 +141,7 @@ async def test_an_inbox_has_its_message_in_one_transaction_with_its_claim(
     await recount(engine)
 
 
-async def test_what_is_recorded_from_elsewhere_is_never_handed_over(engine: AsyncEngine) -> None:
+async def test_recorded_messages_are_never_handed_over(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     voice = log.voice(status=DeliveryStatus.PENDING)
     await log.load(
@@ -197,7 +197,7 @@ async def test_calls_keep_to_the_window_of_the_district_and_nothing_else_does(
     await recount(engine)
 
 
-async def test_no_call_is_placed_once_the_window_has_closed_in_the_middle_of_a_chunk(
+async def test_no_call_is_placed_after_the_window_closes_in_the_middle_of_a_chunk(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock(datetime(2020, 2, 1, 1, 59, tzinfo=UTC))
@@ -220,7 +220,7 @@ async def test_no_call_is_placed_once_the_window_has_closed_in_the_middle_of_a_c
     assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
 
 
-async def test_a_number_that_asked_for_no_texts_gets_none_and_is_still_called(
+async def test_a_number_that_opted_out_gets_no_texts_and_is_still_called(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
@@ -251,7 +251,7 @@ async def test_a_mode_without_a_gateway_stays_pending(engine: AsyncEngine) -> No
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
 
 
-async def test_a_district_with_a_gateway_of_its_own_is_served_by_it(engine: AsyncEngine) -> None:
+async def test_a_district_with_its_own_gateway_uses_it(engine: AsyncEngine) -> None:
     of_house, of_district = FakeGateway(), FakeGateway()
     await load(engine, people(1, call, text_to))
     runtime = runtime_of(
@@ -264,7 +264,7 @@ async def test_a_district_with_a_gateway_of_its_own_is_served_by_it(engine: Asyn
     assert [h.mode for h in of_house.given] == [DeliveryMode.TEXT]
 
 
-async def test_one_transaction_claims_no_more_than_the_gateway_takes_at_once(
+async def test_one_transaction_claims_at_most_a_batch_of_the_gateway(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(batch=40)
@@ -275,7 +275,7 @@ async def test_one_transaction_claims_no_more_than_the_gateway_takes_at_once(
     assert gateway.waves == [40, 40, 20]
 
 
-async def test_a_provider_is_used_no_faster_than_it_bears(engine: AsyncEngine) -> None:
+async def test_a_provider_is_used_within_its_rate_limit(engine: AsyncEngine) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -291,7 +291,7 @@ async def test_a_provider_is_used_no_faster_than_it_bears(engine: AsyncEngine) -
     assert waits == pytest.approx([2, 4, 6, 8], abs=1)
 
 
-async def test_a_wave_takes_no_more_of_a_providers_pace_than_a_quarter_of_a_second(
+async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(per_second=40)
@@ -329,7 +329,7 @@ async def test_a_wave_takes_no_more_of_a_providers_pace_than_a_quarter_of_a_seco
     ],
     ids=lambda value: type(value).__name__,
 )
-async def test_the_outcome_is_recorded_with_all_that_follows_from_it(
+async def test_an_outcome_is_recorded_with_its_events_and_figures(
     engine: AsyncEngine,
     outcome: Outcome,
     stands: tuple[DeliveryStatus, int | None],
@@ -351,7 +351,7 @@ async def test_the_outcome_is_recorded_with_all_that_follows_from_it(
     await recount(engine)
 
 
-async def test_what_was_not_accepted_is_tried_again_after_growing_pauses(
+async def test_an_unaccepted_delivery_is_retried_after_growing_pauses(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -371,7 +371,7 @@ async def test_what_was_not_accepted_is_tried_again_after_growing_pauses(
     await recount(engine)
 
 
-async def test_a_call_that_nobody_takes_for_hours_has_failed(engine: AsyncEngine) -> None:
+async def test_a_call_that_is_not_accepted_for_hours_fails(engine: AsyncEngine) -> None:
     clock = Clock()
     runtime = runtime_of(engine, clock, FakeGateway(answer=busy))
     message_id = await load(engine, people(1, call))
@@ -386,7 +386,7 @@ async def test_a_call_that_nobody_takes_for_hours_has_failed(engine: AsyncEngine
     await recount(engine)
 
 
-async def test_a_provider_that_takes_nothing_is_not_tried_by_every_delivery_in_turn(
+async def test_a_provider_that_accepts_nothing_is_put_on_hold(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -405,7 +405,7 @@ async def test_a_provider_that_takes_nothing_is_not_tried_by_every_delivery_in_t
     await recount(engine)
 
 
-async def test_one_picky_address_holds_up_nobody_else(engine: AsyncEngine) -> None:
+async def test_one_refused_address_does_not_block_others(engine: AsyncEngine) -> None:
     gateway = FakeGateway(
         answer=lambda h: (
             busy(h) if h.address.startswith("p0@") else Accepted(None, DeliveryStatus.SENT)
@@ -420,7 +420,7 @@ async def test_one_picky_address_holds_up_nobody_else(engine: AsyncEngine) -> No
     assert await statuses(engine, message_id) == {"PENDING": 1, "SENT": 2}
 
 
-async def test_a_gateway_that_fails_or_answers_nonsense_leaves_what_it_had_unsure(
+async def test_a_gateway_that_fails_or_returns_nonsense_leaves_its_deliveries_unsure(
     engine: AsyncEngine,
 ) -> None:
     class Broken(FakeGateway):
@@ -451,7 +451,7 @@ async def test_a_gateway_that_fails_or_answers_nonsense_leaves_what_it_had_unsur
     await recount(engine)
 
 
-async def test_a_provider_that_does_not_answer_is_not_waited_for_longer_than_its_claim_allows(
+async def test_the_wait_for_a_silent_provider_ends_within_the_claim(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(meanwhile=asyncio.Event().wait)  # type: ignore[arg-type]
@@ -468,10 +468,10 @@ async def test_a_provider_that_does_not_answer_is_not_waited_for_longer_than_its
 # The fence
 
 
-async def test_a_process_that_was_suspended_after_its_claim_sends_nothing_when_it_goes_on(
+async def test_a_process_that_was_suspended_after_its_claim_sends_nothing_when_it_resumes(
     engine: AsyncEngine,
 ) -> None:
-    """Its claim may be another's by now, and the provider may have been asked whether it had left."""
+    """Another process may have its claim now, and may have asked the provider whether it had left."""
     clock = Clock()
     sleeper, other = FakeGateway(), FakeGateway()
     message_id = await load(engine, people(1, call))
@@ -489,10 +489,10 @@ async def test_a_process_that_was_suspended_after_its_claim_sends_nothing_when_i
 
 
 @pytest.mark.parametrize("answer", [refuse, busy, mute])
-async def test_an_outcome_that_comes_after_the_claim_was_lost_undoes_nothing(
+async def test_an_outcome_after_the_claim_was_lost_undoes_nothing(
     engine: AsyncEngine, answer: object
 ) -> None:
-    """While the first waited for its answer the lease ended, and it was found that nothing had arrived: sent by another."""
+    """While the first waited for its answer, the lease ended, nothing had arrived, and another process sent it."""
     clock = Clock()
     message_id = await load(engine, people(1, mail))
     second = runtime_of(engine, clock, FakeGateway())
@@ -513,7 +513,7 @@ async def test_an_outcome_that_comes_after_the_claim_was_lost_undoes_nothing(
     await recount(engine)
 
 
-async def test_that_a_provider_has_it_is_news_even_after_the_claim_was_lost(
+async def test_an_acceptance_after_the_claim_was_lost_is_recorded(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -533,7 +533,7 @@ async def test_that_a_provider_has_it_is_news_even_after_the_claim_was_lost(
     await recount(engine)
 
 
-async def test_an_answer_that_comes_after_a_resend_is_about_the_sending_before(
+async def test_an_answer_after_a_resend_belongs_to_the_earlier_sending(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -560,7 +560,7 @@ async def test_an_answer_that_comes_after_a_resend_is_about_the_sending_before(
     await recount(engine)
 
 
-async def test_a_receipt_that_is_faster_than_the_answer_stands_and_its_reference_is_kept(
+async def test_a_receipt_before_the_answer_stays_and_its_reference_is_kept(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -581,7 +581,7 @@ async def test_a_receipt_that_is_faster_than_the_answer_stands_and_its_reference
 # Cancel
 
 
-async def test_nothing_is_claimed_after_a_cancel_and_what_was_claimed_before_is_recorded(
+async def test_nothing_is_claimed_after_a_cancel_and_earlier_claims_are_recorded(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -603,7 +603,7 @@ async def test_nothing_is_claimed_after_a_cancel_and_what_was_claimed_before_is_
     await recount(engine)
 
 
-async def test_what_was_not_accepted_of_a_canceled_message_is_stopped_and_not_tried_again(
+async def test_an_unaccepted_delivery_of_a_canceled_message_is_canceled_and_not_retried(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -627,7 +627,7 @@ async def test_what_was_not_accepted_of_a_canceled_message_is_stopped_and_not_tr
 # What others see
 
 
-async def test_the_revision_grows_with_each_change_that_can_be_seen_and_with_no_other(
+async def test_the_revision_grows_with_each_visible_change_only(
     engine: AsyncEngine,
 ) -> None:
     runtime = runtime_of(engine, Clock(), FakeGateway())
@@ -642,7 +642,7 @@ async def test_the_revision_grows_with_each_change_that_can_be_seen_and_with_no_
     assert (await message(engine, message_id)).revision == after
 
 
-async def test_the_providers_time_begins_anew_with_each_hand_over_of_a_call_or_text(
+async def test_each_hand_over_of_a_call_or_text_restarts_the_providers_time_limit(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -662,7 +662,9 @@ async def test_the_providers_time_begins_anew_with_each_hand_over_of_a_call_or_t
     assert (await message(engine, mailed)).overdue_at is None
 
 
-async def test_no_connection_is_held_while_a_provider_is_waited_for(engine: AsyncEngine) -> None:
+async def test_no_database_connection_is_held_during_a_request_to_a_provider(
+    engine: AsyncEngine,
+) -> None:
     held: list[int] = []
 
     async def look() -> None:
@@ -677,7 +679,7 @@ async def test_no_connection_is_held_while_a_provider_is_waited_for(engine: Asyn
 async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
     engine: AsyncEngine,
 ) -> None:
-    """Suspended with a connection each, they would come by its lock one after the other."""
+    """With one connection each, suspended tasks would get the message's lock one after the other."""
     gateway = FakeGateway(batch=10)
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(100, call))
@@ -705,11 +707,11 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
     await recount(engine)
 
 
-async def test_a_message_that_is_not_there_is_no_work(engine: AsyncEngine) -> None:
+async def test_a_missing_message_is_no_work(engine: AsyncEngine) -> None:
     assert await hand_over(runtime_of(engine, Clock(), FakeGateway()), 4711, 0) == 0
 
 
-async def test_a_delivery_is_named_alike_whenever_it_is_tried(engine: AsyncEngine) -> None:
+async def test_a_delivery_has_the_same_key_in_each_attempt(engine: AsyncEngine) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy)
     message_id = await load(engine, people(1, mail))

@@ -1,4 +1,4 @@
-"""What a person typed into a message's headers keeps no email of it back, from the upload to the mail server."""
+"""No text in a message's headers prevents an email, from the upload to the mail server."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An email that Mailgun accepted without an answer is found by its Message-ID and recipient, and does not go again."""
+"""An email that Mailgun accepted without an answer is found by its Message-ID and recipient, and not sent again."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ UNREPLACED = {"delivery": "%recipient.delivery%"}
 
 
 class Mailgun(MailgunStandIn):
-    """Mailgun as it is: the Message-ID that we gave is the id, in its answer and in its events."""
+    """A stand-in like the real Mailgun: our Message-ID is the id, in its answer and in its events."""
 
     replaces_variables = True
 
@@ -48,7 +48,7 @@ def worked(engine: AsyncEngine, mailgun: Mailgun) -> tuple[Runtime, Clock]:
 
 
 @pytest.mark.parametrize("replaces_variables", [True, False])
-async def test_what_arrived_without_an_answer_is_found_and_goes_once(
+async def test_an_email_that_arrived_without_an_answer_is_found_and_sent_once(
     engine: AsyncEngine, replaces_variables: bool
 ) -> None:
     mailgun = Mailgun()
@@ -70,10 +70,10 @@ async def test_what_arrived_without_an_answer_is_found_and_goes_once(
     await recount(engine)
 
 
-async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
+async def test_find_returns_the_right_delivery_though_a_message_has_one_id(
     engine: AsyncEngine,
 ) -> None:
-    """Two requests carry one message: the first had its answer, the second had none. Both have the same Message-ID."""
+    """Two requests have one message and the same Message-ID: the first got an answer, the second none."""
     mailgun = Mailgun()
     mailgun.gateway.batch = 2
     runtime, clock = worked(engine, mailgun)
@@ -101,7 +101,7 @@ async def test_what_is_found_is_its_own_though_a_whole_message_has_one_id(
     await recount(engine)
 
 
-async def test_what_never_arrived_goes_again(engine: AsyncEngine) -> None:
+async def test_an_email_that_never_arrived_is_sent_again(engine: AsyncEngine) -> None:
     mailgun = Mailgun()
     runtime, clock = worked(engine, mailgun)
     mailgun.behaviour = Behaviour.LOSES

@@ -1,4 +1,4 @@
-"""The promise: what a provider accepted is written down, however the database is away meanwhile, and the provider has it once."""
+"""The promise: an outcome is recorded after any outage of the database, and the provider gets the delivery once."""
 
 import asyncio
 import sqlite3
@@ -45,7 +45,7 @@ LATE: Final = timedelta(minutes=1)
 
 
 class Outage:
-    """A database that is away from the moment the provider answers, for so many attempts to write."""
+    """A database that is unavailable from the provider's answer on, for some attempts to write."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock, *, attempts: int = 2) -> None:
         self.engine = engine
@@ -55,10 +55,10 @@ class Outage:
         self._open = AsyncExitStack()
 
     async def begin(self) -> None:
-        """Be away from now on."""
+        """Start the outage."""
 
     async def sleep(self, seconds: float) -> None:
-        """What the one who writes does between two attempts; after some, the database is back."""
+        """Sleep between two attempts to write; after some of them the outage ends."""
         self.pauses.append(seconds)
         self.clock.advance(seconds=seconds)
         if len(self.pauses) == self.attempts:
@@ -66,7 +66,7 @@ class Outage:
 
 
 class FullPool(Outage):
-    """Others have all connections of the pool, and nobody waits for one."""
+    """All connections of the pool are in use, and waiting for one fails at once."""
 
     async def begin(self) -> None:
         pool: Any = self.engine.pool
@@ -79,7 +79,7 @@ class FullPool(Outage):
 
 
 class LockedFile(Outage):
-    """Another process writes into the SQLite file, and nobody waits for it."""
+    """Another process locks the SQLite file, and waiting for it fails at once."""
 
     async def begin(self) -> None:
         assert self.engine.url.database is not None
@@ -96,7 +96,7 @@ def _do_not_wait(connection: Any, record: Any, proxy: Any) -> None:
 
 
 class Restart(Outage):
-    """PostgreSQL ends all sessions, and again at each attempt to write, in the middle of it."""
+    """PostgreSQL ends all sessions, also in the middle of each attempt to write."""
 
     async def begin(self) -> None:
         end_all_sessions(self.engine)
@@ -105,7 +105,7 @@ class Restart(Outage):
 
 @pytest.fixture(params=["full pool", "database gone"])
 def outage(request: pytest.FixtureRequest, engine: AsyncEngine) -> Outage:
-    """Each way to be away that the engine has."""
+    """Each kind of outage of the engine."""
     if request.param == "full pool":
         return FullPool(engine, Clock())
     if engine.dialect.name == "sqlite":
@@ -115,7 +115,7 @@ def outage(request: pytest.FixtureRequest, engine: AsyncEngine) -> Outage:
 
 @asynccontextmanager
 async def smtp(meanwhile: Callable[[], Awaitable[None]]) -> AsyncIterator[SmtpStandIn]:
-    """A mail server at which something happens when it has an email and has not answered yet."""
+    """A mail server that calls a function when it has an email, before its answer."""
 
     class Slow(SmtpStandIn):
         async def handle_DATA(self, *arguments: Any) -> str:
@@ -146,7 +146,7 @@ async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sen
 
 
 @pytest.mark.parametrize("provider", [CallStandIn, MailgunStandIn])
-async def test_what_was_accepted_over_http_is_recorded_under_its_providers_name(
+async def test_an_acceptance_over_http_is_recorded_with_the_provider_s_id(
     engine: AsyncEngine, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
 ) -> None:
     class Slow(provider):  # type: ignore[misc, valid-type]  # each of the two
@@ -177,7 +177,7 @@ def accepting(outage: Outage) -> FakeGateway:
     return FakeGateway(meanwhile=outage.begin)
 
 
-async def test_an_outage_that_outlasts_the_lease_is_waited_for_with_growing_pauses(
+async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -203,10 +203,10 @@ async def test_an_outage_that_outlasts_the_lease_is_waited_for_with_growing_paus
     await recount(engine)
 
 
-async def test_what_others_took_over_during_an_outage_gets_the_reference_all_the_same(
+async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_reference(
     engine: AsyncEngine, database_url: str
 ) -> None:
-    """And is not called again: the outcome says that a provider has it."""
+    """And the number is not called again: the outcome shows that a provider has the call."""
     clock = Clock()
     elsewhere = make_engine(database_url)
     outage = FullPool(engine, clock, attempts=305)
@@ -247,8 +247,8 @@ async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncE
     await outage._open.aclose()
 
 
-async def test_a_runner_that_stops_finishes_writing_what_it_knows(engine: AsyncEngine) -> None:
-    """What breaks off the wait for a provider's pace must not break this off."""
+async def test_a_runner_that_stops_finishes_writing_its_outcomes(engine: AsyncEngine) -> None:
+    """The event that ends a wait for a rate limit must not end this."""
     clock, until = Clock(), asyncio.Event()
     outage = FullPool(engine, clock)
     message_id = await load(engine, people(1, call))
@@ -265,7 +265,7 @@ async def test_a_runner_that_stops_finishes_writing_what_it_knows(engine: AsyncE
     assert len(outage.pauses) == 2
 
 
-async def test_what_is_lost_because_the_process_stops_is_said(engine: AsyncEngine) -> None:
+async def test_lost_outcomes_at_a_process_stop_are_logged(engine: AsyncEngine) -> None:
     outage = FullPool(engine, Clock())
     message_id = await load(engine, people(1, call))
     waits = asyncio.Event()
@@ -287,10 +287,10 @@ async def test_what_is_lost_because_the_process_stops_is_said(engine: AsyncEngin
     await outage._open.aclose()
 
 
-async def test_one_outcome_that_the_database_refuses_costs_no_other_its_own(
+async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(
     engine: AsyncEngine,
 ) -> None:
-    """A reason is a provider's text, whatever is in it."""
+    """A reason is a provider's text, with any content."""
     refused = "\ud800"  # a lone surrogate: neither database takes it
 
     def answer(handover: Handover) -> Outcome:
@@ -315,13 +315,11 @@ def found(handover: Handover) -> FoundAtProvider:
     return FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
 
 
-async def test_what_a_provider_was_asked_for_is_recorded_after_an_outage_too(
-    engine: AsyncEngine, outage: Outage
-) -> None:
+async def test_a_finding_is_recorded_after_an_outage(engine: AsyncEngine, outage: Outage) -> None:
     message_id = await load(engine, people(1, call))
 
     class Killed(BaseException):
-        """The process dies after its claim."""
+        """Simulates the death of the process after its claim."""
 
     async def die() -> None:
         raise Killed

@@ -1,4 +1,4 @@
-"""What a provider refuses: for good where no repetition mends it, again and with a warning where somebody has to mend it."""
+"""Refusals: permanent ones fail, and those that an administrator can fix are retried with a warning."""
 
 from typing import Any, Final
 
@@ -57,7 +57,7 @@ def refusing(provider: type[HttpStandIn], status: int, body: Any) -> HttpStandIn
     ],
     ids=str,
 )
-async def test_what_no_repetition_mends_has_failed_at_once(
+async def test_a_permanent_refusal_fails_at_once(
     engine: AsyncEngine, provider: type[HttpStandIn], body: dict[str, Any], code: int | None
 ) -> None:
     clock, stand_in = Clock(), refusing(provider, 400, body)
@@ -101,7 +101,7 @@ async def test_what_no_repetition_mends_has_failed_at_once(
     ],
     ids=str,
 )
-async def test_what_an_administrator_has_to_mend_is_tried_again_and_the_log_warns_with_the_cause(
+async def test_a_refusal_that_an_administrator_can_fix_is_retried_and_logged_with_its_cause(
     engine: AsyncEngine, provider: type[HttpStandIn], status: int, body: Any, reason: str
 ) -> None:
     clock, stand_in = Clock(), refusing(provider, status, body)
@@ -132,7 +132,7 @@ async def test_what_an_administrator_has_to_mend_is_tried_again_and_the_log_warn
         ("553 5.1.3 Bad address", DeliveryStatus.FAILED),
     ],
 )
-async def test_a_mail_server_that_wants_another_login_fails_nobody(
+async def test_the_reply_of_a_mail_server_decides_between_retry_and_failure(
     engine: AsyncEngine, reply: str, status: DeliveryStatus
 ) -> None:
     async with SmtpStandIn().running() as server:
@@ -144,7 +144,7 @@ async def test_a_mail_server_that_wants_another_login_fails_nobody(
         assert server.taken() == []
 
 
-async def test_a_text_that_fails_for_the_account_s_sake_is_a_warning_with_the_cause(
+async def test_a_text_that_fails_because_of_the_account_is_logged_with_its_cause(
     engine: AsyncEngine,
 ) -> None:
     texts = TextStandIn()

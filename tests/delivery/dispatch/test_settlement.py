@@ -1,4 +1,4 @@
-"""The promise: what was claimed and never recorded is settled by asking; no call is placed twice, and nothing is forgotten."""
+"""The promise: claims without an outcome are settled by asking the provider; no call is placed twice, and none is lost."""
 
 import asyncio
 from datetime import timedelta
@@ -63,7 +63,9 @@ def cannot_tell(handover: Handover) -> Finding:
     return CannotTell("it keeps no list")
 
 
-async def test_what_the_provider_has_is_recorded_with_all_that_it_says(engine: AsyncEngine) -> None:
+async def test_a_delivery_at_the_provider_is_recorded_with_all_its_receipts(
+    engine: AsyncEngine,
+) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, call))
@@ -83,7 +85,7 @@ async def test_what_the_provider_has_is_recorded_with_all_that_it_says(engine: A
     await recount(engine)
 
 
-async def test_what_surely_did_not_arrive_is_handed_over_again(engine: AsyncEngine) -> None:
+async def test_a_delivery_that_did_not_arrive_is_handed_over_again(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute)
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(1, call))
@@ -102,7 +104,7 @@ async def test_what_surely_did_not_arrive_is_handed_over_again(engine: AsyncEngi
 
 
 @pytest.mark.parametrize("device", [call, text_to])
-async def test_a_call_or_text_of_which_nobody_can_tell_has_failed_and_is_never_sent_again(
+async def test_a_call_or_text_of_unknown_fate_fails_and_is_never_sent_again(
     engine: AsyncEngine, device: object
 ) -> None:
     gateway = FakeGateway(answer=mute, find=cannot_tell)
@@ -120,7 +122,7 @@ async def test_a_call_or_text_of_which_nobody_can_tell_has_failed_and_is_never_s
     await recount(engine)
 
 
-async def test_an_email_of_which_nobody_can_tell_goes_again_under_the_same_name(
+async def test_an_email_of_unknown_fate_is_sent_again_with_the_same_key(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -138,7 +140,7 @@ async def test_an_email_of_which_nobody_can_tell_goes_again_under_the_same_name(
     await recount(engine)
 
 
-async def test_a_provider_that_cannot_be_asked_is_asked_again_later(engine: AsyncEngine) -> None:
+async def test_an_unavailable_provider_is_asked_again_later(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     gateway.is_reachable = False
     runtime = runtime_of(engine, Clock(), gateway)
@@ -159,7 +161,7 @@ async def test_a_provider_that_cannot_be_asked_is_asked_again_later(engine: Asyn
     await recount(engine)
 
 
-async def test_a_provider_is_not_asked_before_its_silence_means_something(
+async def test_a_provider_is_not_asked_before_its_list_is_complete(
     engine: AsyncEngine,
 ) -> None:
     class Slow(FakeGateway):
@@ -181,8 +183,8 @@ async def test_a_provider_is_not_asked_before_its_silence_means_something(
     assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
 
 
-async def test_what_was_found_twice_is_given_to_one(engine: AsyncEngine) -> None:
-    """Two of the same text to the same number look alike to a provider that keeps no name of ours."""
+async def test_a_record_that_fits_two_deliveries_belongs_to_one(engine: AsyncEngine) -> None:
+    """Two equal texts to the same number look alike to a provider that does not store our key."""
     gateway = FakeGateway(
         answer=mute,
         find=lambda _: FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
@@ -201,7 +203,7 @@ async def test_what_was_found_twice_is_given_to_one(engine: AsyncEngine) -> None
     await recount(engine)
 
 
-async def test_what_is_found_under_the_name_of_another_delivery_is_no_finding(
+async def test_a_record_with_another_delivery_s_reference_is_no_finding(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("SID", DeliveryStatus.IN_PROGRESS))
@@ -219,7 +221,7 @@ async def test_what_is_found_under_the_name_of_another_delivery_is_no_finding(
     assert (await one(engine, second)).call_status == -5
 
 
-async def test_a_gateway_that_is_no_longer_set_up_cannot_tell(engine: AsyncEngine) -> None:
+async def test_a_delivery_of_a_removed_gateway_cannot_be_found(engine: AsyncEngine) -> None:
     class Other(FakeGateway):
         name = "other"
 
@@ -234,7 +236,7 @@ async def test_a_gateway_that_is_no_longer_set_up_cannot_tell(engine: AsyncEngin
     assert (await one(engine, message_id)).call_status == -5
 
 
-async def test_a_claim_is_left_alone_while_its_lease_lasts(engine: AsyncEngine) -> None:
+async def test_a_claim_is_not_settled_before_its_lease_ends(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     runtime = runtime_of(engine, Clock(), gateway)
     await load(engine, people(1, call))
@@ -246,7 +248,7 @@ async def test_a_claim_is_left_alone_while_its_lease_lasts(engine: AsyncEngine) 
     assert await everything(engine) == before
 
 
-async def test_two_that_settle_at_once_ask_once(engine: AsyncEngine) -> None:
+async def test_two_concurrent_settlements_ask_once(engine: AsyncEngine) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(30, call))
@@ -261,7 +263,7 @@ async def test_two_that_settle_at_once_ask_once(engine: AsyncEngine) -> None:
     await recount(engine)
 
 
-async def test_one_question_that_fails_keeps_no_other_from_being_settled(
+async def test_one_failed_look_up_does_not_block_the_others(
     engine: AsyncEngine,
 ) -> None:
     def find(handover: Handover) -> Finding:
@@ -293,7 +295,7 @@ async def test_one_question_that_fails_keeps_no_other_from_being_settled(
     ids=["found", "surely not", "cannot tell"],
 )
 @pytest.mark.parametrize("device", [call, mail])
-async def test_nothing_of_a_canceled_message_goes_again_whatever_is_found(
+async def test_nothing_of_a_canceled_message_is_sent_again_for_any_finding(
     engine: AsyncEngine, device: object, find: object, stands: str
 ) -> None:
     clock = Clock()
@@ -315,7 +317,7 @@ async def test_nothing_of_a_canceled_message_goes_again_whatever_is_found(
     await recount(engine)
 
 
-async def test_whoever_comes_back_after_its_claim_was_settled_changes_nothing(
+async def test_a_process_that_returns_after_its_claim_was_settled_changes_nothing(
     engine: AsyncEngine,
 ) -> None:
     clock = Clock()
@@ -344,7 +346,7 @@ async def test_claims_of_many_messages_are_settled_in_one_round(engine: AsyncEng
     await recount(engine)
 
 
-async def test_a_message_that_cannot_be_settled_holds_up_no_other(engine: AsyncEngine) -> None:
+async def test_a_message_that_cannot_be_settled_does_not_block_others(engine: AsyncEngine) -> None:
     clock = Clock()
     runtime = runtime_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
     broken = await load(engine, people(1, call), id="M-1")
@@ -367,7 +369,7 @@ async def test_a_message_that_cannot_be_settled_holds_up_no_other(engine: AsyncE
 
 
 def _values(parameters: object) -> list[object]:
-    """What a statement was given, by name or by place."""
+    """Return the parameters of a statement, named or positional."""
     if isinstance(parameters, dict):
         return list(parameters.values())
     return list(parameters) if isinstance(parameters, tuple | list) else []

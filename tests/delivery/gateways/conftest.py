@@ -1,4 +1,4 @@
-"""A mail server with TLS: its certificate, and what each side takes from it."""
+"""TLS for a mail server: its certificate, and the contexts of both sides."""
 
 import ssl
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 with its key, signed by itself."""
+    """Write a self-signed certificate for 127.0.0.1 with its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     loopback = x509.DNSName("127.0.0.1"), x509.IPAddress(ip_address("127.0.0.1"))

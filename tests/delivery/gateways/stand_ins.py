@@ -1,4 +1,4 @@
-"""Stand-ins for providers, one for each gateway: they do as they are told, and remember what they took."""
+"""Stand-ins for providers, one for each gateway: each has a `Behaviour`, and records what it accepted."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import httpx2
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from delivery.gateways.base import Content, Handover
+from delivery.gateways.base import Handover, MessageContent
 from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
@@ -36,7 +36,7 @@ MAIL_FROM = "messages@plainview.example"
 
 
 class Behaviour(Enum):
-    """What a stand-in does with what it is handed."""
+    """The reaction of a stand-in to a hand-over."""
 
     TAKES = auto()
     IS_BUSY = auto()
@@ -50,7 +50,7 @@ class Behaviour(Enum):
     IS_GONE = auto()
 
 
-def content(**changes: Any) -> Content:
+def content(**changes: Any) -> MessageContent:
     plain: dict[str, Any] = {
         "key": "plainview M-1",
         "subject": "Student Behavior",
@@ -60,7 +60,7 @@ def content(**changes: Any) -> Content:
         "sender_name": "Administrator, System",
         "district_name": "Plainview Schools",
     }
-    return Content(**plain | changes)
+    return MessageContent(**plain | changes)
 
 
 class StandIn(ABC):
@@ -79,10 +79,10 @@ class StandIn(ABC):
 
     @abstractmethod
     def taken(self) -> list[str]:
-        """The addresses of what arrived, in order."""
+        """Return the addresses of accepted deliveries, in order."""
 
-    def handovers(self, *addresses: str, of: Content | None = None) -> list[Handover]:
-        """Deliveries to these addresses, with the keys `d-0`, `d-1` …"""
+    def handovers(self, *addresses: str, of: MessageContent | None = None) -> list[Handover]:
+        """Return deliveries to these addresses, with the keys `d-0`, `d-1` …"""
         said = of or content()
         return [
             Handover(key=f"d-{number}", mode=self.mode, address=address, content=said)
@@ -91,7 +91,7 @@ class StandIn(ABC):
 
 
 class HttpStandIn(StandIn):
-    """What providers over HTTP share: how they fail."""
+    """The base of stand-ins over HTTP: their failures."""
 
     def __init__(self) -> None:
         self.requests: list[httpx2.Request] = []
@@ -283,7 +283,7 @@ class SmtpStandIn(StandIn):
 
     @asynccontextmanager
     async def running(self, **of_server: Any) -> AsyncIterator["SmtpStandIn"]:
-        """The server while the block runs; `of_server` goes to aiosmtpd."""
+        """Run the server during the block; `of_server` is passed to aiosmtpd."""
         tls = of_server.pop("implicit_tls", None)
 
         def connect() -> SMTP:
@@ -318,14 +318,14 @@ class SmtpStandIn(StandIn):
                 server.transport.abort()
 
     def made_for_nobody(self) -> Gateway:
-        """A gateway to a server that does not run."""
+        """Return a gateway to a server that does not run."""
         return SmtpGateway("127.0.0.1", 1, **self.of_gateway)
 
     def taken(self) -> list[str]:
         return [address for envelope in self.envelopes for address in envelope.rcpt_tos]
 
     def emails(self) -> list[EmailMessage]:
-        """What arrived, read again."""
+        """Return the received emails, parsed."""
         contents = [one.content for one in self.envelopes if isinstance(one.content, bytes)]
         return [message_from_bytes(one, policy=policy.default) for one in contents]
 
@@ -398,4 +398,4 @@ class SimulatorStandIn(StandIn):
 
 
 async def no_sleep(seconds: float) -> None:
-    """Time that passes at once."""
+    """Sleep without waiting."""

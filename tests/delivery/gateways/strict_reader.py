@@ -1,4 +1,4 @@
-"""Reads the headers of an email by the letter of RFC 5322, RFC 2047 and RFC 6532, and takes nothing else.
+"""Read the headers of an email strictly by RFC 5322, RFC 2047 and RFC 6532.
 
 It shares no code with the email package, nor with what writes the headers. A test that reads with it fails at the first
 octet that a strict server or reader could take for something else.
@@ -25,21 +25,21 @@ _TOKEN: Final = re.compile(
 
 
 class Header(NamedTuple):
-    """A header, unfolded and not decoded."""
+    """A header, unfolded but not decoded."""
 
     name: str
     value: str
 
 
 class Address(NamedTuple):
-    """One address of a header, and the name that a reader shows."""
+    """One address of a header, and its decoded name."""
 
     name: str
     address: str
 
 
 def headers_of(email: bytes, *, utf8: bool = False) -> list[Header]:
-    """The headers of `email`, in order; they are ASCII unless `utf8`."""
+    """Return the headers of `email` in order; they must be ASCII unless `utf8`."""
     head, blank, _ = email.partition(b"\r\n\r\n")
     assert blank, "no blank line ends the headers"
     lines = head.split(b"\r\n")
@@ -61,12 +61,12 @@ def headers_of(email: bytes, *, utf8: bool = False) -> list[Header]:
 
 
 def text_of(value: str) -> str:
-    """What a reader shows of an unstructured value."""
+    """Return the decoded text of an unstructured value."""
     return "".join(_shown(re.findall(r"[ \t]+|[^ \t]+", value)))
 
 
 def addresses_of(value: str) -> list[Address]:
-    """The addresses of a value that is a list of mailboxes."""
+    """Return the addresses of a list of mailboxes."""
     found, words, at = list[Address](), list[str](), 0
     if re.fullmatch(r"[^\s<>\"(),:;]+@[^\s<>\"(),:;]+", value):
         return [Address("", value)]
@@ -94,7 +94,7 @@ def _phrase(words: list[str]) -> str:
 
 
 def _shown(words: list[str], *, unquotes: bool = False) -> Iterator[str]:
-    """Words and the white space between them as a reader shows them: between encoded words there is none."""
+    """Return words and the white space between them, decoded: white space between encoded words is dropped."""
     for number, word in enumerate(words):
         between = word.isspace() and 0 < number < len(words) - 1
         if between and all(_ENCODED.fullmatch(words[number + side]) for side in (-1, 1)):

@@ -1,4 +1,4 @@
-"""Whatever comes as a callback: it is refused in the documented ways, or it is read."""
+"""Any callback is either read, or refused with a documented error."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What every gateway promises, told to each of them by a stand-in for its provider."""
+"""The promises of every gateway, each tested against a stand-in for its provider."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -56,26 +56,26 @@ async def provider(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
 
 @pytest.fixture(params=[SmtpStandIn, *OVER_HTTP])
 async def talker(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
-    """Each provider that answers in words, and so can answer nonsense."""
+    """Each provider whose answers have a body, which may be nonsense."""
     async with _running(request.param) as stand_in:
         yield stand_in
 
 
 @pytest.fixture(params=[*OVER_HTTP, SimulatorStandIn])
 async def asked(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
-    """Each provider that can be asked what it took."""
+    """Each provider that can look up deliveries."""
     async with _running(request.param) as stand_in:
         yield stand_in
 
 
 @pytest.fixture(params=OVER_HTTP)
 async def remote(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
-    """Each provider whose list takes its time, and may be garbled."""
+    """Each provider whose list is complete only later, and may be garbled."""
     async with _running(request.param) as stand_in:
         yield stand_in
 
 
-async def test_what_is_taken_is_accepted_in_order_and_arrives_once(provider: StandIn) -> None:
+async def test_deliveries_are_accepted_in_order_and_arrive_once(provider: StandIn) -> None:
     outcomes = await provider.gateway.send(provider.handovers(*provider.good))
 
     assert [type(outcome) for outcome in outcomes] == [Accepted] * 3
@@ -83,7 +83,7 @@ async def test_what_is_taken_is_accepted_in_order_and_arrives_once(provider: Sta
     assert sorted(provider.taken()) == sorted(provider.good)
 
 
-async def test_nothing_handed_over_has_no_outcome(provider: StandIn) -> None:
+async def test_no_hand_overs_give_no_outcomes(provider: StandIn) -> None:
     assert await provider.gateway.send([]) == []
     assert provider.taken() == []
 
@@ -97,7 +97,7 @@ async def test_a_refused_address_does_not_stop_its_neighbours(provider: StandIn)
     assert sorted(provider.taken()) == sorted([first, second])
 
 
-async def test_a_refusal_says_why_without_naming_the_address(provider: StandIn) -> None:
+async def test_the_reason_of_a_refusal_has_no_address(provider: StandIn) -> None:
     [outcome] = await provider.gateway.send(provider.handovers(provider.bad))
 
     assert isinstance(outcome, Refused)
@@ -106,7 +106,7 @@ async def test_a_refusal_says_why_without_naming_the_address(provider: StandIn) 
     assert provider.bad not in outcome.reason
 
 
-async def test_a_busy_provider_has_taken_nothing(provider: StandIn) -> None:
+async def test_a_busy_provider_accepts_nothing(provider: StandIn) -> None:
     provider.behaviour = Behaviour.IS_BUSY
 
     outcomes = await provider.gateway.send(provider.handovers(*provider.good))
@@ -115,7 +115,7 @@ async def test_a_busy_provider_has_taken_nothing(provider: StandIn) -> None:
     assert provider.taken() == []
 
 
-async def test_a_provider_that_is_gone_has_taken_nothing(provider: StandIn) -> None:
+async def test_an_unreachable_provider_accepts_nothing(provider: StandIn) -> None:
     if isinstance(provider, SmtpStandIn):
         provider.stop()
     provider.behaviour = Behaviour.IS_GONE
@@ -127,7 +127,9 @@ async def test_a_provider_that_is_gone_has_taken_nothing(provider: StandIn) -> N
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
-async def test_without_an_answer_nobody_is_sure(provider: StandIn, behaviour: Behaviour) -> None:
+async def test_without_an_answer_deliveries_are_unsure(
+    provider: StandIn, behaviour: Behaviour
+) -> None:
     provider.behaviour = behaviour
 
     outcomes = await provider.gateway.send(provider.handovers(*provider.good))
@@ -137,7 +139,7 @@ async def test_without_an_answer_nobody_is_sure(provider: StandIn, behaviour: Be
     assert len(provider.taken()) == (3 if arrived else 0)
 
 
-async def test_an_answer_that_cannot_be_read_is_none(talker: StandIn) -> None:
+async def test_an_unreadable_answer_leaves_deliveries_unsure(talker: StandIn) -> None:
     talker.behaviour = Behaviour.ANSWERS_NONSENSE
 
     outcomes = await talker.gateway.send(talker.handovers(*talker.good))
@@ -145,7 +147,7 @@ async def test_an_answer_that_cannot_be_read_is_none(talker: StandIn) -> None:
     assert [type(outcome) for outcome in outcomes] == [Unsure] * 3
 
 
-async def test_what_arrived_without_an_answer_is_found(asked: StandIn) -> None:
+async def test_a_delivery_that_arrived_without_an_answer_is_found(asked: StandIn) -> None:
     [handover] = asked.handovers(asked.good[0])
     asked.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
     await asked.gateway.send([handover])
@@ -159,7 +161,7 @@ async def test_what_arrived_without_an_answer_is_found(asked: StandIn) -> None:
     assert {receipt.reference for receipt in finding.receipts} == {finding.reference}
 
 
-async def test_what_never_arrived_is_surely_not_there(asked: StandIn) -> None:
+async def test_a_delivery_that_never_arrived_is_not_at_the_provider(asked: StandIn) -> None:
     [handover] = asked.handovers(asked.good[0])
     asked.behaviour = Behaviour.LOSES
     await asked.gateway.send([handover])
@@ -168,7 +170,7 @@ async def test_what_never_arrived_is_surely_not_there(asked: StandIn) -> None:
     assert await asked.gateway.find(handover, handed_at=NOON, now=LATER) == NotAtProvider()
 
 
-async def test_a_provider_that_is_gone_decides_nothing(asked: StandIn) -> None:
+async def test_an_unreachable_provider_decides_nothing(asked: StandIn) -> None:
     await _decides_nothing(asked, Behaviour.IS_GONE)
 
 
@@ -190,7 +192,7 @@ async def _decides_nothing(provider: StandIn, behaviour: Behaviour) -> None:
     assert list((await provider.gateway.poll([sent])).unanswered) == [sent]
 
 
-async def test_absence_means_nothing_before_the_provider_had_time(remote: StandIn) -> None:
+async def test_absence_decides_nothing_before_the_list_is_complete(remote: StandIn) -> None:
     [handover] = remote.handovers(remote.good[0])
     settled = NOON + remote.gateway.settles_after
 
@@ -199,7 +201,7 @@ async def test_absence_means_nothing_before_the_provider_had_time(remote: StandI
     assert await remote.gateway.find(handover, handed_at=NOON, now=settled) == NotAtProvider()
 
 
-async def test_a_poll_tells_of_each_delivery_by_its_key(asked: StandIn) -> None:
+async def test_a_poll_returns_receipts_with_our_keys(asked: StandIn) -> None:
     handovers = asked.handovers(*asked.good)
     outcomes = await asked.gateway.send(handovers)
     sent = [
@@ -214,7 +216,7 @@ async def test_a_poll_tells_of_each_delivery_by_its_key(asked: StandIn) -> None:
     assert list(polled.unanswered) == []
 
 
-async def test_a_mail_server_keeps_no_list_so_that_nobody_can_tell() -> None:
+async def test_a_mail_server_cannot_tell_whether_an_email_arrived() -> None:
     async with SmtpStandIn().running() as provider:
         [handover] = provider.handovers(provider.good[0])
 
@@ -224,7 +226,7 @@ async def test_a_mail_server_keeps_no_list_so_that_nobody_can_tell() -> None:
         assert (await provider.gateway.poll([])).receipts == []
 
 
-async def test_the_inbox_takes_everything_within_the_transaction() -> None:
+async def test_the_inbox_accepts_everything_within_the_transaction() -> None:
     gateway = InboxGateway()
     [handover] = SmtpStandIn().handovers("account-1", of=content())
 

@@ -1,4 +1,4 @@
-"""What readers see of an email's headers, whatever was typed into them: through the gateways, as servers take it."""
+"""The headers of an email as a reader sees them, for any typed text: through the gateways, as servers receive them."""
 
 import json
 from email import message_from_string, policy
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from db.dispatch.in_flight import LiveContent
 from delivery.dispatch.transitions import content_of
-from delivery.gateways.base import Accepted, Content
+from delivery.gateways.base import Accepted, MessageContent
 from delivery.gateways.smtp import compose
 from domain.mailbox import Mailbox
 from domain.message import BodyFormat
@@ -55,14 +55,14 @@ ATTACKS: Final = [
 TEXTS: Final = [(case["text"], case.get("reads", case["text"])) for case in HEADER_TEXTS] + ATTACKS
 
 
-def _named(text: str) -> Content:
-    """A message with `text` everywhere where a header takes it."""
+def _named(text: str) -> MessageContent:
+    """Return a message with `text` in every field that becomes a header."""
     names = {"subject": text, "sender_name": text, "district_name": text}
     return content(reply_to=Mailbox(text, OFFICE), **names)
 
 
 def _check(email: bytes, *, reads: str) -> None:
-    """`email` has the headers of ours and no other, each one shows `reads`, to a strict reader and to Python's."""
+    """Check that `email` has our headers only, each with the text `reads`, for a strict reader and for Python's."""
     headers = headers_of(email)
     assert [header.name for header in headers] == WRITTEN
     value = dict(headers)
@@ -118,7 +118,7 @@ async def test_what_was_typed_reaches_mailgun_s_readers_as_it_was_typed(
 
 
 def _seen(addresses: list[Address]) -> list[Address]:
-    """As a person sees them: a word joiner takes no room."""
+    """Return the visible text: without word joiners."""
     return [Address(one.name.replace(WORD_JOINER, ""), one.address) for one in addresses]
 
 
@@ -183,8 +183,8 @@ async def test_a_variable_of_mailgun_in_any_header_stays_what_was_typed(variable
 # Reply-To
 
 
-def _stored(reply_to: str | None) -> Content:
-    """A message as the log keeps it, read for a gateway."""
+def _stored(reply_to: str | None) -> MessageContent:
+    """Store a message in the log, and return its content for a gateway."""
     said = LiveContent(
         "Subject", "Body", BodyFormat.PLAIN, None, None, reply_to, "System", "Plainview"
     )

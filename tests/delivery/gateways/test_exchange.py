@@ -34,7 +34,7 @@ def failing(error: Exception) -> httpx2.AsyncClient:
         httpx2.UnsupportedProtocol("gopher"),
     ],
 )
-async def test_before_there_is_a_connection_nothing_can_have_left(error: Exception) -> None:
+async def test_without_a_connection_nothing_has_left(error: Exception) -> None:
     answer = await ask(failing(error), "POST", URL, account=ACCOUNT)
 
     assert answer == NotAccepted(f"no connection ({type(error).__name__})")
@@ -52,13 +52,13 @@ async def test_before_there_is_a_connection_nothing_can_have_left(error: Excepti
         httpx2.TooManyRedirects("round and round"),
     ],
 )
-async def test_after_that_only_an_answer_would_tell(error: Exception) -> None:
+async def test_after_the_connection_only_an_answer_decides(error: Exception) -> None:
     answer = await ask(failing(error), "POST", URL, account=ACCOUNT)
 
     assert answer == Unsure(f"the connection broke ({type(error).__name__})")
 
 
-async def test_a_provider_that_answers_for_ever_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     async def endless() -> AsyncIterator[bytes]:
         yield b"{"
         await asyncio.Event().wait()
@@ -71,7 +71,7 @@ async def test_a_provider_that_answers_for_ever_is_left(monkeypatch: pytest.Monk
     assert answer == Unsure("no answer within 0 seconds")
 
 
-async def test_an_answer_without_end_is_not_kept() -> None:
+async def test_a_too_large_answer_is_not_kept() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"x" * 1_000_000
@@ -85,7 +85,7 @@ async def test_an_answer_without_end_is_not_kept() -> None:
     ("header", "pause"),
     [("7", 7), ("0", 0), ("999999999", 86_400), ("-1", None), ("soon", None), ("٣", None)],
 )
-async def test_the_pause_that_is_asked_for(header: str, pause: int | None) -> None:
+async def test_retry_after_is_read_in_seconds(header: str, pause: int | None) -> None:
     encoded = [(b"retry-after", header.encode())]
     busy = client(lambda request: httpx2.Response(429, headers=encoded))
 
@@ -109,7 +109,7 @@ async def test_secrets_do_not_follow_a_redirection() -> None:
     assert asked == ["api.provider.example"]
 
 
-async def test_what_is_not_there_is_none_and_what_cannot_be_read_is_unavailable() -> None:
+async def test_404_is_none_and_an_unreadable_answer_is_unavailable() -> None:
     def answer(status: int, text: str) -> httpx2.AsyncClient:
         return client(lambda request: httpx2.Response(status, text=text))
 
@@ -121,7 +121,7 @@ async def test_what_is_not_there_is_none_and_what_cannot_be_read_is_unavailable(
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"\xff", b"[" * 100_000, b'["\\ud800"]', b"null"])
-def test_what_is_no_json_is_malformed(body: bytes) -> None:
+def test_invalid_json_is_malformed(body: bytes) -> None:
     with pytest.raises(Malformed):
         decode(body, list[int])
 
@@ -131,7 +131,7 @@ def test_an_instant_is_utc() -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e300, -1e300])
-def test_a_time_that_no_calendar_has_is_malformed(seconds: float) -> None:
+def test_an_instant_outside_the_calendar_is_malformed(seconds: float) -> None:
     with pytest.raises(Malformed):
         instant(seconds)
 
@@ -149,7 +149,7 @@ def test_a_time_that_no_calendar_has_is_malformed(seconds: float) -> None:
         (None, None),
     ],
 )
-def test_the_times_of_mail(text: str | None, seconds: int | None) -> None:
+def test_mail_times_are_read_as_utc(text: str | None, seconds: int | None) -> None:
     noon = datetime(2026, 3, 2, 18, tzinfo=UTC)
 
     assert mail_instant(text) == (None if seconds is None else noon + timedelta(seconds=seconds))

@@ -1,4 +1,4 @@
-"""Which settings make which gateways."""
+"""Gateways that are built from settings."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ def made(gateways: dict[DeliveryMode, str], **changes: Any) -> dict[DeliveryMode
     return dict(build(settings, client=client, clock=lambda: datetime(2026, 3, 2, tzinfo=UTC)))
 
 
-def test_without_settings_there_is_the_inbox_alone() -> None:
+def test_without_settings_only_the_inbox_has_a_gateway() -> None:
     gateways = made({})
 
     assert {mode: gateway.name for mode, gateway in gateways.items()} == {
@@ -41,7 +41,7 @@ def test_without_settings_there_is_the_inbox_alone() -> None:
     }
 
 
-def test_each_mode_goes_through_the_gateway_that_was_chosen() -> None:
+def test_each_mode_has_its_configured_gateway() -> None:
     gateways = made({EMAIL: "smtp", VOICE: "twilio", TEXT: "twilio"})
 
     assert gateways[EMAIL].name == "smtp"
@@ -50,7 +50,7 @@ def test_each_mode_goes_through_the_gateway_that_was_chosen() -> None:
     assert (gateways[EMAIL].per_second, gateways[TEXT].per_second) == (5.0, 20.0)
 
 
-async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> None:
+async def test_the_simulator_serves_every_mode_but_the_inbox(tmp_path: Path) -> None:
     names = dict.fromkeys((EMAIL, VOICE, TEXT), "simulator")
     gateways = made(names, simulator_journal=tmp_path / "journal")
 
@@ -96,7 +96,7 @@ async def test_the_simulator_takes_every_mode_but_the_inbox(tmp_path: Path) -> N
         ({TEXT: "twilio"}, {"twilio_from": "MG1"}, "SENTLOG_TWILIO_FROM: 'MG1' is not a phone"),
     ],
 )
-def test_what_cannot_be_made_is_refused_by_the_name_of_its_setting(
+def test_a_wrong_setting_is_refused_by_its_name(
     gateways: dict[DeliveryMode, str], changes: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(GatewaySettingsError) as refusal:
@@ -128,7 +128,7 @@ def test_a_stand_in_on_this_machine_needs_no_https(host: str) -> None:
     assert gateways[EMAIL].name == "mailgun"
 
 
-def test_secrets_do_not_show() -> None:
+def test_secrets_are_not_in_the_repr() -> None:
     shown = repr(GatewaySettings(**WHOLE))
 
     assert "secret" not in shown

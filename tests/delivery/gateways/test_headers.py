@@ -74,7 +74,7 @@ def test_a_name_reads_as_it_was_typed_and_is_one_address(field: Any, typed: str)
 
 
 @given(ANY_TEXT)
-def test_whatever_is_typed_is_one_header_of_one_text_and_one_address(typed: str) -> None:
+def test_any_text_makes_exactly_one_header_with_one_address(typed: str) -> None:
     written = text_header("Subject", typed) + mailbox_header("From", OFFICE, name=typed)
 
     subject, sender = headers_of(written + b"\r\n")
@@ -95,12 +95,12 @@ def test_whatever_is_typed_is_one_header_of_one_text_and_one_address(typed: str)
         ('O"Neil \\ Ada', '"O\\"Neil \\\\ Ada" <office@nomail.example>'),
     ],
 )
-def test_a_name_in_ascii_is_quoted_only_where_it_has_to_be(name: str, written: str) -> None:
+def test_an_ascii_name_is_quoted_only_if_necessary(name: str, written: str) -> None:
     assert mailbox_header("Reply-To", OFFICE, name=name) == f"Reply-To: {written}\r\n".encode()
     assert encoded_mailbox(OFFICE, name=name) == plain_mailbox(OFFICE, name=name) == written
 
 
-def test_a_name_for_a_provider_that_encodes_by_itself_is_not_encoded() -> None:
+def test_a_name_for_a_provider_that_encodes_headers_is_not_encoded() -> None:
     assert plain_mailbox(OFFICE, name="Zoë") == '"Zoë" <office@nomail.example>'
     assert encoded_mailbox(OFFICE, name="Zoë") == "=?utf-8?q?Zo=C3=AB?= <office@nomail.example>"
 
@@ -170,7 +170,7 @@ def test_each_reply_address_that_is_read_can_be_written(local: str, domain: str,
     assert addresses_of(header.value) == [Address(mailbox.name, mailbox.address)]
 
 
-def test_a_line_that_no_server_has_to_take_is_refused() -> None:
+def test_a_line_longer_than_998_octets_is_refused() -> None:
     with pytest.raises(ValueError, match="longer than 998 octets"):
         mailbox_header("To", f"{'x' * 1000}@x.example")
 
@@ -203,7 +203,7 @@ json.dump({"version": sys.version_info[:3], "written": written}, sys.stdout)
     "python", [sys.executable, "python3.11", "python3.12", "python3.13", "python3.14"]
 )
 def test_each_python_writes_the_same_octets(python: str) -> None:
-    """Those that are there: what a release says about itself decides, since a name on PATH may lead nowhere."""
+    """Runs on installed releases only; `--version` decides, since a name on PATH may be broken."""
     try:
         run = subprocess.run(
             [python, "-I", "-B", "-W", "error", "-c", WRITE, str(ROOT)],

@@ -1,4 +1,4 @@
-"""The promise: whatever kind of line break was typed, words stay apart in each mode, as its provider gets it."""
+"""The promise: with every kind of line break, words stay apart in each mode, as the provider receives them."""
 
 import re
 from typing import Any, Final
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from delivery.gateways.base import Content
+from delivery.gateways.base import MessageContent
 from delivery.gateways.wording import markup, plain, script, text_message, text_of_html
 from domain.message import BodyFormat
 from tests.delivery.gateways.stand_ins import (
@@ -27,17 +27,17 @@ WORDS: Final = ["one", "two", "three"]
 BROKEN: Final = pytest.mark.parametrize("written", BREAKS, ids=ascii)
 
 
-def _saying(written: str, **changes: Any) -> Content:
+def _saying(written: str, **changes: Any) -> MessageContent:
     return content(body=f"one{written}two{written}{written}three", **changes)
 
 
-def _in_html(written: str) -> Content:
+def _in_html(written: str) -> MessageContent:
     body = f'<p title="a{written}b">one{written}two<b>{written}three</b></p>'
     return content(body=body, body_format=BodyFormat.HTML)
 
 
 def _words(html: str) -> list[str]:
-    """The words that a reader of HTML sees: ASCII white space (HTML Living Standard, 4.6) is what keeps them apart."""
+    """Return the visible words of HTML, separated by ASCII white space (HTML Living Standard, 4.6)."""
     return re.sub(r"<[^>]*>", "", html).split()
 
 
@@ -116,7 +116,7 @@ def test_no_two_words_run_together_in_any_mode(words: list[str], data: st.DataOb
     assert _words(markup(said)) == words
 
 
-def test_what_no_provider_takes_is_left_out() -> None:
+def test_characters_that_no_provider_accepts_are_left_out() -> None:
     said = content(body="a\x00b\x07c\ud800d\ufffee\x7f")
 
     assert plain(said) == "abcde"

@@ -1,4 +1,4 @@
-"""The promise of the port: each hand-over gets one outcome, and nothing that happens to one decides another's."""
+"""The promise of the port: each hand-over gets one outcome, independent of the others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ ADDRESSES = {
 
 
 class Step(Enum):
-    """Where something goes wrong with a delivery."""
+    """The step at which a delivery fails."""
 
     COMPOSE = auto()
     BEFORE_IT_LEFT = auto()
@@ -56,14 +56,14 @@ class Step(Enum):
 
 
 class Fault(NamedTuple):
-    """What is raised for a delivery, and where."""
+    """The exception for a delivery, and its step."""
 
     step: Step
     error: BaseException
 
 
 class Odd(Exception):
-    """An exception that nobody knows, and whose text is an address."""
+    """An unknown exception with an address in its text."""
 
 
 ERRORS: list[BaseException] = [
@@ -86,7 +86,7 @@ faults = st.one_of(
 
 
 def spoiled(gateway: Gateway, planned: dict[str, Fault]) -> Gateway:
-    """The same gateway, in which what is planned goes wrong; by the keys of the hand-overs."""
+    """Return the gateway with planned faults, by the keys of the hand-overs."""
     compose, transmit = gateway.compose, gateway.transmit
     keys: dict[int, str] = {}
     held: list[Any] = []  # an id is one thing's as long as that lives
@@ -121,7 +121,7 @@ def spoiled(gateway: Gateway, planned: dict[str, Fault]) -> Gateway:
 
 
 def expected(request: Sequence[Fault | None]) -> list[type]:
-    """What becomes of the deliveries of one request: a fault of its sending is that of all in it."""
+    """Return the expected outcomes of one request: a fault of its transmission affects all its deliveries."""
     sent = [f for f in request if f is None or f.step is not Step.COMPOSE]
     steps = [f.step for f in sent if f is not None]
     whole: type = Accepted
@@ -145,7 +145,7 @@ class _Inbox(StandIn):
 
 
 class _Simulator(SimulatorStandIn):
-    """It refuses nobody, and its gateway is made once, so that a test can change it."""
+    """A stand-in that refuses nobody, and whose gateway is made once, so that a test can change it."""
 
     tempers: ClassVar[Mapping[Behaviour, Temper]] = {Behaviour.TAKES: CALM}
 
@@ -180,7 +180,7 @@ async def running(kind: type[StandIn]) -> AsyncIterator[StandIn]:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(planned=st.lists(faults, min_size=PEOPLE, max_size=PEOPLE))
-async def test_whatever_is_raised_for_some_is_their_outcome_and_nobody_elses(
+async def test_an_exception_decides_only_the_outcomes_of_its_own_deliveries(
     kind: type[StandIn], planned: list[Fault | None]
 ) -> None:
     async with running(kind) as provider:
@@ -203,7 +203,7 @@ async def test_whatever_is_raised_for_some_is_their_outcome_and_nobody_elses(
 
 
 class Scripted(Gateway[Handover]):
-    """A gateway of which a test says how it transmits."""
+    """A gateway whose `transmit` is a function of the test."""
 
     name = "scripted"
     modes = frozenset({DeliveryMode.EMAIL})
@@ -252,8 +252,8 @@ def together(given: Sequence[Handover]) -> Sequence[Sequence[int]]:
     return [range(len(given))]
 
 
-async def test_what_is_answered_when_the_time_is_over_keeps_its_answer() -> None:
-    """One that never answers used to make all of its wave unsure."""
+async def test_answers_before_the_timeout_are_kept() -> None:
+    """A delivery without an answer must not make its whole wave unsure."""
 
     async def some(composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
         if composed[0].key == "1":
@@ -275,7 +275,7 @@ async def test_what_is_answered_when_the_time_is_over_keeps_its_answer() -> None
     ]
 
 
-async def test_no_more_requests_are_under_way_than_a_gateway_says_and_the_rest_is_held() -> None:
+async def test_requests_are_limited_and_the_rest_is_not_attempted_in_time() -> None:
     begun: list[str] = []
 
     async def never(composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
@@ -325,7 +325,7 @@ async def test_a_send_that_is_cancelled_leaves_no_request_running() -> None:
     ],
     ids=["leaves one out", "names one twice", "names one that is not there", "fails"],
 )
-async def test_a_gateway_that_forms_no_requests_sends_each_by_itself(forms: Any) -> None:
+async def test_a_gateway_that_fails_to_group_sends_each_delivery_separately(forms: Any) -> None:
     sizes: list[int] = []
 
     async def counted(composed: Sequence[Handover], passage: Passage) -> Sequence[Outcome]:
@@ -339,7 +339,7 @@ async def test_a_gateway_that_forms_no_requests_sends_each_by_itself(forms: Any)
 
 
 @given(bad=st.sets(st.integers(0, 15)), broken=st.sets(st.integers(0, 15)))
-async def test_a_request_of_which_none_is_taken_goes_by_halves_down_to_the_culprits(
+async def test_a_rejected_request_is_halved_down_to_the_bad_addresses(
     bad: set[int], broken: set[int]
 ) -> None:
     arrived: list[str] = []
@@ -364,7 +364,7 @@ async def test_a_request_of_which_none_is_taken_goes_by_halves_down_to_the_culpr
     assert broken - bad <= {n for n, o in enumerate(outcomes) if isinstance(o, Unsure)}
 
 
-async def test_a_closed_gate_holds_what_has_not_left_and_leaves_alone_what_has() -> None:
+async def test_a_closed_gate_stops_only_requests_that_have_not_begun() -> None:
     asked: list[int] = []
 
     async def gate() -> None:

@@ -21,7 +21,7 @@ HEATHER = "heather@nomail.example"
 # The e-mail
 
 
-async def test_an_email_says_who_wrote_it_and_whom_to_answer() -> None:
+async def test_an_email_has_its_sender_and_its_reply_address() -> None:
     async with SmtpStandIn().running() as server:
         await server.gateway.send(server.handovers(HEATHER))
 
@@ -51,9 +51,7 @@ async def test_an_html_body_comes_with_its_plain_text() -> None:
         assert rich.get_content().strip() == "<p>Grüße an <b>Zoë</b></p>"
 
 
-async def test_an_email_that_goes_again_has_the_same_message_id_and_another_delivery_another() -> (
-    None
-):
+async def test_a_retried_email_has_the_same_message_id_and_another_delivery_has_another() -> None:
     async with SmtpStandIn().running() as server:
         first, second = server.handovers(HEATHER, "zoe@nomail.example")
         for handover in (first, first, second):
@@ -77,7 +75,7 @@ async def test_names_and_subjects_in_every_script_arrive() -> None:
         assert email.get_content().strip() == "שרה"
 
 
-async def test_a_line_break_in_a_subject_begins_no_header() -> None:
+async def test_a_line_break_in_a_subject_starts_no_header() -> None:
     said = content(
         subject="Hello\r\nBcc: all@nomail.example",
         sender_name="A\nBcc: b@nomail.example",
@@ -103,7 +101,7 @@ async def test_a_line_that_is_a_dot_does_not_end_the_email() -> None:
 # The connection
 
 
-async def test_starttls_is_used_where_it_is_required(
+async def test_starttls_is_used_if_required(
     for_server: ssl.SSLContext, for_client: ssl.SSLContext
 ) -> None:
     stand_in = SmtpStandIn(encryption="required", tls=for_client)
@@ -113,7 +111,7 @@ async def test_starttls_is_used_where_it_is_required(
         assert isinstance(outcome, Accepted)
 
 
-async def test_nothing_is_handed_over_in_the_clear_where_tls_is_required() -> None:
+async def test_nothing_is_sent_without_tls_if_tls_is_required() -> None:
     async with SmtpStandIn(encryption="required").running() as server:
         [outcome] = await server.gateway.send(server.handovers(HEATHER))
 
@@ -121,7 +119,7 @@ async def test_nothing_is_handed_over_in_the_clear_where_tls_is_required() -> No
         assert server.taken() == []
 
 
-async def test_a_server_that_cannot_prove_its_name_gets_nothing(
+async def test_a_server_with_a_wrong_certificate_gets_nothing(
     for_server: ssl.SSLContext,
 ) -> None:
     stand_in = SmtpStandIn(encryption="required", tls=ssl.create_default_context())
@@ -143,7 +141,7 @@ async def test_tls_from_the_first_byte(
 
 
 @pytest.mark.parametrize(("password", "kind"), [("s3cret", Accepted), ("wrong", NotAccepted)])
-async def test_the_account_opens_the_server_and_a_wrong_one_loses_nothing(
+async def test_a_login_is_used_and_a_wrong_one_loses_nothing(
     password: str, kind: type, for_server: ssl.SSLContext, for_client: ssl.SSLContext
 ) -> None:
     def check(
@@ -161,7 +159,7 @@ async def test_the_account_opens_the_server_and_a_wrong_one_loses_nothing(
         assert "s3cret" not in str(outcome)
 
 
-async def test_connections_are_few_and_are_used_again() -> None:
+async def test_connections_are_few_and_reused() -> None:
     async with SmtpStandIn(connections=3).running() as server:
         addresses = [f"parent{number}@nomail.example" for number in range(20)]
         for _ in range(2):
@@ -171,7 +169,7 @@ async def test_connections_are_few_and_are_used_again() -> None:
         assert server.connections == 3
 
 
-async def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced() -> None:
+async def test_a_closed_connection_is_replaced() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         await server.gateway.send(server.handovers(HEATHER))
         server.hang_up()
@@ -182,7 +180,7 @@ async def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced() -
         assert server.connections == 2
 
 
-async def test_a_connection_serves_on_after_a_refusal() -> None:
+async def test_a_connection_is_reused_after_a_refusal() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         outcomes = await server.gateway.send(server.handovers(server.bad, HEATHER, server.bad))
 
@@ -190,7 +188,7 @@ async def test_a_connection_serves_on_after_a_refusal() -> None:
         assert server.connections == 1
 
 
-async def test_a_connection_that_broke_in_the_middle_is_not_used_again() -> None:
+async def test_a_broken_connection_is_not_reused() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         server.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
         [unsure] = await server.gateway.send(server.handovers(HEATHER))
@@ -217,7 +215,7 @@ async def test_a_hand_over_that_is_cancelled_leaves_no_half_email_behind() -> No
         assert server.connections == 2
 
 
-async def test_a_server_that_is_silent_after_the_email_leaves_us_unsure() -> None:
+async def test_an_email_without_a_reply_is_unsure() -> None:
     async with SmtpStandIn(reply_seconds=0.05).running() as server:
         server.behaviour = Behaviour.NEVER_ANSWERS
 
@@ -250,7 +248,7 @@ async def test_the_first_digit_of_the_reply_to_the_email_decides(reply: str, kin
         assert outcome[0] == reply
 
 
-async def test_a_reply_to_the_recipient_that_smtp_does_not_know_means_that_nothing_left() -> None:
+async def test_an_unknown_reply_to_the_recipient_means_that_nothing_left() -> None:
     async with SmtpStandIn().running() as server:
         server.reply_to_recipient = "299 well"
 
@@ -260,14 +258,14 @@ async def test_a_reply_to_the_recipient_that_smtp_does_not_know_means_that_nothi
         assert server.taken() == []
 
 
-async def test_an_accepted_email_is_sent_and_no_more_is_known() -> None:
+async def test_an_accepted_email_is_sent_and_not_delivered() -> None:
     async with SmtpStandIn().running() as server:
         [outcome] = await server.gateway.send(server.handovers(HEATHER))
 
         assert outcome == Accepted(None, DeliveryStatus.SENT, None, "250 2.0.0 queued as 1")
 
 
-async def test_a_server_that_leaves_before_the_email_was_given_has_nothing() -> None:
+async def test_a_server_that_disconnects_before_the_email_has_nothing() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         server.behaviour = Behaviour.LEAVES_EARLY
         [outcome] = await server.gateway.send(server.handovers(HEATHER))
@@ -279,7 +277,7 @@ async def test_a_server_that_leaves_before_the_email_was_given_has_nothing() -> 
         assert server.taken() == [HEATHER]
 
 
-async def test_a_connection_that_cannot_begin_anew_after_a_refusal_is_let_go() -> None:
+async def test_a_connection_that_cannot_be_reset_is_closed() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         server.reply = "451 4.3.0 and good bye"
         server.leaves_at = "RSET"
@@ -300,7 +298,7 @@ async def test_an_address_that_no_header_can_hold_is_refused() -> None:
         assert server.taken() == [HEATHER]
 
 
-async def test_closing_does_not_mind_a_server_that_is_gone() -> None:
+async def test_closing_ignores_a_server_that_is_gone() -> None:
     async with SmtpStandIn().running() as server:
         await server.gateway.send(server.handovers(HEATHER))
         server.leaves_at = "QUIT"

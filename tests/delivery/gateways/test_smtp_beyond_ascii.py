@@ -24,7 +24,7 @@ NOT_OFFERED: Final = Refused(
 
 
 class Listening(SmtpStandIn):
-    """A mail server that remembers what it was asked with MAIL, and may know no EHLO."""
+    """A mail server that records the options of MAIL, and may not support EHLO."""
 
     def __init__(self, **of_gateway: Any) -> None:
         super().__init__(**of_gateway)
@@ -72,7 +72,7 @@ async def test_the_first_such_address_of_each_new_connection_gets_its_email(
         assert stand_in.options == [["BODY=8BITMIME", "SMTPUTF8"]] * 2
 
 
-async def test_only_an_email_to_such_an_address_asks_for_it() -> None:
+async def test_only_an_email_to_such_an_address_uses_smtputf8() -> None:
     async with Listening(connections=1).running() as server:
         await server.gateway.send(server.handovers(HEATHER, ZOE, "heather@xn--bcher-kva.example"))
 
@@ -116,9 +116,7 @@ async def test_a_server_without_it_refuses_that_one_email_and_keeps_its_connecti
         ("421 4.3.2 too busy", NotAccepted),
     ],
 )
-async def test_a_server_that_does_not_say_what_it_offers_is_not_taken_for_one_that_does_not(
-    reply: str, kind: type
-) -> None:
+async def test_a_refused_ehlo_has_the_outcome_of_its_reply(reply: str, kind: type) -> None:
     stand_in = Listening(connections=1)
     async with stand_in.running() as server:
         stand_in.reply_to_hello = reply
@@ -129,7 +127,7 @@ async def test_a_server_that_does_not_say_what_it_offers_is_not_taken_for_one_th
         assert server.taken() == []
 
 
-async def test_a_server_that_leaves_before_it_says_so_decides_nothing() -> None:
+async def test_a_server_that_disconnects_at_ehlo_decides_nothing() -> None:
     async with SmtpStandIn(connections=1).running() as server:
         server.behaviour = Behaviour.LEAVES_EARLY
         [outcome] = await server.gateway.send(server.handovers(ZOE))
@@ -146,7 +144,7 @@ ATOM: Final = st.text(alphabet="aZ9+'_é王%=-", min_size=1, max_size=12)
 
 @given(st.lists(ATOM, min_size=1, max_size=3).map(".".join))
 def test_the_command_names_the_address_that_the_header_names(local: str) -> None:
-    """aiosmtplib parses an address before it writes it: one that `check_address` takes stays as it is."""
+    """aiosmtplib parses an address before it writes it: an address that `check_address` accepts is not changed."""
     address = f"{local}@nomail.example"
     check_address(address)
 

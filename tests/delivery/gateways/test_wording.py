@@ -41,16 +41,16 @@ from tests.delivery.gateways.stand_ins import content
         ("<!-- nothing -->", ""),
     ],
 )
-def test_what_a_reader_sees_of_html(html: str, text: str) -> None:
+def test_html_becomes_its_visible_text(html: str, text: str) -> None:
     assert text_of_html(html) == text
 
 
-def test_what_is_deep_down_is_seen_too() -> None:
+def test_deeply_nested_text_is_kept() -> None:
     assert text_of_html("<div>" * 1000 + "deep") == "deep"
 
 
 @given(st.text() | st.text(alphabet="<>/&;!-?p b\n\x00\ud800"))
-def test_whatever_is_called_html_becomes_text(html: str) -> None:
+def test_any_html_becomes_text(html: str) -> None:
     text_of_html(html).encode()
 
 
@@ -67,7 +67,7 @@ def test_a_plain_body_stays_as_it_is() -> None:
         ({"body": "<img>", "body_format": BodyFormat.HTML, "subject": "S"}, "S"),
     ],
 )
-def test_what_a_text_message_says(changes: dict[str, object], text: str) -> None:
+def test_a_text_message_has_its_own_text_or_the_body(changes: dict[str, object], text: str) -> None:
     assert text_message(content(**changes)) == (text, False)
 
 
@@ -86,7 +86,7 @@ def test_a_text_message_has_1600_characters_at_most(length: int, was_cut: bool) 
         ({"body": " ", "subject": "S"}, "S"),
     ],
 )
-def test_what_a_call_says(changes: dict[str, object], said: str) -> None:
+def test_a_call_has_its_own_script_or_the_body(changes: dict[str, object], said: str) -> None:
     assert script(content(**changes)) == said
 
 
@@ -119,5 +119,5 @@ def test_a_message_id_belongs_to_its_key() -> None:
         ("x" * 300, "x" * 200),
     ],
 )
-def test_what_a_provider_said_names_nobody(words: str, redacted_words: str) -> None:
+def test_a_provider_s_text_is_redacted(words: str, redacted_words: str) -> None:
     assert redacted(words) == redacted_words

@@ -1,8 +1,8 @@
-"""The process that makes a report, held in the middle: `python -m tests.delivery.processes.halting_process MOMENT [FIFO]`.
+"""A report process that stops in the middle: `python -m tests.delivery.processes.halting_process MOMENT [FIFO]`.
 
-`never`: it goes on to its end. `rows`: a part of the rows is written. `store`: a part of the file is in the store. There it writes its number into the FIFO,
-which stays open as long as it lives, and stands still until it is killed or told to go on. It does not make way for others, or
-a test would wait for it as long as other tests keep the machine busy.
+MOMENT: `never`; `rows`, when a part of the rows is written; `store`, when a part of the file is in the store. Then it writes
+its pid into the FIFO, which stays open as long as it lives, and suspends itself until a signal. It keeps its ordinary
+priority: at idle priority a test would wait as long as the machine is busy.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
 from delivery.reports import process, store
-from delivery.reports.channel import Word
+from delivery.reports.channel import ChannelMessage
 
 PERCENT: Final = 40
 
@@ -21,7 +21,7 @@ _held_open: list[TextIO] = []
 
 
 def halt() -> None:
-    """Say who this is, and stand still."""
+    """Write the pid into the FIFO and suspend this process."""
     fifo = Path(sys.argv[2]).open("w")  # noqa: SIM115 — it ends with the process
     _held_open.append(fifo)
     fifo.write(f"{os.getpid()}\n")
@@ -31,20 +31,20 @@ def halt() -> None:
 
 
 def halt_in_rows() -> None:
-    """Say at each page how far it is, and stand still after some."""
-    say = process.say
+    """Send progress at each page, and halt at `PERCENT`."""
+    send = process.send
 
-    def saying(word: Word) -> None:
-        say(word)
-        if word.percent is not None and word.percent >= PERCENT and not _held_open:
+    def send_and_halt(message: ChannelMessage) -> None:
+        send(message)
+        if message.percent is not None and message.percent >= PERCENT and not _held_open:
             halt()
 
-    process.say = saying
+    process.send = send_and_halt
     process.STEP = 0.0  # type: ignore[misc]
 
 
-class Torn:
-    """A file that stands still before its second piece."""
+class HaltingFile:
+    """A file that halts before its second piece."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -58,17 +58,17 @@ class Torn:
 
 
 def halt_in_store() -> None:
-    """Stand still when a part of the file is in the store."""
+    """Halt when a part of the file is in the store."""
     put = store.Folder.put
 
-    def putting(self: store.Folder, key: str, file: BinaryIO) -> store.Stored:
-        return put(self, key, Torn(file))  # type: ignore[arg-type]
+    def put_and_halt(self: store.Folder, key: str, file: BinaryIO) -> store.Stored:
+        return put(self, key, HaltingFile(file))  # type: ignore[arg-type]
 
-    store.Folder.put = putting  # type: ignore[method-assign]
+    store.Folder.put = put_and_halt  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
-    process.make_way = lambda: None
+    process.lower_priority = lambda: None
     match sys.argv[1]:
         case "rows":
             halt_in_rows()

@@ -1,7 +1,7 @@
-"""The process that makes a report, which says a name wherever it can: `python -m tests.delivery.processes.leaking_process HOW FD`.
+"""A report process that writes a name to every output: `python -m tests.delivery.processes.leaking_process HOW FD`.
 
-`ends`: the report is made all the same. `raises`: it fails with the name in the error's message. `early`: it cannot even start.
-`crashes`: the interpreter ends in the middle, as after a fault of a C library.
+HOW: `ends`, the report is made; `raises`, it fails with the name in the error's message; `early`, it cannot start; `crashes`,
+the interpreter aborts in the middle, as after a fault of a C library.
 """
 
 import logging
@@ -20,18 +20,18 @@ SECRET: Final = f"Parent, {NAME} <hparent@nomail.example> +16125550101"
 
 
 class Unraisable:
-    """An exception in it is lost."""
+    """An object with an exception in its finalizer, which Python cannot raise."""
 
     def __del__(self) -> None:
         raise ValueError(SECRET)
 
 
 def leak() -> None:
-    """Say the name in every way."""
+    """Write the name to every output."""
     print(SECRET)
     print(SECRET, file=sys.stderr)
     sys.stdout.flush()
-    # As a library in C does, with more than a pipe holds.
+    # Like a C library, with more than a pipe holds.
     for descriptor in (1, 2):
         os.write(descriptor, SECRET.encode() * 2_000)
     warnings.warn(SECRET, stacklevel=1)
@@ -54,8 +54,8 @@ def fail() -> None:
 
 
 def leaking(how: str) -> Any:
-    """What finds a renderer: the usual one, which leaks first."""
-    usual = process.renderer  # type: ignore[attr-defined]  # what it calls, not what it offers
+    """Return a replacement for `process.renderer`, whose renderers leak first."""
+    usual = process.renderer  # type: ignore[attr-defined]  # imported there, not exported
 
     def find(format: Any) -> Any:
         render = usual(format)
@@ -76,6 +76,6 @@ def leaking(how: str) -> Any:
 if __name__ == "__main__":
     if sys.argv[1] == "early":
         raise ImportError("no module that renders: install it again")
-    process.make_way = lambda: None
+    process.lower_priority = lambda: None
     process.renderer = leaking(sys.argv[1])  # type: ignore[attr-defined]
     process.main()

@@ -1,8 +1,8 @@
-"""A process that makes reports and is told what to do in the middle of one: `python -m tests.delivery.processes.odd_process START HOW [FIFO] FD`.
+"""A report process with a fault: `python -m tests.delivery.processes.odd_process START HOW [FIFO] FD`.
 
-START: `new`, or `fork` to be the fork server whose processes do it. HOW: `nothing`; `policy`, it fails with `Idle` or `Ordinary` as
-the scheduling class of all its threads says; `kill`, it kills itself; `abort`; `halt`, it writes its number into the FIFO and stands still;
-`early`, it cannot even start.
+START: `new`, or `fork` for a fork server whose processes have the fault. HOW: `nothing`; `policy`, it fails with `Idle` or
+`Ordinary`, the scheduling class of all its threads; `kill`, it kills itself; `abort`; `halt`, it writes its pid into the FIFO
+and suspends itself; `early`, it cannot start.
 """
 
 import os
@@ -17,27 +17,27 @@ _held_open: list[TextIO] = []
 
 
 class Idle(Exception):
-    """Every thread is of the idle class."""
+    """Every thread has the idle scheduling class."""
 
 
 class Ordinary(Exception):
-    """Every thread is of the ordinary class."""
+    """Every thread has the ordinary scheduling class."""
 
 
-def tell_policy() -> None:
-    """Raise what the threads of this process are, the one that reads the database among them."""
+def raise_policy() -> None:
+    """Raise the scheduling class of this process's threads, which include the one that reads the database."""
     threads = [int(name) for name in os.listdir("/proc/self/task")]
     assert len(threads) > 1
-    found = {os.sched_getscheduler(thread) for thread in threads}
-    if found == {os.SCHED_IDLE}:
+    policies = {os.sched_getscheduler(thread) for thread in threads}
+    if policies == {os.SCHED_IDLE}:
         raise Idle
-    if found == {os.SCHED_OTHER}:
+    if policies == {os.SCHED_OTHER}:
         raise Ordinary
-    raise AssertionError(found)
+    raise AssertionError(policies)
 
 
 def halt() -> None:
-    """Say who this is, and stand still."""
+    """Write the pid into the FIFO and suspend this process."""
     fifo = Path(sys.argv[3]).open("w")  # noqa: SIM115 — it ends with the process
     _held_open.append(fifo)
     fifo.write(f"{os.getpid()}\n")
@@ -46,8 +46,8 @@ def halt() -> None:
 
 
 def finding(how: str) -> Any:
-    """What finds a renderer: the usual one, which does as it is told first."""
-    usual = process.renderer  # type: ignore[attr-defined]  # what it calls, not what it offers
+    """Return a replacement for `process.renderer`, whose renderers have the fault first."""
+    usual = process.renderer  # type: ignore[attr-defined]  # imported there, not exported
 
     def find(format: Any) -> Any:
         render = usual(format)
@@ -55,7 +55,7 @@ def finding(how: str) -> Any:
         def rendering(*arguments: Any, **named: Any) -> Any:
             match how:
                 case "policy":
-                    tell_policy()
+                    raise_policy()
                 case "kill":
                     os.kill(os.getpid(), signal.SIGKILL)
                 case "abort":

@@ -1,6 +1,6 @@
-"""A server that makes reports, for tests that kill it: `python -m tests.delivery.processes.press_process URL FOLDER NOW [PROGRAM …]`.
+"""A worker that makes reports, for tests that kill it: `python -m tests.delivery.processes.press_process URL FOLDER NOW [PROGRAM …]`.
 
-It is the runner of its database, without gateways. PROGRAM makes a report in place of the usual one.
+It runs the runner of its database, without gateways. PROGRAM is the report process instead of the usual one.
 """
 
 import asyncio

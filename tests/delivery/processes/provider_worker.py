@@ -1,8 +1,8 @@
-"""A worker as a process of its own, for tests that kill it: real gateways to a mail server and to Twilio on loopback.
+"""A worker process for tests that kill it: real gateways to a mail server and to Twilio on loopback.
 
     python -m tests.delivery.processes.provider_worker DATABASE_URL SMTP_PORT TWILIO_URL
 
-It works until SIGTERM. Leases are short, so that what it had when it was killed is soon another's.
+It works until SIGTERM. Leases are short, so that another worker soon takes over its claims.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ def utc_now() -> datetime:
 
 
 class SoonSettled(TwilioGateway):
-    """Its provider lists its calls at once, so that nobody has to wait for 20 minutes."""
+    """A gateway whose `find` works at once, so that no test waits for 20 minutes."""
 
     settles_after = timedelta()
 

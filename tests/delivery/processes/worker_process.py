@@ -1,9 +1,9 @@
-"""A worker as a process of its own, for tests that kill it: the runner of its database, with a simulated provider.
+"""A worker process for tests that kill it: the runner of its database, with a simulated provider.
 
     python -m tests.delivery.processes.worker_process DATABASE_URL JOURNAL [SECONDS]
 
-It works until SIGTERM. Leases are short, and the provider is slow (it answers within SECONDS), and forgets every other
-hand-over that it is asked about.
+It works until SIGTERM. Leases are short. The provider is slow (it answers within SECONDS), and cannot say of half of the
+hand-overs whether they arrived.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A refresh of a message, as tests of delivery ask for it."""
+"""A refresh of a message, for tests of delivery."""
 
 import asyncio
 from dataclasses import replace
@@ -10,7 +10,7 @@ from delivery.receipts.refresh import Progress, refresh
 
 
 async def refresh_now(runtime: Runtime, message_id: int) -> int:
-    """Ask the providers of a message, and how many deliveries changed."""
+    """Poll the providers of a message. Return how many deliveries changed."""
     async with writing(runtime.engine) as connection:
         turn = await take_turn(connection, message_id, now=runtime.clock())
     assert turn.is_mine

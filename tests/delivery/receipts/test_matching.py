@@ -1,4 +1,4 @@
-"""Each receipt changes the one delivery that it belongs to, in whatever order receipts come; the others are kept apart."""
+"""In any order, each receipt changes the one delivery that it belongs to; others are kept as unmatched."""
 
 import random
 from datetime import timedelta
@@ -40,19 +40,19 @@ _numbers = count(1)
 
 
 def batch_gateway(id: str) -> FakeGateway:
-    """A provider that gives all emails of a request one id."""
+    """Return a gateway to a provider that gives all emails of a request one id."""
     return FakeGateway(answer=lambda _: Accepted(id, DeliveryStatus.SENT))
 
 
 def email_receipt(person: int | str, id: str | None, *, after: int = 1, **more: Any) -> Receipt:
-    """A receipt without our key, for an address of the workbench."""
+    """Return a receipt without our key, for an address of the test."""
     address = f"p{person}@nomail.example"
     at = NOON + timedelta(seconds=after)
     return Receipt(at, DeliveryStatus.DELIVERED, reference=id, address=address)._replace(**more)
 
 
 async def reasons(engine: AsyncEngine, gateway: str = "fake") -> list[tuple[Mismatch, int]]:
-    """Why the receipts of a gateway were kept, and how often each came, in the order of their first coming."""
+    """Return the reason and the count of each unmatched receipt, in the order of their first arrival."""
     columns = UNMATCHED_RECEIPT.c
     statement = select(columns.reason, columns.times).where(columns.gateway == gateway)
     async with reading(engine) as connection:
@@ -78,13 +78,13 @@ async def hear(engine: AsyncEngine, *receipts: Receipt) -> int:
         ("heather@nomail.example", "client:heather", False),
     ],
 )
-def test_an_address_is_the_recipient_however_the_provider_spells_it(
+def test_an_address_matches_in_every_spelling_of_the_provider(
     key: str, address: str, is_same: bool
 ) -> None:
     assert is_same_address(key, address) == is_same
 
 
-async def test_two_messages_with_one_id_of_the_provider_are_not_guessed_between(
+async def test_a_receipt_that_fits_two_messages_is_unmatched(
     engine: AsyncEngine,
 ) -> None:
     runtime = runtime_of(engine, Clock(), batch_gateway("B"))
@@ -98,7 +98,7 @@ async def test_two_messages_with_one_id_of_the_provider_are_not_guessed_between(
     assert await reasons(engine) == [(Mismatch.SEVERAL_DELIVERIES, 1)]
 
 
-async def test_an_email_that_was_sent_again_needs_our_key_since_both_sendings_have_one_id(
+async def test_a_receipt_of_a_resent_email_needs_our_key(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Refused("no such user"))
@@ -122,7 +122,7 @@ async def test_an_email_that_was_sent_again_needs_our_key_since_both_sendings_ha
 
 
 class Word(NamedTuple):
-    """A receipt as Hypothesis draws it."""
+    """A receipt drawn by Hypothesis."""
 
     person: int | str
     """Of the batch, or "x": somebody else."""

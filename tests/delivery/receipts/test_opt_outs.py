@@ -1,4 +1,4 @@
-"""A number that a provider says has opted out is remembered: the next message asks nobody, until the person texts START."""
+"""An opt-out that a provider reports is remembered: the next message sends no text, until the person texts START."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ SILENT = "select d.external_id, a.key from address a join district d on d.id = a
 
 
 class Texting:
-    """A log that sends texts to one number through Twilio."""
+    """A log that sends texts to one number through Twilio's stand-in."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -42,12 +42,12 @@ class Texting:
         return message_id
 
     def refuses(self, code: int) -> None:
-        """Have Twilio answer hand-overs with this error."""
+        """Make Twilio answer hand-overs with this error."""
         answer = httpx2.Response(400, json={"code": code, "message": "no"})
         self.texts.take = lambda request, form: answer  # type: ignore[method-assign]
 
     async def report(self, message_id: int, **fields: str) -> None:
-        """A status callback about the message's text."""
+        """Send a status callback about the message's text."""
         delivery = await one(self.engine, message_id)
         target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
         about = {"MessageSid": delivery.reference or "", "To": NUMBER}
@@ -56,7 +56,7 @@ class Texting:
         )
 
     async def says(self, word: str) -> None:
-        """The person texts a word."""
+        """Send a text from the person."""
         request = by_twilio("/callbacks/twilio/incoming", From=NUMBER, Body=word)
         assert await post(self.engine, self.texts.gateway, request) == 200
 
@@ -91,7 +91,7 @@ async def by_poll(texting: Texting) -> int:
 
 
 @pytest.mark.parametrize("way", [by_answer, by_callback, by_poll])
-async def test_a_number_that_twilio_says_has_opted_out_is_not_asked_for_again(
+async def test_a_number_that_twilio_reports_as_opted_out_gets_no_more_texts(
     texting: Texting, way: Callable[[Texting], object]
 ) -> None:
     first = await way(texting)  # type: ignore[misc]
@@ -107,7 +107,7 @@ async def test_a_number_that_twilio_says_has_opted_out_is_not_asked_for_again(
     await recount(texting.engine)
 
 
-async def test_who_opted_out_has_done_so_in_a_district_that_comes_later(texting: Texting) -> None:
+async def test_an_opt_out_holds_in_districts_that_are_added_later(texting: Texting) -> None:
     await texting.says("STOP")
     await log.load(texting.engine, log.district("south"))
     await log.load(texting.engine, log.district("south", name="South"))
@@ -123,7 +123,7 @@ async def test_who_opted_out_has_done_so_in_a_district_that_comes_later(texting:
     assert await texting.silent() == []
 
 
-async def test_start_lifts_what_twilio_had_said(texting: Texting) -> None:
+async def test_start_ends_an_opt_out_that_twilio_reported(texting: Texting) -> None:
     await by_answer(texting)
     await texting.says("START")
     assert await texting.silent() == []
@@ -134,10 +134,10 @@ async def test_start_lifts_what_twilio_had_said(texting: Texting) -> None:
     assert (await one(texting.engine, third)).status is DeliveryStatus.IN_PROGRESS
 
 
-async def test_what_twilio_said_long_ago_does_not_silence_who_texted_start_since(
+async def test_an_old_opt_out_report_does_not_override_a_later_start(
     texting: Texting,
 ) -> None:
-    """The callback was lost, the person texted START a day later, and then somebody refreshes the old message."""
+    """The callback was lost, the person texted START a day later, and then a viewer refreshes the old message."""
     first = await texting.send("M-1")
     texting.texts.made[0] |= {"status": "failed", "error_code": 21610}
     texting.texts.made[0]["date_updated"] = "Fri, 31 Jan 2020 18:00:00 +0000"
@@ -151,7 +151,7 @@ async def test_what_twilio_said_long_ago_does_not_silence_who_texted_start_since
 
 
 @pytest.mark.parametrize("code", [30003, 30005, 30006, 21614])
-async def test_another_failure_of_a_text_silences_nobody(texting: Texting, code: int) -> None:
+async def test_another_failure_of_a_text_is_no_opt_out(texting: Texting, code: int) -> None:
     message_id = await texting.send("M-1")
     await texting.report(message_id, MessageStatus="undelivered", ErrorCode=str(code))
 

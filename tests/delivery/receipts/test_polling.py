@@ -1,4 +1,4 @@
-"""A call of which Twilio reports too little stays open and is asked about, through the real gateway, until its time is over."""
+"""A call with an incomplete receipt stays open and is polled, through the real gateway, until the time limit."""
 
 from datetime import timedelta
 from typing import Any
@@ -29,7 +29,7 @@ from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 
 class Placed:
-    """One call that Twilio has placed, on a clock that is moved."""
+    """One call that Twilio has placed, with a manual clock."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -44,14 +44,14 @@ class Placed:
         return self
 
     async def report(self, **fields: str) -> None:
-        """A status callback about the call, signed by Twilio."""
+        """Send a signed status callback about the call."""
         delivery = await one(self.engine, self.message_id)
         target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
         about = {"CallSid": delivery.reference or "", "To": delivery.address} | fields
         assert await post(self.engine, self.calls.gateway, by_twilio(target, **about)) == 200
 
     def knows(self, **fields: Any) -> None:
-        """What Twilio's Call resource says from now on."""
+        """Set Twilio's Call resource."""
         self.calls.made[0] |= {"status": "completed"} | fields
 
     async def standing(self) -> tuple[DeliveryStatus, int | None]:
@@ -64,7 +64,9 @@ async def placed(engine: AsyncEngine) -> Placed:
     return await Placed(engine).place()
 
 
-async def test_a_completed_call_stays_open_until_twilio_says_who_answered(placed: Placed) -> None:
+async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
+    placed: Placed,
+) -> None:
     await placed.report(CallStatus="completed")
     assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
     assert (await message(placed.engine, placed.message_id)).people_contacted == 0
@@ -87,7 +89,7 @@ async def test_a_completed_call_stays_open_until_twilio_says_who_answered(placed
     await recount(placed.engine)
 
 
-async def test_who_answered_may_come_by_callback_after_all_and_nobody_is_asked(
+async def test_a_late_callback_with_who_answered_ends_the_polling(
     placed: Placed,
 ) -> None:
     await placed.report(CallStatus="completed")
@@ -99,7 +101,7 @@ async def test_who_answered_may_come_by_callback_after_all_and_nobody_is_asked(
     assert placed.calls.requests == []
 
 
-async def test_a_later_word_that_the_call_rings_does_not_stop_the_asking(placed: Placed) -> None:
+async def test_a_late_ringing_callback_does_not_stop_the_polling(placed: Placed) -> None:
     await placed.report(CallStatus="completed")
     await placed.report(CallStatus="ringing")
     placed.clock.advance(minutes=1)
@@ -107,7 +109,7 @@ async def test_a_later_word_that_the_call_rings_does_not_stop_the_asking(placed:
     assert await poll_due(placed.runtime) == 1
 
 
-async def test_a_call_of_which_twilio_never_says_who_answered_is_asked_about_ever_more_rarely(
+async def test_a_call_without_who_answered_is_polled_at_growing_pauses(
     placed: Placed,
 ) -> None:
     placed.knows(answered_by=None)
@@ -129,7 +131,7 @@ async def test_a_call_of_which_twilio_never_says_who_answered_is_asked_about_eve
     await recount(placed.engine)
 
 
-async def test_a_provider_that_is_down_loses_nothing_and_is_asked_again(placed: Placed) -> None:
+async def test_an_unavailable_provider_is_polled_again(placed: Placed) -> None:
     placed.knows(answered_by="human")
     await placed.report(CallStatus="completed")
     placed.calls.behaviour = Behaviour.IS_GONE
@@ -144,7 +146,7 @@ async def test_a_provider_that_is_down_loses_nothing_and_is_asked_again(placed: 
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 5)
 
 
-async def test_of_many_who_ask_at_once_one_asks_the_provider(placed: Placed) -> None:
+async def test_of_many_concurrent_polls_one_asks_the_provider(placed: Placed) -> None:
     await placed.report(CallStatus="completed")
     placed.clock.advance(minutes=1)
 
@@ -152,7 +154,7 @@ async def test_of_many_who_ask_at_once_one_asks_the_provider(placed: Placed) -> 
     assert len(placed.calls.requests) == 1
 
 
-async def test_a_call_without_such_a_report_is_not_asked_about_by_itself(placed: Placed) -> None:
+async def test_a_call_without_an_incomplete_receipt_is_not_polled(placed: Placed) -> None:
     await placed.report(CallStatus="in-progress")
     before = await everything(placed.engine)
     placed.clock.now += timedelta(hours=3)
@@ -162,7 +164,7 @@ async def test_a_call_without_such_a_report_is_not_asked_about_by_itself(placed:
     assert placed.calls.requests == []
 
 
-async def test_a_runner_asks_by_itself(placed: Placed) -> None:
+async def test_a_runner_polls(placed: Placed) -> None:
     placed.knows(answered_by="human")
     await placed.report(CallStatus="completed")
     placed.clock.advance(minutes=1)

@@ -1,4 +1,4 @@
-"""The promise: what is known of a delivery depends on what was said of it, and every figure follows at once."""
+"""The promise: the state of a delivery depends only on the set of its receipts, and every figure follows at once."""
 
 import asyncio
 import random
@@ -49,7 +49,7 @@ from tests.log import NOON
 async def hear(
     engine: AsyncEngine, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
 ) -> int:
-    """Take in receipts of the fake provider; how many deliveries changed."""
+    """Apply receipts of the fake provider. Return how many deliveries changed."""
     return await take_in(engine, "fake", receipts, source=source, now=NOON)
 
 
@@ -63,13 +63,13 @@ def said(
     after: float = 1,
     **more: Any,
 ) -> Receipt:
-    """A receipt for a device of a person, so many seconds after noon."""
+    """Return a receipt for a device of a person, some seconds after noon."""
     at = NOON + timedelta(seconds=after)
     return Receipt(at, status, code, key=f"{message_id}.{person}.{device}", **more)
 
 
 async def handed_over(engine: AsyncEngine, recipients: list[log.Fields], id: str = "M-1") -> int:
-    """A message all of which the fake provider has."""
+    """Import a message and hand all of it over to the fake provider."""
     message_id = await load(engine, recipients, id=id)
     runtime = runtime_of(engine, Clock(), FakeGateway(batch=500))
     await hand_over(runtime, message_id, 0)
@@ -79,7 +79,7 @@ async def handed_over(engine: AsyncEngine, recipients: list[log.Fields], id: str
 # One
 
 
-async def test_a_receipt_is_a_state_an_event_a_figure_and_a_revision(engine: AsyncEngine) -> None:
+async def test_a_receipt_changes_state_event_figures_and_revision(engine: AsyncEngine) -> None:
     message_id = await handed_over(engine, people(1, call))
     before = (await message(engine, message_id)).revision
 
@@ -140,7 +140,7 @@ async def test_a_receipt_of_no_delivery_of_ours_changes_nothing(
     assert await everything(engine) == before
 
 
-async def test_a_provider_speaks_only_for_what_it_was_given(engine: AsyncEngine) -> None:
+async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(engine: AsyncEngine) -> None:
     message_id = await handed_over(engine, people(1, call))
     before = await everything(engine)
 
@@ -153,7 +153,9 @@ async def test_a_provider_speaks_only_for_what_it_was_given(engine: AsyncEngine)
     assert await everything(engine) == before
 
 
-async def test_a_word_that_nobody_knows_is_kept_and_changes_nothing(engine: AsyncEngine) -> None:
+async def test_a_receipt_with_an_unknown_status_is_kept_and_changes_nothing(
+    engine: AsyncEngine,
+) -> None:
     message_id = await handed_over(engine, people(1, call))
     before = await one(engine, message_id)
 
@@ -166,7 +168,7 @@ async def test_a_word_that_nobody_knows_is_kept_and_changes_nothing(engine: Asyn
     await recount(engine)
 
 
-async def test_every_receipt_is_kept_also_the_one_that_says_nothing_new(
+async def test_every_receipt_is_kept_also_a_repeated_one(
     engine: AsyncEngine,
 ) -> None:
     message_id = await handed_over(engine, people(1, call))
@@ -184,7 +186,7 @@ async def test_every_receipt_is_kept_also_the_one_that_says_nothing_new(
     await recount(engine)
 
 
-async def test_a_provider_that_is_asked_again_and_says_the_same_leaves_no_trace(
+async def test_a_poll_with_known_receipts_leaves_no_event(
     engine: AsyncEngine,
 ) -> None:
     message_id = await handed_over(engine, people(1, call))
@@ -199,7 +201,7 @@ async def test_a_provider_that_is_asked_again_and_says_the_same_leaves_no_trace(
 # People
 
 
-async def test_a_text_that_did_not_arrive_after_all_takes_the_contact_back(
+async def test_a_text_that_fails_after_it_was_sent_ends_the_contact(
     engine: AsyncEngine,
 ) -> None:
     message_id = await handed_over(engine, people(1, text_to))
@@ -214,7 +216,7 @@ async def test_a_text_that_did_not_arrive_after_all_takes_the_contact_back(
     await recount(engine)
 
 
-async def test_the_contact_stays_where_another_number_of_the_person_was_reached(
+async def test_the_contact_stays_if_another_number_of_the_person_was_reached(
     engine: AsyncEngine,
 ) -> None:
     both = [log.recipient("p", text_to(0), call(1), name="P")]
@@ -256,7 +258,7 @@ async def test_all_who_share_a_number_are_contacted_by_one_call_and_each_person_
     await recount(engine)
 
 
-async def test_all_who_share_a_number_are_contacted_and_not_any_more_in_a_message_of_texts_alone(
+async def test_in_a_message_of_texts_all_who_share_a_number_change_their_contact_together(
     engine: AsyncEngine,
 ) -> None:
     shared = [log.recipient(f"p{one}", text_to(number)) for one, number in ((1, 0), (2, 0), (3, 4))]
@@ -271,7 +273,7 @@ async def test_all_who_share_a_number_are_contacted_and_not_any_more_in_a_messag
     await recount(engine)
 
 
-async def test_who_pressed_zero_is_contacted_whatever_the_code(engine: AsyncEngine) -> None:
+async def test_a_person_who_pressed_zero_is_contacted_with_any_code(engine: AsyncEngine) -> None:
     message_id = await handed_over(engine, people(1, call))
 
     await hear(engine, said(message_id, status=DeliveryStatus.FAILED, code=8, confirmed=True))
@@ -303,7 +305,7 @@ async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_i
     await recount(engine)
 
 
-async def test_a_receipt_of_an_earlier_sending_says_nothing_of_the_present_one(
+async def test_a_receipt_of_an_earlier_sending_does_not_change_the_current_one(
     engine: AsyncEngine,
 ) -> None:
     message_id = await handed_over(engine, people(1, call))
@@ -325,10 +327,10 @@ async def test_a_receipt_of_an_earlier_sending_says_nothing_of_the_present_one(
     await recount(engine)
 
 
-async def test_what_a_provider_has_is_not_handed_over_again_though_we_had_forgotten(
+async def test_a_receipt_for_a_pending_delivery_prevents_a_second_hand_over(
     engine: AsyncEngine,
 ) -> None:
-    """The database was restored from before the hand-over, or a claim was settled too soon."""
+    """The database was restored from a backup before the hand-over, or a claim was settled too early."""
     gateway = FakeGateway()
     message_id = await load(engine, people(1, call))
 
@@ -344,7 +346,7 @@ async def test_what_a_provider_has_is_not_handed_over_again_though_we_had_forgot
     await recount(engine)
 
 
-async def test_a_claim_that_waited_for_an_answer_has_it_with_the_first_receipt(
+async def test_the_first_receipt_ends_a_claim_that_waits_for_an_answer(
     engine: AsyncEngine,
 ) -> None:
     runtime = runtime_of(
@@ -390,12 +392,12 @@ _numbers = count(1)
     max_examples=25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-async def test_any_order_and_repetition_gives_the_same_end_and_every_figure_is_exact_at_each_step(
-    engine: AsyncEngine, told: list[tuple[Any, ...]], dice: random.Random, stopped: bool
+async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exact_figures(
+    engine: AsyncEngine, drawn: list[tuple[Any, ...]], dice: random.Random, stopped: bool
 ) -> None:
     ends = []
     for in_order in (True, False):
-        # Person 0 and person 2 share a number; each has a call and a text. No other message goes to these numbers: whoever
+        # Person 0 and person 2 share a number; each has a call and a text. No other message goes to these numbers: a person who
         # opts out gets no text of the next one.
         number = next(_numbers)
         shared = [
@@ -415,7 +417,7 @@ async def test_any_order_and_repetition_gives_the_same_end_and_every_figure_is_e
                 )
         receipts = [
             said(message_id, person, status, code, device=device, after=after, confirmed=confirmed)
-            for person, device, status, code, after, confirmed in told
+            for person, device, status, code, after, confirmed in drawn
         ]
         if not in_order:
             receipts += dice.sample(receipts, dice.randint(0, len(receipts)))
@@ -462,10 +464,10 @@ async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(
     await recount(engine)
 
 
-async def test_receipts_claims_and_a_cancel_at_the_same_time_wait_for_one_another_and_no_longer(
+async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(
     engine: AsyncEngine,
 ) -> None:
-    """Nobody deadlocks, nothing is handed over twice, and all figures are exact."""
+    """Nothing is handed over twice, and all figures are exact."""
     clock = Clock()
     ids = [await load(engine, people(60, call, text_to), id=f"M-{number}") for number in range(3)]
     dice = random.Random(3)
@@ -499,7 +501,7 @@ async def test_receipts_claims_and_a_cancel_at_the_same_time_wait_for_one_anothe
 # Consents
 
 
-async def test_the_latest_word_about_texts_counts_in_every_district(engine: AsyncEngine) -> None:
+async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(engine: AsyncEngine) -> None:
     await log.load(engine, log.district(), log.district("north"))
     for id, district in (("M-1", "plainview"), ("N-1", "north")):
         await log.load(

@@ -1,4 +1,4 @@
-"""A press for tests: reports are asked for by hand, and made without a second process.
+"""Tools for tests of reports: request a report directly, and make it without a child process.
 
 press = printing(engine, tmp_path)
 await asked(press)
@@ -25,20 +25,20 @@ from db.reports.records import Request, ask
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
 from delivery.reports.jobs import Press, PrintJob, find_print_jobs, print_report
-from delivery.reports.process import Order, make
+from delivery.reports.process import RenderOrder, make
 from delivery.reports.store import Place
 from delivery.runners.base import Runner
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from tests.log import NOON
 
 
-async def here(order: Order, *, told: Callable[[int], None]) -> Made:
-    """Carry an order out in this process, at noon."""
-    return await make(order, clock=lambda: NOON, told=told)
+async def here(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    """Carry out an order in this process, at noon."""
+    return await make(order, clock=lambda: NOON, report_progress=report_progress)
 
 
 def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> Press:
-    """A press that keeps what it makes in `folder`; its clock stands at noon."""
+    """Return a press that stores reports in `folder`; its clock shows noon."""
     press = Press(engine=engine, place=Place(str(folder)), clock=lambda: NOON, render=here)
     return replace(press, **changes)
 
@@ -56,7 +56,7 @@ async def asked(
     at: datetime = NOON,
     runner: Runner | None = None,
 ) -> int:
-    """Ask for a report, as `createReport` does once it has looked at everything, and announce it in the same transaction."""
+    """Request a report, as `createReport` does after its checks, and announce it in the same transaction. Return its id."""
     request = Request(
         message_id=message_id,
         district_id=1,
@@ -77,25 +77,25 @@ async def asked(
 
 
 async def print_all(press: Press, *, until: asyncio.Event | None = None) -> int:
-    """Do the print jobs that the rows show, and how many reports became ready."""
+    """Make all waiting reports. Return how many became ready."""
     jobs = await find_print_jobs(press)
     return sum([await print_report(press, job, until=until or asyncio.Event()) for job in jobs])
 
 
 async def row(engine: AsyncEngine, id: int = 1) -> Any:
-    """All that is written of a report."""
+    """Return the row of a report."""
     async with reading(engine) as connection:
         return (await connection.execute(select(REPORT).where(REPORT.c.id == id))).one()
 
 
 async def made(press: Press, id: int = 1) -> bytes:
-    """The file of a report."""
+    """Return the file of a report."""
     key: str = (await row(press.engine, id)).file_key
     return (Path(press.place.address) / key).read_bytes()
 
 
 async def detail_rows(press: Press, id: int = 1) -> list[list[str]]:
-    """The Delivery Detail of a CSV report, without its head."""
+    """Return the Delivery Detail of a CSV report, without its header."""
     file = (await made(press, id)).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(file, newline="")))
     start = next(n for n, row in enumerate(rows) if row[0] == "Recipient")
@@ -103,16 +103,15 @@ async def detail_rows(press: Press, id: int = 1) -> list[list[str]]:
 
 
 def files(press: Press) -> list[str]:
-    """The names of the files in the store."""
+    """Return the names of the files in the store."""
     folder = Path(press.place.address)
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 
 async def hurry(engine: AsyncEngine) -> None:
-    """Let every lease have ended, and every pause be over."""
-    past = datetime.now(NOON.tzinfo) - timedelta(
-        hours=1
-    )  # by the database's clock, which no test sets
+    """End every lease and every pause, as if their time had passed."""
+    # Leases use the database's clock, which tests cannot set.
+    past = datetime.now(NOON.tzinfo) - timedelta(hours=1)
     async with writing(engine) as connection:
         await connection.execute(update(REPORT).values(due_at=None))
         claimed = REPORT.c.claim.is_not(None)
@@ -120,22 +119,22 @@ async def hurry(engine: AsyncEngine) -> None:
 
 
 async def message_called(engine: AsyncEngine, external_id: str) -> int:
-    """Our id of a message."""
+    """Return our id of a message."""
     async with reading(engine) as connection:
         statement = select(MESSAGE.c.id).where(MESSAGE.c.external_id == external_id)
         return int((await connection.execute(statement)).scalar_one())
 
 
 class Stuck:
-    """A renderer that waits until it is let go, and then does as `then` says."""
+    """A renderer that waits until it is released, and then calls `then`."""
 
     def __init__(self, then: Any = here) -> None:
         self.begun = asyncio.Event()
         self.released = asyncio.Event()
         self._then = then
 
-    async def __call__(self, order: Order, *, told: Callable[[int], None]) -> Made:
+    async def __call__(self, order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         self.begun.set()
         await self.released.wait()
-        result: Made = await self._then(order, told=told)
+        result: Made = await self._then(order, report_progress=report_progress)
         return result

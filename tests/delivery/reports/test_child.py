@@ -1,4 +1,4 @@
-"""The promise: whatever a library prints, logs or breaks while a report is made, its process is understood, and no name gets out."""
+"""The promise: no output or fault of a library disturbs the channel of a report process or reveals a name."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ from db.connect.engine import after_commits
 from db.reports.jobs import Made
 from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.reports.start import new_process
 from domain.report import ReportStatus
 from server.process.log_output import OWN_PACKAGES, configure
@@ -35,7 +35,7 @@ PROGRAM: Final = (sys.executable, "-m", "tests.delivery.processes.leaking_proces
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """What the server writes about itself; what was set up before it comes back after the test."""
+    """Return the server's log output; restore the configuration after the test."""
     root, raises = logging.getLogger(), logging.raiseExceptions
     loggers = [root, *(logging.getLogger(name) for name in (*OWN_PACKAGES, "uvicorn.access"))]
     before = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
@@ -50,7 +50,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 async def pressing(engine: AsyncEngine, folder: Path, how: str) -> Press:
-    """A report is asked for, and made by a process that leaks."""
+    """Request a report, and make it with a process that leaks."""
     await load(engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
     render = partial(in_own_process, start=new_process((*PROGRAM, how)))
     press = printing(engine, folder / "store", render=render)
@@ -67,10 +67,14 @@ def lines_of(log: io.StringIO) -> list[dict[str, Any]]:
     [
         ("ends", ReportStatus.READY, None),
         ("raises", ReportStatus.QUEUED, ("RENDERING", "ValueError")),
-        ("crashes", ReportStatus.QUEUED, ("CRASHED", "the process ended with -6 and said nothing")),
+        (
+            "crashes",
+            ReportStatus.QUEUED,
+            ("CRASHED", "the process ended with -6 and without a result"),
+        ),
     ],
 )
-async def test_a_name_that_a_library_says_is_heard_nowhere(
+async def test_a_name_in_a_library_s_output_appears_nowhere(
     engine: AsyncEngine,
     tmp_path: Path,
     log: io.StringIO,
@@ -92,16 +96,16 @@ async def test_a_name_that_a_library_says_is_heard_nowhere(
     said = [(line["logger"], line["level"], line["event"]) for line in lines]
     assert said[:8] == [
         ("py.warnings", "warning", "a library warned"),
-        ("fontTools.subset", "warning", "a library wrote a line"),
-        ("fontTools.subset", "error", "a library wrote a line"),
-        ("fontTools.subset", "error", "a library wrote a line"),
+        ("fontTools.subset", "warning", "a library wrote a log line"),
+        ("fontTools.subset", "error", "a library wrote a log line"),
+        ("fontTools.subset", "error", "a library wrote a log line"),
         ("renderers.pdf", "error", "a page failed"),
-        ("delivery", "error", "a thread failed"),
-        ("delivery", "error", "an exception was lost"),
+        ("delivery", "error", "a thread of the report process failed"),
+        ("delivery", "error", "an exception could not be raised"),
         (
             "delivery.reports.child",
             "warning",
-            "what the process that makes a report wrote outside of its log was dropped",
+            "output of the report process outside of its log was dropped",
         ),
     ]
     # What is needed to mend it: where, and what kind of error.
@@ -120,10 +124,10 @@ async def test_a_name_that_a_library_says_is_heard_nowhere(
         assert len(await detail_rows(press)) == 1
 
 
-async def test_a_process_that_cannot_start_says_why(
+async def test_the_reason_of_a_process_that_cannot_start_is_logged(
     engine: AsyncEngine, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing of a report is known by then."""
+    """The process has no content of a report yet, so its output may be logged."""
     press = await pressing(engine, tmp_path, "early")
 
     assert await print_all(press) == 0
@@ -131,12 +135,12 @@ async def test_a_process_that_cannot_start_says_why(
     (line,) = lines_of(log)
     assert (line["reason"], line["cause"]) == (
         "NOT_STARTED",
-        "the process ended with 1 and said nothing: ImportError: no module that renders: install it again",
+        "the process ended with 1 and without a result: ImportError: no module that renders: install it again",
     )
     assert capfd.readouterr() == ("", "")
 
 
-async def test_a_report_that_is_ready_stays_so_where_the_answer_to_its_commit_was_lost(
+async def test_a_report_stays_ready_if_the_confirmation_of_its_commit_was_lost(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     press = await pressing(engine, tmp_path, "ends")
@@ -155,10 +159,10 @@ async def test_a_report_that_is_ready_stays_so_where_the_answer_to_its_commit_wa
     assert len(await detail_rows(press)) == 1
 
 
-async def test_a_report_goes_on_while_the_database_is_away(
+async def test_a_report_continues_during_a_database_outage(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    """Its claim holds for a minute: one look that fails is no reason to begin anew."""
+    """Its lease lasts a minute: one failed renewal is no reason to start again."""
     press = await pressing(engine, tmp_path, "ends")
     looks: list[None] = []
     failed = asyncio.Event()
@@ -169,11 +173,11 @@ async def test_a_report_goes_on_while_the_database_is_away(
             failed.set()
             raise OperationalError(statement, {}, Exception("connection lost"))
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         event.listen(engine.sync_engine, "before_cursor_execute", be_away)
-        told(40)
+        report_progress(40)
         await failed.wait()
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     press = printing(engine, tmp_path / "store", render=render, step=timedelta(0))
     assert await print_all(press) == 1

@@ -1,4 +1,4 @@
-"""A report that fails says why: to its viewer in words, and to the operator with the cause in the log."""
+"""A failed report has a message for its viewer, and a cause for the operator in the log."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ from db.tables.operations import REPORT
 from delivery.reports.child import Broken, in_own_process
 from delivery.reports.failures import Failure, FailureKind, failure_of, words
 from delivery.reports.jobs import MOST_ATTEMPTS, Press
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.reports.start import new_process
 from domain.report import ReportDetail, ReportStatus
 from tests.canaries import watched
@@ -35,7 +35,7 @@ TEMPORARY = tempfile.gettempdir()
 
 
 def refusing(number: int) -> Callable[..., Any]:
-    """A call of the operating system that fails so."""
+    """Return a system call that fails with this error."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise OSError(number, os.strerror(number))
@@ -44,16 +44,16 @@ def refusing(number: int) -> Callable[..., Any]:
 
 
 def meeting(error: Exception) -> dict[str, Any]:
-    """A press whose rendering meets this."""
+    """Return a report runtime whose renderer raises this."""
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         raise error
 
     return {"render": render}
 
 
 class Case(NamedTuple):
-    """What goes wrong, and what is said of it."""
+    """A fault, and its expected message and log entry."""
 
     kind: FailureKind
     changes: dict[str, Any]
@@ -108,12 +108,12 @@ CASES = {
     "the process is killed": Case(
         FailureKind.KILLED,
         {
-            "render": lambda order, *, told: in_own_process(
-                order, told=told, start=new_process((*ODD, "new", "kill"))
+            "render": lambda order, *, report_progress: in_own_process(
+                order, report_progress=report_progress, start=new_process((*ODD, "new", "kill"))
             )
         },
         None,
-        {"cause": "the process ended with -9 and said nothing"},
+        {"cause": "the process ended with -9 and without a result"},
     ),
     "it takes too long": Case(
         FailureKind.TIMED_OUT,
@@ -143,7 +143,7 @@ async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_a_report_that_fails_says_why_to_its_viewer_and_the_cause_to_the_operator(
+async def test_a_failed_report_has_a_message_for_the_viewer_and_a_cause_in_the_log(
     press: Press, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await asked(press)
@@ -161,7 +161,7 @@ async def test_a_report_that_fails_says_why_to_its_viewer_and_the_cause_to_the_o
 
     report = await row(press.engine)
     assert (report.status, report.failure) == (ReportStatus.FAILED, words(case.kind))
-    failed = [line for line in lines if line["event"].startswith("a report could not be made")]
+    failed = [line for line in lines if line["event"].startswith("the report failed")]
     assert [line["log_level"] for line in failed] == ["warning"] * (attempts - 1) + ["error"]
     last = failed[-1]
     assert (last["report_id"], last["attempt"], last["reason"]) == ("report.1", 3, case.kind)
@@ -175,13 +175,13 @@ async def test_a_report_that_fails_says_why_to_its_viewer_and_the_cause_to_the_o
 
 
 async def begun_often(press: Press, *, attempts: int) -> None:
-    """Let every report have been begun so often before."""
+    """Set the number of earlier attempts of every report."""
     async with writing(press.engine) as connection:
         await connection.execute(update(REPORT).values(attempts=attempts))
 
 
-async def test_a_report_whose_recipients_were_removed_meanwhile_fails_at_once(press: Press) -> None:
-    """Not after three attempts, nor as a list in which somebody is missing."""
+async def test_a_report_whose_recipients_were_purged_fails_at_once(press: Press) -> None:
+    """Without three attempts, and without an incomplete list."""
     await asked(press)
     await asked(press, detail=ReportDetail.SUMMARY)
     async with writing(press.engine) as connection:
@@ -197,9 +197,9 @@ async def test_a_report_whose_recipients_were_removed_meanwhile_fails_at_once(pr
     assert (line["log_level"], line["reason"]) == ("info", FailureKind.PURGED)
 
 
-async def test_a_report_whose_makers_died_says_so(press: Press) -> None:
+async def test_a_report_whose_processes_died_has_a_message(press: Press) -> None:
     await asked(press)
-    stuck = Stuck(then=lambda order, told: here(order, told=told))
+    stuck = Stuck(then=lambda order, report_progress: here(order, report_progress=report_progress))
     for _ in range(MOST_ATTEMPTS):
         working = asyncio.ensure_future(print_all(replace(press, render=stuck)))
         await stuck.begun.wait()
@@ -215,7 +215,7 @@ async def test_a_report_whose_makers_died_says_so(press: Press) -> None:
     )
 
 
-def test_every_kind_has_words_of_its_own_without_a_code_or_a_path() -> None:
+def test_every_kind_has_its_own_message_without_a_code_or_a_path() -> None:
     said = [words(kind) for kind in FailureKind]
     assert len(set(said)) == len(FailureKind)
     for text in said:
@@ -225,7 +225,7 @@ def test_every_kind_has_words_of_its_own_without_a_code_or_a_path() -> None:
         assert "errno" not in text.lower()
 
 
-def test_what_a_failure_holds_is_none_of_the_words_of_the_exception() -> None:
+def test_a_failure_has_no_text_of_the_exception() -> None:
     try:
         raise ValueError("Heather")
     except ValueError as error:

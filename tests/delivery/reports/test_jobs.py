@@ -1,4 +1,4 @@
-"""Reports as they are made: how far they are, what becomes of those that break off, and how they end."""
+"""Making reports: progress, interruptions, and results."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from delivery.reports import child
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind, words
 from delivery.reports.jobs import Press, expire
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.reports.store import Place
 from domain.report import KEPT, ReportFormat, ReportStatus
 from tests.delivery.reports.printing import (
@@ -44,13 +44,13 @@ def press(engine: AsyncEngine, tmp_path: Path) -> Press:
 
 @pytest.fixture
 async def one(press: Press) -> Press:
-    """A log with one message of which a report is asked for."""
+    """A log with one message and a requested report."""
     await load(press.engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
     await asked(press)
     return press
 
 
-async def test_a_ready_report_says_what_its_file_is(one: Press) -> None:
+async def test_a_ready_report_has_size_and_hash_of_its_file(one: Press) -> None:
     assert await print_all(one) == 1
     report = await row(one.engine)
     assert (report.status, report.as_of, report.row_count) == (ReportStatus.READY, NOON, 1)
@@ -61,24 +61,24 @@ async def test_a_ready_report_says_what_its_file_is(one: Press) -> None:
     assert await print_all(one) == 0
 
 
-async def test_it_says_how_far_it_is_and_holds_its_claim_meanwhile(one: Press) -> None:
+async def test_progress_is_written_and_the_claim_renewed(one: Press) -> None:
     seen, committed = [], asyncio.Event()
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         with after_commits(one.engine, committed.set):
-            told(40)
+            report_progress(40)
             await committed.wait()
         report = await row(one.engine)
         seen.append((report.status, report.progress_percent))
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     press = replace(one, render=render, step=timedelta(0))
     assert await print_all(press) == 1
     assert seen == [(ReportStatus.RENDERING, 40)]
 
 
-async def test_what_fails_is_tried_three_times_and_then_says_so_in_words(one: Press) -> None:
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+async def test_a_failing_report_is_tried_three_times_and_then_has_a_message(one: Press) -> None:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
 
     press = replace(one, render=render)
@@ -97,19 +97,19 @@ async def test_what_fails_is_tried_three_times_and_then_says_so_in_words(one: Pr
     assert report.claim is None
 
 
-async def test_one_that_fails_does_not_hold_up_the_next(one: Press) -> None:
+async def test_a_failed_report_does_not_block_the_next(one: Press) -> None:
     second = await asked(one, format=ReportFormat.XLSX)
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         if order.job.id != second:
             raise OSError("the disk is full")
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     assert await print_all(replace(one, render=render)) == 1
     assert (await row(one.engine, second)).status is ReportStatus.READY
 
 
-async def test_who_lost_the_claim_leaves_no_file_and_no_trace(one: Press) -> None:
+async def test_a_process_that_lost_its_claim_leaves_no_file(one: Press) -> None:
     slow = Stuck()
     working = asyncio.ensure_future(print_all(replace(one, render=slow)))
     await slow.begun.wait()
@@ -122,7 +122,7 @@ async def test_who_lost_the_claim_leaves_no_file_and_no_trace(one: Press) -> Non
     assert files(one) == [report.file_key]
 
 
-async def test_what_is_broken_off_on_purpose_waits_again(one: Press) -> None:
+async def test_a_report_that_is_stopped_waits_again(one: Press) -> None:
     slow = Stuck()
     until = asyncio.Event()
     working = asyncio.ensure_future(print_all(replace(one, render=slow), until=until))
@@ -133,7 +133,7 @@ async def test_what_is_broken_off_on_purpose_waits_again(one: Press) -> None:
     assert (report.status, report.attempts, report.claim) == (ReportStatus.QUEUED, 0, None)
 
 
-async def test_a_report_that_takes_too_long_is_ended(one: Press) -> None:
+async def test_a_report_that_takes_too_long_times_out(one: Press) -> None:
     press = replace(one, render=Stuck(), limit=timedelta(0))
     assert await print_all(press) == 0
     assert (await row(one.engine)).status is ReportStatus.QUEUED
@@ -142,7 +142,7 @@ async def test_a_report_that_takes_too_long_is_ended(one: Press) -> None:
 # The process
 
 
-async def test_a_process_of_its_own_makes_it(one: Press) -> None:
+async def test_a_child_process_makes_the_report(one: Press) -> None:
     press = replace(one, render=child.in_own_process)
     assert await print_all(press) == 1
     report = await row(one.engine)
@@ -152,8 +152,8 @@ async def test_a_process_of_its_own_makes_it(one: Press) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has such a class")
-async def test_the_process_takes_the_processor_only_when_nobody_else_wants_it() -> None:
-    code = "import os; from delivery.reports.process import make_way; make_way(); print(os.sched_getscheduler(0))"
+async def test_the_process_of_a_large_report_has_idle_priority() -> None:
+    code = "import os; from delivery.reports.process import lower_priority; lower_priority(); print(os.sched_getscheduler(0))"
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE
     )
@@ -161,17 +161,17 @@ async def test_the_process_takes_the_processor_only_when_nobody_else_wants_it() 
     assert int(said) == os.SCHED_IDLE
 
 
-async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: Press) -> None:
-    taken: list[Order] = []
+async def test_the_failure_of_a_process_has_no_content_of_the_report(one: Press) -> None:
+    taken: list[RenderOrder] = []
 
-    async def take(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         taken.append(order)
         raise Broken(Failure(FailureKind.RENDERING, ""))
 
     await print_all(replace(one, render=take))
     broken = replace(taken[0], place=Place(f"{one.place.address}/\0"))
     with pytest.raises(Broken) as met:
-        await child.in_own_process(broken, told=lambda percent: None)
+        await child.in_own_process(broken, report_progress=lambda percent: None)
     failure = met.value.failure
     assert (failure.kind, failure.error) == (FailureKind.RENDERING, "ValueError")
     assert failure.where[-1].endswith("in mkdir")
@@ -181,7 +181,7 @@ async def test_what_the_process_met_is_told_without_what_was_in_the_report(one: 
 # The end
 
 
-async def test_after_a_day_the_file_is_gone_and_the_report_says_so(one: Press) -> None:
+async def test_after_a_day_the_file_is_gone_and_the_report_is_expired(one: Press) -> None:
     assert await print_all(one) == 1
     late = replace(one, clock=lambda: NOON + KEPT - timedelta(seconds=1))
     assert await expire(late) == 0
@@ -194,7 +194,7 @@ async def test_after_a_day_the_file_is_gone_and_the_report_says_so(one: Press) -
     assert await expire(over) == 0
 
 
-async def test_what_a_killed_maker_left_goes_with_the_report(one: Press) -> None:
+async def test_files_of_a_killed_process_are_removed_with_the_report(one: Press) -> None:
     assert await print_all(one) == 1
     left = Path(one.place.address, "1.abcdef.csv.part")
     other = Path(one.place.address, "11.abcdef.csv")

@@ -1,4 +1,4 @@
-"""A report for who may not see recipients has nothing of a family in it, in any format and with any detail."""
+"""A report for a viewer without VIEW_RECIPIENTS has no family data, in any format and with any detail."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ LABEL: Final = "vicinity"
 
 
 def text_of(file: bytes, format: ReportFormat) -> str:
-    """All that can be read in a report, in lower case; of an archive all its parts."""
+    """Return all text of a report in lower case; of an archive all its parts."""
     if format is ReportFormat.PDF:
         pages = pypdf.PdfReader(io.BytesIO(file)).pages
         return " ".join(page.extract_text() for page in pages).lower()

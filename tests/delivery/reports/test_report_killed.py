@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a report: no half file is ever to be had, nothing is left lying about, and it is made again."""
+"""kill -9 in the middle of a report: no incomplete file can be downloaded, nothing is left, and it is made again."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ DEVICES: Final = 2
 
 @pytest.fixture
 async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Press:
-    """A log with one message of some thousand deliveries, of which a report is asked for."""
+    """A log with one message of some thousand deliveries, and a requested report."""
     people = [
         recipient(f"p{n}", *(email(f"{n}.{m}@nomail.example") for m in range(DEVICES)))
         for n in range(PEOPLE)
@@ -59,7 +59,7 @@ async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 class Halted:
-    """A process that stands still in the middle of a report."""
+    """A process that is suspended in the middle of a report."""
 
     def __init__(self, folder: Path, moment: str) -> None:
         self._fifo = folder / "fifo"
@@ -68,13 +68,13 @@ class Halted:
         self.program = (*PROGRAM, moment, str(self._fifo))
 
     async def reached(self) -> int:
-        """Wait until it stands still; its number."""
+        """Wait until the process is suspended. Return its pid."""
         async with asyncio.timeout(PATIENCE):
             self._file = await asyncio.to_thread(self._fifo.open)
             return int(await asyncio.to_thread(self._file.readline))
 
     async def ended(self) -> None:
-        """Wait until it is no more."""
+        """Wait until the process has ended."""
         async with asyncio.timeout(PATIENCE):
             assert await asyncio.to_thread(self._file.read) == ""
         self._file.close()
@@ -82,7 +82,7 @@ class Halted:
 
 @asynccontextmanager
 async def serving(press: Press, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A server of its own, which is killed at the end."""
+    """Run a server process, which is killed at the end."""
     url = press.engine.url.render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
         *COMMAND, url, press.place.address, NOON.isoformat(), *program, cwd=ROOT
@@ -96,7 +96,7 @@ async def serving(press: Press, *program: str) -> AsyncIterator[asyncio.subproce
 
 
 async def has_begun(press: Press, *, percent: int) -> None:
-    """Wait until the row says that the report is so far, and that it is not done."""
+    """Wait until the row shows this progress of an unfinished report."""
 
     async def is_in_the_middle() -> bool:
         report = await row(press.engine)
@@ -106,14 +106,14 @@ async def has_begun(press: Press, *, percent: int) -> None:
 
 
 async def nothing_is_to_be_had(press: Press) -> None:
-    """No row names a file, and what lies in the store is no report under any name."""
+    """Check that no row has a file, and that the store has no complete file."""
     assert (await row(press.engine)).file_key is None
     assert [name for name in files(press) if not name.endswith(".part")] == []
     assert os.listdir(Path(press.place.address).with_name("temporary")) == []
 
 
 async def all_is_there(press: Press) -> None:
-    """The report is ready and whole, and its file is the only one."""
+    """Check that the report is ready and complete, and that its file is the only one."""
     report = await row(press.engine)
     assert (report.status, report.row_count) == (ReportStatus.READY, PEOPLE * DEVICES)
     assert files(press) == [report.file_key]
@@ -175,10 +175,10 @@ async def test_a_server_that_is_killed_in_the_middle_is_replaced_and_its_process
     assert (await row(press.engine)).attempts == 2
 
 
-async def test_a_process_that_has_stored_a_file_for_nobody_leaves_nothing_that_could_be_served(
+async def test_a_file_stored_after_its_server_died_is_never_served(
     press: Press, tmp_path: Path
 ) -> None:
-    """Its server is gone, so no row ever names what it stored; the next maker takes it away."""
+    """Its server is gone, so no row has its file; the next attempt removes it."""
     halted = Halted(tmp_path, "store")
     async with serving(press, *halted.program):
         child = await halted.reached()

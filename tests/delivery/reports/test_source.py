@@ -1,4 +1,4 @@
-"""What is read out of the log for a report: whose rows, in which order, masked or not, and of one moment."""
+"""Reading a report from the log: its rows, their order, masking, and one snapshot."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from db.reports.jobs import Made
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports import source
 from delivery.reports.jobs import Press
-from delivery.reports.process import Order, make
+from delivery.reports.process import RenderOrder, make
 from domain.report import ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
@@ -81,7 +81,7 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: P
         assert await made(press, report) == rendered(renderer(format), expected), format
 
 
-async def test_a_report_names_the_category_behind_the_type_and_only_the_marks_of_its_rows(
+async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_its_rows(
     press: Press,
 ) -> None:
     people = [
@@ -102,7 +102,7 @@ async def test_a_report_names_the_category_behind_the_type_and_only_the_marks_of
     assert legends == [["*", "&"], []]
 
 
-async def test_people_stand_by_name_then_student_over_all_pages(
+async def test_rows_are_ordered_by_name_then_student_over_all_pages(
     press: Press, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "PAGE", 3)
@@ -121,7 +121,7 @@ async def test_people_stand_by_name_then_student_over_all_pages(
     ]
 
 
-async def test_what_who_may_not_see_recipients_is_given_has_no_name_address_or_body(
+async def test_a_masked_report_has_no_name_address_or_body(
     press: Press,
 ) -> None:
     people = [
@@ -145,7 +145,7 @@ async def test_what_who_may_not_see_recipients_is_given_has_no_name_address_or_b
 
 
 async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What changes after it was begun is not in it: neither in the figures nor in the last of its rows."""
+    """Changes after its start are not in it, neither in the figures nor in the last row."""
     monkeypatch.setattr(source, "PAGE", 1)
     people = [recipient(f"p{n}", email(f"{n}@nomail.example", status="SENT")) for n in range(3)]
     await load(press.engine, district(), message("M-1", people))
@@ -157,14 +157,14 @@ async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.Monke
             await connection.execute(update(DELIVERY).values(status=DeliveryStatus.FAILED))
             await connection.execute(update(MESSAGE).values(people=17))
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         def tell(percent: int) -> None:
             if not changes:
                 changes.append(asyncio.run_coroutine_threadsafe(change(), loop))  # type: ignore[arg-type]
                 changes[0].result()
-            told(percent)
+            report_progress(percent)
 
-        return await make(order, clock=lambda: NOON, told=tell)
+        return await make(order, clock=lambda: NOON, report_progress=tell)
 
     await asked(press)
     assert await print_all(replace(press, render=render)) == 1

@@ -1,4 +1,4 @@
-"""The process that makes a report: forked or new, at ordinary priority where the report is small, and gone when nobody wants it."""
+"""The report process: forked or new, at ordinary priority for a small report, and ended when it is not needed."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ from delivery.reports import start as report_start
 from delivery.reports.child import Broken, in_own_process
 from delivery.reports.failures import FailureKind
 from delivery.reports.jobs import Press
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.reports.start import ForkServer, Start, new_process
 from domain.report import MOST_SMALL, ReportFormat, ReportStatus
 from tests.delivery.reports.printing import asked, detail_rows, here, print_all, printing, row
@@ -35,7 +35,7 @@ ODD: Final = (sys.executable, "-m", "tests.delivery.processes.odd_process")
 
 @pytest.fixture
 async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
-    """A log with one message of which a report is asked for."""
+    """A log with one message and a requested report."""
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
     press = printing(engine, tmp_path / "store")
     await asked(press)
@@ -44,7 +44,7 @@ async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
 
 @pytest.fixture
 async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Press]:
-    """The same on SQLite alone, for what does not depend on the database: a fork server takes seconds to start."""
+    """The same on SQLite only, for tests that do not depend on the database: a fork server takes seconds to start."""
     file = shutil.copy(sqlite_template, tmp_path / "sentlog.sqlite3")
     engine = make_engine(f"sqlite+aiosqlite:///{file}")
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
@@ -56,7 +56,7 @@ async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Pres
 
 @asynccontextmanager
 async def forking(*arguments: str) -> AsyncIterator[ForkServer]:
-    """A fork server: the usual one, or one whose processes do as they are told."""
+    """Return a fork server: the usual one, or one whose processes have a fault."""
     forks = ForkServer((*ODD, "fork", *arguments)) if arguments else ForkServer()
     try:
         yield forks
@@ -64,22 +64,22 @@ async def forking(*arguments: str) -> AsyncIterator[ForkServer]:
         await forks.close()
 
 
-async def order_of(press: Press, *, is_large: bool = False) -> Order:
-    """The order of a report that is claimed by somebody else."""
-    taken: list[Order] = []
+async def order_of(press: Press, *, is_large: bool = False) -> RenderOrder:
+    """Return the order of a report that another process has claimed."""
+    taken: list[RenderOrder] = []
 
-    async def take(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         taken.append(order)
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     await print_all(replace(press, render=take))
     return replace(taken[0], is_large=is_large, key="9.x.csv")
 
 
-async def failure_of(order: Order, start: Start) -> tuple[FailureKind, str]:
-    """How making a report fails."""
+async def failure_of(order: RenderOrder, start: Start) -> tuple[FailureKind, str]:
+    """Return the failure of making a report."""
     with pytest.raises(Broken) as met:
-        await in_own_process(order, told=lambda percent: None, start=start)
+        await in_own_process(order, report_progress=lambda percent: None, start=start)
     return met.value.failure.kind, met.value.failure.error
 
 
@@ -93,9 +93,9 @@ async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
     assert MOST_SMALL == 5_000
     seen: list[bool] = []
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         seen.append(order.is_large)
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     async with writing(press.engine) as connection:
         await connection.execute(update(TALLY).values(deliveries=rows))
@@ -134,11 +134,11 @@ async def test_forked_processes_make_reports_of_every_format_side_by_side(press:
 @pytest.mark.parametrize(
     ("how", "failure"),
     [
-        ("kill", (FailureKind.KILLED, "the process ended with -9 and said nothing")),
-        ("abort", (FailureKind.CRASHED, "the process ended with -6 and said nothing")),
+        ("kill", (FailureKind.KILLED, "the process ended with -9 and without a result")),
+        ("abort", (FailureKind.CRASHED, "the process ended with -6 and without a result")),
     ],
 )
-async def test_what_ends_a_forked_process_is_told(
+async def test_the_failure_shows_how_a_forked_process_ended(
     one_press: Press, how: str, failure: tuple[FailureKind, str]
 ) -> None:
     order = await order_of(one_press)
@@ -146,25 +146,25 @@ async def test_what_ends_a_forked_process_is_told(
         assert await failure_of(order, forks.fork) == failure
 
 
-async def test_a_fork_server_that_cannot_start_says_why_and_is_started_again(
+async def test_the_reason_of_a_fork_server_that_cannot_start_is_reported_and_it_is_started_again(
     one_press: Press,
 ) -> None:
     order = await order_of(one_press)
-    why = "the process that starts others for reports ended: ImportError: no module that renders: install it again"
+    why = "the fork server for reports ended: ImportError: no module that renders: install it again"
     async with forking("early") as forks:
         for _ in range(2):
             assert await failure_of(order, forks.fork) == (FailureKind.NOT_STARTED, why)
 
 
 class Halted:
-    """A process that stands still in the middle of a report."""
+    """A process that is suspended in the middle of a report."""
 
     def __init__(self, folder: Path) -> None:
         self.fifo = folder / "fifo"
         os.mkfifo(self.fifo)
 
     async def ended(self, *, by: Callable[[int], object]) -> None:
-        """Wait until the process stands still, do as `by` says, and wait until the process is no more."""
+        """Wait until the process is suspended, call `by`, and wait until the process has ended."""
         async with asyncio.timeout(PATIENCE):
             file = await asyncio.to_thread(self.fifo.open)
             by(int(await asyncio.to_thread(file.readline)))
@@ -172,23 +172,21 @@ class Halted:
             file.close()
 
 
-async def test_a_forked_process_ends_when_its_report_is_not_wanted_any_more(
+async def test_a_forked_process_ends_when_its_report_is_canceled(
     one_press: Press, tmp_path: Path
 ) -> None:
     order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
         work = asyncio.ensure_future(
-            in_own_process(order, told=lambda percent: None, start=forks.fork)
+            in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
         )
         await halted.ended(by=lambda pid: work.cancel())
         with pytest.raises(asyncio.CancelledError):
             await work
 
 
-async def test_forked_processes_end_with_the_one_that_asked_for_them(
-    one_press: Press, tmp_path: Path
-) -> None:
-    """A server that is killed closes its end of the socket, and asks for nothing."""
+async def test_forked_processes_end_with_the_server(one_press: Press, tmp_path: Path) -> None:
+    """A killed server closes its end of the socket."""
     order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
         work = asyncio.ensure_future(failure_of(order, forks.fork))
@@ -213,7 +211,7 @@ async def test_a_fork_server_that_was_killed_is_replaced(one_press: Press) -> No
         assert await print_all(usual) == 1
 
 
-async def test_reports_that_meet_a_dead_fork_server_together_share_its_successor(
+async def test_concurrent_reports_share_a_restarted_fork_server(
     one_press: Press,
 ) -> None:
     order = await order_of(one_press)
@@ -232,7 +230,9 @@ async def test_reports_that_meet_a_dead_fork_server_together_share_its_successor
         made = await asyncio.gather(
             *(
                 in_own_process(
-                    replace(order, key=f"9.{n}.csv"), told=lambda percent: None, start=forks.fork
+                    replace(order, key=f"9.{n}.csv"),
+                    report_progress=lambda percent: None,
+                    start=forks.fork,
                 )
                 for n in range(3)
             )
@@ -244,19 +244,19 @@ async def test_reports_that_meet_a_dead_fork_server_together_share_its_successor
 async def test_signals_for_the_whole_service_leave_the_reports_to_the_server(
     one_press: Press, tmp_path: Path
 ) -> None:
-    """Ctrl-C and a service manager's stop reach every process: the server gives back what is being made, and then ends them."""
+    """Ctrl-C and a service manager's stop reach every process: the server gives its reports back, then ends the others."""
     order = await order_of(one_press)
     async with forking("nothing") as forks:
-        made = await in_own_process(order, told=lambda percent: None, start=forks.fork)
+        made = await in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
         assert made.row_count == 1  # so it has imported everything
         assert forks._process is not None
         for signalled in (signal.SIGINT, signal.SIGTERM):
             forks._process.send_signal(signalled)
-        made = await in_own_process(order, told=lambda percent: None, start=forks.fork)
+        made = await in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
         assert made.row_count == 1
 
 
-async def test_nothing_is_prepared_for_a_server_that_ends_at_once(
+async def test_no_fork_server_starts_for_a_server_that_ends_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     until = asyncio.Event()

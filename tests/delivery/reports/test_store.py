@@ -1,4 +1,4 @@
-"""A folder of reports: what goes in comes out, whole or in parts, and what was torn on its way in is never found."""
+"""A folder of reports: files are read whole or in parts, and an interrupted file never appears."""
 
 import io
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.reports.store import Folder, NotKept, NotStored
+from delivery.reports.store import Folder, NotStored, StoreError
 
 
 async def drawn(store: Folder, key: str, start: int, end: int) -> bytes:
@@ -22,7 +22,7 @@ class Torn(io.BytesIO):
         return super().read(size)
 
 
-async def test_a_folder_gives_back_what_was_put_in_and_any_part_of_it(tmp_path: Path) -> None:
+async def test_a_folder_returns_a_file_and_any_part_of_it(tmp_path: Path) -> None:
     store = Folder(tmp_path / "new" / "store")
     content = bytes(range(256)) * 4096
     stored = store.put("7.a.csv", io.BytesIO(content))
@@ -32,9 +32,9 @@ async def test_a_folder_gives_back_what_was_put_in_and_any_part_of_it(tmp_path: 
     assert (tmp_path / "new" / "store" / "7.a.csv").stat().st_mode & 0o777 == 0o600
 
 
-async def test_what_is_torn_on_its_way_in_is_never_found(tmp_path: Path) -> None:
+async def test_an_interrupted_put_leaves_no_file(tmp_path: Path) -> None:
     store = Folder(tmp_path)
-    with pytest.raises(NotKept, match="OTHER"):
+    with pytest.raises(StoreError, match="OTHER"):
         store.put("7.a.csv", Torn(b"x" * 1_000_000))
     with pytest.raises(NotStored):
         await drawn(store, "7.a.csv", 0, 1)
@@ -42,7 +42,7 @@ async def test_what_is_torn_on_its_way_in_is_never_found(tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
-async def test_a_folder_that_is_not_there_has_nothing(tmp_path: Path) -> None:
+async def test_a_missing_folder_has_no_files(tmp_path: Path) -> None:
     store = Folder(tmp_path / "none")
     with pytest.raises(NotStored):
         await drawn(store, "7.a.csv", 0, 1)

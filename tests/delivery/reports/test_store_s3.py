@@ -30,7 +30,7 @@ _buckets = count(1)
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The address of moto's S3 server, in a process of its own, on a port of 127.0.0.1 that was free."""
+    """Run moto's S3 server in a process on a free port of 127.0.0.1, and yield its URL."""
     command = [sys.executable, "-u", "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     assert server.stderr is not None
@@ -48,7 +48,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def place(s3: str) -> Place:
-    """A place in a bucket of the test's own."""
+    """Return the location of a store in the test's own bucket."""
     bucket = f"reports-{next(_buckets)}"
     httpx2.put(f"{s3}/{bucket}").raise_for_status()
     known = {"endpoint": s3, "region": "us-east-1", "access_key_id": "key"}
@@ -60,9 +60,7 @@ async def drawn(store: ReportStore, key: str, start: int, end: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 300_000, 2 * PART + 5])
-async def test_a_bucket_gives_back_what_was_put_in_and_any_part_of_it(
-    place: Place, size: int
-) -> None:
+async def test_a_bucket_returns_a_file_and_any_part_of_it(place: Place, size: int) -> None:
     store = open_store(place)
     content = hashlib.shake_128(b"report").digest(size)
     stored = await asyncio.to_thread(store.put, "7.a.pdf", io.BytesIO(b"head" + content))
@@ -72,7 +70,7 @@ async def test_a_bucket_gives_back_what_was_put_in_and_any_part_of_it(
     assert await drawn(store, "7.a.pdf", 2, 5) == b"ad" + content[:1]
 
 
-async def test_a_file_is_put_in_from_where_it_stands(place: Place) -> None:
+async def test_a_file_is_stored_from_its_current_position(place: Place) -> None:
     store = open_store(place)
     file = io.BytesIO(b"headbody")
     file.seek(4)
@@ -82,7 +80,7 @@ async def test_a_file_is_put_in_from_where_it_stands(place: Place) -> None:
     assert await drawn(store, "7.a.pdf", 0, 4) == b"body"
 
 
-async def test_what_is_removed_is_gone_and_what_only_begins_alike_stays(place: Place) -> None:
+async def test_remove_deletes_only_files_of_the_report(place: Place) -> None:
     store = open_store(place)
     for key in ("7.a.pdf", "7.b.pdf", "71.a.pdf"):
         await asyncio.to_thread(store.put, key, io.BytesIO(b"x"))
@@ -97,7 +95,7 @@ async def test_what_is_removed_is_gone_and_what_only_begins_alike_stays(place: P
     assert await drawn(store, "71.a.pdf", 0, 1) == b"x"
 
 
-async def test_a_report_goes_into_the_bucket_and_out_of_it_after_its_day(
+async def test_a_report_is_stored_in_the_bucket_and_removed_when_it_expires(
     engine: AsyncEngine, place: Place, tmp_path: Path
 ) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
@@ -114,7 +112,7 @@ async def test_a_report_goes_into_the_bucket_and_out_of_it_after_its_day(
 
 
 @pytest.mark.parametrize("missing", ["the bucket", "the server"])
-async def test_a_bucket_that_takes_nothing_says_which_kind_of_fault_it_is(
+async def test_a_failing_bucket_raises_the_kind_of_problem(
     engine: AsyncEngine, place: Place, tmp_path: Path, missing: str
 ) -> None:
     if missing == "the bucket":
@@ -135,7 +133,7 @@ async def test_a_bucket_that_takes_nothing_says_which_kind_of_fault_it_is(
     assert "key" not in str(lines)
 
 
-async def test_a_store_that_is_down_loses_no_report(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_an_unreachable_store_loses_no_report(engine: AsyncEngine, tmp_path: Path) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
     press = replace(printing(engine, tmp_path), place=Place(f"{tmp_path / 'file'}"))
     (tmp_path / "file").write_bytes(b"where a folder should be")

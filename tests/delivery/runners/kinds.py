@@ -1,6 +1,6 @@
-"""What tests of the runners work with: the runner that belongs to an engine, in a hurry, and ways to wait for what it does.
+"""Tools for tests of runners: the runner for an engine, with short times, and functions that wait for its work.
 
-Nobody here sleeps: who waits, waits for a commit, and for so long at most.
+They do not sleep: they wait for a commit, with a timeout.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ from tests.delivery.reports.printing import printing
 from tests.delivery.world import statuses
 
 PATIENCE: Final = 30.0
-"""Seconds after which what should have happened has not: a test that waits so long fails."""
+"""Timeout in seconds: a test that waits longer fails."""
 
 ROOT: Final = Path(__file__).parents[3]
 
 EVERY_SECOND: Final = "* * * * * *"
 NEVER: Final = "0 0 29 2 *"
-"""On the twenty-ninth of February: cron knows no never."""
+"""On February 29: cron has no "never"."""
 
 
 def runner_of(
@@ -44,7 +44,7 @@ def runner_of(
     has_rounds: bool = True,
     grace: float = PATIENCE,
 ) -> Runner:
-    """The runner for the runtime's engine. Without rounds it looks for work at its start, at most, and on demand."""
+    """Return the runner for the runtime's engine. Without rounds it looks for work only at its start and on announcements."""
     press = press or printing(runtime.engine, Path(os.devnull))
     if runtime.engine.dialect.name == "sqlite":
         pause = 0.02 if has_rounds else 2 * PATIENCE
@@ -62,25 +62,25 @@ def runner_of(
 
 @asynccontextmanager
 async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
-    """Have it work beside the block; gives the event that stops it, which is set at the end at the latest."""
+    """Run the runner during the block. Yield the event that stops it, which is set at the end of the block."""
     until = asyncio.Event()
-    working = asyncio.create_task(runner.work(until))
+    task = asyncio.create_task(runner.work(until))
     try:
         yield until
     finally:
         until.set()
         async with asyncio.timeout(PATIENCE):
-            await working
+            await task
 
 
 async def announce(engine: AsyncEngine, runner: Runner, job: PrintJob | None = None) -> None:
-    """Announce work in a transaction of its own."""
+    """Announce work in a separate transaction."""
     async with writing(engine) as connection:
         await runner.announce(connection, job)
 
 
 async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds; it is looked at after each commit of this process."""
+    """Wait until a condition holds; check it after each commit of this process."""
     committed = asyncio.Event()
     with after_commits(engine, committed.set):
         async with asyncio.timeout(PATIENCE):
@@ -96,7 +96,7 @@ async def holds_anywhere(
     *,
     kind: Kind = Kind.MESSAGE,
 ) -> None:
-    """Wait until a condition holds; it is looked at whenever any process may have changed the message, or what else it is."""
+    """Wait until a condition holds; check it after each notice of any process about the message, or other `kind`."""
     notices = Notices(engine, sleep=lambda seconds: asyncio.sleep(seconds / 20))
     async with notices.listening(), asyncio.timeout(PATIENCE):
         with notices.watch(spell(kind, id)) as watch:
@@ -105,7 +105,7 @@ async def holds_anywhere(
 
 
 async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
-    """Wait until nothing of a message is pending."""
+    """Wait until a message has no pending delivery."""
 
     async def nothing_is_pending() -> bool:
         return DeliveryStatus.PENDING.value not in await statuses(engine, message_id)
@@ -117,7 +117,7 @@ async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
 def worker(
     database_url: str, journal: Path, *, seconds: float = 0.05
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process, whose provider answers in so many seconds; it is told to stop at the end, and has to end well."""
+    """Run a worker process whose provider answers within `seconds`. It is stopped at the end and must exit with 0."""
     arguments = [database_url, str(journal), str(seconds)]
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.delivery.processes.worker_process", *arguments], cwd=ROOT

@@ -1,4 +1,4 @@
-"""What both runners promise: all that is due is done, once, whatever gets lost, and nothing is begun after a stop."""
+"""The promise of both runners: all due work is done once, also if jobs get lost, and none is started after a stop."""
 
 import asyncio
 from collections import Counter
@@ -45,13 +45,13 @@ from tests.log import NOON
 
 
 class QuickGateway(FakeGateway):
-    """One with another name, and so with a pace of its own."""
+    """A gateway with another name, and so with its own rate limit."""
 
     name = "quick"
 
 
 class Valve:
-    """Lets a gateway answer when it is opened; tells when somebody waits at it."""
+    """Makes a gateway's answers wait until it is opened, and signals when one waits."""
 
     def __init__(self) -> None:
         self.reached = asyncio.Event()
@@ -107,7 +107,7 @@ async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine)
     assert gateway.keys.index(f"{short}.0.0") < gateway.keys.index(f"{long}.5000.0")
 
 
-async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
+async def test_a_message_that_waits_for_a_rate_limit_does_not_block_others(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "TURN", 0.2)
@@ -131,7 +131,7 @@ async def test_a_message_that_waits_for_its_providers_pace_holds_up_no_other(
     assert (await statuses(engine, calls))["PENDING"] > 2_900
 
 
-async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) -> None:
+async def test_work_is_found_without_an_announcement(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     runner = runner_of(runtime_of(engine, Clock(), gateway))
 
@@ -142,7 +142,7 @@ async def test_work_is_found_without_anybody_announcing_it(engine: AsyncEngine) 
     assert len(gateway.given) == 2
 
 
-async def test_what_is_announced_does_not_wait_for_the_next_round(engine: AsyncEngine) -> None:
+async def test_announced_work_does_not_wait_for_the_next_round(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     runtime = runtime_of(engine, Clock(), gateway)
     runner = runner_of(runtime, has_rounds=False)
@@ -158,7 +158,7 @@ async def test_what_is_announced_does_not_wait_for_the_next_round(engine: AsyncE
     assert len(gateway.given) == 3
 
 
-async def test_a_message_is_begun_at_its_time_and_not_before(engine: AsyncEngine) -> None:
+async def test_a_runner_starts_a_message_at_its_time_and_not_before(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     clock = Clock()
     later = await load(engine, people(1, mail), scheduled_at=NOON + timedelta(hours=1))
@@ -188,7 +188,7 @@ async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncE
     assert len(gateway.given) == 5
 
 
-async def test_a_job_that_got_lost_is_found_again(engine: AsyncEngine) -> None:
+async def test_a_lost_job_is_found_again(engine: AsyncEngine) -> None:
     gateway = FakeGateway()
     runtime = runtime_of(engine, Clock(), gateway)
     message_id = await load(engine, people(5, call))
@@ -214,7 +214,7 @@ async def test_a_job_that_got_lost_is_found_again(engine: AsyncEngine) -> None:
     )  # its provider had said that nothing arrived
 
 
-async def test_a_chunk_that_fails_is_told_by_its_ids_and_holds_up_nothing(
+async def test_a_failed_chunk_is_logged_by_its_ids_and_does_not_block_others(
     engine: AsyncEngine,
 ) -> None:
     gateway = FakeGateway()
@@ -241,7 +241,7 @@ async def test_a_chunk_that_fails_is_told_by_its_ids_and_holds_up_nothing(
     assert (await one(engine, first)).claim is not None
 
 
-async def test_what_is_at_hand_is_finished_after_a_stop_and_nothing_more_begun(
+async def test_running_jobs_finish_after_a_stop_and_no_new_one_starts(
     engine: AsyncEngine,
 ) -> None:
     valve = Valve()
@@ -261,7 +261,7 @@ async def test_what_is_at_hand_is_finished_after_a_stop_and_nothing_more_begun(
     assert await statuses(engine, second) == {"PENDING": 2}
 
 
-async def test_what_waits_for_its_providers_pace_is_given_back_at_once(
+async def test_a_job_that_waits_for_a_rate_limit_ends_at_once_at_a_stop(
     engine: AsyncEngine,
 ) -> None:
     waiting = asyncio.Event()
@@ -289,7 +289,7 @@ async def test_what_waits_for_its_providers_pace_is_given_back_at_once(
     assert all(row.claim is None for row in rows)
 
 
-async def test_a_provider_that_takes_nothing_is_left_alone_and_the_others_go_on(
+async def test_a_provider_that_accepts_nothing_does_not_block_others(
     engine: AsyncEngine,
 ) -> None:
     def busy(handover: Handover) -> Outcome:
@@ -313,7 +313,7 @@ async def test_a_provider_that_takes_nothing_is_left_alone_and_the_others_go_on(
     assert len(up.given) == 20
 
 
-async def test_an_inbox_needs_no_gateway_to_be_chosen_and_no_provider(engine: AsyncEngine) -> None:
+async def test_an_inbox_needs_no_gateway_setting_and_no_provider(engine: AsyncEngine) -> None:
     message_id = await load(engine, [log.recipient("p1", log.inbox(), log.voice())])
     runner = runner_of(runtime_of(engine, Clock(), InboxGateway()))
 

@@ -1,4 +1,4 @@
-"""What the runner of a SQLite file promises beyond the contract: whose turn it is, and what an announcement is worth."""
+"""Promises of the runner for a SQLite file beyond those of both: the order of jobs, and announcements."""
 
 import asyncio
 from datetime import datetime
@@ -27,7 +27,7 @@ async def test_messages_take_turns_and_begin_with_their_first_chunk() -> None:
     assert taken == [Job(1, 0), Job(2, 0), Job(1, 1), Job(3, 5), Job(2, 1), Job(1, 2)]
 
 
-async def test_after_the_end_nobody_gets_a_job_any_more() -> None:
+async def test_a_closed_queue_gives_no_job() -> None:
     waiting = JobQueue()
     takers = [asyncio.create_task(waiting.take()) for _ in range(3)]
     await asyncio.sleep(0)  # so that they wait
@@ -65,9 +65,9 @@ async def test_an_announcement_goes_with_its_transaction(engine: AsyncEngine) ->
 
 
 @on_sqlite
-async def test_a_round_that_fails_is_taken_again(engine: AsyncEngine) -> None:
+async def test_a_failed_round_is_repeated(engine: AsyncEngine) -> None:
     class LateClock(Clock):
-        """A clock that fails the first time it is asked."""
+        """A clock that fails at its first call."""
 
         has_failed = False
 

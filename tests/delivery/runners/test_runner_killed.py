@@ -1,4 +1,4 @@
-"""The promise that everything else is for: whoever dies, and whenever, nobody is called twice and nobody is forgotten."""
+"""The main promise: if a process dies at any moment, nobody is called twice and nobody is left out."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ from tests.delivery.world import call, columns_of, deliveries, load, people, rec
 CALLS: Final = 5_000
 
 
-async def test_a_worker_that_is_killed_makes_no_call_twice_and_forgets_none(
+async def test_a_killed_worker_makes_no_call_twice_and_loses_none(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")

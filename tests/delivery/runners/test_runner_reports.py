@@ -1,4 +1,4 @@
-"""What both runners promise of reports: each that is asked for is made, once, whatever gets lost, beside all other work."""
+"""The promise of both runners for reports: each requested report is made once, also if jobs get lost, beside other work."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind
 from delivery.reports.jobs import Press, PrintJob
-from delivery.reports.process import Order
+from delivery.reports.process import RenderOrder
 from delivery.runners.base import Attempt, Runner, attempt_report
 from delivery.runners.procrastinate import HANDS, PRINT
 from domain.report import KEPT, ReportFormat, ReportStatus
@@ -62,13 +62,13 @@ def runtime(engine: AsyncEngine) -> Runtime:
 
 @pytest.fixture
 async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
-    """A log with one message, on which nothing waits to be handed over."""
+    """A log with one message and no due deliveries."""
     await load(engine, people(2, mail), scheduled_at=NOON + timedelta(days=1))
     return printing(engine, tmp_path / "store")
 
 
 async def has_become(press: Press, status: ReportStatus, *ids: int) -> None:
-    """Wait until the reports are at a status."""
+    """Wait until the reports have a status."""
 
     async def all_are() -> bool:
         return {(await row(press.engine, id)).status for id in ids or [1]} == {status}
@@ -91,15 +91,13 @@ async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(
     assert len(files(press)) == 2
 
 
-async def test_a_report_is_found_without_anybody_announcing_it(
-    press: Press, runtime: Runtime
-) -> None:
+async def test_a_report_is_found_without_an_announcement(press: Press, runtime: Runtime) -> None:
     async with at_work(runner_of(runtime, press)):
         await asked(press)
         await has_become(press, ReportStatus.READY)
 
 
-async def test_a_report_whose_job_got_lost_is_found_again(press: Press, runtime: Runtime) -> None:
+async def test_a_report_whose_job_was_lost_is_found_again(press: Press, runtime: Runtime) -> None:
     await ask_and_announce(press, runner_of(runtime, press), ReportFormat.CSV)
     if press.engine.dialect.name == "postgresql":
         async with writing(press.engine) as connection:
@@ -117,12 +115,12 @@ async def test_a_job_that_runs_twice_makes_one_report(press: Press) -> None:
     assert len(kept) == 1
 
 
-async def test_a_job_of_a_report_that_is_not_there_does_nothing(press: Press) -> None:
+async def test_a_job_of_a_missing_report_does_nothing(press: Press) -> None:
     assert await attempt_report(press, PrintJob(9), until=asyncio.Event()) is Attempt.NOTHING
     assert files(press) == []
 
 
-async def test_a_report_does_not_wait_for_hands_that_are_all_busy(
+async def test_a_report_does_not_wait_for_busy_delivery_workers(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     reached, opened = asyncio.Event(), asyncio.Event()
@@ -167,11 +165,11 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtim
     at_once: list[int] = []
     running = 0
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         nonlocal running
         running += 1
         at_once.append(running)
-        made = await here(order, told=told)
+        made = await here(order, report_progress=report_progress)
         running -= 1
         return made
 
@@ -183,7 +181,7 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtim
     assert at_once == [1] * 4
 
 
-async def test_what_is_being_made_at_a_stop_is_given_back_and_the_next_worker_makes_it(
+async def test_a_report_that_is_being_made_at_a_stop_is_made_by_the_next_worker(
     press: Press, runtime: Runtime
 ) -> None:
     slow = Stuck()
@@ -202,16 +200,16 @@ async def test_what_is_being_made_at_a_stop_is_given_back_and_the_next_worker_ma
         await has_become(press, ReportStatus.READY, 1, 2)
 
 
-async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
+async def test_a_failed_report_is_retried_and_its_reason_is_logged(
     press: Press, runtime: Runtime
 ) -> None:
     attempts: list[int] = []
 
-    async def render(order: Order, *, told: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
         attempts.append(order.job.attempts)
         if len(attempts) == 1:
             raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
-        return await here(order, told=told)
+        return await here(order, report_progress=report_progress)
 
     runner = runner_of(runtime, replace(press, render=render))
     with capture_logs() as lines:
@@ -225,13 +223,11 @@ async def test_what_failed_is_tried_again_and_its_reason_is_in_the_log(
             await hurry(press.engine)
             await has_become(press, ReportStatus.READY)
     assert attempts == [1, 2]
-    (line,) = [
-        line for line in lines if line["event"] == "a report could not be made and is tried again"
-    ]
+    (line,) = [line for line in lines if line["event"] == "the report failed and is retried"]
     assert (line["report_id"], line["cause"]) == ("report.1", "ValueError")
 
 
-async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:
+async def test_a_failed_report_job_is_logged_by_its_id(press: Press) -> None:
     def clock() -> datetime:
         raise ZeroDivisionError
 
@@ -246,7 +242,7 @@ async def test_a_job_that_meets_a_fault_is_told_by_its_id(press: Press) -> None:
     assert await row(press.engine) == before
 
 
-async def test_files_are_removed_after_their_day(press: Press, runtime: Runtime) -> None:
+async def test_files_are_removed_when_they_expire(press: Press, runtime: Runtime) -> None:
     await asked(press)
     assert await print_all(press) == 1
     assert len(files(press)) == 1
@@ -259,7 +255,7 @@ async def test_files_are_removed_after_their_day(press: Press, runtime: Runtime)
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_a_job_comes_and_goes_with_the_transaction_that_asks_for_the_report(
+async def test_a_report_job_is_committed_or_rolled_back_with_its_request(
     press: Press, runtime: Runtime
 ) -> None:
     runner = runner_of(runtime, press)

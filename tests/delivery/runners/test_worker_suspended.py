@@ -1,4 +1,4 @@
-"""The promise: a worker that stands still and goes on later hands nothing over that is no longer its to hand over."""
+"""The promise: a worker that was suspended hands over nothing after it has lost its claims."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ CALLS: Final = 3_000
 
 @contextmanager
 def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """The process does nothing inside the block, and goes on after it."""
+    """Suspend the process during the block."""
     os.kill(process.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, process.pid, os.WSTOPPED)
     try:
@@ -50,9 +50,9 @@ def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def is_writing(engine: AsyncEngine) -> bool:
-    """Whether somebody stands still in the middle of a SQLite transaction, so that nobody else can write.
+    """Return whether a suspended process has an open SQLite transaction, so that no other process can write.
 
-    From such a one PostgreSQL takes its lock away.
+    On PostgreSQL the session of such a process is ended, so its lock is free.
     """
     if engine.dialect.name == "postgresql":
         return False
@@ -66,13 +66,13 @@ def is_writing(engine: AsyncEngine) -> bool:
 
 
 async def nobody_is_in_a_transaction(engine: AsyncEngine) -> bool:
-    """Whether no session of this database but ours is at work, or inside a transaction."""
+    """Return whether no other session of this database is active or inside a transaction."""
     others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
     return not await columns_of(engine, f"{others} and state <> 'idle'")
 
 
 async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
-    """Cancel a message, and give what had been claimed of it when that was decided."""
+    """Cancel a message. Return the deliveries that were claimed at that moment."""
     async with writing(engine) as connection:
         outcome = await cancel(
             connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
@@ -82,7 +82,7 @@ async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
         return {spell(LiveDelivery(*row)) for row in rows}
 
 
-async def test_nothing_is_handed_over_after_a_cancel_that_was_not_claimed_before_it(
+async def test_nothing_unclaimed_is_handed_over_after_a_cancel(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
@@ -117,14 +117,14 @@ async def test_nothing_is_handed_over_after_a_cancel_that_was_not_claimed_before
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_nobody_is_called_twice_by_a_worker_whose_claims_were_taken_over_meanwhile(
+async def test_a_worker_whose_claims_were_taken_over_calls_nobody_twice(
     engine: AsyncEngine, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
     message_id = await load(engine, people(CALLS, call))
 
     async def some_are_on_their_way() -> bool:
-        """Claimed, and not at the provider yet: where a worker that goes on later does harm."""
+        """Return whether deliveries are claimed but not at the provider yet: there a resumed worker could do harm."""
         ((claimed,),) = await columns_of(engine, "select count(*) from delivery where attempts > 0")
         arrived = len(journal.entries())
         return arrived >= CALLS // 6 and claimed - arrived >= BATCH

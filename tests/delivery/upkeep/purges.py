@@ -1,4 +1,4 @@
-"""What tests of a purge work with: an old log of which something is left, and what the tables still know.
+"""Tools for tests of a purge: an old log, and a search for texts that are left in the tables.
 
 await load_old(engine)                    # OLD ends before CUT; NEW shares people and addresses with it
 await carry_out(purge_of(engine, tmp_path))
@@ -26,7 +26,7 @@ CUT: Final = datetime(2019, 1, 1, tzinfo=UTC)
 """Before this, a message is old."""
 
 WORDS: Final = ("vanessa", "vincenzo", "vortex", "5550199", "vacate", "vicinity", "vindicate")
-"""Each stands in one part of the old message and nowhere else: names, address, phone, body, criteria, reason."""
+"""Each word is in one part of the old message only: names, address, phone, body, criteria, reason."""
 
 OLD_MESSAGE: Final = message(
     "OLD",
@@ -77,12 +77,12 @@ NEWER: Final = message(
 
 
 async def load_old(engine: AsyncEngine) -> None:
-    """An old message, and a newer one to some of the same people."""
+    """Import an old message, and a newer one to some of the same people."""
     await load(engine, district(), OLD_MESSAGE, NEWER)
 
 
 def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> Purge:
-    """A purge of what is older than `CUT`, at noon."""
+    """Return a purge of messages older than `CUT`, at noon."""
 
     async def at_once(seconds: float) -> None:
         pass
@@ -98,16 +98,16 @@ def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> Purge:
 
 
 async def places_with(engine: AsyncEngine, *words: str) -> Sequence[tuple[str, str]]:
-    """The columns of all tables in which one of these words stands, whatever its case."""
-    found: list[tuple[str, str]] = []
+    """Return the columns of all tables that contain one of these words, in any case."""
+    places: list[tuple[str, str]] = []
     async with reading(engine) as connection:
         for table in SQLModel.metadata.sorted_tables:
             for column in table.columns:
                 shown = func.lower(column.cast(String))
                 such = or_(*(shown.contains(word) for word in words))
                 if await connection.scalar(select(func.count()).select_from(table).where(such)):
-                    found.append((table.name, column.name))
-    return found
+                    places.append((table.name, column.name))
+    return places
 
 
 async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
@@ -116,7 +116,7 @@ async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
 
 
 async def stand(engine: AsyncEngine, at: MessageStatus, delivery: DeliveryStatus) -> None:
-    """An old message to be sent from here, with one call, that stands there."""
+    """Import an old message with one call, and set the statuses of both."""
     people = [recipient("p1", call(1))]
     await load(engine, district(), message(recipients=people, created_at=OLD, status=None))
     async with writing(engine) as connection:

@@ -1,4 +1,4 @@
-"""Sealing the audit: whatever comes in meanwhile, no row is left out of the chain and none is sealed over."""
+"""Sealing the audit: with concurrent writes, no row is left out of the chain and none is sealed over."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
 
 
 async def look(connection: AsyncConnection, *viewers: str) -> None:
-    """Write a look of each viewer into the audit."""
+    """Write an audit entry of each viewer."""
     common = {"at": NOON, "district_id": 1, "action": "OPEN_PERSON", "subject": "person.1"}
     await connection.execute(insert(AUDIT), [common | {"viewer_id": viewer} for viewer in viewers])
 
@@ -98,7 +98,7 @@ async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(
 async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_without_an_id(
     log: AsyncEngine,
 ) -> None:
-    """An INSERT takes its number before its transaction has an id, so snapshots know nothing of it yet."""
+    """An INSERT takes its number before its transaction has an id, so snapshots do not contain it yet."""
     async with writing(log) as slow:
         await slow.execute(text("LOCK TABLE audit IN ROW EXCLUSIVE MODE"))  # as INSERT begins
         number = await slow.scalar(text("SELECT nextval(pg_get_serial_sequence('audit', 'id'))"))
@@ -122,7 +122,7 @@ async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_w
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_a_look_waits_for_no_seal(
+async def test_writing_an_entry_does_not_wait_for_a_seal(
     log: AsyncEngine,
 ) -> None:
     await looks(log, "u1")
@@ -139,7 +139,7 @@ async def test_a_look_waits_for_no_seal(
         ]
 
 
-async def test_sealers_side_by_side_make_one_chain(
+async def test_concurrent_sealers_make_one_chain(
     log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_seals, "MOST_ROWS", 3)
@@ -163,7 +163,7 @@ async def test_a_seal_whose_number_is_taken_is_dropped(log: AsyncEngine) -> None
     assert await seals(log) == [sealed]
 
 
-async def test_it_goes_on_until_told_to_stop(log: AsyncEngine) -> None:
+async def test_sealing_repeats_until_it_is_stopped(log: AsyncEngine) -> None:
     await looks(log, "u1")
     until = asyncio.Event()
     going_on = asyncio.create_task(attend(log, until, clock=lambda: NOON, pause=0.01))
@@ -233,6 +233,6 @@ async def test_sqlite_replaces_no_row(log: AsyncEngine) -> None:
         assert (await connection.scalars(select(AUDIT.c.viewer_id))).all() == ["u1"]
 
 
-def test_the_tables_have_what_is_sealed() -> None:
+def test_the_tables_have_all_sealed_columns() -> None:
     assert tuple(column.name for column in AUDIT.columns) == AuditRow._fields
     assert tuple(column.name for column in AUDIT_SEAL.columns) == AuditSeal._fields

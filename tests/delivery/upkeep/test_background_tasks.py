@@ -1,4 +1,4 @@
-"""An errand runs beside the request that set it going: it is kept, its fault is told, and it ends with the process."""
+"""A background task outlives its request: it is kept alive, its error is logged, and it ends with the process."""
 
 import asyncio
 import gc
@@ -18,12 +18,12 @@ async def fail() -> None:
     raise ZeroDivisionError
 
 
-async def test_who_awaits_an_errand_has_what_it_gives() -> None:
+async def test_an_awaited_task_returns_its_result() -> None:
     assert await Errands().start(answer()) == 42
 
 
-async def test_an_errand_that_nobody_holds_goes_on_to_its_end() -> None:
-    """The loop alone would let it be collected in the middle."""
+async def test_a_task_without_references_runs_to_its_end() -> None:
+    """The event loop alone keeps only a weak reference, so the task could be collected."""
     errands = Errands()
     waits: list[weakref.ref[asyncio.Future[None]]] = []
     ended: list[bool] = []
@@ -45,7 +45,7 @@ async def test_an_errand_that_nobody_holds_goes_on_to_its_end() -> None:
     assert ended == [True]
 
 
-async def test_an_errand_that_has_ended_is_let_go() -> None:
+async def test_an_ended_task_is_released() -> None:
     errands = Errands()
     task = weakref.ref(errands.start(answer()))
     await errands.settled()
@@ -55,32 +55,32 @@ async def test_an_errand_that_has_ended_is_let_go() -> None:
     assert task() is None
 
 
-async def test_a_fault_is_told_in_the_log_where_nobody_awaits_it() -> None:
+async def test_an_error_of_a_task_that_is_not_awaited_is_logged() -> None:
     errands = Errands()
-    with capture_logs() as told:
+    with capture_logs() as lines:
         errands.start(fail())
         await errands.settled()
         await asyncio.sleep(0)
 
-    (entry,) = told
+    (entry,) = lines
     assert (entry["event"], entry["log_level"]) == ("a background task failed", "error")
     assert isinstance(entry["exc_info"], ZeroDivisionError)
 
 
-async def test_who_awaits_an_errand_that_fails_has_its_fault_and_the_others_go_on() -> None:
+async def test_an_awaited_task_raises_its_error_and_others_continue() -> None:
     errands = Errands()
     may_end = asyncio.Event()
     other = errands.start(may_end.wait())
-    with capture_logs() as told, pytest.raises(ZeroDivisionError):
+    with capture_logs() as lines, pytest.raises(ZeroDivisionError):
         await errands.start(fail())
 
-    assert len(told) == 1
+    assert len(lines) == 1
     assert not other.done()
     may_end.set()
     assert await other is True
 
 
-async def test_settled_waits_for_all_that_runs_however_it_ends() -> None:
+async def test_settled_waits_for_all_tasks_with_and_without_errors() -> None:
     errands = Errands()
     may_end = asyncio.Event()
     with capture_logs():
@@ -94,7 +94,7 @@ async def test_settled_waits_for_all_that_runs_however_it_ends() -> None:
     assert all(task.done() for task in tasks)
 
 
-async def test_stop_ends_what_runs_and_lets_it_clear_up_and_no_fault_is_told(
+async def test_stop_cancels_tasks_which_may_clean_up_without_a_logged_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     errands = Errands()
@@ -110,16 +110,16 @@ async def test_stop_ends_what_runs_and_lets_it_clear_up_and_no_fault_is_told(
 
     task = errands.start(errand())
     await begun.wait()
-    with capture_logs() as told:
+    with capture_logs() as lines:
         await errands.stop()
         await asyncio.sleep(0)
 
     assert cleared.is_set()
     assert task.cancelled()
-    assert (told, caplog.records) == ([], [])
+    assert (lines, caplog.records) == ([], [])
 
 
-async def test_stop_and_settled_have_nothing_to_do_where_nothing_runs() -> None:
+async def test_stop_and_settled_return_at_once_without_tasks() -> None:
     errands = Errands()
     await errands.settled()
     await errands.stop()

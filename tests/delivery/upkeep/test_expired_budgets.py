@@ -1,4 +1,4 @@
-"""What has run out is deleted by whoever works, and goes on being deleted whatever happens."""
+"""Expired rows are deleted by every worker, also after errors."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from delivery.upkeep import expired_budgets
 from tests.log import NOON
 
 
-async def test_the_budgets_of_those_who_have_gone_are_forgotten(engine: AsyncEngine) -> None:
+async def test_full_budgets_are_deleted(engine: AsyncEngine) -> None:
     rows = [
         {"viewer": "plainview/gone", "empty_at": NOON},
         {"viewer": "plainview/here", "empty_at": NOON.replace(year=2900)},
@@ -26,7 +26,7 @@ async def test_the_budgets_of_those_who_have_gone_are_forgotten(engine: AsyncEng
         assert (await connection.scalars(select(BUDGET.c.viewer))).all() == ["plainview/here"]
 
 
-async def test_a_database_that_is_away_ends_nothing(
+async def test_a_database_outage_does_not_end_the_deletion(
     monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
     until, rounds = asyncio.Event(), 0

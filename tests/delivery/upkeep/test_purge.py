@@ -1,4 +1,4 @@
-"""The promise: of an old message the figures are left, and of its recipients nothing; whatever happens in between."""
+"""The promise: a purge keeps the figures of an old message and nothing of its recipients."""
 
 import itertools
 from datetime import timedelta
@@ -59,7 +59,7 @@ async def test_nothing_of_the_recipients_is_left_in_any_table(
     assert await places_with(engine, *WORDS) == []
 
 
-async def test_whoever_is_in_another_list_stays_under_the_name_there(
+async def test_a_person_in_another_list_keeps_the_name_from_there(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await load_old(engine)
@@ -89,7 +89,7 @@ NUMBERS = itertools.count()
 
 
 async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[Any, ...]]]:
-    """All that the log knows of the people of a district."""
+    """Return all rows about the people of a district."""
     found = select(DISTRICT.c.id).where(DISTRICT.c.external_id == district_)
     of_district = found.scalar_subquery()
     here = select(MESSAGE.c.id).where(MESSAGE.c.district_id == of_district)
@@ -117,10 +117,10 @@ async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[
 
 @given(lists=LISTS, at_once=st.integers(1, 4))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_what_is_left_is_what_would_be_there_had_the_old_never_come(
+async def test_the_rest_is_as_if_the_old_message_had_never_come(
     engine: AsyncEngine, tmp_path: Path, lists: list[tuple[bool, Any]], at_once: int
 ) -> None:
-    """Whoever shares people, names, students and addresses with whomever."""
+    """With any sharing of people, names, students and addresses between messages."""
     whole, newer = f"whole-{(n := next(NUMBERS))}", f"newer-{n}"
 
     def lines(of: str, *, with_old: bool) -> list[bytes]:
@@ -139,9 +139,7 @@ async def test_what_is_left_is_what_would_be_there_had_the_old_never_come(
     assert (await check(engine)).is_clean
 
 
-async def test_a_number_that_asked_for_no_more_texts_is_kept(
-    engine: AsyncEngine, tmp_path: Path
-) -> None:
+async def test_an_opted_out_number_is_kept(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     async with writing(engine) as connection:
         await connection.execute(
@@ -153,9 +151,7 @@ async def test_a_number_that_asked_for_no_more_texts_is_kept(
     assert await rows(engine, ADDRESS.c.key) == [("+16125550100",), ("stays@nomail.example",)]
 
 
-async def test_the_id_of_somebody_who_left_is_not_given_to_somebody_else(
-    engine: AsyncEngine, tmp_path: Path
-) -> None:
+async def test_ids_of_removed_people_are_not_reused(engine: AsyncEngine, tmp_path: Path) -> None:
     await load(engine, district(), OLD_MESSAGE)
     before = {id for (id,) in await rows(engine, PERSON.c.id)}
 
@@ -167,9 +163,7 @@ async def test_the_id_of_somebody_who_left_is_not_given_to_somebody_else(
     assert new not in before
 
 
-async def test_the_figures_are_the_same_and_no_check_calls_them_wrong(
-    engine: AsyncEngine, tmp_path: Path
-) -> None:
+async def test_the_figures_stay_and_pass_the_check(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     kept = (
         *(MESSAGE.c.external_id, MESSAGE.c.subject, MESSAGE.c.sender_name, MESSAGE.c.status),
@@ -185,7 +179,7 @@ async def test_the_figures_are_the_same_and_no_check_calls_them_wrong(
 
 
 @pytest.mark.parametrize("status", MessageStatus)
-async def test_history_from_elsewhere_goes_whatever_became_of_it(
+async def test_recorded_messages_are_purged_in_any_status(
     engine: AsyncEngine, tmp_path: Path, status: MessageStatus
 ) -> None:
     devices = [
@@ -206,7 +200,7 @@ async def test_history_from_elsewhere_goes_whatever_became_of_it(
     assert (await check(engine)).is_clean
 
 
-async def test_a_recipient_who_was_left_behind_is_found_by_a_check(
+async def test_the_check_finds_a_recipient_that_a_purge_left(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await load_old(engine)
@@ -236,7 +230,7 @@ async def test_each_message_is_in_the_audit_once_with_who_and_when(
     ]
 
 
-async def test_to_purge_again_does_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_a_second_purge_does_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     await carry_out(purge_of(engine, tmp_path))
     before = await world.everything(engine)
@@ -255,7 +249,7 @@ async def test_what_was_removed_does_not_come_in_again(engine: AsyncEngine, tmp_
     assert await places_with(engine, *WORDS) == []
 
 
-async def test_an_outlook_counts_and_changes_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_a_dry_run_counts_and_changes_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
     await load(
         engine,
@@ -324,7 +318,7 @@ async def test_reports_that_tell_of_recipients_go_with_their_files(
     ]
 
 
-async def test_a_summary_of_what_was_purged_says_when_the_recipients_left(
+async def test_a_summary_of_a_purged_message_shows_when_the_recipients_were_removed(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await load_old(engine)
@@ -344,7 +338,7 @@ async def test_a_summary_of_what_was_purged_says_when_the_recipients_left(
 
 
 def trigrams(*texts: str) -> set[str]:
-    """What SQLite's index has of these texts, each of which ends with two line feeds there."""
+    """Return the trigrams of these texts in SQLite's index, where each text ends with two line feeds."""
     ended = [text + 2 * chr(10) for text in texts]
     return {text[place : place + 3] for text in ended for place in range(len(text) - 2)}
 

@@ -1,4 +1,4 @@
-"""The promise: a purge is in nobody's way, and whatever breaks it off is ended by the next one."""
+"""The promise: a purge blocks no other work, and the next purge completes an interrupted one."""
 
 import asyncio
 import signal
@@ -41,7 +41,7 @@ ROOT: Final = Path(__file__).parents[3]
 # What goes on meanwhile
 
 
-async def test_a_message_that_is_being_purged_is_closed_to_receipts_and_to_sending_again(
+async def test_a_message_during_a_purge_takes_no_receipts_and_no_resend(
     engine: AsyncEngine,
 ) -> None:
     await stand(engine, MessageStatus.SENT, DeliveryStatus.FAILED)
@@ -58,8 +58,8 @@ async def test_a_message_that_is_being_purged_is_closed_to_receipts_and_to_sendi
     assert await world.everything(engine) == before
 
 
-async def test_a_delivery_goes_on_beside_a_purge(engine: AsyncEngine, tmp_path: Path) -> None:
-    """To the same people and numbers as those whose old messages go."""
+async def test_delivery_continues_during_a_purge(engine: AsyncEngine, tmp_path: Path) -> None:
+    """To the people and numbers whose old messages are purged."""
     people = world.people(60, call)
     await load(engine, district(), message("OLD", people, created_at=OLD))
     id = await world.load(engine, people)
@@ -76,7 +76,7 @@ async def test_a_delivery_goes_on_beside_a_purge(engine: AsyncEngine, tmp_path: 
     assert (await check(engine)).is_clean
 
 
-async def test_an_import_of_the_same_people_goes_on_beside_a_purge(
+async def test_an_import_of_the_same_people_continues_during_a_purge(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(40)]
@@ -124,7 +124,7 @@ def count():
     commits += 1
     if commits == stop:
         print("here", flush=True)
-        sys.stdin.readline()  # for ever: whoever started this kills it
+        sys.stdin.readline()  # until the test kills this process
 
 
 async def main():
@@ -164,7 +164,7 @@ async def test_a_purge_that_is_killed_between_two_transactions_is_ended_by_the_n
 
 
 @pytest.mark.parametrize("step", ["begin", "remove_deliveries", "remove_recipients", "end"])
-async def test_a_step_that_fails_leaves_nothing_half_done(
+async def test_a_failed_step_leaves_nothing_half_done(
     engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     await load_old(engine)

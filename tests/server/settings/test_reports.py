@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from delivery.reports.store import Folder, Place, open_store
-from delivery.reports.store_s3 import Bucket
 from server.settings.settings import Settings, SettingsError
 
 BESIDE = Path("/srv/log/reports")

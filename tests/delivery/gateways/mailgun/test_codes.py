@@ -1,4 +1,4 @@
-"""What Mailgun's words mean: which failures are the last, and whose fault a refusal is."""
+"""Mailgun's events and errors: which failures are final, and what a refusal is about."""
 
 import httpx2
 import pytest
@@ -34,7 +34,7 @@ FAILED, SENT = DeliveryStatus.FAILED, DeliveryStatus.SENT
         (None, None, None, FAILED),
     ],
 )
-def test_a_failure_is_the_last_where_mailgun_tries_no_more(
+def test_a_failure_is_final_if_mailgun_does_not_retry(
     severity: str | None, reason: str | None, code: int | str | None, status: DeliveryStatus
 ) -> None:
     assert event_status("failed", severity=severity, reason=reason, code=code) is status
@@ -66,7 +66,7 @@ def test_a_refusal_is_about_an_address_the_message_or_the_account(problem: str, 
 
 
 @pytest.mark.parametrize(("problem", "about"), PROBLEMS)
-async def test_what_no_repetition_mends_is_refused_and_the_rest_is_tried_again(
+async def test_permanent_errors_are_refused_and_others_are_retried(
     problem: str, about: str
 ) -> None:
 

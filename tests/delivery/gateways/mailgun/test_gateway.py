@@ -55,7 +55,7 @@ async def test_one_request_carries_all_recipients_of_a_message(mailgun: MailgunS
     assert outcomes == [Accepted("1@mg.example", DeliveryStatus.SENT)] * 3
 
 
-async def test_an_email_says_who_wrote_it_and_whom_to_answer(mailgun: MailgunStandIn) -> None:
+async def test_an_email_has_its_sender_and_its_reply_address(mailgun: MailgunStandIn) -> None:
     await mailgun.gateway.send(mailgun.handovers(HEATHER))
 
     [request], [form] = mailgun.requests, mailgun.forms
@@ -79,7 +79,7 @@ async def test_an_html_body_comes_with_its_plain_text(mailgun: MailgunStandIn) -
     assert "h:Reply-To" not in form
 
 
-async def test_the_message_id_is_the_message_s_at_every_attempt(mailgun: MailgunStandIn) -> None:
+async def test_the_message_id_is_the_same_in_every_attempt(mailgun: MailgunStandIn) -> None:
     for of in (content(), content(), content(key="plainview M-2")):
         await mailgun.gateway.send(mailgun.handovers(HEATHER, of=of))
 
@@ -90,7 +90,7 @@ async def test_the_message_id_is_the_message_s_at_every_attempt(mailgun: Mailgun
 @pytest.mark.parametrize(
     "variable", ["recipient.delivery", "recipient_email", "unsubscribe_url", "mailing_list_x"]
 )
-async def test_a_variable_that_a_sender_typed_stays_what_it_is(
+async def test_a_variable_that_a_sender_typed_is_not_replaced(
     mailgun: MailgunStandIn, variable: str
 ) -> None:
     typed = f"10 %{variable}% 20 %"
@@ -103,7 +103,7 @@ async def test_a_variable_that_a_sender_typed_stays_what_it_is(
     assert form["html"] == [f"10 &#37;{variable}% 20 %"]
 
 
-async def test_other_messages_and_a_second_delivery_to_an_address_go_by_themselves(
+async def test_other_messages_and_repeated_addresses_go_in_separate_requests(
     mailgun: MailgunStandIn,
 ) -> None:
     one = mailgun.handovers(HEATHER, CALVIN, HEATHER)
@@ -117,7 +117,9 @@ async def test_other_messages_and_a_second_delivery_to_an_address_go_by_themselv
 # What an answer means
 
 
-async def test_the_address_that_mailgun_minds_is_found_by_halves(mailgun: MailgunStandIn) -> None:
+async def test_the_address_that_mailgun_rejects_is_found_by_halving(
+    mailgun: MailgunStandIn,
+) -> None:
     addresses = [f"parent{number}@nomail.example" for number in range(7)]
 
     outcomes = await mailgun.gateway.send(mailgun.handovers(*addresses, mailgun.bad))
@@ -157,7 +159,7 @@ async def test_the_address_that_mailgun_minds_is_found_by_halves(mailgun: Mailgu
         (503, "", NotAccepted("HTTP 503")),
     ],
 )
-async def test_what_an_answer_to_a_hand_over_means(
+async def test_answers_to_a_hand_over_have_their_outcomes(
     mailgun: MailgunStandIn, status: int, body: str, outcome: Outcome
 ) -> None:
     gateway = _answering(httpx2.Response(status, text=body))
@@ -165,7 +167,7 @@ async def test_what_an_answer_to_a_hand_over_means(
     assert await gateway.send(mailgun.handovers(HEATHER)) == [outcome]
 
 
-async def test_the_pause_that_mailgun_asks_for_is_passed_on(mailgun: MailgunStandIn) -> None:
+async def test_mailgun_s_retry_after_is_passed_on(mailgun: MailgunStandIn) -> None:
     gateway = _answering(httpx2.Response(429, headers={"Retry-After": "60"}))
 
     outcomes = await gateway.send(mailgun.handovers(HEATHER))
@@ -187,7 +189,7 @@ def _answering(response: httpx2.Response) -> MailgunGateway:
 # Asking after it
 
 
-async def test_the_log_of_events_is_read_page_by_page(mailgun: MailgunStandIn) -> None:
+async def test_the_event_log_is_read_page_by_page(mailgun: MailgunStandIn) -> None:
     for name in ("accepted", "failed", "delivered", "opened", "clicked"):
         mailgun.event(name, HEATHER, "d-0")
 
@@ -199,7 +201,7 @@ async def test_the_log_of_events_is_read_page_by_page(mailgun: MailgunStandIn) -
     assert len(mailgun.requests) == 4
 
 
-async def test_the_key_goes_to_no_other_host_than_the_one_in_the_settings(
+async def test_the_key_is_sent_only_to_the_host_in_the_settings(
     mailgun: MailgunStandIn,
 ) -> None:
     for _ in range(3):
@@ -210,7 +212,7 @@ async def test_the_key_goes_to_no_other_host_than_the_one_in_the_settings(
     assert {request.url.host for request in mailgun.requests} == {"api.mailgun.example"}
 
 
-async def test_events_of_another_delivery_to_the_same_address_are_not_ours(
+async def test_events_of_another_delivery_to_the_same_address_are_ignored(
     mailgun: MailgunStandIn,
 ) -> None:
     mailgun.event("delivered", HEATHER, "d-7")
@@ -221,7 +223,7 @@ async def test_events_of_another_delivery_to_the_same_address_are_not_ours(
     assert finding == NotAtProvider()
 
 
-async def test_an_event_that_cannot_be_read_hides_no_other(mailgun: MailgunStandIn) -> None:
+async def test_an_unreadable_event_hides_no_other(mailgun: MailgunStandIn) -> None:
     mailgun.event("accepted", HEATHER, "d-0", timestamp="noon")
     mailgun.event("delivered", HEATHER, "d-0")
     [handover] = mailgun.handovers(HEATHER)
@@ -232,7 +234,7 @@ async def test_an_event_that_cannot_be_read_hides_no_other(mailgun: MailgunStand
     assert [receipt.status for receipt in finding.receipts] == [DeliveryStatus.DELIVERED]
 
 
-async def test_a_domain_that_is_not_there_says_nothing_about_a_delivery(
+async def test_a_missing_domain_decides_nothing_about_a_delivery(
     mailgun: MailgunStandIn,
 ) -> None:
     [handover] = mailgun.handovers(HEATHER)
@@ -250,7 +252,7 @@ def _sent(key: str, address: str) -> Sent:
 
 
 def webhook(event: dict[str, Any], **changes: Any) -> Callback:
-    """A webhook as Mailgun makes it; `changes` are made to its signature after it was signed."""
+    """Return a signed webhook of Mailgun; `changes` are applied to its signature afterwards."""
     timestamp = changes.pop("signed_at", str(int(NOON.timestamp())))
     signed = f"{timestamp}0123456789abcdef"
     signature = {
@@ -262,7 +264,7 @@ def webhook(event: dict[str, Any], **changes: Any) -> Callback:
     return Callback(target="/callbacks/mailgun", headers={}, body=body)
 
 
-def test_mailgun_s_signature_opens_and_its_token_is_good_for_once(
+def test_mailgun_s_signature_is_accepted_and_its_token_is_single_use(
     mailgun: MailgunStandIn,
 ) -> None:
     seal = mailgun.gateway.verify(webhook({}), now=NOON)
@@ -281,9 +283,7 @@ def test_mailgun_s_signature_opens_and_its_token_is_good_for_once(
         {"signature": None},
     ],
 )
-def test_a_signature_that_does_not_hold_is_refused(
-    mailgun: MailgunStandIn, changes: dict[str, Any]
-) -> None:
+def test_a_wrong_signature_is_refused(mailgun: MailgunStandIn, changes: dict[str, Any]) -> None:
     with pytest.raises(Forged):
         mailgun.gateway.verify(webhook({}, **changes), now=NOON)
 
@@ -297,7 +297,9 @@ def test_a_signature_that_does_not_hold_is_refused(
         (timedelta(hours=12, seconds=1), False),
     ],
 )
-def test_a_signature_has_its_time(mailgun: MailgunStandIn, age: timedelta, holds: bool) -> None:
+def test_an_old_or_future_signature_is_refused(
+    mailgun: MailgunStandIn, age: timedelta, holds: bool
+) -> None:
     callback = webhook({})
     if holds:
         assert mailgun.gateway.verify(callback, now=NOON + age)
@@ -307,12 +309,12 @@ def test_a_signature_has_its_time(mailgun: MailgunStandIn, age: timedelta, holds
 
 
 @pytest.mark.parametrize("signed_at", ["9" * 400, "1e9", "٣", "-1"])
-def test_a_time_that_is_none_is_refused(mailgun: MailgunStandIn, signed_at: str) -> None:
+def test_an_invalid_time_is_refused(mailgun: MailgunStandIn, signed_at: str) -> None:
     with pytest.raises(Forged):
         mailgun.gateway.verify(webhook({}, signed_at=signed_at), now=NOON)
 
 
-def test_without_a_signing_key_nothing_is_believed(mailgun: MailgunStandIn) -> None:
+def test_without_a_signing_key_every_callback_is_refused(mailgun: MailgunStandIn) -> None:
     gateway = _answering(httpx2.Response(200))
 
     with pytest.raises(Forged):
@@ -323,7 +325,9 @@ def test_without_a_signing_key_nothing_is_believed(mailgun: MailgunStandIn) -> N
 
 
 @pytest.mark.parametrize(("word", "status"), STATUSES.items())
-def test_what_an_event_means(mailgun: MailgunStandIn, word: str, status: DeliveryStatus) -> None:
+def test_events_have_their_statuses(
+    mailgun: MailgunStandIn, word: str, status: DeliveryStatus
+) -> None:
     event = mailgun.event(word, HEATHER, "d-0")
 
     parsed = mailgun.gateway.parse(webhook(event), now=LATER)
@@ -334,7 +338,7 @@ def test_what_an_event_means(mailgun: MailgunStandIn, word: str, status: Deliver
     assert parsed.reply is None
 
 
-def test_a_temporary_failure_is_tried_again_by_mailgun(mailgun: MailgunStandIn) -> None:
+def test_a_temporary_failure_is_retried_by_mailgun(mailgun: MailgunStandIn) -> None:
     event = mailgun.event("failed", HEATHER, "d-0", severity="temporary", reason="generic")
 
     [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
@@ -342,10 +346,15 @@ def test_a_temporary_failure_is_tried_again_by_mailgun(mailgun: MailgunStandIn) 
     assert receipt.status is DeliveryStatus.SENT
 
 
-def test_a_failure_tells_why_without_naming_the_address(mailgun: MailgunStandIn) -> None:
-    told = {"code": 550, "message": f"5.1.1 <{HEATHER}>: no such user"}
+def test_the_reason_of_a_failure_has_no_address(mailgun: MailgunStandIn) -> None:
+    status = {"code": 550, "message": f"5.1.1 <{HEATHER}>: no such user"}
     event = mailgun.event(
-        "failed", HEATHER, "d-0", severity="permanent", reason="bounce", **{"delivery-status": told}
+        "failed",
+        HEATHER,
+        "d-0",
+        severity="permanent",
+        reason="bounce",
+        **{"delivery-status": status},
     )
 
     [receipt] = mailgun.gateway.parse(webhook(event), now=NOON).receipts
@@ -389,7 +398,7 @@ def test_an_event_without_our_key_has_none_and_names_its_recipient(
         ({"items": [{}], "paging": {"next": "https://x.example/v3/events/next"}}, 20),
     ],
 )
-async def test_a_list_of_events_is_left_at_its_end_or_where_it_has_none(
+async def test_reading_events_ends_at_the_last_or_an_empty_page(
     mailgun: MailgunStandIn, page: dict[str, Any], requests: int
 ) -> None:
     mailgun.look_up = lambda request: httpx2.Response(200, json=page)  # type: ignore[method-assign]

@@ -31,7 +31,7 @@ CONTENT = content()
 
 
 class Clock:
-    """A clock that stands until it is set."""
+    """A clock that only moves when a test sets it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -60,14 +60,14 @@ async def _outcomes(
     return await gateway.send([handover(number, mode) for number in range(2000)])
 
 
-async def test_one_seed_is_one_provider_and_another_seed_another() -> None:
+async def test_the_seed_determines_the_provider() -> None:
     first, again, other = [await _outcomes(simulator(LIVELY, seed=seed)) for seed in (1, 1, 2)]
 
     assert first == again
     assert first != other
 
 
-async def test_on_a_common_day_everything_happens_to_some() -> None:
+async def test_a_lively_provider_shows_every_behavior() -> None:
     journal = Journal()
     outcomes = await _outcomes(simulator(LIVELY, journal=journal), DeliveryMode.TEXT)
 
@@ -83,7 +83,7 @@ async def test_on_a_common_day_everything_happens_to_some() -> None:
     assert arrived[0] < len(journal.entries()) < arrived[1]
 
 
-async def test_who_was_busy_takes_it_at_another_attempt() -> None:
+async def test_a_busy_provider_accepts_a_later_attempt() -> None:
     gateway = simulator(Temper(busy=0.5))
     attempts = range(1, 12)
 
@@ -95,7 +95,7 @@ async def test_who_was_busy_takes_it_at_another_attempt() -> None:
     assert {True, False} == set(taken)
 
 
-async def test_an_outage_takes_and_tells_nothing() -> None:
+async def test_during_an_outage_the_provider_accepts_and_reports_nothing() -> None:
     clock, journal = Clock(), Journal()
     outage = (NOON, NOON + timedelta(minutes=10))
     gateway = simulator(Temper(outages=(outage,)), journal=journal, clock=clock)
@@ -112,7 +112,7 @@ async def test_an_outage_takes_and_tells_nothing() -> None:
     assert isinstance((await gateway.send([handover(0)]))[0], Accepted)
 
 
-async def test_who_is_killed_before_half_of_the_wait_has_handed_over_nothing() -> None:
+async def test_a_process_killed_in_the_first_half_of_the_latency_has_handed_over_nothing() -> None:
     waits = list[float]()
     arrived_at_each_wait = list[int]()
     journal = Journal()
@@ -165,7 +165,7 @@ def entries(count: int, mode: DeliveryMode) -> list[Entry]:
     return [Entry(NOON, f"d-{number}", mode, f"a-{number}") for number in range(count)]
 
 
-def test_calls_end_in_every_way_that_the_table_knows() -> None:
+def test_calls_end_with_every_code_of_the_table() -> None:
     gateway = simulator(CALM)
     ends = Counter(
         gateway.reports(entry)[-1].receipt.code for entry in entries(20_000, DeliveryMode.VOICE)
@@ -176,7 +176,7 @@ def test_calls_end_in_every_way_that_the_table_knows() -> None:
     assert 0.43 < ends[5] / 20_000 < 0.47
 
 
-def test_on_a_common_day_receipts_come_late_twice_and_out_of_order() -> None:
+def test_a_lively_provider_s_receipts_come_late_twice_and_out_of_order() -> None:
     gateway = simulator(LIVELY)
     said = [gateway.reports(entry) for entry in entries(2000, DeliveryMode.VOICE)]
     receipts = [[one.receipt for one in reports] for reports in said]
@@ -190,7 +190,7 @@ def test_on_a_common_day_receipts_come_late_twice_and_out_of_order() -> None:
 
 
 @given(st.sampled_from(MODES), st.integers(0, 10_000), st.integers(0, 5))
-def test_however_it_is_reported_a_poll_knows_the_same_in_the_end(
+def test_a_poll_and_the_receipts_agree_in_the_end(
     mode: DeliveryMode, number: int, seed: int
 ) -> None:
     async def polled() -> list[Receipt]:
@@ -210,7 +210,7 @@ def test_however_it_is_reported_a_poll_knows_the_same_in_the_end(
     assert fold(handed, known).status is not DeliveryStatus.PENDING
 
 
-async def test_receipts_are_due_in_the_order_in_which_they_are_heard_and_once() -> None:
+async def test_each_receipt_is_due_once_in_order_of_arrival() -> None:
     clock, journal = Clock(), Journal()
     gateway = simulator(LIVELY, journal=journal, clock=clock)
     await gateway.send([handover(number) for number in range(300)])

@@ -20,7 +20,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "journal" if request.param == "file" else None
 
 
-def test_entries_stand_in_the_order_in_which_they_came(file: Path | None) -> None:
+def test_entries_are_in_their_order_of_arrival(file: Path | None) -> None:
     journal = Journal(file)
     journal.append([entry("a"), entry("b")])
     journal.append([])
@@ -30,7 +30,7 @@ def test_entries_stand_in_the_order_in_which_they_came(file: Path | None) -> Non
     journal.close()
 
 
-def test_a_second_hand_over_is_seen(file: Path | None) -> None:
+def test_a_second_hand_over_is_recorded(file: Path | None) -> None:
     journal = Journal(file)
     journal.append([entry("a"), entry("b"), entry("a")])
 
@@ -53,7 +53,7 @@ def test_one_journal_sees_what_another_wrote_to_the_file(tmp_path: Path) -> None
         journal.close()
 
 
-def test_half_a_line_is_no_entry_yet(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_no_entry(tmp_path: Path) -> None:
     journal, file = Journal(tmp_path / "journal"), tmp_path / "journal"
     journal.append([entry("a"), entry("b")])
     whole = file.read_bytes()

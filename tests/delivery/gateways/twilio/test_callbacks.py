@@ -32,7 +32,7 @@ def read(target: str, **fields: str) -> Parsed:
 # The signature
 
 
-def test_the_example_in_twilio_s_documentation_holds() -> None:
+def test_the_signature_example_of_twilio_s_documentation_is_accepted() -> None:
     fields = {
         "CallSid": "CA1234567890ABCDE",
         "Caller": "+14158675309",
@@ -52,7 +52,7 @@ def sign(url: str, fields: dict[str, str]) -> str:
     return b64encode(hmac.digest(AUTH_TOKEN.encode(), text.encode(), "sha1")).decode()
 
 
-def test_the_gateway_believes_what_is_signed_with_its_token_for_its_address() -> None:
+def test_the_gateway_accepts_signatures_with_its_token_for_its_url() -> None:
     fields = {"CallSid": SID, "CallStatus": "busy"}
     gateway = CallStandIn().gateway
     signed = callback(CALL, sign(PUBLIC_URL + CALL, fields), **fields)
@@ -86,9 +86,7 @@ def test_the_port_of_our_address_may_be_signed_or_not(signed_host: str) -> None:
         ("[", {"CallSid": SID}),
     ],
 )
-def test_whoever_changes_address_or_fields_breaks_the_signature(
-    target: str, fields: dict[str, str]
-) -> None:
+def test_a_changed_url_or_field_breaks_the_signature(target: str, fields: dict[str, str]) -> None:
     signature = sign(PUBLIC_URL + CALL, {"CallSid": SID})
 
     with pytest.raises(Forged):
@@ -98,7 +96,7 @@ def test_whoever_changes_address_or_fields_breaks_the_signature(
 
 
 @given(st.binary(min_size=1, max_size=30))
-def test_bytes_that_are_no_text_are_signed_as_they_are(value: bytes) -> None:
+def test_bytes_that_are_not_utf8_are_signed_unchanged(value: bytes) -> None:
     body = b"Body=" + quote_from_bytes(value).encode()
     text = f"{PUBLIC_URL}{INCOMING}Body".encode() + value
     signature = b64encode(hmac.digest(AUTH_TOKEN.encode(), text, "sha1")).decode()
@@ -140,19 +138,19 @@ def test_a_call_is_dated_by_twilio() -> None:
     )
 
 
-def test_a_failed_call_tells_its_sip_response() -> None:
+def test_a_failed_call_has_the_code_of_its_sip_response() -> None:
     [receipt] = read(CALL, CallSid=SID, CallStatus="failed", SipResponseCode="404").receipts
 
     assert (receipt.status, receipt.code, receipt.at) == (DeliveryStatus.FAILED, 3, NOON)
 
 
-def test_a_call_to_an_extension_says_so_in_its_address() -> None:
+def test_a_call_to_an_extension_is_known_by_its_callback_url() -> None:
     [receipt] = read(CALL + "&extension=1", CallSid=SID, CallStatus="completed").receipts
 
     assert (receipt.status, receipt.code) == (DeliveryStatus.DELIVERED, 13)
 
 
-def test_a_text_is_dated_when_it_is_heard() -> None:
+def test_a_text_is_dated_by_its_callback() -> None:
     parsed = read(TEXT, MessageSid="SM" + "0" * 32, MessageStatus="undelivered", ErrorCode="30006")
 
     assert parsed == Parsed(
@@ -190,7 +188,7 @@ def test_an_unknown_word_is_kept_as_it_is(target: str) -> None:
         (INCOMING, {"Body": "STOP", "From": "somebody"}),
     ],
 )
-def test_what_names_nothing_is_malformed(target: str, fields: dict[str, str]) -> None:
+def test_a_callback_without_key_or_id_is_malformed(target: str, fields: dict[str, str]) -> None:
     body = urlencode(fields, errors="surrogatepass").encode()
 
     with pytest.raises(Malformed):
@@ -221,7 +219,7 @@ def test_pressing_0_confirms_and_is_thanked() -> None:
 
 
 @pytest.mark.parametrize("digits", ["5", "", "00", "#"])
-def test_any_other_key_is_asked_again_and_says_nothing(digits: str) -> None:
+def test_any_other_key_repeats_the_question_and_makes_no_receipt(digits: str) -> None:
     parsed = read(CONFIRM, CallSid=SID, Digits=digits)
 
     assert parsed.receipts == ()
@@ -248,7 +246,7 @@ def test_any_other_key_is_asked_again_and_says_nothing(digits: str) -> None:
         ({"Body": "“Arrêt !”"}, True),
     ],
 )
-def test_stop_and_start_are_a_person_s_consent(fields: dict[str, str], opted_out: bool) -> None:
+def test_stop_and_start_are_opt_out_and_opt_in(fields: dict[str, str], opted_out: bool) -> None:
     parsed = read(INCOMING, From="+16125550101", MessageSid="SM" + "0" * 32, **fields)
 
     assert parsed == Parsed(
@@ -274,7 +272,7 @@ def test_any_other_text_changes_nothing(fields: dict[str, str]) -> None:
     assert parsed.reply == Reply("text/xml", "<Response />")
 
 
-def test_a_time_that_no_calendar_has_is_the_time_of_hearing() -> None:
+def test_an_invalid_time_becomes_the_time_of_the_callback() -> None:
     [receipt] = read(
         CALL, CallSid=SID, CallStatus="busy", Timestamp="Mon, 99 Feb 2026 18:00:00"
     ).receipts

@@ -43,13 +43,13 @@ from domain.status import DeliveryMode, DeliveryStatus
         ("", None, None, None),
     ],
 )
-def test_what_a_call_s_word_means(
+def test_call_statuses_have_their_codes(
     word: str, answered_by: str | None, status: DeliveryStatus | None, code: int | None
 ) -> None:
     assert call_outcome(word, answered_by) == (status, code)
 
 
-def test_with_an_extension_the_number_was_reached_whoever_answered() -> None:
+def test_a_completed_call_with_an_extension_has_reached_its_number() -> None:
     outcome = call_outcome("completed", None, has_extension=True)
 
     assert outcome == (DeliveryStatus.DELIVERED, 13)
@@ -68,7 +68,7 @@ def test_with_an_extension_the_number_was_reached_whoever_answered() -> None:
         ("x", 10),
     ],
 )
-def test_a_failed_call_failed_of_its_last_sip_response(sip: str, code: int) -> None:
+def test_a_failed_call_gets_its_code_from_the_last_sip_response(sip: str, code: int) -> None:
     assert call_outcome("failed", None, sip=sip) == (DeliveryStatus.FAILED, code)
 
 
@@ -89,14 +89,14 @@ def test_a_failed_call_failed_of_its_last_sip_response(sip: str, code: int) -> N
         ("", None, None),
     ],
 )
-def test_what_a_text_s_word_means(
+def test_text_statuses_have_their_codes(
     word: str, status: DeliveryStatus | None, code: int | None
 ) -> None:
     assert text_outcome(word) == (status, code)
 
 
 @pytest.mark.parametrize("error", [21610, "21610"])
-def test_a_text_to_somebody_who_said_stop_is_opted_out(error: int | str) -> None:
+def test_a_text_to_an_unsubscribed_number_is_opted_out(error: int | str) -> None:
     assert text_outcome("failed", error) == (DeliveryStatus.OPTED_OUT, -33)
 
 
@@ -104,14 +104,14 @@ def test_a_text_to_somebody_who_said_stop_is_opted_out(error: int | str) -> None
 @pytest.mark.parametrize(
     ("error", "code"), [("21211", -2), (21614, -30), (21635, -30), ("21265", -30)]
 )
-def test_an_error_about_a_number_says_the_same_after_the_hand_over(
+def test_an_error_about_a_number_means_the_same_after_the_hand_over(
     word: str, error: int | str, code: int
 ) -> None:
     assert text_outcome(word, error) == (DeliveryStatus.FAILED, code)
 
 
 @pytest.mark.parametrize("error", [None, "", "x", "²", "9" * 30, -1])
-def test_an_error_that_is_none_leaves_the_word(error: int | str | None) -> None:
+def test_an_invalid_error_leaves_the_status(error: int | str | None) -> None:
     assert text_outcome("undelivered", error) == (DeliveryStatus.FAILED, -40)
 
 
@@ -123,20 +123,20 @@ def test_an_error_with_a_text_that_arrived_does_not_undo_it() -> None:
     "error",
     [21211, 21217, 21265, 21266, 21401, 21421, 21451, 21604, 21612, 21614, 21617, 21619, 21635],
 )
-def test_what_no_repetition_mends_is_refused_at_once(error: int) -> None:
+def test_permanent_errors_are_refused_at_once(error: int) -> None:
     assert isinstance(refusal(DeliveryMode.TEXT, error, "no"), Refused)
 
 
 @pytest.mark.parametrize("mode", [DeliveryMode.TEXT, DeliveryMode.VOICE])
 @pytest.mark.parametrize("error", [*ACCOUNT_ERRORS, *PASSING_ERRORS, 99999, None])
-def test_what_is_mended_or_passes_is_tried_again(mode: DeliveryMode, error: int | None) -> None:
+def test_fixable_and_temporary_errors_are_retried(mode: DeliveryMode, error: int | None) -> None:
     outcome = refusal(mode, error, "HTTP 400")
 
     to_mend = ACCOUNT_ERRORS.get(error or 0)
     assert outcome == NotAccepted(f"{to_mend} (HTTP 400)" if to_mend else "HTTP 400")
 
 
-def test_no_error_means_two_things() -> None:
+def test_each_error_is_in_one_table() -> None:
     refused = CALL_ERRORS.keys() | TEXT_ERRORS.keys()
 
     assert not refused & ACCOUNT_ERRORS.keys()
@@ -144,7 +144,7 @@ def test_no_error_means_two_things() -> None:
     assert not ACCOUNT_ERRORS.keys() & PASSING_ERRORS
 
 
-def test_every_code_that_a_word_or_error_leads_to_is_in_the_manual_s_table() -> None:
+def test_every_resulting_code_is_in_the_manual_s_table() -> None:
     tables = (CALL_STATUSES, ANSWERED_BY, SIP_CODES, TEXT_STATUSES, CALL_ERRORS, TEXT_ERRORS)
     codes = {code for table in tables for code in table.values() if code is not None}
 

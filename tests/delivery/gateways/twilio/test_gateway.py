@@ -50,7 +50,7 @@ def texts() -> TextStandIn:
 # The request
 
 
-async def test_a_call_says_the_message_and_asks_for_a_0(calls: CallStandIn) -> None:
+async def test_a_call_speaks_the_message_and_asks_for_0(calls: CallStandIn) -> None:
     outcomes = await calls.gateway.send(calls.handovers(NUMBER))
 
     [form] = calls.forms
@@ -68,7 +68,7 @@ async def test_a_call_says_the_message_and_asks_for_a_0(calls: CallStandIn) -> N
     assert outcomes == [Accepted("CA" + "0" * 32, DeliveryStatus.IN_PROGRESS, None, "queued")]
 
 
-async def test_a_call_says_its_script_where_there_is_one(calls: CallStandIn) -> None:
+async def test_a_call_speaks_its_script_if_there_is_one(calls: CallStandIn) -> None:
     said = content(voice_script="This is Plainview.\nSchool is closed.", body="<b>closed</b>")
 
     await calls.gateway.send(calls.handovers(NUMBER, of=said))
@@ -88,7 +88,7 @@ async def test_an_extension_is_dialed_after_the_number(calls: CallStandIn) -> No
     assert isinstance(outcome, Accepted)
 
 
-async def test_a_key_of_any_kind_comes_back_as_it_was(calls: CallStandIn) -> None:
+async def test_any_key_comes_back_unchanged(calls: CallStandIn) -> None:
     [handover] = calls.handovers(NUMBER)
     odd = type(handover)(
         key="a&b=c/d e", mode=handover.mode, address=NUMBER, content=handover.content
@@ -112,7 +112,7 @@ async def test_a_script_that_is_too_long_is_cut_between_words(calls: CallStandIn
     assert outcome.detail == "queued, cut to fit"
 
 
-async def test_a_text_says_the_body_or_its_own_words(texts: TextStandIn) -> None:
+async def test_a_text_has_its_own_text_or_the_body(texts: TextStandIn) -> None:
     html = content(body="<p>Hello <b>Zoë</b></p>", body_format=BodyFormat.HTML)
     await texts.gateway.send(texts.handovers(NUMBER, of=html))
     outcomes = await texts.gateway.send(texts.handovers(NUMBER, of=content(text_body="Late again")))
@@ -123,7 +123,7 @@ async def test_a_text_says_the_body_or_its_own_words(texts: TextStandIn) -> None
     assert outcomes == [Accepted("SM" + f"{1:032x}", DeliveryStatus.IN_PROGRESS, -39, "queued")]
 
 
-async def test_a_text_that_is_too_long_is_cut_and_that_is_told(texts: TextStandIn) -> None:
+async def test_a_too_long_text_is_cut_and_its_detail_shows_that(texts: TextStandIn) -> None:
     [outcome] = await texts.gateway.send(texts.handovers(NUMBER, of=content(body="x" * 2000)))
 
     [body] = texts.forms[0]["Body"]
@@ -162,7 +162,7 @@ async def test_an_error_about_one_number_is_a_refusal(
     assert NUMBER not in outcome.reason
 
 
-async def test_who_asked_for_no_texts_is_opted_out(texts: TextStandIn) -> None:
+async def test_an_unsubscribed_number_is_opted_out(texts: TextStandIn) -> None:
     _answering(texts, 400, {"code": 21610})
 
     [outcome] = await texts.gateway.send(texts.handovers(NUMBER))
@@ -219,7 +219,7 @@ async def _find(twilio: TwilioStandIn, key: str = "d-0", body: str = "Late today
     return await twilio.gateway.find(handover, handed_at=NOON, now=LATER)
 
 
-async def test_a_call_is_known_by_the_delivery_that_its_requests_name(calls: CallStandIn) -> None:
+async def test_a_call_is_found_by_the_key_in_its_requests(calls: CallStandIn) -> None:
     handovers = calls.handovers(NUMBER, NUMBER)
     await calls.gateway.send(handovers[1:])
     of_second = calls.made[0]["sid"]
@@ -230,7 +230,7 @@ async def test_a_call_is_known_by_the_delivery_that_its_requests_name(calls: Cal
     assert finding.reference == of_second
 
 
-async def test_a_call_for_which_twilio_made_no_request_may_be_anybody_s(
+async def test_a_call_without_requests_cannot_be_attributed(
     calls: CallStandIn,
 ) -> None:
     await calls.gateway.send(calls.handovers(NUMBER))
@@ -250,7 +250,7 @@ async def test_a_call_for_which_twilio_made_no_request_may_be_anybody_s(
     ],
 )
 @pytest.mark.parametrize("provider", [CallStandIn, TextStandIn])
-async def test_only_what_began_after_the_hand_over_can_be_of_it(
+async def test_only_calls_created_after_the_hand_over_are_candidates(
     provider: type[TwilioStandIn], seconds: int, finding: type[Finding]
 ) -> None:
     twilio = provider()
@@ -261,7 +261,7 @@ async def test_only_what_began_after_the_hand_over_can_be_of_it(
 
 
 @pytest.mark.parametrize("provider", [CallStandIn, TextStandIn])
-async def test_a_list_that_does_not_reach_back_decides_nothing(
+async def test_a_list_that_does_not_reach_the_hand_over_decides_nothing(
     provider: type[TwilioStandIn],
 ) -> None:
     twilio = provider()
@@ -275,14 +275,14 @@ async def test_a_list_that_does_not_reach_back_decides_nothing(
     assert finding == CannotTell("more went to this number since than Twilio lists on one page")
 
 
-async def test_something_without_a_time_decides_nothing(texts: TextStandIn) -> None:
+async def test_a_resource_without_a_time_decides_nothing(texts: TextStandIn) -> None:
     await texts.gateway.send(texts.handovers(NUMBER))
     texts.made[0]["date_created"] = "yesterday"
 
     assert await _find(texts) == CannotTell("Twilio lists something without its time")
 
 
-async def test_a_text_is_known_by_what_it_says(texts: TextStandIn) -> None:
+async def test_a_text_is_found_by_its_body(texts: TextStandIn) -> None:
     other, ours = content(body="Another message"), content(body="“Late” – today…")
     await texts.gateway.send(texts.handovers(NUMBER, of=other))
 
@@ -308,7 +308,7 @@ async def test_a_text_is_known_by_what_it_says(texts: TextStandIn) -> None:
     ]
 
 
-async def test_two_texts_that_say_the_same_cannot_be_told_apart(texts: TextStandIn) -> None:
+async def test_two_texts_with_the_same_body_cannot_be_distinguished(texts: TextStandIn) -> None:
     for _ in range(2):
         await texts.gateway.send(texts.handovers(NUMBER, of=content(body="Late today.")))
 
@@ -385,7 +385,7 @@ async def test_a_poll_reads_each_text(
 @pytest.mark.parametrize(
     ("reference", "requests"), [("CA" + "f" * 32, 1), ("../Recordings", 0), ("", 0)]
 )
-async def test_what_twilio_does_not_know_says_nothing(
+async def test_a_poll_of_an_unknown_id_returns_nothing(
     calls: CallStandIn, reference: str, requests: int
 ) -> None:
     sent = Sent("d-0", reference, DeliveryMode.VOICE, NUMBER, NOON)
@@ -399,7 +399,7 @@ async def test_what_twilio_does_not_know_says_nothing(
 @pytest.mark.parametrize(
     ("status", "answer"), [(200, {}), (200, {"messages": []}), (404, {"code": 20404})]
 )
-async def test_an_answer_that_is_no_list_of_calls_is_not_an_empty_one(
+async def test_an_answer_without_a_list_is_not_an_empty_list(
     calls: CallStandIn, status: int, answer: Any
 ) -> None:
     calls.look_up = lambda request: httpx2.Response(status, json=answer)  # type: ignore[method-assign]
@@ -409,9 +409,7 @@ async def test_an_answer_that_is_no_list_of_calls_is_not_an_empty_one(
 
 
 @pytest.mark.parametrize("event", [None, 5, {}, {"request": 5}, {"request": {"url": 5}}])
-async def test_an_event_that_names_no_address_is_passed_over(
-    calls: CallStandIn, event: Any
-) -> None:
+async def test_an_event_without_a_url_is_ignored(calls: CallStandIn, event: Any) -> None:
     await calls.gateway.send(calls.handovers(NUMBER))
     whole = calls.look_up
 

@@ -10,7 +10,7 @@ from domain.texts import one_line
 URL = "https://log.example/callbacks/twilio/confirm?delivery=d-1&extension=1"
 
 
-def test_a_key_counts_while_the_call_still_speaks() -> None:
+def test_a_key_counts_during_the_script() -> None:
     twiml, was_cut = voice_twiml("School is closed & <quiet>.", confirm_url=URL)
 
     [gather] = ElementTree.fromstring(twiml)
@@ -21,7 +21,7 @@ def test_a_key_counts_while_the_call_still_speaks() -> None:
 
 
 @given(st.text(max_size=60).map(one_line), st.integers(1, 200))
-def test_a_call_always_fits_and_says_the_beginning_of_its_script(text: str, times: int) -> None:
+def test_a_call_always_fits_and_has_the_start_of_its_script(text: str, times: int) -> None:
     script = one_line(" ".join([text] * times))
 
     twiml, was_cut = voice_twiml(script, confirm_url=URL)
@@ -33,7 +33,7 @@ def test_a_call_always_fits_and_says_the_beginning_of_its_script(text: str, time
 
 
 @pytest.mark.parametrize(("digits", "verbs"), [("0", ["Say"]), ("1", ["Gather"]), ("", ["Gather"])])
-def test_the_right_key_ends_the_call_and_another_is_asked_again(
+def test_0_ends_the_call_and_another_key_repeats_the_question(
     digits: str, verbs: list[str]
 ) -> None:
     response = ElementTree.fromstring(confirm_twiml(digits, confirm_url=URL))
