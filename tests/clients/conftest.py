@@ -1,4 +1,4 @@
-"""A log for clients that others wrote. What they do is in the programs beside, what comes of it in the tests."""
+"""Fixtures that serve a log to third-party clients. `programs/` holds their steps, the tests hold the expected results."""
 
 import shutil
 from collections.abc import Callable, Iterator

@@ -94,7 +94,7 @@ def test_each_error_comes_with_its_code_to_who_asked_and_to_its_link(log: Log) -
     }
 
 
-def test_who_is_not_signed_in_is_told_so(log: Log) -> None:
+def test_a_client_without_sign_in_is_refused(log: Log) -> None:
     result = log.play("apollo", "signInRefused", authorization="Bearer x")
 
     assert result == combined(None, NOT_VALID)
@@ -148,7 +148,7 @@ def test_of_a_list_as_it_is_made_for_it_the_ids_are_taken_and_nothing_else(
     }
 
 
-def test_what_a_subscription_tells_is_shown_by_every_query(log: Log) -> None:
+def test_every_query_shows_the_state_of_a_subscription_event(log: Log) -> None:
     result = log.play("apollo", "subscription", id=WAITING)
 
     assert result == [["WAITING", "WAITING"], ["CANCELED", "CANCELED"]]

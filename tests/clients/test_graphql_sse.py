@@ -70,7 +70,7 @@ def test_errors_are_events_and_what_is_refused_is_a_status(log: Log) -> None:
     }
 
 
-def test_who_is_not_signed_in_is_told_so(log: Log) -> None:
+def test_a_client_without_sign_in_is_refused(log: Log) -> None:
     result = log.play("graphql_sse", "signInRefused", authorization="Bearer x")
 
     assert result == {"name": "NetworkError", "status": 401, "body": {"errors": [NOT_VALID]}}

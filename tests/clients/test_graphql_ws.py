@@ -93,7 +93,7 @@ def test_errors_end_their_operation_and_no_other(log: Log) -> None:
     ],
     ids=["without a token", "with a wrong one"],
 )
-def test_who_is_not_let_in_is_told_why_at_each_try(
+def test_a_refused_client_gets_the_reason_at_each_try(
     log: Log, params: dict[str, str], reason: str
 ) -> None:
     result = log.play("graphql_ws", "signInRefused", params=params, retries=2)

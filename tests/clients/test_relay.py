@@ -1,4 +1,4 @@
-"""Relay: its compiler on our contract, and what it makes run by its runtime against a log that takes nothing else."""
+"""Relay: its compiler on our schema, and its runtime against a log that accepts persisted documents only."""
 
 import json
 import shutil

@@ -85,7 +85,7 @@ def test_each_error_comes_with_its_code(log: Log) -> None:
     }
 
 
-def test_who_is_not_signed_in_is_told_so(log: Log) -> None:
+def test_a_client_without_sign_in_is_refused(log: Log) -> None:
     assert log.play("urql", "signInRefused", authorization="Bearer x") == refused(NOT_VALID)
 
 

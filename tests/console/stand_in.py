@@ -1,4 +1,4 @@
-"""A server that stands in for ours in the tests of the page: it takes one token, and remembers how it was asked.
+"""A fake server for the tests of the page: it accepts one token, and records the requests.
 
 Its GraphQL is Strawberry's, as ours; its schema is just large enough for a query and a subscription.
 """

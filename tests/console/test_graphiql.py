@@ -1,4 +1,4 @@
-"""GraphiQL in a real browser: what the page does with a token, what it keeps, and what it says when it is refused."""
+"""GraphiQL in a real browser: how the page handles a token, what it stores, and how it shows a refusal."""
 
 import asyncio
 import json
@@ -98,7 +98,7 @@ async def test_a_link_with_a_token_signs_in_and_leaves_the_address_bar(
     assert {headers.get("cookie") for headers in stand_in.headers} == {None}
 
 
-async def test_a_second_link_in_the_same_tab_signs_in_anew(address: str, page: Page) -> None:
+async def test_a_second_link_in_the_same_tab_signs_in_again(address: str, page: Page) -> None:
     await page.goto(f"{address}#token=expired")
     await expect(refusal(page)).to_be_visible()
 

@@ -1,4 +1,4 @@
-"""A log whose families have names that stand nowhere else, and what no answer about it may hold."""
+"""A log with distinctive names, and the texts that no response may contain."""
 
 import asyncio
 import re

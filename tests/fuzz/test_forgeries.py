@@ -1,4 +1,4 @@
-"""Tokens, callbacks and links to reports that somebody made or altered: none is good for anything, and none is a fault."""
+"""Forged or altered tokens, callbacks and report links: all are refused, none causes an internal error."""
 
 import base64
 import hashlib

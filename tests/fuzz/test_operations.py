@@ -64,7 +64,7 @@ OPERATIONS: Final = hypothesis_graphql.from_schema(
 MASKED: Final = tuple(set(Right) - {Right.VIEW_RECIPIENTS})
 
 
-def test_nothing_that_the_schema_allows_is_a_fault_or_tells_too_much(
+def test_no_valid_operation_is_an_internal_error_or_leaks(
     tmp_path: Path, database_url: str
 ) -> None:
     asked: list[int] = []

@@ -1,4 +1,4 @@
-"""Requests and frames that are none: each is refused in words or by closing the line, and the server is as well as before."""
+"""Malformed requests and frames: each is refused or the connection is closed, and the server stays healthy."""
 
 import gzip
 import json

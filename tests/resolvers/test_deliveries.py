@@ -1,4 +1,4 @@
-"""Deliveries as a client reads them: what each came to, what happened to it, and whose it is."""
+"""Deliveries as a client reads them: outcomes, events and recipients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who one is, which schools one sees, and anything by its id."""
+"""The viewer, its schools, and objects by id."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -8,7 +8,7 @@ from tests.log import district, email, load, message, recipient, school, viewer
 from tests.operations import ask
 
 
-async def test_a_viewer_is_told_what_it_may_do_in_the_order_of_the_contract(
+async def test_a_viewer_reads_its_rights_in_the_order_of_the_contract(
     engine: AsyncEngine,
 ) -> None:
     await load(engine, district(), school("east"), school("west"))

@@ -134,7 +134,7 @@ async def test_a_message_that_is_delivered_is_seen_to_its_end(house: House) -> N
     await stream.aclose()
 
 
-async def test_changes_within_a_second_are_shown_as_one_and_revision_tells_the_step(
+async def test_changes_within_a_second_are_one_event_and_revision_shows_the_step(
     house: House,
 ) -> None:
     await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
@@ -197,7 +197,7 @@ async def test_what_another_process_does_is_seen(house: House, database_url: str
     await other.engine.dispose()
 
 
-async def test_every_subscriber_is_told(house: House) -> None:
+async def test_every_subscriber_gets_the_change(house: House) -> None:
     await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
     streams = [await watch(house) for _ in range(20)]
     for stream in streams:

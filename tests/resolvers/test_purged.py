@@ -1,4 +1,4 @@
-"""A message whose recipients were removed, as the contract shows it."""
+"""A purged message, as the contract shows it."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The figures of a message as a client reads them, and how far each part of it has come."""
+"""The figures and the progress of a message, as a client reads them."""
 
 from datetime import timedelta
 from typing import Any

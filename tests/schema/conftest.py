@@ -1,4 +1,4 @@
-"""What tests of the schema share."""
+"""Fixtures for tests of the schema."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How a type describes its record: what is read wrongly is found when it is declared."""
+"""Bindings of types to records: a wrong one is an error when it is declared."""
 
 from collections.abc import Sequence
 from datetime import date, datetime

@@ -40,7 +40,7 @@ def test_no_argument_is_printed_with_null_as_its_default() -> None:
     assert "= null" not in SCHEMA.as_str()
 
 
-async def test_every_kind_of_node_is_told_by_its_id(engine: AsyncEngine) -> None:
+async def test_an_id_identifies_every_kind_of_node(engine: AsyncEngine) -> None:
     await load(
         engine,
         district(),

@@ -1,4 +1,4 @@
-"""What a client reads of an error: a code always, and of a fault nothing but where the log has it."""
+"""Errors as a client reads them: always with a code, internal errors only with the id under which they are logged."""
 
 import re
 from collections.abc import Iterator
@@ -108,7 +108,7 @@ def lines() -> Iterator[list[Any]]:
         ),
     ],
 )
-async def test_a_document_that_does_not_fit_is_told_what_is_wrong(
+async def test_an_invalid_document_is_refused_with_the_reason(
     document: str, code: str, message: str, lines: list[Any]
 ) -> None:
     result = await answer(document)

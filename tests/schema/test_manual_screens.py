@@ -1,4 +1,4 @@
-"""The three screens of the manual, each as the answer to one query over the demo's data."""
+"""The three screens of the manual, each as the response to one query of the demo's data."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""The promise: what a person would call the same is found, by each filter of text and on both engines."""
+"""The promise: every text filter finds texts that a person considers equal, on both engines."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The whole application, as somebody calls it: on SQLite, with a small log in it and a clock that stands still."""
+"""The whole application for a client, on SQLite with a small log and a fixed clock."""
 
 import asyncio
 import json

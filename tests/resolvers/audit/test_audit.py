@@ -1,4 +1,4 @@
-"""Who opens recipients or a person is written down: once a request, before anything is shown."""
+"""Opening recipients or a person adds an audit entry: once per request, before anything is returned."""
 
 import pytest
 from sqlalchemy import select, text
@@ -120,7 +120,7 @@ async def test_an_entry_says_who_when_from_where_and_in_which_request(log: Async
     }
 
 
-async def test_the_next_request_is_written_down_anew(log: AsyncEngine) -> None:
+async def test_the_next_request_adds_an_audit_entry(log: AsyncEngine) -> None:
     for _ in range(2):
         await ask(log, '{ person(id: "person.1") { name } }')
 

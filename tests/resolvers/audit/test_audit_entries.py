@@ -1,4 +1,4 @@
-"""Entries of the audit by id, and the names in them: who gets them, and what is written down about that."""
+"""Audit entries by id, and the names in them: who may read them, and the entry that reading adds."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Final

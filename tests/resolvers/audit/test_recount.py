@@ -1,4 +1,4 @@
-"""The promise: the whole log is gone through, however large, and what is in use meanwhile is no difference."""
+"""The promise: the whole log is recounted, whatever its size, and concurrent changes are not reported as differences."""
 
 from datetime import timedelta
 

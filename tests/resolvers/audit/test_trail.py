@@ -1,4 +1,4 @@
-"""Reading the audit: who may, what is found, in which order; and that it is written down."""
+"""Reading the audit: the right, the filters, the order, and the entry that reading adds."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Following the chain of seals: what was done to the audit past its triggers is found, and where."""
+"""Verification of the chain of seals finds every change that bypassed the triggers, and its place."""
 
 import pytest
 from sqlalchemy import text
@@ -123,7 +123,7 @@ async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(
     ]
 
 
-async def test_a_chain_that_was_made_anew_shows_against_a_seal_that_was_kept(
+async def test_a_kept_seal_reveals_a_replaced_chain(
     log: AsyncEngine,
 ) -> None:
     end = (await check(log)).end

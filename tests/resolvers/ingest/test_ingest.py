@@ -1,4 +1,4 @@
-"""The promise: whole messages go into the log, once, however often and however interleaved they are sent."""
+"""The promise: whole messages are taken in once, however often they are sent."""
 
 import json
 

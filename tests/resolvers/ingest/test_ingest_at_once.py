@@ -1,4 +1,4 @@
-"""The promise: uploads at the same time do not see each other's halves, and what one changes the other follows."""
+"""The promise: concurrent uploads do not see each other's unfinished messages, but each other's committed changes."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The promise: who brought messages in, and how many, is in the audit from the moment in which they are in the log."""
+"""The promise: the audit names the uploader and the number of messages, in the same transaction as the messages."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The promise: the figures of a message that came in are those that anybody would count by hand from its lines."""
+"""The promise: the figures of a message equal a count by hand over its lines."""
 
 import json
 from collections.abc import Mapping

@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 
 import resolvers.ingest.line_splitter
 import resolvers.ingest.upload
-from db import ingest as log
+from db.ingest import move_in
 from db.connect.engine import make_engine
 from resolvers.ingest.ingest import ingest
 
 url, name, moment = sys.argv[1:]
 resolvers.ingest.line_splitter.BLOCK = 1  # each line is looked at when it comes
 resolvers.ingest.upload.BATCH = 50_000
-move, moves = log.move, 0
+move, moves = move_in.move, 0
 
 
 async def here() -> None:
@@ -51,7 +51,7 @@ async def move_and_wait(connection):
         await here()
 
 
-log.move = move_and_wait
+move_in.move = move_and_wait
 clock = lambda: datetime(2020, 1, 31, 18, tzinfo=UTC)
 asyncio.run(ingest(make_engine(url), chunks(), viewer=None, clock=clock))
 """

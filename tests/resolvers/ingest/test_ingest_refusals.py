@@ -1,4 +1,4 @@
-"""The promise: a bad line is named, the message it belongs to is left out whole, and all the others go in."""
+"""The promise: a bad line is reported, its message is left out whole, and all others are taken in."""
 
 import json
 from typing import Any
@@ -298,7 +298,7 @@ async def test_a_bad_line_of_something_else_leaves_the_open_message_alone(
     assert (after["district"], after["school"]) == (before["district"], before["school"])
 
 
-async def test_a_line_of_which_nothing_can_be_told_leaves_out_every_open_message(
+async def test_an_unreadable_line_leaves_out_every_open_message(
     engine: AsyncEngine,
 ) -> None:
     outcome = await send(

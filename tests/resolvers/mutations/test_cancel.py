@@ -73,7 +73,7 @@ async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(house
     assert await house.statuses() == ["CANCELED", "CANCELED"]
 
 
-async def test_what_has_left_is_told_apart_from_what_was_stopped(house: House) -> None:
+async def test_handed_over_and_stopped_deliveries_are_distinguished(house: House) -> None:
     house.advance(hours=-1)
     await house.send(
         message("M-1", [recipient("p1", email())], status=None, scheduled_at=house.now)

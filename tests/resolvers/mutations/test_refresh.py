@@ -1,4 +1,4 @@
-"""`refreshMessage`: who is asked, how often, how long an answer waits, and what comes of it."""
+"""`refreshMessage`: which providers are polled, how often, how long the response waits, and the result."""
 
 import asyncio
 from datetime import timedelta
@@ -75,7 +75,7 @@ async def test_only_what_is_open_and_was_handed_over_is_asked_about(house: House
     assert (second.key, second.address, second.handed_at) == ("1.3.0", "+16125550104", NOON)
 
 
-async def test_providers_are_asked_once_in_fifteen_seconds_whoever_asks(house: House) -> None:
+async def test_providers_are_polled_once_in_fifteen_seconds_for_all_viewers(house: House) -> None:
     await house.send(message("M-1", CALLS, status=None))
     first = await house.do(REFRESH, id="message.1")
     house.provider.says("1.0.0", ANSWERED)
@@ -283,7 +283,7 @@ async def test_what_may_not_be_seen_is_not_found_and_nobody_is_asked(house: Hous
     assert await house.audit() == []
 
 
-async def test_whoever_may_see_the_log_may_refresh_and_nobody_else(house: House) -> None:
+async def test_view_log_is_the_right_to_refresh(house: House) -> None:
     await house.send(message("M-1", CALLS, status=None))
 
     sees = await house.do(REFRESH, id="message.1", viewer=viewer(rights=[Right.VIEW_LOG]))

@@ -1,4 +1,4 @@
-"""`refreshMessage` of 3,000 open calls at Twilio: an answer within a second, and all the rest behind it."""
+"""`refreshMessage` of 3,000 open calls at Twilio: the response comes within a second, the rest runs in the background."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""`resendFailed`: what goes again, under which name, how often, and what is refused."""
+"""`resendFailed`: which deliveries are resent, with which key, how often, and what is refused."""
 
 import asyncio
 from datetime import timedelta
@@ -186,7 +186,7 @@ async def test_a_late_word_about_the_first_sending_is_an_event_and_moves_nothing
     assert await house.statuses() == ["DELIVERED"]
 
 
-async def test_the_events_tell_both_sendings_and_the_figures_follow(house: House) -> None:
+async def test_the_events_contain_both_sendings_and_the_figures_follow(house: House) -> None:
     await house.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
     await house.do(RESEND, id="message.1")
     async with reading(house.engine) as connection:

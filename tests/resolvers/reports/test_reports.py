@@ -238,7 +238,7 @@ async def test_names_stay_with_those_who_may_see_them(house: House) -> None:
     assert [found["totalCount"] for found in seen] == [2, 1]
 
 
-async def test_a_report_tells_how_it_goes_to_whoever_watches(house: House, tmp_path: Path) -> None:
+async def test_subscribers_see_the_progress_of_a_report(house: House, tmp_path: Path) -> None:
     press = printing(house.engine, tmp_path, clock=lambda: house.now)
     await house.do(CREATE, id="message.1", format="CSV")
     states = cast(

@@ -1,4 +1,4 @@
-"""A report that is requested again shows what the message has become since, also within the minute."""
+"""A report that is requested again shows the changes of the message, even within a minute."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

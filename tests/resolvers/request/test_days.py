@@ -1,4 +1,4 @@
-"""Local days become instants: from the first midnight to before the last, whatever clocks do in that night."""
+"""Local days become instants: from the first midnight to before the last, also at changes of the clock."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""What viewers may see is looked up once in five seconds, and what is not there yet each time."""
+"""What viewers may see is cached for five seconds; missing districts and schools are not cached."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The rules that the contract keeps, so that a client can guess what it does not know: descriptions, names and shapes."""
+"""The rules of the contract for descriptions, names and shapes."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence

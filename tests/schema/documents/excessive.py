@@ -1,4 +1,4 @@
-"""Operations that ask for too much, each in its own way, and what they are refused with."""
+"""Operations beyond each limit, and their refusals."""
 
 from typing import Final
 

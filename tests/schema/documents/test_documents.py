@@ -1,4 +1,4 @@
-"""Documents, each read once: parsed, measured and validated, and kept within bounds."""
+"""Documents are parsed, measured and validated once, and the cache is bounded."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What one operation may ask for; and that whatever is refused is refused at once, however it is written."""
+"""The limits of an operation, and that a refusal is fast, however the document is written."""
 
 from collections import Counter
 from typing import Any

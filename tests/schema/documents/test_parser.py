@@ -1,4 +1,4 @@
-"""Documents are parsed as graphql-core parses them, and what they were made of is let go of at once."""
+"""Documents are parsed as by graphql-core, and their tokens are freed at once."""
 
 import gc
 from contextlib import suppress
@@ -47,7 +47,7 @@ def test_a_document_is_that_of_graphql_core(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["{ a ", "{ a b: }", "a", '{ a(b: "c) }', ""])
-def test_a_text_that_is_no_document_is_told_as_by_graphql_core(text: str) -> None:
+def test_a_text_that_is_no_document_has_the_error_of_graphql_core(text: str) -> None:
     with pytest.raises(GraphQLSyntaxError) as theirs:
         parse_of_graphql_core(text)
     with pytest.raises(GraphQLSyntaxError) as ours:

@@ -1,4 +1,4 @@
-"""What is collected of a document is kept with it: for the variables that decide on its fields, and as long as it is there."""
+"""Collected fields are cached with their document, per combination of deciding variables, as long as the document lives."""
 
 import gc
 import weakref

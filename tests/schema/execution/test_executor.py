@@ -1,4 +1,4 @@
-"""Lists that are answered whole: the same answer as in the ordinary way, whatever is asked and whatever goes wrong."""
+"""Lists that are completed whole have the same result as in graphql-core, for any operation and any error."""
 
 import re
 import zlib

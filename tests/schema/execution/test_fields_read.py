@@ -1,4 +1,4 @@
-"""What an operation asks for is what its statements read: no less, in whatever field, and no more."""
+"""Statements select exactly the columns that the operation reads."""
 
 import re
 from collections.abc import Sequence

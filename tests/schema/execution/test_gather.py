@@ -75,7 +75,7 @@ async def test_nothing_goes_on_whenever_it_is_canceled(
     assert (near.ended, far.ended) == (near.begun, far.begun)
 
 
-async def test_whoever_is_canceled_while_the_others_end_is_canceled() -> None:
+async def test_a_cancellation_while_the_others_end_is_kept() -> None:
     slow = Slow()
     ended = await ends(beside(slow, fails), canceled_after=3, again_after=1)
 

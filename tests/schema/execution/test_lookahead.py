@@ -1,4 +1,4 @@
-"""What stands below a field is read with it, and answered as if each had read for itself."""
+"""Fields below are loaded together with a field, with the same result as separate loading."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How resolvers are called: arguments that a document spells out are read once, and what is not ours to call is left alone."""
+"""Calls of resolvers: literal arguments are converted once, and calls that need Strawberry are left to it."""
 
 from datetime import date
 from typing import Any, Final, cast
@@ -102,7 +102,7 @@ def test_only_what_has_to_be_awaited_once_is_called(of: str, text: str, is_calle
     assert (call(text, of=of) is not None) == is_called
 
 
-def test_a_literal_that_does_not_fit_is_left_to_be_told_in_the_ordinary_way() -> None:
+def test_an_invalid_literal_is_left_to_strawberry() -> None:
     _, details = asked(f'{{ messages(createdBetween: {EVER}, first: "many") }}')
     messages = field("Query", "messages")
 

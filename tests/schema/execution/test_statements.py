@@ -1,4 +1,4 @@
-"""How many statements an operation takes: as many for five hundred objects as for one."""
+"""The number of statements of an operation does not depend on the number of objects."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Nobody sees anything of another district, or of another school than the token names: by no field and by no id."""
+"""A viewer sees nothing of another district, or of schools that its token does not name, by no field and by no id."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -267,7 +267,9 @@ async def test_a_name_that_another_school_gave_a_person_is_not_seen(log: AsyncEn
     }
 
 
-async def test_a_viewer_of_an_unknown_district_is_told_so(log: AsyncEngine) -> None:
+async def test_a_viewer_of_an_unknown_district_is_forbidden_with_the_reason(
+    log: AsyncEngine,
+) -> None:
     with pytest.raises(Forbidden) as refused:
         await execute(log, "{ viewer { id } }", viewer=viewer(district="nowhere"))
 
@@ -276,7 +278,7 @@ async def test_a_viewer_of_an_unknown_district_is_told_so(log: AsyncEngine) -> N
     )
 
 
-async def test_a_viewer_of_unknown_schools_is_told_so_instead_of_seeing_an_empty_district(
+async def test_a_viewer_of_unknown_schools_is_forbidden_instead_of_seeing_an_empty_district(
     log: AsyncEngine,
 ) -> None:
     with pytest.raises(Forbidden) as refused:

@@ -202,11 +202,11 @@ def test_every_field_of_the_schema_is_asked_for() -> None:
     assert asked == all_places("Query", "Mutation", "Subscription")
 
 
-async def test_whoever_may_see_families_sees_them_in_these_places(house: House) -> None:
+async def test_with_the_right_families_are_visible_in_these_fields(house: House) -> None:
     assert places_of(await shown_to(house, viewer())) == PLANTED
 
 
-async def test_whoever_may_not_sees_them_nowhere(house: House) -> None:
+async def test_without_the_right_masked_fields_show_nothing_anywhere(house: House) -> None:
     seen = await shown_to(house, MASKED)
 
     assert places_of(seen) == set()
@@ -285,7 +285,7 @@ async def test_no_filter_finds_a_message_by_what_is_masked(
 
 
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
-async def test_no_order_tells_of_what_is_masked(engine: AsyncEngine, direction: str) -> None:
+async def test_no_order_reveals_masked_values(engine: AsyncEngine, direction: str) -> None:
     """Two messages that differ in what is masked alone stand in the order in which they came, or in its reverse."""
     house = House(engine)
     first = {**SAID, "body": "b", "reply_to": "b@nomail.example", "filter_criteria": [("L", "b")]}

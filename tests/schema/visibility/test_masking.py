@@ -118,7 +118,7 @@ async def test_nobody_is_searched_for_by_who_may_not_see_them(
     assert await refusals(engine, document, viewer=MASKED) == [FORBIDDEN]
 
 
-async def test_neither_order_nor_cursors_tell_of_the_names(engine: AsyncEngine) -> None:
+async def test_neither_order_nor_cursors_reveal_names(engine: AsyncEngine) -> None:
     await load(
         engine,
         district(),

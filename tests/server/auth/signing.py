@@ -1,4 +1,4 @@
-"""Keys, tokens and a clock for the tests of sign-in. The keys are made once a run."""
+"""Keys, tokens and a clock for tests of sign-in. The keys are made once per run."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Sign-in: which tokens make a viewer, and that every other one is turned away without a fault."""
+"""Sign-in: which tokens make a viewer, and that every other one is refused without an internal error."""
 
 import base64
 import hashlib
@@ -263,7 +263,7 @@ GOOD = signed(claims())
     ],
     ids=range(32),
 )
-async def test_a_token_that_was_not_signed_here_tells_its_maker_nothing(token: str) -> None:
+async def test_a_forged_token_gets_no_details(token: str) -> None:
     assert await refusal(token) == INVALID
 
 

@@ -1,4 +1,4 @@
-"""Development tokens: what is made is taken, and the demo's key is made once."""
+"""Development tokens are accepted by the server, and the demo's key is made once."""
 
 import stat
 import threading

@@ -1,4 +1,4 @@
-"""Key sets as issuers write them: a key twice, empty members, and the new names of EdDSA."""
+"""Key sets as issuers write them: duplicate keys, empty members, and the new names of EdDSA."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The keys: what is one, where they are, and a JWKS that changes under a running server."""
+"""Keys: which are valid, where they come from, and how they are refused."""
 
 from pathlib import Path
 from typing import Any

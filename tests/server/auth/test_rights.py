@@ -1,4 +1,4 @@
-"""Rights in a token: our own names, those that are mapped, and that unknown names give nothing and are logged once."""
+"""Rights in a token: our own names, mapped names; unknown names give no right and are logged once."""
 
 import re
 from pathlib import Path

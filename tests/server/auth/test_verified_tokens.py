@@ -1,4 +1,4 @@
-"""Tokens that are known: each is checked once, and only as long as its key and its time hold."""
+"""Verified tokens are cached as long as their key and their validity period hold."""
 
 import pickle
 from dataclasses import dataclass, field

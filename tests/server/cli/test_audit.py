@@ -1,4 +1,4 @@
-"""`sentlog audit`: what it prints, and with which status it ends."""
+"""`sentlog audit`: its output and exit status."""
 
 import asyncio
 import re
@@ -87,7 +87,7 @@ async def test_a_changed_row_is_printed_with_its_place_and_ends_with_one(
 
 
 @pytest.mark.parametrize("kept", ["x", "1", "1:abc", f"x:{'0' * 64}"])
-def test_what_is_no_seal_is_told(kept: str) -> None:
+def test_an_invalid_seal_is_refused_with_the_reason(kept: str) -> None:
     result = run("audit", "verify", "--kept", kept)
 
     assert (result.exit_code, result.stdout) == (2, "")

@@ -104,7 +104,7 @@ def test_the_demo_keeps_away_from_a_real_log(served: list[Any], tmp_path: Path) 
     assert (tmp_path / "demo" / "sentlog.sqlite3").exists()
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_loaded(
+def test_a_used_port_is_reported_before_the_sample_is_loaded(
     served: list[Any], tmp_path: Path
 ) -> None:
     said: list[str] = []

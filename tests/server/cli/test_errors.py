@@ -1,4 +1,4 @@
-"""The promise: a command that meets a database that is away says so in words; a fault of ours keeps its traceback."""
+"""The promise: a command reports an unreachable database in words; an internal error keeps its traceback."""
 
 import sqlite3
 
@@ -23,7 +23,7 @@ LATER = "The database did not finish: {}. Run the command again.\n"
     ],
     ids=["unreachable", "full pool", "the driver's", "locked", "ended"],
 )
-def test_an_outage_is_told_in_words_without_the_statement(
+def test_an_outage_is_reported_in_words_without_the_statement(
     error: Exception, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended, exit_on_error():

@@ -1,4 +1,4 @@
-"""The command line: what each command prints, where, and with which status it ends."""
+"""The command line: output and exit status of each command."""
 
 import asyncio
 import os
@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_ends_with_two(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     "command", [["serve"], ["worker"], ["migrate"], ["import", "-"], ["check"], ["token"], ["demo"]]
 )
-def test_every_setting_that_is_wrong_is_told_at_once(command: list[str]) -> None:
+def test_all_invalid_settings_are_reported_at_once(command: list[str]) -> None:
     result = run(*command, SENTLOG_PROT="80", SENTLOG_LOG_LEVEL="loud")
 
     assert (result.exit_code, result.stdout) == (1, "")
@@ -311,7 +311,7 @@ def test_a_database_that_nobody_has_migrated_is_not_written_to(
         )
 
 
-def test_a_database_that_is_not_there_is_told_in_words(file: Path) -> None:
+def test_an_unreachable_database_is_reported_in_words(file: Path) -> None:
     url = "postgresql://somebody:secret@127.0.0.1:1/log"
 
     result = run("import", str(file), SENTLOG_DATABASE_URL=url)

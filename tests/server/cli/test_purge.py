@@ -1,4 +1,4 @@
-"""`sentlog purge`: what it asks, prints and refuses, and with which status it ends."""
+"""`sentlog purge`: its questions, output, refusals and exit status."""
 
 import asyncio
 import re
@@ -131,7 +131,7 @@ async def test_where_nothing_is_old_nothing_is_asked(
     assert (result.exit_code, stderr_lines(result)) == (0, ["Nothing was to be removed."])
 
 
-async def test_a_district_that_is_not_there_is_told(
+async def test_an_unknown_district_is_reported(
     settings: dict[str, str], engine: AsyncEngine
 ) -> None:
     await load_old(engine)

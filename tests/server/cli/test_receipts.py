@@ -55,7 +55,7 @@ async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_a
     assert stderr_lines(result) == ["2 unmatched receipts are kept; 2 are listed."]
 
 
-async def test_whoever_is_at_the_machine_may_see_the_addresses_and_the_latest_only(
+async def test_the_operator_may_show_addresses_and_limit_the_list(
     engine: AsyncEngine, settings: dict[str, str]
 ) -> None:
     await hear(engine, STRANGER)

@@ -1,4 +1,4 @@
-"""What serving needs is imported when it starts, and nothing else: a process that answers holds no renderer."""
+"""Serving imports what it needs at the start: a server process imports no renderer."""
 
 import subprocess
 import sys

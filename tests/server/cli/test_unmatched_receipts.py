@@ -1,4 +1,4 @@
-"""A receipt is booked on exactly one delivery, or on none: signed events over HTTP, through the real gateways."""
+"""A receipt is booked on exactly one delivery or on none: signed events over HTTP, through the real gateways."""
 
 import hmac
 import json

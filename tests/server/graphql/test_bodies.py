@@ -164,7 +164,9 @@ BODIES = {
 
 
 @pytest.mark.parametrize(("body", "problem"), BODIES.values(), ids=BODIES)
-def test_a_body_that_is_no_operation_is_told_why(caller: Caller, body: bytes, problem: str) -> None:
+def test_a_body_without_an_operation_is_refused_with_the_reason(
+    caller: Caller, body: bytes, problem: str
+) -> None:
     answer = caller.post(body)
 
     assert (answer.status_code, answer.json()) == (400, error(problem, "BAD_USER_INPUT"))

@@ -1,4 +1,4 @@
-"""What clients send differently and mean the same: an empty operation name is none, and a byte order mark says nothing."""
+"""Differences between clients that have no effect: an empty operation name, a byte order mark."""
 
 import json
 from collections.abc import Iterator

@@ -78,7 +78,7 @@ async def test_a_query_is_whole_or_is_none(engine: AsyncEngine) -> None:
     assert refused.value.message == TOLD
 
 
-async def test_a_mutation_tells_what_was_done_before_its_time_was_up(engine: AsyncEngine) -> None:
+async def test_a_mutation_returns_what_was_done_before_its_deadline(engine: AsyncEngine) -> None:
     document = """mutation {
         first: write(viewer: "u1", slowly: false)
         second: write(viewer: "u2", slowly: true)

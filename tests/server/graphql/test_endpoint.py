@@ -1,4 +1,4 @@
-"""`POST /graphql`: who is let in, what is read, and what is answered, to the status and the letter."""
+"""`POST /graphql`: sign-in, operations, and the exact status and body of each response."""
 
 import json
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_nobody_uploads_without_a_sign_in(caller: Caller, authorization: str | N
     assert "data" not in answer.json()
 
 
-def test_whoever_is_not_signed_in_is_told_how(caller: Caller) -> None:
+def test_without_sign_in_the_error_says_how_to_send_a_token(caller: Caller) -> None:
     assert caller.ask(VIEWER, authorization=None).json() == NOT_SIGNED_IN
 
 
@@ -149,7 +149,7 @@ def test_what_never_ran_has_no_data(
         ("*/*", JSON),
     ],
 )
-def test_what_is_refused_before_it_is_read_is_told_in_the_same_type(
+def test_a_refusal_before_reading_has_the_accepted_type(
     caller: Caller,
     authorization: str | None,
     body: str,
@@ -186,7 +186,7 @@ def test_what_failed_while_it_ran_has_null_for_data(caller: Caller, accept: str)
 DAYS = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
 
 
-def test_the_answer_tells_what_it_cost_and_what_is_left(caller: Caller) -> None:
+def test_the_response_contains_the_cost_and_the_rest_of_the_budget(caller: Caller) -> None:
     document = f"{{ messages({DAYS}, first: 10) {{ nodes {{ id }} }} }}"
     before, after = (caller.ask(document).json()["extensions"]["cost"] for _ in range(2))
 
@@ -219,7 +219,7 @@ def test_what_asks_for_too_much_is_refused_before_it_is_run(
     assert told_of["extensions"] == {"code": "TOO_COMPLEX"}
 
 
-def test_whoever_asks_for_too_much_in_a_while_is_told_when_to_ask_again(caller: Caller) -> None:
+def test_a_viewer_beyond_the_rate_budget_gets_retry_after(caller: Caller) -> None:
     token = f"Bearer {caller.token(id='greedy')}"
     document = f"{{ messages({DAYS}) {{ nodes {{ reports(first: 45) {{ nodes {{ id }} }} }} }} }}"
     answers = [caller.ask(document, authorization=token) for _ in range(14)]
@@ -244,7 +244,7 @@ def test_a_document_of_several_operations_names_one(caller: Caller) -> None:
     )
 
 
-def test_a_subscription_by_post_is_told_where_it_goes(caller: Caller) -> None:
+def test_a_subscription_by_post_is_refused_with_the_right_transport(caller: Caller) -> None:
     answer = caller.ask('subscription { messageChanged(id: "message.1") { id } }')
 
     assert (answer.status_code, answer.json()) == (

@@ -1,4 +1,4 @@
-"""`GET /graphql`, where it is switched on: queries, and nothing that changes or lasts."""
+"""`GET /graphql`, if enabled: queries only."""
 
 import json
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_a_query_is_answered(caller: Caller, asked: dict[str, str]) -> None:
         ),
     ],
 )
-def test_an_address_that_is_no_operation_is_told_why(
+def test_a_url_without_an_operation_is_refused_with_the_reason(
     caller: Caller, asked: dict[str, str], problem: str
 ) -> None:
     answer = get(caller, **asked)
@@ -112,7 +112,7 @@ def test_nobody_asks_without_a_sign_in(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_other_methods_are_told_which_are_taken(caller: Caller, method: str) -> None:
+def test_other_methods_are_refused_with_the_allowed_ones(caller: Caller, method: str) -> None:
     answer = caller.client.request(method, "/graphql")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")

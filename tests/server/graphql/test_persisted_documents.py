@@ -1,4 +1,4 @@
-"""Documents by id and by hash: which are taken in which mode, which lists are read, and that it is so on every transport."""
+"""Persisted documents by id and by hash: modes, manifests, and all transports."""
 
 import hashlib
 import json
@@ -156,7 +156,7 @@ def test_a_list_is_read_as_clients_write_it(tmp_path: Path, manifest: Any) -> No
         (None, "documents.json: No such file or directory. Correct the path"),
     ],
 )
-def test_a_list_that_cannot_be_used_is_told_why(
+def test_an_unusable_manifest_is_refused_with_the_reason(
     tmp_path: Path, text: str | None, problem: str
 ) -> None:
     file = tmp_path / "documents.json"

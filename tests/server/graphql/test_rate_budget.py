@@ -30,7 +30,7 @@ async def left(budget: RateBudget, cost: int, *, id: str = "u1") -> int:
     return (await budget.charge(replace(viewer(), id=id), cost, limit=900)).left
 
 
-async def test_what_is_left_is_told() -> None:
+async def test_the_rest_of_the_budget_is_reported() -> None:
     charge = await of_one_process(BUCKET, seconds=Seconds()).charge(viewer(), 300, limit=900)
 
     assert charge.extension() == {

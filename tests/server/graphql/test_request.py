@@ -1,4 +1,4 @@
-"""One operation, out of whatever it comes in."""
+"""An operation is parsed in the same way from any source."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ async def test_a_body_is_read_no_further_than_its_limit() -> None:
     assert refused.value.message == ("The body is larger than 1048576 bytes. Ask for less at once.")
 
 
-async def test_whoever_leaves_in_the_middle_is_told_apart_from_whoever_sends_nonsense() -> None:
+async def test_a_disconnect_in_a_body_is_distinguished_from_invalid_data() -> None:
     with pytest.raises(ClientDisconnect):
         await read(request(Sender()))
 
@@ -82,7 +82,7 @@ def test_beside_an_id_or_a_hash_the_text_may_be_left_out_or_empty(rest: dict[str
         ),
     ],
 )
-def test_what_is_no_operation_is_told_why(value: object, problem: str) -> None:
+def test_an_invalid_operation_is_refused_with_the_reason(value: object, problem: str) -> None:
     with pytest.raises(BadUserInput) as refused:
         parse(value)
 

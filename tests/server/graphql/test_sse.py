@@ -1,4 +1,4 @@
-"""A stream of events says each answer whole, shows that it lives, and ends with its last answer or with its reader."""
+"""An event stream sends each result whole, sends heartbeats, and ends with the last result or the client."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""The WebSocket, over a real one: who is let in, what is answered, and that no frame makes the server fall over."""
+"""Operations over a real WebSocket: sign-in, results, and that no frame crashes the server."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -43,7 +43,7 @@ def address(caller: Caller) -> str:
     return str(caller.client.base_url).replace("http", "ws") + "/graphql"
 
 
-async def test_whoever_signs_in_is_answered(caller: Caller, address: str) -> None:
+async def test_operations_run_after_sign_in(caller: Caller, address: str) -> None:
     async with opened(address, f"Bearer {caller.token()}") as socket:
         await say(socket, "subscribe", id="1", payload=VIEWER)
 
@@ -83,7 +83,9 @@ async def test_a_ping_is_answered_before_anybody_has_signed_in(address: str) -> 
         ),
     ],
 )
-async def test_whoever_is_refused_is_told_why(address: str, payload: Any, reason: str) -> None:
+async def test_a_refused_connection_is_closed_with_the_reason(
+    address: str, payload: Any, reason: str
+) -> None:
     async with opened(address) as socket:
         await say(socket, "connection_init", payload=payload)
 

@@ -1,4 +1,4 @@
-"""Which type of answer a client gets, by what it accepts."""
+"""The content type of a response, by the Accept header."""
 
 import pytest
 
@@ -34,9 +34,7 @@ from server.http.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
         (",;q=,", False),
     ],
 )
-def test_events_go_to_whoever_would_rather_have_them_than_json(
-    accept: str, is_wanted: bool
-) -> None:
+def test_clients_that_prefer_events_to_json_get_events(accept: str, is_wanted: bool) -> None:
     assert prefers_events(accept) is is_wanted
 
 
@@ -61,5 +59,5 @@ def test_events_go_to_whoever_would_rather_have_them_than_json(
         ("", JSON),
     ],
 )
-def test_the_type_of_graphql_goes_to_whoever_names_it(accept: str, type: str) -> None:
+def test_clients_that_name_the_graphql_type_get_it(accept: str, type: str) -> None:
     assert json_type(accept) == type

@@ -1,4 +1,4 @@
-"""What is begun before it is awaited comes to what it would have come to."""
+"""An eagerly started awaitable has the same result as an awaited one."""
 
 import asyncio
 from typing import Any

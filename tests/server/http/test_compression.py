@@ -1,4 +1,4 @@
-"""Which answers are compressed, and by what."""
+"""Which responses are compressed, and with which coding."""
 
 import gzip
 from collections.abc import Callable

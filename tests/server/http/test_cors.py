@@ -1,4 +1,4 @@
-"""Pages of other origins: those that are set may ask from a browser, and no others."""
+"""CORS: pages of the configured origins may send requests, and no others."""
 
 from collections.abc import Iterator
 from pathlib import Path

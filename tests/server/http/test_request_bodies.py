@@ -1,4 +1,4 @@
-"""Bodies, over a real connection: none is read beyond its route's limit, and none is waited for without end."""
+"""Bodies over a real connection: limits of size and time."""
 
 import asyncio
 import json
@@ -214,7 +214,7 @@ async def nowhere(message: Any) -> None:
     """Where an answer goes that nobody looks at."""
 
 
-async def test_a_route_that_answers_already_is_told_that_nobody_is_there_any_more() -> None:
+async def test_a_route_that_has_begun_its_response_receives_a_disconnect() -> None:
     heard = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -226,7 +226,7 @@ async def test_a_route_that_answers_already_is_told_that_nobody_is_there_any_mor
     assert heard == [{"type": "http.disconnect"}]
 
 
-async def test_whoever_has_sent_all_is_waited_for_as_long_as_it_takes() -> None:
+async def test_after_a_complete_body_the_route_has_no_time_limit() -> None:
     """A stream of events waits for its reader to leave."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -171,7 +171,7 @@ def test_another_id_is_replaced(given: str, client: TestClient, log: Log) -> Non
     assert [line["request_id"] for line in log.lines()] == ["made", "made"]
 
 
-def test_an_id_is_made_anew_for_each_request() -> None:
+def test_each_request_has_a_new_id() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await PlainTextResponse("page")(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""The line of a WebSocket tells whose fault its end was."""
+"""The level of a WebSocket's log line depends on which side failed."""
 
 from typing import Any
 

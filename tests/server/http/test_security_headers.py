@@ -1,4 +1,4 @@
-"""What every answer carries, from whatever part of the server it comes."""
+"""The security headers of every response, from every part of the server."""
 
 from collections.abc import Iterator
 from pathlib import Path

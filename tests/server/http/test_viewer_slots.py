@@ -1,4 +1,4 @@
-"""What one viewer has at once: requests, WebSockets and subscriptions are counted together, and come free again."""
+"""The limits of one viewer: requests, WebSockets and subscriptions are counted, and released at their end."""
 
 import json
 from collections.abc import Iterator
@@ -119,7 +119,7 @@ def test_a_viewer_has_so_many_requests_and_websockets_and_others_have_theirs(
     assert ask(caller).status_code == 200
 
 
-async def test_whoever_signs_in_twice_on_a_connection_has_one_place() -> None:
+async def test_two_sign_ins_on_a_connection_take_one_slot() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         take_slot("plainview/u1")
         take_slot("plainview/u1")

@@ -1,4 +1,4 @@
-"""The application as a whole: where things are, what is said where nothing is, and what is said of a fault."""
+"""The application as a whole: its routes, unknown paths, and internal errors."""
 
 import re
 from collections.abc import Iterator

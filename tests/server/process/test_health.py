@@ -1,4 +1,4 @@
-"""`/healthz` and `/readyz`: what each says, and when."""
+"""`/healthz` and `/readyz`: their responses."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The promise: what the application holds is let go, however it ends and however far its start came."""
+"""The promise: the application closes everything it opened, however it ends, and also after a failed start."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,7 +41,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 ALL = ["Errands.stop", "DeliveryServices.close", "AsyncClient.aclose", "AsyncEngine.dispose"]
 
 
-def test_a_server_that_stops_lets_go_of_all(
+def test_a_server_that_stops_closes_everything(
     tmp_path: Path, sqlite_template: Path, ended: list[str]
 ) -> None:
     settings, clock = filled(tmp_path, sqlite_template)
@@ -54,7 +54,7 @@ def test_a_server_that_stops_lets_go_of_all(
     assert ended == ALL
 
 
-def test_a_start_that_fails_half_way_lets_go_of_all(
+def test_a_start_that_fails_halfway_closes_everything(
     tmp_path: Path, sqlite_template: Path, ended: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, clock = filled(tmp_path, sqlite_template)

@@ -1,4 +1,4 @@
-"""The log: one pipe, one line a request, and nobody's name, address or words in it."""
+"""The log: one output for all lines, and no name, address or message text in it."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""The promise: who asks while the database is away reads that they may ask again, by whichever way they ask."""
+"""The promise: while the database is away, every transport responds that the client may retry."""
 
 from pathlib import Path
 from typing import Final

@@ -1,4 +1,4 @@
-"""Subscriptions over a real server, by WebSocket and by events: what is shown, when, until when, and to whom."""
+"""Subscriptions over a real server, by WebSocket and events: contents, timing, end and rights."""
 
 import asyncio
 import json
@@ -272,7 +272,7 @@ async def test_what_a_worker_in_another_process_does_is_seen_to_its_end(
 
 
 @by_both
-async def test_whoever_leaves_is_listened_for_no_more(desk: Desk, way: str) -> None:
+async def test_a_client_that_disconnects_ends_its_watch(desk: Desk, way: str) -> None:
     await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
     async with desk.watching(way) as stream:
         await stream.hear()
@@ -282,7 +282,7 @@ async def test_whoever_leaves_is_listened_for_no_more(desk: Desk, way: str) -> N
 
 
 @by_both
-async def test_whoever_s_sign_in_expires_sees_no_more_even_if_nothing_happens(
+async def test_a_subscription_ends_when_the_sign_in_expires_even_without_events(
     desk: Desk, way: str
 ) -> None:
     await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=LATER))

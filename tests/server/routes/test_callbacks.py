@@ -1,4 +1,4 @@
-"""`POST /callbacks/…`: what a provider reports is taken in where it is signed, by whichever of its accounts."""
+"""`POST /callbacks/…`: a callback is taken in if it has the signature of one of the provider's accounts."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -101,7 +101,7 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
         ("house", b"1.0.0", "/callbacks/unknown", "identity", 404),
     ],
 )
-async def test_what_is_refused_changes_nothing_and_tells_nothing(
+async def test_a_refused_callback_changes_and_reveals_nothing(
     engine: AsyncEngine, signature: str, body: bytes, path: str, coding: str, status: int
 ) -> None:
     await sent(engine)

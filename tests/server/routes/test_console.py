@@ -1,4 +1,4 @@
-"""The files of the page: what is served, how long it may be kept, what the page may do, and what is said without it."""
+"""The files of the console: what is served, caching, security headers, and the response without a build."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def client(folder: Path) -> TestClient:
 
 
 @pytest.mark.parametrize("path", ["/graphiql/", "/graphiql/index.html"])
-def test_the_page_is_asked_for_anew_each_time(client: TestClient, path: str) -> None:
+def test_the_page_is_revalidated_each_time(client: TestClient, path: str) -> None:
     response = client.get(path)
 
     assert response.status_code == 200
@@ -61,7 +61,7 @@ def test_an_asset_is_kept_for_good(client: TestClient) -> None:
     assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-def test_a_file_without_a_hash_in_its_name_is_asked_for_anew(client: TestClient) -> None:
+def test_a_file_without_a_hash_in_its_name_is_revalidated(client: TestClient) -> None:
     response = client.get("/graphiql/icon.svg")
 
     assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""`GET /reports/{id}`: who is let in, what there is before and after the file, and every part of it."""
+"""`GET /reports/{id}`: access, the states before and after the file, and ranges."""
 
 import hashlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""`POST /ingest`: who may write, what is read, and what is said of it."""
+"""`POST /ingest`: rights, content type, and responses."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Mailgun's and Twilio's own callbacks over HTTP: what they signed moves its delivery, and nothing else changes anything."""
+"""Callbacks of Mailgun and Twilio over HTTP: signed ones change their delivery, others change nothing."""
 
 import hmac
 import json

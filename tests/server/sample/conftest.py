@@ -1,4 +1,4 @@
-"""The demo's lines, read once for all tests of them."""
+"""The lines of the demo, parsed once for all tests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The messages that arrive while the demo runs: all kinds, well formed, some for now and some for later."""
+"""Messages that arrive while the demo runs: all kinds, well-formed, some scheduled for later."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import islice

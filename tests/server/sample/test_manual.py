@@ -1,4 +1,4 @@
-"""The rows and figures here are transcribed from the screens and the example report of the tool's manual."""
+"""Rows and figures transcribed from the screens and the example report of the tool's manual."""
 
 from datetime import datetime
 from typing import Final, NamedTuple

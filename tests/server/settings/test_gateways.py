@@ -1,4 +1,4 @@
-"""The settings of gateways: how they are written, and what a district's own make of the house's."""
+"""The settings of gateways, and how a district's own are merged with the common ones."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where reports are kept, as it is set."""
+"""The settings of the report store."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The settings: what the environment may say, and that the documentation says the same."""
+"""The settings: their parsing, and that the documentation agrees."""
 
 import re
 from ipaddress import ip_network

@@ -1,4 +1,4 @@
-"""The category of a message: taken in, kept, and shown; without one a message is what it was before there were any."""
+"""The category of a message is taken in, stored and shown; messages without one keep their digest."""
 
 import hashlib
 import json

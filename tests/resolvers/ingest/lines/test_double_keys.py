@@ -1,4 +1,4 @@
-"""The promise: a line in which a key stands twice is refused, wherever the key stands, and no other line is."""
+"""The promise: a line with a duplicate key is refused, wherever the key is, and no other line is."""
 
 import json
 from typing import Any
@@ -130,7 +130,7 @@ def test_whichever_key_is_doubled_it_is_found(fields: dict[str, Any], data: st.D
     assert (raised.value.field, raised.value.reason) == (doubled, TWICE)
 
 
-def test_a_plain_recipient_is_told_by_its_quotation_marks_alone(
+def test_a_plain_recipient_is_checked_by_its_quotation_marks_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delattr("resolvers.ingest.double_keys.check_keys")

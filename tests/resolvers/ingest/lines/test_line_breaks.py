@@ -1,4 +1,4 @@
-"""What an inbox shows: a portal reads `Message.body`, and its lines are those of the email."""
+"""`Message.body` has the same line breaks as the email."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""The promise: the lines of a stream are the same however its bytes are cut, and none of them fills the memory."""
+"""The promise: the lines of a stream do not depend on how its bytes are cut, and memory is bounded."""
 
 from collections.abc import AsyncIterator, Iterable
 from itertools import pairwise

@@ -357,7 +357,7 @@ def test_a_recipient_is_what_its_line_says() -> None:
         ),
     ],
 )
-def test_a_line_that_cannot_be_taken_is_told_by_field_and_reason(
+def test_an_invalid_line_is_reported_by_field_and_reason(
     line: bytes, field: str | None, reason: str
 ) -> None:
     assert fault(line) == (field, reason)
@@ -384,7 +384,5 @@ def test_the_letters_of_an_escape_are_text_like_any_other() -> None:
         (b'{"kind":5,"message":"M-1"}', LineOwner(None, "M-1")),
     ],
 )
-def test_a_line_that_cannot_be_taken_is_told_by_the_message_it_belongs_to(
-    line: bytes, belongs: LineOwner
-) -> None:
+def test_an_invalid_line_is_assigned_to_its_message(line: bytes, belongs: LineOwner) -> None:
     assert owner_of(line) == belongs

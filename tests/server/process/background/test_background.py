@@ -1,4 +1,4 @@
-"""Who does the work: what the settings set up, that a file has one server, and that what comes in beside it is noticed."""
+"""Background work: the services that the settings build, one server per SQLite file, and messages imported beside it."""
 
 import asyncio
 import os
@@ -145,7 +145,7 @@ async def test_a_district_has_what_is_other_for_it_and_else_what_the_house_has(
         ),
     ],
 )
-async def test_a_gateway_that_cannot_be_made_is_told_before_anything_runs(
+async def test_an_invalid_gateway_is_reported_before_the_start(
     settings: Settings,
     engine: AsyncEngine,
     client: httpx2.AsyncClient,
@@ -158,7 +158,7 @@ async def test_a_gateway_that_cannot_be_made_is_told_before_anything_runs(
     assert refused.value.problems == (problem,)
 
 
-async def test_who_runs_the_log_is_told_which_modes_wait_for_a_gateway(
+async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
     settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
 ) -> None:
     services = services_of(settings, engine, client)
@@ -257,9 +257,7 @@ async def test_what_is_imported_is_announced_to_the_workers(
 
 
 @on_postgres
-async def test_a_worker_works_until_it_is_told_to_stop(
-    settings: Settings, engine: AsyncEngine
-) -> None:
+async def test_a_worker_works_until_sigterm(settings: Settings, engine: AsyncEngine) -> None:
     message_id = await load(engine, people(3, mail))
 
     async def all_have_left() -> bool:
@@ -280,7 +278,7 @@ async def test_a_worker_works_until_it_is_told_to_stop(
 
 
 @on_sqlite
-async def test_a_worker_on_sqlite_is_told_that_the_server_works_itself(
+async def test_a_worker_on_sqlite_is_refused_since_the_server_does_its_work(
     settings: Settings, engine: AsyncEngine
 ) -> None:
     with pytest.raises(SettingsError) as refused:

@@ -1,4 +1,4 @@
-"""The promise: none of the jobs of a process waits for a connection that another of its jobs has."""
+"""The promise: no job of a process waits for a connection that another of its jobs holds."""
 
 import asyncio
 from typing import Any

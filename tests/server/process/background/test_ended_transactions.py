@@ -1,4 +1,4 @@
-"""The promise: a transaction that the database ends is run again where that does no harm, and nothing is booked twice."""
+"""The promise: a transaction that the database ends is retried if that is safe, and nothing is booked twice."""
 
 import asyncio
 from pathlib import Path

@@ -32,7 +32,7 @@ def test_one_has_it_until_the_block_ends(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["another", "lock"]
 
 
-def test_a_process_that_is_killed_lets_go(tmp_path: Path) -> None:
+def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(file)],

@@ -1,4 +1,4 @@
-"""What a simulated provider reports reaches the log once, whatever restarts, and a fault in it ends nothing else."""
+"""Receipts of the simulated provider are booked once, across restarts, and its errors stop nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Behind a real reverse proxy, below a prefix: whether it takes the prefix away or passes it on, everything is found."""
+"""Behind a real reverse proxy with a path prefix, which it removes or passes on: all routes work."""
 
 import asyncio
 import hmac

@@ -1,4 +1,4 @@
-"""A process that stays looks for lost objects among what requests make, not among what it began with; and finds few."""
+"""The garbage collector of a server process ignores objects from the start, and finds little else."""
 
 import gc
 import subprocess

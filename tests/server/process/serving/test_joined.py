@@ -1,4 +1,4 @@
-"""The head of an answer goes out with its body where that follows at once, and is held back for nothing else."""
+"""The head of a response is sent together with a body that follows at once, and is not delayed otherwise."""
 
 import asyncio
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ def joined() -> tuple[Line, Joined]:
     return line, Joined(cast(Any, line), loop=asyncio.get_running_loop())
 
 
-async def test_a_head_and_what_follows_at_once_go_out_together_and_what_comes_later_by_itself() -> (
+async def test_a_head_and_a_body_that_follows_at_once_are_one_write_and_later_data_another() -> (
     None
 ):
     line, answer = joined()
@@ -49,7 +49,7 @@ async def test_a_head_and_what_follows_at_once_go_out_together_and_what_comes_la
     assert line.sent == [HEAD + b"one", b"two", HEAD + b"three"]
 
 
-async def test_a_head_that_nothing_follows_at_once_goes_out_by_itself() -> None:
+async def test_a_head_without_a_following_body_is_sent_alone() -> None:
     line, answer = joined()
 
     answer.write(HEAD)

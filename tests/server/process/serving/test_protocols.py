@@ -1,4 +1,4 @@
-"""Connections, over real ones: what is too slow, too large or too many is refused in words, and the others are answered."""
+"""Real connections: slow, large or excess ones are refused with a message, and the others are served."""
 
 import json
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def test_a_second_head_has_its_time_too(app: App) -> None:
         assert refused(line) == TOO_SLOW
 
 
-def test_whoever_says_nothing_is_told_nothing(app: App) -> None:
+def test_a_silent_connection_is_closed_without_a_response(app: App) -> None:
     with served(app, LIMITS._replace(head_seconds=SOON)) as connect:
         assert connect().is_closed()
 
@@ -170,7 +170,7 @@ def test_what_is_no_handshake_is_refused_as_all_else(
     ],
     ids=repr,
 )
-def test_what_is_no_request_is_told_so(app: App, junk: bytes) -> None:
+def test_an_invalid_request_is_refused_with_the_reason(app: App, junk: bytes) -> None:
     with served(app, LIMITS) as connect:
         line = connect()
         line.send(junk)
@@ -185,7 +185,7 @@ def test_what_is_no_request_is_told_so(app: App, junk: bytes) -> None:
 # Many
 
 
-def test_where_all_connections_are_in_use_one_more_is_told_when_to_come_again(app: App) -> None:
+def test_a_connection_beyond_the_limit_is_refused_with_retry_after(app: App) -> None:
     with served(app, LIMITS._replace(most=2)) as connect:
         busy = [connect(), connect()]
         for line in busy:
@@ -211,7 +211,7 @@ def test_where_all_connections_are_in_use_one_more_is_told_when_to_come_again(ap
         assert again.answer()[0] == 200
 
 
-def test_whoever_has_waited_longest_for_a_request_gives_way_to_one_that_has_one(app: App) -> None:
+def test_the_longest_idle_connection_is_closed_for_one_with_a_request(app: App) -> None:
     with served(app, LIMITS._replace(most=2)) as connect:
         kept = connect()
         kept.send(GET)
@@ -260,7 +260,7 @@ def test_an_answer_that_is_taken_slowly_comes_whole(app: App) -> None:
         assert len(line.answer()[2]) == MUCH
 
 
-def test_whoever_sends_pings_and_reads_no_answers_is_left(app: App) -> None:
+def test_a_client_that_sends_pings_and_does_not_read_is_disconnected(app: App) -> None:
     """The answers would be kept, and pings come faster than any patience ends."""
     with capture_logs() as lines, served(app, LIMITS._replace(answer_seconds=LONG)) as connect:
         line = connect()

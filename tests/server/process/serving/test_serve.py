@@ -1,4 +1,4 @@
-"""The server as a process: it starts, answers, shares the work, lets what runs end, and stops."""
+"""The server as a process: it starts, serves, shares the work, finishes running requests, and stops."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def ask(server: Server, headers: dict[str, str]) -> httpx2.Response:
     return httpx2.post(f"{server.address}/graphql", json=ASK, headers=headers, timeout=LONG)
 
 
-def test_a_server_takes_the_token_that_the_command_prints_and_stops_when_told(
+def test_a_server_accepts_the_printed_token_and_stops_on_sigterm(
     settings: dict[str, str],
 ) -> None:
     printed = sentlog("token", "--name", "Matthews, Dexter", **settings).stdout.decode()
@@ -106,7 +106,7 @@ def chunk(text: bytes) -> bytes:
     return f"{len(text):x}\r\n".encode() + text + b"\r\n"
 
 
-def test_what_runs_when_the_server_is_told_to_stop_ends_well(on_sqlite: dict[str, str]) -> None:
+def test_running_requests_finish_when_the_server_stops(on_sqlite: dict[str, str]) -> None:
     headers = signed_in(on_sqlite)
     lines = message("M-9")
     with serving(**on_sqlite) as server:
@@ -152,7 +152,9 @@ def test_an_upload_that_breaks_off_leaves_nothing_and_is_no_fault(
     assert [line for line in lines if line["level"] == "error"] == []
 
 
-def test_a_websocket_is_told_that_the_server_goes(on_sqlite: dict[str, str]) -> None:
+def test_a_websocket_is_closed_with_the_reason_when_the_server_stops(
+    on_sqlite: dict[str, str],
+) -> None:
     headers = signed_in(on_sqlite)
     with serving(**on_sqlite) as server:
         address = server.address.replace("http", "ws") + "/graphql"
@@ -235,7 +237,7 @@ def test_what_is_generated_can_be_imported_by_a_pipe(on_sqlite: dict[str, str]) 
     assert " 20 messages with 60 recipients " in taken.stderr.decode().splitlines()[-1]
 
 
-def test_whoever_has_read_enough_of_what_is_generated_may_go() -> None:
+def test_generate_ends_quietly_when_its_pipe_is_closed() -> None:
     made = subprocess.Popen(
         [*SENTLOG, "generate", "--messages", "100000"],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The promise: the processes of a server start however slow the machine is, are replaced when they end, and the log says why."""
+"""The promise: server processes start on slow machines, too, are replaced when they end, and the log has the reason."""
 
 import json
 import os
@@ -305,7 +305,7 @@ def test_a_replacement_that_does_not_start_leaves_the_old_processes_alone(
     ]
 
 
-def test_what_does_not_stop_when_it_is_told_to_is_killed_with_a_warning(faked: Faked) -> None:
+def test_a_process_that_does_not_stop_is_killed_with_a_warning(faked: Faked) -> None:
     faked.serve()
     faked.handle_ttou()
     (retired,) = [child for child in faked.started if child.was_told_to_stop]
