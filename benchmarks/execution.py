@@ -63,10 +63,10 @@ class Odd(str):
 
 def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
     """What answers `document` as JSON, in a process that has answered before."""
-    backstage = database_only(engine, clock=lambda: NOW)
+    process_services = database_only(engine, clock=lambda: NOW)
 
     async def answer() -> bytes:
-        context = await open_context(engine, VIEWER, now=NOW, backstage=backstage)
+        context = await open_context(engine, VIEWER, now=NOW, process_services=process_services)
         result = await schema.execute(document, context_value=context)
         assert result.errors is None, result.errors
         return orjson.dumps({"data": result.data})

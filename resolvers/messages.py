@@ -213,7 +213,7 @@ async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:
     return await (loaders.counted_message if is_counted else loaders.message).load(key[0])
 
 
-async def anew(info: Info, message: MessageRecord) -> MessageRecord:
+async def reload(info: Info, message: MessageRecord) -> MessageRecord:
     """The current row of a message that this request has changed; clears the loaders."""
     info.context.loaders.forget()
     changed = await info.context.loaders.message.load(message.id)

@@ -68,14 +68,14 @@ async def _states(
     mark: Callable[[T], object],
 ) -> AsyncGenerator[Moment, None]:
     """The results of `load` whenever their `mark` changes."""
-    runtime = context.backstage.runtime
-    with context.backstage.notices.watch(subject) as watch:
+    runtime = context.process_services.runtime
+    with context.process_services.notices.watch(subject) as watch:
         seen = None
         while True:
             now = runtime.clock()
             if context.viewer.expires_at <= now:
                 raise Unauthenticated("Your sign-in has expired. Sign in again to go on watching.")
-            context = await context.anew(now=now)
+            context = await context.reopen(now=now)
             shown = await load(context)
             if shown is None:
                 return

@@ -80,7 +80,7 @@ class Contract(strawberry.Schema):
                 self.process_errors(result.errors, execution)
         context = options.get("context_value")
         if result.errors and isinstance(context, Context):
-            await context.settled()
+            await context.wait_until_idle()
         return result
 
     def _executor_of(

@@ -70,8 +70,8 @@ async def cancel_message(
         if outcome.is_new:
             act = context.entry(Action.CANCEL_MESSAGE, spell(Kind.MESSAGE, message.id))
             await entries.write(connection, [act])
-            await context.backstage.announce(connection)
-    canceled = await messages.anew(info, message)
+            await context.process_services.announce(connection)
+    canceled = await messages.reload(info, message)
     return CancelMessageSuccess(canceled, outcome.is_new)
 
 

@@ -53,7 +53,7 @@ async def refresh_message(
         await _ask(context, message.id, progress, taken_at=turn.asked_at)
     until = None if turn.is_mine else throttled_until(turn.asked_at, now=context.now)
     return RefreshMessageSuccess(
-        await messages.anew(info, message), progress.changed, turn.asked_at, until
+        await messages.reload(info, message), progress.changed, turn.asked_at, until
     )
 
 
@@ -75,7 +75,7 @@ async def _ask(
     context: Context, message_id: int, progress: Progress, *, taken_at: datetime
 ) -> None:
     """Wait for the providers up to `PATIENCE`; raises an error of the refresh within that time."""
-    runtime, errands = context.backstage.runtime, context.backstage.errands
+    runtime, errands = context.process_services.runtime, context.process_services.errands
     asking = errands.start(
         refresh(runtime, message_id, progress, taken_at=taken_at),
         message_id=spell(Kind.MESSAGE, message_id),

@@ -61,14 +61,14 @@ async def resend_failed(
     modes = frozenset(DeliveryMode if input.modes is None else input.modes)
     await context.audit.load((Action.RESEND_FAILED, spell(Kind.MESSAGE, message.id)))
     resent = await resend(
-        context.backstage.runtime,
+        context.process_services.runtime,
         message.id,
         modes=modes,
-        announce=context.backstage.announce,
+        announce=context.process_services.announce,
     )
     if not resent:
         return NothingToResend(_nothing_failed(modes))
-    return ResendFailedSuccess(await messages.anew(info, message), resent)
+    return ResendFailedSuccess(await messages.reload(info, message), resent)
 
 
 def _nothing_failed(modes: frozenset[DeliveryMode]) -> str:

@@ -96,7 +96,7 @@ async def create(
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await entries.write(connection, [act])
-            await context.backstage.announce(connection, PrintJob(id))
+            await context.process_services.announce(connection, PrintJob(id))
     context.loaders.forget()
     report = await context.loaders.report.load(id)
     return NO_MESSAGE if report is None else CreateReportSuccess(report)

@@ -17,7 +17,7 @@ from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
 from resolvers.request.loader import Loader
 from resolvers.request.loaders import Loaders
-from resolvers.request.process import Backstage, database_only
+from resolvers.request.process import ProcessServices, database_only
 
 Look = tuple[Action, str]
 """An audit action, and the id of its subject."""
@@ -33,7 +33,7 @@ class Context:
     loaders: Loaders
     audit: Loader[Look, None]
     """Writes audit entries: once per request and subject, all of one level in one transaction. Await it before showing them."""
-    backstage: Backstage
+    process_services: ProcessServices
     origin: str | None
     request_id: str | None
     prefix: str = ""
@@ -60,12 +60,12 @@ class Context:
             viewer_name=self.viewer.name,
         )
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait for the loaders of a failed operation: they hold connections, and may be writing."""
-        await self.loaders.settled()
-        await self.audit.settled()
+        await self.loaders.wait_until_idle()
+        await self.audit.wait_until_idle()
 
-    async def anew(self, *, now: datetime) -> "Context":
+    async def reopen(self, *, now: datetime) -> "Context":
         """A new context of the same request at a later instant, with nothing loaded. Raises as `open_context`."""
         return await open_context(
             self.engine,
@@ -74,7 +74,7 @@ class Context:
             origin=self.origin,
             request_id=self.request_id,
             prefix=self.prefix,
-            backstage=self.backstage,
+            process_services=self.process_services,
         )
 
 
@@ -111,14 +111,14 @@ async def open_context(
     origin: str | None = None,
     request_id: str | None = None,
     prefix: str = "",
-    backstage: Backstage | None = None,
+    process_services: ProcessServices | None = None,
 ) -> Context:
-    """The context of a new request of `viewer`; without `backstage`, in a process that has no gateways and no runner.
+    """The context of a new request of `viewer`; without `process_services`, in a process that has no gateways and no runner.
 
     Raises `Forbidden` if the log has neither the district nor any of the schools that the viewer is limited to.
     """
-    backstage = backstage or database_only(engine, clock=lambda: now)
-    visibility = await backstage.visibility_cache.of(engine, viewer, now=now)
+    process_services = process_services or database_only(engine, clock=lambda: now)
+    visibility = await process_services.visibility_cache.of(engine, viewer, now=now)
     if visibility is None:
         raise Forbidden(
             f"The log has no district {viewer.district!r}, for which you are signed in. Nothing was sent there yet."
@@ -147,7 +147,7 @@ async def open_context(
         visibility,
         loaders,
         Loader(write),
-        backstage,
+        process_services,
         origin,
         request_id,
         prefix,

@@ -36,7 +36,7 @@ class Loader(DataLoader[K, V]):
             raise
         return [values[key] for key in keys]
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until all pending keys are loaded or have failed."""
         while waiting := [future for future in self._cache.values() if not future.done()]:
             await wait(waiting)

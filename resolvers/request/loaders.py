@@ -71,10 +71,10 @@ class Loaders:
         for loader in self._all():
             loader.clear_all()
 
-    async def settled(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait for all pending loads of a failed operation."""
         for loader in self._all():
-            await loader.settled()
+            await loader.wait_until_idle()
 
     def _all(self) -> Sequence[Loader[Any, Any]]:
         return [loader for loader in vars(self).values() if isinstance(loader, Loader)]

@@ -22,7 +22,7 @@ class Announce(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Backstage:
+class ProcessServices:
     """The services of one process."""
 
     runtime: Runtime
@@ -36,9 +36,9 @@ async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) ->
     """Announce nothing; runners find the work in their next round."""
 
 
-def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Backstage:
+def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> ProcessServices:
     """The services of a process without gateways and runner, which only uses its database."""
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
-    return Backstage(
+    return ProcessServices(
         runtime=runtime, announce=to_nobody, notices=Notices(engine), errands=Errands()
     )

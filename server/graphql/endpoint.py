@@ -23,7 +23,7 @@ from strawberry.types.graphql import OperationType
 from domain.errors import BadUserInput, LogError
 from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context, open_context
-from resolvers.request.process import Backstage, database_only
+from resolvers.request.process import ProcessServices, database_only
 from schema.contract import Contract
 from schema.documents.documents import Prepared
 from schema.documents.limits import LIMITS
@@ -58,7 +58,7 @@ class Endpoint(GraphQL[Any, None]):
         engine: AsyncEngine,
         authenticator: Authenticator,
         clock: Callable[[], datetime],
-        backstage: Backstage | None = None,
+        process_services: ProcessServices | None = None,
         budget: RateBudget | None = None,
         most: int = LIMITS.cost,
         origins: Sequence[str] = (),
@@ -82,8 +82,8 @@ class Endpoint(GraphQL[Any, None]):
         self.engine = engine
         self.authenticator = authenticator
         self.clock = clock
-        self.backstage = backstage or database_only(engine, clock=clock)
-        self.sleep = self.backstage.runtime.sleep
+        self.process_services = process_services or database_only(engine, clock=clock)
+        self.sleep = self.process_services.runtime.sleep
         self.budget = budget
         self.most = most
         self.seconds = seconds
@@ -178,7 +178,7 @@ class Endpoint(GraphQL[Any, None]):
             origin=connection.origin,
             request_id=connection.request_id,
             prefix=connection.prefix,
-            backstage=self.backstage,
+            process_services=self.process_services,
         )
 
     async def get_context(

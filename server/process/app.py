@@ -24,7 +24,7 @@ from db.connect.unavailable import AWAY
 from delivery.reports.store import open_store
 from delivery.upkeep.background_tasks import Errands
 from domain.errors import LogError
-from resolvers.request.process import Backstage
+from resolvers.request.process import ProcessServices
 from schema.contract import SCHEMA, hide_suggestions, with_stock_executor
 from server.auth.authenticator import Authenticator
 from server.auth.key_sources import connect_keys
@@ -73,7 +73,7 @@ def create_app(
     keys = connect_keys(settings, client, clock=clock)
     authenticator = Authenticator(settings, keys, clock=clock)
     services = build_services(settings, engine=engine, client=client, clock=clock)
-    backstage = Backstage(
+    process_services = ProcessServices(
         runtime=services.runtime,
         announce=services.runner.announce,
         notices=Notices(engine),
@@ -87,7 +87,7 @@ def create_app(
         engine=engine,
         authenticator=authenticator,
         clock=clock,
-        backstage=backstage,
+        process_services=process_services,
         budget=budget_of(settings, engine),
         most=settings.operation_cost,
         seconds=settings.operation_seconds,
@@ -101,11 +101,16 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Runs also if the start fails halfway: an open connection would keep the process from ending.
         async with AsyncExitStack() as ending:
-            for end in (engine.dispose, client.aclose, services.close, backstage.errands.stop):
+            for end in (
+                engine.dispose,
+                client.aclose,
+                services.close,
+                process_services.errands.stop,
+            ):
                 ending.push_async_callback(end)  # the last one is called first
             async with (
                 work_while_serving(settings, services),
-                backstage.notices.listening(),
+                process_services.notices.listening(),
                 run_beside(partial(background_task, engine)),
             ):
                 yield

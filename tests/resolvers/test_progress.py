@@ -19,7 +19,7 @@ from domain.viewer import Right
 from resolvers.progress import PAUSE
 from schema.contract import SCHEMA
 from tests.log import NOON, email, message, recipient, school, viewer, voice
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 
 WATCH = """
     subscription($id: ID!) { messageChanged(id: $id) {
@@ -36,16 +36,16 @@ Stream = AsyncGenerator[Any, None]
 
 
 @pytest.fixture
-async def house(engine: AsyncEngine) -> AsyncIterator[House]:
-    house = House(engine)
-    async with house.backstage.notices.listening():
-        yield house
-        house.naps.wake()
+async def world(engine: AsyncEngine) -> AsyncIterator[World]:
+    world = World(engine)
+    async with world.process_services.notices.listening():
+        yield world
+        world.naps.wake()
 
 
-async def watch(house: House, id: str = "message.1", **who: Any) -> Stream:
+async def watch(world: World, id: str = "message.1", **who: Any) -> Stream:
     """The answers to somebody who watches a message."""
-    context = await house.open(viewer(**who))
+    context = await world.open(viewer(**who))
     return await SCHEMA.subscribe(WATCH, variable_values={"id": id}, context_value=context)
 
 
@@ -70,41 +70,41 @@ async def until(happened: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
-async def after_naps(house: House, wanted: Awaitable[T]) -> T:
+async def after_naps(world: World, wanted: Awaitable[T]) -> T:
     """What comes while every pause is cut short."""
     task = asyncio.ensure_future(wanted)
     while not task.done():
-        house.naps.wake(PAUSE)
+        world.naps.wake(PAUSE)
         await asyncio.sleep(0)
     return task.result()
 
 
-async def until_it_waits(house: House) -> None:
+async def until_it_waits(world: World) -> None:
     """Cut pauses short until the stream waits for news. Notices pause as long, so that one pause cut may be theirs."""
-    while not any(nap > PAUSE for nap in house.naps.running):  # a turn of the loop
-        house.naps.wake(PAUSE)
+    while not any(nap > PAUSE for nap in world.naps.running):  # a turn of the loop
+        world.naps.wake(PAUSE)
         await asyncio.sleep(0)
 
 
-async def change(house: House, times: int = 1) -> None:
+async def change(world: World, times: int = 1) -> None:
     """Change the message so that a client can see it."""
     for _ in range(times):
-        async with writing(house.engine) as connection:
+        async with writing(world.engine) as connection:
             found = await lock(connection, 1)
             assert found is not None
-            await settle(connection, found, now=house.now)
+            await settle(connection, found, now=world.now)
 
 
 async def test_first_comes_the_present_state_then_each_change_with_all_fields_as_they_are_then(
-    house: House,
+    world: World,
 ) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
 
     first = await shown(stream)
     following = asyncio.ensure_future(shown(stream))
-    await house.do(CANCEL)
-    second = await after_naps(house, following)
+    await world.do(CANCEL)
+    second = await after_naps(world, following)
 
     assert first == {
         "revision": 1,
@@ -117,14 +117,14 @@ async def test_first_comes_the_present_state_then_each_change_with_all_fields_as
     await stream.aclose()
 
 
-async def test_a_message_that_is_delivered_is_seen_to_its_end(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None))
-    stream = await watch(house)
+async def test_a_message_that_is_delivered_is_seen_to_its_end(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None))
+    stream = await watch(world)
     states = [await shown(stream)]
 
-    working = asyncio.ensure_future(house.work())
-    while not working.done() or states[-1]["revision"] < await house.revision():
-        states.append(await after_naps(house, shown(stream)))
+    working = asyncio.ensure_future(world.work())
+    while not working.done() or states[-1]["revision"] < await world.revision():
+        states.append(await after_naps(world, shown(stream)))
 
     revisions = [state["revision"] for state in states]
     assert revisions == sorted(set(revisions))
@@ -135,93 +135,93 @@ async def test_a_message_that_is_delivered_is_seen_to_its_end(house: House) -> N
 
 
 async def test_changes_within_a_second_are_one_event_and_revision_shows_the_step(
-    house: House,
+    world: World,
 ) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
     first = await shown(stream)
     following = asyncio.ensure_future(shown(stream))
-    await until(lambda: PAUSE in house.naps.running)
+    await until(lambda: PAUSE in world.naps.running)
 
-    await change(house, times=5)
+    await change(world, times=5)
     for _ in range(100):
         await asyncio.sleep(0)
 
     assert not following.done()
-    second = await after_naps(house, following)
+    second = await after_naps(world, following)
     assert (first["revision"], second["revision"]) == (1, 6)
     await stream.aclose()
 
 
-async def test_after_a_quiet_second_a_change_is_shown_at_once(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+async def test_after_a_quiet_second_a_change_is_shown_at_once(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
     await shown(stream)
     following = asyncio.ensure_future(shown(stream))
-    await until_it_waits(house)
+    await until_it_waits(world)
 
-    await change(house)
+    await change(world)
 
     assert (await following)["revision"] == 2
     await stream.aclose()
 
 
-async def test_a_notice_without_news_shows_nothing(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+async def test_a_notice_without_news_shows_nothing(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
     await shown(stream)
     following = asyncio.ensure_future(shown(stream))
-    await until_it_waits(house)
+    await until_it_waits(world)
 
     for _ in range(3):
-        waits = len(house.naps.asked)
-        house.backstage.notices.ring_all()
-        await until(lambda: len(house.naps.asked) > waits)  # noqa: B023  # it looked, and waits anew
+        waits = len(world.naps.asked)
+        world.process_services.notices.ring_all()
+        await until(lambda: len(world.naps.asked) > waits)  # noqa: B023  # it looked, and waits anew
 
     assert not following.done()
-    await change(house)
+    await change(world)
     assert (await following)["revision"] == 2
     await stream.aclose()
 
 
-async def test_what_another_process_does_is_seen(house: House, database_url: str) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+async def test_what_another_process_does_is_seen(world: World, database_url: str) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
     await shown(stream)
-    other = House(make_engine(database_url))
+    other = World(make_engine(database_url))
 
     await other.do(CANCEL)
 
-    assert (await after_naps(house, shown(stream)))["status"] == "CANCELED"
+    assert (await after_naps(world, shown(stream)))["status"] == "CANCELED"
     await stream.aclose()
     await other.engine.dispose()
 
 
-async def test_every_subscriber_gets_the_change(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    streams = [await watch(house) for _ in range(20)]
+async def test_every_subscriber_gets_the_change(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    streams = [await watch(world) for _ in range(20)]
     for stream in streams:
         await shown(stream)
 
-    await change(house)
+    await change(world)
 
-    states = [await after_naps(house, shown(stream)) for stream in streams]
+    states = [await after_naps(world, shown(stream)) for stream in streams]
     assert [state["revision"] for state in states] == [2] * 20
     for stream in streams:
         await stream.aclose()
 
 
-async def test_who_goes_away_leaves_no_watch_and_no_task(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+async def test_who_goes_away_leaves_no_watch_and_no_task(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
     before = asyncio.all_tasks()
-    shows, waits, naps = [await watch(house) for _ in range(3)]
+    shows, waits, naps = [await watch(world) for _ in range(3)]
     await shown(shows)
     await shown(naps)
     await shown(waits)
     napping = asyncio.ensure_future(anext(naps))
     waiting = asyncio.ensure_future(anext(waits))
-    await until_it_waits(house)
-    assert house.backstage.notices.watches == 3
+    await until_it_waits(world)
+    assert world.process_services.notices.watches == 3
 
     for task in (napping, waiting):
         task.cancel()
@@ -230,20 +230,20 @@ async def test_who_goes_away_leaves_no_watch_and_no_task(house: House) -> None:
         await stream.aclose()
     await until(lambda: asyncio.all_tasks() <= before)
 
-    assert house.backstage.notices.watches == 0
+    assert world.process_services.notices.watches == 0
 
 
-async def test_a_message_that_goes_out_of_sight_ends_the_stream(house: House) -> None:
-    await house.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
-    stream = await watch(house)
+async def test_a_message_that_goes_out_of_sight_ends_the_stream(world: World) -> None:
+    await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
+    stream = await watch(world)
     await shown(stream)
 
-    async with writing(house.engine) as connection:
+    async with writing(world.engine) as connection:
         await connection.execute(update(MESSAGE).values(visible_from=LATER))
-    house.backstage.notices.ring_all()  # on PostgreSQL such a change says nothing by itself
+    world.process_services.notices.ring_all()  # on PostgreSQL such a change says nothing by itself
 
-    assert await after_naps(house, _rest(stream)) == []
-    assert house.backstage.notices.watches == 0
+    assert await after_naps(world, _rest(stream)) == []
+    assert world.process_services.notices.watches == 0
 
 
 async def _rest(stream: Stream) -> list[Any]:
@@ -252,41 +252,41 @@ async def _rest(stream: Stream) -> list[Any]:
 
 @pytest.mark.parametrize("id", ["message.1", "message.2", "message.999", "school.1", "nonsense"])
 async def test_what_may_not_be_seen_is_refused_like_what_is_not_there(
-    house: House, id: str
+    world: World, id: str
 ) -> None:
     hidden = message("M-2", PEOPLE, status=None, scheduled_at=LATER, source=Source.SCHEDULER)
-    await house.take(school("east"), message("M-1", PEOPLE, school="east"), hidden)
+    await world.take(school("east"), message("M-1", PEOPLE, school="east"), hidden)
 
-    problem = await refused(await watch(house, id, schools=["harrison-high"]))
+    problem = await refused(await watch(world, id, schools=["harrison-high"]))
 
     assert problem == ("BAD_USER_INPUT", "There is no message with this id that you may see.")
-    assert house.backstage.notices.watches == 0
+    assert world.process_services.notices.watches == 0
 
 
-async def test_who_may_not_see_the_log_may_not_watch_it(house: House) -> None:
-    await house.take(message("M-1", PEOPLE))
+async def test_who_may_not_see_the_log_may_not_watch_it(world: World) -> None:
+    await world.take(message("M-1", PEOPLE))
 
-    code, _ = await refused(await watch(house, rights=set(Right) - {Right.VIEW_LOG}))
+    code, _ = await refused(await watch(world, rights=set(Right) - {Right.VIEW_LOG}))
 
     assert code == "FORBIDDEN"
 
 
-async def test_a_stream_ends_when_the_sign_in_expires_even_if_nothing_happens(house: House) -> None:
-    await house.take(message("M-1", PEOPLE))
-    stream = await watch(house)
+async def test_a_stream_ends_when_the_sign_in_expires_even_if_nothing_happens(world: World) -> None:
+    await world.take(message("M-1", PEOPLE))
+    stream = await watch(world)
     await shown(stream)
     ending = asyncio.ensure_future(refused(stream))
-    await until_it_waits(house)
-    (left,) = [nap for nap in house.naps.running if nap > PAUSE]
+    await until_it_waits(world)
+    (left,) = [nap for nap in world.naps.running if nap > PAUSE]
 
-    house.advance(seconds=left)
-    house.naps.wake(left)
+    world.advance(seconds=left)
+    world.naps.wake(left)
 
     assert await ending == (
         "UNAUTHENTICATED",
         "Your sign-in has expired. Sign in again to go on watching.",
     )
-    assert house.now == viewer().expires_at
+    assert world.now == viewer().expires_at
 
 
 assert notices.PAUSE == PAUSE, (

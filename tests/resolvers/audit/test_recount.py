@@ -14,8 +14,8 @@ from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from resolvers.audit.recount import RecountResult, check
 from tests.log import district, load, message, recipient, text, voice
-from tests.resolvers.house import House
 from tests.resolvers.ingest.test_ingest_figures import messages
+from tests.resolvers.world import World
 
 TEN = b"".join(message(f"M-{n}", [recipient("p1", voice())]) for n in range(10))
 
@@ -75,20 +75,20 @@ async def test_whatever_comes_in_is_counted_right(engine: AsyncEngine, lines: by
 
 
 async def test_a_message_that_is_delivered_from_here_stays_clean(engine: AsyncEngine) -> None:
-    house = House(engine)
+    world = World(engine)
     listed = [
         recipient("p1", voice(), text()),
         recipient("p2", voice(), text("+16125550102"), student=("s1", "Student, Calvin")),
         recipient("p2", text("+16125550102"), student=("s2", "Student, Susie")),
     ]
-    await house.send(message("M-1", listed, status=None))
+    await world.send(message("M-1", listed, status=None))
     assert (await check(engine)).differences == []
 
-    for handover in house.provider.handed:
-        later = house.now + timedelta(minutes=1)
-        house.provider.says(handover.key, Receipt(later, DeliveryStatus.DELIVERED, 5))
-    house.advance(minutes=2)
-    await house.do('mutation { refreshMessage(input: {messageId: "message.1"}) { __typename } }')
+    for handover in world.provider.handed:
+        later = world.now + timedelta(minutes=1)
+        world.provider.says(handover.key, Receipt(later, DeliveryStatus.DELIVERED, 5))
+    world.advance(minutes=2)
+    await world.do('mutation { refreshMessage(input: {messageId: "message.1"}) { __typename } }')
 
-    assert await house.status() == "SENT"
+    assert await world.status() == "SENT"
     assert await check(engine) == RecountResult(total=1, messages=1)

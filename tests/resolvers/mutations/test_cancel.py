@@ -12,7 +12,7 @@ from domain.viewer import Right
 from resolvers.mutations.cancel import LONGEST_REASON
 from schema.contract import SCHEMA
 from tests.log import NOON, email, load, message, recipient, school, viewer, voice
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 
 CANCEL = """
     mutation($id: ID!, $reason: String) { cancelMessage(input: {messageId: $id, reason: $reason}) {
@@ -39,14 +39,14 @@ def waiting(id: str = "M-1") -> bytes:
 
 
 @pytest.fixture
-def house(engine: AsyncEngine) -> House:
-    return House(engine)
+def world(engine: AsyncEngine) -> World:
+    return World(engine)
 
 
-async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(house: House) -> None:
-    await house.take(waiting())
+async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(world: World) -> None:
+    await world.take(waiting())
 
-    answer = await house.do(CANCEL, id="message.1", reason="  The wrong list  ")
+    answer = await world.do(CANCEL, id="message.1", reason="  The wrong list  ")
 
     assert answer == {
         "__typename": "CancelMessageSuccess",
@@ -66,20 +66,20 @@ async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(house
             },
         },
     }
-    assert house.announced == 1
-    house.advance(hours=2)
-    await house.work()
-    assert house.provider.handed == []
-    assert await house.statuses() == ["CANCELED", "CANCELED"]
+    assert world.announced == 1
+    world.advance(hours=2)
+    await world.work()
+    assert world.provider.handed == []
+    assert await world.statuses() == ["CANCELED", "CANCELED"]
 
 
-async def test_handed_over_and_stopped_deliveries_are_distinguished(house: House) -> None:
-    house.advance(hours=-1)
-    await house.send(
-        message("M-1", [recipient("p1", email())], status=None, scheduled_at=house.now)
+async def test_handed_over_and_stopped_deliveries_are_distinguished(world: World) -> None:
+    world.advance(hours=-1)
+    await world.send(
+        message("M-1", [recipient("p1", email())], status=None, scheduled_at=world.now)
     )
 
-    answer = await house.do(CANCEL, id="message.1")
+    answer = await world.do(CANCEL, id="message.1")
 
     canceled = answer["canceledMessage"]
     assert canceled["status"] == "CANCELED_IN_PROGRESS"
@@ -88,92 +88,92 @@ async def test_handed_over_and_stopped_deliveries_are_distinguished(house: House
     assert canceled["cancellation"]["reason"] is None
 
 
-async def test_asking_again_answers_the_same_cancellation_and_does_no_work(house: House) -> None:
-    await house.take(waiting())
-    first = await house.do(CANCEL, id="message.1", reason="The first")
-    rows = await house.all_rows()
-    house.advance(minutes=5)
+async def test_asking_again_answers_the_same_cancellation_and_does_no_work(world: World) -> None:
+    await world.take(waiting())
+    first = await world.do(CANCEL, id="message.1", reason="The first")
+    rows = await world.all_rows()
+    world.advance(minutes=5)
 
-    again = await house.do(CANCEL, id="message.1", reason="The second", viewer=viewer(id="u2"))
+    again = await world.do(CANCEL, id="message.1", reason="The second", viewer=viewer(id="u2"))
 
     assert again == {**first, "isNew": False}
-    assert house.announced == 1
-    assert await house.all_rows() == rows
+    assert world.announced == 1
+    assert await world.all_rows() == rows
 
 
-async def test_twenty_cancels_at_once_are_one_cancellation(house: House) -> None:
-    await house.take(waiting())
+async def test_twenty_cancels_at_once_are_one_cancellation(world: World) -> None:
+    await world.take(waiting())
 
-    answers = await asyncio.gather(*(house.do(CANCEL, id="message.1") for _ in range(20)))
+    answers = await asyncio.gather(*(world.do(CANCEL, id="message.1") for _ in range(20)))
 
     assert [answer["isNew"] for answer in answers].count(True) == 1
     stops = {repr(answer["canceledMessage"]["cancellation"]) for answer in answers}
     assert len(stops) == 1
-    assert house.announced == 1
-    assert [act[1] for act in await house.audit()] == ["CANCEL_MESSAGE"]
+    assert world.announced == 1
+    assert [act[1] for act in await world.audit()] == ["CANCEL_MESSAGE"]
 
 
 @pytest.mark.parametrize(
     ("status", "label"), [(MessageStatus.SENT, "Sent"), (MessageStatus.ERROR, "Error")]
 )
 async def test_a_message_that_has_ended_is_not_cancelable_and_nothing_changes(
-    house: House, status: MessageStatus, label: str
+    world: World, status: MessageStatus, label: str
 ) -> None:
-    await house.take(message("M-1", [recipient("p1", email())], status=status))
-    rows = await house.all_rows()
+    await world.take(message("M-1", [recipient("p1", email())], status=status))
+    rows = await world.all_rows()
 
-    answer = await house.do(CANCEL, id="message.1")
+    answer = await world.do(CANCEL, id="message.1")
 
     assert answer == {
         "__typename": "MessageNotCancelable",
         "status": status,
         "message": f"This message is {label}. Only one that is Waiting or In-Progress can be canceled.",
     }
-    assert house.announced == 0
-    assert await house.all_rows() == rows
+    assert world.announced == 0
+    assert await world.all_rows() == rows
 
 
-async def test_the_answer_waits_for_no_delivery(house: House) -> None:
+async def test_the_answer_waits_for_no_delivery(world: World) -> None:
     """Whoever would mark the rows is not there at all: the answer says what it stopped all the same."""
     people = [recipient(f"p{number}", email(f"p{number}@nomail.example")) for number in range(50)]
-    await house.take(message("M-1", people, status=None, scheduled_at=LATER))
+    await world.take(message("M-1", people, status=None, scheduled_at=LATER))
 
-    answer = await house.do(CANCEL, id="message.1")
+    answer = await world.do(CANCEL, id="message.1")
 
     assert answer["canceledMessage"]["cancellation"]["stopped"] == 50
-    assert set(await house.statuses()) == {"PENDING"}
+    assert set(await world.statuses()) == {"PENDING"}
 
 
 @pytest.mark.parametrize("id", ["message.2", "message.999", "school.1", "nonsense", ""])
 async def test_what_may_not_be_seen_is_not_found_like_what_is_not_there(
-    house: House, id: str
+    world: World, id: str
 ) -> None:
     east = message("M-2", [recipient("p1", email())], school="east", status=None)
-    await house.take(waiting(), school("east"), east)
-    rows = await house.all_rows()
+    await world.take(waiting(), school("east"), east)
+    rows = await world.all_rows()
 
-    answer = await house.do(CANCEL, id=id, viewer=viewer(schools=["harrison-high"]))
+    answer = await world.do(CANCEL, id=id, viewer=viewer(schools=["harrison-high"]))
 
     assert answer == NOT_FOUND
-    assert await house.all_rows() == rows
+    assert await world.all_rows() == rows
 
 
-async def test_a_scheduler_s_message_cannot_be_canceled_before_it_can_be_seen(house: House) -> None:
+async def test_a_scheduler_s_message_cannot_be_canceled_before_it_can_be_seen(world: World) -> None:
     hidden = message(
         "M-1", [recipient("p1", email())], status=None, scheduled_at=LATER, source=Source.SCHEDULER
     )
-    await house.take(hidden)
+    await world.take(hidden)
 
-    assert await house.do(CANCEL, id="message.1") == NOT_FOUND
-    assert await house.status() == "WAITING"
+    assert await world.do(CANCEL, id="message.1") == NOT_FOUND
+    assert await world.status() == "WAITING"
 
 
 @pytest.mark.parametrize("missing", [Right.CANCEL_MESSAGES, Right.VIEW_LOG])
-async def test_without_the_right_nothing_is_canceled(house: House, missing: Right) -> None:
-    await house.take(waiting())
-    rows = await house.all_rows()
+async def test_without_the_right_nothing_is_canceled(world: World, missing: Right) -> None:
+    await world.take(waiting())
+    rows = await world.all_rows()
 
-    refused = await house.refusal(
+    refused = await world.refusal(
         CANCEL, id="message.1", viewer=viewer(rights=set(Right) - {missing})
     )
 
@@ -181,7 +181,7 @@ async def test_without_the_right_nothing_is_canceled(house: House, missing: Righ
         "FORBIDDEN",
         f"This needs the right {missing}, which your sign-in does not carry. Ask who manages your account for it.",
     )
-    assert await house.all_rows() == rows
+    assert await world.all_rows() == rows
 
 
 @pytest.mark.parametrize(
@@ -195,29 +195,29 @@ async def test_without_the_right_nothing_is_canceled(house: House, missing: Righ
     ],
 )
 async def test_a_reason_that_cannot_be_kept_cancels_nothing(
-    house: House, reason: str, problem: str
+    world: World, reason: str, problem: str
 ) -> None:
-    await house.take(waiting())
-    rows = await house.all_rows()
+    await world.take(waiting())
+    rows = await world.all_rows()
 
-    assert await house.refusal(CANCEL, id="message.1", reason=reason) == ("BAD_USER_INPUT", problem)
-    assert await house.all_rows() == rows
-
-
-async def test_the_audit_has_who_canceled_what_from_where(house: House) -> None:
-    await house.take(waiting())
-
-    await house.do(CANCEL, id="message.1", viewer=viewer(id="u2"))
-
-    assert await house.audit() == [("u2", "CANCEL_MESSAGE", "message.1", "192.0.2.1", "r-1")]
+    assert await world.refusal(CANCEL, id="message.1", reason=reason) == ("BAD_USER_INPUT", problem)
+    assert await world.all_rows() == rows
 
 
-async def test_two_cancels_in_one_request_each_show_the_message_as_it_is_then(house: House) -> None:
-    await house.take(waiting("M-1"))
-    await load(house.engine, waiting("M-2"))
+async def test_the_audit_has_who_canceled_what_from_where(world: World) -> None:
+    await world.take(waiting())
+
+    await world.do(CANCEL, id="message.1", viewer=viewer(id="u2"))
+
+    assert await world.audit() == [("u2", "CANCEL_MESSAGE", "message.1", "192.0.2.1", "r-1")]
+
+
+async def test_two_cancels_in_one_request_each_show_the_message_as_it_is_then(world: World) -> None:
+    await world.take(waiting("M-1"))
+    await load(world.engine, waiting("M-2"))
     part = "cancelMessage(input: {messageId: $%s}) { ... on CancelMessageSuccess { isNew canceledMessage { status } } }"
     both = f"mutation($one: ID!, $two: ID!) {{ first: {part % 'one'} second: {part % 'two'} again: {part % 'one'} }}"
-    context = await house.open()
+    context = await world.open()
     result = await SCHEMA.execute(
         both, variable_values={"one": "message.1", "two": "message.2"}, context_value=context
     )

@@ -20,8 +20,8 @@ from resolvers.mutations.refresh import PATIENCE
 from tests.delivery.gateways.stand_ins import CallStandIn
 from tests.delivery.world import recount
 from tests.log import NOON, message, recipient, viewer, voice
-from tests.resolvers.house import House, limited
 from tests.resolvers.mutations.test_refresh import REFRESH
+from tests.resolvers.world import World, limited
 
 LATENCY: Final = 0.2
 AT_ONCE: Final = 16
@@ -29,14 +29,14 @@ AT_ONCE: Final = 16
 
 
 class FakeTime:
-    """The time of a house: it passes only when the test says so, to when the next sleeper wakes."""
+    """The time of a world: it passes only when the test says so, to when the next sleeper wakes."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, world: World) -> None:
+        self.world = world
         self._sleepers: list[tuple[datetime, float, asyncio.Event]] = []
 
     async def sleep(self, seconds: float) -> None:
-        sleeper = (self.house.now + timedelta(seconds=seconds), seconds, asyncio.Event())
+        sleeper = (self.world.now + timedelta(seconds=seconds), seconds, asyncio.Event())
         self._sleepers.append(sleeper)
         try:
             await sleeper[2].wait()
@@ -51,14 +51,14 @@ class FakeTime:
     @property
     def passed(self) -> float:
         """Seconds since noon."""
-        return (self.house.now - NOON).total_seconds()
+        return (self.world.now - NOON).total_seconds()
 
     def pass_on(self) -> None:
         """Go to the next moment at which somebody wakes."""
         waiting = [one for one in self._sleepers if not one[2].is_set()]
-        self.house.now = min(until for until, _, _ in waiting)
+        self.world.now = min(until for until, _, _ in waiting)
         for until, _, awake in waiting:
-            if until <= self.house.now:
+            if until <= self.world.now:
                 awake.set()
 
 
@@ -108,21 +108,21 @@ class Calls:
 
     def __init__(self, engine: AsyncEngine, count: int) -> None:
         self.count = count
-        self.house = House(engine)
-        self.time = FakeTime(self.house)
+        self.world = World(engine)
+        self.time = FakeTime(self.world)
         self.twilio = SlowTwilio(self.time)
         gateways = {DeliveryMode.VOICE: self.twilio.gateway}
-        runtime = limited(self.house, gateways=gateways, sleep=self.time.sleep)
-        self.house.backstage = replace(self.house.backstage, runtime=runtime)
+        runtime = limited(self.world, gateways=gateways, sleep=self.time.sleep)
+        self.world.process_services = replace(self.world.process_services, runtime=runtime)
 
     async def place(self) -> None:
         people = [recipient(f"p{n}", voice(f"+1612555{n:04d}")) for n in range(1, self.count + 1)]
-        await self.house.send(message("M-1", people, status=None))
+        await self.world.send(message("M-1", people, status=None))
         assert len(self.twilio.made) == self.count
         self.twilio.end_all()
 
     def ask(self, who: str = "u1") -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self.house.do(REFRESH, id="message.1", viewer=viewer(id=who)))
+        return asyncio.ensure_future(self.world.do(REFRESH, id="message.1", viewer=viewer(id=who)))
 
     async def pass_until(
         self, happened: Callable[[], bool], *, answer: Awaitable[Any] | None = None
@@ -148,7 +148,7 @@ async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_res
 ) -> None:
     calls = Calls(engine, 3000)
     await calls.place()
-    revision = await calls.house.revision()
+    revision = await calls.world.revision()
 
     answer = await calls.answer()
 
@@ -163,16 +163,16 @@ async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_res
 
     assert throttled["changedDeliveries"] == 0
     kept_at = datetime.fromisoformat(throttled["refreshedAt"])
-    assert calls.house.now - kept_at <= timedelta(seconds=2 * KEEP_EVERY)
+    assert calls.world.now - kept_at <= timedelta(seconds=2 * KEEP_EVERY)
     assert throttled["throttledUntil"] == (kept_at + timedelta(seconds=15)).isoformat()
     await calls.pass_until(lambda: calls.twilio.answered == 3000)
-    await calls.house.backstage.errands.settled()
+    await calls.world.process_services.errands.settled()
     assert calls.twilio.answered == 3000, "each call is asked about once"
-    assert await calls.house.statuses() == ["DELIVERED"] * 3000
-    assert await calls.house.status() == "SENT"
+    assert await calls.world.statuses() == ["DELIVERED"] * 3000
+    assert await calls.world.status() == "SENT"
     pages = 3 + 15  # 25, 50 and 100, then 200 each
-    assert await calls.house.revision() == revision + pages
-    assert len(await calls.house.audit()) == 1
+    assert await calls.world.revision() == revision + pages
+    assert len(await calls.world.audit()) == 1
     await recount(engine)
 
 
@@ -183,12 +183,12 @@ async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing
     await calls.place()
     with capture_logs() as lines:
         await calls.answer()
-        await calls.house.backstage.errands.stop()
+        await calls.world.process_services.errands.stop()
 
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
     assert calls.twilio.in_flight == 0
     assert calls.time.lengths == []
-    statuses = await calls.house.statuses()
+    statuses = await calls.world.statuses()
     assert statuses == ["DELIVERED"] * FIRST_PAGE + ["IN_PROGRESS"] * (120 - FIRST_PAGE)
     await recount(engine)
 
@@ -211,16 +211,16 @@ async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is
     with capture_logs() as lines:
         await calls.answer()
         await calls.pass_until(lambda: calls.twilio.answered == 60)
-        await calls.house.backstage.errands.settled()
+        await calls.world.process_services.errands.settled()
 
     (line,) = [line for line in lines if line["log_level"] == "error"]
     assert (line["event"], line["message_id"]) == ("a background task failed", "message.1")
     assert str(line["exc_info"]) == "the database is gone"
-    assert (await calls.house.statuses()).count("DELIVERED") == FIRST_PAGE
+    assert (await calls.world.statuses()).count("DELIVERED") == FIRST_PAGE
 
-    calls.house.advance(seconds=15)
+    calls.world.advance(seconds=15)
     calls.twilio.answered, calls.count = 0, 60 - FIRST_PAGE
     await calls.answer()
     await calls.pass_until(lambda: calls.twilio.answered == calls.count)
-    await calls.house.backstage.errands.settled()
-    assert await calls.house.statuses() == ["DELIVERED"] * 60
+    await calls.world.process_services.errands.settled()
+    assert await calls.world.statuses() == ["DELIVERED"] * 60

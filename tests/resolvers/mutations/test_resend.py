@@ -15,7 +15,7 @@ from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
 from tests.log import NOON, email, message, recipient, school, viewer, voice
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 
 RESEND = """
     mutation($id: ID!, $modes: [DeliveryMode!]) { resendFailed(input: {messageId: $id, modes: $modes}) {
@@ -31,14 +31,14 @@ NOBODY = "No delivery of this message has failed, or what failed is being sent a
 
 
 @pytest.fixture
-def house(engine: AsyncEngine) -> House:
-    house = House(engine)
-    house.provider.outcomes = {
+def world(engine: AsyncEngine) -> World:
+    world = World(engine)
+    world.provider.outcomes = {
         "+16125550101": BUSY,
         "+16125550102": ANSWERED,
         "gone@nomail.example": BOUNCED,
     }
-    return house
+    return world
 
 
 def mixed() -> bytes:
@@ -51,151 +51,151 @@ def mixed() -> bytes:
 
 
 async def test_what_failed_because_its_address_cannot_be_read_is_not_sent_again(
-    house: House,
+    world: World,
 ) -> None:
-    await house.send(
+    await world.send(
         message("M-1", [recipient("p1", email("heather@"), voice("555-0101"))], status=None)
     )
-    before = await house.all_rows()
+    before = await world.all_rows()
 
-    answer = await house.do(RESEND, id="message.1")
+    answer = await world.do(RESEND, id="message.1")
 
     assert answer == {"__typename": "NothingToResend", "message": NOBODY}
-    assert {**await house.all_rows(), "audit": []} == {**before, "audit": []}
+    assert {**await world.all_rows(), "audit": []} == {**before, "audit": []}
 
 
-async def test_what_failed_and_only_that_is_sent_again(house: House) -> None:
-    await house.send(mixed())
-    first = [one.key for one in house.provider.handed]
-    house.provider.outcomes["+16125550101"] = ANSWERED
-    house.provider.outcomes["gone@nomail.example"] = Accepted("r", DeliveryStatus.SENT)
+async def test_what_failed_and_only_that_is_sent_again(world: World) -> None:
+    await world.send(mixed())
+    first = [one.key for one in world.provider.handed]
+    world.provider.outcomes["+16125550101"] = ANSWERED
+    world.provider.outcomes["gone@nomail.example"] = Accepted("r", DeliveryStatus.SENT)
 
-    answer = await house.do(RESEND, id="message.1")
+    answer = await world.do(RESEND, id="message.1")
 
     assert answer["__typename"] == "ResendFailedSuccess"
     assert answer["resentDeliveries"] == 2
     assert answer["resentMessage"]["status"] == "IN_PROGRESS"
-    assert house.announced == 1
-    assert await house.statuses() == ["PENDING", "PENDING", "DELIVERED"]
-    await house.work()
+    assert world.announced == 1
+    assert await world.statuses() == ["PENDING", "PENDING", "DELIVERED"]
+    await world.work()
     assert first == ["1.0.0", "1.0.1", "1.1.0"]
-    assert [one.key for one in house.provider.handed[3:]] == ["1.0.0.1", "1.0.1.1"]
-    assert await house.statuses() == ["DELIVERED", "SENT", "DELIVERED"]
-    assert await house.status() == "SENT"
+    assert [one.key for one in world.provider.handed[3:]] == ["1.0.0.1", "1.0.1.1"]
+    assert await world.statuses() == ["DELIVERED", "SENT", "DELIVERED"]
+    assert await world.status() == "SENT"
 
 
-async def test_only_the_named_modes_go_again(house: House) -> None:
-    await house.send(mixed())
+async def test_only_the_named_modes_go_again(world: World) -> None:
+    await world.send(mixed())
 
-    answer = await house.do(RESEND, id="message.1", modes=["EMAIL"])
+    answer = await world.do(RESEND, id="message.1", modes=["EMAIL"])
 
     assert answer["resentDeliveries"] == 1
-    assert await house.statuses() == ["FAILED", "PENDING", "DELIVERED"]
+    assert await world.statuses() == ["FAILED", "PENDING", "DELIVERED"]
 
 
 async def test_each_failure_is_sent_again_at_most_once_and_a_new_failure_once_more(
-    house: House,
+    world: World,
 ) -> None:
-    await house.send(mixed())
+    await world.send(mixed())
 
-    first = await house.do(RESEND, id="message.1")
-    rows = await house.all_rows()
-    again = await house.do(RESEND, id="message.1")
+    first = await world.do(RESEND, id="message.1")
+    rows = await world.all_rows()
+    again = await world.do(RESEND, id="message.1")
 
     assert first["resentDeliveries"] == 2
     assert again == {"__typename": "NothingToResend", "message": NOBODY}
-    assert {**await house.all_rows(), "audit": []} == {**rows, "audit": []}
-    await house.work()  # it fails anew
-    assert (await house.do(RESEND, id="message.1"))["resentDeliveries"] == 2
-    await house.work()
-    assert [one.key for one in house.provider.handed] == [
+    assert {**await world.all_rows(), "audit": []} == {**rows, "audit": []}
+    await world.work()  # it fails anew
+    assert (await world.do(RESEND, id="message.1"))["resentDeliveries"] == 2
+    await world.work()
+    assert [one.key for one in world.provider.handed] == [
         *("1.0.0", "1.0.1", "1.1.0"),
         *("1.0.0.1", "1.0.1.1"),
         *("1.0.0.2", "1.0.1.2"),
     ]
 
 
-async def test_of_twenty_who_ask_at_once_each_delivery_is_given_to_one(house: House) -> None:
-    await house.send(mixed())
+async def test_of_twenty_who_ask_at_once_each_delivery_is_given_to_one(world: World) -> None:
+    await world.send(mixed())
 
-    answers = await asyncio.gather(*(house.do(RESEND, id="message.1") for _ in range(20)))
+    answers = await asyncio.gather(*(world.do(RESEND, id="message.1") for _ in range(20)))
 
     assert sum(answer.get("resentDeliveries", 0) for answer in answers) == 2
-    await house.work()
-    assert len(house.provider.handed) == 5
+    await world.work()
+    assert len(world.provider.handed) == 5
 
 
 async def test_many_failures_go_again_page_by_page(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resend, "PAGE", 3)
     numbers = [f"+1612555{number:04}" for number in range(200, 210)]
-    house.provider.outcomes |= dict.fromkeys(numbers, BUSY)
+    world.provider.outcomes |= dict.fromkeys(numbers, BUSY)
     people = [recipient(number, voice(number)) for number in numbers]
-    await house.send(message("M-1", people, status=None))
+    await world.send(message("M-1", people, status=None))
 
-    answer = await house.do(RESEND, id="message.1")
+    answer = await world.do(RESEND, id="message.1")
 
     assert answer["resentDeliveries"] == 10
-    assert house.announced == 4
-    assert set(await house.statuses()) == {"PENDING"}
+    assert world.announced == 4
+    assert set(await world.statuses()) == {"PENDING"}
 
 
-async def test_a_duplicate_goes_with_the_first_and_is_never_sent_itself(house: House) -> None:
+async def test_a_duplicate_goes_with_the_first_and_is_never_sent_itself(world: World) -> None:
     people = [recipient("p1", voice("+16125550101")), recipient("p2", voice("+16125550101"))]
-    await house.send(message("M-1", people, status=None))
+    await world.send(message("M-1", people, status=None))
 
-    answer = await house.do(RESEND, id="message.1")
+    answer = await world.do(RESEND, id="message.1")
 
     assert answer["resentDeliveries"] == 1
-    assert await house.statuses() == ["PENDING", "PENDING"]
-    house.provider.outcomes["+16125550101"] = ANSWERED
-    await house.work()
-    assert await house.statuses() == ["DELIVERED", "DELIVERED"]
-    assert len(house.provider.handed) == 2
+    assert await world.statuses() == ["PENDING", "PENDING"]
+    world.provider.outcomes["+16125550101"] = ANSWERED
+    await world.work()
+    assert await world.statuses() == ["DELIVERED", "DELIVERED"]
+    assert len(world.provider.handed) == 2
 
 
-async def test_an_old_message_is_under_way_again_and_not_at_once_an_error(house: House) -> None:
-    await house.send(mixed())
-    house.advance(hours=5)
+async def test_an_old_message_is_under_way_again_and_not_at_once_an_error(world: World) -> None:
+    await world.send(mixed())
+    world.advance(hours=5)
 
-    answer = await house.do(RESEND, id="message.1", modes=["VOICE"])
-    await house.work()
+    answer = await world.do(RESEND, id="message.1", modes=["VOICE"])
+    await world.work()
 
     assert answer["resentMessage"]["status"] == "IN_PROGRESS"
-    assert len(house.provider.handed) == 4
-    assert await house.status() == "SENT"
+    assert len(world.provider.handed) == 4
+    assert await world.status() == "SENT"
 
 
 async def test_a_late_word_about_the_first_sending_is_an_event_and_moves_nothing(
-    house: House,
+    world: World,
 ) -> None:
-    await house.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
-    await house.do(RESEND, id="message.1")
+    await world.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
+    await world.do(RESEND, id="message.1")
     late = Receipt(NOON, DeliveryStatus.FAILED, -1, detail="late", key="1.0.0")
 
     changed = await take_in(
-        house.engine, "provider", [late], source=EventSource.CALLBACK, now=house.now
+        world.engine, "provider", [late], source=EventSource.CALLBACK, now=world.now
     )
 
     assert changed == 0
-    assert await house.statuses() == ["PENDING"]
-    assert (await house.events())[-1] == ("FAILED", "CALLBACK", "late")
-    house.provider.outcomes["+16125550101"] = ANSWERED
-    await house.work()
-    assert await house.statuses() == ["DELIVERED"]
+    assert await world.statuses() == ["PENDING"]
+    assert (await world.events())[-1] == ("FAILED", "CALLBACK", "late")
+    world.provider.outcomes["+16125550101"] = ANSWERED
+    await world.work()
+    assert await world.statuses() == ["DELIVERED"]
 
 
-async def test_the_events_contain_both_sendings_and_the_figures_follow(house: House) -> None:
-    await house.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
-    await house.do(RESEND, id="message.1")
-    async with reading(house.engine) as connection:
+async def test_the_events_contain_both_sendings_and_the_figures_follow(world: World) -> None:
+    await world.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
+    await world.do(RESEND, id="message.1")
+    async with reading(world.engine) as connection:
         (tally,) = [t for t in (await of_messages(connection, [1]))[1].tallies if t.deliveries]
-    house.provider.outcomes["+16125550101"] = ANSWERED
-    await house.work()
+    world.provider.outcomes["+16125550101"] = ANSWERED
+    await world.work()
 
     assert (tally.status, tally.call_status, tally.deliveries) == (DeliveryStatus.PENDING, None, 1)
-    history = [event for event in await house.events() if event[0] != "IN_PROGRESS"]
+    history = [event for event in await world.events() if event[0] != "IN_PROGRESS"]
     assert history == [
         ("FAILED", "DISPATCH", "busy"),
         ("PENDING", "DISPATCH", "to be sent again, on demand"),
@@ -203,18 +203,18 @@ async def test_the_events_contain_both_sendings_and_the_figures_follow(house: Ho
     ]
 
 
-async def test_what_was_sent_again_can_be_canceled(house: House) -> None:
-    await house.send(mixed())
-    await house.do(RESEND, id="message.1")
+async def test_what_was_sent_again_can_be_canceled(world: World) -> None:
+    await world.send(mixed())
+    await world.do(RESEND, id="message.1")
     cancel = 'mutation { cancelMessage(input: {messageId: "message.1"}) { ... on CancelMessageSuccess { isNew } } }'
 
-    await house.do(cancel)
-    await house.work()
+    await world.do(cancel)
+    await world.work()
 
-    assert len(house.provider.handed) == 3
-    assert await house.status() == "CANCELED_IN_PROGRESS"
-    assert await house.statuses() == ["CANCELED", "CANCELED", "DELIVERED"]
-    assert await house.do(RESEND, id="message.1") == {
+    assert len(world.provider.handed) == 3
+    assert await world.status() == "CANCELED_IN_PROGRESS"
+    assert await world.statuses() == ["CANCELED", "CANCELED", "DELIVERED"]
+    assert await world.do(RESEND, id="message.1") == {
         "__typename": "NothingToResend",
         "message": "This message was stopped (it stands at Canceled IP). Send a new one instead.",
     }
@@ -232,10 +232,10 @@ async def test_what_was_sent_again_can_be_canceled(house: House) -> None:
     ],
 )
 async def test_what_cannot_be_sent_again_says_why_and_nothing_changes(
-    house: House, status: MessageStatus | None, scheduled_in: int, problem: str
+    world: World, status: MessageStatus | None, scheduled_in: int, problem: str
 ) -> None:
     failed = voice(status=DeliveryStatus.FAILED) if status else voice()
-    await house.take(
+    await world.take(
         message(
             "M-1",
             [recipient("p1", failed)],
@@ -243,61 +243,61 @@ async def test_what_cannot_be_sent_again_says_why_and_nothing_changes(
             scheduled_at=NOON + timedelta(hours=scheduled_in),
         )
     )
-    rows = await house.all_rows()
+    rows = await world.all_rows()
 
-    answer = await house.do(RESEND, id="message.1")
+    answer = await world.do(RESEND, id="message.1")
 
     assert answer == {"__typename": "NothingToResend", "message": problem}
-    assert house.announced == 0
-    assert await house.all_rows() == rows
+    assert world.announced == 0
+    assert await world.all_rows() == rows
 
 
 @pytest.mark.parametrize(
     ("modes", "named"), [(["TEXT", "INBOX"], "INBOX, TEXT"), ([], "no mode at all")]
 )
 async def test_where_nothing_failed_the_answer_names_the_modes(
-    house: House, modes: list[str], named: str
+    world: World, modes: list[str], named: str
 ) -> None:
-    await house.send(mixed())
+    await world.send(mixed())
 
-    answer = await house.do(RESEND, id="message.1", modes=modes)
+    answer = await world.do(RESEND, id="message.1", modes=modes)
 
     assert answer == {
         "__typename": "NothingToResend",
         "message": f"No delivery of this message by {named} has failed, or what failed is being sent again already.",
     }
-    assert await house.statuses() == ["FAILED", "FAILED", "DELIVERED"]
+    assert await world.statuses() == ["FAILED", "FAILED", "DELIVERED"]
 
 
 @pytest.mark.parametrize("id", ["message.1", "message.999", "nonsense"])
-async def test_what_may_not_be_seen_is_not_found_and_nothing_changes(house: House, id: str) -> None:
+async def test_what_may_not_be_seen_is_not_found_and_nothing_changes(world: World, id: str) -> None:
     people = [recipient("p1", voice("+16125550101"))]
-    await house.send(school("east"), message("M-1", people, status=None, school="east"))
-    rows = await house.all_rows()
+    await world.send(school("east"), message("M-1", people, status=None, school="east"))
+    rows = await world.all_rows()
 
-    answer = await house.do(RESEND, id=id, viewer=viewer(schools=["harrison-high"]))
+    answer = await world.do(RESEND, id=id, viewer=viewer(schools=["harrison-high"]))
 
     assert answer["__typename"] == "NotFound"
-    assert await house.all_rows() == rows
+    assert await world.all_rows() == rows
 
 
 @pytest.mark.parametrize("missing", [Right.CANCEL_MESSAGES, Right.VIEW_LOG])
-async def test_without_the_right_nothing_is_sent_again(house: House, missing: Right) -> None:
-    await house.send(mixed())
-    rows = await house.all_rows()
+async def test_without_the_right_nothing_is_sent_again(world: World, missing: Right) -> None:
+    await world.send(mixed())
+    rows = await world.all_rows()
 
-    code, problem = await house.refusal(
+    code, problem = await world.refusal(
         RESEND, id="message.1", viewer=viewer(rights=set(Right) - {missing})
     )
 
     assert code == "FORBIDDEN"
     assert missing in problem
-    assert await house.all_rows() == rows
+    assert await world.all_rows() == rows
 
 
-async def test_the_audit_has_who_sent_again(house: House) -> None:
-    await house.send(mixed())
+async def test_the_audit_has_who_sent_again(world: World) -> None:
+    await world.send(mixed())
 
-    await house.do(RESEND, id="message.1", viewer=viewer(id="u2"))
+    await world.do(RESEND, id="message.1", viewer=viewer(id="u2"))
 
-    assert await house.audit() == [("u2", "RESEND_FAILED", "message.1", "192.0.2.1", "r-1")]
+    assert await world.audit() == [("u2", "RESEND_FAILED", "message.1", "192.0.2.1", "r-1")]

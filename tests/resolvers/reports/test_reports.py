@@ -28,7 +28,7 @@ from schema.contract import SCHEMA
 from tests.delivery.reports.printing import print_all, printing
 from tests.log import email, inbox, message, recipient, school, school_ids, viewer, voice
 from tests.operations import ask
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 
 CREATE = """
     mutation($id: ID!, $devices: [ReportDevice!]! = [EMAIL], $detail: ReportDetail! = ALL,
@@ -61,23 +61,23 @@ PEOPLE = [recipient("p1", inbox(), email(), voice()), recipient("p2")]
 
 
 @pytest.fixture
-async def house(engine: AsyncEngine) -> House:
+async def world(engine: AsyncEngine) -> World:
     """A log with one message of East, which went by every mode."""
-    house = House(engine)
-    await house.take(school("east"), message("M-1", PEOPLE, school="east", subject="Bus 7: late"))
-    return house
+    world = World(engine)
+    await world.take(school("east"), message("M-1", PEOPLE, school="east", subject="Bus 7: late"))
+    return world
 
 
-async def count(house: House) -> int:
-    async with reading(house.engine) as connection:
+async def count(world: World) -> int:
+    async with reading(world.engine) as connection:
         return await connection.scalar(select(func.count()).select_from(REPORT)) or 0
 
 
 # Asking for one
 
 
-async def test_a_report_is_asked_for_and_answered_before_it_is_made(house: House) -> None:
-    answer = await house.do(CREATE, id="message.1", devices=["EMAIL", "NO_DEVICE", "EMAIL"])
+async def test_a_report_is_asked_for_and_answered_before_it_is_made(world: World) -> None:
+    answer = await world.do(CREATE, id="message.1", devices=["EMAIL", "NO_DEVICE", "EMAIL"])
 
     assert answer == {
         "__typename": "CreateReportSuccess",
@@ -100,41 +100,41 @@ async def test_a_report_is_asked_for_and_answered_before_it_is_made(house: House
             "failure": None,
         },
     }
-    assert await house.audit() == [("u1", "CREATE_REPORT", "report.1", "192.0.2.1", "r-1")]
-    assert house.announced_reports == [PrintJob(1)]
+    assert await world.audit() == [("u1", "CREATE_REPORT", "report.1", "192.0.2.1", "r-1")]
+    assert world.announced_reports == [PrintJob(1)]
 
 
 async def test_the_same_again_within_a_minute_is_the_same_and_written_down_once(
-    house: House,
+    world: World,
 ) -> None:
-    first = await house.do(CREATE, id="message.1", devices=["INBOX", "EMAIL"])
-    house.advance(seconds=59)
-    assert await house.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"]) == first
-    house.advance(seconds=1)
-    again = await house.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"])
+    first = await world.do(CREATE, id="message.1", devices=["INBOX", "EMAIL"])
+    world.advance(seconds=59)
+    assert await world.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"]) == first
+    world.advance(seconds=1)
+    again = await world.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"])
     assert again["report"]["id"] == "report.2"
-    assert len(await house.audit()) == 2
-    assert house.announced_reports == [PrintJob(1), PrintJob(2)]
+    assert len(await world.audit()) == 2
+    assert world.announced_reports == [PrintJob(1), PrintJob(2)]
 
 
-async def test_without_the_right_nothing_is_made(house: House) -> None:
+async def test_without_the_right_nothing_is_made(world: World) -> None:
     rights = set(Right) - {Right.CREATE_REPORTS}
-    code, text = await house.refusal(CREATE, id="message.1", viewer=viewer(rights=rights))
+    code, text = await world.refusal(CREATE, id="message.1", viewer=viewer(rights=rights))
     assert code == "FORBIDDEN"
     assert "CREATE_REPORTS" in text
-    assert await count(house) == 0
+    assert await count(world) == 0
 
 
 @pytest.mark.parametrize("id", ["message.2", "report.1", "nonsense"])
-async def test_a_message_that_is_not_there_is_not_found(house: House, id: str) -> None:
-    assert await house.do(CREATE, id=id) == NOT_FOUND
+async def test_a_message_that_is_not_there_is_not_found(world: World, id: str) -> None:
+    assert await world.do(CREATE, id=id) == NOT_FOUND
 
 
-async def test_a_message_of_another_school_is_not_there(house: House) -> None:
-    await house.take(school("west"))
+async def test_a_message_of_another_school_is_not_there(world: World) -> None:
+    await world.take(school("west"))
     west = viewer(schools=["west"])
-    assert await house.do(CREATE, id="message.1", viewer=west) == NOT_FOUND
-    assert await count(house) == 0
+    assert await world.do(CREATE, id="message.1", viewer=west) == NOT_FOUND
+    assert await count(world) == 0
 
 
 RUNNING = (MessageStatus.WAITING, MessageStatus.IN_PROGRESS)
@@ -145,9 +145,9 @@ async def test_every_combination_is_taken_or_refused_by_the_rule(
     engine: AsyncEngine, status: MessageStatus
 ) -> None:
     """A message by inbox and email: with each set of devices, each detail and format, one operation each set."""
-    house = House(engine)
+    world = World(engine)
     modes = [DeliveryMode.INBOX, DeliveryMode.EMAIL]
-    await house.take(message("M-1", [], modes=modes))
+    await world.take(message("M-1", [], modes=modes))
     async with writing(engine) as connection:
         await connection.execute(update(MESSAGE).values(status=status))
     alike = list(product(ReportDetail, ReportFormat))
@@ -177,11 +177,11 @@ async def test_every_combination_is_taken_or_refused_by_the_rule(
                     "available": {"details": details},
                 }
             ), (devices, detail)
-    assert await count(house) == 16 * len(alike) - refused
+    assert await count(world) == 16 * len(alike) - refused
 
 
-async def test_a_refusal_says_what_there_is_instead(house: House) -> None:
-    assert await house.do(CREATE, id="message.1", devices=[]) == {
+async def test_a_refusal_says_what_there_is_instead(world: World) -> None:
+    assert await world.do(CREATE, id="message.1", devices=[]) == {
         "__typename": "ReportOptionUnavailable",
         "field": "devices",
         "available": {
@@ -191,19 +191,19 @@ async def test_a_refusal_says_what_there_is_instead(house: House) -> None:
         },
         "message": "Choose at least one delivery device: NO_DEVICE, INBOX, EMAIL, VOICE_TEXT.",
     }
-    assert await count(house) == 0
-    assert await house.audit() == []
-    assert house.announced_reports == []
+    assert await count(world) == 0
+    assert await world.audit() == []
+    assert world.announced_reports == []
 
 
 # Finding them
 
 
-async def test_a_message_shows_its_reports_newest_first_in_pages(house: House) -> None:
+async def test_a_message_shows_its_reports_newest_first_in_pages(world: World) -> None:
     for format in ("PDF", "CSV", "XLSX"):
-        await house.do(CREATE, id="message.1", format=format)
-        house.advance(seconds=1)
-    found = (await house.do(OF_MESSAGE, id="message.1"))["reports"]
+        await world.do(CREATE, id="message.1", format=format)
+        world.advance(seconds=1)
+    found = (await world.do(OF_MESSAGE, id="message.1"))["reports"]
     assert found["totalCount"] == 3
     assert found["nodes"] == [
         {"id": "report.3", "format": "XLSX"},
@@ -212,23 +212,23 @@ async def test_a_message_shows_its_reports_newest_first_in_pages(house: House) -
     assert found["pageInfo"] == {"hasNextPage": True, "endCursor": found["edges"][1]["cursor"]}
 
 
-async def test_a_report_is_a_node(house: House) -> None:
-    await house.do(CREATE, id="message.1")
+async def test_a_report_is_a_node(world: World) -> None:
+    await world.do(CREATE, id="message.1")
     query = "query($id: ID!) { node(id: $id) { __typename id ... on Report { status } } }"
-    assert await house.do(query, id="report.1") == {
+    assert await world.do(query, id="report.1") == {
         "__typename": "Report",
         "id": "report.1",
         "status": "QUEUED",
     }
 
 
-async def test_names_stay_with_those_who_may_see_them(house: House) -> None:
+async def test_names_stay_with_those_who_may_see_them(world: World) -> None:
     masked = viewer(rights=set(Right) - {Right.VIEW_RECIPIENTS}, id="u2")
-    await house.do(CREATE, id="message.1")
-    own = await house.do(CREATE, id="message.1", viewer=masked)
+    await world.do(CREATE, id="message.1")
+    own = await world.do(CREATE, id="message.1", viewer=masked)
     assert own["report"]["id"] == "report.2"
     seen = [
-        (await house.do(OF_MESSAGE, id="message.1", viewer=who))["reports"]
+        (await world.do(OF_MESSAGE, id="message.1", viewer=who))["reports"]
         for who in (viewer(), masked)
     ]
     assert [[node["id"] for node in found["nodes"]] for found in seen] == [
@@ -238,13 +238,13 @@ async def test_names_stay_with_those_who_may_see_them(house: House) -> None:
     assert [found["totalCount"] for found in seen] == [2, 1]
 
 
-async def test_subscribers_see_the_progress_of_a_report(house: House, tmp_path: Path) -> None:
-    press = printing(house.engine, tmp_path, clock=lambda: house.now)
-    await house.do(CREATE, id="message.1", format="CSV")
+async def test_subscribers_see_the_progress_of_a_report(world: World, tmp_path: Path) -> None:
+    press = printing(world.engine, tmp_path, clock=lambda: world.now)
+    await world.do(CREATE, id="message.1", format="CSV")
     states = cast(
         AsyncGenerator[Any, None],
         await SCHEMA.subscribe(
-            CHANGED, variable_values={"id": "report.1"}, context_value=await house.open()
+            CHANGED, variable_values={"id": "report.1"}, context_value=await world.open()
         ),
     )
 
@@ -254,27 +254,27 @@ async def test_subscribers_see_the_progress_of_a_report(house: House, tmp_path: 
     first = {"id": "report.1", "status": "QUEUED", "progressPercent": 0, "rowCount": None}
     assert await shown() == first
     assert await print_all(press) == 1
-    house.backstage.notices.ring("report.1")
-    waiting = await _after_pause(house, shown())
+    world.process_services.notices.ring("report.1")
+    waiting = await _after_pause(world, shown())
     assert waiting == first | {"status": "READY", "progressPercent": 100, "rowCount": 1}
-    house.advance(days=1)
+    world.advance(days=1)
     assert await expire(press) == 1
-    house.backstage.notices.ring("report.1")
-    assert (await _after_pause(house, shown()))["status"] == "EXPIRED"
+    world.process_services.notices.ring("report.1")
+    assert (await _after_pause(world, shown()))["status"] == "EXPIRED"
     await states.aclose()
 
 
-async def _after_pause(house: House, next_state: Any) -> Any:
+async def _after_pause(world: World, next_state: Any) -> Any:
     task = asyncio.ensure_future(next_state)
     while not task.done():
-        house.naps.wake(1.0)
+        world.naps.wake(1.0)
         await asyncio.sleep(0)
     return await task
 
 
-async def test_nobody_watches_a_report_that_is_not_there(house: House) -> None:
+async def test_nobody_watches_a_report_that_is_not_there(world: World) -> None:
     result: Any = await SCHEMA.subscribe(
-        CHANGED, variable_values={"id": "report.9"}, context_value=await house.open()
+        CHANGED, variable_values={"id": "report.9"}, context_value=await world.open()
     )
     error = (result.errors if hasattr(result, "errors") else (await anext(result)).errors)[0]
     assert error.message == "There is no report with this id that you may see."
@@ -283,11 +283,11 @@ async def test_nobody_watches_a_report_that_is_not_there(house: House) -> None:
 # Links
 
 
-async def ticket_of(house: House, **request: Any) -> Ticket | None:
-    answer = await house.do(LINK, id="message.1", **request)
+async def ticket_of(world: World, **request: Any) -> Ticket | None:
+    answer = await world.do(LINK, id="message.1", **request)
     address = urlsplit(answer["report"]["downloadUrl"])
     assert (address.scheme, address.netloc, address.path) == ("", "", "/reports/report.1")
-    async with reading(house.engine) as connection:
+    async with reading(world.engine) as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
     return read(parse_qs(address.query)["ticket"][0], key)
 
@@ -295,14 +295,14 @@ async def ticket_of(house: House, **request: Any) -> Ticket | None:
 UNTIL = datetime(2020, 2, 1, 18, tzinfo=UTC)
 
 
-async def test_a_link_is_for_one_viewer_one_report_and_as_long_as_it_is_kept(house: House) -> None:
-    assert await ticket_of(house) == Ticket(1, "u1", 1, None, True, UNTIL)
+async def test_a_link_is_for_one_viewer_one_report_and_as_long_as_it_is_kept(world: World) -> None:
+    assert await ticket_of(world) == Ticket(1, "u1", 1, None, True, UNTIL)
 
 
-async def test_a_link_carries_no_more_sight_than_its_viewer_has(house: House) -> None:
+async def test_a_link_carries_no_more_sight_than_its_viewer_has(world: World) -> None:
     east = viewer(schools=["east"], rights=set(Right) - {Right.VIEW_RECIPIENTS})
-    school_id = (await school_ids(house.engine))["east"]
-    assert await ticket_of(house, viewer=east) == Ticket(1, "u1", 1, school_id, False, UNTIL)
+    school_id = (await school_ids(world.engine))["east"]
+    assert await ticket_of(world, viewer=east) == Ticket(1, "u1", 1, school_id, False, UNTIL)
 
 
 TICKET = Ticket(7, "ü1", 1, 3, True, UNTIL)

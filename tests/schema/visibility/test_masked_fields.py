@@ -23,7 +23,7 @@ from domain.viewer import Right, Viewer
 from schema.contract import SCHEMA
 from tests.log import NOON, email, inbox, message, recipient, text, viewer, voice
 from tests.operations import EVER, ask, codes_and_messages, execute
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 from tests.schema.visibility.walk import (
     Seen,
     all_places,
@@ -95,10 +95,10 @@ WATCHED: Final = {"messageChanged": "message.1", "reportChanged": "report.1"}
 
 
 @pytest.fixture
-async def house(engine: AsyncEngine) -> AsyncIterator[House]:
+async def world(engine: AsyncEngine) -> AsyncIterator[World]:
     """A canceled message of history, one of which something failed, and one that waits."""
-    house = House(engine)
-    await house.take(
+    world = World(engine)
+    await world.take(
         message(
             "PAST",
             FAMILY,
@@ -114,7 +114,7 @@ async def house(engine: AsyncEngine) -> AsyncIterator[House]:
         message("FAILED", FAMILY, status=None, **SAID),
         message("WAITS", FAMILY, status=None, scheduled_at=NOON.replace(year=2021), **SAID),
     )
-    await house.work()
+    await world.work()
     async with writing(engine) as connection:
         failed = "UPDATE delivery SET status = 'FAILED' WHERE message_id = 2 AND mode = 'EMAIL'"
         await connection.exec_driver_sql(failed)
@@ -128,9 +128,9 @@ async def house(engine: AsyncEngine) -> AsyncIterator[House]:
             "detail": "550 zephyrine@nomail.example is unknown here",
         }
         await connection.execute(insert(DELIVERY_EVENT).values(event))
-    async with house.backstage.notices.listening():
-        yield house
-        house.naps.wake()
+    async with world.process_services.notices.listening():
+        yield world
+        world.naps.wake()
 
 
 def documents() -> dict[str, str]:
@@ -143,12 +143,12 @@ def documents() -> dict[str, str]:
     }
 
 
-async def shown_to(house: House, who: Viewer) -> Seen:
+async def shown_to(world: World, who: Viewer) -> Seen:
     """All that somebody comes to see: by every mutation, every subscription and every query."""
     seen = Seen()
     for name, document in documents().items():
         if name in WATCHED:
-            context = await house.open(who)
+            context = await world.open(who)
             stream = await SCHEMA.subscribe(
                 document, variable_values={"id": WATCHED[name]}, context_value=context
             )
@@ -157,21 +157,21 @@ async def shown_to(house: House, who: Viewer) -> Seen:
             result = await SCHEMA.execute(
                 document,
                 variable_values={"input": INPUTS[name]},
-                context_value=await house.open(who),
+                context_value=await world.open(who),
             )
         assert result.errors is None, (name, result.errors)
         note(result.data, seen)
         if name == "createReport":
-            await end_report(house)
-    queried = await walk(house.engine, who, now=NOON)
+            await end_report(world)
+    queried = await walk(world.engine, who, now=NOON)
     for place, texts in queried.texts.items():
         seen.texts[place] |= texts
     return seen
 
 
-async def end_report(house: House) -> None:
+async def end_report(world: World) -> None:
     """Have the report be made, and fail, as far as its row tells."""
-    async with writing(house.engine) as connection:
+    async with writing(world.engine) as connection:
         await connection.execute(
             update(REPORT).values(
                 status=ReportStatus.FAILED, failure="It could not be made.", sha256="0" * 64
@@ -202,12 +202,12 @@ def test_every_field_of_the_schema_is_asked_for() -> None:
     assert asked == all_places("Query", "Mutation", "Subscription")
 
 
-async def test_with_the_right_families_are_visible_in_these_fields(house: House) -> None:
-    assert places_of(await shown_to(house, viewer())) == PLANTED
+async def test_with_the_right_families_are_visible_in_these_fields(world: World) -> None:
+    assert places_of(await shown_to(world, viewer())) == PLANTED
 
 
-async def test_without_the_right_masked_fields_show_nothing_anywhere(house: House) -> None:
-    seen = await shown_to(house, MASKED)
+async def test_without_the_right_masked_fields_show_nothing_anywhere(world: World) -> None:
+    seen = await shown_to(world, MASKED)
 
     assert places_of(seen) == set()
     texts = {
@@ -229,11 +229,11 @@ async def test_without_the_right_masked_fields_show_nothing_anywhere(house: Hous
         ("createReport", {"messageId": "message.3", "devices": [], "detail": "ALL"}),
     ],
 )
-async def test_refusals_name_nobody(house: House, name: str, input: dict[str, Any]) -> None:
+async def test_refusals_name_nobody(world: World, name: str, input: dict[str, Any]) -> None:
     seen = Seen()
 
     result = await SCHEMA.execute(
-        documents()[name], variable_values={"input": input}, context_value=await house.open(MASKED)
+        documents()[name], variable_values={"input": input}, context_value=await world.open(MASKED)
     )
 
     note(result.data, seen)
@@ -263,10 +263,10 @@ def text_filters() -> list[tuple[str, bool]]:
 @pytest.mark.parametrize(("part", "is_list"), text_filters())
 @pytest.mark.parametrize("word", ["Zephyrine", "late", "+16125550177", "moved away", "Parents of"])
 async def test_no_filter_finds_a_message_by_what_is_masked(
-    house: House, part: str, is_list: bool, word: str
+    world: World, part: str, is_list: bool, word: str
 ) -> None:
     result = await execute(
-        house.engine,
+        world.engine,
         SEARCH,
         {"filter": {part: [word] if is_list else word}},
         viewer=MASKED,
@@ -287,10 +287,10 @@ async def test_no_filter_finds_a_message_by_what_is_masked(
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
 async def test_no_order_reveals_masked_values(engine: AsyncEngine, direction: str) -> None:
     """Two messages that differ in what is masked alone stand in the order in which they came, or in its reverse."""
-    house = House(engine)
+    world = World(engine)
     first = {**SAID, "body": "b", "reply_to": "b@nomail.example", "filter_criteria": [("L", "b")]}
     second = {**SAID, "body": "a", "reply_to": "a@nomail.example", "filter_criteria": [("L", "a")]}
-    await house.take(
+    await world.take(
         message("M-1", [recipient("p1", email("b@nomail.example"), name="B")], **first),
         message("M-2", [recipient("p2", email("a@nomail.example"), name="A")], **second),
     )

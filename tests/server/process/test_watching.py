@@ -37,7 +37,7 @@ from server.settings.settings import Settings
 from tests.delivery.runners.kinds import worker
 from tests.delivery.world import call, people
 from tests.log import NOON, message
-from tests.resolvers.house import House
+from tests.resolvers.world import World
 from tests.server.auth.signing import SECRET
 
 WATCH: Final = """subscription {
@@ -74,9 +74,9 @@ class BySocket:
 
 
 class ByEvents:
-    def __init__(self, response: httpx2.Response, house: House) -> None:
+    def __init__(self, response: httpx2.Response, world: World) -> None:
         self._lines = response.aiter_lines()
-        self._house = house
+        self._house = world
 
     async def hear(self) -> Any:
         while (event := await self._event()).startswith(":"):
@@ -107,10 +107,10 @@ async def until(happened: Callable[[], object]) -> None:
 
 
 class Desk:
-    """A server on a house, and a way for subscribers to it."""
+    """A server on a world, with subscribers."""
 
-    def __init__(self, house: House, settings: Settings, address: str) -> None:
-        self.house = house
+    def __init__(self, world: World, settings: Settings, address: str) -> None:
+        self.world = world
         self.address = address
         self._settings = settings
 
@@ -156,24 +156,24 @@ class Desk:
                 )
             )
             assert response.headers["content-type"].startswith("text/event-stream")
-            yield ByEvents(response, self.house)
+            yield ByEvents(response, self.world)
 
     async def after_pauses(self, wanted: Awaitable[Any]) -> Any:
         """What is waited for, every pause between two states being over at once."""
         task = asyncio.ensure_future(wanted)
         async with asyncio.timeout(15):
             while not task.done():
-                self.house.naps.wake(PAUSE)
+                self.world.naps.wake(PAUSE)
                 await asyncio.sleep(0)
         return task.result()
 
     async def change(self, times: int = 1) -> None:
         """Change the message so that a client can see it."""
         for _ in range(times):
-            async with writing(self.house.engine) as connection:
+            async with writing(self.world.engine) as connection:
                 found = await lock(connection, 1)
                 assert found is not None
-                await settle(connection, found, now=self.house.now)
+                await settle(connection, found, now=self.world.now)
 
 
 @asynccontextmanager
@@ -194,25 +194,25 @@ async def serving(app: Starlette) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
-    house = House(engine)
+    world = World(engine)
     settings = Settings(data_dir=tmp_path, jwt_key=SecretStr(SECRET))
 
     def clock() -> Any:
-        return house.now
+        return world.now
 
-    async with httpx2.AsyncClient() as client, house.backstage.notices.listening():
+    async with httpx2.AsyncClient() as client, world.process_services.notices.listening():
         keys = connect_keys(settings, client, clock=clock)
         endpoint = Endpoint(
             SCHEMA,
             engine=engine,
             authenticator=Authenticator(settings, keys, clock=clock),
             clock=clock,
-            backstage=house.backstage,
+            process_services=world.process_services,
         )
         routes = [Route("/graphql", endpoint), WebSocketRoute("/graphql", endpoint)]
         async with serving(Starlette(routes=routes)) as address:
-            yield Desk(house, settings, address)
-        house.naps.wake()
+            yield Desk(world, settings, address)
+        world.naps.wake()
 
 
 by_both = pytest.mark.parametrize("way", ["websocket", "events"])
@@ -222,7 +222,7 @@ by_both = pytest.mark.parametrize("way", ["websocket", "events"])
 async def test_the_present_state_comes_first_and_then_at_most_one_change_a_second(
     desk: Desk, way: str
 ) -> None:
-    await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
+    await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
     async with desk.watching(way) as stream:
         first = await stream.hear()
         await desk.change(times=3)
@@ -245,7 +245,7 @@ async def test_the_present_state_comes_first_and_then_at_most_one_change_a_secon
 async def test_what_a_worker_in_another_process_does_is_seen_to_its_end(
     desk: Desk, way: str, database_url: str, tmp_path: Path
 ) -> None:
-    await desk.house.take(message("M-1", people(CALLS, call), status=None))
+    await desk.world.take(message("M-1", people(CALLS, call), status=None))
     states: list[Any] = []
     async with desk.watching(way) as stream:
         states.append((await stream.hear())["data"]["messageChanged"])
@@ -255,15 +255,15 @@ async def test_what_a_worker_in_another_process_does_is_seen_to_its_end(
             states.append(answer["data"]["messageChanged"])
 
         with worker(database_url, tmp_path / "journal"):
-            while "PENDING" in await desk.house.statuses():
+            while "PENDING" in await desk.world.statuses():
                 await go_on()
         # It has ended, so that this is the last revision.
-        while states[-1]["revision"] < await desk.house.revision():
+        while states[-1]["revision"] < await desk.world.revision():
             await go_on()
 
     revisions = [state["revision"] for state in states]
     assert revisions == sorted(set(revisions))
-    assert revisions[-1] == await desk.house.revision()
+    assert revisions[-1] == await desk.world.revision()
     assert len(revisions) > 2
     # Each state is whole: nothing is counted twice, nothing missing, in the middle of the work as well.
     assert {
@@ -273,22 +273,22 @@ async def test_what_a_worker_in_another_process_does_is_seen_to_its_end(
 
 @by_both
 async def test_a_client_that_disconnects_ends_its_watch(desk: Desk, way: str) -> None:
-    await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
+    await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
     async with desk.watching(way) as stream:
         await stream.hear()
-        assert desk.house.backstage.notices.watches == 1
+        assert desk.world.process_services.notices.watches == 1
 
-    await until(lambda: desk.house.backstage.notices.watches == 0)
+    await until(lambda: desk.world.process_services.notices.watches == 0)
 
 
 @by_both
 async def test_a_subscription_ends_when_the_sign_in_expires_even_without_events(
     desk: Desk, way: str
 ) -> None:
-    await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=LATER))
+    await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=LATER))
     async with desk.watching(way) as stream:
         await stream.hear()
-        desk.house.now = LATER
+        desk.world.now = LATER
         if isinstance(stream, BySocket):
             with pytest.raises(ConnectionClosed) as closed:
                 await _wake_until(desk, stream.hear())
@@ -304,7 +304,7 @@ async def test_a_subscription_ends_when_the_sign_in_expires_even_without_events(
             assert error["extensions"] == {"code": "UNAUTHENTICATED"}
             assert await stream.hear() is None
 
-    await until(lambda: desk.house.backstage.notices.watches == 0)
+    await until(lambda: desk.world.process_services.notices.watches == 0)
 
 
 async def _wake_until(desk: Desk, wanted: Awaitable[Any]) -> Any:
@@ -312,17 +312,17 @@ async def _wake_until(desk: Desk, wanted: Awaitable[Any]) -> Any:
     task = asyncio.ensure_future(wanted)
     async with asyncio.timeout(15):
         while not task.done():
-            desk.house.naps.wake()
+            desk.world.naps.wake()
             await asyncio.sleep(0)
     return task.result()
 
 
 @by_both
 async def test_what_goes_out_of_sight_is_shown_no_more(desk: Desk, way: str) -> None:
-    await desk.house.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
+    await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
     async with desk.watching(way) as stream:
         await stream.hear()
-        async with writing(desk.house.engine) as connection:
+        async with writing(desk.world.engine) as connection:
             await connection.execute(update(MESSAGE).values(visible_from=LATER))
         await desk.change()
 

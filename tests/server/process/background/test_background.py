@@ -120,8 +120,8 @@ async def test_a_district_has_what_is_other_for_it_and_else_what_the_house_has(
         },
     )
 
-    house, plainview = services.runtime.gateways, services.runtime.of_district["plainview"]
-    assert type(house[DeliveryMode.EMAIL]) is SmtpGateway
+    common, plainview = services.runtime.gateways, services.runtime.of_district["plainview"]
+    assert type(common[DeliveryMode.EMAIL]) is SmtpGateway
     assert type(plainview[DeliveryMode.EMAIL]) is MailgunGateway
     assert type(plainview[DeliveryMode.VOICE]) is SimulatorGateway
     await services.close()

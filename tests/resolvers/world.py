@@ -1,8 +1,8 @@
-"""A house for tests of what is done: a log, a fake provider, a fixed clock.
+"""A log with a fake provider and a fixed clock, for tests of resolvers.
 
-house = House(engine)
-await house.send(message("M-1", [recipient("p1", voice())], status=None))
-await house.do("mutation($id: ID!) { cancelMessage(input: {messageId: $id}) { … } }", id="message.1")
+world = World(engine)
+await world.send(message("M-1", [recipient("p1", voice())], status=None))
+await world.do("mutation($id: ID!) { cancelMessage(input: {messageId: $id}) { … } }", id="message.1")
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Viewer
 from resolvers.request.context import Context, open_context
-from resolvers.request.process import Backstage
+from resolvers.request.process import ProcessServices
 from schema.contract import SCHEMA
 from tests import log
 
@@ -110,7 +110,7 @@ class Naps:
         return [length for length, _ in self._running]
 
 
-class House:
+class World:
     """One process on a log of Plainview Schools."""
 
     def __init__(self, engine: AsyncEngine, *, now: datetime = log.NOON) -> None:
@@ -128,7 +128,7 @@ class House:
             chance=lambda: 0.0,
             sleep=self.naps,
         )
-        self.backstage = Backstage(
+        self.process_services = ProcessServices(
             runtime=runtime,
             announce=self._hear,
             notices=Notices(engine, sleep=self.naps),
@@ -141,7 +141,7 @@ class House:
 
     @property
     def runtime(self) -> Runtime:
-        return self.backstage.runtime
+        return self.process_services.runtime
 
     def advance(self, **by: float) -> None:
         self.now += timedelta(**by)
@@ -169,7 +169,7 @@ class House:
             now=self.now,
             origin="192.0.2.1",
             request_id="r-1",
-            backstage=self.backstage,
+            process_services=self.process_services,
         )
 
     async def do(
@@ -245,6 +245,6 @@ class House:
             }
 
 
-def limited(house: House, **fields: Any) -> Runtime:
-    """The runtime of a house, with some values replaced."""
-    return replace(house.runtime, **fields)
+def limited(world: World, **fields: Any) -> Runtime:
+    """The runtime of a world, with some values replaced."""
+    return replace(world.runtime, **fields)
