@@ -9,15 +9,14 @@ from db.log.deliveries import EventRecord
 from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
-from domain import call_status as codes
-from domain import report
+from domain import call_status, report
 from domain.ids import Kind, speller
 from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
 from domain.viewer import Viewer as ViewerRecord
 from resolvers import directory, messages, summary
-from resolvers.request import connection as pages
+from resolvers.request import connection
 from schema.binding import bound, describes, plain, pure
 
 
@@ -33,9 +32,9 @@ def sender_of(id: str | None, name: str | None) -> SenderRecord | None:
     return None if id is None else SenderRecord(id, name or "")
 
 
-def call_status_of(code: int | None) -> codes.CallStatus | None:
+def call_status_of(code: int | None) -> call_status.CallStatus | None:
     """The meaning of a code; None without one."""
-    return None if code is None else codes.call_status(code)
+    return None if code is None else call_status.call_status(code)
 
 
 @strawberry.interface(description="Anything that has an id of its own.")
@@ -45,7 +44,7 @@ class Node:
     id: strawberry.ID
 
 
-@describes(pages.PageInfo)
+@describes(connection.PageInfo)
 class PageInfo:
     """What lies beyond a page."""
 
@@ -112,7 +111,7 @@ class FilterCriterion:
     value: str
 
 
-@describes(codes.CallStatus)
+@describes(call_status.CallStatus)
 class CallStatus:
     """An outcome in the provider's words."""
 

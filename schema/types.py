@@ -1,6 +1,6 @@
-"""Messages, their recipients and deliveries, and people: the types that lead to one another.
+"""The GraphQL types of messages, recipients, deliveries, people and reports, which refer to one another.
 
-They stand in one module because they do; what they are made of is in `schema.parts`.
+They are in one module because of these references; `schema.parts` has the types without any.
 """
 
 from datetime import datetime
@@ -54,7 +54,7 @@ class StudentRecord(NamedTuple):
 
 
 def student_of(id: int | None, name: str | None) -> StudentRecord | None:
-    """The student, where there is one."""
+    """The student; None without an id."""
     return None if id is None else StudentRecord(f"student.{id}", name or "")
 
 

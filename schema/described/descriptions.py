@@ -1,7 +1,7 @@
-"""Sets the descriptions of the contract that no type or field of the code carries beside it.
+"""Sets the descriptions of the contract that are not in the code beside their types and fields.
 
-Each is found by its schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `Enum.VALUE`. Those of fields and values are
-in `schema.described.fields`. A coordinate that the schema has not, or that is described already, is an error at the start.
+Each has its schema coordinate: `Type`, `Type.field`, `Type.field(argument:)`, `Enum.VALUE`. `schema.described.fields` holds
+those of fields and values. An unknown coordinate, or one that has a description, is an error on import.
 """
 
 from collections.abc import Iterator, Mapping
@@ -135,7 +135,7 @@ def describe(schema: GraphQLSchema) -> None:
 
 
 def elements_of(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:
-    """All that can have a description, with its coordinate: types, fields, arguments and enum values of the contract."""
+    """The types, fields, arguments and enum values of the contract, with their coordinates."""
     for name, type in schema.type_map.items():
         if name in introspection_types or name in specified_scalar_types:
             continue
@@ -152,7 +152,7 @@ def elements_of(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:
 
 
 def _texts(elements: Mapping[str, Any]) -> Mapping[str, str]:
-    """The description of each coordinate, with those that are the same for all connections and nodes."""
+    """The description of each coordinate, including those that all connections and nodes share."""
     shared: dict[str, str] = {}
     for coordinate, element in elements.items():
         if coordinate.endswith(":)"):

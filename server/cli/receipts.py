@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from db.connect.engine import reading
-from db.receipts import unmatched as unmatched_receipts
+from db.receipts import unmatched
 from db.receipts.unmatched import KeptReceipt
 from domain.masking import masked
 from domain.receipts import MISMATCH_REASONS
@@ -18,6 +18,7 @@ from server.cli.progress import note
 @click.command()
 @click.option(
     "--unmatched",
+    "only_unmatched",
     is_flag=True,
     required=True,
     help="Those that belong to no delivery; the others are events of their delivery.",
@@ -32,7 +33,7 @@ from server.cli.progress import note
     show_default=True,
     help="Print no more than these, the latest first.",
 )
-def receipts(unmatched: bool, show_addresses: bool, limit: int) -> None:
+def receipts(only_unmatched: bool, show_addresses: bool, limit: int) -> None:
     """List the receipts of providers that belong to no delivery.
 
     A receipt is booked on the delivery whose key it carries, else on the one with the provider's id and the recipient's
@@ -44,14 +45,14 @@ def receipts(unmatched: bool, show_addresses: bool, limit: int) -> None:
 
     async def run() -> tuple[Sequence[KeptReceipt], int]:
         async with ready_engine(settings_here()) as engine, reading(engine) as connection:
-            found = await unmatched_receipts.latest(connection, most=limit)
-            return found, await unmatched_receipts.count(connection)
+            rows = await unmatched.latest(connection, most=limit)
+            return rows, await unmatched.count(connection)
 
     with exit_on_error():
-        found, count = asyncio.run(run())
-    for one in found:
+        rows, count = asyncio.run(run())
+    for one in rows:
         click.echo(_line(one, show_addresses=show_addresses))
-    note.print(f"{count} unmatched receipts are kept; {len(found)} are listed.", soft_wrap=True)
+    note.print(f"{count} unmatched receipts are kept; {len(rows)} are listed.", soft_wrap=True)
 
 
 def _line(one: KeptReceipt, *, show_addresses: bool) -> str:

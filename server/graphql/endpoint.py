@@ -29,11 +29,11 @@ from schema.documents.documents import Prepared
 from schema.documents.limits import LIMITS
 from schema.errors import unexecutable
 from server.auth.authenticator import Authenticator
-from server.graphql import request as operation
 from server.graphql.deadline import run_within, stream_within
 from server.graphql.json_text import read_json
 from server.graphql.persisted_documents import PersistedDocuments
 from server.graphql.rate_budget import Charge, RateBudget
+from server.graphql.request import Operation, read_body, read_url
 from server.graphql.sse import EventStream
 from server.graphql.websocket import Adapter, Connection, Socket
 from server.http.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
@@ -118,7 +118,7 @@ class Endpoint(GraphQL[Any, None]):
         viewer = await self.authenticator.viewer(request.headers.get("authorization"))
         if not by_get:
             require_content_type(request, JSON)
-        requested = operation.read_address(request) if by_get else await operation.read(request)
+        requested = read_url(request) if by_get else await read_body(request)
         requested = self.trusted.resolve(requested)
         accepted = _accept(request)
         streams = prefers_events(accepted)
@@ -153,7 +153,7 @@ class Endpoint(GraphQL[Any, None]):
         held.callback(_keep_alive, result)
         return _response(result, charge, type=json_type(accepted))
 
-    def prepare(self, requested: operation.Operation) -> Prepared | None:
+    def prepare(self, requested: Operation) -> Prepared | None:
         """The measured operation; None if its document is invalid. Raises as `Documents.prepare`.
 
         No statement has been sent to the database so far.

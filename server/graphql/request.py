@@ -28,7 +28,7 @@ class Operation(NamedTuple):
     """The hash of the text, from `extensions.persistedQuery`."""
 
 
-async def read(request: Request) -> Operation:
+async def read_body(request: Request) -> Operation:
     """The operation in a request's body. Raises `BadUserInput`; `TooLarge` for more than `LARGEST` bytes."""
     body = await whole(request, LARGEST, advice="Ask for less at once.")
     try:
@@ -38,7 +38,7 @@ async def read(request: Request) -> Operation:
     return parse(value)
 
 
-def read_address(request: Request) -> Operation:
+def read_url(request: Request) -> Operation:
     """The operation in a request's URL (GraphQL over HTTP, 5.3). Raises `BadUserInput`."""
     value = _parameters(request)
     require_whole_characters(value)

@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 
 from domain.errors import BadUserInput
-from server.graphql.request import LARGEST, Operation, parse, read
+from server.graphql.request import LARGEST, Operation, parse, read_body
 from server.http.responses import TooLarge
 
 
@@ -32,8 +32,8 @@ async def test_a_body_is_read_however_it_is_cut() -> None:
     body = b'{"query": "{ a }", "variables": {"b": 1}, "operationName": "C"}'
     expected = Operation("{ a }", {"b": 1}, "C")
 
-    assert await read(request(Sender(body))) == expected
-    assert await read(request(Sender(*(bytes([byte]) for byte in body)))) == expected
+    assert await read_body(request(Sender(body))) == expected
+    assert await read_body(request(Sender(*(bytes([byte]) for byte in body)))) == expected
 
 
 async def test_a_body_is_read_no_further_than_its_limit() -> None:
@@ -41,7 +41,7 @@ async def test_a_body_is_read_no_further_than_its_limit() -> None:
     sender = Sender(*[chunk] * 100)
 
     with pytest.raises(TooLarge) as refused:
-        await read(request(sender))
+        await read_body(request(sender))
 
     assert len(sender.chunks) == 95
     assert refused.value.message == ("The body is larger than 1048576 bytes. Ask for less at once.")
@@ -49,7 +49,7 @@ async def test_a_body_is_read_no_further_than_its_limit() -> None:
 
 async def test_a_disconnect_in_a_body_is_distinguished_from_invalid_data() -> None:
     with pytest.raises(ClientDisconnect):
-        await read(request(Sender()))
+        await read_body(request(Sender()))
 
 
 def test_what_may_be_left_out_is_left_out() -> None:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from db.connect.engine import reading
 from db.tables.log import MESSAGE
-from server.graphql import request as operation
+from server.graphql import request
 from server.http.request_bodies import SLOWEST, BodyTimeout, pieces
 from server.http.responses import TooLarge, TooSlow
 from server.routes import callbacks
@@ -72,7 +72,7 @@ async def messages(caller: Caller) -> int:
 
 
 ROUTES = [
-    ("/graphql", "application/json", operation.LARGEST, "Ask for less at once."),
+    ("/graphql", "application/json", request.LARGEST, "Ask for less at once."),
     ("/ingest", NDJSON, LARGEST, "Send the messages in several uploads."),
 ]
 
