@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from delivery.reports.store import Folder, Place, open_store
+from delivery.reports.store_s3 import BucketStore
 from server.settings.settings import Settings, SettingsError
 
 BESIDE = Path("/srv/log/reports")
@@ -47,7 +48,7 @@ def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
         },
     )
     assert "word" not in repr(chosen)
-    assert isinstance(open_store(chosen), Bucket)
+    assert isinstance(open_store(chosen), BucketStore)
 
 
 @pytest.mark.parametrize("store", ["s3://", "s3:///prefix", "gs://bucket", "https://bucket"])
