@@ -1,6 +1,8 @@
 """Reading a report from the log: its rows, their order, masking, and one snapshot."""
 
 import asyncio
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC
@@ -78,7 +80,16 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: P
     for format in ReportFormat:
         report = await asked(press, id, devices=devices, format=format)
         assert await print_all(press) == 1
-        assert await made(press, report) == rendered(renderer(format), expected), format
+        file = await made(press, report)
+        assert parts(file) == parts(rendered(renderer(format), expected)), format
+
+
+def parts(file: bytes) -> bytes | dict[str, bytes]:
+    """The parts of a ZIP file, without the times of its entries, which are those of the clock; any other file as it is."""
+    if not file.startswith(b"PK"):
+        return file
+    with zipfile.ZipFile(io.BytesIO(file)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_its_rows(
