@@ -1,4 +1,4 @@
-"""Every benchmark, one after the other; each also runs alone, with its own options: `python -m benchmarks.NAME --help`."""
+"""Runs all benchmarks one after the other; each also runs alone, with its own options: `python -m benchmarks.NAME --help`."""
 
 import runpy
 import sys
@@ -8,17 +8,17 @@ HERE = Path(__file__).parent
 
 
 def known() -> list[str]:
-    """The names of the benchmarks. Not `large_log`: it builds what `search` is run on. Not `soak`: it
-    is a test that takes long. Not `against`: it needs another checkout."""
+    """Return the names of the benchmarks. Not `large_log`, which builds the database of `search`. Not `soak`, which
+    is a long test. Not `against`, which needs another checkout."""
     files = {file.stem for file in HERE.glob("[a-z]*.py")}
     packages = {file.parent.name for file in HERE.glob("*/__main__.py")}
     return sorted((files | packages) - {"against", "large_log", "soak"})
 
 
 def main() -> None:
-    """Run the benchmarks whose names are given, or all of them, in the order of their names.
+    """Run the benchmarks with these names, or all of them, in the order of their names.
 
-    One that cannot run here says why; the others run, and this exits with 1.
+    One that cannot run prints the reason; the others run, and this exits with 1.
     """
     chosen = sys.argv[1:] or known()
     for name in chosen:

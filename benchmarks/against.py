@@ -1,11 +1,11 @@
-"""How fast messages come in, beside another checkout of the project: in turns, so that both meet the same machine.
+"""Compares the speed of the ingest with another checkout of the project; they alternate, so that both have the same load.
 
     git worktree add ../before v0.3.0
     python -m benchmarks.against ../before [--rounds 5] [--recipients 20000]
 
-Both run with this interpreter and its packages, in a process and a database of their own for each turn. For each way in which
-messages come in it prints the processor's time of the process, the least of all turns, and their ratio: the seconds on the
-clock depend on what else the machine does. On PostgreSQL the server's own time is not in it, and the seconds are printed too.
+Both run with this interpreter and its packages, in a separate process and database for each turn. It prints, for each kind
+of ingest, the CPU time of the process, the least of all turns, and their ratio, because wall time depends on the load of
+the machine. On PostgreSQL the server's CPU time is not included, so wall time is printed too.
 """
 
 import argparse
@@ -28,11 +28,11 @@ _LINE: Final = re.compile(
 )
 
 Times = dict[str, list[tuple[float, float]]]
-"""Seconds and busy seconds of each turn, by the title of the line."""
+"""Wall time and CPU time of each turn in seconds, by the title of the line."""
 
 
 def turn(checkout: Path, *, recipients: int, url: str | None) -> Iterator[tuple[str, float, float]]:
-    """Run the benchmark of a checkout once: title, seconds, and busy seconds of each line."""
+    """Run the benchmark of a checkout once; return title, wall time and CPU time of each line."""
     command = [sys.executable, "-m", "benchmarks.ingest", "--recipients", str(recipients)]
     done = subprocess.run(
         [*command, *(["--url", url] if url else [])],
@@ -43,13 +43,13 @@ def turn(checkout: Path, *, recipients: int, url: str | None) -> Iterator[tuple[
         check=True,
     )
     for line in done.stdout.splitlines():
-        if found := _LINE.match(line):
-            yield found["title"], float(found["seconds"]), float(found["busy"])
+        if match := _LINE.match(line):
+            yield match["title"], float(match["seconds"]), float(match["busy"])
 
 
 @contextmanager
 def empty_database(server: str | None, name: str) -> Iterator[str | None]:
-    """A database of this name on a server, for the block; without a server there is none."""
+    """Create a database with this name on a server for the block; return None without a server."""
     if server is None:
         yield None
         return
@@ -65,7 +65,7 @@ def empty_database(server: str | None, name: str) -> Iterator[str | None]:
 
 
 def compare(before: Path, *, rounds: int, recipients: int, server: str | None) -> None:
-    """Print the least times of both checkouts, and their ratio."""
+    """Print the least times of both checkouts and their ratio."""
     here = Path(__file__).parent.parent
     times: dict[Path, Times] = {before: defaultdict(list), here: defaultdict(list)}
     for round in range(rounds):

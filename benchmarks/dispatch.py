@@ -1,17 +1,17 @@
-"""How fast messages are handed over, and whether what the log promises of that holds at size.
+"""Measures the speed of dispatch, and checks its guarantees at scale.
 
     python -m benchmarks.dispatch speed --rows 10000 80000 --workers 2 --url postgresql+psycopg://…/EMPTY_DATABASE
     python -m benchmarks.dispatch cancel --rows 800000
     python -m benchmarks.dispatch kill --rows 100000
     python -m benchmarks.dispatch pace --workers 2 --url …
 
-    speed    deliveries a second, as the provider's journal tells, for messages of so many calls, one after the other
-    cancel   how long `cancelMessage` takes to answer over HTTP while such a message is handed over
-    kill     one worker is killed in the middle: nobody is called twice, nobody is forgotten; fails where that is not so
-    pace     hand-overs a second of a provider that bears 500, as its journal tells
+    speed    deliveries per second, by the provider's journal, for messages with this number of calls, one after the other
+    cancel   the latency of `cancelMessage` over HTTP while such a message is handed over
+    kill     one worker is killed in the middle; fails if anybody is called twice or not at all
+    pace     hand-overs per second to a provider with a limit of 500, by its journal
 
-Without a URL: a SQLite file in a temporary folder, on which one process works; PostgreSQL takes any number. The provider is
-the simulator, and each worker a process of its own: with the product's runner, and a provider that answers at once.
+Without a URL: a SQLite file in a temporary folder, with one worker; PostgreSQL allows any number. The provider is the
+simulator, which answers at once. Each worker is a separate process with the product's runner.
 """
 
 import argparse
@@ -57,7 +57,7 @@ from server.settings.settings import Settings
 
 PER_SECOND: Final = 500.0
 FORGETFUL: Final = Temper(latency=(0.01, 0.05), forgetful=0.5)
-"""Slow enough that a killed worker has something at hand, of half of which the provider cannot tell."""
+"""Slow enough that a killed worker has deliveries in flight; of half of them the provider cannot tell the outcome."""
 LEASE: Final = timedelta(minutes=5)
 SHORT_LEASE: Final = timedelta(seconds=10)
 KEY: Final = "the key of a benchmark, which signs nothing that anybody else would take"
@@ -74,7 +74,7 @@ CANCEL: Final = """mutation ($id: ID!) {
 
 
 def utc_now() -> datetime:
-    """The present instant."""
+    """Return the current instant."""
     return datetime.now(UTC)
 
 
@@ -82,7 +82,7 @@ def utc_now() -> datetime:
 
 
 async def load(engine: AsyncEngine, rows: int, *, name: str) -> int:
-    """Take in a message that is to be called out to so many numbers; its number."""
+    """Ingest a message with calls to this many numbers; return its id."""
 
     async def lines() -> AsyncIterator[bytes]:
         at = utc_now().isoformat()
@@ -124,7 +124,7 @@ def _line(kind: str, **fields: object) -> bytes:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until a condition holds; it is looked at ten times a second."""
+    """Wait until a condition holds, which is checked ten times per second."""
     while True:
         if await condition():
             return
@@ -132,7 +132,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def pending(engine: AsyncEngine, message_id: int) -> int:
-    """How many deliveries of a message wait to be handed over, by its tallies."""
+    """Return how many deliveries of a message are pending, by its tallies."""
     statement = select(func.sum(TALLY.c.deliveries)).where(
         TALLY.c.message_id == message_id, TALLY.c.status == DeliveryStatus.PENDING
     )
@@ -172,7 +172,7 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
 
 @contextmanager
 def worker(url: str, journal: Path, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
-    """A worker as a process of its own; it is told to stop at the end."""
+    """Run a worker as a separate process, and stop it at the end of the block."""
     arguments = ["work", "--url", url, "--journal", str(journal), *options]
     process = subprocess.Popen([sys.executable, "-m", "benchmarks.dispatch", *arguments])
     try:
@@ -186,7 +186,7 @@ def worker(url: str, journal: Path, *options: str) -> Iterator["subprocess.Popen
 
 @contextmanager
 def workers(count: int, url: str, journal: Path, *options: str) -> Iterator[None]:
-    """So many workers."""
+    """Run this many workers."""
     with ExitStack() as all_of_them:
         for _ in range(count):
             all_of_them.enter_context(worker(url, journal, *options))
@@ -194,17 +194,17 @@ def workers(count: int, url: str, journal: Path, *options: str) -> Iterator[None
 
 
 def rate(entries: Sequence[Entry]) -> float:
-    """Hand-overs a second from the first instant to the last; what arrived with the last counts to what comes after it."""
+    """Return hand-overs per second from the first instant to the last, without those at the last."""
     first, last = entries[0].at, max(entry.at for entry in entries)
     before = sum(entry.at < last for entry in entries)
     return before / (last - first).total_seconds()
 
 
-# What is measured
+# Measurements
 
 
 async def speed(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
-    """Print one line for each message; the last figure is against the first message."""
+    """Print one line for each message; the last figure is the ratio to the first message."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
     first: float | None = None
@@ -228,7 +228,7 @@ async def speed(url: str, folder: Path, *, rows: Sequence[int], count: int) -> N
 
 
 async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
-    """Cancel messages of each size and one of a thousand, each while it is handed over; print how long the answers took."""
+    """Cancel messages of each size and one of a thousand during their hand-over; print the latency."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
     environment = {
@@ -271,11 +271,11 @@ async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
                     headers={"authorization": f"Bearer {token}"},
                 )
                 took = time.perf_counter() - began
-                told = answer.json()["data"]["cancelMessage"]
-                assert told["isNew"] == (again == 0), told
+                canceled = answer.json()["data"]["cancelMessage"]
+                assert canceled["isNew"] == (again == 0), canceled
                 print(
                     f"{engine.dialect.name}, {size:,} calls, {'asked again' if again else 'canceled'}:"
-                    f" {took * 1000:.0f} ms {told['canceledMessage']}",
+                    f" {took * 1000:.0f} ms {canceled['canceledMessage']}",
                     flush=True,
                 )
     await engine.dispose()
@@ -298,7 +298,7 @@ def _sentlog(command: str, **settings: str) -> Iterator["subprocess.Popen[str]"]
 
 
 async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
-    """Kill one worker in the middle. Raises `AssertionError` where somebody was called twice or forgotten."""
+    """Kill one worker in the middle. Raises `AssertionError` if anybody was called twice or not at all."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
     for size in rows:
@@ -348,7 +348,7 @@ async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> No
 
 
 async def pace(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
-    """Print how fast a provider was used that bears `PER_SECOND`."""
+    """Print the rate of hand-overs to a provider with the limit `PER_SECOND`."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
     for size in rows:
@@ -382,22 +382,25 @@ def main() -> None:
     parser.add_argument("--journal", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--per-second", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--is-forgetful", action="store_true", help=argparse.SUPPRESS)
-    said = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        url = said.url or f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"
-        if said.workers > 1 and url.startswith("sqlite"):
+        url = options.url or f"sqlite+aiosqlite:///{folder / 'sentlog.sqlite3'}"
+        if options.workers > 1 and url.startswith("sqlite"):
             parser.error("on SQLite one process works: give --url for more workers")
         runs: dict[str, Callable[[], Any]] = {
-            "speed": lambda: speed(url, folder, rows=said.rows, count=said.workers),
-            "cancel": lambda: cancel(url, folder, rows=said.rows),
-            "kill": lambda: kill(url, folder, rows=said.rows, count=said.workers),
-            "pace": lambda: pace(url, folder, rows=said.rows, count=said.workers),
+            "speed": lambda: speed(url, folder, rows=options.rows, count=options.workers),
+            "cancel": lambda: cancel(url, folder, rows=options.rows),
+            "kill": lambda: kill(url, folder, rows=options.rows, count=options.workers),
+            "pace": lambda: pace(url, folder, rows=options.rows, count=options.workers),
             "work": lambda: work(
-                url, said.journal, per_second=said.per_second, is_forgetful=said.is_forgetful
+                url,
+                options.journal,
+                per_second=options.per_second,
+                is_forgetful=options.is_forgetful,
             ),
         }
-        asyncio.run(runs[said.what]())
+        asyncio.run(runs[options.what]())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How long it takes to refuse what asks for too much: processor time of one process, each operation new to it.
+"""Measures the CPU time to refuse operations that exceed a limit, each new to the process.
 
     python -m benchmarks.edge [--rounds 5]
 
-The operations are those that the tests have refused (`tests.schema.documents.excessive`). Printed are the first round, in which nothing is
-warm, and the median; no refusal should take 50 ms.
+The operations are those of the tests (`tests.schema.documents.excessive`). It prints the first round, with cold caches,
+and the median; no refusal should take 50 ms.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tests.schema.documents.excessive import EXCESSIVE
 
 
 def refused_in(document: str) -> float:
-    """Milliseconds until an operation is refused."""
+    """Return the milliseconds until an operation is refused."""
     fresh = Documents(SCHEMA._schema)
     began = time.process_time()
     with suppress(LogError):

@@ -1,11 +1,11 @@
-"""How long answers take in process, with lists answered whole and in the ordinary way; the two alternate in one run.
+"""Measures execution in process, with the list executor and with the stock executor; the two alternate in one run.
 
     python -m benchmarks.execution [--rounds 15] [--url postgresql+psycopg://…/EMPTY_DATABASE] [--profile LIST]
 
-Without a URL: a SQLite file in a temporary folder. Each answer is executed in a context of its own and encoded as JSON, as
-for a request; HTTP and the sign-in are left out. The floor reads the same rows by one statement, puts the same answer together
-by hand and encodes it. In the rows that fall back the last record holds a text of a class of its own: the list is begun whole
-and then answered in the ordinary way. With `--profile` and the name of a row it prints where the time of that row goes instead.
+Without a URL: a SQLite file in a temporary folder. Each operation runs in a new context and its result is encoded as JSON,
+as for a request, without HTTP and sign-in. The floor reads the same rows with one statement, and builds and encodes the same
+result by hand. In the rows that fall back, the last record has a text of a subclass: the list executor starts, and then
+graphql-core completes the list. With `--profile` and the name of a row it prints a profile of that row instead.
 """
 
 import argparse
@@ -58,11 +58,11 @@ Act = Callable[[], Awaitable[bytes]]
 
 
 class Odd(str):
-    """A text that graphql-core answers as any other, and that no plan foresees."""
+    """A text that graphql-core accepts like any other, but no plan of the list executor does."""
 
 
 def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
-    """What answers `document` as JSON, in a process that has answered before."""
+    """Return a function that executes `document` and encodes the result, in a warm process."""
     process_services = database_only(engine, clock=lambda: NOW)
 
     async def answer() -> bytes:
@@ -75,7 +75,7 @@ def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
 
 
 def floor(engine: AsyncEngine, size: int) -> Act:
-    """What reads so many rows, and writes them as JSON."""
+    """Return a function that reads this many rows and encodes them as JSON."""
 
     async def answer() -> bytes:
         async with reading(engine) as connection:
@@ -86,7 +86,7 @@ def floor(engine: AsyncEngine, size: int) -> Act:
 
 
 def odd(act: Act) -> Act:
-    """What answers the same, but for a text in the last record of each list that makes it fall back."""
+    """Return a function that executes the same with a text in the last record of each list that makes it fall back."""
     nodes = Listing.nodes
     assert isinstance(nodes, property)
 
@@ -105,7 +105,7 @@ def odd(act: Act) -> Act:
 
 
 async def times(acts: list[Act], rounds: int) -> list[float]:
-    """The median of the milliseconds that each takes, all of them in turn."""
+    """Return the median milliseconds of each function; they alternate."""
     taken: list[list[float]] = [[] for _ in acts]
     for round in range(rounds + 1):
         for act, own in zip(acts, taken, strict=True):
@@ -117,7 +117,7 @@ async def times(acts: list[Act], rounds: int) -> list[float]:
 
 
 async def fill(engine: AsyncEngine, folder: Path) -> None:
-    """A log of 4,000 messages to one person each, and of one to a hundred."""
+    """Load a log of 4,000 messages to one person each, and one message to a hundred."""
     await migrations.upgrade(engine)
     for round, (messages, recipients) in enumerate(((MESSAGES, 1), (1, RECIPIENTS))):
         file = folder / f"{round}.ndjson"
@@ -127,7 +127,7 @@ async def fill(engine: AsyncEngine, folder: Path) -> None:
 
 
 async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) -> None:
-    """Print one line a document, or a profile."""
+    """Print one line per document, or a profile."""
     engine = make_engine(url)
     await fill(engine, folder)
     documents = {
@@ -155,13 +155,13 @@ async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) 
             if name.startswith("list of") and not name.endswith(FALLS_BACK):
                 acts.append(floor(engine, int(name.rpartition(" ")[2])))
             whole, others, *lowest = await times(acts, rounds)
-            told = f"{lowest[0]:6.1f} ms {whole / lowest[0]:6.2f}" if lowest else ""
-            print(f"{name:34} {whole:6.1f} ms {others:6.1f} ms {others / whole:6.1f} {told}")
+            floor_text = f"{lowest[0]:6.1f} ms {whole / lowest[0]:6.2f}" if lowest else ""
+            print(f"{name:34} {whole:6.1f} ms {others:6.1f} ms {others / whole:6.1f} {floor_text}")
     await engine.dispose()
 
 
 async def profile(act: Act, rounds: int) -> None:
-    """Print what takes most of the time of `act` itself."""
+    """Print a profile of `act`."""
     await act()
     profiler = cProfile.Profile()
     profiler.enable()

@@ -1,11 +1,11 @@
-"""What the figures of a message cost: to read them, and to keep them while deliveries change.
+"""Measures the cost of a message's figures: reading them, and updating them when deliveries change.
 
     python -m benchmarks.figures [--url postgresql+psycopg://…/LARGE_LOG] [--rounds 15]
 
-The database is one of `benchmarks.large_log`; without a URL a smaller one is made. The figures of its largest message are read
-from the counters, and once more from the rows, beside those of a message of five deliveries. A thousand deliveries of it are
-changed with all that follows from a change, and without counters, people contacted, spans and the message itself: the same
-rows and events written alone. The ways take turns, and every change is rolled back.
+The database is one of `benchmarks.large_log`; without a URL a smaller one is made. It reads the figures of the largest
+message from the counters and from the rows, and those of a message with five deliveries. It changes a thousand deliveries
+with everything that follows, and then only their rows and events, without counters, people contacted, spans and message.
+The variants alternate, and every change is rolled back.
 """
 
 import argparse
@@ -32,19 +32,19 @@ from db.tables.log import DELIVERY, DELIVERY_EVENT
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 SMALL: Final = 5_000
-"""A message like most."""
+"""A typical message."""
 
 CHANGED: Final = 1_000
 NOW: Final = datetime(2023, 1, 1, tzinfo=UTC)
 REACHED: Final = 5
-"""The call status of somebody who answered."""
+"""The call status of an answered call."""
 
 
 Act = Callable[[AsyncConnection], Awaitable[None]]
 
 
 def reading(message: int) -> Act:
-    """What reads the figures of a message."""
+    """Return a function that reads the figures of a message."""
 
     async def read(connection: AsyncConnection) -> None:
         await counters.of_messages(connection, [message])
@@ -53,7 +53,7 @@ def reading(message: int) -> Act:
 
 
 async def counting(connection: AsyncConnection) -> None:
-    """Count the largest message's rows, as one would without counters."""
+    """Count the rows of the largest message, as needed without counters."""
     facts = (DELIVERY.c.mode, DELIVERY.c.status, DELIVERY.c.call_status, DELIVERY.c.is_duplicate)
     await connection.execute(
         select(*facts, func.count(), func.min(DELIVERY.c.at), func.max(DELIVERY.c.at))
@@ -63,7 +63,7 @@ async def counting(connection: AsyncConnection) -> None:
 
 
 def changing(made: list[Change], *, counted: bool) -> Act:
-    """What writes `made`, with all that follows or alone."""
+    """Return a function that writes the changes, with everything that follows or alone."""
 
     async def change(connection: AsyncConnection) -> None:
         message = await in_flight.lock(connection, CROWD)
@@ -93,7 +93,7 @@ def changing(made: list[Change], *, counted: bool) -> Act:
 
 
 async def a_thousand(connection: AsyncConnection) -> list[Change]:
-    """Calls of the largest message that had failed, and are answered after all."""
+    """Return changes of failed calls of the largest message to answered ones."""
     statement = (
         select(*in_flight.COLUMNS)
         .where(
@@ -116,7 +116,7 @@ async def a_thousand(connection: AsyncConnection) -> list[Change]:
 
 
 async def milliseconds(engine: AsyncEngine, act: Act) -> float:
-    """How long `act` takes in a transaction that is rolled back; beginning and rolling back are left out."""
+    """Return the milliseconds of `act` in a transaction that is rolled back, without begin and rollback."""
     async with engine.connect() as connection, connection.begin() as transaction:
         await connection.exec_driver_sql("SELECT 1")
         began = time.perf_counter()
@@ -127,7 +127,7 @@ async def milliseconds(engine: AsyncEngine, act: Act) -> float:
 
 
 async def measure(url: str, *, rounds: int) -> None:
-    """Print one line for each way."""
+    """Print one line for each variant."""
     engine = make_engine(url)
     async with engine.connect() as connection:
         made = await a_thousand(connection)

@@ -1,10 +1,10 @@
-"""How fast messages come in, and in how much memory: for the first time, sent again, and to people who are known.
+"""Measures speed and memory of the ingest: new messages, repeated ones, and messages to known people.
 
     python -m benchmarks.ingest [--messages 1] [--recipients 50000] [--url postgresql+psycopg://…/EMPTY_DATABASE]
 
-Without a URL: a SQLite file in a temporary folder. The lines are written to a file before the clock starts; each recipient
-has a student and two or three devices, with outcomes. Of several messages each goes to other people, so that all of them
-are new. PostgreSQL needs a database of its own, in which nothing has been made.
+Without a URL: a SQLite file in a temporary folder. The lines are written to a file before the measurement; each recipient
+has a student and two or three devices, with outcomes. Each of several messages goes to other people, so that all of them
+are new. PostgreSQL needs an empty database.
 """
 
 import argparse
@@ -32,7 +32,7 @@ DAYS: Final = 365
 
 
 def lines(messages: int, recipients: int, *, round: int) -> Iterator[bytes]:
-    """The lines of so many messages; `round` tells their ids, not their people, from those of another time."""
+    """Return the lines of this many messages; another `round` has other message ids, but the same people."""
     yield _line(
         "district", id="d", name="Plainview Schools", timeZone="America/Chicago", hasVoice=True
     )
@@ -83,17 +83,17 @@ def _line(kind: str, **fields: object) -> bytes:
 
 
 class Taken(NamedTuple):
-    """What an upload did; `busy` are the seconds in which this process worked, without a server's."""
+    """The result of an upload; `busy` is the CPU time of this process in seconds, without that of a server."""
 
     outcome: Outcome
     seconds: float
     busy: float
     peaks: list[int]
-    """The most memory so far, after each block, in MiB."""
+    """The peak memory after each block, in MiB."""
 
 
 async def taken(engine: AsyncEngine, file: Path) -> Taken:
-    """Take in the lines of `file`."""
+    """Ingest the lines of `file`."""
     peaks = list[int]()
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -113,13 +113,13 @@ async def taken(engine: AsyncEngine, file: Path) -> Taken:
 
 
 def _peak() -> int:
-    """The most memory that this process ever had, in MiB."""
+    """Return the peak memory of this process in MiB."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size // (MEBIBYTE if sys.platform == "darwin" else 1024)
 
 
 async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> None:
-    """Print one line for each way in which messages come in."""
+    """Print one line for each kind of ingest."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
     first, second = folder / "first.ndjson", folder / "second.ndjson"

@@ -1,9 +1,9 @@
-"""Rows a second and memory of every kind of report, beside what its library does by itself, in one run.
+"""Measures rows per second and memory of every report format, beside the plain use of its library.
 
     python -m benchmarks.renderers [--rows 200000]
 
-Each measurement has a process of its own, so that memory is its own too. Ours and its peer alternate. Rows are made before the
-clock starts; names and numbers differ, one row in eight wraps or is marked, one in fifty is not in Latin.
+Each measurement has a separate process, for its memory. Our renderer and its peers alternate. Rows are made before the
+measurement. Names and numbers differ. One row in eight wraps or is marked, and one in fifty is not in Latin script.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from renderers import renderer
 from renderers.document import DetailRow, ReportContent, ReportDocument
 
 DISTINCT: Final = 10_000
-"""Rows that are made; a larger report has them several times."""
+"""The number of distinct rows; a larger report repeats them."""
 PAGE: Final = 1_000
 FAMILIES: Final = (
     "Anderson",
@@ -57,7 +57,7 @@ ELSEWHERE: Final = ("王小明", "محمد علي", "שרה כהן", "प्र�
 
 
 def made_rows(count: int) -> list[Sequence[DetailRow]]:
-    """`count` rows in pages, as a district has them."""
+    """Yield `count` realistic rows in pages."""
     start = datetime(2026, 1, 12, 12, 0, tzinfo=UTC)
     rows = [_row(number, start + timedelta(seconds=number * 0.37)) for number in range(count)]
     return [rows[at : at + PAGE] for at in range(0, count, PAGE)]
@@ -113,7 +113,7 @@ def _figures() -> Figures:
     return Figures(**dict.fromkeys(Figures.__slots__, 1000))
 
 
-# What is measured
+# The cases
 
 
 def ours(format: ReportFormat) -> Callable[[Iterator[Sequence[DetailRow]], Path], None]:
@@ -125,7 +125,7 @@ def ours(format: ReportFormat) -> Callable[[Iterator[Sequence[DetailRow]], Path]
 
 
 def texts(rows: Iterator[Sequence[DetailRow]]) -> Iterator[tuple[str, ...]]:
-    """Seven cells a row as plain text: the peers neither mark nor convert a thing."""
+    """Return rows of seven cells as plain text, because the peers neither mark nor convert values."""
     for page in rows:
         for row in page:
             student, mode, code = row.student or "", str(row.mode), str(row.call_status)
@@ -175,7 +175,7 @@ def docx_add_row(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
 
 
 def docx_lxml(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
-    """python-docx for the document, its rows as elements of lxml put into the table."""
+    """Write a document with python-docx, and add the rows of its table as lxml elements."""
     import docx
     from docx.oxml.ns import qn
     from lxml import etree
@@ -191,7 +191,7 @@ def docx_lxml(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
 
 
 def _openpyxl(rows: Iterator[Sequence[DetailRow]], path: Path, *, write_only: bool) -> None:
-    """Numbers and dates as such, a date in the format of the report."""
+    """Write numbers and dates with their types, and dates in the format of the report."""
     import openpyxl
     from openpyxl.cell import WriteOnlyCell
 
@@ -226,7 +226,7 @@ def csv_module(rows: Iterator[Sequence[DetailRow]], path: Path) -> None:
 
 
 class Case(NamedTuple):
-    """What is run, and how many rows show its speed without taking minutes."""
+    """A case, and the number of rows that shows its speed without taking minutes."""
 
     write: Callable[[Iterator[Sequence[DetailRow]], Path], None]
     rows: int
@@ -268,7 +268,7 @@ COPY (
 
 
 class Measured(NamedTuple):
-    """Of one process: memory in megabytes, the high-water marks before and after."""
+    """The measurement of one process; memory in megabytes, the peaks before and after."""
 
     rows_a_second: float
     idle: float
@@ -302,14 +302,14 @@ def measure_here(name: str, count: int) -> Measured:
 
 
 def measure(name: str, count: int) -> Measured:
-    """Run one case in a process of its own."""
+    """Run one case in a separate process."""
     command = [sys.executable, "-m", "benchmarks.renderers", "--case", name, "--rows", str(count)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ)
     return Measured(*json.loads(done.stdout))
 
 
 def measure_copy(count: int) -> float | None:
-    """Rows a second of `COPY … TO STDOUT` for the same columns, times as the report prints them; null without PostgreSQL."""
+    """Return rows per second of `COPY … TO STDOUT` for the same columns in the report's format; None without PostgreSQL."""
     import psycopg
     from sqlalchemy import make_url
 
@@ -337,7 +337,7 @@ def measure_copy(count: int) -> float | None:
 
 
 def best(name: str, peers: Sequence[str], count: int) -> dict[str, Measured]:
-    """The fastest of `ROUNDS` of a renderer and of each of its peers, which take turns."""
+    """Return the fastest of `ROUNDS` of a renderer and of each of its peers, which alternate."""
     found: dict[str, Measured] = {}
     for _ in range(ROUNDS):
         for each in (name, *peers):

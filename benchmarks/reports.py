@@ -1,11 +1,11 @@
-"""Reports end to end, out of a database: what a search waits while one is made, and the memory that making one takes.
+"""Measures reports end to end: the latency of a search while a report is made, and the memory of making one.
 
     python -m benchmarks.reports [--rows 200000] [--searches 300]
 
-A message with so many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder. The search
-is executed over GraphQL in the process that has the report made, as in a server: some searches while nothing is made, then
-some while a report of each format is, in turn. Memory is that of the process that makes the report, above what it has
-taken once everything is imported. What the renderers alone do is in `benchmarks.renderers`.
+A message with this many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder. The
+search runs over GraphQL in the process that starts the report, as in a server: first without a report, then during a
+report of each format. Memory is that of the process that makes the report, above its idle memory after all imports.
+`benchmarks.renderers` measures the renderers alone.
 """
 
 import argparse
@@ -49,7 +49,7 @@ CROWD: Final = 1
 
 ZONE: Final = "America/Chicago"
 BETWEEN: Final = 0.01
-"""Seconds between two searches: a server that is in use, not one that is overrun."""
+"""Seconds between two searches: a server in normal use, not an overloaded one."""
 
 VIEWER: Final = Viewer(
     "u", "U", "plainview", frozenset(), frozenset(Right), datetime(2100, 1, 1, tzinfo=UTC)
@@ -63,7 +63,7 @@ Act = Callable[[], Awaitable[bytes]]
 
 
 def log_of(rows: int, folder: Path) -> str:
-    """The URL of a new log with a message of so many delivery rows."""
+    """Create a log with a message of this many delivery rows; return its URL."""
     url = f"sqlite+aiosqlite:///{folder / f'{rows}.sqlite3'}"
     crowd = rows * 2 // 5
     with contextlib.redirect_stdout(io.StringIO()):
@@ -71,11 +71,11 @@ def log_of(rows: int, folder: Path) -> str:
     return url
 
 
-# What a search waits
+# The latency of a search
 
 
 def searching(engine: AsyncEngine) -> Act:
-    """The search, executed in a context of its own and encoded, as for a request."""
+    """Execute the search in a new context and encode the result, as for a request."""
 
     async def search() -> bytes:
         context = await open_context(engine, VIEWER, now=datetime.now(UTC))
@@ -89,7 +89,7 @@ def searching(engine: AsyncEngine) -> Act:
 async def search_times(
     search: Act, *, until: asyncio.Future[bool] | None, most: int
 ) -> list[float]:
-    """The milliseconds of `most` searches, or of those that fit before `until` is done."""
+    """Return the milliseconds of `most` searches, or of those until `until` is done."""
     taken: list[float] = []
     while len(taken) < most and not (until is not None and until.done()):
         began = time.perf_counter()
@@ -100,7 +100,7 @@ async def search_times(
 
 
 async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
-    """Print one line a format: the search alone, the search beside the report, and their ratios."""
+    """Print one line per format: the search alone, the search beside the report, and their ratios."""
     engine = make_engine(url)
     forks = ForkServer()
     await forks.start()
@@ -164,7 +164,7 @@ async def _ask(press: Press, format: ReportFormat) -> int:
 
 
 def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
-    """Make a report in this process: its megabytes at the most before, and at the most by then."""
+    """Make a report in this process; return its peak memory in megabytes before and after."""
     job = ReportJob(
         1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, attempts=1
     )
@@ -175,15 +175,15 @@ def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, fl
 
 
 def memory(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
-    """The same in a new process, since the most that a process ever took does not go down."""
+    """Run `memory_here` in a new process, because the peak memory of a process never decreases."""
     command = [sys.executable, "-m", "benchmarks.reports", "--memory", format, url, str(folder)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    idle, peak = json.loads(told)
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    idle, peak = json.loads(output)
     return idle, peak
 
 
 def print_memory(few: str, many: str, folder: Path) -> None:
-    """Print one line a format: megabytes above idle with a tenth of the rows and with all, and the growth of the peak."""
+    """Print one line per format: megabytes above idle with a tenth of the rows and with all, and the growth of the peak."""
     print(f"\n{'memory, MB':10}{'idle':>8}{'above: a tenth':>16}{'all':>8}{'growth':>9}")
     for format in ReportFormat:
         (idle, low), (idle_again, high) = (memory(url, format, folder) for url in (few, many))

@@ -1,10 +1,10 @@
-"""What a search of the log costs, beside reading as many rows by their keys.
+"""Measures searches of the log, beside reading as many rows by their keys.
 
     python -m benchmarks.search --url sqlite+aiosqlite:////tmp/large.sqlite3 [--only TEXT] [--rounds 9]
 
-The database is one of `benchmarks.large_log`, and is only read; without a URL a small one is made. Each case is run in turn
-with two others: the first page of the log, newest first, and as many messages read by their numbers as the case gave. What
-is printed are medians, and how many times as long as these two the case took: those hold on other machines.
+The database is one of `benchmarks.large_log` and is only read; without a URL a small one is made. Each case alternates with
+two others: the first page of the log, newest first, and as many messages read by id as the case returned. It prints medians
+and the ratios to these two, which are comparable between machines.
 """
 
 import argparse
@@ -48,7 +48,7 @@ Sort = Sequence[tuple[OrderField, bool]]
 
 
 class Case(NamedTuple):
-    """Something to measure; it gives how many rows it found."""
+    """A case; returns how many rows it found."""
 
     name: str
     run: Callable[[AsyncConnection], Awaitable[int]]
@@ -99,7 +99,7 @@ def _recipients(name: str, *, counting: bool = False, **asked: Any) -> Case:
 
 
 async def cases(connection: AsyncConnection, visibility: Visibility) -> Sequence[Case]:
-    """Everything that is measured."""
+    """Return all cases."""
     return [
         *[_page(f"sort {_spell(sort)}", visibility, sort) for sort in _sorts()],
         *[
@@ -127,7 +127,7 @@ def _spell(sort: Sort) -> str:
 
 
 async def _deep(connection: AsyncConnection, sort: Sort) -> str | None:
-    """The cursor behind which page 10,000 of the whole log begins."""
+    """Return the cursor before page 10,000 of the whole log."""
     order: Order = log_page.order(sort, scope="")
     statement = (
         select(*(term.column for term in order.terms))
@@ -247,7 +247,7 @@ def _in_crowd() -> Sequence[Case]:
 
 
 async def measure(engine: AsyncEngine, *, only: str, rounds: int) -> None:
-    """Print a line for each case whose name holds `only`."""
+    """Print a line for each case whose name contains `only`."""
     everybody = Viewer(
         id="u1",
         name="Administrator",

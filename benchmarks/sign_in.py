@@ -1,6 +1,6 @@
-"""What a server of a benchmark is started with, and the token that everybody who asks it shows.
+"""The settings of a server in a benchmark, and the token of its clients.
 
-How servers are started is each benchmark's.
+Each benchmark starts its servers itself.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ UNBOUNDED: Final = str(10**9)
 
 
 def environment(url: str, folder: Path) -> dict[str, str]:
-    """The settings of a server on a database, whose files go into `folder`: one viewer may ask as much as a district."""
+    """Return the settings of a server with its files in `folder`; one viewer has the budget of a whole district."""
     return {
         "SENTLOG_DATABASE_URL": url,
         "SENTLOG_DATA_DIR": str(folder),
@@ -30,7 +30,7 @@ def environment(url: str, folder: Path) -> dict[str, str]:
 
 
 def token(district: str) -> str:
-    """A token of somebody who may do everything in a district, for a day."""
+    """Return a token with all rights in a district, valid for a day."""
     return make_token(
         Settings(jwt_key=SecretStr(KEY)),
         id="u",

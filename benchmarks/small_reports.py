@@ -1,9 +1,9 @@
-"""How long a person waits for a small report on a busy machine: from `createReport` until it is READY.
+"""Measures the wait for a small report on a busy machine, from `createReport` until it is READY.
 
     python -m benchmarks.small_reports [--rows 200] [--rounds 3] [--loops 2]
 
-A server on SQLite, and beside it so many endless loops for each core. Each round asks for each format once, over GraphQL, of a
-message with so many delivery rows. `--loops 0` measures the machine as it is.
+A server on SQLite, with this many endless loops per core beside it. Each round requests each format once over GraphQL, for
+a message with this many delivery rows. `--loops 0` measures without extra load.
 """
 
 import argparse
@@ -32,12 +32,12 @@ CREATE: Final = """mutation Create($format: ReportFormat!) {
 LOOK: Final = "query Look($id: ID!) { node(id: $id) { ... on Report { status rowCount failure } } }"
 
 BETWEEN: Final = 0.02
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 
 PATIENCE: Final = 120.0
 
 SETTLED: Final = 15.0
-"""Seconds after the start until the first report: the server has prepared for reports by then."""
+"""Seconds from the start to the first report, so that the server has prepared for reports."""
 
 
 @contextlib.contextmanager
@@ -55,14 +55,14 @@ def busy(loops: int) -> Iterator[None]:
 
 
 def ask(client: httpx2.Client, query: str, **variables: object) -> Any:
-    """The data of an operation."""
+    """Return the data of an operation."""
     answer = client.post("/graphql", json={"query": query, "variables": variables}).json()
     assert "errors" not in answer, answer
     return answer["data"]
 
 
 def wait_for(client: httpx2.Client, format: ReportFormat) -> tuple[float, int]:
-    """Seconds until a report is ready, and its rows."""
+    """Return the seconds until a report is ready, and its rows."""
     began = time.perf_counter()
     created = ask(client, CREATE, format=format)["createReport"]
     while time.perf_counter() - began < PATIENCE:
@@ -85,7 +85,7 @@ def main() -> None:
     loops = options.loops * (os.cpu_count() or 1)
     taken: dict[ReportFormat, list[float]] = {format: [] for format in ReportFormat}
     for _ in range(options.rounds):
-        # A log and a server of its own for each: the same report again within a minute would be the same file.
+        # A new log and server for each, because an equal request within a minute gets the same file.
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             with started(log_of(options.rows, folder), folder) as server:

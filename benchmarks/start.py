@@ -1,9 +1,9 @@
-"""How soon a server answers, and what memory its one process takes: idle, and after lists of 4,000 messages.
+"""Measures the start time of a server, and the memory of its process: idle, and after lists of 4,000 messages.
 
     python -m benchmarks.start [--rounds 5] [--url postgresql+psycopg://…/EMPTY_DATABASE]
 
-Without a URL: a SQLite file in a temporary folder. From the command to the first answer over HTTP, with the tables there; memory
-is what the process holds (VmRSS of Linux), sixteen clients at once asking for the list.
+Without a URL: a SQLite file in a temporary folder. The time is from the command to the first HTTP response on a migrated
+database. Memory is VmRSS of Linux, with sixteen concurrent clients of the list.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PATIENCE: Final = 60.0
 
 
 class Started(NamedTuple):
-    """A server that answers."""
+    """A running server."""
 
     address: str
     process: int
@@ -42,7 +42,7 @@ class Started(NamedTuple):
 
 @contextmanager
 def started(url: str, folder: Path) -> Iterator[Started]:
-    """A server on a port that was free; it is stopped at the end."""
+    """Run a server on a free port for the block."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
@@ -67,14 +67,14 @@ def _answers(address: str) -> bool:
 
 
 def memory(process: int) -> float:
-    """What a process holds, in MiB."""
+    """Return the memory of a process in MiB."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    told = next(line for line in lines if line.startswith("VmRSS:"))
-    return int(told.split()[1]) / 1024
+    line = next(line for line in lines if line.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024
 
 
 async def ask(address: str) -> None:
-    """Ask for the list, again and again, by so many clients at once."""
+    """Request the list repeatedly with this many concurrent clients."""
     limits = httpx2.Limits(max_connections=CLIENTS)
     headers = {"authorization": f"Bearer {token('d')}"}
     async with httpx2.AsyncClient(base_url=address, headers=headers, limits=limits) as client:
@@ -90,7 +90,7 @@ async def ask(address: str) -> None:
 
 
 async def filled(url: str, folder: Path) -> None:
-    """Put 4,000 messages into the log."""
+    """Load 4,000 messages."""
     engine = make_engine(url)
     await fill(engine, folder)
     await engine.dispose()

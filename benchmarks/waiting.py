@@ -1,9 +1,9 @@
-"""How long a small query waits while one server process is sent the worst that it may be sent, by two clients without a pause.
+"""Measures the latency of a small query while two clients send the most expensive requests to one server process.
 
     python -m benchmarks.waiting [--seconds 5] [--url postgresql+psycopg://…/EMPTY_DATABASE]
 
-The worst are the operations that are refused (`tests.schema.documents.excessive`), those that are just let through, each a new document,
-and bodies that are no operation. The clients are processes of their own. No small query should wait for 250 ms.
+These are operations that are refused (`tests.schema.documents.excessive`), operations just below the limits, each a new
+document, and bodies that are not operations. The clients are separate processes. No small query should wait 250 ms.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from server.sample.generate import lines as sample
 from tests.schema.documents.excessive import EXCESSIVE
 
 PRESSING: Final = 2
-"""Clients that send the worst at once: one waits while the other is answered."""
+"""The number of clients that send expensive requests: one waits while the other is answered."""
 
 _DAYS: Final = 'createdBetween: {from: "2000-01-01", to: "2100-01-01"}'
 _LIST: Final = f"""{{ messages({_DAYS}, first: 4000) {{ nodes {{
@@ -48,7 +48,7 @@ _SCREENS: Final = f"""{{ messages({_DAYS}, first: 40) {{ totalCount nodes {{ id 
 
 
 def worst() -> Mapping[str, bytes]:
-    """What is sent, by what it is called; `NUMBER` in it is another number each time, so that nothing was read before."""
+    """Return the expensive requests by name; `NUMBER` in them is a new number each time, so that no document is cached."""
     lists = " ".join(f"a{number}: {_ONE}" for number in range(LIMITS.root_fields))
     documents = {
         "nothing": "",
@@ -74,7 +74,7 @@ def worst() -> Mapping[str, bytes]:
 
 
 def ask(line: http.client.HTTPConnection, token: str, body: bytes) -> int:
-    """The status of the answer, which was read to its end."""
+    """Return the status of the response after reading it completely."""
     headers = {
         "authorization": f"Bearer {token}",
         "content-type": "application/json",
@@ -91,12 +91,12 @@ def ask(line: http.client.HTTPConnection, token: str, body: bytes) -> int:
 
 
 def line_to(address: str) -> http.client.HTTPConnection:
-    """A connection that stays open."""
+    """Return a keep-alive connection."""
     return http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
 
 
 def press(address: str, token: str, body: bytes, begun: Event) -> None:
-    """Send a body again and again, until the process is ended; `begun` when the first has been answered."""
+    """Send a body repeatedly until the process is ended; set `begun` after the first response."""
     line = line_to(address)
     for number in itertools.count(time.monotonic_ns()):
         ask(line, token, body.replace(b"NUMBER", b"%d" % number))
@@ -104,7 +104,7 @@ def press(address: str, token: str, body: bytes, begun: Event) -> None:
 
 
 def waits(address: str, token: str, seconds: float) -> Iterator[float]:
-    """How long a small query takes, in milliseconds, time after time."""
+    """Yield the milliseconds of small queries, one after the other."""
     line, body = line_to(address), b'{"query": "{ viewer { id } }"}'
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -116,7 +116,7 @@ def waits(address: str, token: str, seconds: float) -> Iterator[float]:
 
 
 def measure(address: str, token: str, *, seconds: float) -> None:
-    """Print one line for each of the worst."""
+    """Print one line for each expensive request."""
     spawn = multiprocessing.get_context("spawn")
     print(f"{'a small query beside, ms':52}{'median':>8}{'p99':>8}{'longest':>9}")
     for name, body in worst().items():
@@ -138,7 +138,7 @@ def measure(address: str, token: str, *, seconds: float) -> None:
 
 
 async def fill(url: str) -> None:
-    """A log of four thousand messages."""
+    """Load a log of four thousand messages."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
 

@@ -1,9 +1,9 @@
-"""Look up whether a vulnerability of a pinned package is known: Python's by `uv audit`, those of pages and clients by `npm audit`.
+"""Look up known vulnerabilities of pinned packages: Python's with `uv audit`, those of npm with `npm audit`.
 
     python scripts/supply.py
 
-Both ask databases of others over the network. Where one is not reached this says so, and the status is 0: what cannot be
-known is no fault. Status 1: something is known that `scripts/supply.txt` does not name with the reason why it may stay.
+Both query databases over the network. If one cannot be reached, this is reported and the status is 0. Status 1: there is a
+known vulnerability that `scripts/supply.txt` does not list with a reason.
 """
 
 import json
@@ -17,14 +17,14 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
 PINS: Final = ROOT / "requirements-dev.txt"
-"""All that runs or tests; `requirements.txt` is a part of it."""
+"""All pins for running and testing, including those of `requirements.txt`."""
 
 LOCKS: Final = ("console", "tests/clients")
 """Folders with a `package-lock.json`."""
 
 IGNORED: Final = ROOT / "scripts" / "supply.txt"
 
-# Whoever is offline should not wait for it.
+# Short, so that nobody waits while offline.
 _IMPATIENT: Final = {
     "UV_HTTP_RETRIES": "0",
     "UV_HTTP_TIMEOUT": "20",
@@ -34,11 +34,11 @@ _IMPATIENT: Final = {
 
 
 class NotReached(Exception):
-    """Nothing was learned; the text says why."""
+    """A database could not be reached; the text has the reason."""
 
 
 def main() -> int:
-    """Look everything up, say what came of it, and give the exit status."""
+    """Look everything up, print the result, and return the exit status."""
     reasons = ignored(IGNORED.read_text(encoding="utf-8"))
     known: dict[str, str] = {}
     for what in ("Python", *LOCKS):
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def ignored(text: str) -> Mapping[str, str]:
-    """The ids that may stay, and why; a line each. Raises `ValueError` for one without a reason."""
+    """Return the ignored ids with their reasons, one per line. Raises `ValueError` for one without a reason."""
     reasons = {}
     for line in text.splitlines():
         if line and not line.startswith("#"):
@@ -73,41 +73,43 @@ def ignored(text: str) -> Mapping[str, str]:
 
 
 def of_python(pins: str) -> Mapping[str, str]:
-    """What is known of the pins of a requirements file: id to package and summary. Raises `NotReached`."""
-    wanted = [line.removesuffix("\\").strip() for line in pins.splitlines() if line[:1].isalnum()]
+    """Return known vulnerabilities of the pins of a requirements file: id to package and summary. Raises `NotReached`."""
+    dependencies = [
+        line.removesuffix("\\").strip() for line in pins.splitlines() if line[:1].isalnum()
+    ]
     with TemporaryDirectory() as folder:
         project = {"name": "pins", "version": "0", "requires-python": ">=3.11"}
         lines = [f"{name} = {json.dumps(value)}" for name, value in project.items()]
-        text = "\n".join(["[project]", *lines, f"dependencies = {json.dumps(wanted)}"])
+        text = "\n".join(["[project]", *lines, f"dependencies = {json.dumps(dependencies)}"])
         Path(folder, "pyproject.toml").write_text(text, encoding="utf-8")
         _run("uv", "lock", "--quiet", folder=folder, fine=(0,))
         features = "--preview-features=audit-command,json-output"
-        told = _run(
+        output = _run(
             "uv", "audit", "--frozen", features, "--output-format=json", folder=folder, fine=(0, 1)
         )
     return {
         one["id"]: f"{one['dependency']['name']} {one['dependency']['version']}: {one['summary']}"
-        for one in _json(told)["vulnerabilities"]
+        for one in _json(output)["vulnerabilities"]
     }
 
 
 def of_npm(folder: Path) -> Mapping[str, str]:
-    """What is known of what a folder's `package-lock.json` pins: address of the advice to package and title."""
-    told = _json(
+    """Return known vulnerabilities of a folder's `package-lock.json`: URL of the advisory to package and title."""
+    report = _json(
         _run("npm", "audit", "--package-lock-only", "--json", folder=str(folder), fine=(0, 1))
     )
-    if "vulnerabilities" not in told:
-        raise NotReached(told.get("message") or told.get("error") or "npm says nothing of them")
-    causes = [cause for one in told["vulnerabilities"].values() for cause in one["via"]]
+    if "vulnerabilities" not in report:
+        raise NotReached(report.get("message") or report.get("error") or "npm says nothing of them")
+    causes = [cause for one in report["vulnerabilities"].values() for cause in one["via"]]
     return {
         cause["url"].rpartition("/")[2]: f"{cause['name']} {cause['range']}: {cause['title']}"
         for cause in causes
-        if isinstance(cause, dict)  # a text names another package that brings it
+        if isinstance(cause, dict)  # a text is the name of another package with the vulnerability
     }
 
 
 def _run(*command: str, folder: str, fine: Iterable[int]) -> str:
-    """What a program prints. Raises `NotReached` where it is not there, or ends otherwise than in `fine`."""
+    """Return the output of a program. Raises `NotReached` if it is missing, or its status is not in `fine`."""
     try:
         done = subprocess.run(
             command,
@@ -129,7 +131,7 @@ def _run(*command: str, folder: str, fine: Iterable[int]) -> str:
 
 
 def _path() -> str:
-    """Where programs are: those of this environment first."""
+    """Return PATH, with the programs of this environment first."""
     return f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 
 

@@ -1,11 +1,11 @@
-"""A large log, written straight into the tables: a million messages would take the ingest minutes.
+"""Writes a large log directly into the tables, because the ingest of a million messages would take minutes.
 
     python -m benchmarks.large_log --url sqlite+aiosqlite:////tmp/large.sqlite3 --deliveries 2000000
     python -m benchmarks.large_log --url postgresql+psycopg://USER@HOST/EMPTY_DATABASE --deliveries 10000000
 
-Three years of one district: messages in the order in which they were created, each to the next few of its people, the
-first to 200,000 people with 500,000 deliveries, the second to a hundred. Everything is history with its outcome, and the same each time.
-Rows, keys and counters are as the ingest would have written them (`sentlog check` says so). Nothing is measured here.
+Three years of one district. Messages are in the order of their creation, each to the next few of its people. The first
+goes to 200,000 people with 500,000 deliveries, the second to a hundred. Everything is recorded history, and deterministic.
+Rows, keys and counters are as the ingest writes them (`sentlog check` confirms it).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ __all__ = ["build", "size_of"]
 
 
 def build(url: str, size: Size) -> None:
-    """Migrate the empty database at `url`, and fill it."""
+    """Migrate the empty database at `url` and fill it."""
     asyncio.run(_migrate(url))
     named = make_url(url)
     if named.get_backend_name() == "sqlite":
@@ -30,7 +30,7 @@ def build(url: str, size: Size) -> None:
     else:
         plain = named.set(drivername="postgresql")
         store = Postgresql(plain.render_as_string(hide_password=False))
-    store.clear_the_way()
+    store.drop_indexes()
     for load in loads(size):
         began = time.perf_counter()
         store.write(load)

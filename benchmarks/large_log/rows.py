@@ -1,4 +1,4 @@
-"""The rows of the large log, table by table, as the ingest would have written them. How they are written is not said here."""
+"""The rows of the large log by table, as the ingest writes them."""
 
 import random
 from collections import Counter
@@ -37,10 +37,10 @@ SURNAMES: Final = ("Nguyễn", "Parker", "Łukasz", "Garcia", "Johnson", "Olsen"
 NAMES: Final = ("Heather", "Zoë", "Calvin", "Maria", "Tad", "小明", "José", "Ann")
 PER_CHUNK: Final = 500
 CROWD: Final = 1
-"""The number of the message with the most recipients."""
+"""The id of the message with the most recipients."""
 
 CLASS: Final = 2
-"""The number of a message with as many recipients as a screen shows."""
+"""The id of a message with as many recipients as a screen shows."""
 
 OF_CLASS: Final = 100
 
@@ -48,7 +48,7 @@ Row = Sequence[Any]
 
 
 class Size(NamedTuple):
-    """How much there is: the first message has `crowd` recipients, the second a hundred; every five others `of_five`."""
+    """The size of the log: the first message has `crowd` recipients, the second a hundred; every five others `of_five`."""
 
     messages: int
     of_five: int
@@ -65,12 +65,12 @@ class Load(NamedTuple):
 
 
 def size_of(messages: int, deliveries: int, crowd: int) -> Size:
-    """The size with about so many deliveries, two and a half to a recipient."""
+    """Return the size with about this many deliveries, two and a half per recipient."""
     others = max(0, deliveries * 2 // 5 - crowd)
     return Size(messages, others * 5 // messages, max(crowd, OF_CLASS), crowd)
 
 
-# What each row says
+# The contents of each row
 
 
 def _message(number: int, size: Size) -> Row:
@@ -125,7 +125,7 @@ def _school(number: int) -> str:
 
 
 def _listed(number: int, size: Size) -> range:
-    """The people to whom a message went, as numbers that wrap around at the end of all people."""
+    """Return the people of a message, as numbers that wrap around after the last person."""
     if number == CROWD:
         return range(size.crowd)
     if number == CLASS:
@@ -274,7 +274,7 @@ def _spans(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
 
 
 def loads(size: Size) -> Iterator[Load]:
-    """The rows of each table, in the order in which keys refer to them."""
+    """Return the rows of each table, referenced tables first."""
     yield Load(
         "district",
         "id, external_id, name, time_zone, has_voice",
@@ -315,7 +315,7 @@ def loads(size: Size) -> Iterator[Load]:
 
 
 class _Instants(dict[int, datetime]):
-    """When the deliveries of each message were made."""
+    """The time of the deliveries of each message, computed on first access."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The way of many rows into each engine: indexes go before the rows come, and are built again after."""
+"""Bulk loading for each engine: drop the indexes, load the rows, and rebuild the indexes."""
 
 import sqlite3
 from datetime import datetime
@@ -10,16 +10,16 @@ from benchmarks.large_log.rows import Load
 
 
 class Store(Protocol):
-    """A migrated, empty database."""
+    """A migrated database without rows."""
 
-    def clear_the_way(self) -> None:
-        """Take away what makes rows slow to write."""
+    def drop_indexes(self) -> None:
+        """Drop everything that slows down inserts."""
 
     def write(self, load: Load) -> None:
         """Write the rows of one table."""
 
     def finish(self) -> None:
-        """Bring back what was taken away, and let the planner count."""
+        """Restore what `drop_indexes` dropped, and run ANALYZE."""
 
 
 class Sqlite:
@@ -31,7 +31,7 @@ class Sqlite:
             self._connection.execute(f"PRAGMA {pragma}")
         self._taken: list[str] = []
 
-    def clear_the_way(self) -> None:
+    def drop_indexes(self) -> None:
         kept = self._connection.execute(
             "SELECT type, name, sql FROM sqlite_master"
             " WHERE sql IS NOT NULL AND (type = 'index' OR (type = 'trigger' AND name LIKE '%trigrams%'))"
@@ -65,7 +65,7 @@ def _for_sqlite(value: Any) -> Any:
 
 
 class Postgresql:
-    """A PostgreSQL database, whose role may do without foreign keys for a while."""
+    """A PostgreSQL database, whose role may disable foreign keys temporarily."""
 
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
@@ -73,7 +73,7 @@ class Postgresql:
         self._connection.execute("SET maintenance_work_mem = '1GB'")
         self._taken: list[str] = []
 
-    def clear_the_way(self) -> None:
+    def drop_indexes(self) -> None:
         kept = self._connection.execute(
             "SELECT indexname, indexdef FROM pg_indexes JOIN pg_class c ON c.relname = indexname"
             " WHERE schemaname = 'public' AND tablename NOT LIKE 'procrastinate%%'"

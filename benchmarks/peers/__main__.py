@@ -20,7 +20,7 @@ from benchmarks.peers.table import Results
 
 CLIENTS: Final = (1, 8, 32)
 SMALL: Final = (5_000, 540_000)
-"""Messages and deliveries of the log that the large one is compared with; it too has the message with 500,000."""
+"""Messages and deliveries of the small log for comparison; it also has the message with 500,000 deliveries."""
 
 PAGE: Final = servers.ROOT / "benchmarks" / "peers.md"
 PICTURE: Final = servers.ROOT / "docs" / "peers.svg"
@@ -66,17 +66,17 @@ def main() -> None:
             node, logs[1], options.clients, rounds=options.rounds, seconds=options.seconds
         )
     minutes = (time.monotonic() - began) / 60
-    told = "\n".join(_told(small, large, messages=logs[1].messages, minutes=minutes))
-    print(told)
+    page = "\n".join(_page(small, large, messages=logs[1].messages, minutes=minutes))
+    print(page)
     if options.write:
-        PAGE.write_text(told, encoding="utf-8")
+        PAGE.write_text(page, encoding="utf-8")
         PICTURE.write_text(plot.picture(large), encoding="utf-8")
 
 
 def _measured(
     node: str, log: Log, clients: Sequence[int], *, rounds: int, seconds: float
 ) -> Results:
-    """Everything that is asked of this log. Exits where two servers answer differently."""
+    """Measure all questions on this log. Exits if two servers answer differently."""
     chosen = cases(log.messages)
     with (
         tempfile.TemporaryDirectory() as name,
@@ -89,7 +89,7 @@ def _measured(
         return measurement.measure(chosen, clients, rounds=rounds, seconds=seconds)
 
 
-def _told(small: Results, large: Results, *, messages: int, minutes: float) -> Iterator[str]:
+def _page(small: Results, large: Results, *, messages: int, minutes: float) -> Iterator[str]:
     versions = json.loads((servers.NODE / "package-lock.json").read_text(encoding="utf-8"))
     pinned = versions["packages"]
     peers = ", ".join(

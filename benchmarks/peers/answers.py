@@ -1,4 +1,4 @@
-"""Answers in one form, whoever gave them: PostGraphile names columns, and leaves sums to its client."""
+"""Converts the answers of all servers to one form: PostGraphile names columns differently, and leaves sums to its client."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from benchmarks.peers.cases import Case, Dialect, Kind
 
 
 def common(answer: Mapping[str, Any], case: Case, dialect: Dialect) -> object:
-    """What `answer` says, to be compared. Raises `ValueError` for an answer with errors."""
+    """Return `answer` in a form for comparison. Raises `ValueError` for an answer with errors."""
     if answer.get("errors") or not answer.get("data"):
         raise ValueError(f"{dialect} to {case.name!r}: {str(answer)[:1_000]}")
     data = answer["data"]
@@ -22,7 +22,7 @@ def common(answer: Mapping[str, Any], case: Case, dialect: Dialect) -> object:
 
 
 def _instants(value: Any) -> Any:
-    """The value with its instants read: they are written with microseconds or without."""
+    """Return the value with its instants parsed, because some have microseconds and some have not."""
     if isinstance(value, dict):
         return {
             name: datetime.fromisoformat(inner)

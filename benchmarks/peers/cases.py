@@ -1,4 +1,4 @@
-"""What is asked: the same question in each server's words. How answers are compared is not said here."""
+"""The measured questions, in the dialect of each server. `benchmarks.peers.answers` compares the answers."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -9,11 +9,11 @@ from benchmarks.large_log.rows import CLASS, CROWD, OF_CLASS
 PAGE: Final = 50
 LISTS: Final = (50, 500, 4_000)
 WALK: Final = 4_000
-"""The largest page: the way to a deep one goes in these steps."""
+"""The largest page, in whose steps the deep page is reached."""
 
 
 class Dialect(StrEnum):
-    """In whose words something is asked."""
+    """The kind of server, which decides the form of the request."""
 
     SENTLOG = "sentlog"
     POSTGRAPHILE = "PostGraphile"
@@ -41,7 +41,7 @@ class Case(NamedTuple):
 
 
 def cases(messages: int) -> Sequence[Case]:
-    """Everything that is measured, on a log of so many messages."""
+    """Return all questions for a log of this many messages."""
     return [
         *[Case(f"list of {size:,}", Kind.LIST, size) for size in LISTS],
         Case("100 recipients, deliveries", Kind.RECIPIENTS, OF_CLASS, message=CLASS),
@@ -53,11 +53,11 @@ def cases(messages: int) -> Sequence[Case]:
 
 
 def depth(messages: int) -> int:
-    """How many messages stand before the deep page: 9,999 pages, or half of a log that is small."""
+    """Return how many messages precede the deep page: 9,999 pages, or half of a small log."""
     return min(10_000 * PAGE, messages // 2) - PAGE
 
 
-# In the words of each
+# The documents of each dialect
 
 _DAYS: Final = 'createdBetween: {from: "2020-01-01", to: "2022-12-31"}'
 _INSTANTS: Final = ("2020-01-01T06:00:00Z", "2023-01-01T06:00:00Z")
@@ -69,8 +69,8 @@ _SUMMARY: Final = """deliverySummary { totalRecipients totalNoDevice recipientsC
     tallies { mode status count } }"""
 
 
-def asked(case: Case, dialect: Dialect, after: str | None) -> Mapping[str, object]:
-    """The body of the request; a deep page is that behind the cursor `after`."""
+def request_body(case: Case, dialect: Dialect, after: str | None) -> Mapping[str, object]:
+    """Return the body of the request; a deep page follows the cursor `after`."""
     if dialect is Dialect.FLOOR:
         return {"case": case.name, "after": after}
     write = _POSTGRAPHILE if dialect is Dialect.POSTGRAPHILE else _OURS_AND_YOGAS
@@ -78,7 +78,7 @@ def asked(case: Case, dialect: Dialect, after: str | None) -> Mapping[str, objec
 
 
 def to_depth(first: int, after: str | None) -> Mapping[str, object]:
-    """The question of how to go on behind the next `first` messages."""
+    """Return the query for the cursor after the next `first` messages."""
     behind = f', after: "{after}"' if after else ""
     return {
         "query": f"{{ messages({_DAYS}, first: {first}{behind}) {{ pageInfo {{ endCursor }} }} }}"
@@ -86,7 +86,7 @@ def to_depth(first: int, after: str | None) -> Mapping[str, object]:
 
 
 def postgraphile_cursor(at: int) -> Mapping[str, object]:
-    """The question for the cursor of the message that has `at` before it, in PostGraphile's words."""
+    """Return PostGraphile's query for the cursor of the message with `at` messages before it."""
     return {
         "query": f"{{ allMessages({_conditions()}, {_NEWEST}, first: 1, offset: {at}) {{ edges {{ cursor }} }} }}"
     }

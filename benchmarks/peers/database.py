@@ -1,4 +1,4 @@
-"""The database that everybody is measured on: a server of the run's own, or one that is named."""
+"""The database of the measurements: on a server that the run starts, or at a given URL."""
 
 import contextlib
 import sys
@@ -24,14 +24,14 @@ CROWD: Final = 200_000
 
 
 class Log(NamedTuple):
-    """A database with a large log, and how many messages are in it."""
+    """A database with a large log, and its number of messages."""
 
     url: URL
     messages: int
 
 
 def named(url: str) -> Log:
-    """The log at `url`. Exits if it is none of `benchmarks.large_log`."""
+    """Return the log at `url`. Exits unless it is one of `benchmarks.large_log`."""
     where = make_url(url)
     with psycopg.connect(_plain(where)) as connection:
         row = connection.execute(
@@ -45,7 +45,7 @@ def named(url: str) -> Log:
 
 @contextmanager
 def server() -> Iterator[URL]:
-    """A PostgreSQL that goes away, with the settings that so many connections need: the URL of a database."""
+    """Run a temporary PostgreSQL with settings for many connections; return the URL of a database."""
     programs = _with_trigrams() or find_programs()
     if programs is None:
         sys.exit("there are no PostgreSQL programs: install postgresql, or give --url")
@@ -59,14 +59,14 @@ def server() -> Iterator[URL]:
 
 
 def _with_trigrams() -> Path | None:
-    """A PostgreSQL of the system that has pg_trgm; the one that the tests bring has not."""
+    """Return a PostgreSQL of the system with pg_trgm, which that of the tests lacks."""
     controls = Path("/usr").glob("share/postgresql/*/extension/pg_trgm.control")
     homes = [Path("/usr/lib/postgresql") / control.parents[1].name for control in controls]
     return max((home for home in homes if (home / "bin" / "initdb").exists()), default=None)
 
 
 def built(server: URL, *, messages: int, deliveries: int) -> Log:
-    """A new log of so many messages and deliveries on that server."""
+    """Create a log of this many messages and deliveries on that server."""
     name = f"log_of_{messages}"
     with psycopg.connect(_plain(server), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -83,7 +83,7 @@ def _plain(url: URL) -> str:
 
 
 def key_at(log: Log, depth: int) -> tuple[str, int]:
-    """When the message that has `depth` newer ones before it was created, in UTC, and its number."""
+    """Return the time of creation (UTC) and the id of the message with `depth` newer ones."""
     with psycopg.connect(_plain(log.url), options="-c timezone=UTC") as connection:
         row = connection.execute(
             "SELECT created_at, id FROM message WHERE district_id = 1"

@@ -1,6 +1,6 @@
-"""The load: so many clients of one server, each of which asks again as soon as it has its answer.
+"""The load: clients of one server, each of which sends its next request as soon as it has its response.
 
-One loop over raw sockets. It is no bottleneck as long as it is mostly idle, which `Load.busy` says.
+One loop over raw sockets. It is not the bottleneck while it is mostly idle, which `Load.busy` shows.
 """
 
 import selectors
@@ -15,7 +15,7 @@ _LAST_CHUNK: Final = b"\r\n0\r\n\r\n"
 
 
 class Load(NamedTuple):
-    """What a server did: the seconds of each answer, those of them all, and of this process' own work."""
+    """The result: the seconds of each response, the total, and the CPU time of this process."""
 
     latencies: Sequence[float]
     seconds: float
@@ -23,11 +23,11 @@ class Load(NamedTuple):
 
 
 class Refused(Exception):
-    """An answer that was none."""
+    """A response that is not a successful answer."""
 
 
 class _Client:
-    """One connection, and the answer that is coming over it."""
+    """One connection, and the response that is being received."""
 
     def __init__(self, port: int, request: bytes) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -44,7 +44,7 @@ class _Client:
         self.socket.send(self._request)
 
     def is_answered(self, block: memoryview) -> bool:
-        """Take what has come; whether the answer is complete. Raises `Refused`."""
+        """Receive data; return whether the response is complete. Raises `Refused`."""
         size = self.socket.recv_into(block)
         if not size:
             raise Refused("the server hung up")
@@ -67,7 +67,7 @@ class _Client:
 
 
 def _length(head: bytes) -> int:
-    """The length of the body, -1 where it comes in chunks."""
+    """Return the length of the body, -1 if it is chunked."""
     lines = head.lower().split(b"\r\n")
     if b" 200" not in lines[0]:
         raise Refused(head.decode(errors="replace"))
@@ -78,7 +78,7 @@ def _length(head: bytes) -> int:
 
 
 def request(body: bytes, token: str) -> bytes:
-    """The bytes of a request to `/graphql`, which asks for an answer as it is, not compressed."""
+    """Return the bytes of a request to `/graphql` for an uncompressed response."""
     head = (
         "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
         f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -87,7 +87,7 @@ def request(body: bytes, token: str) -> bytes:
 
 
 def drive(port: int, request: bytes, *, clients: int, seconds: float) -> Load:
-    """Ask for so many seconds, and wait for the last answers. Raises `Refused`."""
+    """Send requests for this many seconds, and wait for the last responses. Raises `Refused`."""
     everybody = [_Client(port, request) for _ in range(clients)]
     latencies: list[float] = []
     block = memoryview(bytearray(_BLOCK))

@@ -1,6 +1,6 @@
-"""Who is asked what, how often, and in which order: all servers take turns with each question.
+"""Runs the measurements: all servers alternate with each question.
 
-No server is started here, and nothing is printed but how far it is.
+`benchmarks.peers.servers` starts the servers. Only the progress is printed.
 """
 
 import base64
@@ -21,11 +21,11 @@ from benchmarks.peers.load import Load, Refused, drive, request
 from benchmarks.peers.servers import Running
 
 WARM: Final = 0.4
-"""Seconds of load before the first measurement: compilers, pools and caches have their time."""
+"""Seconds of load before the first measurement, to warm up compilers, pools and caches."""
 
 
 class Result(NamedTuple):
-    """What one server did with one question: milliseconds, answers a second, and how idle the load was at the most."""
+    """The result of one server for one question: milliseconds, answers per second, and how busy the load was at most."""
 
     median: float
     p99: float
@@ -34,7 +34,7 @@ class Result(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What was measured."""
+    """The key of a result: server, question and number of clients."""
 
     server: str
     case: str
@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Measurement:
-    """The servers on one log, and one token to ask them with."""
+    """The servers on one log, and a token for them."""
 
     def __init__(self, log: Log, running: Sequence[Running], *, token: str) -> None:
         self._log = log
@@ -63,7 +63,7 @@ class Measurement:
         return orjson.loads(answered)
 
     def _deep_cursors(self) -> Mapping[Dialect, str]:
-        """Behind which the deep page begins, in the words of each."""
+        """The cursor before the deep page, by dialect."""
         depth = cases.depth(self._log.messages)
         key = orjson.dumps(key_at(self._log, depth - 1)).decode()
         by_dialect = {each.server.dialect: each for each in self._running}
@@ -79,7 +79,7 @@ class Measurement:
         return cursors
 
     def _walked(self, server: Running, depth: int) -> str:
-        """A cursor of ours can only be had from the page before it."""
+        """Return our cursor, which only the previous page has."""
         after: str | None = None
         while depth:
             step = min(depth, cases.WALK)
@@ -90,10 +90,10 @@ class Measurement:
         return after
 
     def _body(self, case: Case, dialect: Dialect) -> Mapping[str, object]:
-        return cases.asked(case, dialect, self._cursors[dialect] if case.is_deep else None)
+        return cases.request_body(case, dialect, self._cursors[dialect] if case.is_deep else None)
 
     def compare(self, chosen: Iterable[Case]) -> None:
-        """Exits unless all give the same answer to each question."""
+        """Exit unless all servers give the same answer to each question."""
         for case in chosen:
             answers = {}
             for each in self._running:
@@ -112,7 +112,7 @@ class Measurement:
     def measure(
         self, chosen: Sequence[Case], clients: Sequence[int], *, rounds: int, seconds: float
     ) -> dict[Key, Result]:
-        """What each server did with each question, from so many clients at once."""
+        """Return the result of each server for each question, with this many clients."""
         results = {}
         for case in chosen:
             for count in clients:

@@ -1,4 +1,4 @@
-"""The picture: how a list grows, and answers a second beside PostGraphile's. Drawn as SVG, with nothing but text."""
+"""Draws the chart as SVG text: time by the size of a list, and answers per second relative to PostGraphile."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ HEIGHT: Final = 420
 TOP: Final = 40
 BOTTOM: Final = 350
 LEFT: Final = (60, 390)
-"""From where to where the first half goes, in pixels; the second one:"""
 RIGHT: Final = (500, 880)
+"""The left and right edges of both halves in pixels."""
 
 
 def picture(results: Results) -> str:
-    """The SVG."""
+    """Return the SVG."""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',
@@ -86,7 +86,7 @@ def _list(name: str, size: int) -> Key:
 
 
 def _speeds(results: Results) -> Iterator[str]:
-    """Answers a second of eight clients, PostGraphile's being 1; a logarithmic scale from a tenth to ten."""
+    """Answers per second of eight clients, relative to PostGraphile; a logarithmic scale from a tenth to ten."""
     low, high = -1, 1
 
     def x(ratio: float) -> float:

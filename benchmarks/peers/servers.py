@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started on one database, and stopped."""
+"""Starts and stops the measured servers on one database."""
 
 import os
 import shutil
@@ -24,17 +24,17 @@ from server.settings.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 NODE: Final = Path(__file__).parent / "node"
 POOL: Final = 30
-"""Connections that a process may have: those of `db.connect.engine`, the ones above its pools included."""
+"""The most connections of a process: those of the pools of `db.connect.engine`."""
 
-KEY: Final = "the key of the benchmark, which signs the one token that everybody is asked with"
+KEY: Final = "the key of the benchmark, which signs the token of its clients"
 UNLIMITED: Final = "1000000000"
-"""The budget of the one viewer, who here asks as much as all of a district."""
+"""The budget of the viewer, who sends as many requests as a whole district."""
 
 _PATIENCE: Final = 60.0
 
 
 class Server(NamedTuple):
-    """A way to answer; `processes` share its port."""
+    """A server to measure; `processes` share its port."""
 
     name: str
     dialect: Dialect
@@ -44,7 +44,7 @@ class Server(NamedTuple):
 
 
 class Running(NamedTuple):
-    """A server that listens."""
+    """A running server."""
 
     server: Server
     port: int
@@ -60,7 +60,7 @@ JSON: Final = "floor: json_agg"
 
 
 def servers(node: str) -> Sequence[Server]:
-    """All of them; `node` is the program that runs the peers."""
+    """Return all servers; `node` is the Node.js program for the peers."""
     serve = [sys.executable, "-c", "from server.cli.main import main; main()", "serve"]
     floor = [sys.executable, "-m", "uvicorn", "--no-access-log", "--log-level", "warning"]
     return [
@@ -77,7 +77,7 @@ def servers(node: str) -> Sequence[Server]:
 
 
 def token() -> str:
-    """A token of somebody who may see the whole log."""
+    """Return a token of a viewer who may see the whole log."""
     settings = Settings(jwt_key=SecretStr(KEY))
     return make_token(
         settings,
@@ -92,7 +92,7 @@ def token() -> str:
 
 
 def ready_node() -> str:
-    """The Node.js for the peers, which are installed here if they are not. Exits where something is missing."""
+    """Return the Node.js program for the peers, and install them if needed. Exits if something is missing."""
     npm = shutil.which("npm")
     installed = NODE / "node_modules" / ".package-lock.json"
     wanted = (NODE / "package-lock.json").stat().st_mtime
@@ -105,7 +105,7 @@ def ready_node() -> str:
         subprocess.run(
             [npm, "ci", "--loglevel=error"], cwd=NODE, check=True, stdout=subprocess.DEVNULL
         )
-    # Pinned with the peers; for machines that it was not made for there is the system's own.
+    # Pinned with the peers; other machines use the Node.js of the system.
     for program in (*NODE.glob("node_modules/node-*/bin/node"), shutil.which("node")):
         if program is not None and _major(str(program)) >= 22:
             return str(program)
@@ -114,17 +114,19 @@ def ready_node() -> str:
 
 def _major(program: str) -> int:
     try:
-        told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+        completed = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):  # made for another processor
         return 0
-    return int(told.stdout.removeprefix("v").partition(".")[0])
+    return int(completed.stdout.removeprefix("v").partition(".")[0])
 
 
 @contextmanager
 def running(
     chosen: Sequence[Server], url: URL, *, messages: int, logs: Path
 ) -> Iterator[Sequence[Running]]:
-    """All of them at once, on ports that were free; what they print goes to files in `logs`."""
+    """Run all servers at once on free ports; their output goes to files in `logs`."""
     with ExitStack() as stack:
         started = [
             stack.enter_context(_started(server, url, messages=messages, logs=logs))
@@ -186,7 +188,7 @@ def _free_port() -> int:
 
 
 def _wait(running: Running, log: Path) -> None:
-    """Until it listens. Exits with what it printed where it never does."""
+    """Wait until it listens. Exits with its output if it never does."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and running.child.poll() is None:
         try:

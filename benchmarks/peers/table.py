@@ -1,4 +1,4 @@
-"""What was measured, as tables in Markdown. Nothing is measured here."""
+"""Formats the results as tables in Markdown."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -10,11 +10,11 @@ Results = Mapping[Key, Result]
 
 FLOORS: Final = (ROWS, JSON)
 AT_ONCE: Final = 8
-"""How many clients ask where answers a second are compared."""
+"""The number of clients when answers per second are compared."""
 
 
 class Limit(NamedTuple):
-    """What a ratio of ours must be: `peer`, of what, and the bound for each kind of row."""
+    """A required ratio: `peer`, the figure, and the bound for each kind of row."""
 
     title: str
     other: str
@@ -32,24 +32,24 @@ LIMITS: Final = (
 
 
 def names(results: Results) -> Sequence[str]:
-    """The servers, in the order in which they were first measured."""
+    """Return the servers in the order of their first measurement."""
     return list(dict.fromkeys(key.server for key in results))
 
 
 def questions(results: Results) -> Sequence[str]:
-    """The questions, in their order."""
+    """Return the questions in order."""
     return list(dict.fromkeys(key.case for key in results))
 
 
 def tables(results: Results) -> Iterator[str]:
-    """Lines: one table for each number of clients."""
+    """Yield lines: one table for each number of clients."""
     for clients in sorted({key.clients for key in results}):
         several = "one client" if clients == 1 else f"{clients} clients at once"
         yield f"### {several[0].upper()}{several[1:]}\n"
         yield from _table(
             results,
             clients,
-            lambda found: f"{_told(found.median)} ({_told(found.p99)}) {_told(found.a_second)}",
+            lambda found: f"{_text(found.median)} ({_text(found.p99)}) {_text(found.a_second)}",
         )
         yield ""
 
@@ -65,7 +65,7 @@ def _table(results: Results, clients: int, cell: Callable[[Result], str]) -> Ite
 
 
 def ratios(results: Results) -> Iterator[str]:
-    """Lines: ours beside each other one; latency of one client, answers a second of eight."""
+    """Yield lines: our ratios to each other server; latency of one client, answers per second of eight."""
     yield f"| | {' | '.join(limit.title for limit in LIMITS)} |"
     yield f"| --- |{' ---: |' * len(LIMITS)}"
     for question in questions(results):
@@ -84,11 +84,11 @@ def _ratio(results: Results, question: str, limit: Limit) -> str:
 
 
 def growth(small: Results, large: Results) -> Iterator[str]:
-    """Lines: how many times as long each server takes in the large log as in the small one, one client."""
+    """Yield lines: the ratio of the times in the large log and in the small one, with one client."""
     servers = names(large)
     yield f"| | {' | '.join(servers)} |"
     yield f"| --- |{' ---: |' * len(servers)}"
-    # The deep page is another one in each, and has another name.
+    # The deep page differs between the logs, and so does its name.
     for before, after in zip(questions(small), questions(large), strict=True):
         cells = []
         for server in servers:
@@ -98,7 +98,7 @@ def growth(small: Results, large: Results) -> Iterator[str]:
 
 
 def per_row(results: Results, sizes: Iterable[int]) -> Iterator[str]:
-    """Lines: microseconds that each row of a list takes, by the size of the list."""
+    """Yield lines: microseconds per row of a list, by the size of the list."""
     servers = names(results)
     yield f"| | {' | '.join(servers)} |"
     yield f"| --- |{' ---: |' * len(servers)}"
@@ -109,5 +109,5 @@ def per_row(results: Results, sizes: Iterable[int]) -> Iterator[str]:
         yield f"| {question} | {' | '.join(cells)} |"
 
 
-def _told(value: float) -> str:
+def _text(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"

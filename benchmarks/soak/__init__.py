@@ -1,1 +1,1 @@
-"""A whole installation under mixed load, of which processes are killed again and again: see `__main__`."""
+"""A soak test of a whole installation under mixed load, with processes that are killed: see `__main__`."""

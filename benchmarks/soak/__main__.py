@@ -1,12 +1,12 @@
-"""A whole installation under mixed load for some minutes, of which one server and the worker are killed every minute.
+"""Runs a whole installation under mixed load for some minutes, and kills one server and the worker every minute.
 
     python -m benchmarks.soak [--minutes 10] [--kill-every 60] [--url postgresql+psycopg://…/EMPTY_DATABASE] [--write]
 
-Two servers and a worker on PostgreSQL, each a process of its own; without a URL a PostgreSQL is started for it. Clients search,
-open, take messages in, cancel, refresh, ask for reports and fetch them, and watch messages by WebSocket and as events. Every
-minute the second server and the worker get SIGKILL and are started again; the first server lives all the time, and shows
-whether its memory grows. What was answered as done is looked for in the database and in the provider's journal at the end:
-this fails where anything of it is missing. `--write` writes `benchmarks/soak.md` anew, whatever came of it.
+Two servers and a worker on PostgreSQL, in separate processes; without a URL a PostgreSQL is started. Clients search, open,
+ingest, cancel and refresh messages, create and download reports, and watch messages over WebSocket and SSE. Every minute
+the second server and the worker get SIGKILL and are restarted. The first server runs all the time, and shows whether its
+memory grows. At the end, everything that was confirmed to a client must be in the database and in the provider's journal;
+otherwise it fails. `--write` updates `benchmarks/soak.md`, also after a failure.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.sign_in import environment, token
 from benchmarks.soak.clients import COMES_DUE, DISTRICT, Clients, utc_now
-from benchmarks.soak.findings import Outcome, leaks, missing, page, told
+from benchmarks.soak.findings import Outcome, figures_of, leaks, missing, page
 from benchmarks.soak.installation import (
     OWN_NAME,
     Process,
@@ -46,16 +46,16 @@ from server.sample.generate import lines as sample
 PAGE: Final = Path(__file__).parents[1] / "soak.md"
 SIMULATED: Final = '{"EMAIL":"simulator","VOICE":"simulator","TEXT":"simulator"}'
 SHOWN: Final = 40
-"""Faults that are printed, of all that there are."""
+"""The most faults that are printed."""
 
 
 def say(what: str) -> None:
-    """Tell whoever waits how far it is."""
+    """Print the progress."""
     print(f"{utc_now():%H:%M:%S} {what}", file=sys.stderr, flush=True)
 
 
 async def soak(url: str, *, minutes: float, every: float, folder: Path) -> Outcome:
-    """Run it all, and what came of it."""
+    """Run the whole test; return the outcome."""
     await fill(url)
     own = make_engine(called(url, OWN_NAME))
     log = folder / "log"
@@ -80,12 +80,12 @@ async def soak(url: str, *, minutes: float, every: float, folder: Path) -> Outco
     await own.dispose()
     say(f"stopped, with {statuses}")
     wrong = [*broken, *clients.faults, *lost, *unread, *errors_in(log), *leaks(seen)]
-    figures = told(clients, seen, processes, minutes=minutes)
+    figures = figures_of(clients, seen, processes, minutes=minutes)
     return Outcome(page(figures, wrong, minutes=minutes, every=every, at=utc_now()), wrong)
 
 
 async def fill(url: str) -> None:
-    """The log of a year, so that there is something to look for."""
+    """Load the log of a year, for the searches."""
     engine = make_engine(url)
     await migrations.upgrade(engine)
 
@@ -98,7 +98,7 @@ async def fill(url: str) -> None:
 
 
 def started(url: str, *, folder: Path, log: Path) -> tuple[list[str], dict[str, Process]]:
-    """The addresses of two servers, and these with a worker beside them: all of them run."""
+    """Run two servers and a worker; return the addresses of the servers, and all processes."""
     ports = [free_port(), free_port()]
     commands = {
         "server-1": ("serve", "--port", str(ports[0])),
@@ -116,7 +116,7 @@ def started(url: str, *, folder: Path, log: Path) -> tuple[list[str], dict[str, 
 
 
 async def know_some(clients: Clients) -> None:
-    """Let the clients find messages that they can open."""
+    """Give the clients messages that they can open."""
     while not clients.ids:
         await clients.search()
         if clients.faults:
@@ -132,7 +132,7 @@ async def under_load(
     minutes: float,
     every: float,
 ) -> list[str]:
-    """Let everybody ask for some minutes while processes are killed; what broke of the load itself."""
+    """Run the clients for some minutes while processes are killed; return the faults of the load itself."""
     acts: list[tuple[Callable[[], Awaitable[Any]], float, int]] = [
         (clients.search, 0.1, 2),
         (clients.open, 0.1, 2),
@@ -158,7 +158,7 @@ async def under_load(
 
 
 async def settled(clients: Clients) -> list[str]:
-    """Wait until everything that was asked for should have been done; the reports that are not."""
+    """Wait until all requested work should be done; return the reports that are not."""
     for address in clients.addresses:
         await answers(address)
     say(f"reading {len(clients.kept.reports)} reports")
@@ -168,7 +168,7 @@ async def settled(clients: Clients) -> list[str]:
 
 
 def errors_in(log: Path) -> list[str]:
-    """What the processes themselves called an error."""
+    """Return the errors in the logs of the processes."""
     return [line for line in log.read_text().splitlines() if '"level": "error"' in line]
 
 

@@ -1,6 +1,6 @@
-"""Everybody who asks while an installation is under load, and what each was answered as done.
+"""The clients of an installation under load, and what was confirmed to them.
 
-Whether it is there at the end is looked at in `benchmarks.soak.findings`.
+`benchmarks.soak.findings` checks at the end that it exists.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 DISTRICT: Final = "lakeview"
-"""That of the generated history."""
+"""The district of the generated history."""
 
 COMES_DUE: Final = timedelta(seconds=90)
-"""A message that is to be canceled is due then: had the cancel been lost, it would go out."""
+"""When a message to cancel is due: if the cancel were lost, it would be sent then."""
 
 SEARCH: Final = """query ($text: String) {
     messages(createdBetween: {from: "2000-01-01", to: "2100-01-01"}, first: 50, filter: {subject: $text}) {
@@ -52,30 +52,30 @@ WATCH: Final = "subscription ($id: ID!) { messageChanged(id: $id) { status revis
 
 
 def utc_now() -> datetime:
-    """The present instant."""
+    """Return the current instant."""
     return datetime.now(UTC)
 
 
 @dataclass
 class Kept:
-    """What was answered as done, and is to be found at the end."""
+    """What was confirmed to clients, and must exist at the end."""
 
     messages: dict[str, int] = field(default_factory=dict)
-    """Each message that went in, and how many recipients it has."""
+    """Each ingested message, and its number of recipients."""
     canceled: dict[str, datetime] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
     downloads: int = 0
 
 
 class Clients:
-    """Everybody who asks; what each did is counted."""
+    """The clients, with counts of their requests."""
 
     def __init__(self, addresses: list[str], token: str, *, chance: random.Random) -> None:
         self.addresses = addresses
         self.kept = Kept()
         self.done: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
-        """Requests whose connection was reset, or refused while a server was started again."""
+        """Requests whose connection was reset, or refused during a restart."""
         self.faults: list[str] = []
         self.longest: Counter[str] = Counter()
         """Milliseconds."""
@@ -90,18 +90,18 @@ class Clients:
         await self._http.aclose()
 
     async def ask(self, what: str, document: str, **variables: Any) -> Any:
-        """The data of an answer; None where the connection was cut, or it was refused."""
+        """Return the data of a response; None if the connection was reset or the request refused."""
         answer = await self._send(
             what, "POST", "/graphql", json={"query": document, "variables": variables}
         )
         if answer is None:
             return None
-        told = answer.json()
-        if told.get("errors"):
-            self.faults.append(f"{what}: {answer.status_code} {json.dumps(told['errors'])[:300]}")
+        result = answer.json()
+        if result.get("errors"):
+            self.faults.append(f"{what}: {answer.status_code} {json.dumps(result['errors'])[:300]}")
             return None
         self.done[what] += 1
-        return told["data"]
+        return result["data"]
 
     async def _send(self, what: str, method: str, path: str, **rest: Any) -> httpx2.Response | None:
         address = self._chance.choice(self.addresses)
@@ -110,7 +110,7 @@ class Clients:
             answer = await self._http.request(method, address + path, **rest)
         except httpx2.TransportError as error:
             self.cut[what] += 1
-            if address == self.addresses[0]:  # which is never killed
+            if address == self.addresses[0]:  # this server is never killed
                 self.faults.append(f"{what}: {error!r} of the server that lives")
             return None
         took = round((time.perf_counter() - began) * 1_000)
@@ -120,7 +120,7 @@ class Clients:
             return None
         return answer
 
-    # What they do, once each
+    # Their actions
 
     async def search(self) -> None:
         word = self._chance.choice(["", "bus", "school", "lunch", "soak"])
@@ -137,7 +137,7 @@ class Clients:
             await self.ask("refresh", REFRESH, id=self._chance.choice(self.ids))
 
     async def take_in(self, *, after: timedelta = timedelta()) -> str | None:
-        """Have a message taken in; its subject, under which it is found."""
+        """Ingest a message; return its subject, for a search."""
         name = f"soak {self._chance.randrange(10**12)}"
         recipients = self._chance.randint(1, 40)
         body = b"".join(live(name, recipients, due=utc_now() + after))
@@ -176,7 +176,7 @@ class Clients:
             await self.fetch(data["createReport"]["report"]["id"])
 
     async def fetch(self, id: str) -> bool:
-        """Wait for a report, and fetch its file; whether that was what it should be."""
+        """Wait for a report and download its file; return whether the file is correct."""
         for _ in range(240):
             data = await self.ask("report read", READ, id=id)
             report = data and data["node"]
@@ -196,7 +196,7 @@ class Clients:
         return False
 
     async def watch_frames(self) -> None:
-        """Watch a message by WebSocket for a while, or until the connection is cut."""
+        """Watch a message over WebSocket for a while, or until the connection is reset."""
         address = self._chance.choice(self.addresses).replace("http", "ws") + "/graphql"
         try:
             async with connect(
@@ -210,16 +210,16 @@ class Clients:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._chance.uniform(1, 15)):
                         while True:
-                            told = json.loads(await line.recv())
-                            if told["type"] == "next":
+                            message = json.loads(await line.recv())
+                            if message["type"] == "next":
                                 self.done["event by WebSocket"] += 1
-                            elif told["type"] == "error":
-                                self.faults.append(f"WebSocket: {told}")
+                            elif message["type"] == "error":
+                                self.faults.append(f"WebSocket: {message}")
         except (OSError, WebSocketException):
             self.cut["WebSocket"] += 1
 
     async def watch_events(self) -> None:
-        """The same as a stream of events."""
+        """Watch a message over SSE."""
         address = self._chance.choice(self.addresses) + "/graphql"
         asked = {"query": WATCH, "variables": {"id": self._chance.choice(self.ids)}}
         with suppress(TimeoutError):
@@ -238,14 +238,14 @@ class Clients:
                 self.cut["stream"] += 1
 
     async def go_on(self, act: Callable[[], Awaitable[Any]], *, pause: float) -> None:
-        """Do something again and again."""
+        """Repeat an action."""
         while True:
             await act()
             await asyncio.sleep(self._chance.uniform(0, 2 * pause))
 
 
 def live(name: str, recipients: int, *, due: datetime) -> Iterator[bytes]:
-    """The lines of a message that is to be sent."""
+    """Yield the lines of a message to send."""
 
     def line(kind: str, **fields: object) -> bytes:
         return orjson.dumps({"kind": kind} | fields, option=orjson.OPT_APPEND_NEWLINE)

@@ -1,4 +1,4 @@
-"""What is found when the load has ended: what is missing, and the figures as they go into `soak.md`."""
+"""The checks after the load: missing results, leaks, and the figures for `soak.md`."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from db.tables.log import MESSAGE, RECIPIENT
 from delivery.gateways.simulator.journal import Journal
 
 POOLS: Final = POOLED + ALONE + KEYED
-"""Connections that a process keeps when nobody asks any more."""
+"""The connections that an idle process keeps."""
 
 LISTENER: Final = 1
 RUNNER: Final = 4 + 1
@@ -28,18 +28,18 @@ KEPT: Final = {
     "server-2": POOLS + LISTENER,
     "worker": POOLS + LISTENER + RUNNER,
 }
-"""How many a process may keep at rest, each for a reason; one more is a leak."""
+"""The most connections of an idle process, each for a reason; one more is a leak."""
 
 
 class Outcome(NamedTuple):
-    """What came of a run: the document, and what was wrong."""
+    """The outcome of a run: the document and the faults."""
 
     page: str
     wrong: list[str]
 
 
 def slope(places: list[tuple[float, float]], *, after: float) -> float:
-    """MiB a minute, by least squares over what comes after so many seconds."""
+    """Return the growth in MiB per minute, by least squares over the samples after this many seconds."""
     late = [(at / 60, size) for at, size in places if at >= after and size]
     if len(late) < 3:
         return float("nan")
@@ -50,7 +50,7 @@ def slope(places: list[tuple[float, float]], *, after: float) -> float:
 
 
 async def missing(engine: AsyncEngine, clients: Clients, journal: Path) -> list[str]:
-    """What was answered as done, and is not there."""
+    """Return what was confirmed to clients and does not exist."""
     lost = []
     async with reading(engine) as connection:
         counted = (
@@ -82,7 +82,7 @@ async def missing(engine: AsyncEngine, clients: Clients, journal: Path) -> list[
 
 
 def leaks(seen: Seen) -> list[str]:
-    """Connections that nobody should hold: beyond what pools keep, in a transaction at rest, of processes that ended."""
+    """Return leaked connections: beyond those of the pools, idle in a transaction, or of ended processes."""
     faults = [
         f"{name}: {number} connections at rest, of which its pools keep {KEPT[name]}"
         for name, number in seen.after.items()
@@ -95,10 +95,10 @@ def leaks(seen: Seen) -> list[str]:
     return faults
 
 
-def told(
+def figures_of(
     clients: Clients, seen: Seen, processes: Mapping[str, Process], *, minutes: float
 ) -> list[str]:
-    """The figures, as they go into the document."""
+    """Return the figures as text for the document."""
     lines = [
         f"| {minutes:g} minutes | done | cut by a kill | longest, ms |",
         "| --- | ---: | ---: | ---: |",
@@ -135,7 +135,7 @@ def told(
 def page(
     figures: list[str], wrong: list[str], *, minutes: float, every: float, at: datetime
 ) -> str:
-    """The document: what was done, the figures, and what was wrong."""
+    """Return the document: the counts, the figures and the faults."""
     if wrong:
         verdict = [f"**Wrong: {len(wrong)}.** The first:", "", *(f"    {one}" for one in wrong[:5])]
     else:

@@ -1,4 +1,4 @@
-"""The processes of an installation, and what is seen of them from outside. What clients do is in `benchmarks.soak.clients`."""
+"""The processes of an installation, and measurements of them from outside."""
 
 import asyncio
 import os
@@ -20,12 +20,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from tests.postgres import find_programs, running_postgres
 
 OWN_NAME: Final = "soak"
-"""Of our own connections, which are not counted."""
+"""The application name of our own connections, which are not counted."""
 
 KILLED: Final = ("server-2", "worker")
 
 AT_REST: Final = 10.0
-"""Seconds after which nothing is under way any more of what was."""
+"""Seconds after which all work in flight has ended."""
 
 _OF_OTHERS: Final = (
     "FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
@@ -40,7 +40,7 @@ SENTLOG: Final = [
 
 
 class Process:
-    """A command that runs, and is started again when it was killed."""
+    """A running command that is restarted after a kill."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str], log: Path) -> None:
         self._arguments = arguments
@@ -59,14 +59,14 @@ class Process:
             )
 
     def kill(self) -> None:
-        """As a machine that loses its power, and comes back."""
+        """Kill it as in a power failure, and restart it."""
         self.process.kill()
         self.process.wait()
         self.kills += 1
         self.start()
 
     def stop(self) -> int:
-        """Tell it to stop; its exit status."""
+        """Stop it, and return its exit status."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(timeout=60)
@@ -76,7 +76,7 @@ class Process:
 
     @property
     def memory(self) -> float:
-        """MiB that it holds; 0 between a kill and a start."""
+        """Its memory in MiB; 0 between a kill and a restart."""
         with suppress(OSError, StopIteration, ValueError):
             status = Path(f"/proc/{self.process.pid}/status").read_text()
             line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
@@ -86,30 +86,30 @@ class Process:
 
 @dataclass
 class Seen:
-    """What was seen from outside: again and again under load, and where connections are named, at rest."""
+    """The measurements: memory and connections under load, and connections at rest before and after."""
 
     before: Mapping[str, int]
-    """Connections of each process when nobody had asked much."""
+    """Connections of each process before the load."""
     memory: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """Seconds since the beginning, and MiB."""
+    """Seconds since the start, and MiB."""
     connections: list[int] = field(default_factory=list)
     after: Mapping[str, int] = field(default_factory=dict)
-    """The same as `before` when the load had ended."""
+    """Connections of each process after the load."""
     stuck: int = 0
-    """Connections that were in a transaction then, for longer than anything takes."""
+    """Connections that were idle in a transaction after the load."""
     left: int = 0
     """Connections of processes that had stopped."""
 
 
 async def connections(engine: AsyncEngine) -> Mapping[str, int]:
-    """How many each process holds to the database, by its name."""
+    """Return the number of database connections of each process, by its name."""
     asked = text(f"SELECT application_name, count(*) {_OF_OTHERS} GROUP BY application_name")
     async with engine.connect() as connection:
         return dict((await connection.execute(asked)).tuples().all())
 
 
 async def stuck(engine: AsyncEngine) -> int:
-    """How many are in a transaction, and have asked nothing for some seconds."""
+    """Return how many connections have been idle in a transaction for some seconds."""
     asked = text(
         f"SELECT count(*) {_OF_OTHERS} AND state LIKE 'idle in transaction%'"
         f" AND state_change < clock_timestamp() - interval '{AT_REST:g} seconds'"
@@ -119,7 +119,7 @@ async def stuck(engine: AsyncEngine) -> int:
 
 
 async def left(engine: AsyncEngine) -> int:
-    """How many are left of processes that have stopped: PostgreSQL may hear of their end a moment later."""
+    """Return how many connections of stopped processes are left, after PostgreSQL had time to notice their end."""
     number = 0
     for _ in range(int(AT_REST / 0.1)):
         number = sum((await connections(engine)).values())
@@ -140,7 +140,7 @@ async def measure(processes: Mapping[str, Process], engine: AsyncEngine, seen: S
 
 
 async def kill(processes: Mapping[str, Process], address: str, *, every: float) -> None:
-    """Kill what is to be killed, again and again."""
+    """Kill the given processes repeatedly."""
     while True:
         await asyncio.sleep(every)
         for name in KILLED:
@@ -159,13 +159,13 @@ async def answers(address: str) -> None:
 
 
 def called(url: str, name: str) -> str:
-    """The same database for connections of that name."""
+    """Return the URL of the same database with this application name."""
     return f"{url}{'&' if '?' in url else '?'}application_name={name}"
 
 
 @contextmanager
 def database(url: str | None) -> Iterator[str]:
-    """The URL that was given, or that of a server of our own."""
+    """Return the given URL, or that of a server that is started for the block."""
     if url:
         yield url
         return
@@ -177,6 +177,6 @@ def database(url: str | None) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -37,12 +37,12 @@ async def fetched(engine: AsyncEngine, statement: Select[Any], **values: Any) ->
 
 @pytest.mark.parametrize("table", [MESSAGE, DELIVERY], ids=str)
 async def test_each_column_is_converted_as_by_sqlalchemy(engine: AsyncEngine, table: Any) -> None:
-    told = log.message(
+    message = log.message(
         "M-1",
         [log.recipient("p1", log.email(status="DELIVERED"), log.voice(status="FAILED"))],
         modes=[DeliveryMode.EMAIL, DeliveryMode.VOICE],
     )
-    await log.load(engine, log.district(), log.school("east"), told)
+    await log.load(engine, log.district(), log.school("east"), message)
     statement = select(*table.c).where(table.c.status != bindparam("status"))
 
     ours = await fetched(engine, statement, status="WAITING")

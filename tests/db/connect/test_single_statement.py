@@ -30,8 +30,8 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
         log.recipient("p1", log.email(at=log.NOON), log.voice(call_status=5, at=log.NOON)),
         log.recipient("p2", log.email("tad@nomail.example", at=log.NOON)),
     ]
-    told = [log.message("M-1", people), log.message("M-2", people), log.message("M-3")]
-    await log.load(engine, log.district(), log.school("east"), *told)
+    lines = [log.message("M-1", people), log.message("M-2", people), log.message("M-3")]
+    await log.load(engine, log.district(), log.school("east"), *lines)
     return engine
 
 

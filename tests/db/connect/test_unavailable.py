@@ -67,14 +67,14 @@ async def test_a_locked_file_is_an_outage(engine: AsyncEngine) -> None:
 
 @on_postgres
 @pytest.mark.parametrize(
-    ("end", "told"),
+    ("end", "expected"),
     [
         ("pg_terminate_backend", "AdminShutdown 57P01"),
         ("idle timeout", "IdleInTransactionSessionTimeout 25P03"),
     ],
 )
 async def test_a_session_that_the_server_ended_is_an_outage(
-    engine: AsyncEngine, end: str, told: str
+    engine: AsyncEngine, end: str, expected: str
 ) -> None:
 
     async def be_ended() -> None:
@@ -92,7 +92,7 @@ async def test_a_session_that_the_server_ended_is_an_outage(
     with pytest.raises(AWAY) as raised:
         await be_ended()
     # If the process writes before it has read the reason, it only sees a closed connection.
-    assert cause(raised.value) in (told, "OperationalError")
+    assert cause(raised.value) in (expected, "OperationalError")
 
 
 async def _is_gone(engine: AsyncEngine, pid: int) -> None:
@@ -102,7 +102,7 @@ async def _is_gone(engine: AsyncEngine, pid: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (psycopg.errors.DeadlockDetected(), "DeadlockDetected 40P01"),
         (psycopg.errors.SerializationFailure(), "SerializationFailure 40001"),
@@ -115,10 +115,10 @@ async def _is_gone(engine: AsyncEngine, pid: int) -> None:
     ids=str,
 )
 def test_the_cause_of_an_outage_is_its_class_without_the_statement(
-    error: Exception, told: str
+    error: Exception, expected: str
 ) -> None:
     assert isinstance(error, AWAY)
-    assert cause(error) == told
+    assert cause(error) == expected
 
 
 # Retry

@@ -78,9 +78,9 @@ async def handed_over(engine: AsyncEngine) -> list[str]:
 
 async def figures(engine: AsyncEngine) -> dict[str, Sequence[Row]]:
     """Return all data of the messages except the keys of addresses."""
-    told = dict(await story(engine))
-    told["delivery"] = sorted((row[:6] + row[8:] for row in told["delivery"]), key=repr)
-    return told
+    rows = dict(await story(engine))
+    rows["delivery"] = sorted((row[:6] + row[8:] for row in rows["delivery"]), key=repr)
+    return rows
 
 
 async def assert_counted(engine: AsyncEngine) -> None:
