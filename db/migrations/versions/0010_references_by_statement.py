@@ -20,7 +20,7 @@ depends_on: str | Sequence[str] | None = None
 INGEST_LOCK = 0x5E47106
 
 
-class Reference(NamedTuple):
+class ForeignReference(NamedTuple):
     table: str
     columns: tuple[str, ...]
     to: str
@@ -28,14 +28,14 @@ class Reference(NamedTuple):
 
 
 REFERENCES = (
-    Reference("person", ("district_id",), "district", ("id",)),
-    Reference("address", ("district_id",), "district", ("id",)),
-    Reference("person_name", ("person_id",), "person", ("id",)),
-    Reference("recipient", ("message_id",), "message", ("id",)),
-    Reference("recipient", ("person_id",), "person", ("id",)),
-    Reference("recipient", ("student_id",), "person", ("id",)),
-    Reference("delivery", ("address_id",), "address", ("id",)),
-    Reference(
+    ForeignReference("person", ("district_id",), "district", ("id",)),
+    ForeignReference("address", ("district_id",), "district", ("id",)),
+    ForeignReference("person_name", ("person_id",), "person", ("id",)),
+    ForeignReference("recipient", ("message_id",), "message", ("id",)),
+    ForeignReference("recipient", ("person_id",), "person", ("id",)),
+    ForeignReference("recipient", ("student_id",), "person", ("id",)),
+    ForeignReference("delivery", ("address_id",), "address", ("id",)),
+    ForeignReference(
         "delivery", ("message_id", "recipient_number"), "recipient", ("message_id", "number")
     ),
 )
@@ -93,7 +93,7 @@ def kept() -> dict[str, list[str]]:
     return columns
 
 
-def check_what_goes_in(table: str, references: Sequence[Reference]) -> None:
+def check_what_goes_in(table: str, references: Sequence[ForeignReference]) -> None:
     steps = ""
     if any(reference.to not in SHARED for reference in references):
         steps += "PERFORM take_ingest_lock();"
@@ -130,7 +130,7 @@ def check_what_goes_in(table: str, references: Sequence[Reference]) -> None:
     )
 
 
-def check_what_goes(table: str, references: Sequence[Reference]) -> None:
+def check_what_goes(table: str, references: Sequence[ForeignReference]) -> None:
     steps = "" if table in SHARED else "PERFORM take_ingest_lock();"
     for one in references:
         same = " AND ".join(
