@@ -54,7 +54,7 @@ class _Limit:
         await asyncio.gather(*map(_cancel, tuple(self.held)))
 
 
-class _Recurring(_Limit):
+class _RecurringLimit(_Limit):
     """The time limit of each event of a subscription: from its first connection until it holds none."""
 
     def __init__(self, seconds: float) -> None:
@@ -127,7 +127,7 @@ def _wake(over: asyncio.Future[None]) -> None:
 @contextmanager
 def each_within(seconds: float) -> Iterator[None]:
     """Inside the block, raise `TimedOut` in database work that lasts longer than `seconds` without a break."""
-    token = _LIMIT.set(_Recurring(seconds))
+    token = _LIMIT.set(_RecurringLimit(seconds))
     try:
         yield
     finally:
