@@ -86,7 +86,7 @@ class FakeGateway(Gateway[Handover]):
         self.batch = batch
         self.per_second = per_second
         self.given: list[Handover] = []
-        self.asked: list[Handover] = []
+        self.lookups: list[Handover] = []
         self.waves: list[int] = []
         self.is_reachable = True
 
@@ -110,7 +110,7 @@ class FakeGateway(Gateway[Handover]):
         return [self.answer(handover) for handover in composed]
 
     async def find(self, handover: Handover, *, handed_at: datetime, now: datetime) -> Finding:
-        self.asked.append(handover)
+        self.lookups.append(handover)
         if not self.is_reachable:
             raise Unavailable("no connection")
         return self.finding(handover)

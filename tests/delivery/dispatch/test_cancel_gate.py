@@ -98,21 +98,21 @@ async def test_requests_share_a_read_of_the_status_for_200_ms(
 ) -> None:
     seconds = Monotonic()
     gate = gate_of(engine, await running(engine), Clock(), seconds)
-    asked: list[str] = []
+    reads: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("SELECT"):
-            asked.append(statement)
+            reads.append(statement)
 
     event.listen(engine.sync_engine, "before_cursor_execute", note)
 
     await asyncio.gather(*(gate() for _ in range(20)))
     seconds.now += 0.9 * FRESH
     await gate()
-    assert len(asked) == 1
+    assert len(reads) == 1
     seconds.now += 0.2 * FRESH
     await gate()
-    assert len(asked) == 2
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("passed", ANSWERED)
@@ -386,11 +386,11 @@ async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with
 async def test_a_gate_that_stops_some_requests_keeps_the_outcomes_of_the_others(
     engine: AsyncEngine,
 ) -> None:
-    calls, asked = CallStandIn(), list[int]()
+    calls, reads = CallStandIn(), list[int]()
 
     async def gate() -> None:
-        asked.append(1)
-        if len(asked) > 1:
+        reads.append(1)
+        if len(reads) > 1:
             raise Closed("canceled before it left")
 
     outcomes = await calls.gateway.send(calls.handovers(*calls.good), gate=gate)

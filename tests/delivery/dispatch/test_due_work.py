@@ -7,9 +7,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
-from db.dispatch import cancel, provider_rate
-from delivery.dispatch import due_work
-from delivery.dispatch.due_work import Job, begin_due, do, find_jobs
+from db.dispatch import provider_rate
+from delivery.dispatch.due_work import Job, begin_due, find_jobs
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.provider_rate import LONGEST_WAIT
 from delivery.dispatch.runtime import Runtime
@@ -22,9 +21,6 @@ from tests.delivery.world import (
     Clock,
     FakeGateway,
     call,
-    columns_of,
-    deliveries,
-    events,
     everything,
     let_go,
     load,
@@ -45,14 +41,7 @@ def delivered(handover: Handover) -> Outcome:
     return Accepted("R", DeliveryStatus.DELIVERED, 5)
 
 
-async def stop(engine: AsyncEngine, message_id: int) -> None:
-    async with writing(engine) as connection:
-        await cancel.cancel(
-            connection, message_id, by_id="u1", by_name="A", reason="oops", now=NOON
-        )
-
-
-# Beginning
+# Start
 
 
 async def test_a_message_begins_at_its_time_and_not_before(engine: AsyncEngine) -> None:
@@ -93,23 +82,6 @@ async def test_concurrent_rounds_start_a_message_once(engine: AsyncEngine) -> No
     clock.advance(minutes=1)
 
     assert sum(await asyncio.gather(*(begin_due(runtime) for _ in range(4)))) == 3
-    await recount(engine)
-
-
-async def test_a_message_that_was_canceled_before_its_time_never_begins(
-    engine: AsyncEngine,
-) -> None:
-    clock = Clock()
-    gateway = FakeGateway()
-    message_id = await load(engine, people(2, call), scheduled_at=NOON + timedelta(minutes=1))
-    await stop(engine, message_id)
-
-    clock.advance(minutes=1)
-    await work(runtime_of(engine, clock, gateway))
-
-    assert gateway.given == []
-    assert await status(engine, message_id) is MessageStatus.CANCELED
-    assert await statuses(engine, message_id) == {"CANCELED": 2}
     await recount(engine)
 
 
@@ -176,7 +148,7 @@ async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
     assert await find_jobs(runtime) == []
 
 
-# The providers' time
+# The providers' time limit
 
 
 async def test_a_message_whose_calls_are_open_after_the_providers_time_is_an_error(
@@ -253,62 +225,6 @@ async def test_a_call_outside_its_window_does_not_make_the_message_an_error(
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
 
 
-# Stopping
-
-
-async def test_pending_deliveries_of_a_canceled_message_are_marked_as_canceled(
-    engine: AsyncEngine,
-) -> None:
-    clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
-    message_id = await load(engine, people(3, call, mail))
-    await work(runtime_of(engine, clock, {DeliveryMode.VOICE: FakeGateway(answer=delivered)}))
-    await work(runtime)
-    await stop(engine, message_id)
-
-    await work(runtime)
-
-    assert await statuses(engine, message_id) == {"DELIVERED": 3, "CANCELED": 3}
-    stopped = (await deliveries(engine, message_id))[1]
-    assert (stopped.at, stopped.due_at) == (NOON, None)
-    assert (await events(engine, stopped.key))[-1].source is EventSource.CANCEL
-    assert await columns_of(
-        engine, "select stopped, already_sent from cancellation where completed_at is not null"
-    ) == [(3, 3)]
-    await recount(engine)
-
-
-async def test_a_round_finishes_a_cancellation_whose_process_died(engine: AsyncEngine) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway())
-    message_id = await load(engine, people(1100, call))
-    await stop(engine, message_id)
-
-    jobs = await find_jobs(runtime)
-    assert jobs == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
-    assert [await do(runtime, job) for job in jobs] == [500, 500, 100]
-
-    assert await statuses(engine, message_id) == {"CANCELED": 1100}
-    assert await find_jobs(runtime) == []
-    await recount(engine)
-
-
-async def test_a_large_cancellation_and_what_is_to_be_sent_take_turns(engine: AsyncEngine) -> None:
-    gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    large = await load(engine, people(1100, call))
-    await stop(engine, large)
-    small = await load(engine, people(1, call), id="M-2")
-
-    first, second, *_ = jobs = await find_jobs(runtime)
-    await do(runtime, first)
-    await do(runtime, second)
-
-    assert jobs == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
-    assert gateway.keys == [f"{small}.0.0"]
-    assert await statuses(engine, large) == {"CANCELED": 500, "PENDING": 600}
-    await recount(engine)
-
-
 async def test_deliveries_of_a_provider_on_hold_are_no_jobs_and_others_are(
     engine: AsyncEngine,
 ) -> None:
@@ -344,52 +260,6 @@ async def test_a_job_waits_for_a_rate_limit_unless_the_wait_is_too_long(
         )
 
     assert await find_jobs(runtime) == [Job(message_id, 0)] * is_job
-
-
-async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_its_outcome(
-    engine: AsyncEngine,
-) -> None:
-    clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(batch=1))
-    message_id = await load(engine, people(2, call))
-    await hand_over(runtime_of(engine, clock, FakeGateway()), message_id, 0)
-    await stop(engine, message_id)
-    await work(runtime)
-    complete = "select completed_at from cancellation where completed_at is not null"
-    assert await columns_of(engine, complete) == []
-
-    for person in range(2):
-        receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
-        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
-
-    assert len(await columns_of(engine, complete)) == 1
-    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(engine)
-
-
-async def test_the_rows_of_a_message_that_was_not_canceled_are_not_stopped(
-    engine: AsyncEngine,
-) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway())
-    message_id = await load(engine, people(2, call))
-    before = await everything(engine)
-
-    assert await due_work.stop(runtime, Job(message_id, 0)) == 0
-
-    assert await everything(engine) == before
-
-
-async def test_a_duplicate_is_canceled_with_its_first_delivery(engine: AsyncEngine) -> None:
-    same = call(0)
-    runtime = runtime_of(engine, Clock(), FakeGateway())
-    message_id = await load(engine, people(3, lambda _: same))
-    await stop(engine, message_id)
-
-    await work(runtime)
-
-    assert await statuses(engine, message_id) == {"CANCELED": 3}
-    assert await columns_of(engine, "select stopped, already_sent from cancellation") == [(1, 0)]
-    await recount(engine)
 
 
 async def test_a_message_with_all_outcomes_is_not_examined_again(

@@ -212,20 +212,20 @@ async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_re
     outage = FullPool(engine, clock, attempts=305)
     message_id = await load(engine, people(1, call))
     gateway = accepting(outage)
-    nobody = FakeGateway()
-    nobody.is_reachable = False
+    unreachable = FakeGateway()
+    unreachable.is_reachable = False
     sleep = outage.sleep
 
     async def meanwhile(seconds: float) -> None:
         if len(outage.pauses) == 303:
-            assert await settle(runtime_of(elsewhere, clock, nobody)) == 1
+            assert await settle(runtime_of(elsewhere, clock, unreachable)) == 1
         await sleep(seconds)
 
     assert await hand_over(runtime_of(engine, clock, gateway, sleep=meanwhile), message_id, 0) == 1
 
     delivery = await one(engine, message_id)
     assert delivery.reference == f"REF-{gateway.keys[0]}-1"
-    assert nobody.given == []
+    assert unreachable.given == []
     await elsewhere.dispose()
     await recount(engine)
 
@@ -339,6 +339,6 @@ async def test_a_finding_is_recorded_after_an_outage(engine: AsyncEngine, outage
 
     delivery = await one(engine, message_id)
     assert (delivery.status, delivery.reference) == (DeliveryStatus.DELIVERED, "SID")
-    assert len(gateway.asked) == 1
+    assert len(gateway.lookups) == 1
     assert len(outage.pauses) == outage.attempts
     await recount(engine)

@@ -174,12 +174,12 @@ async def test_a_provider_is_not_asked_before_its_list_is_complete(
     await work(runtime)
 
     await settle(runtime)
-    assert gateway.asked == []
+    assert gateway.lookups == []
     assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
 
     clock.advance(minutes=20)
     await settle(runtime)
-    assert len(gateway.asked) == 1
+    assert len(gateway.lookups) == 1
     assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
 
 
@@ -232,7 +232,7 @@ async def test_a_delivery_of_a_removed_gateway_cannot_be_found(engine: AsyncEngi
 
     await settle(runtime_of(engine, clock, now))
 
-    assert now.asked == []
+    assert now.lookups == []
     assert (await one(engine, message_id)).call_status == -5
 
 
@@ -244,7 +244,7 @@ async def test_a_claim_is_not_settled_before_its_lease_ends(engine: AsyncEngine)
     before = await everything(engine)
 
     assert await settle_lapsed(runtime) == 0
-    assert gateway.asked == []
+    assert gateway.lookups == []
     assert await everything(engine) == before
 
 
@@ -258,7 +258,7 @@ async def test_two_concurrent_settlements_ask_once(engine: AsyncEngine) -> None:
         sum(await asyncio.gather(settle(runtime), *(settle_lapsed(runtime) for _ in range(3))))
         == 30
     )
-    assert len(gateway.asked) == 30
+    assert len(gateway.lookups) == 30
     assert await statuses(engine, message_id) == {"DELIVERED": 30}
     await recount(engine)
 

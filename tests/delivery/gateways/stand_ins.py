@@ -20,8 +20,6 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from delivery.gateways.base import Handover, MessageContent
 from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
-from delivery.gateways.simulator.journal import Journal
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.mailbox import Mailbox
@@ -72,7 +70,7 @@ class StandIn(ABC):
     bad: ClassVar[str]
     """An address that it refuses for good."""
     tells: ClassVar[bool] = True
-    """It can be asked what it took."""
+    """It can look up deliveries."""
 
     behaviour = Behaviour.TAKES
     gateway: Gateway
@@ -173,7 +171,7 @@ class MailgunStandIn(HttpStandIn):
         query = request.url.params
         found = [event for event in self.events if event["recipient"] == query["recipient"]]
         page = int(query.get("page", 0))
-        # Mailgun names a host of its own, which may be another than the one that was asked.
+        # Mailgun's next page may be on another host than the one of the request.
         following = f"https://other.mailgun.example{request.url.path}?recipient={query['recipient']}&page={page + 1}"
         items = found[page * 2 : page * 2 + 2]
         return httpx2.Response(200, json={"items": items, "paging": {"next": following}})
@@ -367,35 +365,3 @@ class SmtpStandIn(StandIn):
         if self.behaviour is Behaviour.ANSWERS_NONSENSE:
             return "It works!"
         return self.reply
-
-
-class SimulatorStandIn(StandIn):
-    """The simulator, which is a stand-in already."""
-
-    mode = DeliveryMode.VOICE
-    good = TwilioStandIn.good
-    bad = "+16125550254"  # among the hundredth that it refuses by seed 0
-
-    tempers: ClassVar[Mapping[Behaviour, Temper]] = {
-        Behaviour.TAKES: Temper(refused=0.01),
-        Behaviour.IS_BUSY: Temper(busy=1.0),
-        Behaviour.TAKES_WITHOUT_ANSWER: Temper(unanswered=1.0),
-        Behaviour.LOSES: Temper(lost=1.0),
-        Behaviour.IS_GONE: Temper(outages=((NOON, NOON + timedelta(minutes=10)),)),
-    }
-
-    def __init__(self) -> None:
-        self.journal = Journal()
-
-    @property
-    def gateway(self) -> Gateway:  # type: ignore[override]  # made anew for each behaviour
-        return SimulatorGateway(
-            self.journal, clock=lambda: NOON, temper=self.tempers[self.behaviour], sleep=no_sleep
-        )
-
-    def taken(self) -> list[str]:
-        return [entry.address for entry in self.journal.entries()]
-
-
-async def no_sleep(seconds: float) -> None:
-    """Sleep without waiting."""

@@ -10,11 +10,11 @@ from delivery.gateways.base import Callback, CallbackRefused
 from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryStatus
+from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
 from tests.delivery.gateways.stand_ins import (
     NOON,
     CallStandIn,
     MailgunStandIn,
-    SimulatorStandIn,
     SmtpStandIn,
 )
 

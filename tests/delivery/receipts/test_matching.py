@@ -106,9 +106,9 @@ async def test_a_receipt_of_a_resent_email_needs_our_key(
     message_id = await load(engine, people(1, mail))
     await work(runtime)
 
-    async def nobody(_: object) -> None: ...
+    async def no_announcement(_: object) -> None: ...
 
-    await resend(runtime, message_id, modes={DeliveryMode.EMAIL}, announce=nobody)
+    await resend(runtime, message_id, modes={DeliveryMode.EMAIL}, announce=no_announcement)
     gateway.answer = lambda _: Accepted("B", DeliveryStatus.SENT)
     await work(runtime)
     before = await everything(engine)
@@ -125,7 +125,7 @@ class Word(NamedTuple):
     """A receipt drawn by Hypothesis."""
 
     person: int | str
-    """Of the batch, or "x": somebody else."""
+    """An address of the batch, or "x" for another one."""
     status: DeliveryStatus
     after: int
     named_by: str

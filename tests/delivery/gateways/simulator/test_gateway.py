@@ -24,7 +24,8 @@ from delivery.gateways.simulator.journal import Entry, Journal
 from domain.call_status import CALL_STATUSES
 from domain.receipts import Receipt, State, fold
 from domain.status import DeliveryMode, DeliveryStatus
-from tests.delivery.gateways.stand_ins import NOON, content, no_sleep
+from tests.delivery.gateways.simulator.stand_in import no_sleep
+from tests.delivery.gateways.stand_ins import NOON, content
 
 MODES = (DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT)
 CONTENT = content()

@@ -86,7 +86,7 @@ async def test_a_poll_uses_the_same_address_as_the_hand_over(engine: AsyncEngine
 
     await settle(runtime)
 
-    assert [handover.address for handover in gateway.asked] == ["heather@nomail.example"]
+    assert [handover.address for handover in gateway.lookups] == ["heather@nomail.example"]
 
 
 async def test_a_canceled_message_with_unreadable_addresses_counts_none_of_them_as_sent(

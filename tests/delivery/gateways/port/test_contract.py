@@ -19,12 +19,12 @@ from delivery.gateways.base import (
 )
 from delivery.gateways.inbox import InboxGateway
 from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
 from tests.delivery.gateways.stand_ins import (
     NOON,
     Behaviour,
     CallStandIn,
     MailgunStandIn,
-    SimulatorStandIn,
     SmtpStandIn,
     StandIn,
     TextStandIn,
@@ -62,7 +62,7 @@ async def talker(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
 
 
 @pytest.fixture(params=[*OVER_HTTP, SimulatorStandIn])
-async def asked(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
+async def searchable(request: pytest.FixtureRequest) -> AsyncIterator[StandIn]:
     """Each provider that can look up deliveries."""
     async with _running(request.param) as stand_in:
         yield stand_in
@@ -147,13 +147,13 @@ async def test_an_unreadable_answer_leaves_deliveries_unsure(talker: StandIn) ->
     assert [type(outcome) for outcome in outcomes] == [Unsure] * 3
 
 
-async def test_a_delivery_that_arrived_without_an_answer_is_found(asked: StandIn) -> None:
-    [handover] = asked.handovers(asked.good[0])
-    asked.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
-    await asked.gateway.send([handover])
-    asked.behaviour = Behaviour.TAKES
+async def test_a_delivery_that_arrived_without_an_answer_is_found(searchable: StandIn) -> None:
+    [handover] = searchable.handovers(searchable.good[0])
+    searchable.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
+    await searchable.gateway.send([handover])
+    searchable.behaviour = Behaviour.TAKES
 
-    finding = await asked.gateway.find(handover, handed_at=NOON, now=LATER)
+    finding = await searchable.gateway.find(handover, handed_at=NOON, now=LATER)
 
     assert isinstance(finding, FoundAtProvider)
     assert finding.reference
@@ -161,17 +161,17 @@ async def test_a_delivery_that_arrived_without_an_answer_is_found(asked: StandIn
     assert {receipt.reference for receipt in finding.receipts} == {finding.reference}
 
 
-async def test_a_delivery_that_never_arrived_is_not_at_the_provider(asked: StandIn) -> None:
-    [handover] = asked.handovers(asked.good[0])
-    asked.behaviour = Behaviour.LOSES
-    await asked.gateway.send([handover])
-    asked.behaviour = Behaviour.TAKES
+async def test_a_delivery_that_never_arrived_is_not_at_the_provider(searchable: StandIn) -> None:
+    [handover] = searchable.handovers(searchable.good[0])
+    searchable.behaviour = Behaviour.LOSES
+    await searchable.gateway.send([handover])
+    searchable.behaviour = Behaviour.TAKES
 
-    assert await asked.gateway.find(handover, handed_at=NOON, now=LATER) == NotAtProvider()
+    assert await searchable.gateway.find(handover, handed_at=NOON, now=LATER) == NotAtProvider()
 
 
-async def test_an_unreachable_provider_decides_nothing(asked: StandIn) -> None:
-    await _decides_nothing(asked, Behaviour.IS_GONE)
+async def test_an_unreachable_provider_decides_nothing(searchable: StandIn) -> None:
+    await _decides_nothing(searchable, Behaviour.IS_GONE)
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.IS_BUSY, Behaviour.ANSWERS_NONSENSE])
@@ -201,16 +201,16 @@ async def test_absence_decides_nothing_before_the_list_is_complete(remote: Stand
     assert await remote.gateway.find(handover, handed_at=NOON, now=settled) == NotAtProvider()
 
 
-async def test_a_poll_returns_receipts_with_our_keys(asked: StandIn) -> None:
-    handovers = asked.handovers(*asked.good)
-    outcomes = await asked.gateway.send(handovers)
+async def test_a_poll_returns_receipts_with_our_keys(searchable: StandIn) -> None:
+    handovers = searchable.handovers(*searchable.good)
+    outcomes = await searchable.gateway.send(handovers)
     sent = [
         Sent(handover.key, outcome.reference or "", handover.mode, handover.address, NOON)
         for handover, outcome in zip(handovers, outcomes, strict=True)
         if isinstance(outcome, Accepted)
     ]
 
-    polled = await asked.gateway.poll(sent)
+    polled = await searchable.gateway.poll(sent)
 
     assert {receipt.key for receipt in polled.receipts} == {"d-0", "d-1", "d-2"}
     assert list(polled.unanswered) == []

@@ -17,7 +17,7 @@ from tests.operations import ask
 
 CASES: Final = [
     json.loads(line)
-    for line in (Path(__file__).parents[2] / "cases" / "reply_to.jsonl").read_text().splitlines()
+    for line in (Path(__file__).parents[3] / "cases" / "reply_to.jsonl").read_text().splitlines()
 ]
 TYPED: Final = "=?utf-8?q?x=0D=0ABcc:_eve@x.example?="
 

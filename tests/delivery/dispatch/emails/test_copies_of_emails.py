@@ -123,9 +123,9 @@ async def test_a_resent_email_may_have_three_more_copies(
             clock.advance(minutes=40)
         assert await statuses(engine, message_id) == {"FAILED": 1}
 
-        async def nobody(_: object) -> None: ...
+        async def no_announcement(_: object) -> None: ...
 
-        await resend(runtime, message_id, modes=[DeliveryMode.EMAIL], announce=nobody)
+        await resend(runtime, message_id, modes=[DeliveryMode.EMAIL], announce=no_announcement)
 
     row = await one(engine, message_id)
     assert (row.status, row.copies, row.resends) == (DeliveryStatus.PENDING, 0, 1)

@@ -96,17 +96,17 @@ async def test_retry_after_is_read_in_seconds(header: str, pause: int | None) ->
 
 
 async def test_secrets_do_not_follow_a_redirection() -> None:
-    asked = []
+    hosts = []
 
     def elsewhere(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request.url.host)
+        hosts.append(request.url.host)
         return httpx2.Response(302, headers={"location": "https://evil.example/"})
 
     answer = await ask(client(elsewhere), "GET", URL, account=ACCOUNT)
 
     assert isinstance(answer, Answer)
     assert answer.status == 302
-    assert asked == ["api.provider.example"]
+    assert hosts == ["api.provider.example"]
 
 
 async def test_404_is_none_and_an_unreadable_answer_is_unavailable() -> None:

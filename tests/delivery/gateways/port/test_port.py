@@ -26,11 +26,11 @@ from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.port import OUT_OF_TIME, Gateway
 from delivery.gateways.simulator.gateway import CALM, Temper
 from domain.status import DeliveryMode, DeliveryStatus
+from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
 from tests.delivery.gateways.stand_ins import (
     Behaviour,
     CallStandIn,
     MailgunStandIn,
-    SimulatorStandIn,
     SmtpStandIn,
     StandIn,
     TextStandIn,
@@ -193,11 +193,11 @@ async def test_an_exception_decides_only_the_outcomes_of_its_own_deliveries(
             outcomes = await gateway.send(handovers)
 
     assert {line["log_level"] for line in lines} <= {"warning"}
-    wanted: dict[int, type] = {}
+    expected_kinds: dict[int, type] = {}
     for numbers in requests:
         kinds = expected([planned[number] for number in numbers])
-        wanted |= dict(zip(numbers, kinds, strict=True))
-    assert [type(outcome) for outcome in outcomes] == [wanted[n] for n in range(PEOPLE)]
+        expected_kinds |= dict(zip(numbers, kinds, strict=True))
+    assert [type(outcome) for outcome in outcomes] == [expected_kinds[n] for n in range(PEOPLE)]
     reasons = [outcome.reason for outcome in outcomes if not isinstance(outcome, Accepted)]
     assert not any("@" in reason for reason in reasons)
 
@@ -365,11 +365,11 @@ async def test_a_rejected_request_is_halved_down_to_the_bad_addresses(
 
 
 async def test_a_closed_gate_stops_only_requests_that_have_not_begun() -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     async def gate() -> None:
-        asked.append(1)
-        if len(asked) > 2:
+        calls.append(1)
+        if len(calls) > 2:
             raise Closed("canceled before it left")
 
     outcomes = await Scripted(transmit=take).send(handovers(4), gate=gate)

@@ -1,0 +1,246 @@
+"""The promise: each outcome of a hand-over is recorded with its retries, its figures and its time limits."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import writing
+from db.dispatch import cancel
+from delivery.dispatch.provider_rate import DOWN_FROM
+from delivery.gateways.base import (
+    Accepted,
+    Handover,
+    NotAccepted,
+    Outcome,
+    Refused,
+    Unsure,
+)
+from delivery.gateways.gate import Passage
+from domain.status import DeliveryStatus, EventSource, MessageStatus
+from tests.delivery.world import (
+    Clock,
+    FakeGateway,
+    call,
+    deliveries,
+    events,
+    let_go,
+    load,
+    mail,
+    message,
+    one,
+    people,
+    recount,
+    runtime_of,
+    status,
+    statuses,
+    work,
+)
+from tests.log import NOON
+
+
+def busy(handover: Handover) -> Outcome:
+    return NotAccepted("busy")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stands", "message_stands"),
+    [
+        (
+            Accepted("R", DeliveryStatus.IN_PROGRESS),
+            (DeliveryStatus.IN_PROGRESS, None),
+            MessageStatus.IN_PROGRESS,
+        ),
+        (
+            Accepted("R", DeliveryStatus.DELIVERED, 5),
+            (DeliveryStatus.DELIVERED, 5),
+            MessageStatus.SENT,
+        ),
+        (Refused("no such number", code=-2), (DeliveryStatus.FAILED, -2), MessageStatus.SENT),
+        (
+            Refused("stop", DeliveryStatus.OPTED_OUT, -33),
+            (DeliveryStatus.OPTED_OUT, -33),
+            MessageStatus.SENT,
+        ),
+        (NotAccepted("busy"), (DeliveryStatus.PENDING, None), MessageStatus.IN_PROGRESS),
+        (Unsure("no answer"), (DeliveryStatus.IN_PROGRESS, None), MessageStatus.IN_PROGRESS),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_an_outcome_is_recorded_with_its_events_and_figures(
+    engine: AsyncEngine,
+    outcome: Outcome,
+    stands: tuple[DeliveryStatus, int | None],
+    message_stands: MessageStatus,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(1, call))
+
+    await work(runtime_of(engine, clock, FakeGateway(answer=lambda _: outcome)))
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status) == stands
+    assert row.reference == (outcome.reference if isinstance(outcome, Accepted) else None)
+    assert (row.claim is not None) == isinstance(outcome, Unsure)
+    assert await status(engine, message_id) is message_stands
+    (event,) = await events(engine, row.key)
+    assert (event.status, event.source) == (stands[0], EventSource.DISPATCH)
+    assert event.detail == (None if isinstance(outcome, Accepted) else outcome.reason)
+    await recount(engine)
+
+
+async def test_an_unaccepted_delivery_is_retried_after_growing_pauses(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    gateway = FakeGateway(answer=busy)
+    runtime = runtime_of(engine, clock, gateway)
+    message_id = await load(engine, people(1, mail))
+    tried: list[float] = []
+    for _ in range(60):
+        tried += [(clock.now - NOON).total_seconds()] * await work(runtime)
+        clock.advance(seconds=1)
+
+    # Half of 5, 10, 20, 40 seconds, the chance being nil; the clock goes by seconds.
+    assert tried == [0, 3, 8, 18, 38]
+    row = await one(engine, message_id)
+    assert (row.status, row.attempts, row.handed_at) == (DeliveryStatus.PENDING, 5, None)
+    assert row.first_at == NOON
+    await recount(engine)
+
+
+async def test_a_call_that_is_not_accepted_for_hours_fails(engine: AsyncEngine) -> None:
+    clock = Clock()
+    runtime = runtime_of(engine, clock, FakeGateway(answer=busy))
+    message_id = await load(engine, people(1, call))
+    for _ in range(30):
+        await work(runtime)
+        clock.advance(minutes=10)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -11)
+    assert await status(engine, message_id) is MessageStatus.SENT
+    assert await work(runtime) == 0
+    await recount(engine)
+
+
+async def test_a_provider_that_accepts_nothing_is_put_on_hold(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    gateway = FakeGateway(answer=busy, batch=DOWN_FROM)
+    runtime = runtime_of(engine, clock, gateway)
+    message_id = await load(engine, people(5 * DOWN_FROM, mail))
+
+    await work(runtime, rounds=3)
+
+    assert gateway.waves == [DOWN_FROM]
+    gateway.answer = lambda h: Accepted(None, DeliveryStatus.SENT)
+    await let_go(engine)
+    clock.advance(seconds=5)
+    await work(runtime)
+    assert await statuses(engine, message_id) == {"SENT": 5 * DOWN_FROM}
+    await recount(engine)
+
+
+async def test_one_refused_address_does_not_block_others(engine: AsyncEngine) -> None:
+    gateway = FakeGateway(
+        answer=lambda h: (
+            busy(h) if h.address.startswith("p0@") else Accepted(None, DeliveryStatus.SENT)
+        ),
+        batch=1,
+    )
+    runtime = runtime_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(3, mail))
+
+    await work(runtime, rounds=2)
+
+    assert await statuses(engine, message_id) == {"PENDING": 1, "SENT": 2}
+
+
+async def test_a_gateway_that_fails_or_returns_nonsense_leaves_its_deliveries_unsure(
+    engine: AsyncEngine,
+) -> None:
+    class Broken(FakeGateway):
+        async def transmit(
+            self, composed: Sequence[Handover], passage: Passage
+        ) -> Sequence[Outcome]:
+            await super().transmit(composed, passage)
+            if len(self.waves) == 1:
+                raise RuntimeError("a bug")
+            return []
+
+    gateway = Broken(batch=2)
+    runtime = runtime_of(engine, Clock(), gateway)
+    message_id = await load(engine, people(4, call))
+
+    await work(runtime, rounds=2)
+
+    rows = await deliveries(engine, message_id)
+    assert len(gateway.keys) == 4
+    assert {row.status for row in rows} == {DeliveryStatus.IN_PROGRESS}
+    assert all(row.claim for row in rows)
+    assert [[event.detail for event in await events(engine, row.key)] for row in rows] == [
+        ["RuntimeError"],
+        ["RuntimeError"],
+        ["the gateway gave 0 outcomes for 2 deliveries"],
+        ["the gateway gave 0 outcomes for 2 deliveries"],
+    ]
+    await recount(engine)
+
+
+async def test_the_wait_for_a_silent_provider_ends_within_the_claim(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway(meanwhile=asyncio.Event().wait)  # type: ignore[arg-type]
+    runtime = runtime_of(engine, Clock(), gateway, send_limit=timedelta(milliseconds=20))
+    message_id = await load(engine, people(1, call))
+
+    await work(runtime)
+
+    row = await one(engine, message_id)
+    assert (row.status, row.reference) == (DeliveryStatus.IN_PROGRESS, None)
+    assert [e.detail for e in await events(engine, row.key)] == ["no answer in time"]
+
+
+async def test_an_unaccepted_delivery_of_a_canceled_message_is_canceled_and_not_retried(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    message_id = await load(engine, people(2, mail))
+
+    async def canceled() -> None:
+        async with writing(engine) as connection:
+            await cancel.cancel(
+                connection, message_id, by_id=None, by_name=None, reason=None, now=clock.now
+            )
+
+    runtime = runtime_of(engine, clock, FakeGateway(answer=busy, meanwhile=canceled))
+    await work(runtime)
+
+    assert await statuses(engine, message_id) == {"CANCELED": 2}
+    clock.advance(hours=1)
+    assert await work(runtime) == 0
+    await recount(engine)
+
+
+async def test_each_hand_over_of_a_call_or_text_restarts_the_providers_time_limit(
+    engine: AsyncEngine,
+) -> None:
+    clock = Clock()
+    runtime = runtime_of(
+        engine, clock, FakeGateway(answer=busy), provider_limit=timedelta(minutes=60)
+    )
+    called, mailed = (
+        await load(engine, people(1, call)),
+        await load(engine, people(1, mail), id="M-2"),
+    )
+
+    await work(runtime)
+    clock.advance(minutes=10)
+    await work(runtime)
+
+    assert (await message(engine, called)).overdue_at == clock.now + timedelta(minutes=60)
+    assert (await message(engine, mailed)).overdue_at is None

@@ -1,0 +1,69 @@
+"""The promise: an opt-out or opt-in of a phone number holds in every district; the latest one counts."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.engine import reading, writing
+from db.dispatch import in_flight
+from delivery.gateways.base import Consent
+from delivery.receipts.receipts import take_consents
+from domain.status import DeliveryStatus
+from tests import log
+from tests.delivery.world import (
+    Clock,
+    FakeGateway,
+    columns_of,
+    load,
+    number_of,
+    one,
+    people,
+    runtime_of,
+    text_to,
+    work,
+)
+from tests.log import NOON
+
+
+async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(engine: AsyncEngine) -> None:
+    await log.load(engine, log.district(), log.district("north"))
+    for id, district in (("M-1", "plainview"), ("N-1", "north")):
+        await log.load(
+            engine,
+            log.message(id, people(2, text_to), district=district, school=None, status=None),
+        )
+    stop = Consent(NOON, number_of(0), True)
+    start = Consent(NOON + timedelta(minutes=1), number_of(0), False)
+
+    async def silent() -> list[tuple[Any, ...]]:
+        return await columns_of(
+            engine, "select key from address where opted_out_at is not null order by key"
+        )
+
+    async with writing(engine) as connection:
+        await take_consents(connection, [stop])
+    assert await silent() == [(number_of(0),), (number_of(0),)]
+
+    async with writing(engine) as connection:
+        await take_consents(connection, [start, stop])
+    assert await silent() == []
+
+
+async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
+    engine: AsyncEngine,
+) -> None:
+    gateway = FakeGateway()
+    runtime = runtime_of(engine, Clock(), gateway)
+    await load(engine, people(1, text_to))
+    await work(runtime)
+    async with writing(engine) as connection:
+        await take_consents(connection, [Consent(NOON, number_of(0), True)])
+    second = await load(engine, people(1, text_to), id="M-2")
+    await work(runtime)
+
+    assert len(gateway.given) == 1
+    assert (await one(engine, second)).status is DeliveryStatus.OPTED_OUT
+    async with reading(engine) as connection:
+        address_id = (await one(engine, second)).address_id
+        assert (await in_flight.targets(connection, [address_id]))[address_id].opted_out
