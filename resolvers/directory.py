@@ -35,8 +35,8 @@ async def district(root: Sequence[object], info: Info) -> Sequence[DistrictRecor
 async def schools(info: Info) -> Sequence[SchoolRecord]:
     """The schools whose messages the viewer may see, by name."""
     async with reading(info.context.engine) as connection:
-        found = await schools_of(connection, info.context.visibility.district.id)
-    return [school for school in found if _is_seen(school, info)]
+        by_reference = await schools_of(connection, info.context.visibility.district.id)
+    return [school for school in by_reference if _is_seen(school, info)]
 
 
 async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
@@ -63,13 +63,13 @@ async def nodes(info: Info, ids: list[strawberry.ID]) -> Sequence[object | None]
     kinds = {None if reference is None else reference.kind for reference in references}
     if kinds != {Kind.AUDIT_ENTRY} or not trail.may_read(info):
         info.context.viewer.require(Right.VIEW_LOG)
-    found: dict[Reference, object | None] = {}
+    by_reference: dict[Reference, object | None] = {}
     for kind, fetch in _BY_KIND.items():
         wanted = list(dict.fromkeys(r for r in references if r is not None and r.kind is kind))
         if wanted:
             things = await fetch(info, [reference.key for reference in wanted])
-            found.update(zip(wanted, things, strict=True))
-    return [None if reference is None else found.get(reference) for reference in references]
+            by_reference.update(zip(wanted, things, strict=True))
+    return [None if reference is None else by_reference.get(reference) for reference in references]
 
 
 async def _districts(
@@ -80,8 +80,10 @@ async def _districts(
 
 
 async def _schools(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[SchoolRecord | None]:
-    found = await info.context.loaders.school.load_many([key[0] for key in keys])
-    return [school if school is not None and _is_seen(school, info) else None for school in found]
+    by_reference = await info.context.loaders.school.load_many([key[0] for key in keys])
+    return [
+        school if school is not None and _is_seen(school, info) else None for school in by_reference
+    ]
 
 
 async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[MessageRecord | None]:

@@ -73,8 +73,8 @@ async def of_message(
         ),
     )
     return [
-        RecipientListing(wanted.order(masks=context.loaders.masks), found, wanted)
-        for wanted, found in zip(lists, pages, strict=True)
+        RecipientListing(wanted.order(masks=context.loaders.masks), records, wanted)
+        for wanted, records in zip(lists, pages, strict=True)
     ]
 
 
@@ -111,8 +111,8 @@ async def of_person(
         [(Action.OPEN_PERSON, spell(Kind.PERSON, person.id)) for person in root]
     )
     return [
-        PersonListing(wanted.order(), found, wanted)
-        for wanted, found in zip(lists, pages, strict=True)
+        PersonListing(wanted.order(), records, wanted)
+        for wanted, records in zip(lists, pages, strict=True)
     ]
 
 
@@ -141,20 +141,20 @@ async def people_by_keys(
 ) -> Sequence[PersonRecord | None]:
     """The people with these keys, in order; None if the viewer may see no message to them."""
     context = info.context
-    found = await context.loaders.person.load_many([key[0] for key in keys])
-    opened = [person.id for person in found if person is not None]
+    records = await context.loaders.person.load_many([key[0] for key in keys])
+    opened = [person.id for person in records if person is not None]
     await context.audit.load_many(
         [(Action.OPEN_PERSON, spell(Kind.PERSON, person)) for person in opened]
     )
-    return found
+    return records
 
 
 async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[RecipientRecord | None]:
     """The recipients with these keys, in order; None if the viewer may not see them."""
     context = info.context
-    found = await context.loaders.recipient.load_many([(key[0], key[1]) for key in keys])
-    messages = {recipient.message_id for recipient in found if recipient is not None}
+    records = await context.loaders.recipient.load_many([(key[0], key[1]) for key in keys])
+    messages = {recipient.message_id for recipient in records if recipient is not None}
     await context.audit.load_many(
         [(Action.OPEN_RECIPIENTS, spell(Kind.MESSAGE, message)) for message in sorted(messages)]
     )
-    return found
+    return records

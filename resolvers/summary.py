@@ -94,15 +94,15 @@ class Summary(Figures):
     def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
         part = self._standing(modes)
         spans = [span for span in self.spans if span.mode in modes]
-        begun = begun_at(spans)
+        started_at = begun_at(spans)
         status = mode_status(
             self.message.status,
             part,
             has_phone=modes is PHONE_MODES,
             # Deliveries may fail before the message is sent, so a failure does not mean that delivery has begun.
-            has_begun=begun is not None or self.message.status is not MessageStatus.CANCELED,
+            has_begun=started_at is not None or self.message.status is not MessageStatus.CANCELED,
         )
-        return ModeProgress(status, begun, ended_at(spans), progress_percent(part, status))
+        return ModeProgress(status, started_at, ended_at(spans), progress_percent(part, status))
 
     def _standing(self, modes: Collection[DeliveryMode]) -> Standing:
         return standing(

@@ -200,14 +200,14 @@ def _check(
 
 def _field_types(record: type) -> Mapping[str, Any]:
     """The fields and properties of a record, with their types."""
-    found: dict[str, Any] = {}
+    types_by_name: dict[str, Any] = {}
     for base in reversed(record.__mro__):
         if base is not object and base.__module__ not in ("builtins", "typing", "abc"):
-            found |= get_type_hints(base)
+            types_by_name |= get_type_hints(base)
             for name, value in vars(base).items():
                 if isinstance(value, property) and value.fget is not None:
-                    found[name] = get_type_hints(value.fget).get("return")
-    return found
+                    types_by_name[name] = get_type_hints(value.fget).get("return")
+    return types_by_name
 
 
 def fits(promised: Any, record_types: Any) -> bool:

@@ -54,10 +54,12 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Audit
         return [None] * len(keys)
     district = info.context.visibility.district
     async with reading(info.context.engine) as connection:
-        found = await entries(connection, [key[0] for key in keys], district_id=district.id)
-    if found:
+        entries_by_key = await entries(
+            connection, [key[0] for key in keys], district_id=district.id
+        )
+    if entries_by_key:
         await _record_reading(info)
-    return [found.get(key[0]) for key in keys]
+    return [entries_by_key.get(key[0]) for key in keys]
 
 
 async def _record_reading(info: Info) -> None:

@@ -86,8 +86,8 @@ class Districts:
         self._check_district(line.district, "district")
         self._check_school(line.id, "id")
         place = await self.find(line.district)
-        known = None if place is None else place.schools.get(line.id)
-        return known is not None and known.name == line.name
+        stored = None if place is None else place.schools.get(line.id)
+        return stored is not None and stored.name == line.name
 
     async def save(self, line: UploadedDistrict | UploadedSchool) -> None:
         """Add or update the district or school. Raises `BadLine` if the viewer may not (see `has`)."""
@@ -103,7 +103,7 @@ class Districts:
         if limit := self._limit():
             raise BadLine(
                 "id",
-                f"{line.id!r} differs from what is known: your sign-in writes for these schools only: {limit}",
+                f"{line.id!r} differs from what is stored: your sign-in writes for these schools only: {limit}",
             )
         record = await districts.district_known_as(self._connection, line.id)
         zone, name, hours = line.timeZone, line.name, line.hours()
@@ -139,13 +139,13 @@ class Districts:
         if district is None:
             raise BadLine("district", f"no district {line.district!r} came before this line")
         key = rows.key(line.name, "name")
-        known = await move_in.school_known_as(self._connection, district.id, line.id)
-        if known is None:
+        stored = await move_in.school_known_as(self._connection, district.id, line.id)
+        if stored is None:
             await districts.add_school(
                 self._connection, line.id, district_id=district.id, name=line.name, key=key
             )
         else:
-            await districts.rename_school(self._connection, known.id, name=line.name, key=key)
+            await districts.rename_school(self._connection, stored.id, name=line.name, key=key)
         saved = await move_in.school_known_as(self._connection, district.id, line.id)
         if saved is not None and (place := self._known.get(line.district)):
             place.schools[line.id] = saved

@@ -121,8 +121,8 @@ def _explain(message: str) -> BadLine:
     place = _PLACE.match(message)
     reason, path = (place["reason"], place["field"]) if place else (message, "")
     for pattern, text in _FIELD_ITSELF.items():
-        if found := pattern.match(reason):
-            return BadLine(f"{path}.{found['field']}".lstrip("."), text)
+        if match := pattern.match(reason):
+            return BadLine(f"{path}.{match['field']}".lstrip("."), text)
     if path == "kind":
         return BadLine("kind", _KINDS)
     if _INSTANT.match(reason):

@@ -50,33 +50,33 @@ async def admit(
     """
     async with reading(engine) as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
-        known = read(ticket, key)
-        if known is None or key_of(Kind.REPORT, id) != (known.report_id,):
+        ticket_read = read(ticket, key)
+        if ticket_read is None or key_of(Kind.REPORT, id) != (ticket_read.report_id,):
             raise Forbidden(REFUSED)
-        if viewer is not None and viewer.id != known.viewer_id:
+        if viewer is not None and viewer.id != ticket_read.viewer_id:
             raise Forbidden(REFUSED)
-        seen = await _visibility(connection, known, viewer, now=now)
+        seen = await _visibility(connection, ticket_read, viewer, now=now)
         if seen is None:
             return None
         visibility, masks = seen
-        ids = [known.report_id]
+        ids = [ticket_read.report_id]
         report = (await reports(connection, ids, visibility=visibility, masks=masks)).get(
-            known.report_id
+            ticket_read.report_id
         )
     if report is None:
         return None
     # For a report that is no longer kept, its own error is more helpful than that of the expired link.
-    if known.until <= now and report.status is not ReportStatus.EXPIRED:
+    if ticket_read.until <= now and report.status is not ReportStatus.EXPIRED:
         raise Forbidden(REFUSED)
     entry = Entry(
         now,
         visibility.district.id,
-        known.viewer_id,
+        ticket_read.viewer_id,
         Action.DOWNLOAD_REPORT,
         spell(Kind.REPORT, report.id),
         origin,
         request_id,
-        viewer_name=_name(known, viewer, report),
+        viewer_name=_name(ticket_read, viewer, report),
     )
     return Admission(report, entry)
 

@@ -93,13 +93,13 @@ class Loaders:
         """Messages together with their counters, loaded by one statement."""
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
-            found = await message_with_counters.counted_messages(
+            rows = await message_with_counters.counted_messages(
                 self._keyed, ids, visibility=self._visibility
             )
-            for id, (message, own) in found.items():
+            for id, (message, own) in rows.items():
                 self.message.prime(id, message)
                 self.counters.prime(id, own)
-            return {id: message for id, (message, _) in found.items()}
+            return {id: message for id, (message, _) in rows.items()}
 
         return _one(fetch)
 
@@ -113,16 +113,16 @@ class Loaders:
     @cached_property
     def content(self) -> Loader[int, ContentRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
-            found = await messages.contents(self._keyed, ids)
-            return self._masker.records(found, masks.OF_CONTENT)
+            rows = await messages.contents(self._keyed, ids)
+            return self._masker.records(rows, masks.OF_CONTENT)
 
         return _one(fetch)
 
     @cached_property
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
-            found = await messages.cancellations(self._keyed, ids)
-            return self._masker.records(found, masks.OF_CANCELLATION)
+            rows = await messages.cancellations(self._keyed, ids)
+            return self._masker.records(rows, masks.OF_CANCELLATION)
 
         return _one(fetch)
 
@@ -141,8 +141,8 @@ class Loaders:
             keys: Sequence[tuple[int, int]],
         ) -> Mapping[tuple[int, int], RecipientRecord]:
             async with reading(self._engine) as connection:
-                found = await recipients.recipients(connection, keys, visibility=self._visibility)
-            return self._masker.records(found, masks.OF_RECIPIENT)
+                rows = await recipients.recipients(connection, keys, visibility=self._visibility)
+            return self._masker.records(rows, masks.OF_RECIPIENT)
 
         return _one(fetch)
 
@@ -167,7 +167,7 @@ class Loaders:
         return _pages(fetch)
 
     async def _recipients_of_one(self, wanted: RecipientList, page: Page) -> Slice[RecipientRecord]:
-        found, sent = await recipients_with_deliveries.page_of_message(
+        rows, sent = await recipients_with_deliveries.page_of_message(
             self._keyed,
             wanted.message_id,
             ordered=wanted.ordered(masks=self.masks),
@@ -179,7 +179,7 @@ class Loaders:
             fields = wanted.shown.deliveries
             known = self.sent.get(fields, {})
             self.sent[fields] = {**known, **self._masker.rows(sent, masks.OF_DELIVERY)}
-        return self._masker.pages({0: found}, masks.OF_RECIPIENT)[0]
+        return self._masker.pages({0: rows}, masks.OF_RECIPIENT)[0]
 
     @cached_property
     def recipient_count(self) -> Loader[RecipientList, int]:
@@ -194,8 +194,8 @@ class Loaders:
     def person(self) -> Loader[int, PersonRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
             async with reading(self._engine) as connection:
-                found = await recipients.people(connection, ids, visibility=self._visibility)
-            return self._masker.records(found, masks.OF_PERSON)
+                rows = await recipients.people(connection, ids, visibility=self._visibility)
+            return self._masker.records(rows, masks.OF_PERSON)
 
         return _one(fetch)
 
@@ -236,8 +236,8 @@ class Loaders:
     def delivery(self) -> Loader[DeliveryKey, DeliveryRecord | None]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
             async with reading(self._engine) as connection:
-                found = await deliveries.deliveries(connection, keys, visibility=self._visibility)
-            return self._masker.records(found, masks.OF_DELIVERY)
+                rows = await deliveries.deliveries(connection, keys, visibility=self._visibility)
+            return self._masker.records(rows, masks.OF_DELIVERY)
 
         return _one(fetch)
 
@@ -284,8 +284,8 @@ class Loaders:
     @cached_property
     def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
-            found = await deliveries.events(self._keyed, keys)
-            return self._masker.lists(found, masks.OF_EVENT)
+            rows = await deliveries.events(self._keyed, keys)
+            return self._masker.lists(rows, masks.OF_EVENT)
 
         return _one(fetch, ())
 
@@ -344,8 +344,8 @@ def _one(fetch: Fetch[K, Any], absent: Any = None) -> Loader[K, Any]:
     """A loader of single values; `absent` if there is none."""
 
     async def batch(keys: list[K]) -> list[Any]:
-        found = await fetch(keys)
-        return [found.get(key, absent) for key in keys]
+        rows = await fetch(keys)
+        return [rows.get(key, absent) for key in keys]
 
     return Loader(batch)
 
@@ -359,11 +359,11 @@ def _pages(fetch: FetchPages[L, V]) -> PageLoader[L, V]:
             # A cursor belongs to the list of one parent, so a page with a cursor is loaded alone.
             has_cursor = page.after is not None or page.before is not None
             alike[(wanted if has_cursor else wanted[1:], page)].append((wanted, page))
-        found: dict[tuple[L, Page], Slice[V]] = {}
+        rows: dict[tuple[L, Page], Slice[V]] = {}
         for group in alike.values():
             pages = await fetch([wanted for wanted, _ in group], group[0][1])
-            found |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
-        return [found[key] for key in keys]
+            rows |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
+        return [rows[key] for key in keys]
 
     return Loader(batch)
 
@@ -375,11 +375,11 @@ def _counts(fetch: Callable[[Sequence[L]], Awaitable[Mapping[int, int]]]) -> Loa
         alike: dict[Hashable, list[L]] = defaultdict(list)
         for wanted in keys:
             alike[wanted[1:]].append(wanted)
-        found: dict[L, int] = {}
+        rows: dict[L, int] = {}
         for group in alike.values():
             counts = await fetch(group)
-            found |= {wanted: counts.get(wanted[0], 0) for wanted in group}
-        return [found[key] for key in keys]
+            rows |= {wanted: counts.get(wanted[0], 0) for wanted in group}
+        return [rows[key] for key in keys]
 
     return Loader(batch)
 

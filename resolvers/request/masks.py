@@ -40,29 +40,29 @@ class Masker:
     def __init__(self, *, masks: bool) -> None:
         self.masks = masks
 
-    def records(self, found: Mapping[K, V], mask: FieldMask) -> Mapping[K, V]:
+    def records(self, values: Mapping[K, V], mask: FieldMask) -> Mapping[K, V]:
         """Records by key."""
         if not self.masks:
-            return found
-        return {key: _masked(record, mask) for key, record in found.items()}
+            return values
+        return {key: _masked(record, mask) for key, record in values.items()}
 
-    def lists(self, found: Mapping[K, Sequence[V]], mask: FieldMask) -> Mapping[K, Sequence[V]]:
+    def lists(self, values: Mapping[K, Sequence[V]], mask: FieldMask) -> Mapping[K, Sequence[V]]:
         """Lists of records by key."""
         if not self.masks:
-            return found
-        return {key: [_masked(record, mask) for record in rows] for key, rows in found.items()}
+            return values
+        return {key: [_masked(record, mask) for record in rows] for key, rows in values.items()}
 
-    def rows(self, found: Mapping[K, Rows[V]], mask: FieldMask) -> Mapping[K, Rows[V]]:
+    def rows(self, values: Mapping[K, Rows[V]], mask: FieldMask) -> Mapping[K, Rows[V]]:
         """Lists of raw rows by key."""
         if not self.masks:
-            return found
-        return {key: rows.changed(**mask) for key, rows in found.items()}
+            return values
+        return {key: rows.changed(**mask) for key, rows in values.items()}
 
-    def pages(self, found: Mapping[K, Slice[V]], mask: FieldMask) -> Mapping[K, Slice[V]]:
+    def pages(self, values: Mapping[K, Slice[V]], mask: FieldMask) -> Mapping[K, Slice[V]]:
         """Pages of raw rows by key."""
         if not self.masks:
-            return found
-        return {key: one._replace(rows=one.rows.changed(**mask)) for key, one in found.items()}
+            return values
+        return {key: one._replace(rows=one.rows.changed(**mask)) for key, one in values.items()}
 
 
 def _masked(record: Any, mask: FieldMask) -> Any:

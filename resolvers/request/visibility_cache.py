@@ -30,9 +30,9 @@ class VisibilityCache:
     async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Visibility | None:
         """What `viewer` may see; None if the log does not have the district."""
         key = viewer.district, viewer.schools
-        known = self._known.get(key)
-        if known is not None and known.now <= now < known.now + FRESH:
-            return known._replace(now=now)
+        cached = self._known.get(key)
+        if cached is not None and cached.now <= now < cached.now + FRESH:
+            return cached._replace(now=now)
         async with reading(engine) as connection:
             visibility = await visibility_of(connection, viewer, now=now)
         if visibility is not None and (

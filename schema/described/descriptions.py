@@ -141,9 +141,9 @@ def elements_of(schema: GraphQLSchema) -> Iterator[tuple[str, Any]]:
             continue
         yield name, type
         if isinstance(type, GraphQLEnumType):
-            yield from ((f"{name}.{value}", made) for value, made in type.values.items())
+            yield from ((f"{name}.{value}", element) for value, element in type.values.items())
         elif isinstance(type, GraphQLInputObjectType):
-            yield from ((f"{name}.{field}", made) for field, made in type.fields.items())
+            yield from ((f"{name}.{field}", element) for field, element in type.fields.items())
         elif isinstance(type, GraphQLObjectType | GraphQLInterfaceType):
             for field_name, field in type.fields.items():
                 yield f"{name}.{field_name}", field

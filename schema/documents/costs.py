@@ -125,16 +125,16 @@ class _Walk:
         fixed = each = 0
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                found = self._of_field(node, parent)
+                cost = self._of_field(node, parent)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 on = self._schema.get_type(condition.name.value) if condition else parent
-                found = self.of(node.selection_set, on)
+                cost = self.of(node.selection_set, on)
             else:
                 assert isinstance(node, FragmentSpreadNode), node
-                found = self._of_fragment(node.name.value)
-            fixed += found.fixed
-            each += found.each
+                cost = self._of_fragment(node.name.value)
+            fixed += cost.fixed
+            each += cost.each
         return _Cost(fixed, each)
 
     def _of_fragment(self, name: str) -> _Cost:

@@ -45,16 +45,16 @@ _CHECKS: Final = {
 """Conditions under which a value cannot be used as it is; graphql-core then converts or refuses it."""
 
 
-def completer_of(given: GraphQLOutputType, below: Selection | None) -> Complete:
-    """The function that completes values of the type `given` with the selection `below`, all of it in the records."""
-    item = given.of_type if isinstance(given, GraphQLNonNull) else given
+def completer_of(type_: GraphQLOutputType, below: Selection | None) -> Complete:
+    """The function that completes values of the type `type_` with the selection `below`, all of it in the records."""
+    item = type_.of_type if isinstance(type_, GraphQLNonNull) else type_
     if below is not None:
         if isinstance(item, GraphQLList):
-            return ListCompleter(completer_of(item.of_type, below), may_be_none=item is given)
-        return ObjectCompleter(below, frozenset(), may_be_none=item is given)
+            return ListCompleter(completer_of(item.of_type, below), may_be_none=item is type_)
+        return ObjectCompleter(below, frozenset(), may_be_none=item is type_)
     code = _Code()
     code.add("out = []", "append = out.append", "for v in values:", deeper=True)
-    code.add(f"append({code.value(given, below, 'v')})")
+    code.add(f"append({code.value(type_, below, 'v')})")
     return code.function("values")
 
 
@@ -115,7 +115,7 @@ class ObjectCompleter:
         """Generate the function for records, or for rows of a layout."""
         code = _Code()
         row = None if layout is None else code.row(layout)
-        given = {
+        names_by_key = {
             one.key: f"c{place}"
             for place, one in enumerate(
                 one for one in self._selection.fields if one.key in self._columns
@@ -123,19 +123,23 @@ class ObjectCompleter:
         }
         each = "r" if row is None else f"({', '.join(row.names)},)"
         code.add("out = []", "append = out.append")
-        if given:
-            whole = ", ".join(("records", *(f"{name}s" for name in given.values())))
-            code.add(f"for {', '.join((each, *given.values()))} in zip({whole}, strict=True):")
+        if names_by_key:
+            whole = ", ".join(("records", *(f"{name}s" for name in names_by_key.values())))
+            code.add(
+                f"for {', '.join((each, *names_by_key.values()))} in zip({whole}, strict=True):"
+            )
         else:
             code.add(f"for {each} in records:")
         code.deeper()
         if row is not None:
-            code.add(f"append({code.shown(self._selection, row, given)})")
+            code.add(f"append({code.shown(self._selection, row, names_by_key)})")
         else:
             if self._may_be_none:
                 code.add("if r is None:", "    append(None)", "    continue")
-            code.add(f"append({code.record(self._selection, 'r', given)})")
-        return code.function(", ".join(("records", *(f"{name}s" for name in given.values()))))
+            code.add(f"append({code.record(self._selection, 'r', names_by_key)})")
+        return code.function(
+            ", ".join(("records", *(f"{name}s" for name in names_by_key.values())))
+        )
 
 
 class _Layout(NamedTuple):
@@ -200,15 +204,15 @@ class _Code:
                 fields[field] = f"{self._object('r', reader)}({fields[field]})"
         return _Thing(fields, names, kept_as=kept_as)
 
-    def value(self, given: GraphQLOutputType, below: Selection | None, source: str) -> str:
+    def value(self, type_: GraphQLOutputType, below: Selection | None, source: str) -> str:
         """Write the completion of `source`; returns the name of the completed value."""
         name = self._name("v")
         self.add(f"{name} = {source}")
-        if isinstance(given, GraphQLNonNull):
-            self._present(given.of_type, below, name)
+        if isinstance(type_, GraphQLNonNull):
+            self._present(type_.of_type, below, name)
         else:
             self.add(f"if {name} is not None:", deeper=True)
-            self._present(given, below, name)
+            self._present(type_, below, name)
             self._depth -= 1
         return name
 
@@ -232,8 +236,8 @@ class _Code:
         field = of.fields[one.name]
         source = source_of(field)
         assert isinstance(source, Source), f"{of}.{one.name} is not in the record"
-        made = source.function
-        if made is None:
+        function = source.function
+        if function is None:
             (name,) = source.names
             if name in thing.kept_as:
                 return self._once(field.type, one.below, thing.field(name), thing.kept_as[name])
@@ -241,62 +245,64 @@ class _Code:
         if not source.names:
             if thing.itself is None:
                 raise Unforeseen
-            return self.value(field.type, one.below, f"{self._object('f', made)}({thing.itself})")
+            return self.value(
+                field.type, one.below, f"{self._object('f', function)}({thing.itself})"
+            )
         values = [thing.field(name) for name in source.names]
-        if (template := _template(made)) is not None and _is_text(field.type):
+        if (template := _template(function)) is not None and _is_text(field.type):
             # Inlined: a call takes three times as long, and the result needs no check.
             return "f" + repr(template.format(*(f"{{{value}}}" for value in values)))
-        if one.below is not None and _is_made_of(made, one.below.of):
+        if one.below is not None and _is_made_of(function, one.below.of):
             # A record that is built and unpacked at once: use its parts directly.
-            names: Sequence[str] = cast(Any, made)._fields
+            names: Sequence[str] = cast(Any, function)._fields
             return self.shown(one.below, _Thing(dict(zip(names, values, strict=True)), ()), {})
-        called = f"{self._object('f', made)}({', '.join(values)})"
+        called = f"{self._object('f', function)}({', '.join(values)})"
         return self.value(field.type, one.below, called)
 
     def _once(
-        self, given: GraphQLOutputType, below: Selection | None, source: str, kept: str
+        self, type_: GraphQLOutputType, below: Selection | None, source: str, kept: str
     ) -> str:
         """Write a completion that runs once per distinct raw value `kept`."""
         known, name = self._name("d"), self._name("v")
         self._begin.append(f"    {known} = {{}}")
         self.add(f"{name} = {known}.get({kept})", f"if {name} is None:", deeper=True)
-        self.add(f"{name} = {known}[{kept}] = {self.value(given, below, source)}")
+        self.add(f"{name} = {known}[{kept}] = {self.value(type_, below, source)}")
         self._depth -= 1
         return name
 
-    def _present(self, given: GraphQLOutputType, below: Selection | None, name: str) -> None:
+    def _present(self, type_: GraphQLOutputType, below: Selection | None, name: str) -> None:
         """Write the completion of a value that is not None."""
-        if isinstance(given, GraphQLList):
-            self._list(given.of_type, below, name)
+        if isinstance(type_, GraphQLList):
+            self._list(type_.of_type, below, name)
         elif below is not None:
             self.add(f"{name} = {self.record(below, name, {})}")
         else:
-            self._leaf(cast(GraphQLLeafType, given), name)
+            self._leaf(cast(GraphQLLeafType, type_), name)
 
-    def _list(self, given: GraphQLOutputType, below: Selection | None, name: str) -> None:
+    def _list(self, type_: GraphQLOutputType, below: Selection | None, name: str) -> None:
         kinds = self._object("k", LISTS)
         self.add(f"if type({name}) not in {kinds}:", "    raise Unforeseen")
         if below is not None:
-            self.add(f"{name} = {self._object('w', completer_of(given, below))}({name})")
+            self.add(f"{name} = {self._object('w', completer_of(type_, below))}({name})")
             return
         part, out = self._name("v"), self._name("l")
         self.add(f"{out} = []", f"for {part} in {name}:", deeper=True)
-        self.add(f"{out}.append({self.value(given, None, part)})")
+        self.add(f"{out}.append({self.value(type_, None, part)})")
         self._depth -= 1
         self.add(f"{name} = {out}")
 
-    def _leaf(self, given: GraphQLLeafType, name: str) -> None:
-        if check := _CHECKS.get(given.name):
+    def _leaf(self, type_: GraphQLLeafType, name: str) -> None:
+        if check := _CHECKS.get(type_.name):
             self.add(f"if {check.format(name)}:", "    raise Unforeseen")
-        elif _is_instant(given):
+        elif _is_instant(type_):
             # Not converted: orjson writes an instant in UTC as `isoformat` does, in a fifth of the time.
             instant, utc = self._object("t", datetime), self._object("z", UTC)
             self.add(f"if type({name}) is not {instant} or {name}.tzinfo is not {utc}:")
             self.add("    raise Unforeseen")
-        elif members := _members(given):
+        elif members := _members(type_):
             self.add(f"{name} = {self._object('m', members)}[{name}]")
         else:
-            coerce = self._object("s", given.coerce_output_value)
+            coerce = self._object("s", type_.coerce_output_value)
             undefined = self._object("u", Undefined)
             self.add(f"{name} = {coerce}({name})")
             self.add(f"if {name} is None or {name} is {undefined}:", "    raise Unforeseen")
@@ -314,33 +320,33 @@ class _Code:
         return name
 
 
-def _is_made_of(made: Callable[..., object], of: GraphQLObjectType) -> bool:
-    """Whether `made` is the named tuple shown as `of`, so that its fields are its arguments."""
-    return made is record_of(of) and hasattr(made, "_fields")
+def _is_made_of(function: Callable[..., object], of: GraphQLObjectType) -> bool:
+    """Whether `function` is the named tuple shown as `of`, so that its fields are its arguments."""
+    return function is record_of(of) and hasattr(function, "_fields")
 
 
-def _template(made: Callable[..., object]) -> str | None:
+def _template(function: Callable[..., object]) -> str | None:
     """The template of a function that is the `format` of a text with only `{}` in it; else None."""
-    template = getattr(made, "__self__", None)
-    if type(template) is not str or made != template.format:
+    template = getattr(function, "__self__", None)
+    if type(template) is not str or function != template.format:
         return None
     return None if {"{", "}"} & set(template.replace("{}", "")) else template
 
 
-def _is_text(given: GraphQLOutputType) -> bool:
+def _is_text(type_: GraphQLOutputType) -> bool:
     """Whether texts of this type need no conversion, and None is not allowed."""
-    return isinstance(given, GraphQLNonNull) and given.of_type in (GraphQLID, GraphQLString)
+    return isinstance(type_, GraphQLNonNull) and type_.of_type in (GraphQLID, GraphQLString)
 
 
-def _is_instant(given: GraphQLLeafType) -> bool:
+def _is_instant(type_: GraphQLLeafType) -> bool:
     """Whether values are written as by `isoformat`."""
-    written = given.extensions.get("strawberry-definition")
+    written = type_.extensions.get("strawberry-definition")
     return written is DateTimeDefinition
 
 
-def _members(given: GraphQLLeafType) -> dict[Enum, str]:
+def _members(type_: GraphQLLeafType) -> dict[Enum, str]:
     """The GraphQL names of the members of an enumeration; empty for other types."""
-    members = getattr(given, "wrapped_cls", None)
-    if not isinstance(given, GraphQLEnumType) or members is None:
+    members = getattr(type_, "wrapped_cls", None)
+    if not isinstance(type_, GraphQLEnumType) or members is None:
         return {}
-    return {member: given.coerce_output_value(member) for member in members}
+    return {member: type_.coerce_output_value(member) for member in members}

@@ -54,11 +54,11 @@ class Collected:
         self, of: GraphQLObjectType, details: list[FieldDetails], collect: Collect
     ) -> CollectedFields:
         """The fields of a type below some others; cached if those are."""
-        found = collect(of, details)
+        collected_fields = collect(of, details)
         if id(details) in self._held:
-            self.below[of, id(details)] = found
-            self._hold(found.grouped_field_set)
-        return found
+            self.below[of, id(details)] = collected_fields
+            self._hold(collected_fields.grouped_field_set)
+        return collected_fields
 
     def selection(
         self, of: GraphQLObjectType, nodes: Sequence[FieldNode], collect: Collect
@@ -71,10 +71,10 @@ class Collected:
                 self._selections[key] = selection_of(of, details, collect)
             except Exception:
                 self._selections[key] = None
-        found = self._selections[key]
-        if found is None:
+        collected_fields = self._selections[key]
+        if collected_fields is None:
             raise Unforeseen
-        return found
+        return collected_fields
 
     def call(
         self, schema: GraphQLSchema, field: GraphQLField, details: list[FieldDetails]
@@ -117,12 +117,12 @@ class Text(Source):
         if self._deciding is None:
             return Collected()
         key = (place, *(variables.coerced.get(name) for name in self._deciding))
-        found = self._kept.get(key)
-        if found is None:
+        collected_fields = self._kept.get(key)
+        if collected_fields is None:
             while len(self._kept) >= MOST_COLLECTED:
                 del self._kept[next(iter(self._kept))]
-            found = self._kept[key] = Collected()
-        return found
+            collected_fields = self._kept[key] = Collected()
+        return collected_fields
 
 
 def collected(operation: OperationDefinitionNode, variables: VariableValues) -> Collected:

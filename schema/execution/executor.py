@@ -261,9 +261,9 @@ class FastExecutor(CollectingExecutor):
         except Exception:
             return ()
 
-    def _selection(self, given: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Selection:
+    def _selection(self, type_: GraphQLOutputType, nodes: Sequence[FieldNode]) -> Selection:
         """The selection of this type below `nodes`, without deferred parts. Raises as `selection_of`."""
-        of = get_named_type(given)
+        of = get_named_type(type_)
         if not isinstance(of, GraphQLObjectType):
             raise Unforeseen
         return self.collected.selection(of, nodes, self.collect_subfields)

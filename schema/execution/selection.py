@@ -62,8 +62,8 @@ def selection_of(of: GraphQLObjectType, details: list[FieldDetails], collect: Co
             raise Unforeseen
         return Selected(key, name, below(field.type, details))
 
-    def below(given: GraphQLOutputType, details: list[FieldDetails]) -> Selection | None:
-        named = get_named_type(given)
+    def below(type_: GraphQLOutputType, details: list[FieldDetails]) -> Selection | None:
+        named = get_named_type(type_)
         if is_leaf_type(named):
             return None
         if not isinstance(named, GraphQLObjectType):

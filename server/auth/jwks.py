@@ -120,10 +120,10 @@ def parse_key_set(document: bytes) -> tuple[Key, ...]:
     Raises `UnusableKey` if there are none.
     """
     try:
-        found = json.loads(document)
+        document_value = json.loads(document)
     except (ValueError, RecursionError):
         raise UnusableKey("it is not JSON") from None
-    members = found.get("keys") if isinstance(found, dict) else None
+    members = document_value.get("keys") if isinstance(document_value, dict) else None
     keys = [_parse_key(member) for member in members] if isinstance(members, list) else []
     usable = tuple(key for key in keys if key is not None)
     if not usable:

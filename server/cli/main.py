@@ -189,16 +189,16 @@ def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
 
     try:
         if live:
-            made = live_lines(
+            sample_lines = live_lines(
                 messages=messages, recipients=recipients, seed=seed, starting=utc_now()
             )
         else:
-            made = lines(messages=messages, recipients=recipients, seed=seed)
+            sample_lines = lines(messages=messages, recipients=recipients, seed=seed)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     out = sys.stdout.buffer
     try:
-        for line in made:
+        for line in sample_lines:
             out.write(line)
         out.flush()
     except BrokenPipeError:  # the reader has closed the pipe

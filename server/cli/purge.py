@@ -90,11 +90,11 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
                 run=secrets.token_hex(8),
                 clock=utc_now,
             )
-            found = await outlook(work)
-            _show(found, district)
+            outlooks = await outlook(work)
+            _show(outlooks, district)
             if dry_run:
                 return
-            messages = sum(one.messages for one in found)
+            messages = sum(one.messages for one in outlooks)
             if messages and not yes:
                 click.confirm("This cannot be undone. Remove all that?", abort=True, err=True)
             with purging(messages) as watch:
@@ -105,10 +105,10 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
         asyncio.run(run(settings_here()))
 
 
-def _show(found: Sequence[Found], district: str | None) -> None:
-    if not found and district is not None:
+def _show(outlooks: Sequence[Found], district: str | None) -> None:
+    if not outlooks and district is not None:
         raise BadUserInput(f"The log has no district {district!r}. Check --district.")
-    for one in found:
+    for one in outlooks:
         left = f"; {one.unfinished} have not ended and are left alone" if one.unfinished else ""
         click.echo(
             f"{one.district}: {one.messages} messages with {one.people} people in their lists"

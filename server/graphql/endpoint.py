@@ -95,16 +95,16 @@ class Endpoint(GraphQL[Any, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        with ExitStack() as held:
+        with ExitStack() as resources:
             request = Request(scope, receive)
             try:
-                answer = await self.answer(request, held)
+                answer = await self.answer(request, resources)
             except LogError as error:
                 answer = refusal(error, media_type=json_type(_accept(request)))
             await answer(scope, receive, send)
 
-    async def answer(self, request: Request, held: ExitStack) -> Response:
-        """The response to one operation. `held` releases what the operation holds once the response is sent.
+    async def answer(self, request: Request, resources: ExitStack) -> Response:
+        """The response to one operation. `resources` releases what the operation holds once the response is sent.
 
         Raises `LogError` if the operation is refused.
         """
@@ -126,14 +126,14 @@ class Endpoint(GraphQL[Any, None]):
         if by_get:
             _require_query(prepared)
         if streams:
-            held.enter_context(self.under_way.one(viewer_key(viewer)))
+            resources.enter_context(self.under_way.one(viewer_key(viewer)))
         else:
             _require_one_answer(prepared)
         kind = prepared.kind if prepared else None
         charge = await self.charge(viewer, prepared)
         context = await self.open(viewer, _connection(request))
         # Loaders refer to each other: without this, their rows stay in memory until the cyclic collector runs.
-        held.callback(context.loaders.forget)
+        resources.callback(context.loaders.forget)
         if streams:
             results = await self.schema.stream(
                 requested.query,
@@ -150,7 +150,7 @@ class Endpoint(GraphQL[Any, None]):
             context_value=context,
         )
         result = await run_within(executed, kind=kind, seconds=self.seconds)
-        held.callback(_keep_alive, result)
+        resources.callback(_keep_alive, result)
         return _response(result, charge, type=json_type(accepted))
 
     def prepare(self, requested: Operation) -> Prepared | None:

@@ -190,15 +190,17 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         """Run an operation in its own context: rows that an earlier operation loaded are out of date."""
         viewer = self.context.viewer
         assert viewer is not None, "an operation came before the connection was acknowledged"
-        with ExitStack() as held:
-            await self._run(operation, viewer, held)
+        with ExitStack() as resources:
+            await self._run(operation, viewer, resources)
 
-    async def _run(self, operation: Operation[Any, None], viewer: Viewer, held: ExitStack) -> None:
+    async def _run(
+        self, operation: Operation[Any, None], viewer: Viewer, resources: ExitStack
+    ) -> None:
         fresh, requested = copy.copy(self), self.requested.pop(operation.id)
         try:
             if viewer.expires_at <= self.view.clock():
                 raise Unauthenticated(_EXPIRED)
-            held.enter_context(self.view.under_way.one(viewer_key(viewer)))
+            resources.enter_context(self.view.under_way.one(viewer_key(viewer)))
             requested = self.view.trusted.resolve(requested)
             operation.query = requested.query
             prepared = self.view.prepare(requested)

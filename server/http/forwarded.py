@@ -45,9 +45,9 @@ class Proxies:
         """Whether the address is that of a trusted proxy."""
         if address == UNIX:
             return self._has_unix
-        found = _address(address)
-        return found is not None and any(
-            found in network for network in self._networks if network.version == found.version
+        parsed = _address(address)
+        return parsed is not None and any(
+            parsed in network for network in self._networks if network.version == parsed.version
         )
 
     def client(self, peer: Peer, forwarded_for: Sequence[str]) -> tuple[Peer, int]:
@@ -148,12 +148,12 @@ _NAMES: Final = frozenset(
 
 def _headers(scope: Scope) -> dict[bytes, list[str]]:
     """The entries of each forwarded header; several lines of one header form one list (RFC 9110, 5.3)."""
-    found: dict[bytes, list[str]] = {}
+    entries_by_name: dict[bytes, list[str]] = {}
     for name, value in scope["headers"]:
         if name in _NAMES:
             entries = bytes(value).decode("latin-1").split(",")
-            found.setdefault(name, []).extend(entry.strip() for entry in entries)
-    return found
+            entries_by_name.setdefault(name, []).extend(entry.strip() for entry in entries)
+    return entries_by_name
 
 
 def _peer(entry: str) -> Peer | None:
@@ -163,10 +163,10 @@ def _peer(entry: str) -> Peer | None:
     address, port = entry, "0"
     if match := _BRACKETED.fullmatch(entry) or _WITH_PORT.fullmatch(entry):
         address, port = match[1], match[2] or "0"
-    found = _address(address)
-    if found is None or int(port) > 65_535:
+    parsed = _address(address)
+    if parsed is None or int(port) > 65_535:
         return None
-    return Peer(str(found), int(port))
+    return Peer(str(parsed), int(port))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
@@ -174,9 +174,9 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     if len(text) > 64:
         return None
     try:
-        found = ip_address(text.partition("%")[0])
+        parsed = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
-        return found.ipv4_mapped
-    return found
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed

@@ -5,7 +5,7 @@ from starlette.types import Scope
 
 def first(scope: Scope, name: bytes) -> str | None:
     """The first header with this name in lower case; None if it is missing."""
-    for found, value in scope["headers"]:
-        if found == name:
+    for header, value in scope["headers"]:
+        if header == name:
             return bytes(value).decode("latin-1")
     return None

@@ -74,7 +74,7 @@ class BodyTimeout:
     """ASGI middleware: limits the time for which the server waits for a body, beyond what `SLOWEST` allows.
 
     Only the waiting counts, not the time in which a route handles a piece. After the timeout, `receive` raises `TooSlow`; for a
-    route that has begun its response it returns `http.disconnect`.
+    route that has started its response it returns `http.disconnect`.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float) -> None:
@@ -105,14 +105,14 @@ class _Body:
         """As the server's."""
         if self._is_whole:
             return await self._receive()
-        begun = EagerAwait(self._receive())
-        if begun.is_over:
-            return self._account(begun.result, waited=0.0)
+        started = EagerAwait(self._receive())
+        if started.is_over:
+            return self._account(started.result, waited=0.0)
         now = asyncio.get_running_loop().time
         began = now()
         try:
             async with asyncio.timeout(self._left):
-                message = await begun
+                message = await started
         except TimeoutError:
             if self._is_answered:
                 return {"type": "http.disconnect"}

@@ -14,8 +14,8 @@ from server.http.counted import ViewerCounter
 class _Slot:
     """The slot of the current request; shared by all its tasks."""
 
-    def __init__(self, held: ViewerCounter) -> None:
-        self._held = held
+    def __init__(self, counter: ViewerCounter) -> None:
+        self._held = counter
         self._key: str | None = None
 
     def take(self, key: str) -> None:

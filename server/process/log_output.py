@@ -243,16 +243,16 @@ def _kind(error: BaseException) -> str:
 
 def _only_known(_logger: object, _method: str, line: EventDict) -> EventDict:
     """Drop keys that are not in `KEYS`, and values that are neither text nor number; `dropped` lists their keys."""
-    known: dict[str, Any] = {}
+    kept: dict[str, Any] = {}
     dropped: list[str] = []
     for key, value in line.items():
         if key in KEYS and (type(value) in _PLAIN or _is_plain(value)):
-            known[key] = _clean(value)
+            kept[key] = _clean(value)
         else:
             dropped.append(key)
     if dropped:
-        known["dropped"] = sorted(dropped)
-    return known
+        kept["dropped"] = sorted(dropped)
+    return kept
 
 
 def _as_json(_logger: object, _method: str, line: EventDict) -> str:

@@ -229,12 +229,12 @@ class Outcomes:
 
 def _firsts(addressees: Iterable[Addressee]) -> list[tuple[DeliveryMode, str, PersonDevice]]:
     """The deliveries that are not duplicates, by address and mode."""
-    found: dict[tuple[DeliveryMode, str], PersonDevice] = {}
+    result: dict[tuple[DeliveryMode, str], PersonDevice] = {}
     for _, _, devices in addressees:
         for device in devices:
             key = normalise(device.mode, device.address).key
-            found.setdefault((device.mode, key), device)
-    return [(mode, key, device) for (mode, key), device in found.items()]
+            result.setdefault((device.mode, key), device)
+    return [(mode, key, device) for (mode, key), device in result.items()]
 
 
 def _phones(devices: Sequence[PersonDevice]) -> list[int]:

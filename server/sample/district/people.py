@@ -83,11 +83,11 @@ class Directory:
 
     def contacts_of(self, school: SampleSchool | None) -> dict[SamplePerson, Student]:
         """The contacts of one school, or of all, each with the first of their students."""
-        found: dict[SamplePerson, Student] = {}
+        matches: dict[SamplePerson, Student] = {}
         for student in self.students_of(school):
             for contact in student.contacts:
-                found.setdefault(contact, student)
-        return found
+                matches.setdefault(contact, student)
+        return matches
 
     def staff_of(self, school: SampleSchool | None) -> tuple[SamplePerson, ...]:
         """The staff of one school, or of the whole district."""
