@@ -29,11 +29,11 @@ from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import summary
 from resolvers.request import enums
+from resolvers.request.argument_texts import folded_text, require_storable, visible_text
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info, fields_read, fields_read_below
 from resolvers.request.days import DateRange
-from resolvers.request.typed import folded, storable, typed
 
 MOST_CHOICES = 1_000
 """Maximum values of one filter part: with more, planning the statement takes longer than running it."""
@@ -150,7 +150,7 @@ def _criteria(context: Context, days: DateRange, filter: MessageFilter) -> Crite
                 f"filter.{name} has {len(values)} values. Give at most {MOST_CHOICES}."
             )
     for code in filter.type or ():
-        storable(code, argument="filter.type")
+        require_storable(code, argument="filter.type")
     created_from, created_until = days.instants(ZoneInfo(context.visibility.district.time_zone))
     schools = None
     if filter.school_ids is not None:
@@ -163,18 +163,18 @@ def _criteria(context: Context, days: DateRange, filter: MessageFilter) -> Crite
         types=None if filter.type is None else tuple(sorted(set(filter.type))),
         schools=schools,
         district_wide=filter.district_wide,
-        subject=folded(filter.subject, argument="filter.subject"),
-        sender=folded(filter.sender, argument="filter.sender"),
+        subject=folded_text(filter.subject, argument="filter.subject"),
+        sender=folded_text(filter.sender, argument="filter.sender"),
         created_text=_date(filter.created_text, argument="filter.createdText"),
         scheduled_text=_date(filter.scheduled_text, argument="filter.scheduledText"),
-        schedule_id=folded(filter.schedule_id, argument="filter.scheduleId"),
+        schedule_id=folded_text(filter.schedule_id, argument="filter.scheduleId"),
         sender_id=context.viewer.id if filter.mine else None,
-        recipient=typed(filter.recipient, argument="filter.recipient"),
+        recipient=visible_text(filter.recipient, argument="filter.recipient"),
     )
 
 
 def _date(text: str | None, *, argument: str) -> str | None:
-    date = typed(text, argument=argument)
+    date = visible_text(text, argument=argument)
     return None if date is None else fold_date(date)
 
 

@@ -19,12 +19,12 @@ from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
 from resolvers.deliveries import of_recipient
+from resolvers.request.argument_texts import visible_text
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import Info, fields_read, fields_read_below
 from resolvers.request.days import DateRange
 from resolvers.request.list_keys import PersonList, RecipientList
-from resolvers.request.typed import typed
 
 strawberry.enum(RecipientOutcome)
 
@@ -60,7 +60,7 @@ async def of_message(
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     wanted_page = page(first=first, after=after, last=last, before=before)
-    criteria = Wanted(typed(search, argument="search"), outcome)
+    criteria = Wanted(visible_text(search, argument="search"), outcome)
     shown = Shown(
         fields_read(info, RecipientRecord), *fields_read_below(info, of_recipient, DeliveryRecord)
     )

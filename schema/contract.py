@@ -24,7 +24,7 @@ from domain.errors import LogError
 from resolvers.request.context import Context
 from schema.described.descriptions import describe
 from schema.documents.documents import Documents, PreparedRunner
-from schema.errors import coded, remove_suggestion, with_choices
+from schema.errors import client_error, remove_suggestion, with_choices
 from schema.execution.executor import FastExecutor, LogExecutor
 from schema.parts import District, School
 from schema.roots.mutation import Mutation
@@ -124,7 +124,7 @@ class Contract(strawberry.Schema):
         Strawberry passes all errors here, however an operation failed; an extension misses those outside of the operation.
         Strawberry's own version logs the messages; ours does not, since messages contain what a person typed.
         """
-        errors[:] = [coded(self._with_suggestions(error)) for error in errors]
+        errors[:] = [client_error(self._with_suggestions(error)) for error in errors]
 
     def _with_suggestions(self, error: GraphQLError) -> GraphQLError:
         if self.suggests:

@@ -18,7 +18,7 @@ INVALID: Final = "GRAPHQL_VALIDATION_FAILED"
 _log = structlog.get_logger(__name__)
 
 
-def coded(error: GraphQLError) -> GraphQLError:
+def client_error(error: GraphQLError) -> GraphQLError:
     """The error as a client reads it. A `LogError` keeps its message; an internal error shows only its id in the log.
 
     If the database is away, the client reads that it may retry.

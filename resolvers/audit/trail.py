@@ -14,10 +14,10 @@ from domain.ids import Kind, spell
 from domain.paging import page
 from domain.viewer import Right
 from resolvers.request import enums
+from resolvers.request.argument_texts import require_storable
 from resolvers.request.connection import Listing
 from resolvers.request.context import Info
 from resolvers.request.days import DateRange
-from resolvers.request.typed import storable
 
 assert enums  # makes the enumeration that the filter below names
 
@@ -93,7 +93,7 @@ async def trail(
     criteria = filter or AuditFilter()
     for name, text in (("viewerId", criteria.viewer_id), ("subject", criteria.subject)):
         if text is not None:
-            storable(text, argument=f"filter.{name}")
+            require_storable(text, argument=f"filter.{name}")
     days = criteria.between
     wanted = Wanted(
         district.id,

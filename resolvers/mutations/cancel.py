@@ -15,8 +15,8 @@ from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
 from domain.viewer import Right
 from resolvers import messages
 from resolvers.mutations.refusals import NO_MESSAGE, NotFound
+from resolvers.request.argument_texts import require_storable
 from resolvers.request.context import Info
-from resolvers.request.typed import storable
 
 LONGEST_REASON: Final = 1_000
 """Characters; the reason is printed in the report's summary."""
@@ -75,8 +75,8 @@ async def cancel_message(
     return CancelMessageSuccess(canceled, outcome.is_new)
 
 
-def _reason(typed: str | None) -> str | None:
-    reason = storable(typed or "", argument="input.reason").strip()
+def _reason(visible_text: str | None) -> str | None:
+    reason = require_storable(visible_text or "", argument="input.reason").strip()
     if len(reason) > LONGEST_REASON:
         raise BadUserInput(
             f"input.reason has {len(reason)} characters. Give the reason in at most {LONGEST_REASON}."

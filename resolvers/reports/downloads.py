@@ -102,7 +102,7 @@ def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | 
     return report.requested_by_name if report.requested_by_id == ticket.viewer_id else None
 
 
-async def note(engine: AsyncEngine, admission: Admission) -> None:
+async def record_download(engine: AsyncEngine, admission: Admission) -> None:
     """Write the audit entry of the download."""
     async with writing(engine) as connection:
         await entries.write(connection, [admission.entry])

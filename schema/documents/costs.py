@@ -30,7 +30,7 @@ from graphql import (
 
 from domain.errors import TooComplex
 from domain.paging import PAGE_LIMIT
-from schema.documents.limits import fragments_of, spelled
+from schema.documents.limits import format_number, fragments_of
 
 USUAL: Final = 5
 """Objects in a list without a page size, such as the deliveries of a recipient: about the average in a log."""
@@ -192,7 +192,7 @@ def check_cost(cost: int, most: int) -> None:
     """Pass if the cost of an operation is within the limit. Raises `TooComplex`."""
     if cost > most:
         raise TooComplex(
-            f"The operation may return {spelled(cost)} objects; {most} are allowed. Give `first` at each list, "
+            f"The operation may return {format_number(cost)} objects; {most} are allowed. Give `first` at each list, "
             "and ask for fewer or for less of each."
         )
 

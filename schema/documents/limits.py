@@ -183,11 +183,11 @@ def fragments_of(document: DocumentNode) -> Mapping[str, FragmentDefinitionNode]
 def _refuse_beyond(what: str, number: int, limit: int) -> None:
     if number > limit:
         raise TooComplex(
-            f"The operation has {spelled(number)} {what}, with all fragments put in; {limit} are allowed. "
+            f"The operation has {format_number(number)} {what}, with all fragments put in; {limit} are allowed. "
             "Ask for less, or in several operations."
         )
 
 
-def spelled(number: int) -> str:
+def format_number(number: int) -> str:
     """A number as text, shortened: a chain of fragments can produce thousands of digits."""
     return str(number) if number < 10**12 else "more than 1000000000000"

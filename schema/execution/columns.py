@@ -45,7 +45,7 @@ class ListCompletion:
         self._collected = collected
         self._found: list[tuple[Place, Sequence[Any]]] = []
 
-    def found(self) -> Mapping[Path, Any]:
+    def resolved_values(self) -> Mapping[Path, Any]:
         """The values that resolvers returned so far, by path."""
         return {
             place(number): value

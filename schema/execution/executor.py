@@ -281,7 +281,7 @@ class FastExecutor(CollectingExecutor):
         try:
             return await columns.complete(completion, values, details, path.add_key)
         except Exception:
-            fallback = _FallbackExecutor.after(self, columns.found())
+            fallback = _FallbackExecutor.after(self, columns.resolved_values())
             completed: Any = fallback.complete_iterable_value(item_type, details, *rest)
             if self.is_awaitable(completed):
                 completed = await completed

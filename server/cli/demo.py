@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
     """Load the sample unless it is loaded, print a link, and serve until Ctrl-C. Raises `SettingsError`."""
-    settings = own(settings)
+    settings = demo_settings(settings)
     configure("warning", "console", clock=utc_now)
     with listen(HOST, port) as listener:
         asyncio.run(make_ready(settings))
@@ -64,7 +64,7 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
         serve.run(listener, app, limits=limits_of(settings))
 
 
-def own(settings: Settings) -> Settings:
+def demo_settings(settings: Settings) -> Settings:
     """The settings of a demo: its own key and file, and simulated providers, whatever the environment sets."""
     file = settings.demo_dir / "sentlog.sqlite3"
     return with_demo_key(settings).model_copy(

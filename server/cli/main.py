@@ -13,7 +13,7 @@ from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome
 from server.cli.audit import audit
 from server.cli.errors import complain, exit_on_error, settings_here, spell, user_here, warn
-from server.cli.progress import checking, chunks, importing, migrating, note
+from server.cli.progress import check_bar, chunks, import_bar, migration_bar, note
 from server.cli.purge import purge
 from server.cli.receipts import receipts
 from server.settings.settings import Settings
@@ -87,9 +87,9 @@ def migrate() -> None:
 
     async def run(settings: Settings) -> None:
         async with with_engine(settings) as engine:
-            with migrating() as watch:
+            with migration_bar() as watch:
                 await migrations.upgrade(engine, watch=watch)
-            note.print(f"The database stands at revision {await migrations.current(engine)}.")
+            note.print(f"The database is at revision {await migrations.current(engine)}.")
 
     with exit_on_error():
         asyncio.run(run(settings_here()))
@@ -106,18 +106,18 @@ def import_(file: BinaryIO) -> None:
     """
     from resolvers.ingest.ingest import Uploader, ingest
     from server.process.app import utc_now
-    from server.process.background import announcing
+    from server.process.background import announcer
     from server.process.serve import ready_engine
 
     async def run(settings: Settings) -> Outcome:
         async with ready_engine(settings) as engine:
-            with importing(file) as (bar, watch):
+            with import_bar(file) as (bar, watch):
                 return await ingest(
                     engine,
                     chunks(file, bar),
                     viewer=None,
                     clock=utc_now,
-                    announce=announcing(settings, engine=engine, clock=utc_now),
+                    announce=announcer(settings, engine=engine, clock=utc_now),
                     watch=watch,
                     by=Uploader(f"os:{user_here()}", request_id=secrets.token_hex(8)),
                 )
@@ -151,7 +151,7 @@ def check() -> None:
 
     async def run(settings: Settings) -> recount.RecountResult:
         async with ready_engine(settings) as engine:
-            with checking() as watch:
+            with check_bar() as watch:
                 return await recount.check(engine, watch=watch)
 
     with exit_on_error():

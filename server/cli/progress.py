@@ -37,7 +37,7 @@ async def chunks(file: BinaryIO, bar: Progress) -> AsyncIterator[bytes]:
 
 
 @contextmanager
-def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
+def import_bar(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
     """A bar over the bytes of a file, and the function that updates it."""
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     began = datetime.now(UTC)
@@ -65,7 +65,7 @@ def importing(file: BinaryIO) -> Iterator[tuple[Progress, ingest.Watch]]:
 
 
 @contextmanager
-def checking() -> Iterator[recount.Watch]:
+def check_bar() -> Iterator[recount.Watch]:
     """A bar over the messages of the log, and the function that updates it."""
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("messages"), TimeElapsedColumn()
     with Progress(*columns, console=note) as bar:
@@ -80,7 +80,7 @@ def checking() -> Iterator[recount.Watch]:
 
 
 @contextmanager
-def migrating() -> Iterator[backfills.Watch]:
+def migration_bar() -> Iterator[backfills.Watch]:
     """A bar over the rows of each backfill that needs more than one piece."""
     columns = (
         TextColumn("{task.description}"),
@@ -108,7 +108,7 @@ def migrating() -> Iterator[backfills.Watch]:
 
 
 @contextmanager
-def purging(messages: int) -> Iterator[purge.Watch]:
+def purge_bar(messages: int) -> Iterator[purge.Watch]:
     """A bar over the messages of a purge, and the function that updates it."""
     columns = (
         BarColumn(),

@@ -13,7 +13,7 @@ from db.upkeep.purge import Found
 from delivery.upkeep.purge import Progress, Purge, carry_out, outlook
 from domain.errors import BadUserInput
 from server.cli.errors import exit_on_error, settings_here, user_here
-from server.cli.progress import note, purging
+from server.cli.progress import note, purge_bar
 from server.settings.settings import Settings
 
 SHORTEST: Final = timedelta(days=30)
@@ -97,7 +97,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
             messages = sum(one.messages for one in outlooks)
             if messages and not yes:
                 click.confirm("This cannot be undone. Remove all that?", abort=True, err=True)
-            with purging(messages) as watch:
+            with purge_bar(messages) as watch:
                 progress = await carry_out(work, watch=watch)
             _sum_up(progress, work.run)
 

@@ -14,7 +14,7 @@ from strawberry.types.graphql import OperationType
 
 from db.connect.deadline import each_within, within
 from domain.errors import Outage, TimedOut
-from schema.errors import coded
+from schema.errors import client_error
 
 
 async def run_within(
@@ -46,7 +46,7 @@ async def stream_within(
         try:
             yield await run_within(_only(results), kind=kind, seconds=seconds)
         except (TimedOut, Outage) as late:
-            error = coded(GraphQLError("it could not be answered", original_error=late))
+            error = client_error(GraphQLError("it could not be answered", original_error=late))
             yield PreExecutionError(data=None, errors=[error])
         return
     with each_within(seconds):

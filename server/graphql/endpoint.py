@@ -111,7 +111,7 @@ class Endpoint(GraphQL[Any, None]):
         by_get = self.takes_get and request.method == "GET"
         if not by_get and request.method != "POST":
             raise WrongMethod(
-                f"{request.method} is not taken here. Send operations by POST; the page is at /graphiql.",
+                f"{request.method} is not supported here. Send operations by POST; the page is at /graphiql.",
                 allow="GET, POST" if self.takes_get else "POST",
             )
         # Authenticate before the body is read: only signed-in clients may upload one.

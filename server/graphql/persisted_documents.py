@@ -131,9 +131,9 @@ def read_manifest(file: Path) -> Mapping[str, str]:
     except OSError as problem:
         _refuse(f"cannot be read from {file}: {problem.strerror}", "Correct the path")
     except orjson.JSONDecodeError:
-        _refuse(f"{file} is not JSON in UTF-8", "Make the list anew")
+        _refuse(f"{file} is not JSON in UTF-8", "Generate it again")
     except BadUserInput as problem:
-        _refuse(f"{file} cannot be read: {problem.message}", "Make the list anew")
+        _refuse(f"{file} cannot be read: {problem.message}", "Generate it again")
     if isinstance(value, dict) and value.get("format") == _APOLLO:
         if value.get("version") != 1:
             _refuse(f"{file} is of a version that is not known", "Make it in version 1")

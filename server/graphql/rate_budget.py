@@ -118,7 +118,7 @@ class RateBudget:
             self._portions.popitem(last=False)
 
 
-def shared(engine: AsyncEngine, bucket: BudgetLimits) -> RateBudget:
+def shared_budget(engine: AsyncEngine, bucket: BudgetLimits) -> RateBudget:
     """The budget of all processes on one database."""
 
     async def draw(key: str, cost: int) -> int | None:
@@ -134,7 +134,7 @@ def shared(engine: AsyncEngine, bucket: BudgetLimits) -> RateBudget:
     return RateBudget(draw, bucket, portion=bucket.capacity // PORTIONS)
 
 
-def of_one_process(
+def local_budget(
     bucket: BudgetLimits, *, seconds: Callable[[], float] = time.monotonic, most: int = MOST_VIEWERS
 ) -> RateBudget:
     """The budget of a single process, kept in memory."""

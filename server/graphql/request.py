@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from domain.errors import BadUserInput
 from server.graphql.json_text import read_json, require_whole_characters
-from server.http.request_bodies import whole
+from server.http.request_bodies import read_whole
 
 LARGEST: Final = 1024 * 1024
 """Bytes; a usual operation with its variables has some kilobytes."""
@@ -30,7 +30,7 @@ class Operation(NamedTuple):
 
 async def read_body(request: Request) -> Operation:
     """The operation in a request's body. Raises `BadUserInput`; `TooLarge` for more than `LARGEST` bytes."""
-    body = await whole(request, LARGEST, advice="Ask for less at once.")
+    body = await read_whole(request, LARGEST, advice="Ask for less at once.")
     try:
         value = read_json(body)
     except orjson.JSONDecodeError:
@@ -48,7 +48,7 @@ def read_url(request: Request) -> Operation:
                 value[name] = read_json(value[name], field=name)
             except orjson.JSONDecodeError:
                 raise BadUserInput(
-                    f"`{name}` in the address is not JSON. Encode it anew."
+                    f"`{name}` in the address is not JSON. Encode it again."
                 ) from None
         else:
             value.pop(name, None)
@@ -62,7 +62,7 @@ def _parameters(request: Request) -> dict[str, Any]:
         # Starlette's `query_params` replaces undecodable bytes by U+FFFD, which would change the text.
         return dict(parse_qsl(text, keep_blank_values=True, errors="surrogatepass"))
     except UnicodeDecodeError:
-        raise BadUserInput("The address is not UTF-8. Encode its parameters anew.") from None
+        raise BadUserInput("The address is not UTF-8. Encode its parameters again.") from None
 
 
 def parse(value: object) -> Operation:

@@ -29,7 +29,7 @@ from domain.errors import BadUserInput, Forbidden, LogError, Unauthenticated
 from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context
 from schema.documents.documents import Prepared
-from schema.errors import coded
+from schema.errors import client_error
 from server.auth.authenticator import Authenticator
 from server.graphql import request
 from server.graphql.deadline import stream_within
@@ -40,7 +40,7 @@ from server.http.counted import ViewerCounter
 BAD_REQUEST: Final = 4400
 FORBIDDEN: Final = 4403
 TRY_AGAIN_LATER: Final = 1013
-_EXPIRED: Final = "Your sign-in has expired. Sign in again and connect anew."
+_EXPIRED: Final = "Your sign-in has expired. Sign in again and reconnect."
 LONGEST_REASON: Final = 123
 """Bytes of the reason in a close frame (RFC 6455, 5.5); a longer one cannot be sent."""
 
@@ -212,7 +212,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, None]):
         except (Unauthenticated, Forbidden) as error:
             await self._close_for(error)
         except Exception as fault:
-            failure = coded(GraphQLError("it did not begin", original_error=fault))
+            failure = client_error(GraphQLError("it did not begin", original_error=fault))
             await operation.send_initial_errors([failure])
         else:
             await super(Socket, fresh).run_operation(operation)

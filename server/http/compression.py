@@ -40,7 +40,7 @@ COMPRESSORS: Final[Mapping[str, Compress]] = {
 """The supported codings, the best first."""
 
 
-def preferred(accept: str, offered: tuple[str, ...] = tuple(COMPRESSORS)) -> str | None:
+def preferred_coding(accept: str, offered: tuple[str, ...] = tuple(COMPRESSORS)) -> str | None:
     """The coding that `accept`, the value of Accept-Encoding, prefers; among equals the first offered; None for no coding."""
     weights = weights_of(accept)
     plain = weights.get("identity", 0.0)
@@ -96,7 +96,7 @@ class _Answer:
         await self._send(message)
 
     def _coding(self) -> str | None:
-        return preferred(first(self._scope, b"accept-encoding") or "")
+        return preferred_coding(first(self._scope, b"accept-encoding") or "")
 
 
 def _varying(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

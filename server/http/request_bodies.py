@@ -18,8 +18,8 @@ _MOST_DIGITS: Final = 18
 """Maximum digits of a Content-Length; parsing a longer one would only cost time."""
 
 
-async def whole(request: Request, most: int, *, advice: str) -> bytearray:
-    """The body. Raises as `pieces` does."""
+async def read_whole(request: Request, most: int, *, advice: str) -> bytearray:
+    """The body. Raises as `read_pieces` does."""
     _require_readable(request, most, advice)
     body, goes_on = bytearray(), True
     while goes_on:
@@ -30,7 +30,7 @@ async def whole(request: Request, most: int, *, advice: str) -> bytearray:
     return body
 
 
-async def pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[bytes, None]:
+async def read_pieces(request: Request, most: int, *, advice: str) -> AsyncGenerator[bytes, None]:
     """The body in pieces. Raises `TooLarge` beyond `most` bytes, at once if its Content-Length says so.
 
     `advice` completes the error. Raises `UnsupportedCoding` for a compressed body, whose size is unknown until it is unpacked.

@@ -99,7 +99,7 @@ STATUS: Final[Mapping[type[LogError], int]] = {
 
 _UNROUTED: Final[Mapping[int, str]] = {
     404: "There is nothing here. Operations go to /graphql, messages to /ingest, people to /graphiql.",
-    405: "This method is not taken here. The header Allow has those that are.",
+    405: "This method is not supported here. The Allow header lists those that are.",
 }
 
 _HEADERS: Final[Mapping[int, Mapping[str, str]]] = {

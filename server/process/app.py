@@ -30,7 +30,7 @@ from server.auth.authenticator import Authenticator
 from server.auth.key_sources import connect_keys
 from server.graphql.endpoint import Endpoint
 from server.graphql.persisted_documents import documents_of
-from server.graphql.rate_budget import BudgetLimits, RateBudget, of_one_process, shared
+from server.graphql.rate_budget import BudgetLimits, RateBudget, local_budget, shared_budget
 from server.http import responses
 from server.http.compression import Compression
 from server.http.cors import CrossOrigin
@@ -182,7 +182,7 @@ def budget_of(settings: Settings, engine: AsyncEngine) -> RateBudget:
     """The rate budget: in memory on SQLite, which has one server process, else shared in the database."""
     bucket = BudgetLimits(settings.budget_capacity, settings.budget_per_second)
     is_alone = engine.dialect.name == "sqlite"
-    return of_one_process(bucket) if is_alone else shared(engine, bucket)
+    return local_budget(bucket) if is_alone else shared_budget(engine, bucket)
 
 
 async def redirect_to_console(request: Request) -> Response:

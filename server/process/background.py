@@ -38,7 +38,7 @@ from delivery.upkeep import audit_seals, expired_budgets
 from domain.status import DeliveryMode
 from resolvers.request.process import Announce, to_nobody
 from server.process import file_lock, simulator_feed
-from server.settings.gateways import merged
+from server.settings.gateways import merge
 from server.settings.settings import Settings, SettingsError, variable
 
 BESIDE: Final = 3
@@ -113,7 +113,7 @@ class DeliveryServices:
                 simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
                 for simulator in simulators[:1]:  # all of them share one journal
                     tasks.create_task(
-                        simulator_feed.pass_on(
+                        simulator_feed.take_in_reports(
                             simulator,
                             engine=self.runtime.engine,
                             clock=self.runtime.clock,
@@ -159,7 +159,7 @@ def build_services(
     of_district: dict[str, Mapping[DeliveryMode, Gateway]] = {}
     for district, other in settings.districts.items():
         try:
-            of_district[district] = build_gateways(merged(settings, other))
+            of_district[district] = build_gateways(merge(settings, other))
         except GatewaySettingsError as error:
             raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
     runtime = Runtime(
@@ -183,7 +183,7 @@ def report_place(settings: Settings) -> Place:
     return settings.place(_beside(settings, "reports"))
 
 
-def announcing(
+def announcer(
     settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]
 ) -> Announce:
     """The function by which a process announces work to workers; on SQLite none, since the server polls each second."""

@@ -62,7 +62,7 @@ async def revision_problem(engine: AsyncEngine) -> str | None:
     revision, wanted = await migrations.current(engine), migrations.head()
     if revision == wanted:
         return await _backfill_problem(engine)
-    at = "has no tables yet" if revision is None else f"stands at revision {revision}"
+    at = "has no tables yet" if revision is None else f"is at revision {revision}"
     return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
 
 
@@ -139,7 +139,7 @@ def delivery_note(services: DeliveryServices) -> Check:
                 f"Messages wait for a gateway for {', '.join(modes)}: set {variable('gateways')}."
             )
         if not has_workers:
-            results.append("Nobody hands messages over: start `sentlog worker`.")
+            results.append("No worker is running: start `sentlog worker`.")
         return " ".join(results) or None
 
     return check

@@ -29,7 +29,7 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _log = structlog.get_logger(__name__)
 
 
-async def pass_on(
+async def take_in_reports(
     simulator: SimulatorGateway,
     *,
     engine: AsyncEngine,

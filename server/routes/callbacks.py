@@ -17,7 +17,7 @@ from starlette.routing import Route
 from delivery.gateways.base import Callback, CallbackRefused, Forged, Reply
 from delivery.gateways.port import Gateway
 from delivery.receipts.callbacks import take_callback
-from server.http.request_bodies import pieces
+from server.http.request_bodies import read_pieces
 from server.http.responses import TooLarge, UnsupportedCoding
 
 LARGEST: Final = 256 * 1024
@@ -48,7 +48,7 @@ def routes(
             return Response(status_code=404)
         body = bytearray()
         try:
-            async for piece in pieces(request, LARGEST, advice="No provider sends as much."):
+            async for piece in read_pieces(request, LARGEST, advice="No provider sends as much."):
                 body += piece
         except TooLarge:
             return Response(status_code=413)

@@ -27,7 +27,7 @@ from delivery.reports.store import NotStored, ReportStore
 from domain.errors import Conflict, Forbidden, LogError
 from domain.ids import Kind, spell
 from domain.report import CONTENT_TYPES, ReportStatus
-from resolvers.reports.downloads import REFUSED, admit, note
+from resolvers.reports.downloads import REFUSED, admit, record_download
 from server.auth.authenticator import Authenticator
 from server.http.request_log import current_id
 from server.http.responses import Gone, ResourceNotFound, json, refusal
@@ -100,7 +100,7 @@ def route(
             raise ResourceNotFound(
                 "The file of this report is lost. Ask for the report again."
             ) from None
-        await note(engine, admission)
+        await record_download(engine, admission)
         return StreamingResponse(_chained(first, pieces), response.status_code, response.headers)
 
     async def send(request: Request) -> Response:

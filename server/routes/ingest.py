@@ -15,7 +15,7 @@ from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome, Uploader, ingest
 from resolvers.request.process import Announce, to_nobody
 from server.auth.authenticator import Authenticator
-from server.http.request_bodies import pieces
+from server.http.request_bodies import read_pieces
 from server.http.request_log import current_id
 from server.http.responses import json, refusal, require_content_type
 
@@ -45,7 +45,7 @@ def route(
             viewer = await authenticator.viewer(request.headers.get("authorization"))
             viewer.require(Right.INGEST_MESSAGES)
             require_content_type(request, CONTENT_TYPE)
-            body = pieces(request, most, advice="Send the messages in several uploads.")
+            body = read_pieces(request, most, advice="Send the messages in several uploads.")
             origin = request.client.host if request.client else None
             outcome = await ingest(
                 engine,

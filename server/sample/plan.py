@@ -35,7 +35,7 @@ class PlannedMessage(NamedTuple):
     addressees: tuple[Addressee, ...]
 
 
-class _Recurring(NamedTuple):
+class _RecurringMessage(NamedTuple):
     """A recurring message.
 
     At each place of the levels, on each of the weekdays (Monday is 0): at most `most` times, each with probability `chance`,
@@ -52,27 +52,27 @@ class _Recurring(NamedTuple):
 
 
 _ROUTINES: Final = (
-    _Recurring("attendance", _EVERY, _ALL_WEEK, 0.7, 1, (time(9, 15), time(9, 40)), (0.02, 0.08)),
-    _Recurring("period-absence", _SECONDARY, _ALL_WEEK, 0.8, 1, (time(15, 40), time(16, 5)), (0.02, 0.06)),
-    _Recurring("behavior", _HIGH, _ALL_WEEK, 0.5, 3, (time(8, 20), time(15, 30)), (0, 0)),
-    _Recurring("behavior", _EVERY - _HIGH, _ALL_WEEK, 0.3, 2, (time(8, 40), time(15, 10)), (0, 0)),
-    _Recurring("missing-assignment", _SECONDARY, frozenset({0, 2, 4}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.12)),
-    _Recurring("missing-assignment-pupil", _SECONDARY, frozenset({1}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.1)),
-    _Recurring("message-builder", _EVERY, _ALL_WEEK, 0.3, 1, (time(10, 0), time(15, 0)), (0.05, 0.2)),
-    _Recurring("newsletter", _EVERY, frozenset({4}), 0.35, 1, (time(13, 30), time(15, 30)), (1, 1)),
-    _Recurring("special-ed", _DISTRICT, _ALL_WEEK, 0.4, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
-    _Recurring("iep-meeting", _EVERY, _ALL_WEEK, 0.2, 1, (time(11, 0), time(15, 0)), (0, 0)),
-    _Recurring("grades", _SECONDARY, frozenset({3}), 1, 1, (time(16, 30), time(16, 30)), (0.03, 0.08)),
-    _Recurring("lunch-balance", _EVERY, frozenset({1, 3}), 0.8, 1, (time(10, 0), time(10, 0)), (0.04, 0.1)),
-    _Recurring("health", _EVERY, _ALL_WEEK, 0.2, 1, (time(9, 30), time(14, 30)), (0, 0)),
-    _Recurring("transportation", _DISTRICT, _ALL_WEEK, 0.25, 1, (time(8, 0), time(8, 20)), (0.01, 0.04)),
-    _Recurring("fees", _EVERY, frozenset({2}), 0.15, 1, (time(12, 0), time(12, 0)), (0.03, 0.1)),
-    _Recurring("staff-notice", _EVERY, _ALL_WEEK, 0.1, 1, (time(12, 0), time(15, 0)), (0.3, 1)),
+    _RecurringMessage("attendance", _EVERY, _ALL_WEEK, 0.7, 1, (time(9, 15), time(9, 40)), (0.02, 0.08)),
+    _RecurringMessage("period-absence", _SECONDARY, _ALL_WEEK, 0.8, 1, (time(15, 40), time(16, 5)), (0.02, 0.06)),
+    _RecurringMessage("behavior", _HIGH, _ALL_WEEK, 0.5, 3, (time(8, 20), time(15, 30)), (0, 0)),
+    _RecurringMessage("behavior", _EVERY - _HIGH, _ALL_WEEK, 0.3, 2, (time(8, 40), time(15, 10)), (0, 0)),
+    _RecurringMessage("missing-assignment", _SECONDARY, frozenset({0, 2, 4}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.12)),
+    _RecurringMessage("missing-assignment-pupil", _SECONDARY, frozenset({1}), 1, 1, (time(15, 30), time(15, 30)), (0.05, 0.1)),
+    _RecurringMessage("message-builder", _EVERY, _ALL_WEEK, 0.3, 1, (time(10, 0), time(15, 0)), (0.05, 0.2)),
+    _RecurringMessage("newsletter", _EVERY, frozenset({4}), 0.35, 1, (time(13, 30), time(15, 30)), (1, 1)),
+    _RecurringMessage("special-ed", _DISTRICT, _ALL_WEEK, 0.4, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
+    _RecurringMessage("iep-meeting", _EVERY, _ALL_WEEK, 0.2, 1, (time(11, 0), time(15, 0)), (0, 0)),
+    _RecurringMessage("grades", _SECONDARY, frozenset({3}), 1, 1, (time(16, 30), time(16, 30)), (0.03, 0.08)),
+    _RecurringMessage("lunch-balance", _EVERY, frozenset({1, 3}), 0.8, 1, (time(10, 0), time(10, 0)), (0.04, 0.1)),
+    _RecurringMessage("health", _EVERY, _ALL_WEEK, 0.2, 1, (time(9, 30), time(14, 30)), (0, 0)),
+    _RecurringMessage("transportation", _DISTRICT, _ALL_WEEK, 0.25, 1, (time(8, 0), time(8, 20)), (0.01, 0.04)),
+    _RecurringMessage("fees", _EVERY, frozenset({2}), 0.15, 1, (time(12, 0), time(12, 0)), (0.03, 0.1)),
+    _RecurringMessage("staff-notice", _EVERY, _ALL_WEEK, 0.1, 1, (time(12, 0), time(15, 0)), (0.3, 1)),
 )  # fmt: skip
 _SUMMER_ROUTINES: Final = (
-    _Recurring("message-builder", _DISTRICT, frozenset({1}), 0.8, 1, (time(9, 0), time(14, 0)), (0.1, 0.3)),
-    _Recurring("special-ed", _DISTRICT, _ALL_WEEK, 0.2, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
-    _Recurring("fees", _EVERY, frozenset({2}), 0.2, 1, (time(12, 0), time(12, 0)), (0.03, 0.08)),
+    _RecurringMessage("message-builder", _DISTRICT, frozenset({1}), 0.8, 1, (time(9, 0), time(14, 0)), (0.1, 0.3)),
+    _RecurringMessage("special-ed", _DISTRICT, _ALL_WEEK, 0.2, 1, (time(10, 0), time(10, 0)), (0, 0.06)),
+    _RecurringMessage("fees", _EVERY, frozenset({2}), 0.2, 1, (time(12, 0), time(12, 0)), (0.03, 0.08)),
 )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def _again(draw: Random, day: date) -> Iterator[PlannedMessage]:
                     yield _sending(draw, kind, wording, place, at, routine.shares)
 
 
-def _routines_of(day: date) -> Sequence[_Recurring]:
+def _routines_of(day: date) -> Sequence[_RecurringMessage]:
     if is_school_day(day):
         return _ROUTINES
     return _SUMMER_ROUTINES if is_summer(day) else ()

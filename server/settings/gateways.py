@@ -80,7 +80,7 @@ class ProviderSettings(BaseModel):
         }
 
 
-def merged(common: ProviderSettings, district: ProviderSettings) -> dict[str, Any]:
+def merge(common: ProviderSettings, district: ProviderSettings) -> dict[str, Any]:
     """The values for a district: its own, and for those it leaves out the common ones."""
     gateways = {**common.gateways, **district.gateways}
     return common.explicit() | district.explicit() | {"gateways": gateways}

@@ -70,7 +70,7 @@ def _absolute(folder: Path) -> Path:
     try:
         return folder.expanduser().absolute()
     except RuntimeError:
-        raise ValueError("nobody of that name has a home folder here") from None
+        raise ValueError("there is no user with this name") from None
 
 
 def _with_driver(value: object) -> object:
@@ -103,7 +103,7 @@ def _algorithms(value: object) -> object:
     names = value.replace(",", " ").split()
     for name in names:
         if name.lower() == "none":
-            raise ValueError("none lets in tokens that nobody signed")
+            raise ValueError("none would accept unsigned tokens")
         if name.lower() not in spelling:
             raise ValueError(f"{name} is not known")
     return tuple(dict.fromkeys(spelling[name.lower()] for name in names))

@@ -125,5 +125,5 @@ def test_a_subscription_goes_on_with_a_new_token_when_the_first_has_expired(log:
 
     assert result == {
         "seen": [changed("WAITING"), changed("WAITING")],
-        "closes": [[4403, "Your sign-in has expired. Sign in again and connect anew."]],
+        "closes": [[4403, "Your sign-in has expired. Sign in again and reconnect."]],
     }

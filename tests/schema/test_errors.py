@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from db.connect.engine import writing
 from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthenticated
 from schema.contract import Contract
-from schema.errors import coded
+from schema.errors import client_error
 from tests.log import district, load
 from tests.operations import codes_and_messages, execute
 
@@ -250,12 +250,12 @@ async def test_a_database_without_tables_says_nothing_of_itself(
 
 
 def test_an_error_is_given_its_code_once() -> None:
-    once = coded(GraphQLError("No.", original_error=Forbidden("No.")))
+    once = client_error(GraphQLError("No.", original_error=Forbidden("No.")))
 
-    assert coded(once) is once
+    assert client_error(once) is once
 
 
 def test_the_code_of_an_error_without_a_class_of_its_own_is_that_of_a_fault() -> None:
-    assert coded(GraphQLError("?", original_error=LogError("Later."))).extensions == {
+    assert client_error(GraphQLError("?", original_error=LogError("Later."))).extensions == {
         "code": "INTERNAL"
     }

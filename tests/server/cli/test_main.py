@@ -167,7 +167,7 @@ def test_migrating_twice_is_migrating_once(empty_database_url: str, tmp_path: Pa
     results = [run("migrate", **settings) for _ in range(2)]
 
     assert [(result.exit_code, result.stdout, result.stderr) for result in results] == [
-        (0, "", f"The database stands at revision {migrations.head()}.\n")
+        (0, "", f"The database is at revision {migrations.head()}.\n")
     ] * 2
 
 

@@ -41,7 +41,7 @@ def test_operations_go_by_post_alone(caller: Caller, method: str) -> None:
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     if method != "HEAD":
         assert answer.json() == error(
-            f"{method} is not taken here. Send operations by POST; the page is at /graphiql.",
+            f"{method} is not supported here. Send operations by POST; the page is at /graphiql.",
             "BAD_USER_INPUT",
         )
 

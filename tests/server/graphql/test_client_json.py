@@ -164,7 +164,7 @@ def test_an_address_that_is_not_utf_8_is_refused_and_not_read_as_another_text(
 
     assert (answer.status_code, answer.json()) == (
         400,
-        error("The address is not UTF-8. Encode its parameters anew.", "BAD_USER_INPUT"),
+        error("The address is not UTF-8. Encode its parameters again.", "BAD_USER_INPUT"),
     )
 
 

@@ -52,7 +52,7 @@ def test_a_query_is_answered(caller: Caller, asked: dict[str, str]) -> None:
         ({}, "`query` has to be the text of the operation."),
         (
             {"query": "{ viewer { id } }", "variables": "{"},
-            "`variables` in the address is not JSON. Encode it anew.",
+            "`variables` in the address is not JSON. Encode it again.",
         ),
         (
             {"query": "{ viewer { id } }", "variables": "[]"},

@@ -147,7 +147,7 @@ def test_a_list_is_read_as_clients_write_it(tmp_path: Path, manifest: Any) -> No
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{", "documents.json is not JSON in UTF-8. Make the list anew"),
+        ("{", "documents.json is not JSON in UTF-8. Generate it again"),
         ("[]", "documents.json is no list of documents."),
         ('{"a1": 5}', "documents.json is no list of documents."),
         (json.dumps({**APOLLO, "version": 2}), "documents.json is of a version that is not known."),

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.errors import TooMuch
 from domain.viewer import viewer_key
-from server.graphql.rate_budget import FRESH, BudgetLimits, RateBudget, of_one_process, shared
+from server.graphql.rate_budget import FRESH, BudgetLimits, RateBudget, local_budget, shared_budget
 from tests.log import viewer
 from tests.statements import recorded
 
@@ -31,7 +31,7 @@ async def left(budget: RateBudget, cost: int, *, id: str = "u1") -> int:
 
 
 async def test_the_rest_of_the_budget_is_reported() -> None:
-    charge = await of_one_process(BUCKET, seconds=Seconds()).charge(viewer(), 300, limit=900)
+    charge = await local_budget(BUCKET, seconds=Seconds()).charge(viewer(), 300, limit=900)
 
     assert charge.extension() == {
         "requested": 300,
@@ -44,7 +44,7 @@ async def test_the_rest_of_the_budget_is_reported() -> None:
 
 async def test_too_much_is_refused_until_it_has_come_back() -> None:
     seconds = Seconds()
-    budget = of_one_process(BUCKET, seconds=seconds)
+    budget = local_budget(BUCKET, seconds=seconds)
     assert await left(budget, 900) == 100
 
     with pytest.raises(TooMuch) as refused:
@@ -62,7 +62,7 @@ async def test_too_much_is_refused_until_it_has_come_back() -> None:
 
 async def test_nobody_saves_up_more_than_there_is() -> None:
     seconds = Seconds()
-    budget = of_one_process(BUCKET, seconds=seconds)
+    budget = local_budget(BUCKET, seconds=seconds)
     await left(budget, 10)
     seconds.now += 86_400
 
@@ -70,11 +70,11 @@ async def test_nobody_saves_up_more_than_there_is() -> None:
 
 
 async def test_what_costs_more_than_there_ever_is_takes_all() -> None:
-    assert await left(of_one_process(BUCKET, seconds=Seconds()), 5_000) == 0
+    assert await left(local_budget(BUCKET, seconds=Seconds()), 5_000) == 0
 
 
 async def test_only_so_many_viewers_are_known() -> None:
-    budget = of_one_process(BUCKET, seconds=Seconds(), most=2)
+    budget = local_budget(BUCKET, seconds=Seconds(), most=2)
     for id in ("u1", "u2", "u3"):
         await left(budget, 100, id=id)
 
@@ -82,7 +82,7 @@ async def test_only_so_many_viewers_are_known() -> None:
 
 
 async def test_small_operations_need_no_statement_of_their_own(engine: AsyncEngine) -> None:
-    budget = shared(engine, BudgetLimits(capacity=1_000, per_second=0.01))
+    budget = shared_budget(engine, BudgetLimits(capacity=1_000, per_second=0.01))
     with recorded(engine) as statements:
         figures = [await left(budget, 1) for _ in range(20)]
 
@@ -92,7 +92,7 @@ async def test_small_operations_need_no_statement_of_their_own(engine: AsyncEngi
 
 async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
     bucket = BudgetLimits(capacity=1_000, per_second=0.01)
-    one, other = shared(engine, bucket), shared(engine, bucket)
+    one, other = shared_budget(engine, bucket), shared_budget(engine, bucket)
     assert await left(one, 500) == 500
     assert await left(other, 490) == 10
 
@@ -103,7 +103,7 @@ async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
 
 
 async def test_no_request_deletes_the_rows_of_others(engine: AsyncEngine) -> None:
-    budget = shared(engine, BUCKET)
+    budget = shared_budget(engine, BUCKET)
     with recorded(engine) as statements:
         for n in range(1_100):
             await left(budget, 500, id=f"u{n}")

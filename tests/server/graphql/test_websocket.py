@@ -110,7 +110,7 @@ async def test_a_sign_in_that_expires_ends_at_the_next_operation(
 
         assert await closed(socket) == (
             4403,
-            "Your sign-in has expired. Sign in again and connect anew.",
+            "Your sign-in has expired. Sign in again and reconnect.",
         )
 
 

@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp, Message
 
-from server.http.compression import COMPRESSORS, LARGE, SMALLEST, Compression, preferred
+from server.http.compression import COMPRESSORS, LARGE, SMALLEST, Compression, preferred_coding
 
 BODY = b"[" + b"1234567890," * 1_000 + b"0]"
 
@@ -37,7 +37,7 @@ BODY = b"[" + b"1234567890," * 1_000 + b"0]"
     ],
 )
 def test_what_is_wanted_most_is_taken(accept: str, coding: str | None) -> None:
-    assert preferred(accept, ("zstd", "br", "gzip")) == coding
+    assert preferred_coding(accept, ("zstd", "br", "gzip")) == coding
 
 
 async def sent(app: ASGIApp, accept: str = "gzip") -> tuple[dict[str, str], list[bytes]]:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from db.connect.engine import reading
 from db.tables.log import MESSAGE
 from server.graphql import request
-from server.http.request_bodies import SLOWEST, BodyTimeout, pieces
+from server.http.request_bodies import SLOWEST, BodyTimeout, read_pieces
 from server.http.responses import TooLarge, TooSlow
 from server.routes import callbacks
 from tests.log import message
@@ -185,13 +185,13 @@ def of(*sent: bytes, length: str | None = None) -> Request:
 async def test_a_body_of_the_largest_size_is_read(length: str | None) -> None:
     request = of(b"abc", b"def", length=length)
 
-    assert b"".join([piece async for piece in pieces(request, 6, advice="")]) == b"abcdef"
+    assert b"".join([piece async for piece in read_pieces(request, 6, advice="")]) == b"abcdef"
 
 
 @pytest.mark.parametrize("length", ["7", "9" * 10_000])
 async def test_a_length_is_believed_where_it_is_too_large(length: str) -> None:
     with pytest.raises(TooLarge):
-        await anext(pieces(of(b"", length=length), 6, advice=""))
+        await anext(read_pieces(of(b"", length=length), 6, advice=""))
 
 
 # The middleware

@@ -63,7 +63,8 @@ def test_a_method_that_is_not_taken_is_named_with_those_that_are(caller: Caller,
     assert answer.status_code == 405
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD"}
     assert answer.json() == error(
-        "This method is not taken here. The header Allow has those that are.", "BAD_USER_INPUT"
+        "This method is not supported here. The Allow header lists those that are.",
+        "BAD_USER_INPUT",
     )
 
 

@@ -90,7 +90,7 @@ async def test_a_database_of_an_older_program_says_what_to_do(empty: AsyncEngine
     await migrations.upgrade(empty, "0001")
 
     assert await health.database_check(empty)() == (
-        f"The database stands at revision 0001, this program needs revision {migrations.head()}: run `sentlog migrate`."
+        f"The database is at revision 0001, this program needs revision {migrations.head()}: run `sentlog migrate`."
     )
 
 

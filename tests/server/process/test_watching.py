@@ -295,7 +295,7 @@ async def test_a_subscription_ends_when_the_sign_in_expires_even_without_events(
             assert closed.value.rcvd is not None
             assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (
                 4403,
-                "Your sign-in has expired. Sign in again and connect anew.",
+                "Your sign-in has expired. Sign in again and reconnect.",
             )
         else:
             payload = await _wake_until(desk, stream.hear())

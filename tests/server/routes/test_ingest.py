@@ -241,7 +241,8 @@ def test_messages_come_by_post_alone(caller: Caller) -> None:
         405,
         "POST",
         error(
-            "This method is not taken here. The header Allow has those that are.", "BAD_USER_INPUT"
+            "This method is not supported here. The Allow header lists those that are.",
+            "BAD_USER_INPUT",
         ),
     )
 

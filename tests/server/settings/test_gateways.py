@@ -3,7 +3,7 @@
 import pytest
 
 from domain.status import DeliveryMode
-from server.settings.gateways import ProviderSettings, merged
+from server.settings.gateways import ProviderSettings, merge
 from server.settings.settings import Settings, SettingsError
 
 
@@ -74,7 +74,7 @@ def test_a_district_says_only_what_is_other() -> None:
         }
     )
 
-    assert merged(common, district) == {
+    assert merge(common, district) == {
         "gateways": {DeliveryMode.EMAIL: "mailgun", DeliveryMode.VOICE: "twilio"},
         "smtp_url": "smtp://house",
         "twilio_from": "+16125550199",

@@ -301,7 +301,7 @@ def test_another_database_is_refused_without_showing_the_password(
         (
             "SENTLOG_DATA_DIR",
             "~nobody-of-this-name/log",
-            "'~nobody-of-this-name/log' is refused: nobody of that name has a home folder here."
+            "'~nobody-of-this-name/log' is refused: there is no user with this name."
             " It takes the folder for the server's own files.",
         ),
     ],
@@ -315,8 +315,8 @@ def test_a_bad_value_is_named_with_what_the_variable_takes(
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        ("none", "none lets in tokens that nobody signed"),
-        ("HS256,None", "none lets in tokens that nobody signed"),
+        ("none", "none would accept unsigned tokens"),
+        ("HS256,None", "none would accept unsigned tokens"),
         ("HS257", "HS257 is not known"),
         ("HS256,RS256", "a secret and a public key cannot both be the key"),
         ("EdDSA HS512", "a secret and a public key cannot both be the key"),

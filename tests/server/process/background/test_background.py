@@ -163,7 +163,7 @@ async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
 ) -> None:
     services = services_of(settings, engine, client)
     note = health.delivery_note(services)
-    nobody = "Nobody hands messages over: start `sentlog worker`."
+    nobody = "No worker is running: start `sentlog worker`."
     missing = "Messages wait for a gateway for EMAIL, VOICE: set SENTLOG_GATEWAYS."
     is_postgres = engine.dialect.name == "postgresql"
     assert await note() == (nobody if is_postgres else None)

@@ -19,7 +19,7 @@ from delivery.receipts.receipts import take_in
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from server.http import responses
-from server.process.simulator_feed import pass_on
+from server.process.simulator_feed import take_in_reports
 from server.routes import callbacks
 from tests.delivery.gateways.stand_ins import PUBLIC_URL, CallStandIn, MailgunStandIn
 from tests.delivery.runners.kinds import PATIENCE, holds
@@ -192,7 +192,7 @@ async def test_what_the_simulated_provider_reports_waits_for_the_database(
 
     with interrupted(engine, times=times) as interruptions:
         feed = asyncio.create_task(
-            pass_on(gateway, engine=engine, clock=clock, journal=journal, until=until)
+            take_in_reports(gateway, engine=engine, clock=clock, journal=journal, until=until)
         )
         await holds(engine, all_are_heard)
         until.set()

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
 from delivery.gateways.simulator.journal import Journal
 from server.process import file_lock
-from server.process.simulator_feed import pass_on
+from server.process.simulator_feed import take_in_reports
 from tests.delivery.runners.kinds import PATIENCE, holds
 from tests.delivery.world import Clock, columns_of, load, mail, people, runtime_of, statuses, work
 
@@ -30,7 +30,7 @@ async def passing_on(engine: AsyncEngine, journal: Path, clock: Clock) -> AsyncI
     gateway = simulator(journal, clock)
     until = asyncio.Event()
     task = asyncio.create_task(
-        pass_on(gateway, engine=engine, clock=clock, journal=journal, until=until)
+        take_in_reports(gateway, engine=engine, clock=clock, journal=journal, until=until)
     )
     try:
         yield

@@ -4,7 +4,7 @@ from domain.errors import BadUserInput
 from domain.search import fold
 
 
-def storable(text: str, *, argument: str) -> str:
+def require_storable(text: str, *, argument: str) -> str:
     """`text`, if a database can store it. Raises `BadUserInput`."""
     if "\0" in text:
         raise BadUserInput(
@@ -13,11 +13,11 @@ def storable(text: str, *, argument: str) -> str:
     return text
 
 
-def typed(text: str | None, *, argument: str) -> str | None:
+def visible_text(text: str | None, *, argument: str) -> str | None:
     """The text; None if it is empty or invisible. Raises `BadUserInput`."""
-    return storable(text, argument=argument) if text and fold(text) else None
+    return require_storable(text, argument=argument) if text and fold(text) else None
 
 
-def folded(text: str | None, *, argument: str) -> str | None:
+def folded_text(text: str | None, *, argument: str) -> str | None:
     """The folded text; None if it is empty or invisible. Raises `BadUserInput`."""
-    return fold(storable(text, argument=argument)) or None if text else None
+    return fold(require_storable(text, argument=argument)) or None if text else None
