@@ -3,9 +3,9 @@
     git worktree add ../before v0.3.0
     python -m benchmarks.against ../before [--rounds 5] [--recipients 20000]
 
-Both run with this interpreter and its packages, in a separate process and database for each turn. It prints, for each kind
-of ingest, the CPU time of the process, the least of all turns, and their ratio, because wall time depends on the load of
-the machine. On PostgreSQL the server's CPU time is not included, so wall time is printed too.
+Both run with this interpreter and its packages, in a separate process and database for each turn. For each kind of
+ingest it prints the least CPU time of all turns, and the ratio of both. Wall time would depend on the load of the machine.
+On PostgreSQL the server's CPU time is not included, so wall time is printed too.
 """
 
 import argparse

@@ -32,7 +32,7 @@ from benchmarks.large_log import build, size_of
 from benchmarks.renderers import high_water
 from db.connect.engine import make_engine, writing
 from db.reports.jobs import ReportJob
-from db.reports.records import Request, ask
+from db.reports.records import ReportRequest, request_report
 from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press, PrintJob, print_report
 from delivery.reports.process import RenderOrder, make
@@ -143,7 +143,7 @@ def _print_waits(
 async def _ask(press: Press, format: ReportFormat) -> int:
     now = press.clock()
     choice = ReportChoice(tuple(ReportDevice), ReportDetail.ALL, format)
-    request = Request(
+    request = ReportRequest(
         message_id=CROWD,
         district_id=1,
         choice=choice,
@@ -156,7 +156,7 @@ async def _ask(press: Press, format: ReportFormat) -> int:
         expires_at=now + KEPT,
     )
     async with writing(press.engine) as connection:
-        id, _ = await ask(connection, request)
+        id, _ = await request_report(connection, request)
     return id
 
 

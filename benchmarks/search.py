@@ -84,7 +84,7 @@ def _count(
 
 
 def _recipients(name: str, *, counting: bool = False, **asked: Any) -> Case:
-    order, wanted = recipients.by_name(""), recipients.Wanted(**asked)
+    order, wanted = recipients.by_name(""), recipients.RecipientFilter(**asked)
 
     async def run(connection: AsyncConnection) -> int:
         if counting:

@@ -62,7 +62,7 @@ class TooLong(TooComplex):
     """The text of an operation is too long."""
 
 
-class TooMuch(LogError):
+class RateLimited(LogError):
     """The viewer's rate budget is used up; a retry may succeed after `retry_after` seconds."""
 
     code = "TOO_MUCH"
@@ -86,6 +86,6 @@ class Outage(LogError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"The database does not answer. Ask again in {self.retry_after} seconds; if that fails too, "
+            f"The database is unavailable. Try again in {self.retry_after} seconds; if that fails too, "
             "tell your administrator."
         )

@@ -11,11 +11,11 @@ from domain.message import Criterion
 MASK: Final = "•••"
 
 
-def masked(text: str | None) -> str | None:
+def mask(text: str | None) -> str | None:
     """Return the mask for `text`; None for None, so that viewers see whether there is a value."""
     return None if text is None else MASK
 
 
-def masked_values(criteria: Iterable[Criterion]) -> tuple[Criterion, ...]:
+def mask_values(criteria: Iterable[Criterion]) -> tuple[Criterion, ...]:
     """Return the criteria with their values masked: a value may be a name, a label comes from the sending system."""
     return tuple(criterion._replace(value=MASK) for criterion in criteria)

@@ -159,7 +159,7 @@ def refusal(choice: ReportChoice, options: ReportOptions) -> ReportRefusal | Non
     if choice.detail not in options.details and options.details == (ReportDetail.SUMMARY,):
         return ReportRefusal(
             "detail",
-            "The recipients of this message were removed, since the time for which they are kept is over. "
+            "The recipients of this message were removed, because their retention period is over. "
             f"Its figures are still there: choose {ReportDetail.SUMMARY}.",
         )
     if choice.detail not in options.details:

@@ -41,7 +41,7 @@ _CODE_WHEN_GIVEN_UP: Final = {
 }
 
 
-class Later(NamedTuple):
+class RetryAt(NamedTuple):
     """Try again, not before `at`."""
 
     at: datetime
@@ -72,7 +72,7 @@ def after_refusal(
     now: datetime,
     chance: float,
     asked_for: timedelta | None = None,
-) -> Later | GivenUp:
+) -> RetryAt | GivenUp:
     """Return what to do with a delivery that a provider refused, so that it certainly did not leave.
 
     `first_at` is the first attempt, `asked_for` the pause that the provider requested: it is respected if ours is shorter,
@@ -85,7 +85,7 @@ def after_refusal(
         return GivenUp(
             _CODE_WHEN_GIVEN_UP[mode], f"not accepted within {hours} hours, {attempts} attempts"
         )
-    return Later(min(now + wait, last))
+    return RetryAt(min(now + wait, last))
 
 
 def after_silence(
@@ -96,7 +96,7 @@ def after_silence(
     first_at: datetime,
     now: datetime,
     chance: float,
-) -> Later | GivenUp:
+) -> RetryAt | GivenUp:
     """Return what to do with a delivery without a response; `copies` is the number of its sendings without one so far.
 
     A call or a text is not retried, because it could arrive twice. An e-mail is sent up to `MOST_COPIES` times with the

@@ -49,7 +49,7 @@ class Viewer:
         """Raise `Forbidden` unless the viewer has `right`."""
         if right not in self.rights:
             raise Forbidden(
-                f"This needs the right {right}, which your sign-in does not carry. Ask who manages your account for it."
+                f"This needs the right {right}, which your sign-in does not have. Ask your administrator for it."
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db.audit.entries import Action
-from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord, Wanted
+from db.log.deliveries import DeliveryFilter, DeliveryKey, DeliveryRecord, EventRecord
 from db.log.messages import MessageRecord
 from db.log.recipients import RecipientRecord
 from db.sql.rows import Rows
@@ -46,7 +46,7 @@ async def of_message(
     statuses = None if status is None else tuple(sorted(set(status)))
     wanted_page = page(first=first, after=after, last=last, before=before)
     fields = fields_read(info, DeliveryRecord)
-    lists = [DeliveryList(message.id, Wanted(modes, statuses), fields) for message in root]
+    lists = [DeliveryList(message.id, DeliveryFilter(modes, statuses), fields) for message in root]
     # Concurrently; the rows are returned only after the audit entry is written.
     pages, _ = await asyncio.gather(
         context.loaders.delivery_page.load_all([(wanted, wanted_page) for wanted in lists]),

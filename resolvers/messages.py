@@ -126,7 +126,7 @@ async def search(
     if len({field for field, _ in fields}) != len(fields):
         raise BadUserInput("orderBy names a field twice. Name each once.")
     order = log_page.order(fields, scope=("log", context.visibility.district.id, criteria))
-    rows, found = await log_page.found(
+    rows, found = await log_page.find_page(
         context.engine,
         criteria,
         visibility=context.visibility,

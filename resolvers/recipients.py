@@ -13,8 +13,8 @@ import strawberry
 from db.audit.entries import Action
 from db.log.deliveries import DeliveryRecord
 from db.log.messages import MessageRecord
-from db.log.recipients import PersonRecord, RecipientOutcome, RecipientRecord, Wanted
-from db.log.recipients_with_deliveries import Shown
+from db.log.recipients import PersonRecord, RecipientFilter, RecipientOutcome, RecipientRecord
+from db.log.recipients_with_deliveries import RequestedFields
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
@@ -60,8 +60,8 @@ async def of_message(
     if search:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     wanted_page = page(first=first, after=after, last=last, before=before)
-    criteria = Wanted(visible_text(search, argument="search"), outcome)
-    shown = Shown(
+    criteria = RecipientFilter(visible_text(search, argument="search"), outcome)
+    shown = RequestedFields(
         fields_read(info, RecipientRecord), *fields_read_below(info, of_recipient, DeliveryRecord)
     )
     lists = [RecipientList(message.id, criteria, shown) for message in root]

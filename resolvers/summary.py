@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from db.log.counters import SpanRecord, begun_at, ended_at
+from db.log.counters import SpanRecord, ended_at, started_at
 from db.log.messages import MessageRecord
 from domain.counting import Figures, Tally, figures
 from domain.status import (
@@ -64,7 +64,7 @@ class Summary(Figures):
 
     @property
     def started_at(self) -> datetime | None:
-        return begun_at(self.spans)
+        return started_at(self.spans)
 
     @property
     def ended_at(self) -> datetime | None:
@@ -94,15 +94,15 @@ class Summary(Figures):
     def _progress(self, modes: Collection[DeliveryMode]) -> ModeProgress:
         part = self._standing(modes)
         spans = [span for span in self.spans if span.mode in modes]
-        started_at = begun_at(spans)
+        begun_at = started_at(spans)
         status = mode_status(
             self.message.status,
             part,
             has_phone=modes is PHONE_MODES,
             # Deliveries may fail before the message is sent, so a failure does not mean that delivery has begun.
-            has_begun=started_at is not None or self.message.status is not MessageStatus.CANCELED,
+            has_begun=begun_at is not None or self.message.status is not MessageStatus.CANCELED,
         )
-        return ModeProgress(status, started_at, ended_at(spans), progress_percent(part, status))
+        return ModeProgress(status, begun_at, ended_at(spans), progress_percent(part, status))
 
     def _standing(self, modes: Collection[DeliveryMode]) -> Standing:
         return standing(

@@ -28,7 +28,7 @@ class Action(StrEnum):
     """Never written: stands for an action of a later release that this one does not know."""
 
 
-class Entry(NamedTuple):
+class AuditEntry(NamedTuple):
     """One audited action: when (UTC), by whom, what, from which IP address, in which request."""
 
     at: datetime
@@ -44,11 +44,11 @@ class Entry(NamedTuple):
     """The name from the sign-in; None for an operator at the machine."""
 
 
-ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in Entry._fields}).inline()
-"""Inserts an entry; its parameters are the fields of `Entry`."""
+ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in AuditEntry._fields}).inline()
+"""Inserts an entry; its parameters are the fields of `AuditEntry`."""
 
 
-async def write(connection: AsyncConnection, entries: Sequence[Entry]) -> None:
+async def write(connection: AsyncConnection, entries: Sequence[AuditEntry]) -> None:
     """Insert entries in order."""
     if entries:
         await connection.execute(ADDED, [entry._asdict() for entry in entries])

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.audit.entries import Action
 from db.sql.key_lists import any_of
 from db.sql.keyset_paging import Order, Slice, Term
-from db.sql.rows import Reading
+from db.sql.rows import RecordColumns
 from db.tables.operations import AUDIT
 from domain.paging import Page
 
@@ -28,7 +28,7 @@ class AuditRecord(NamedTuple):
     messages: int | None
 
 
-class Wanted(NamedTuple):
+class TrailFilter(NamedTuple):
     """A filter for entries: each part that is not None must match; `between` is [first, second)."""
 
     district_id: int
@@ -38,14 +38,14 @@ class Wanted(NamedTuple):
     between: tuple[datetime, datetime] | None = None
 
 
-def newest_first(wanted: Wanted) -> Order:
+def newest_first(wanted: TrailFilter) -> Order:
     """Return the order by time, the latest first; entries of the same time by id, descending."""
     terms = (Term("AT", AUDIT.c.at, descending=True), Term("ID", AUDIT.c.id, descending=True))
     return Order(terms, scope=f"audit: {wanted}")
 
 
 async def page_of(
-    connection: AsyncConnection, wanted: Wanted, *, order: Order, page: Page
+    connection: AsyncConnection, wanted: TrailFilter, *, order: Order, page: Page
 ) -> Slice[AuditRecord]:
     """Return the page of the entries that pass the filter. Raises `BadUserInput` for a cursor of another list."""
     statement = _READING.select().where(AUDIT.c.district_id == wanted.district_id)
@@ -89,4 +89,4 @@ def _record(
 
 
 _KNOWN: Final = {action.value: action for action in Action}
-_READING: Final = Reading(_record, {name: AUDIT.c[name] for name in AuditRecord._fields})
+_READING: Final = RecordColumns(_record, {name: AUDIT.c[name] for name in AuditRecord._fields})

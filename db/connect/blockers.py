@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.single_statement import Alone
+from db.connect.single_statement import SingleStatements
 from db.connect.unavailable import AWAY, cause
 
 LONGEST_STILL: Final = timedelta(seconds=2)
@@ -92,7 +92,7 @@ async def ending_blockers(
     over = asyncio.Event()
     watching = asyncio.create_task(
         _watch(
-            Alone(connection.engine),
+            SingleStatements(connection.engine),
             driver.info.backend_pid,
             LONGEST_STILL if longest is None else longest,
             over,
@@ -109,7 +109,9 @@ async def ending_blockers(
             await watching
 
 
-async def _watch(source: Alone, waiting: int, longest: timedelta, over: asyncio.Event) -> None:
+async def _watch(
+    source: SingleStatements, waiting: int, longest: timedelta, over: asyncio.Event
+) -> None:
     """Look for blockers until `over` is set. Raises nothing, because the waiter gets the lock in the end without it."""
     await _pause(FIRST_LOOK, over)
     while not over.is_set():

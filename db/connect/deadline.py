@@ -45,7 +45,7 @@ class _Limit:
         """Return the error to raise when the time is over."""
         return TimedOut(
             f"The operation took longer than {self.seconds:g} seconds and was stopped. "
-            "Ask for less at once, or again later."
+            "Request less at once, or try again later."
         )
 
     async def end(self) -> None:

@@ -1,6 +1,6 @@
 """Single statements: each uses a connection only until its rows are there.
 
-PostgreSQL plans a statement of `Alone` for its values, and one of `Keyed` only once. Statements that need one snapshot
+PostgreSQL plans a statement of `SingleStatements` for its values, and one of `KeyedStatements` only once. Statements that need one snapshot
 use `db.connect.engine.snapshot`.
 """
 
@@ -18,7 +18,7 @@ _ALONE: Final = "sentlog_alone"
 _KEYED: Final = "sentlog_keyed"
 
 
-class Alone:
+class SingleStatements:
     """Runs single statements on a database; PostgreSQL plans each for its values, which a search needs."""
 
     _option: ClassVar[str] = _ALONE
@@ -55,19 +55,19 @@ class Alone:
         await self._pool.fetch(statement, values)
 
 
-class Keyed(Alone):
+class KeyedStatements(SingleStatements):
     """Runs statements that find rows by keys, whose plan is the same for all values."""
 
     _option = _KEYED
 
 
-Source = AsyncConnection | Alone
+Source = AsyncConnection | SingleStatements
 """Where rows are read from: an open connection, or one that is taken for each statement."""
 
 
 async def fetch_from(source: Source, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
     """Return the rows of a cached statement with these values."""
-    if isinstance(source, Alone):
+    if isinstance(source, SingleStatements):
         return await source.fetch(statement, values)
     return await fetch(source, statement, values)
 
@@ -81,5 +81,5 @@ async def rows_of(
 
 
 def set_driver_pools(engine: AsyncEngine, *, alone: DriverPool, keyed: DriverPool) -> None:
-    """Make `Alone` and `Keyed` of an engine use these pools."""
+    """Make `SingleStatements` and `KeyedStatements` of an engine use these pools."""
     engine.update_execution_options(**{_ALONE: alone, _KEYED: keyed})

@@ -16,7 +16,7 @@ from domain.cancel import may_cancel
 from domain.status import MessageStatus
 
 
-class Canceled(NamedTuple):
+class CanceledMessage(NamedTuple):
     """The message is canceled, as its cancellation row says; `is_new`: by this call."""
 
     is_new: bool
@@ -36,7 +36,7 @@ async def cancel(
     by_name: str | None,
     reason: str | None,
     now: datetime,
-) -> Canceled | NotCancelable | None:
+) -> CanceledMessage | NotCancelable | None:
     """Cancel a message for good; return None if it does not exist. Call it in a `db.connect.engine.writing` transaction.
 
     After the commit, no delivery is handed to a provider unless it was claimed before. `by_id` and `by_name` are None for
@@ -50,7 +50,7 @@ async def cancel(
     if message is None:
         return None
     if message.status in changes.CANCELED:
-        return Canceled(is_new=False)
+        return CanceledMessage(is_new=False)
     if not may_cancel(message.status):
         return NotCancelable(message.status)
     has_left = await _has_left(connection, message_id)
@@ -71,7 +71,7 @@ async def cancel(
         now=now,
         status=MessageStatus.CANCELED_IN_PROGRESS if has_left else MessageStatus.CANCELED,
     )
-    return Canceled(is_new=True)
+    return CanceledMessage(is_new=True)
 
 
 async def _has_left(connection: AsyncConnection, message_id: int) -> bool:

@@ -29,7 +29,7 @@ from domain.status import (
 )
 
 
-class Said(NamedTuple):
+class ReportedStatus(NamedTuple):
     """The status of a delivery in a report, whether or not it changed the delivery."""
 
     status: DeliveryStatus
@@ -47,7 +47,7 @@ class Change(NamedTuple):
     source: EventSource
     event: datetime | None
     detail: str | None = None
-    said: Said | None = None
+    said: ReportedStatus | None = None
 
 
 class Facts(NamedTuple):
@@ -114,7 +114,7 @@ async def write(
     """
     net = _net(changes)
     await _update(connection, net, _WRITTEN)
-    visible = [change for change in net if shows(change.before, change.after)]
+    visible = [change for change in net if is_visible(change.before, change.after)]
     if not visible and not any(change.event for change in changes):
         return message
     await opt_outs.remember(connection, net, now=now)
@@ -165,7 +165,7 @@ def _net(changes: Iterable[Change]) -> list[Change]:
     return list(net.values())
 
 
-def shows(before: LiveDelivery, after: LiveDelivery) -> bool:
+def is_visible(before: LiveDelivery, after: LiveDelivery) -> bool:
     """Return whether clients can see the change."""
     return (
         before.status is not after.status

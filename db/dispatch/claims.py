@@ -76,7 +76,7 @@ async def count_due(
     return await connection.scalar(statement) or 0
 
 
-async def held(
+async def still_claimed(
     connection: AsyncConnection, keys: Sequence[DeliveryKey], *, token: str
 ) -> set[DeliveryKey]:
     """Return those of these deliveries that `token` still claims. They are unchanged, because no other process writes them."""

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.claims import may_be_claimed
-from db.dispatch.in_flight import COLUMNS, LiveDelivery, Terms
+from db.dispatch.in_flight import COLUMNS, DeliveryTerms, LiveDelivery
 from db.tables.log import (
     CANCELLATION,
     DELIVERY,
@@ -26,11 +26,11 @@ from domain.call_window import CallWindow
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 
-class Waiting(NamedTuple):
+class WaitingMessage(NamedTuple):
     """A message in progress, and its modes with deliveries that have not been handed over."""
 
     message_id: int
-    terms: Terms
+    terms: DeliveryTerms
     modes: frozenset[DeliveryMode]
 
 
@@ -69,7 +69,7 @@ async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
     return list(await connection.scalars(statement))
 
 
-async def waiting(connection: AsyncConnection) -> Sequence[Waiting]:
+async def waiting(connection: AsyncConnection) -> Sequence[WaitingMessage]:
     """Return the messages in progress with deliveries to hand over, now or later, the oldest first."""
     # From an alias, because the condition of the index has no table name.
     running = (
@@ -93,11 +93,13 @@ async def waiting(connection: AsyncConnection) -> Sequence[Waiting]:
         )
         .order_by(running.c.id)
     )
-    by_message: dict[int, tuple[Terms, set[DeliveryMode]]] = {}
+    by_message: dict[int, tuple[DeliveryTerms, set[DeliveryMode]]] = {}
     for message_id, district, opens, closes, zone, mode in await connection.execute(statement):
         window = None if opens is None else CallWindow(opens, closes, zone)
-        by_message.setdefault(message_id, (Terms(district, window), set()))[1].add(mode)
-    return [Waiting(key, terms, frozenset(modes)) for key, (terms, modes) in by_message.items()]
+        by_message.setdefault(message_id, (DeliveryTerms(district, window), set()))[1].add(mode)
+    return [
+        WaitingMessage(key, terms, frozenset(modes)) for key, (terms, modes) in by_message.items()
+    ]
 
 
 async def chunks_due(

@@ -82,7 +82,7 @@ class LiveContent(NamedTuple):
     district_name: str
 
 
-class Terms(NamedTuple):
+class DeliveryTerms(NamedTuple):
     """The district of a message, by its external id, and when calls may be placed there."""
 
     district: str
@@ -157,7 +157,7 @@ async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
     return LiveContent(*(await connection.execute(statement)).one())
 
 
-async def terms(connection: AsyncConnection, message_id: int) -> Terms | None:
+async def terms(connection: AsyncConnection, message_id: int) -> DeliveryTerms | None:
     """Return the terms of a message; None if it does not exist."""
     statement = (
         select(
@@ -172,7 +172,7 @@ async def terms(connection: AsyncConnection, message_id: int) -> Terms | None:
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
-    return Terms(row[0], None if row[1] is None else CallWindow(*row[1:]))
+    return DeliveryTerms(row[0], None if row[1] is None else CallWindow(*row[1:]))
 
 
 async def by_key(

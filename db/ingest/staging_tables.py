@@ -27,7 +27,7 @@ from db.sql.column_types import BigInt, Instant, KeyText
 from db.sql.key_lists import any_of
 
 
-class MessageRow(NamedTuple):
+class StagedMessage(NamedTuple):
     """A staged message; `ref` numbers it within its upload. Texts that are searched have a folded form beside them."""
 
     ref: int
@@ -68,7 +68,7 @@ class MessageRow(NamedTuple):
     cancel_reason: str | None
 
 
-class RecipientRow(NamedTuple):
+class StagedRecipient(NamedTuple):
     """A staged recipient."""
 
     ref: int
@@ -83,7 +83,7 @@ class RecipientRow(NamedTuple):
     """The number of its deliveries."""
 
 
-class DeliveryRow(NamedTuple):
+class StagedDelivery(NamedTuple):
     """A staged delivery; booleans are 1 or 0, which both drivers load faster."""
 
     ref: int
@@ -102,7 +102,7 @@ class DeliveryRow(NamedTuple):
     attempts: int
 
 
-class FailureRow(NamedTuple):
+class StagedFailure(NamedTuple):
     """A staged delivery that failed before sending, because its address cannot be read. Few messages have any."""
 
     ref: int
@@ -133,7 +133,7 @@ def _table_of(name: str, row_class: type[NamedTuple], keys: int, types: dict[str
 
 MESSAGES: Final = _table_of(
     "staged_message",
-    MessageRow,
+    StagedMessage,
     1,
     {
         "ref": Integer(),
@@ -150,7 +150,7 @@ MESSAGES.append_column(Column("message_id", BigInt))
 
 RECIPIENTS: Final = _table_of(
     "staged_recipient",
-    RecipientRow,
+    StagedRecipient,
     2,
     {
         "ref": Integer(),
@@ -162,7 +162,7 @@ RECIPIENTS: Final = _table_of(
 )
 DELIVERIES: Final = _table_of(
     "staged_delivery",
-    DeliveryRow,
+    StagedDelivery,
     3,
     {
         "ref": Integer(),
@@ -184,7 +184,7 @@ DELIVERIES: Final = _table_of(
 
 FAILURES: Final = _table_of(
     "staged_failure",
-    FailureRow,
+    StagedFailure,
     3,
     {
         "ref": Integer(),

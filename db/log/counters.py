@@ -77,7 +77,7 @@ def by_message(rows: Iterable[Sequence[Any]]) -> Mapping[int, Counters]:
     }
 
 
-def begun_at(spans: Sequence[SpanRecord]) -> datetime | None:
+def started_at(spans: Sequence[SpanRecord]) -> datetime | None:
     """Return the first hand-over of these modes; None if there was none."""
     return min((span.started_at for span in spans if span.started_at is not None), default=None)
 

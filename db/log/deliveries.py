@@ -16,7 +16,7 @@ from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, is_of_visible
 from db.sql.key_lists import any_of, pair_parameters, pairs_of, pairs_of_parameters
 from db.sql.keyset_paging import Order, Slice, Term, slices
-from db.sql.rows import Reading, Rows
+from db.sql.rows import RecordColumns, Rows
 from db.tables.log import DELIVERY, DELIVERY_EVENT
 from domain.paging import Page
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
@@ -59,14 +59,14 @@ class EventRecord(NamedTuple):
     detail: str | None
 
 
-class Wanted(NamedTuple):
+class DeliveryFilter(NamedTuple):
     """A filter for the deliveries of a message, by mode and status; None: all."""
 
     modes: tuple[DeliveryMode, ...] | None = None
     statuses: tuple[DeliveryStatus, ...] | None = None
 
 
-READING: Final = Reading(
+READING: Final = RecordColumns(
     DeliveryRecord,
     {
         field: DELIVERY.c["call_status" if field == "call_status_code" else field]
@@ -122,7 +122,7 @@ async def pages_of_messages(
     connection: AsyncConnection,
     message_ids: Sequence[int],
     *,
-    wanted: Wanted,
+    wanted: DeliveryFilter,
     order: Order,
     page: Page,
     fields: frozenset[str] | None = None,
@@ -137,7 +137,7 @@ async def pages_of_messages(
 
 
 async def counts_of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
+    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: DeliveryFilter
 ) -> Mapping[int, int]:
     """Return how many deliveries of each of these messages pass the filter; a message without any is left out."""
     statement = (
@@ -196,7 +196,7 @@ async def events(
     return by_delivery
 
 
-def _matches(wanted: Wanted) -> ColumnElement[bool]:
+def _matches(wanted: DeliveryFilter) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.modes is not None:
         parts.append(DELIVERY.c.mode.in_(wanted.modes))

@@ -13,7 +13,7 @@ from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, visibility_parameters, visible_by_parameters
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import any_of_parameter
-from db.sql.rows import Reading
+from db.sql.rows import RecordColumns
 from db.tables.log import CANCELLATION, CONTENT, MESSAGE
 from domain.message import BodyFormat, Criterion
 from domain.status import DeliveryMode, MessageStatus
@@ -70,7 +70,7 @@ class CancellationRecord(NamedTuple):
     already_sent: int
 
 
-READING: Final = Reading(
+READING: Final = RecordColumns(
     MessageRecord,
     {
         field: MESSAGE.c["modes" if field == "delivery_modes" else field]

@@ -29,7 +29,7 @@ from db.log.visibility import Visibility, is_of_visible, visible
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, pairs_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
-from db.sql.rows import Reading
+from db.sql.rows import RecordColumns
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
 from domain.paging import Page
 from domain.people import Role
@@ -66,14 +66,14 @@ class RecipientOutcome(StrEnum):
     PENDING = "PENDING"
 
 
-class Wanted(NamedTuple):
+class RecipientFilter(NamedTuple):
     """A filter for the recipients of a message: by a text in a name or address, as typed, and by outcome."""
 
     search: str | None = None
     outcome: RecipientOutcome | None = None
 
 
-ALL: Final = Wanted()
+ALL: Final = RecipientFilter()
 
 _PEOPLE: Final = (
     (RECIPIENT.c.person_id, "recipient_of_person"),
@@ -84,7 +84,7 @@ _PEOPLE: Final = (
 _KEY: Final = (RECIPIENT.c.message_id, RECIPIENT.c.number)
 ALWAYS: Final = frozenset({"message_id", "number"})
 """The fields that are always read: the primary key."""
-READING: Final = Reading(
+READING: Final = RecordColumns(
     RecipientRecord,
     {
         field: RECIPIENT.c["contacted" if field == "contacted_by_phone" else field]
@@ -124,7 +124,7 @@ async def pages_of_messages(
     connection: AsyncConnection,
     message_ids: Sequence[int],
     *,
-    wanted: Wanted,
+    wanted: RecipientFilter,
     order: Order,
     page: Page,
     fields: frozenset[str] | None = None,
@@ -140,7 +140,7 @@ async def pages_of_messages(
 
 
 async def counts_of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: Wanted
+    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: RecipientFilter
 ) -> Mapping[int, int]:
     """Return how many recipients of each of these messages pass the filter; a message without any is left out."""
     matches = await _matches(connection, message_ids, wanted)
@@ -223,7 +223,7 @@ async def people(
 
 
 async def _matches(
-    connection: AsyncConnection, message_ids: Sequence[int], wanted: Wanted
+    connection: AsyncConnection, message_ids: Sequence[int], wanted: RecipientFilter
 ) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.search:

@@ -15,7 +15,7 @@ from db.log import deliveries
 from db.log.deliveries import DeliveryRecord
 from db.log.recipients import ALWAYS, READING, RecipientRecord
 from db.sql.keyset_paging import Order, Slice, sides
-from db.sql.rows import Reader, Reading, Rows
+from db.sql.rows import Reader, RecordColumns, Rows
 from db.tables.log import DELIVERY, RECIPIENT
 from domain.paging import Page
 
@@ -32,7 +32,7 @@ Ordered = Callable[[str], Order]
 """Returns the order of a list for a scope, on which its cursors depend."""
 
 
-class Shown(NamedTuple):
+class RequestedFields(NamedTuple):
     """The requested fields of recipients, and of their deliveries if `has_deliveries`; None: all."""
 
     recipients: frozenset[str] | None
@@ -47,7 +47,7 @@ async def page_of_message(
     ordered: Ordered,
     scope: str,
     page: Page,
-    shown: Shown,
+    shown: RequestedFields,
 ) -> tuple[Slice[RecipientRecord], Deliveries]:
     """Return a page of a message's recipients and the deliveries to each; no deliveries unless `has_deliveries`."""
     order = ordered(scope)
@@ -97,12 +97,12 @@ class _PageStatement(NamedTuple):
     """A statement, what it reads of each recipient, and the fields that it reads of deliveries, if any."""
 
     statement: Select[Any]
-    reading: Reading[RecipientRecord]
+    reading: RecordColumns[RecipientRecord]
     fields: tuple[str, ...] | None
 
 
 @lru_cache(MOST_STATEMENTS)
-def _page_statement(ordered: Ordered, page: Page, shown: Shown) -> _PageStatement:
+def _page_statement(ordered: Ordered, page: Page, shown: RequestedFields) -> _PageStatement:
     """Return the statement for all pages with the same `sides`."""
     order = ordered("")
     reading = READING.narrowed(shown.recipients, always=ALWAYS)

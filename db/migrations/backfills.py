@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.connect.engine import reading, writing
 from db.ingest import move_in
 from db.migrations import merged_addresses, refolded_texts
-from db.migrations.places import START, Place
+from db.migrations.places import START, BackfillPlace
 from db.sql.clock import clock
 from db.tables.log import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from db.tables.operations import BACKFILL
@@ -37,7 +37,7 @@ class Backfill(NamedTuple):
 
     name: str
     table: Table
-    do_piece: Callable[[AsyncConnection, Place], Awaitable[Place | None]]
+    do_piece: Callable[[AsyncConnection, BackfillPlace], Awaitable[BackfillPlace | None]]
     """Does the next piece after a place, and returns the place up to which all is done; None if no rows are left.
 
     It may return the same place, if it did only a part of one row. It runs under the lock of the ingest.
@@ -46,11 +46,11 @@ class Backfill(NamedTuple):
     """Whether servers and workers wait with their start until it is finished."""
 
 
-class Progress(NamedTuple):
+class BackfillProgress(NamedTuple):
     """The progress of a backfill."""
 
     name: str
-    done: Place
+    done: BackfillPlace
     last: int
     """The greatest id at its start."""
     is_finished: bool
@@ -66,7 +66,7 @@ BACKFILLS: Final = (
 )
 """In the order in which they run."""
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[BackfillProgress], None]
 """Receives the progress after each piece."""
 
 
@@ -91,7 +91,7 @@ async def run(
             watch(progress)
 
 
-async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
+async def unfinished(engine: AsyncEngine) -> Sequence[BackfillProgress]:
     """Return the progress of the backfills that are not finished."""
     async with reading(engine) as connection:
         stored = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
@@ -102,7 +102,7 @@ async def unfinished(engine: AsyncEngine) -> Sequence[Progress]:
     ]
 
 
-async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress | None:
+async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> BackfillProgress | None:
     """Do one piece and return the progress; None if it was finished already."""
     async with writing(engine) as connection:
         await move_in.take_lock(connection)
@@ -128,7 +128,7 @@ async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> Progress | None:
     return after
 
 
-async def _begin(connection: AsyncConnection, backfill: Backfill) -> Progress:
+async def _begin(connection: AsyncConnection, backfill: Backfill) -> BackfillProgress:
     id_, *_ = backfill.table.primary_key
     last: int = await connection.scalar(select(func.max(id_))) or 0
     await connection.execute(
@@ -139,18 +139,20 @@ async def _begin(connection: AsyncConnection, backfill: Backfill) -> Progress:
     return _not_begun(backfill)._replace(last=last)
 
 
-def _not_begun(backfill: Backfill) -> Progress:
-    return Progress(backfill.name, START, 0, is_finished=False, is_needed=backfill.is_needed)
+def _not_begun(backfill: Backfill) -> BackfillProgress:
+    return BackfillProgress(
+        backfill.name, START, 0, is_finished=False, is_needed=backfill.is_needed
+    )
 
 
-async def _progress(connection: AsyncConnection, backfill: Backfill) -> Progress | None:
+async def _progress(connection: AsyncConnection, backfill: Backfill) -> BackfillProgress | None:
     row = (
         await connection.execute(select(BACKFILL).where(BACKFILL.c.name == backfill.name))
     ).first()
     if row is None:
         return None
-    done = Place(row.done_up_to, row.done_within)
-    return Progress(
+    done = BackfillPlace(row.done_up_to, row.done_within)
+    return BackfillProgress(
         backfill.name,
         done,
         row.last,

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.migrations.places import Place
+from db.migrations.places import BackfillPlace
 from db.sql.key_lists import any_of, text_any_of
 from db.tables.log import ADDRESS, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise, unreadable
@@ -47,13 +47,13 @@ class _Parsed(NamedTuple):
         return not self.new_key.startswith(UNREADABLE)
 
 
-async def do_piece(connection: AsyncConnection, after: Place) -> Place | None:
+async def do_piece(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Do the next piece after an address, and return the one up to which all is done; None if none is left.
 
     The caller holds the lock of the ingest, so no address or delivery is added at the same time.
     """
     rows = await _next(connection, after.id)
-    return Place(await _do(connection, rows, after.id)) if rows else None
+    return BackfillPlace(await _do(connection, rows, after.id)) if rows else None
 
 
 async def _do(connection: AsyncConnection, rows: Sequence[_Parsed], after: int) -> int:

@@ -11,7 +11,7 @@ from sqlalchemy import Row, Table, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.districts import rename_school
-from db.migrations.places import Place
+from db.migrations.places import BackfillPlace
 from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.key_lists import any_of
 from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
@@ -29,7 +29,7 @@ _SOURCES: Final = {
 """The column from which each key of a message is made; `do_schools` updates its school's key."""
 
 
-async def do_schools(connection: AsyncConnection, after: Place) -> Place | None:
+async def do_schools(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the name of the next school, also in its messages. Here and below, the caller holds the lock of the ingest."""
     statement = (
         select(SCHOOL.c.id, SCHOOL.c.key, SCHOOL.c.name)
@@ -44,10 +44,10 @@ async def do_schools(connection: AsyncConnection, after: Place) -> Place | None:
         return None
     if (key := fold(row.name)) != row.key:
         await rename_school(connection, row.id, name=row.name, key=key)
-    return Place(row.id)
+    return BackfillPlace(row.id)
 
 
-async def do_messages(connection: AsyncConnection, after: Place) -> Place | None:
+async def do_messages(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold subject, type, sender and schedule of the next messages."""
     rows = await _next(connection, MESSAGE, after, *_SOURCES, *_SOURCES.values())
     for key, source in _SOURCES.items():
@@ -61,7 +61,7 @@ async def do_messages(connection: AsyncConnection, after: Place) -> Place | None
     return _last(rows)
 
 
-async def do_recipients(connection: AsyncConnection, after: Place) -> Place | None:
+async def do_recipients(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the names of the next recipients and of their students, and add new keys to the names of these people."""
     place = tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number)
     statement = (
@@ -97,10 +97,10 @@ async def do_recipients(connection: AsyncConnection, after: Place) -> Place | No
         columns=("person_id", "key"),
         on_conflict="ON CONFLICT DO NOTHING",
     )
-    return Place(rows[-1].id, rows[-1].number) if rows else None
+    return BackfillPlace(rows[-1].id, rows[-1].number) if rows else None
 
 
-async def do_names(connection: AsyncConnection, after: Place) -> Place | None:
+async def do_names(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the keys of the next names again; delete a key if its person has the new one already.
 
     The table has no unfolded names. If the new folding keeps characters that the old one dropped, `do_recipients` has added
@@ -127,7 +127,7 @@ async def do_names(connection: AsyncConnection, after: Place) -> Place | None:
 
 
 async def _next(
-    connection: AsyncConnection, table: Table, after: Place, *columns: str
+    connection: AsyncConnection, table: Table, after: BackfillPlace, *columns: str
 ) -> Sequence[Row[Any]]:
     """Return id and these columns of the next rows."""
     statement = select(table.c.id, *(table.c[name] for name in columns)).where(
@@ -136,5 +136,5 @@ async def _next(
     return (await connection.execute(statement.order_by(table.c.id).limit(ROWS))).all()
 
 
-def _last(rows: Sequence[Row[Any]]) -> Place | None:
-    return Place(rows[-1].id) if rows else None
+def _last(rows: Sequence[Row[Any]]) -> BackfillPlace | None:
+    return BackfillPlace(rows[-1].id) if rows else None

@@ -34,7 +34,7 @@ class ReportJob(NamedTuple):
     """The number of attempts, including this one."""
 
 
-class Made(NamedTuple):
+class MadeReport(NamedTuple):
     """The result of a report job: its file and figures."""
 
     file_key: str
@@ -128,7 +128,7 @@ async def renew(
     )
 
 
-async def finish(connection: AsyncConnection, id: int, made: Made, *, token: str) -> bool:
+async def finish(connection: AsyncConnection, id: int, made: MadeReport, *, token: str) -> bool:
     """Mark the report as ready."""
     return await _write(
         connection,
@@ -142,7 +142,7 @@ async def finish(connection: AsyncConnection, id: int, made: Made, *, token: str
     )
 
 
-async def is_finished(connection: AsyncConnection, id: int, made: Made) -> bool:
+async def is_finished(connection: AsyncConnection, id: int, made: MadeReport) -> bool:
     """Return whether a report is ready with this file, in case the answer to the COMMIT of `finish` was lost."""
     statement = select(REPORT.c.id).where(REPORT.c.id == id, REPORT.c.file_key == made.file_key)
     return await connection.scalar(statement) is not None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.log.visibility import Visibility, visible
 from db.sql.key_lists import any_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
-from db.sql.rows import Reading
+from db.sql.rows import RecordColumns
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
 from domain.paging import Page
@@ -51,7 +51,7 @@ class ReportRecord(NamedTuple):
     is_masked: bool
 
 
-class Request(NamedTuple):
+class ReportRequest(NamedTuple):
     """A request for a report; `choice` has each device once, in the order of the enum."""
 
     message_id: int
@@ -118,7 +118,7 @@ async def counts_of_messages(
     return {row[0]: row[1] for row in await connection.execute(statement)}
 
 
-async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]:
+async def request_report(connection: AsyncConnection, request: ReportRequest) -> tuple[int, bool]:
     """Return the id of the report for `request`, and whether it is new: an equal request within a minute gets the same one.
 
     Requests are equal only for the same revision of the message. A failed report is made again at once. Call it in a
@@ -163,7 +163,7 @@ async def ask(connection: AsyncConnection, request: Request) -> tuple[int, bool]
     return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
 
 
-def _reading(visibility: Visibility) -> Reading[ReportRecord]:
+def _reading(visibility: Visibility) -> RecordColumns[ReportRecord]:
     status = case(
         (
             REPORT.c.expires_at <= visibility.now,
@@ -175,7 +175,7 @@ def _reading(visibility: Visibility) -> Reading[ReportRecord]:
         field: status.label("status") if field == "status" else REPORT.c[field]
         for field in ReportRecord._fields
     }
-    return Reading(ReportRecord, columns)
+    return RecordColumns(ReportRecord, columns)
 
 
 def _may_be_read(masks: bool) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect.driver_rows import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.connect.engine import reading
-from db.connect.single_statement import Alone, Keyed
+from db.connect.single_statement import KeyedStatements, SingleStatements
 from db.log.messages import KEY, READING, MessageRecord, select_by
 from db.log.visibility import Visibility
 from db.search.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
@@ -22,7 +22,7 @@ from db.search.search import Search, prepare, where, without_look_up
 from db.sql.grouped_paging import rows_by_group
 from db.sql.index_hints import BY_ROWID, by_index
 from db.sql.keyset_paging import Order, Slice, Term, sides
-from db.sql.rows import Reading
+from db.sql.rows import RecordColumns
 from db.tables.log import MESSAGE
 from domain.paging import Page
 
@@ -93,7 +93,7 @@ def order(fields: Sequence[tuple[OrderField, bool]], *, scope: object) -> Order:
     return Order([*terms, ties], scope=scope)
 
 
-async def found(
+async def find_page(
     engine: AsyncEngine,
     criteria: Criteria,
     *,
@@ -133,7 +133,7 @@ async def page_of(
 
 def _reading_and_columns(
     order: Order, fields: frozenset[str] | None
-) -> tuple[Reading[MessageRecord], tuple[ColumnElement[Any], ...]]:
+) -> tuple[RecordColumns[MessageRecord], tuple[ColumnElement[Any], ...]]:
     """Return what is read of each message, and the columns for it and for the order."""
     read = READING.narrowed(fields, always=KEY)
     return read, (*read.columns.values(), *order.beside(read))
@@ -161,13 +161,13 @@ async def _page_by_one_statement(
     values = {**_beyond(search, order, page).values, **order.parameters(page)}
     if _is_walked(search, order):
         walk = _walk_statement(order.terms, sides(page), columns)
-        fetched = await Keyed(engine).fetch(walk, values)
+        fetched = await KeyedStatements(engine).fetch(walk, values)
     else:
         assert search.shape is not None, "a search of `without_look_up` has a shape"
         statement = _page_statement(
             search.shape, order.terms, sides(page)._replace(size=0), columns, None
         )
-        fetched = await Alone(engine).fetch(statement, values)
+        fetched = await SingleStatements(engine).fetch(statement, values)
     return order.cut(fetched.rows, page, read, fetched.readers)
 
 

@@ -34,7 +34,7 @@ from sqlalchemy.types import TypeEngine
 from db.sql.column_types import Instant
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import each
-from db.sql.rows import Reader, Reading, Rows
+from db.sql.rows import Reader, RecordColumns, Rows
 from domain.errors import BadUserInput
 from domain.paging import Page
 
@@ -58,7 +58,7 @@ class Slice(NamedTuple, Generic[R]):
     """The rows of a page in the list's order, their sort keys, and whether there are more rows on either side."""
 
     rows: Rows[R]
-    keys: "Keys"
+    keys: "SortKeys"
     has_previous: bool
     has_next: bool
 
@@ -68,7 +68,7 @@ def sides(page: Page) -> Page:
     return page._replace(after=page.after and "", before=page.before and "")
 
 
-class Keys(Sequence[tuple[Any, ...]]):
+class SortKeys(Sequence[tuple[Any, ...]]):
     """The sort keys of rows; each is taken out of its row on access, because most are never used."""
 
     __slots__ = ("_places", "_rows")
@@ -86,7 +86,7 @@ class Keys(Sequence[tuple[Any, ...]]):
     def __getitem__(self, place: slice) -> Sequence[tuple[Any, ...]]: ...
     def __getitem__(self, place: int | slice) -> tuple[Any, ...] | Sequence[tuple[Any, ...]]:
         if isinstance(place, slice):
-            return Keys(self._rows[place], self._places)
+            return SortKeys(self._rows[place], self._places)
         row = self._rows[place]
         return tuple(row[at] for at in self._places)
 
@@ -132,14 +132,14 @@ class Order:
         except (ValueError, OverflowError):
             raise _no_cursor(cursor) from None
 
-    def apply(self, statement: Select[Any], reading: Reading[Any], page: Page) -> Select[Any]:
+    def apply(self, statement: Select[Any], reading: RecordColumns[Any], page: Page) -> Select[Any]:
         """Return `statement`, which selects the columns of `reading`, limited to the rows of `page` and one more.
 
         Execute it with `parameters`.
         """
         return self.narrow(statement.add_columns(*self.beside(reading)), page)
 
-    def beside(self, reading: Reading[Any]) -> Sequence[ColumnElement[Any]]:
+    def beside(self, reading: RecordColumns[Any]) -> Sequence[ColumnElement[Any]]:
         """Return the columns of the order that `reading` does not read."""
         return [
             term.column.label(f"key_{place}")
@@ -158,7 +158,7 @@ class Order:
         self,
         rows: Sequence[Sequence[Any]],
         page: Page,
-        reading: Reading[R],
+        reading: RecordColumns[R],
         readers: tuple[Reader | None, ...] = (),
     ) -> Slice[R]:
         """Return the slice for the rows of a statement of `apply`; `readers` as for `Rows`.
@@ -172,12 +172,12 @@ class Order:
             on_page = on_page[::-1]
         return Slice(
             rows=Rows(reading.record, tuple(reading.columns), on_page, readers),
-            keys=Keys(on_page, self._places(reading)),
+            keys=SortKeys(on_page, self._places(reading)),
             has_previous=more if page.backward else page.after is not None,
             has_next=page.before is not None if page.backward else more,
         )
 
-    def _places(self, reading: Reading[Any]) -> Sequence[int]:
+    def _places(self, reading: RecordColumns[Any]) -> Sequence[int]:
         """Return the places of the sort key in a row of a statement of `apply`."""
         names = {id(column): place for place, column in enumerate(reading.columns.values())}
         beside = itertools.count(len(names))
@@ -260,7 +260,7 @@ class Order:
         return self.terms[place].descending != backward
 
 
-def _is_read(column: ColumnElement[Any], reading: Reading[Any]) -> bool:
+def _is_read(column: ColumnElement[Any], reading: RecordColumns[Any]) -> bool:
     return any(column is one for one in reading.columns.values())
 
 
@@ -299,7 +299,7 @@ async def slices(
     of: Callable[[Any], Select[Any]],
     order: Order,
     page: Page,
-    reading: Reading[R],
+    reading: RecordColumns[R],
 ) -> Mapping[int, Slice[R]]:
     """Return the same page of the list of each parent, by parent, with one statement that reads only those pages.
 
@@ -326,7 +326,7 @@ def _page_of_each_in_postgresql(
     parents: Sequence[int],
     of: Callable[[Any], Select[Any]],
     order: Order,
-    reading: Reading[Any],
+    reading: RecordColumns[Any],
     page: Page,
 ) -> Select[Any]:
     keys_table = each(parents, "postgresql")
@@ -344,7 +344,7 @@ def _page_of_each_in_sqlite(
     parents: Sequence[int],
     of: Callable[[Any], Select[Any]],
     order: Order,
-    reading: Reading[Any],
+    reading: RecordColumns[Any],
     page: Page,
 ) -> Select[Any]:
     """Return the statement for SQLite, which has no LATERAL: a limited subquery in WHERE returns the rowids of each page."""

@@ -19,7 +19,7 @@ class NotRead(RuntimeError):
     """A field of a record was used that its statement did not read."""
 
 
-class Reading(NamedTuple, Generic[R]):
+class RecordColumns(NamedTuple, Generic[R]):
     """The record class that a statement's rows become, and the column of each of its fields."""
 
     record: Callable[..., R]
@@ -29,7 +29,9 @@ class Reading(NamedTuple, Generic[R]):
         """Return the statement that selects the columns."""
         return select(*self.columns.values())
 
-    def narrowed(self, fields: frozenset[str] | None, *, always: frozenset[str]) -> "Reading[R]":
+    def narrowed(
+        self, fields: frozenset[str] | None, *, always: frozenset[str]
+    ) -> "RecordColumns[R]":
         """Return the reading of `fields` and `always` only; of all fields if None."""
         if fields is None:
             return self
@@ -114,7 +116,7 @@ def read_by(
     return converted
 
 
-def joined(lists: Sequence[Sequence[R]]) -> Sequence[R]:
+def concatenate(lists: Sequence[Sequence[R]]) -> Sequence[R]:
     """Return the members of all lists, one list after the other; `Rows` with the same fields stay `Rows`."""
     first = lists[0] if lists else ()
     if type(first) is Rows and all(_is_alike(first, other) for other in lists):

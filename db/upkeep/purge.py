@@ -48,21 +48,21 @@ ENDED: Final = (
 """The statuses of a message that a purge may remove. ERROR is one, because no provider reports after so long."""
 
 
-class District(NamedTuple):
+class PurgeDistrict(NamedTuple):
     """A district with its external id."""
 
     id: int
     external_id: str
 
 
-class Place(NamedTuple):
+class PurgePlace(NamedTuple):
     """A message and its place in the order of a purge."""
 
     created_at: datetime
     id: int
 
 
-class Found(NamedTuple):
+class PurgePreview(NamedTuple):
     """The figures of what a purge of one district would remove."""
 
     district: str
@@ -74,15 +74,19 @@ class Found(NamedTuple):
     """Messages of the same age that have not ended; the purge leaves them."""
 
 
-async def districts(connection: AsyncConnection, *, known_as: str | None) -> Sequence[District]:
+async def districts(
+    connection: AsyncConnection, *, known_as: str | None
+) -> Sequence[PurgeDistrict]:
     """Return all districts, or the one with the external id `known_as`; empty if it does not exist."""
     statement = select(DISTRICT.c.id, DISTRICT.c.external_id).order_by(DISTRICT.c.id)
     if known_as is not None:
         statement = statement.where(DISTRICT.c.external_id == known_as)
-    return [District(*row) for row in await connection.execute(statement)]
+    return [PurgeDistrict(*row) for row in await connection.execute(statement)]
 
 
-async def found(connection: AsyncConnection, district: District, *, before: datetime) -> Found:
+async def preview(
+    connection: AsyncConnection, district: PurgeDistrict, *, before: datetime
+) -> PurgePreview:
     """Return what a purge would remove of the messages that were created and sent before an instant."""
     is_purged = case((_has_ended(), 1), else_=0)
     statement = select(
@@ -96,17 +100,17 @@ async def found(connection: AsyncConnection, district: District, *, before: date
         .join(MESSAGE, MESSAGE.c.id == TALLY.c.message_id)
         .where(_is_old(district.id, before), _has_ended())
     )
-    return Found(district.external_id, messages, people, deliveries or 0, old - messages)
+    return PurgePreview(district.external_id, messages, people, deliveries or 0, old - messages)
 
 
 async def next_messages(
     connection: AsyncConnection,
-    district: District,
+    district: PurgeDistrict,
     *,
     before: datetime,
-    after: Place | None,
+    after: PurgePlace | None,
     most: int,
-) -> Sequence[Place]:
+) -> Sequence[PurgePlace]:
     """Return the next messages of a district for a purge, the oldest first."""
     place = (MESSAGE.c.created_at, MESSAGE.c.id)
     statement = select(*place).where(_is_old(district.id, before), _has_ended())
@@ -116,10 +120,12 @@ async def next_messages(
             literal(after.id, MESSAGE.c.id.type),
         )
         statement = statement.where(tuple_(*place) > bounds)
-    return [Place(*row) for row in await connection.execute(statement.order_by(*place).limit(most))]
+    return [
+        PurgePlace(*row) for row in await connection.execute(statement.order_by(*place).limit(most))
+    ]
 
 
-async def begun(connection: AsyncConnection) -> Sequence[int]:
+async def unfinished(connection: AsyncConnection) -> Sequence[int]:
     """Return the messages whose purge has begun and not ended: it is running, or it was interrupted."""
     return (await connection.scalars(select(PURGE.c.message_id).order_by(PURGE.c.message_id))).all()
 

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.engine import reading, writing
 from db.dispatch import changes, claims, in_flight
-from db.dispatch.in_flight import LiveDelivery, LiveMessage, Target, Terms
+from db.dispatch.in_flight import DeliveryTerms, LiveDelivery, LiveMessage, Target
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch import provider_rate
 from delivery.dispatch.cancel_gate import RUNNING, CancelGate
@@ -66,7 +66,7 @@ class _Load(NamedTuple):
     message_id: int
     chunk: int
     gateway: Gateway
-    terms: Terms
+    terms: DeliveryTerms
     content: MessageContent
 
     def modes(self, runtime: Runtime) -> frozenset[DeliveryMode]:
@@ -287,7 +287,7 @@ async def _write(
     now = runtime.clock()
     async with _locked_message(runtime, message_id) as (connection, message):
         assert message is not None
-        mine = await claims.held(connection, list(of_wave), token=token)
+        mine = await claims.still_claimed(connection, list(of_wave), token=token)
         moves = [
             apply_outcome(delivery, outcome, message, now=now, chance=runtime.chance())
             for key, (delivery, outcome) in of_wave.items()

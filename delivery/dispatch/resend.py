@@ -17,7 +17,7 @@ from db.dispatch.in_flight import LiveDelivery
 from db.dispatch.resend import failed
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.runtime import Runtime
-from domain.resend import why_not
+from domain.resend import resend_refusal
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 PAGE: Final = 500
@@ -42,7 +42,7 @@ async def resend(
         now = runtime.clock()
         async with writing(runtime.engine) as connection:
             message = await in_flight.lock(connection, message_id)
-            if message is None or why_not(message.status, is_recorded=message.is_recorded):
+            if message is None or resend_refusal(message.status, is_recorded=message.is_recorded):
                 return resent
             page = await failed(connection, message_id, modes=modes, after=after, most=PAGE)
             if not page:

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.dispatch.in_flight import Terms
+from db.dispatch.in_flight import DeliveryTerms
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
 
@@ -39,11 +39,11 @@ class Runtime:
     turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """The lock of this process for a message, by the message's number."""
 
-    def gateway_of(self, terms: Terms, mode: DeliveryMode) -> Gateway | None:
+    def gateway_of(self, terms: DeliveryTerms, mode: DeliveryMode) -> Gateway | None:
         """Return the gateway for a district's deliveries of a mode; None if there is none."""
         return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
 
-    def usable(self, terms: Terms) -> dict[DeliveryMode, Gateway]:
+    def usable(self, terms: DeliveryTerms) -> dict[DeliveryMode, Gateway]:
         """Return the gateways that may be used now, by mode: voice only within the district's call window."""
         window = terms.call_window
         may_call = window is None or window.is_open(self.clock())

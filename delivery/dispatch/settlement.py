@@ -18,7 +18,7 @@ from db.connect.engine import reading, writing
 from db.connect.unavailable import AWAY
 from db.dispatch import changes, claims, in_flight
 from db.dispatch.changes import Change
-from db.dispatch.in_flight import LiveDelivery, Terms
+from db.dispatch.in_flight import DeliveryTerms, LiveDelivery
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
@@ -114,7 +114,11 @@ async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequen
 
 
 async def _find(
-    runtime: Runtime, delivery: LiveDelivery, address: str, terms: Terms, content: MessageContent
+    runtime: Runtime,
+    delivery: LiveDelivery,
+    address: str,
+    terms: DeliveryTerms,
+    content: MessageContent,
 ) -> Finding | None:
     """Return what the provider knows of a delivery; None if it cannot be asked now, or must not be asked yet."""
     gateway = runtime.gateway_of(terms, delivery.mode)

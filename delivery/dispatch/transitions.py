@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from db.dispatch.changes import CANCELED, Change, Said
+from db.dispatch.changes import CANCELED, Change, ReportedStatus
 from db.dispatch.in_flight import LiveContent, LiveDelivery, LiveMessage
 from delivery.dispatch import delivery_names
 from delivery.gateways.base import (
@@ -29,7 +29,7 @@ from domain.addresses import InvalidAddress
 from domain.call_status import DUPLICATE, INVALID_NUMBER, OPTED_OUT
 from domain.mailbox import Mailbox, read_mailbox
 from domain.receipts import Receipt, State, apply
-from domain.retry import EMAIL_SILENCE, GivenUp, Later, after_refusal, after_silence
+from domain.retry import EMAIL_SILENCE, GivenUp, RetryAt, after_refusal, after_silence
 from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 POLL_AFTER: Final = timedelta(minutes=1)
@@ -160,7 +160,7 @@ def apply_outcome(
                 asked_for=outcome.after,
             )
             if message.status in CANCELED:  # it did not leave, so the cancellation stopped it
-                decision = Later(now)
+                decision = RetryAt(now)
             source = EventSource.DISPATCH
             return _retry_or_fail(
                 delivery, decision, message.status, source, outcome.reason, now=now
@@ -170,7 +170,7 @@ def apply_outcome(
             unsent = delivery._replace(attempts=delivery.attempts - 1)
             source = EventSource.DISPATCH
             change = _retry_or_fail(
-                unsent, Later(now), message.status, source, outcome.reason, now=now
+                unsent, RetryAt(now), message.status, source, outcome.reason, now=now
             )
             return change._replace(before=delivery)
         case Unsure():
@@ -215,7 +215,7 @@ def apply_finding(
             return changes
         case NotAtProvider():
             source, reason = EventSource.TIMEOUT, "it had not arrived at the provider"
-            return [_retry_or_fail(delivery, Later(now), message, source, reason, now=now)]
+            return [_retry_or_fail(delivery, RetryAt(now), message, source, reason, now=now)]
         case CannotTell():
             # One more copy that may or may not have arrived.
             silent = delivery._replace(copies=delivery.copies + 1)
@@ -227,7 +227,7 @@ def apply_finding(
                 now=now,
                 chance=chance,
             )
-            if message in CANCELED and isinstance(decision, Later):
+            if message in CANCELED and isinstance(decision, RetryAt):
                 decision = GivenUp(None, f"{finding.reason}; canceled before it went again")
             source = EventSource.TIMEOUT
             change = _retry_or_fail(silent, decision, message, source, finding.reason, now=now)
@@ -245,7 +245,7 @@ def apply_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource)
             due_at=_poll_at(delivery, after, receipt, source),
             handed_at=delivery.handed_at or receipt.at,
         )
-    said = Said(receipt.status or state.status, receipt.code)
+    said = ReportedStatus(receipt.status or state.status, receipt.code)
     return Change(delivery, after, source, receipt.at, receipt.detail, said)
 
 
@@ -266,13 +266,13 @@ def _poll_at(
 
 def keep_old_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
     """Keep a receipt of an earlier sending as an event only: the delivery was resent since."""
-    said = Said(receipt.status or delivery.status, receipt.code)
+    said = ReportedStatus(receipt.status or delivery.status, receipt.code)
     return Change(delivery, delivery, source, receipt.at, receipt.detail, said)
 
 
 def _retry_or_fail(
     delivery: LiveDelivery,
-    decision: Later | GivenUp,
+    decision: RetryAt | GivenUp,
     message: MessageStatus,
     source: EventSource,
     reason: str,

@@ -20,7 +20,7 @@ from db.log.deliveries import DeliveryKey
 from db.receipts import polls
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import POLL_AFTER
-from delivery.receipts.refresh import Progress, poll_providers
+from delivery.receipts.refresh import RefreshProgress, poll_providers
 from domain.ids import Kind, spell
 from domain.status import DeliveryStatus, EventSource
 
@@ -52,7 +52,7 @@ async def _poll(runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey]) 
     assert terms is not None
     try:
         async with asyncio.timeout(LONGEST_ANSWER):
-            await poll_providers(runtime, terms, due, Progress())
+            await poll_providers(runtime, terms, due, RefreshProgress())
     except TimeoutError:
         _log.warning(
             "the provider did not answer a poll in time",

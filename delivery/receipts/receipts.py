@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.connect.engine import reading, writing
 from db.connect.unavailable import retry_once
 from db.dispatch import changes, in_flight
-from db.dispatch.changes import Change, Said
+from db.dispatch.changes import Change, ReportedStatus
 from db.dispatch.in_flight import LiveDelivery
 from db.log import deliveries
 from db.log.deliveries import DeliveryKey
@@ -139,7 +139,7 @@ async def _apply(
     if source is EventSource.REFRESH:
         moves = await _without_known(connection, moves)
     await changes.write(connection, message, moves, now=now)
-    changed = {key for key in before if changes.shows(before[key], after[key])}
+    changed = {key for key in before if changes.is_visible(before[key], after[key])}
     return _Applied(changed, unmatched)
 
 
@@ -185,7 +185,7 @@ async def _without_known(connection: AsyncConnection, moves: Sequence[Change]) -
     }
     new: list[Change] = []
     for move in moves:
-        said = move.said or Said(move.after.status, move.after.call_status)
+        said = move.said or ReportedStatus(move.after.status, move.after.call_status)
         event = (move.after.key, move.event, *said)
         if move.before != move.after or event not in known:
             known.add(event)

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.connect.engine import reading, writing
 from db.dispatch import in_flight
-from db.dispatch.in_flight import LiveDelivery, Terms
+from db.dispatch.in_flight import DeliveryTerms, LiveDelivery
 from db.log.deliveries import DeliveryKey
 from db.receipts.refresh import keep_turn
 from delivery.dispatch import delivery_names
@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Progress:
+class RefreshProgress:
     """The progress of a refresh."""
 
     changed: int = 0
@@ -47,7 +47,7 @@ class Progress:
 
 
 async def refresh(
-    runtime: Runtime, message_id: int, progress: Progress, *, taken_at: datetime
+    runtime: Runtime, message_id: int, progress: RefreshProgress, *, taken_at: datetime
 ) -> None:
     """Poll every open outcome of a message, page by page. Each page is applied before the next is requested.
 
@@ -90,7 +90,7 @@ async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> N
             )
 
 
-async def _poll_all(runtime: Runtime, message_id: int, progress: Progress) -> None:
+async def _poll_all(runtime: Runtime, message_id: int, progress: RefreshProgress) -> None:
     async with reading(runtime.engine) as connection:
         terms = await in_flight.terms(connection, message_id)
     if terms is None:
@@ -115,7 +115,10 @@ async def _poll_all(runtime: Runtime, message_id: int, progress: Progress) -> No
 
 
 async def poll_providers(
-    runtime: Runtime, terms: Terms, deliveries: Sequence[LiveDelivery], progress: Progress
+    runtime: Runtime,
+    terms: DeliveryTerms,
+    deliveries: Sequence[LiveDelivery],
+    progress: RefreshProgress,
 ) -> bool:
     """Poll deliveries of one message and apply the answers. Return False if no provider answered for any of them."""
     async with reading(runtime.engine) as connection:

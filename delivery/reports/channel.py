@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from delivery.reports.failures import Failure
 
 LONGEST_VALUE: Final = 200
@@ -49,7 +49,7 @@ class ChannelMessage:
     started: bool = False
     """The process reads its order next: from now on its other output may contain names."""
     percent: int | None = None
-    made: Made | None = None
+    made: MadeReport | None = None
     failure: Failure | None = None
     """The failure and its location, without any content of the report."""
     line: LogLine | None = None

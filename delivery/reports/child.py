@@ -13,7 +13,7 @@ from typing import BinaryIO, Final
 import msgspec
 import structlog
 
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from delivery.reports.channel import ChannelMessage, LogLine
 from delivery.reports.failures import Failure, FailureKind
 from delivery.reports.process import RenderOrder
@@ -46,7 +46,7 @@ class Broken(Exception):
 
 async def in_own_process(
     order: RenderOrder, *, report_progress: Callable[[int], None], start: Start | None = None
-) -> Made:
+) -> MadeReport:
     """Carry out an order in a child process, which is killed if this call is canceled. Raises `Broken`.
 
     `start` starts the process; None: a new Python process.
@@ -83,7 +83,7 @@ async def _follow(
     writing: BinaryIO,
     channel: BinaryIO,
     output: BinaryIO,
-) -> Made:
+) -> MadeReport:
     """Send a process its order, read its messages, and make sure that it ends. Raises `Broken`."""
     other_output = _OtherOutput()
     draining = asyncio.ensure_future(other_output.drain(output))

@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.connect.unavailable import AWAY, cause, retry_once
 from db.reports import jobs
-from db.reports.jobs import Made, ReportJob
+from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import where
 from delivery.reports.child import Broken, in_own_process
 from delivery.reports.failures import FOR_GOOD, OF_STORE, Failure, FailureKind, failure_of, words
@@ -47,7 +47,7 @@ class Render(Protocol):
 
     async def __call__(
         self, order: RenderOrder, *, report_progress: Callable[[int], None]
-    ) -> Made: ...
+    ) -> MadeReport: ...
 
 
 class Lost(Exception):
@@ -146,7 +146,7 @@ async def _make(
     return True
 
 
-async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> None:
+async def _finish(press: Press, job: ReportJob, made: MadeReport, *, token: str) -> None:
     """Write that a report is ready. Raises `Lost`."""
     async with writing(press.engine) as connection:
         if await jobs.finish(connection, job.id, made, token=token):
@@ -155,7 +155,9 @@ async def _finish(press: Press, job: ReportJob, made: Made, *, token: str) -> No
             raise Lost
 
 
-async def _render(press: Press, order: RenderOrder, *, token: str, until: asyncio.Event) -> Made:
+async def _render(
+    press: Press, order: RenderOrder, *, token: str, until: asyncio.Event
+) -> MadeReport:
     """Render, and meanwhile renew the claim and write the progress.
 
     Raises `Lost`, `RenderingStopped`, or the error of `press.render`.

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from db.connect.engine import SMALL_CACHE, make_engine
-from db.reports.jobs import Made, ReportJob
+from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
 from delivery.reports.source import reading_report
@@ -47,7 +47,7 @@ class RenderOrder:
 
 async def make(
     order: RenderOrder, *, clock: Callable[[], datetime], report_progress: Callable[[int], None]
-) -> Made:
+) -> MadeReport:
     """Make a report and put it into its store.
 
     `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`, `StoreError`, or
@@ -69,7 +69,9 @@ async def make(
             stored = await asyncio.to_thread(open_store(order.place).put, order.key, file)
     finally:
         await engine.dispose()
-    return Made(order.key, reading.report.as_of, rendered.rows, stored.byte_size, stored.sha256)
+    return MadeReport(
+        order.key, reading.report.as_of, rendered.rows, stored.byte_size, stored.sha256
+    )
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from db.log import deliveries, districts, messages, recipients
 from db.log.counters import Counters
 from db.log.deliveries import DeliveryRecord
 from db.log.messages import ContentRecord
-from db.log.recipients import RecipientOutcome, RecipientRecord, Wanted
+from db.log.recipients import RecipientFilter, RecipientOutcome, RecipientRecord
 from db.log.visibility import Visibility
 from db.reports import jobs
 from db.reports import marks as report_marks
@@ -26,7 +26,7 @@ from db.reports.jobs import ReportJob
 from db.sql.keyset_paging import Slice
 from delivery.reports.failures import Purged
 from domain.counting import figures
-from domain.masking import MASK, masked, masked_values
+from domain.masking import MASK, mask, mask_values
 from domain.message import BodyFormat
 from domain.paging import Page
 from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
@@ -121,13 +121,11 @@ async def _begin(
             without_device=message.people_without_device,
             contacted=message.people_contacted,
         ),
-        started_at=message_counters.begun_at(counters.spans),
+        started_at=message_counters.started_at(counters.spans),
         ended_at=message_counters.ended_at(counters.spans),
         cancellation=await _cancellation(connection, job),
         purged_at=message.purged_at,
-        criteria=masked_values(content.filter_criteria)
-        if job.is_masked
-        else content.filter_criteria,
+        criteria=mask_values(content.filter_criteria) if job.is_masked else content.filter_criteria,
         content=_content(content, is_masked=job.is_masked),
         has_duplicates=marks.has_duplicates,
         has_not_contacted=marks.has_not_contacted,
@@ -142,7 +140,7 @@ async def _cancellation(connection: AsyncConnection, job: ReportJob) -> ReportCa
     return ReportCancellation(
         requested_at=canceled.requested_at,
         requested_by=canceled.requested_by_name,
-        reason=masked(canceled.reason) if job.is_masked else canceled.reason,
+        reason=mask(canceled.reason) if job.is_masked else canceled.reason,
         stopped=canceled.stopped,
         already_sent=canceled.already_sent,
     )
@@ -153,9 +151,9 @@ def _content(record: ContentRecord, *, is_masked: bool) -> ReportContent:
         return ReportContent(
             body=MASK,
             body_format=BodyFormat.PLAIN,
-            reply_to=masked(record.reply_to),
-            text_body=masked(record.text_body),
-            voice_script=masked(record.voice_script),
+            reply_to=mask(record.reply_to),
+            text_body=mask(record.text_body),
+            voice_script=mask(record.voice_script),
         )
     return ReportContent(
         body=record.body,
@@ -166,9 +164,9 @@ def _content(record: ContentRecord, *, is_masked: bool) -> ReportContent:
     )
 
 
-def _wanted(rule: RowRule) -> Wanted:
+def _wanted(rule: RowRule) -> RecipientFilter:
     """Return the filter for recipients who may have a row, as far as one statement can select them."""
-    return Wanted(outcome=RecipientOutcome.HAS_FAILURE if rule.is_failed_only else None)
+    return RecipientFilter(outcome=RecipientOutcome.HAS_FAILURE if rule.is_failed_only else None)
 
 
 def _rows(
@@ -222,7 +220,7 @@ def _rows_of(
     is_masked: bool,
 ) -> Iterator[DetailRow]:
     name = MASK if is_masked else recipient.name
-    student = masked(recipient.student_name) if is_masked else recipient.student_name
+    student = mask(recipient.student_name) if is_masked else recipient.student_name
     places = rows_of_recipient(rule, ((delivery.mode, delivery.status) for delivery in sent))
     if places is None:
         yield DetailRow(name, student, recipient.contacted_by_phone)

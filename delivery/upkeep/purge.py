@@ -18,11 +18,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.audit import entries
-from db.audit.entries import Action, Entry
+from db.audit.entries import Action, AuditEntry
 from db.connect.engine import reading, writing
 from db.reports import jobs
 from db.upkeep import purge, purge_rows
-from db.upkeep.purge import District, Found, Place
+from db.upkeep.purge import PurgeDistrict, PurgePlace, PurgePreview
 from delivery.reports.store import Place as ReportPlace
 from delivery.reports.store import open_store
 from domain.ids import Kind, spell
@@ -55,7 +55,7 @@ class Purge:
 
 
 @dataclass(slots=True)
-class Progress:
+class PurgeProgress:
     """The progress of a purge."""
 
     messages: int = 0
@@ -65,24 +65,24 @@ class Progress:
     deliveries: int = 0
 
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[PurgeProgress], None]
 """Called with the progress after each transaction."""
 
 
-async def outlook(work: Purge) -> list[Found]:
+async def outlook(work: Purge) -> list[PurgePreview]:
     """Return what a purge would remove, by district; nothing is changed."""
     async with reading(work.engine) as connection:
         districts = await purge.districts(connection, known_as=work.district)
         return [
-            await purge.found(connection, district, before=work.before) for district in districts
+            await purge.preview(connection, district, before=work.before) for district in districts
         ]
 
 
-async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> Progress:
+async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> PurgeProgress:
     """Run the purge and return what it removed. `watch` is called after each transaction."""
-    progress = Progress()
+    progress = PurgeProgress()
     async with reading(work.engine) as connection:
-        unfinished = await purge.begun(connection)
+        unfinished = await purge.unfinished(connection)
         districts = await purge.districts(connection, known_as=work.district)
     for message_id in unfinished:
         await _remove(work, message_id, progress, watch)
@@ -98,8 +98,8 @@ async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> Pro
     return progress
 
 
-async def _messages(work: Purge, district: District) -> AsyncIterator[Place]:
-    after: Place | None = None
+async def _messages(work: Purge, district: PurgeDistrict) -> AsyncIterator[PurgePlace]:
+    after: PurgePlace | None = None
     while True:
         async with reading(work.engine) as connection:
             page = await purge.next_messages(
@@ -112,18 +112,18 @@ async def _messages(work: Purge, district: District) -> AsyncIterator[Place]:
         after = page[-1]
 
 
-async def _begin(work: Purge, district: District, message_id: int) -> bool:
+async def _begin(work: Purge, district: PurgeDistrict, message_id: int) -> bool:
     now = work.clock()
     async with _turn(work) as connection:
         if not await purge.begin(connection, message_id, before=work.before, now=now):
             return False
         subject = spell(Kind.MESSAGE, message_id)
-        act = Entry(now, district.id, work.by, Action.PURGE_MESSAGE, subject, None, work.run)
+        act = AuditEntry(now, district.id, work.by, Action.PURGE_MESSAGE, subject, None, work.run)
         await entries.write(connection, [act])
     return True
 
 
-async def _remove(work: Purge, message_id: int, progress: Progress, watch: Watch) -> None:
+async def _remove(work: Purge, message_id: int, progress: PurgeProgress, watch: Watch) -> None:
     while True:
         async with _turn(work) as connection:
             deliveries = await purge_rows.remove_deliveries(connection, message_id, most=work.rows)

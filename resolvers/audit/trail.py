@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import strawberry
 
 from db.audit.entries import Action
-from db.audit.trail import AuditRecord, Wanted, entries, newest_first, page_of
+from db.audit.trail import AuditRecord, TrailFilter, entries, newest_first, page_of
 from db.connect.engine import reading
 from domain.errors import Forbidden
 from domain.ids import Kind, spell
@@ -95,7 +95,7 @@ async def trail(
         if text is not None:
             require_storable(text, argument=f"filter.{name}")
     days = criteria.between
-    wanted = Wanted(
+    wanted = TrailFilter(
         district.id,
         criteria.viewer_id,
         criteria.action,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.ingest.staging_tables import StagedDelivery, StagedFailure, StagedMessage, StagedRecipient
 from db.log.districts import SchoolRecord
 from resolvers.ingest import rows
 from resolvers.ingest.districts import DistrictEntry
@@ -32,9 +32,9 @@ class OpenMessage:
     """When its first line arrived; the time of failures before it is sent."""
     in_log: bytes | None
     """The digest of the message with this id in the log; if there is one, the upload is only compared with it."""
-    recipients: list[RecipientRow] = field(default_factory=list)
-    deliveries: list[DeliveryRow] = field(default_factory=list)
-    failures: list[FailureRow] = field(default_factory=list)
+    recipients: list[StagedRecipient] = field(default_factory=list)
+    deliveries: list[StagedDelivery] = field(default_factory=list)
+    failures: list[StagedFailure] = field(default_factory=list)
     buffered: int = 0
     """Bytes of the lines whose rows are in memory."""
     recipient_count: int = 0
@@ -86,7 +86,7 @@ class OpenMessage:
             self.failures += devices.failures
         return devices.unread
 
-    def row(self, *, zone: ZoneInfo, now: datetime) -> MessageRow:
+    def row(self, *, zone: ZoneInfo, now: datetime) -> StagedMessage:
         """Its own row once it is whole; `zone` is its district's."""
         return rows.message_row(
             self.line,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from db.ingest.staging_tables import DeliveryRow, FailureRow, MessageRow, RecipientRow
+from db.ingest.staging_tables import StagedDelivery, StagedFailure, StagedMessage, StagedRecipient
 from db.log.districts import SchoolRecord
 from domain.addresses import InvalidAddress, normalise, unreadable
 from domain.call_status import INVALID_NUMBER
@@ -43,11 +43,11 @@ def message_row(
     digest: bytes,
     has_open: bool,
     now: datetime,
-) -> MessageRow:
+) -> StagedMessage:
     """The row of a complete message, for which `check_message` has passed."""
     status = line.status or first_status(scheduled_at=line.scheduledAt, now=now, has_open=has_open)
     canceled = line.cancellation
-    return MessageRow(
+    return StagedMessage(
         ref=ref,
         district_id=district_id,
         external_id=line.id,
@@ -109,18 +109,18 @@ def unusable_reply_to(line: UploadedMessage) -> str | None:
     return None
 
 
-def recipient_row(line: UploadedRecipient, *, ref: int, number: int) -> RecipientRow:
+def recipient_row(line: UploadedRecipient, *, ref: int, number: int) -> StagedRecipient:
     """The row of the recipient at position `number` of its list. Raises `BadLine`."""
     person, student = line.person, line.student
     name_key = fold(person.name)
     if student is None:
         _check_key(name_key, "person.name")
-        return RecipientRow(
+        return StagedRecipient(
             ref, number, person.id, person.name, name_key, None, None, None, len(line.devices)
         )
     student_key = fold(student.name)
     _check_key(name_key + student_key, "student.name")
-    return RecipientRow(
+    return StagedRecipient(
         ref,
         number,
         person.id,
@@ -143,8 +143,8 @@ class UnreadableAddress(NamedTuple):
 class DeviceRows(NamedTuple):
     """The rows of the devices of one recipient."""
 
-    rows: list[DeliveryRow]
-    failures: list[FailureRow]
+    rows: list[StagedDelivery]
+    failures: list[StagedFailure]
     """Deliveries that have failed already."""
     unread: list[UnreadableAddress]
 
@@ -166,8 +166,8 @@ def delivery_rows(
     message cannot have a device.
     """
     # `list[DeliveryRow]()` takes ten times as long.
-    rows: list[DeliveryRow] = []
-    failures: list[FailureRow] = []
+    rows: list[StagedDelivery] = []
+    failures: list[StagedFailure] = []
     unread: list[UnreadableAddress] = []
     for place, device in enumerate(line.devices):
         mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
@@ -182,14 +182,14 @@ def delivery_rows(
             if message.status is None:
                 status, at = DeliveryStatus.FAILED, now
                 code = INVALID_NUMBER if is_phone else None
-                failures.append(FailureRow(ref, number, place, now, code, invalid.reason))
+                failures.append(StagedFailure(ref, number, place, now, code, invalid.reason))
         if message.status is not None:
             status = recorded_status(
                 message.status, mode, status=device.status, code=code, confirmed=confirmed
             )
             attempts = 0 if status in _NOT_ATTEMPTED else 1
         rows.append(
-            DeliveryRow(
+            StagedDelivery(
                 ref,
                 number,
                 place,

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import entries
-from db.audit.entries import Action, Entry
+from db.audit.entries import Action, AuditEntry
 from db.connect.engine import begin_writing
 from db.ingest import move_in, staging_tables
 from db.log import districts
@@ -268,7 +268,7 @@ class Upload:
             return
         counts = Counter(message.place.record.id for message in messages)
         records = [
-            Entry(
+            AuditEntry(
                 now,
                 district_id,
                 self._by.id,

@@ -11,7 +11,7 @@ from db.audit.entries import Action
 from db.connect.engine import reading, writing
 from db.log.messages import MessageRecord
 from db.receipts.refresh import Turn, last_turn, take_turn
-from delivery.receipts.refresh import Progress, refresh
+from delivery.receipts.refresh import RefreshProgress, refresh
 from domain.ids import Kind, spell
 from domain.refresh import throttled_until
 from resolvers import messages
@@ -48,7 +48,7 @@ async def refresh_message(
     if message is None:
         return NO_MESSAGE
     turn = await _take_turn(context, message.id)
-    progress = Progress()
+    progress = RefreshProgress()
     if turn.is_mine:
         await _ask(context, message.id, progress, taken_at=turn.asked_at)
     until = None if turn.is_mine else throttled_until(turn.asked_at, now=context.now)
@@ -72,7 +72,7 @@ async def _take_turn(context: Context, message_id: int) -> Turn:
 
 
 async def _ask(
-    context: Context, message_id: int, progress: Progress, *, taken_at: datetime
+    context: Context, message_id: int, progress: RefreshProgress, *, taken_at: datetime
 ) -> None:
     """Wait for the providers up to `PATIENCE`; raises an error of the refresh within that time."""
     runtime, errands = context.process_services.runtime, context.process_services.errands

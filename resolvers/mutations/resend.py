@@ -8,7 +8,7 @@ from db.audit.entries import Action
 from db.log.messages import MessageRecord
 from delivery.dispatch.resend import resend
 from domain.ids import Kind, spell
-from domain.resend import why_not
+from domain.resend import resend_refusal
 from domain.status import DeliveryMode
 from domain.viewer import Right
 from resolvers import messages
@@ -51,7 +51,7 @@ async def resend_failed(
     message = await messages.by_id(info, input.message_id)
     if message is None:
         return NO_MESSAGE
-    problem = why_not(
+    problem = resend_refusal(
         message.status,
         is_recorded=message.is_recorded,
         is_purged=message.purged_at is not None,

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.audit import entries
-from db.audit.entries import Action, Entry
+from db.audit.entries import Action, AuditEntry
 from db.connect.engine import reading, writing
 from db.log.districts import districts
 from db.log.visibility import Visibility, visibility_of
@@ -29,7 +29,7 @@ class Admission(NamedTuple):
     """A permitted download, and the audit entry to write when it starts."""
 
     report: ReportRecord
-    entry: Entry
+    entry: AuditEntry
 
 
 async def admit(
@@ -68,7 +68,7 @@ async def admit(
     # For a report that is no longer kept, its own error is more helpful than that of the expired link.
     if ticket_read.until <= now and report.status is not ReportStatus.EXPIRED:
         raise Forbidden(REFUSED)
-    entry = Entry(
+    entry = AuditEntry(
         now,
         visibility.district.id,
         ticket_read.viewer_id,

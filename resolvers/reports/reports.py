@@ -92,7 +92,9 @@ async def create(
     if refusal_of := refusal(choice, offered):
         return ReportOptionUnavailable(refusal_of.message, refusal_of.field, offered)
     async with writing(context.engine) as connection:
-        id, is_new = await records.ask(connection, _report_request(context, message, choice))
+        id, is_new = await records.request_report(
+            connection, _report_request(context, message, choice)
+        )
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await entries.write(connection, [act])
@@ -111,10 +113,10 @@ def options(
 
 def _report_request(
     context: Context, message: MessageRecord, choice: ReportChoice
-) -> records.Request:
+) -> records.ReportRequest:
     zone = context.visibility.district.time_zone
     created_on = message.created_at.astimezone(ZoneInfo(zone)).date()
-    return records.Request(
+    return records.ReportRequest(
         message_id=message.id,
         district_id=message.district_id,
         choice=choice,

@@ -9,9 +9,9 @@ from graphql import GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit import entries
-from db.audit.entries import Action, Entry
+from db.audit.entries import Action, AuditEntry
 from db.connect.engine import writing
-from db.connect.single_statement import Keyed
+from db.connect.single_statement import KeyedStatements
 from db.log.visibility import Visibility
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
@@ -47,9 +47,9 @@ class Context:
     def now(self) -> datetime:
         return self.visibility.now
 
-    def entry(self, action: Action, subject: str) -> Entry:
+    def entry(self, action: Action, subject: str) -> AuditEntry:
         """An audit entry for an act of this viewer, to be written in the transaction of the act."""
-        return Entry(
+        return AuditEntry(
             self.now,
             self.visibility.district.id,
             self.viewer.id,
@@ -130,7 +130,7 @@ async def open_context(
         )
     loaders = Loaders(engine, visibility, masks=not viewer.may(Right.VIEW_RECIPIENTS))
 
-    keyed = Keyed(engine)
+    keyed = KeyedStatements(engine)
 
     async def write(looks: list[Look]) -> list[None]:
         records = [context.entry(*look) for look in looks]

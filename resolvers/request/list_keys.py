@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from db.log import deliveries, recipients
-from db.log.recipients_with_deliveries import Ordered, Shown
+from db.log.recipients_with_deliveries import Ordered, RequestedFields
 from db.reports import records
 from db.sql.keyset_paging import Order
 
@@ -13,8 +13,8 @@ class RecipientList(NamedTuple):
     """Recipients of a message that match a filter, with the fields to read."""
 
     message_id: int
-    wanted: recipients.Wanted
-    shown: Shown = Shown(None)
+    wanted: recipients.RecipientFilter
+    shown: RequestedFields = RequestedFields(None)
 
     @property
     def scope(self) -> str:
@@ -35,7 +35,7 @@ class DeliveryList(NamedTuple):
     """Deliveries of a message that match a filter, with the fields to read."""
 
     message_id: int
-    wanted: deliveries.Wanted
+    wanted: deliveries.DeliveryFilter
     fields: frozenset[str] | None = None
 
     def order(self) -> Order:

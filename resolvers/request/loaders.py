@@ -12,7 +12,7 @@ from typing import Any, TypeVar, overload
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
-from db.connect.single_statement import Keyed
+from db.connect.single_statement import KeyedStatements
 from db.log import (
     counters,
     deliveries,
@@ -58,7 +58,7 @@ class Loaders:
 
     def __init__(self, engine: AsyncEngine, visibility: Visibility, *, masks: bool) -> None:
         self._engine = engine
-        self._keyed = Keyed(engine)
+        self._keyed = KeyedStatements(engine)
         self._visibility = visibility
         self._masker = Masker(masks=masks)
         self.masks = masks

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeVar
 
 from db.sql.keyset_paging import Slice
 from db.sql.rows import Rows
-from domain.masking import MASK, masked, masked_values
+from domain.masking import MASK, mask, mask_values
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -20,17 +20,17 @@ def _hidden(value: Any) -> str:
 
 OF_CONTENT: Final[FieldMask] = {
     "body": _hidden,
-    "text_body": masked,
-    "voice_script": masked,
-    "reply_to": masked,
-    "filter_criteria": masked_values,
+    "text_body": mask,
+    "voice_script": mask,
+    "reply_to": mask,
+    "filter_criteria": mask_values,
 }
-OF_CANCELLATION: Final[FieldMask] = {"reason": masked}
+OF_CANCELLATION: Final[FieldMask] = {"reason": mask}
 """Staff write the reason for staff, so it may name a recipient."""
 OF_PERSON: Final[FieldMask] = {"name": _hidden}
-OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": masked}
+OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": mask}
 OF_DELIVERY: Final[FieldMask] = {"address": _hidden}
-OF_EVENT: Final[FieldMask] = {"detail": masked}
+OF_EVENT: Final[FieldMask] = {"detail": mask}
 """Providers' texts often repeat the address that they refused."""
 
 

@@ -26,7 +26,7 @@ from graphql import (
 )
 from strawberry.schema.types.base_scalars import DateTimeDefinition
 
-from db.sql.rows import Reader, Rows, joined
+from db.sql.rows import Reader, Rows, concatenate
 from schema.binding import Source, record_of, source_of
 from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
 
@@ -75,7 +75,7 @@ class ListCompleter:
         """The completed lists, in their order."""
         if not (_LISTS_OR_NONE if self._may_be_none else LISTS).issuperset(map(type, lists)):
             raise Unforeseen
-        parts = iter(self._complete(joined([one for one in lists if one])))
+        parts = iter(self._complete(concatenate([one for one in lists if one])))
         return [None if one is None else list(islice(parts, len(one))) for one in lists]
 
 

@@ -22,7 +22,7 @@ from graphql.pyutils import Path
 from strawberry import Info
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from db.sql.rows import Rows, joined
+from db.sql.rows import Rows, concatenate
 from resolvers.request.batch_resolver import BatchResolver
 from schema.binding import Source, field_of
 from schema.execution.codegen import LISTS
@@ -108,7 +108,7 @@ class ListCompletion:
             whole = bisect_right(ends, number) - 1
             return place(whole).add_key(number - ends[whole])
 
-        parts = joined(values)
+        parts = concatenate(values)
         completed = await self._values(of.of_type, objects, parts, details, place_of_part)
         return [completed[start:end] for start, end in pairwise(ends)]
 

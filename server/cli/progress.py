@@ -92,7 +92,7 @@ def migration_bar() -> Iterator[backfills.Watch]:
         bar = Progress(*columns, console=note)
         tasks: dict[str, TaskID] = {}
 
-        def watch(progress: backfills.Progress) -> None:
+        def watch(progress: backfills.BackfillProgress) -> None:
             if progress.name not in tasks:
                 if progress.is_finished:
                     return
@@ -119,7 +119,7 @@ def purge_bar(messages: int) -> Iterator[purge.Watch]:
     with Progress(*columns, console=note) as bar:
         task = bar.add_task("", total=messages, recipients=0)
 
-        def watch(progress: purge.Progress) -> None:
+        def watch(progress: purge.PurgeProgress) -> None:
             # More messages may be old enough now than at the start.
             total = max(messages, progress.messages)
             bar.update(

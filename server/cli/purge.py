@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 import click
 
-from db.upkeep.purge import Found
-from delivery.upkeep.purge import Progress, Purge, carry_out, outlook
+from db.upkeep.purge import PurgePreview
+from delivery.upkeep.purge import Purge, PurgeProgress, carry_out, outlook
 from domain.errors import BadUserInput
 from server.cli.errors import exit_on_error, settings_here, user_here
 from server.cli.progress import note, purge_bar
@@ -105,7 +105,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
         asyncio.run(run(settings_here()))
 
 
-def _show(outlooks: Sequence[Found], district: str | None) -> None:
+def _show(outlooks: Sequence[PurgePreview], district: str | None) -> None:
     if not outlooks and district is not None:
         raise BadUserInput(f"The log has no district {district!r}. Check --district.")
     for one in outlooks:
@@ -116,8 +116,8 @@ def _show(outlooks: Sequence[Found], district: str | None) -> None:
         )
 
 
-def _sum_up(progress: Progress, run: str) -> None:
-    if progress == Progress():
+def _sum_up(progress: PurgeProgress, run: str) -> None:
+    if progress == PurgeProgress():
         note.print("Nothing was to be removed.")
         return
     resumed = f", and of {progress.resumed} begun earlier" if progress.resumed else ""

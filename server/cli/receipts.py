@@ -9,7 +9,7 @@ import click
 from db.connect.engine import reading
 from db.receipts import unmatched
 from db.receipts.unmatched import KeptReceipt
-from domain.masking import masked
+from domain.masking import mask
 from domain.receipts import MISMATCH_REASONS
 from server.cli.errors import exit_on_error, settings_here
 from server.cli.progress import note
@@ -60,7 +60,7 @@ def _line(one: KeptReceipt, *, show_addresses: bool) -> str:
     named = {
         "key": one.delivery_key,
         "id": one.reference,
-        "address": one.address if show_addresses else masked(one.address),
+        "address": one.address if show_addresses else mask(one.address),
         "happened": _moment(one.at),
         "code": one.code,
         "said": one.detail,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.upkeep import budget
-from domain.errors import TooMuch
+from domain.errors import RateLimited
 from domain.viewer import Viewer, viewer_key
 
 PORTIONS: Final = 50
@@ -103,7 +103,7 @@ class RateBudget:
             portion, left = cost, await self._draw(key, cost)
         if left is None:
             wait = math.ceil(cost / self.bucket.per_second)
-            raise TooMuch(
+            raise RateLimited(
                 f"You have asked for as much as you may for now: {self.bucket.capacity} objects at once, and "
                 f"{self.bucket.per_second:g} more each second. Ask again in {wait} seconds, or for less than {cost} objects.",
                 retry_after=wait,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from domain.errors import TooMuch
+from domain.errors import RateLimited
 
 
 class ViewerCounter:
@@ -23,7 +23,7 @@ class ViewerCounter:
     def take(self, key: str) -> None:
         """Count one more for a viewer. Raises `TooMuch` at the limit, and counts nothing."""
         if self._counts[key] >= self.most:
-            raise TooMuch(
+            raise RateLimited(
                 f"You have {self.most} {self._what} under way, which is all you may. End one first.",
                 retry_after=1,
             )

@@ -16,10 +16,10 @@ from domain.errors import (
     Forbidden,
     LogError,
     Outage,
+    RateLimited,
     TimedOut,
     TooComplex,
     TooLong,
-    TooMuch,
     Unauthenticated,
 )
 from server.http.accept import JSON
@@ -57,7 +57,7 @@ class HeadTooLarge(BadUserInput):
     """The URL and the headers exceed the limit."""
 
 
-class ServerFull(TooMuch):
+class ServerFull(RateLimited):
     """The server is at a limit that all viewers share."""
 
 
@@ -90,7 +90,7 @@ STATUS: Final[Mapping[type[LogError], int]] = {
     HeadTooLarge: 431,
     TooComplex: 400,
     TooLong: 413,
-    TooMuch: 429,
+    RateLimited: 429,
     ServerFull: 503,
     TimedOut: 503,
     Outage: 503,
@@ -112,7 +112,7 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
     """The response for `error`, with the headers that its status requires."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
     headers = dict(_HEADERS.get(status, {}))
-    if isinstance(error, TooMuch | Outage):
+    if isinstance(error, RateLimited | Outage):
         headers["retry-after"] = str(error.retry_after)
     if isinstance(error, WrongMethod):
         headers["allow"] = error.allow

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import POOLED, reading
 from db.dispatch import backlog
-from db.dispatch.in_flight import Terms
+from db.dispatch.in_flight import DeliveryTerms
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
@@ -90,7 +90,7 @@ class DeliveryServices:
         return [
             (district, mode)
             for district, mode in waiting
-            if self.runtime.gateway_of(Terms(district, None), mode) is None
+            if self.runtime.gateway_of(DeliveryTerms(district, None), mode) is None
         ]
 
     async def has_workers(self) -> bool:

@@ -73,7 +73,7 @@ async def _backfill_problem(engine: AsyncEngine) -> str | None:
     return None
 
 
-def _unfinished(progress: backfills.Progress) -> str:
+def _unfinished(progress: backfills.BackfillProgress) -> str:
     return (
         f"The backfill {progress.name!r} is not finished (id {progress.done.id} of {progress.last}):"
         " run `sentlog migrate`, which goes on where it was."

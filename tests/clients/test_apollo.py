@@ -83,7 +83,7 @@ def test_each_error_comes_with_its_code_to_who_asked_and_to_its_link(log: Log) -
         "partial": combined(
             {**SIGNED_IN, "message": None},
             {
-                "message": "This needs the right VIEW_LOG, which your sign-in does not carry. Ask who manages your account for it.",
+                "message": "This needs the right VIEW_LOG, which your sign-in does not have. Ask your administrator for it.",
                 "locations": [{"line": 6, "column": 3}],
                 "path": ["message"],
                 "extensions": {"code": "FORBIDDEN"},

@@ -74,7 +74,7 @@ def test_each_error_comes_with_its_code(log: Log) -> None:
             "network": None,
             "errors": [
                 {
-                    "message": "This needs the right VIEW_LOG, which your sign-in does not carry. Ask who manages your account for it.",
+                    "message": "This needs the right VIEW_LOG, which your sign-in does not have. Ask your administrator for it.",
                     "path": ["message"],
                     "extensions": {"code": "FORBIDDEN"},
                 }

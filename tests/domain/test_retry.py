@@ -9,7 +9,7 @@ from domain.retry import (
     LONGEST_PAUSE,
     PATIENCE,
     GivenUp,
-    Later,
+    RetryAt,
     after_refusal,
     after_silence,
     pause,
@@ -37,7 +37,7 @@ def test_a_pause_is_never_zero_and_has_a_maximum(attempts: int, chance: float) -
 def test_a_refused_delivery_is_retried_after_the_pause() -> None:
     verdict = after_refusal(DeliveryMode.VOICE, 2, first_at=NOON, now=NOON + SECOND, chance=0.5)
 
-    assert verdict == Later(NOON + SECOND + timedelta(seconds=7.5))
+    assert verdict == RetryAt(NOON + SECOND + timedelta(seconds=7.5))
 
 
 @pytest.mark.parametrize(("asked_for", "wait"), [(60, 60), (1, 5)])
@@ -51,7 +51,7 @@ def test_the_longer_of_our_pause_and_the_providers_applies(asked_for: int, wait:
         asked_for=timedelta(seconds=asked_for),
     )
 
-    assert verdict == Later(NOON + timedelta(seconds=wait))
+    assert verdict == RetryAt(NOON + timedelta(seconds=wait))
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_each_mode_is_given_up_when_its_time_is_over(
 ) -> None:
     last = NOON + timedelta(hours=hours)
 
-    def verdict(now: datetime) -> Later | GivenUp:
+    def verdict(now: datetime) -> RetryAt | GivenUp:
         return after_refusal(mode, 30, first_at=NOON, now=now, chance=1.0)
 
-    assert verdict(last - SECOND) == Later(last)  # one more attempt, not after the end
+    assert verdict(last - SECOND) == RetryAt(last)  # one more attempt, not after the end
     assert verdict(last) == GivenUp(code, f"not accepted within {hours} hours, 30 attempts")
 
 
@@ -84,14 +84,14 @@ def test_a_call_or_text_that_may_have_left_is_never_retried(mode: DeliveryMode) 
 @pytest.mark.parametrize(
     ("copies", "verdict"),
     [
-        (1, Later(NOON + FIRST_PAUSE)),
-        (2, Later(NOON + FIRST_PAUSE)),
+        (1, RetryAt(NOON + FIRST_PAUSE)),
+        (2, RetryAt(NOON + FIRST_PAUSE)),
         (3, GivenUp(None, "it may have arrived: sent 3 times, each without an answer")),
         (4, GivenUp(None, "it may have arrived: sent 4 times, each without an answer")),
     ],
 )
 def test_an_email_that_may_have_left_is_sent_three_times_at_most(
-    copies: int, verdict: Later | GivenUp
+    copies: int, verdict: RetryAt | GivenUp
 ) -> None:
     assert verdict == after_silence(
         DeliveryMode.EMAIL, 1, copies=copies, first_at=NOON, now=NOON, chance=1.0

@@ -35,7 +35,7 @@ def test_a_missing_right_is_named(right: Right) -> None:
 
     assert raised.value.code == "FORBIDDEN"
     assert raised.value.message == (
-        f"This needs the right {right}, which your sign-in does not carry. Ask who manages your account for it."
+        f"This needs the right {right}, which your sign-in does not have. Ask your administrator for it."
     )
 
 

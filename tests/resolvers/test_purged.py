@@ -77,7 +77,7 @@ async def test_a_report_with_recipients_is_refused_in_words(
         "__typename": "ReportOptionUnavailable",
         "field": "detail",
         "message": (
-            "The recipients of this message were removed, since the time for which they are kept is over. "
+            "The recipients of this message were removed, because their retention period is over. "
             "Its figures are still there: choose SUMMARY."
         ),
     }
@@ -129,7 +129,7 @@ ACTS: Final = {
             "message.1",
             {
                 "message": (
-                    "The recipients of this message were removed, since the time for which they are kept is over."
+                    "The recipients of this message were removed, because their retention period is over."
                 )
             },
         ),

@@ -216,7 +216,7 @@ async def test_who_asks_while_the_database_is_away_reads_that_they_may_ask_again
     result = await answer("{ rows { away } }")
 
     message = (
-        "The database does not answer. Ask again in 5 seconds; if that fails too, "
+        "The database is unavailable. Try again in 5 seconds; if that fails too, "
         "tell your administrator."
     )
     assert codes_and_messages(result) == [("UNAVAILABLE", message)] * 2

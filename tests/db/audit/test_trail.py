@@ -8,7 +8,7 @@ from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit.entries import Action
-from db.audit.trail import Wanted, newest_first, page_of
+from db.audit.trail import TrailFilter, newest_first, page_of
 from db.connect.engine import reading, writing
 from db.tables.operations import AUDIT
 from domain.paging import Page
@@ -56,7 +56,7 @@ async def audit(engine: AsyncEngine) -> AsyncEngine:
 
 @pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
 async def test_a_filter_reads_only_its_entries(audit: AsyncEngine, asked: dict[str, Any]) -> None:
-    wanted = Wanted(1, **asked)
+    wanted = TrailFilter(1, **asked)
     order = newest_first(wanted)
     async with reading(audit) as connection:
         with recorded(audit) as statements:

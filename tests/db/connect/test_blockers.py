@@ -14,7 +14,7 @@ from db.connect.blockers import ending_blockers
 from db.connect.engine import make_engine, reading, writing
 from db.connect.unavailable import AWAY
 from db.dispatch import in_flight
-from db.dispatch.cancel import Canceled, cancel
+from db.dispatch.cancel import CanceledMessage, cancel
 from tests.delivery.world import call, load, people
 from tests.log import NOON
 
@@ -63,7 +63,7 @@ async def test_a_cancel_ends_the_idle_session_with_the_lock(
     suspended = await locked(engine, message_id)
     with capture_logs() as lines:
         async with asyncio.timeout(30):
-            assert await canceled(engine, message_id) == Canceled(is_new=True)
+            assert await canceled(engine, message_id) == CanceledMessage(is_new=True)
     await was_ended(suspended)
     ended = [line for line in lines if line["log_level"] == "warning"]
     assert [line["event"] for line in ended] == [

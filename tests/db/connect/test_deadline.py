@@ -18,7 +18,7 @@ SOON: Final = 0.2
 LATE: Final = 600.0
 TOLD: Final = (
     "The operation took longer than 0.2 seconds and was stopped. "
-    "Ask for less at once, or again later."
+    "Request less at once, or try again later."
 )
 _ENDLESS: Final = {
     "postgresql": "SELECT pg_sleep(600)",

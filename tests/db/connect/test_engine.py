@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect import engine as engines
 from db.connect.engine import POOLED, reading, snapshot, writing
-from db.connect.single_statement import Keyed
+from db.connect.single_statement import KeyedStatements
 
 ON_POSTGRESQL = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -89,7 +89,9 @@ async def test_connections_that_died_in_the_pool_are_replaced(
 
     before = await two_numbers()
     here = [ACTIVITY.c.datname == func.current_database(), ACTIVITY.c.pid != func.pg_backend_pid()]
-    await Keyed(engine).fetch(select(func.pg_terminate_backend(ACTIVITY.c.pid)).where(*here), {})
+    await KeyedStatements(engine).fetch(
+        select(func.pg_terminate_backend(ACTIVITY.c.pid)).where(*here), {}
+    )
     after = await two_numbers()
     assert len(before) == len(after) == 2
     assert not before & after  # where one has died, none is trusted

@@ -5,10 +5,10 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit import entries
-from db.audit.entries import Action, Entry
+from db.audit.entries import Action, AuditEntry
 from db.connect.deadline import within
 from db.connect.engine import reading
-from db.connect.single_statement import Alone, Keyed
+from db.connect.single_statement import KeyedStatements, SingleStatements
 from db.log import counters as tallies
 from db.log import deliveries, message_with_counters, messages
 from db.tables.operations import AUDIT
@@ -36,7 +36,7 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
 
 
 async def test_an_open_connection_returns_the_same_rows(filled: AsyncEngine) -> None:
-    visibility, keyed = await log.visibility(filled), Keyed(filled)
+    visibility, keyed = await log.visibility(filled), KeyedStatements(filled)
     pairs = [(1, 0), (1, 1), (2, 0), (3, 0)]
     async with reading(filled) as connection:
         held = (
@@ -59,7 +59,7 @@ async def test_an_open_connection_returns_the_same_rows(filled: AsyncEngine) -> 
 
 
 async def test_messages_with_counters_have_the_same_counters_as_alone(filled: AsyncEngine) -> None:
-    visibility, keyed = await log.visibility(filled), Keyed(filled)
+    visibility, keyed = await log.visibility(filled), KeyedStatements(filled)
     together = await message_with_counters.counted_messages(keyed, [1, 2, 3], visibility=visibility)
 
     assert {id: message for id, (message, _) in together.items()} == await messages.messages(
@@ -76,7 +76,7 @@ async def test_messages_with_counters_have_the_same_counters_as_alone(filled: As
 async def test_a_viewer_limited_to_schools_finds_only_their_messages(engine: AsyncEngine) -> None:
     own, other = log.message("M-1", school="east"), log.message("M-2", school="west")
     await log.load(engine, log.district(), log.school("east"), log.school("west"), own, other)
-    visibility, keyed = await log.visibility(engine, schools=["east"]), Keyed(engine)
+    visibility, keyed = await log.visibility(engine, schools=["east"]), KeyedStatements(engine)
 
     assert set(await messages.messages(keyed, [1, 2], visibility=visibility)) == {1}
     assert set(
@@ -90,19 +90,19 @@ async def test_a_statement_by_keys_is_planned_once_and_a_search_each_time(
 ) -> None:
     async with reading(engine) as connection:
         assert await connection.scalar(_PLANS) == "force_custom_plan"
-    assert (await Alone(engine).fetch(_PLANS, {})).rows == [("force_custom_plan",)]
-    assert (await Keyed(engine).fetch(_PLANS, {})).rows == [("force_generic_plan",)]
+    assert (await SingleStatements(engine).fetch(_PLANS, {})).rows == [("force_custom_plan",)]
+    assert (await KeyedStatements(engine).fetch(_PLANS, {})).rows == [("force_generic_plan",)]
 
 
 @ON_POSTGRESQL
 async def test_a_single_write_is_committed(engine: AsyncEngine) -> None:
     await log.load(engine, log.district())
-    entry = Entry(log.NOON, 1, "u1", Action.OPEN_RECIPIENTS, "message.1", None, "r1")
+    entry = AuditEntry(log.NOON, 1, "u1", Action.OPEN_RECIPIENTS, "message.1", None, "r1")
 
-    await Keyed(engine).write(entries.ADDED, entry._asdict())
+    await KeyedStatements(engine).write(entries.ADDED, entry._asdict())
 
     async with reading(engine) as connection:
-        written = (AUDIT.c[name] for name in Entry._fields)
+        written = (AUDIT.c[name] for name in AuditEntry._fields)
         rows = await connection.execute(select(*written).where(AUDIT.c.request_id == "r1"))
         assert [tuple(row) for row in rows] == [tuple(entry)]
 
@@ -110,5 +110,5 @@ async def test_a_single_write_is_committed(engine: AsyncEngine) -> None:
 @ON_POSTGRESQL
 async def test_a_single_statement_respects_the_time_limit(engine: AsyncEngine) -> None:
     with pytest.raises(TimedOut):
-        await within(0.05, Keyed(engine).fetch(select(func.pg_sleep(600)), {}))
-    assert (await Keyed(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]
+        await within(0.05, KeyedStatements(engine).fetch(select(func.pg_sleep(600)), {}))
+    assert (await KeyedStatements(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]

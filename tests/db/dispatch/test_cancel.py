@@ -9,7 +9,7 @@ from sqlalchemy import event, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
-from db.dispatch.cancel import Canceled, NotCancelable, cancel
+from db.dispatch.cancel import CanceledMessage, NotCancelable, cancel
 from db.tables.log import MESSAGE
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
 from domain.status import DeliveryStatus, MessageStatus
@@ -32,7 +32,7 @@ from tests.log import NOON
 
 async def stop(
     engine: AsyncEngine, message_id: int, *, by: str | None = "u1", reason: str | None = "late bus"
-) -> Canceled | NotCancelable | None:
+) -> CanceledMessage | NotCancelable | None:
     async with writing(engine) as connection:
         return await cancel(
             connection, message_id, by_id=by, by_name=by and "Admin", reason=reason, now=NOON
@@ -48,7 +48,7 @@ async def test_a_cancellation_records_who_when_why_and_how_many(engine: AsyncEng
     message_id = await load(engine, people(3, call))
     await work(runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
 
-    assert await stop(engine, message_id) == Canceled(is_new=True)
+    assert await stop(engine, message_id) == CanceledMessage(is_new=True)
 
     assert await columns_of(engine, CANCELLATION) == [("u1", "Admin", "late bus", 3, 0)]
     await recount(engine)
@@ -93,7 +93,7 @@ async def test_the_status_depends_on_whether_anything_had_left(
 async def test_a_waiting_message_is_canceled(engine: AsyncEngine) -> None:
     message_id = await load(engine, people(2, call), scheduled_at=NOON.replace(hour=20))
 
-    assert await stop(engine, message_id) == Canceled(is_new=True)
+    assert await stop(engine, message_id) == CanceledMessage(is_new=True)
     assert await status(engine, message_id) is MessageStatus.CANCELED
 
 
@@ -132,7 +132,7 @@ async def test_a_second_cancel_by_anybody_changes_nothing(engine: AsyncEngine) -
     await stop(engine, message_id)
     before = await everything(engine)
 
-    assert await stop(engine, message_id, by="u2", reason="other") == Canceled(is_new=False)
+    assert await stop(engine, message_id, by="u2", reason="other") == CanceledMessage(is_new=False)
     assert await everything(engine) == before
 
 
@@ -144,8 +144,8 @@ async def test_twenty_concurrent_cancels_are_one_cancellation(engine: AsyncEngin
         *(stop(engine, message_id, by=f"u{number}") for number in range(20))
     )
 
-    assert answers.count(Canceled(is_new=True)) == 1
-    assert answers.count(Canceled(is_new=False)) == 19
+    assert answers.count(CanceledMessage(is_new=True)) == 1
+    assert answers.count(CanceledMessage(is_new=False)) == 19
     assert len(await columns_of(engine, CANCELLATION)) == 1
     assert await columns_of(engine, "select revision from message") == [(revision + 1,)]
     await recount(engine)

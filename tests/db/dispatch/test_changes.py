@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.dispatch import changes, in_flight
-from db.dispatch.changes import Change, Said
+from db.dispatch.changes import Change, ReportedStatus
 from db.dispatch.in_flight import LiveDelivery, LiveMessage
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.world import (
@@ -130,7 +130,7 @@ async def test_an_event_alone_is_a_revision_and_shows_the_report(engine: AsyncEn
     row = await one(engine, message_id)
     before = (await message(engine, message_id)).revision
 
-    said = Said(DeliveryStatus.FAILED, 77)
+    said = ReportedStatus(DeliveryStatus.FAILED, 77)
     await Writer(engine, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", said))
 
     assert await one(engine, message_id) == row

@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.dispatch import due
 from db.dispatch.cancel import cancel
-from db.dispatch.due import Waiting
-from db.dispatch.in_flight import Terms
+from db.dispatch.due import WaitingMessage
+from db.dispatch.in_flight import DeliveryTerms
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.gateways.base import Accepted
 from domain.call_window import CallWindow
@@ -48,19 +48,19 @@ async def test_a_waiting_message_has_the_modes_with_pending_deliveries(
     clock = Clock()
     first = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
     second = await load(engine, people(1, call), id="M-2", call_window=("08:00", "20:00"))
-    terms = Terms("plainview", CallWindow(time(8), time(20), "America/Chicago"))
+    terms = DeliveryTerms("plainview", CallWindow(time(8), time(20), "America/Chicago"))
     both = frozenset({DeliveryMode.VOICE, DeliveryMode.EMAIL})
     async with reading(engine) as connection:
         assert await due.waiting(connection) == [
-            Waiting(first, terms, both),
-            Waiting(second, terms, frozenset({DeliveryMode.VOICE})),
+            WaitingMessage(first, terms, both),
+            WaitingMessage(second, terms, frozenset({DeliveryMode.VOICE})),
         ]
 
     await work(runtime_of(engine, clock, {DeliveryMode.VOICE: FakeGateway()}))
 
     async with reading(engine) as connection:
         assert await due.waiting(connection) == [
-            Waiting(first, terms, frozenset({DeliveryMode.EMAIL}))
+            WaitingMessage(first, terms, frozenset({DeliveryMode.EMAIL}))
         ]
 
 

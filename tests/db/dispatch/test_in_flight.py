@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading, writing
 from db.dispatch import in_flight
-from db.dispatch.in_flight import LiveContent, Terms
+from db.dispatch.in_flight import DeliveryTerms, LiveContent
 from db.log.deliveries import DeliveryKey
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE
 from domain.call_window import CallWindow
@@ -198,7 +198,7 @@ async def test_the_terms_of_a_message_are_those_of_its_district(
 ) -> None:
     message_id = await load(engine, people(1, call), call_window=hours)
     async with reading(engine) as connection:
-        assert await in_flight.terms(connection, message_id) == Terms("plainview", window)
+        assert await in_flight.terms(connection, message_id) == DeliveryTerms("plainview", window)
 
 
 async def test_content_has_the_names_of_sender_and_district(

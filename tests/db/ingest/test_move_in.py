@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from db.connect.engine import begin_writing, reading, writing
 from db.ingest import move_in as log
 from db.ingest import staging_tables
-from db.ingest.staging_tables import DeliveryRow, MessageRow, RecipientRow
+from db.ingest.staging_tables import StagedDelivery, StagedMessage, StagedRecipient
 from db.ingest.step import MANY
 from db.log import districts
 from db.tables.log import DISTRICT
@@ -24,8 +24,8 @@ from tests.resolvers.uploads import rows, story
 NOON = datetime(2020, 1, 31, 18, 0, 0, 5, tzinfo=UTC)
 
 
-def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d") -> MessageRow:
-    return MessageRow(
+def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d") -> StagedMessage:
+    return StagedMessage(
         ref=ref,
         district_id=1,
         external_id=external_id or f"M-{ref}",
@@ -65,13 +65,13 @@ def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d
     )
 
 
-def recipient_row(ref: int, number: int = 0) -> RecipientRow:
-    return RecipientRow(ref, number, "p1", "Parent", "parent", None, None, None, 1)
+def recipient_row(ref: int, number: int = 0) -> StagedRecipient:
+    return StagedRecipient(ref, number, "p1", "Parent", "parent", None, None, None, 1)
 
 
-def delivery_row(ref: int, recipient: int = 0, number: int = 0) -> DeliveryRow:
+def delivery_row(ref: int, recipient: int = 0, number: int = 0) -> StagedDelivery:
     phone = "+16125550101"
-    return DeliveryRow(
+    return StagedDelivery(
         ref, recipient, number, 0, "VOICE", "PHONE", phone, phone, "SENT", 5, 0, 1, NOON, 1
     )  # fmt: skip
 

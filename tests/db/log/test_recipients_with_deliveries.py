@@ -6,10 +6,15 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
-from db.connect.single_statement import Keyed
+from db.connect.single_statement import KeyedStatements
 from db.log import deliveries, recipients
 from db.log.recipients import ALL, RecipientRecord, by_name, in_order_of_list
-from db.log.recipients_with_deliveries import Ordered, Shown, group_by_recipient, page_of_message
+from db.log.recipients_with_deliveries import (
+    Ordered,
+    RequestedFields,
+    group_by_recipient,
+    page_of_message,
+)
 from db.sql.keyset_paging import Slice
 from domain.paging import Page
 from tests import log
@@ -56,7 +61,7 @@ def whole(page: Slice[RecipientRecord]) -> Sequence[object]:
 async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
     filled: AsyncEngine, ordered: Ordered, backward: bool
 ) -> None:
-    keyed = Keyed(filled)
+    keyed = KeyedStatements(filled)
     async with reading(filled) as connection:
         sent = await deliveries.of_recipients(connection, [(1, number) for number in range(7)])
     cursor: str | None = None
@@ -72,7 +77,7 @@ async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
                 ordered=ordered,
                 scope="list",
                 page=page,
-                shown=Shown(None, has_deliveries=True),
+                shown=RequestedFields(None, has_deliveries=True),
             )
 
         assert sum("recipient" in statement.text for statement in statements) == 1
@@ -87,12 +92,12 @@ async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
 
 async def test_only_the_requested_fields_are_read(filled: AsyncEngine) -> None:
     found, beside = await page_of_message(
-        Keyed(filled),
+        KeyedStatements(filled),
         1,
         ordered=by_name,
         scope="list",
         page=Page(7, None, None, backward=False),
-        shown=Shown(SOME, has_deliveries=True, deliveries=OF_DELIVERY),
+        shown=RequestedFields(SOME, has_deliveries=True, deliveries=OF_DELIVERY),
     )
 
     assert set(found.rows.fields) == {"message_id", "number", *SOME}
@@ -104,12 +109,12 @@ async def test_only_the_requested_fields_are_read(filled: AsyncEngine) -> None:
 async def test_without_requested_deliveries_none_are_read(filled: AsyncEngine) -> None:
     with recorded(filled) as statements:
         found, beside = await page_of_message(
-            Keyed(filled),
+            KeyedStatements(filled),
             1,
             ordered=by_name,
             scope="list",
             page=Page(7, None, None, backward=False),
-            shown=Shown(None),
+            shown=RequestedFields(None),
         )
 
     assert (len(found.rows), beside) == (7, {})

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.dispatch import in_flight
 from db.migrations import backfills, merged_addresses
-from db.migrations.backfills import Progress
+from db.migrations.backfills import BackfillProgress
 from db.tables.log import ADDRESS, DELIVERY
 from db.tables.operations import BACKFILL
 from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise
@@ -153,9 +153,9 @@ async def test_a_merge_resumes_after_an_interruption_at_any_commit(
     await send(engine, *LOG, *more)
     await make_old(engine)
     before = await figures(engine)
-    pieces: list[Progress] = []
+    pieces: list[BackfillProgress] = []
 
-    def kill(progress: Progress) -> None:
+    def kill(progress: BackfillProgress) -> None:
         if progress.name == "addresses":
             pieces.append(progress)
             raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading, writing
 from db.migrations import backfills, refolded_texts
-from db.migrations.backfills import BACKFILLS, Progress
+from db.migrations.backfills import BACKFILLS, BackfillProgress
 from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from db.tables.operations import BACKFILL
 from domain.search import fold
@@ -107,7 +107,7 @@ async def test_a_backfill_resumes_after_any_piece(
     await make_old(engine)
     pieces = 0
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: BackfillProgress) -> None:
         raise InterruptedError
 
     while await backfills.unfinished(engine):

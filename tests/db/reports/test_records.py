@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.reports import jobs as report_jobs
 from db.reports import records
-from db.reports.jobs import Made, ReportJob
+from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.jobs import Press
 from domain.report import KEPT, ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from tests.delivery.reports.printing import asked, hurry, printing, row
 from tests.log import NOON, district, load, message, school, visibility
 
 LEASE = timedelta(minutes=1)
-MADE = Made("1.a.csv", NOON, 3, 120, "0" * 64)
+MADE = MadeReport("1.a.csv", NOON, 3, 120, "0" * 64)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Pa
     """Return the page, and whether it was read by the connections for keys."""
     visibility = await log.visibility(engine)
     with recorded(engine) as statements:
-        rows, _ = await log_page.found(
+        rows, _ = await log_page.find_page(
             engine, criteria, visibility=visibility, order=order, page=page
         )
     (statement, *_) = statements

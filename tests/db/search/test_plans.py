@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from benchmarks.large_log import build, size_of
 from db.connect.engine import make_engine, reading
 from db.log import recipients
-from db.log.recipients import RecipientOutcome, Wanted
+from db.log.recipients import RecipientFilter, RecipientOutcome
 from db.log.visibility import Visibility
 from db.search import facets, log_page
 from db.search.criteria import Criteria
@@ -175,7 +175,7 @@ async def test_no_count_of_a_month_scans_the_log(
 async def test_reading_one_message_scans_no_table(
     large: AsyncEngine, outcome: RecipientOutcome | None, typed: str | None
 ) -> None:
-    wanted = Wanted(search=typed, outcome=outcome)
+    wanted = RecipientFilter(search=typed, outcome=outcome)
 
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         for page in (Page(50, None, None, backward=False), Page(50, None, None, backward=True)):

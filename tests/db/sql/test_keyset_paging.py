@@ -200,7 +200,7 @@ async def test_no_recipient_is_skipped_or_repeated_while_the_list_grows(
         await add(engine, RECIPIENT, rows(next(later, {})))
 
     async def fetch(page: Page) -> Slice[Any]:
-        wanted = recipients.Wanted(search=typed)
+        wanted = recipients.RecipientFilter(search=typed)
         async with reading(engine) as connection:
             pages = await recipients.pages_of_messages(
                 connection, [message_id], wanted=wanted, order=order, page=page
@@ -266,7 +266,7 @@ async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
             pages = await deliveries.pages_of_messages(
                 connection,
                 [message_id],
-                wanted=deliveries.Wanted(modes=modes),
+                wanted=deliveries.DeliveryFilter(modes=modes),
                 order=order,
                 page=page,
             )
@@ -344,7 +344,7 @@ async def test_pages_of_several_lists_in_one_statement_equal_those_read_alone(
     async def pages(of: Sequence[int]) -> Any:
         async with reading(engine) as connection:
             return await recipients.pages_of_messages(
-                connection, of, wanted=recipients.Wanted(), order=order, page=page
+                connection, of, wanted=recipients.RecipientFilter(), order=order, page=page
             )
 
     alone = {id: _shown((await pages([id]))[id]) for id in ids}

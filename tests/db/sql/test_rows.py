@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import column
 
-from db.sql.rows import NotRead, Reading, Rows, joined, narrowed
+from db.sql.rows import NotRead, RecordColumns, Rows, concatenate, narrowed
 
 
 class Bus(NamedTuple):
@@ -60,16 +60,16 @@ def test_changed_converts_only_the_given_fields_that_were_read() -> None:
 def test_joined_rows_of_the_same_fields_stay_rows_and_others_become_records() -> None:
     whole = Rows(Bus, Bus._fields, [(3, "9", None)])
 
-    alike, mixed = joined([BUSES, BUSES]), joined([BUSES, whole])
+    alike, mixed = concatenate([BUSES, BUSES]), concatenate([BUSES, whole])
 
     assert isinstance(alike, Rows)
     assert alike.tuples == [*BUSES.tuples, *BUSES.tuples]
     assert mixed == [*BUSES, Bus(3, "9", None)]
-    assert (joined([]), joined([[], [Bus(1, "7")]])) == ([], [Bus(1, "7")])
+    assert (concatenate([]), concatenate([[], [Bus(1, "7")]])) == ([], [Bus(1, "7")])
 
 
 def test_a_reading_is_narrowed_to_the_requested_fields_and_the_key() -> None:
-    reading = Reading(Bus, {name: column(name) for name in Bus._fields})
+    reading = RecordColumns(Bus, {name: column(name) for name in Bus._fields})
 
     assert list(reading.narrowed(frozenset({"line"}), always=frozenset({"id"})).columns) == [
         "id",

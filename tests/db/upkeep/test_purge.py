@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
-from delivery.upkeep.purge import Progress, carry_out
+from delivery.upkeep.purge import PurgeProgress, carry_out
 from domain.status import DeliveryStatus, MessageStatus
 from tests.delivery import world
 from tests.delivery.upkeep.purges import (
@@ -63,7 +63,7 @@ async def test_a_message_with_claimed_deliveries_is_not_purged(
     async with writing(engine) as connection:
         await connection.execute(update(DELIVERY).values(claim="x", lease_until=NOON))
 
-    assert await carry_out(purge_of(engine, tmp_path)) == Progress()
+    assert await carry_out(purge_of(engine, tmp_path)) == PurgeProgress()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_other_districts_are_not_purged(engine: AsyncEngine, tmp_path: Pat
 
     progress = await carry_out(purge_of(engine, tmp_path, district="north"))
 
-    assert progress == Progress(messages=1, recipients=1, deliveries=1)
+    assert progress == PurgeProgress(messages=1, recipients=1, deliveries=1)
     assert len(await rows(engine, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
 
 
@@ -108,6 +108,6 @@ async def test_a_purge_in_steps_of_any_size_removes_all(
 
     progress = await carry_out(purge_of(engine, tmp_path, page=2, rows=2))
 
-    assert progress == Progress(messages=5, recipients=25, deliveries=25)
+    assert progress == PurgeProgress(messages=5, recipients=25, deliveries=25)
     assert [row for row in await rows(engine, PERSON.c.name) if row[0]] == []
     assert await rows(engine, ADDRESS.c.key) == []

@@ -65,7 +65,7 @@ async def canceled(engine: AsyncEngine, message_id: int) -> None:
         done = await cancel.cancel(
             connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
         )
-    assert done == cancel.Canceled(is_new=True)
+    assert done == cancel.CanceledMessage(is_new=True)
 
 
 async def figures(engine: AsyncEngine) -> list[tuple[Any, ...]]:

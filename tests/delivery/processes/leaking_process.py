@@ -1,7 +1,11 @@
 """A report process that writes a name to every output: `python -m tests.delivery.processes.leaking_process HOW FD`.
 
-HOW: `ends`, the report is made; `raises`, it fails with the name in the error's message; `early`, it cannot start; `crashes`,
-the interpreter aborts in the middle, as after a fault of a C library.
+HOW is one of:
+
+- `ends`: the report is made.
+- `raises`: it fails with the name in the error's message.
+- `early`: it cannot start.
+- `crashes`: the interpreter aborts in the middle, as after a fault of a C library.
 """
 
 import logging

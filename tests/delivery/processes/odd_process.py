@@ -1,8 +1,13 @@
 """A report process with a fault: `python -m tests.delivery.processes.odd_process START HOW [FIFO] FD`.
 
-START: `new`, or `fork` for a fork server whose processes have the fault. HOW: `nothing`; `policy`, it fails with `Idle` or
-`Ordinary`, the scheduling class of all its threads; `kill`, it kills itself; `abort`; `halt`, it writes its pid into the FIFO
-and suspends itself; `early`, it cannot start.
+START is `new`, or `fork` for a fork server whose processes have the fault. HOW is one of:
+
+- `nothing`
+- `policy`: it fails with `Idle` or `Ordinary`, the scheduling class of all its threads.
+- `kill`: it kills itself.
+- `abort`
+- `halt`: it writes its pid into the FIFO and suspends itself.
+- `early`: it cannot start.
 """
 
 import os

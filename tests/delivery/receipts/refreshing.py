@@ -6,7 +6,7 @@ from dataclasses import replace
 from db.connect.engine import writing
 from db.receipts.refresh import take_turn
 from delivery.dispatch.runtime import Runtime
-from delivery.receipts.refresh import Progress, refresh
+from delivery.receipts.refresh import RefreshProgress, refresh
 
 
 async def refresh_now(runtime: Runtime, message_id: int) -> int:
@@ -18,7 +18,7 @@ async def refresh_now(runtime: Runtime, message_id: int) -> int:
     async def forever(seconds: float) -> None:
         await asyncio.Event().wait()
 
-    progress = Progress()
+    progress = RefreshProgress()
     asking = replace(runtime, sleep=forever)
     await refresh(asking, message_id, progress, taken_at=turn.asked_at)
     return progress.changed

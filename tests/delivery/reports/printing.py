@@ -20,8 +20,8 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading, writing
-from db.reports.jobs import Made
-from db.reports.records import Request, ask
+from db.reports.jobs import MadeReport
+from db.reports.records import ReportRequest, request_report
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
 from delivery.reports.jobs import Press, PrintJob, find_print_jobs, print_report
@@ -32,7 +32,7 @@ from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, Report
 from tests.log import NOON
 
 
-async def here(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+async def here(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
     """Carry out an order in this process, at noon."""
     return await make(order, clock=lambda: NOON, report_progress=report_progress)
 
@@ -57,7 +57,7 @@ async def asked(
     runner: Runner | None = None,
 ) -> int:
     """Request a report, as `createReport` does after its checks, and announce it in the same transaction. Return its id."""
-    request = Request(
+    request = ReportRequest(
         message_id=message_id,
         district_id=1,
         choice=ReportChoice(devices, detail, format),
@@ -70,7 +70,7 @@ async def asked(
         expires_at=at + KEPT,
     )
     async with writing(press.engine) as connection:
-        id, _ = await ask(connection, request)
+        id, _ = await request_report(connection, request)
         if runner is not None:
             await runner.announce(connection, PrintJob(id))
     return id
@@ -133,8 +133,10 @@ class Stuck:
         self.released = asyncio.Event()
         self._then = then
 
-    async def __call__(self, order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def __call__(
+        self, order: RenderOrder, *, report_progress: Callable[[int], None]
+    ) -> MadeReport:
         self.begun.set()
         await self.released.wait()
-        result: Made = await self._then(order, report_progress=report_progress)
+        result: MadeReport = await self._then(order, report_progress=report_progress)
         return result

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import after_commits
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from delivery.reports.child import in_own_process
 from delivery.reports.jobs import Press
 from delivery.reports.process import RenderOrder
@@ -173,7 +173,7 @@ async def test_a_report_continues_during_a_database_outage(
             failed.set()
             raise OperationalError(statement, {}, Exception("connection lost"))
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         event.listen(engine.sync_engine, "before_cursor_execute", be_away)
         report_progress(40)
         await failed.wait()

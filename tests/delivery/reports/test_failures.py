@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from db.connect.engine import writing
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
 from delivery.reports.child import Broken, in_own_process
@@ -46,7 +46,7 @@ def refusing(number: int) -> Callable[..., Any]:
 def meeting(error: Exception) -> dict[str, Any]:
     """Return a report runtime whose renderer raises this."""
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         raise error
 
     return {"render": render}

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import after_commits
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from delivery.reports import child
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind, words
@@ -64,7 +64,7 @@ async def test_a_ready_report_has_size_and_hash_of_its_file(one: Press) -> None:
 async def test_progress_is_written_and_the_claim_renewed(one: Press) -> None:
     seen, committed = [], asyncio.Event()
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         with after_commits(one.engine, committed.set):
             report_progress(40)
             await committed.wait()
@@ -78,7 +78,7 @@ async def test_progress_is_written_and_the_claim_renewed(one: Press) -> None:
 
 
 async def test_a_failing_report_is_tried_three_times_and_then_has_a_message(one: Press) -> None:
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
 
     press = replace(one, render=render)
@@ -100,7 +100,7 @@ async def test_a_failing_report_is_tried_three_times_and_then_has_a_message(one:
 async def test_a_failed_report_does_not_block_the_next(one: Press) -> None:
     second = await asked(one, format=ReportFormat.XLSX)
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         if order.job.id != second:
             raise OSError("the disk is full")
         return await here(order, report_progress=report_progress)
@@ -164,7 +164,7 @@ async def test_the_process_of_a_large_report_has_idle_priority() -> None:
 async def test_the_failure_of_a_process_has_no_content_of_the_report(one: Press) -> None:
     taken: list[RenderOrder] = []
 
-    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         taken.append(order)
         raise Broken(Failure(FailureKind.RENDERING, ""))
 

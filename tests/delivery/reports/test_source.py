@@ -13,7 +13,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports import source
 from delivery.reports.jobs import Press
@@ -168,7 +168,7 @@ async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.Monke
             await connection.execute(update(DELIVERY).values(status=DeliveryStatus.FAILED))
             await connection.execute(update(MESSAGE).values(people=17))
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         def tell(percent: int) -> None:
             if not changes:
                 changes.append(asyncio.run_coroutine_threadsafe(change(), loop))  # type: ignore[arg-type]

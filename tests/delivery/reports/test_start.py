@@ -17,7 +17,7 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import make_engine, writing
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from db.tables.log import TALLY
 from delivery.reports import start as report_start
 from delivery.reports.child import Broken, in_own_process
@@ -68,7 +68,7 @@ async def order_of(press: Press, *, is_large: bool = False) -> RenderOrder:
     """Return the order of a report that another process has claimed."""
     taken: list[RenderOrder] = []
 
-    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def take(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         taken.append(order)
         return await here(order, report_progress=report_progress)
 
@@ -93,7 +93,7 @@ async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
     assert MOST_SMALL == 5_000
     seen: list[bool] = []
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         seen.append(order.is_large)
         return await here(order, report_progress=report_progress)
 

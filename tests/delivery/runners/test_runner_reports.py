@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from db.connect.engine import writing
-from db.reports.jobs import Made
+from db.reports.jobs import MadeReport
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind
@@ -165,7 +165,7 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtim
     at_once: list[int] = []
     running = 0
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         nonlocal running
         running += 1
         at_once.append(running)
@@ -205,7 +205,7 @@ async def test_a_failed_report_is_retried_and_its_reason_is_logged(
 ) -> None:
     attempts: list[int] = []
 
-    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> Made:
+    async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
         attempts.append(order.job.attempts)
         if len(attempts) == 1:
             raise Broken(Failure(FailureKind.RENDERING, "ValueError"))

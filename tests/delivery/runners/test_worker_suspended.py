@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
-from db.dispatch.cancel import Canceled, cancel
+from db.dispatch.cancel import CanceledMessage, cancel
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.tables.log import DELIVERY
 from delivery.dispatch.delivery_names import spell
@@ -77,7 +77,7 @@ async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
         outcome = await cancel(
             connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
         )
-        assert outcome == Canceled(is_new=True)
+        assert outcome == CanceledMessage(is_new=True)
         rows = await connection.execute(select(*COLUMNS).where(DELIVERY.c.first_at.is_not(None)))
         return {spell(LiveDelivery(*row)) for row in rows}
 

@@ -24,7 +24,7 @@ from db.tables.log import (
     TALLY,
 )
 from db.tables.operations import AUDIT, REPORT
-from delivery.upkeep.purge import Progress, carry_out, outlook
+from delivery.upkeep.purge import PurgeProgress, carry_out, outlook
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
@@ -55,7 +55,7 @@ async def test_nothing_of_the_recipients_is_left_in_any_table(
 
     progress = await carry_out(purge_of(engine, tmp_path))
 
-    assert progress == Progress(messages=1, recipients=4, deliveries=6)
+    assert progress == PurgeProgress(messages=1, recipients=4, deliveries=6)
     assert await places_with(engine, *WORDS) == []
 
 
@@ -235,7 +235,7 @@ async def test_a_second_purge_does_nothing(engine: AsyncEngine, tmp_path: Path) 
     await carry_out(purge_of(engine, tmp_path))
     before = await world.everything(engine)
 
-    assert await carry_out(purge_of(engine, tmp_path)) == Progress()
+    assert await carry_out(purge_of(engine, tmp_path)) == PurgeProgress()
     assert await world.everything(engine) == before
 
 

@@ -115,7 +115,7 @@ async def test_pages_go_both_ways(log: AsyncEngine) -> None:
     [
         (
             viewer(rights=set(Right) - {Right.VIEW_AUDIT}),
-            "This needs the right VIEW_AUDIT, which your sign-in does not carry. Ask who manages your account for it.",
+            "This needs the right VIEW_AUDIT, which your sign-in does not have. Ask your administrator for it.",
         ),
         (
             viewer(schools=["east"]),

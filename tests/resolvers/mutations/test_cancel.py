@@ -179,7 +179,7 @@ async def test_without_the_right_nothing_is_canceled(world: World, missing: Righ
 
     assert refused == (
         "FORBIDDEN",
-        f"This needs the right {missing}, which your sign-in does not carry. Ask who manages your account for it.",
+        f"This needs the right {missing}, which your sign-in does not have. Ask your administrator for it.",
     )
     assert await world.all_rows() == rows
 

@@ -214,7 +214,7 @@ async def test_a_provider_that_was_exchanged_since_is_not_asked_about_what_the_o
 ) -> None:
     await world.send(message("M-1", CALLS, status=None))
     other = limited(world, gateways=dict.fromkeys(DeliveryMode, InboxGateway()))
-    progress = refresh.Progress()
+    progress = refresh.RefreshProgress()
 
     await refresh.refresh(other, 1, progress, taken_at=NOON)
 

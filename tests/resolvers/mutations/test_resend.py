@@ -216,7 +216,7 @@ async def test_what_was_sent_again_can_be_canceled(world: World) -> None:
     assert await world.statuses() == ["CANCELED", "CANCELED", "DELIVERED"]
     assert await world.do(RESEND, id="message.1") == {
         "__typename": "NothingToResend",
-        "message": "This message was stopped (it stands at Canceled IP). Send a new one instead.",
+        "message": "This message was canceled (status: Canceled IP). Send a new one instead.",
     }
 
 
@@ -228,7 +228,7 @@ async def test_what_was_sent_again_can_be_canceled(world: World) -> None:
             0,
             "This message was sent by another system, and can only be sent again there.",
         ),
-        (None, 1, "This message has not been sent yet: nothing of it can have failed."),
+        (None, 1, "This message has not been sent yet, so nothing of it has failed."),
     ],
 )
 async def test_what_cannot_be_sent_again_says_why_and_nothing_changes(

@@ -19,7 +19,7 @@ from strawberry import Schema
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
-from db.connect.single_statement import Alone, Keyed
+from db.connect.single_statement import KeyedStatements, SingleStatements
 from domain.viewer import Right, Viewer
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
@@ -140,7 +140,7 @@ async def answer(
 def held(engine: AsyncEngine) -> int:
     """How many connections somebody has, of any kind."""
     of_engine: int = cast(QueuePool, engine.pool).checkedout()
-    return of_engine + Alone(engine).lent + Keyed(engine).lent
+    return of_engine + SingleStatements(engine).lent + KeyedStatements(engine).lent
 
 
 def comparable(result: ExecutionResult) -> tuple[bytes, Mapping[tuple[Any, ...], set[bytes]]]:

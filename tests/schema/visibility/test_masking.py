@@ -20,7 +20,7 @@ from tests.schema.visibility.walk import walk
 MASKED = viewer(rights=[Right.VIEW_LOG])
 FORBIDDEN = (
     "FORBIDDEN",
-    "This needs the right VIEW_RECIPIENTS, which your sign-in does not carry. Ask who manages your account for it.",
+    "This needs the right VIEW_RECIPIENTS, which your sign-in does not have. Ask your administrator for it.",
 )
 
 
@@ -177,7 +177,7 @@ async def test_without_view_log_the_log_is_closed(engine: AsyncEngine, field: st
     assert await refusals(engine, f"{{ {field} }}", viewer=others) == [
         (
             "FORBIDDEN",
-            "This needs the right VIEW_LOG, which your sign-in does not carry. Ask who manages your account for it.",
+            "This needs the right VIEW_LOG, which your sign-in does not have. Ask your administrator for it.",
         )
     ]
 

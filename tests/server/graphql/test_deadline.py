@@ -22,7 +22,7 @@ from tests.server.calling import Caller, calling, error
 SOON: Final = 0.2
 TOLD: Final = (
     "The operation took longer than 0.2 seconds and was stopped. "
-    "Ask for less at once, or again later."
+    "Request less at once, or try again later."
 )
 _ENDLESS: Final = {
     "postgresql": "SELECT pg_sleep(600)",

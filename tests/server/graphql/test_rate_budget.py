@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.errors import TooMuch
+from domain.errors import RateLimited
 from domain.viewer import viewer_key
 from server.graphql.rate_budget import FRESH, BudgetLimits, RateBudget, local_budget, shared_budget
 from tests.log import viewer
@@ -47,7 +47,7 @@ async def test_too_much_is_refused_until_it_has_come_back() -> None:
     budget = local_budget(BUCKET, seconds=seconds)
     assert await left(budget, 900) == 100
 
-    with pytest.raises(TooMuch) as refused:
+    with pytest.raises(RateLimited) as refused:
         await left(budget, 400)
     assert await left(budget, 900, id="u2") == 100
 
@@ -98,7 +98,7 @@ async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
 
     # less than a portion is left, and is given all the same
     assert await left(one, 9) == 1
-    with pytest.raises(TooMuch):
+    with pytest.raises(RateLimited):
         await left(other, 9)
 
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from domain.errors import TooMuch
+from domain.errors import RateLimited
 from server.http.counted import ViewerCounter
 from server.http.viewer_slots import ViewerSlots, take_slot
 from tests.server.calling import JSON, Caller, body_of, calling_a_server
@@ -158,7 +158,7 @@ def test_what_was_refused_is_not_held() -> None:
     held = ViewerCounter(1, what="things")
     held.take("one")
     for _ in range(3):
-        with pytest.raises(TooMuch):
+        with pytest.raises(RateLimited):
             held.take("one")
     held.give_back("one")
     held.take("one")

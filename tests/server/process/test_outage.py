@@ -16,7 +16,7 @@ from tests.server.auth.signing import SECRET, Clock
 from tests.server.calling import Caller, body_of, error
 
 AGAIN: Final = error(
-    "The database does not answer. Ask again in 5 seconds; if that fails too, tell your administrator.",
+    "The database is unavailable. Try again in 5 seconds; if that fails too, tell your administrator.",
     "UNAVAILABLE",
 )
 

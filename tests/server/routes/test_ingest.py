@@ -196,8 +196,8 @@ async def test_nobody_writes_without_the_right(caller: Caller) -> None:
     assert (answer.status_code, answer.json()) == (
         403,
         error(
-            "This needs the right INGEST_MESSAGES, which your sign-in does not carry."
-            " Ask who manages your account for it.",
+            "This needs the right INGEST_MESSAGES, which your sign-in does not have."
+            " Ask your administrator for it.",
             "FORBIDDEN",
         ),
     )
