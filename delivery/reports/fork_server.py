@@ -2,8 +2,8 @@
 
 At start it imports everything that a report may need. Each message on its socket FD then brings the file descriptors of a
 report (`delivery.reports.start.Descriptors`) and a control socket. A forked process makes the report. The fork server writes
-its exit status to the control socket. It kills the process when the other end of that socket is closed or shut down, and all
-processes when the other end of FD is.
+its exit status to the control socket. When the other end of that socket is closed or shut down, it kills the process. When the
+other end of FD is closed, it kills all processes.
 
 It has one thread, no event loop and no connection, since a fork would copy half of each. It never reads an order, so nothing
 of a report stays in its memory.
