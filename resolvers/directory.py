@@ -35,8 +35,8 @@ async def district(root: Sequence[object], info: Info) -> Sequence[DistrictRecor
 async def schools(info: Info) -> Sequence[SchoolRecord]:
     """The schools whose messages the viewer may see, by name."""
     async with reading(info.context.engine) as connection:
-        by_reference = await schools_of(connection, info.context.visibility.district.id)
-    return [school for school in by_reference if _is_seen(school, info)]
+        rows = await schools_of(connection, info.context.visibility.district.id)
+    return [school for school in rows if _is_seen(school, info)]
 
 
 async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
@@ -80,10 +80,8 @@ async def _districts(
 
 
 async def _schools(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[SchoolRecord | None]:
-    by_reference = await info.context.loaders.school.load_many([key[0] for key in keys])
-    return [
-        school if school is not None and _is_seen(school, info) else None for school in by_reference
-    ]
+    rows = await info.context.loaders.school.load_many([key[0] for key in keys])
+    return [school if school is not None and _is_seen(school, info) else None for school in rows]
 
 
 async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[MessageRecord | None]:

@@ -103,7 +103,7 @@ class Districts:
         if limit := self._limit():
             raise BadLine(
                 "id",
-                f"{line.id!r} differs from what is stored: your sign-in writes for these schools only: {limit}",
+                f"{line.id!r} differs from what is known: your sign-in writes for these schools only: {limit}",
             )
         record = await districts.district_known_as(self._connection, line.id)
         zone, name, hours = line.timeZone, line.name, line.hours()
