@@ -41,10 +41,10 @@ from db import migrations
 from db.connect.engine import make_engine, reading
 from db.tables.log import DELIVERY, MESSAGE, TALLY
 from delivery.dispatch.runtime import Runtime
-from delivery.gateways.simulator.gateway import CALM, SimulatorGateway, Temper
-from delivery.gateways.simulator.journal import Entry, Journal
-from delivery.reports.jobs import Press
-from delivery.reports.store import Place
+from delivery.gateways.simulator.gateway import CALM, SimulatorBehavior, SimulatorGateway
+from delivery.gateways.simulator.journal import Journal, JournalEntry
+from delivery.reports.jobs import ReportRuntime
+from delivery.reports.store import StoreLocation
 from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.call_status import NO_RESPONSE
@@ -56,7 +56,7 @@ from server.process.log_output import configure
 from server.settings.settings import Settings
 
 PER_SECOND: Final = 500.0
-FORGETFUL: Final = Temper(latency=(0.01, 0.05), forgetful=0.5)
+FORGETFUL: Final = SimulatorBehavior(latency=(0.01, 0.05), forgetful=0.5)
 """Slow enough that a killed worker has deliveries in flight; of half of them the provider cannot tell the outcome."""
 LEASE: Final = timedelta(minutes=5)
 SHORT_LEASE: Final = timedelta(seconds=10)
@@ -165,8 +165,10 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    press = Press(engine=engine, place=Place(str(journal.parent)), clock=utc_now)  # nobody asks
-    await runner(runtime, press).work(stop)
+    report_runtime = ReportRuntime(
+        engine=engine, place=StoreLocation(str(journal.parent)), clock=utc_now
+    )  # nobody asks
+    await runner(runtime, report_runtime).work(stop)
     await engine.dispose()
 
 
@@ -193,7 +195,7 @@ def workers(count: int, url: str, journal: Path, *options: str) -> Iterator[None
         yield
 
 
-def rate(entries: Sequence[Entry]) -> float:
+def rate(entries: Sequence[JournalEntry]) -> float:
     """Return hand-overs per second from the first instant to the last, without those at the last."""
     first, last = entries[0].at, max(entry.at for entry in entries)
     before = sum(entry.at < last for entry in entries)

@@ -33,11 +33,11 @@ from benchmarks.renderers import high_water
 from db.connect.engine import make_engine, writing
 from db.reports.jobs import ReportJob
 from db.reports.records import ReportRequest, request_report
-from delivery.reports.child import in_own_process
-from delivery.reports.jobs import Press, PrintJob, print_report
+from delivery.reports.child import render_in_process
+from delivery.reports.jobs import RenderJob, ReportRuntime, make_report
 from delivery.reports.process import RenderOrder, make
 from delivery.reports.start import ForkServer
-from delivery.reports.store import Place
+from delivery.reports.store import StoreLocation
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
@@ -104,11 +104,11 @@ async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
     engine = make_engine(url)
     forks = ForkServer()
     await forks.start()
-    press = Press(
+    report_runtime = ReportRuntime(
         engine=engine,
-        place=Place(str(folder)),
+        place=StoreLocation(str(folder)),
         clock=lambda: datetime.now(UTC),
-        render=partial(in_own_process, start=forks.fork),
+        render=partial(render_in_process, start=forks.fork),
     )
     search = searching(engine)
     await search_times(search, until=None, most=20)
@@ -117,9 +117,9 @@ async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
     )
     for format in ReportFormat:
         alone = await search_times(search, until=None, most=searches)
-        job = PrintJob(await _ask(press, format))
+        job = RenderJob(await _ask(report_runtime, format))
         began = time.perf_counter()
-        work = asyncio.ensure_future(print_report(press, job, until=asyncio.Event()))
+        work = asyncio.ensure_future(make_report(report_runtime, job, until=asyncio.Event()))
         beside = await search_times(search, until=work, most=sys.maxsize)
         assert await work
         _print_waits(format, alone, beside, time.perf_counter() - began)
@@ -140,8 +140,8 @@ def _print_waits(
     )
 
 
-async def _ask(press: Press, format: ReportFormat) -> int:
-    now = press.clock()
+async def _ask(report_runtime: ReportRuntime, format: ReportFormat) -> int:
+    now = report_runtime.clock()
     choice = ReportChoice(tuple(ReportDevice), ReportDetail.ALL, format)
     request = ReportRequest(
         message_id=CROWD,
@@ -155,7 +155,7 @@ async def _ask(press: Press, format: ReportFormat) -> int:
         requested_at=now,
         expires_at=now + KEPT,
     )
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         id, _ = await request_report(connection, request)
     return id
 
@@ -168,7 +168,7 @@ def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, fl
     job = ReportJob(
         1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, attempts=1
     )
-    order = RenderOrder(url, Place(str(folder)), job, f"memory.{format.lower()}")
+    order = RenderOrder(url, StoreLocation(str(folder)), job, f"memory.{format.lower()}")
     idle = high_water()
     asyncio.run(make(order, clock=lambda: datetime.now(UTC), report_progress=lambda percent: None))
     return idle, high_water()

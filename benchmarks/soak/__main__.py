@@ -136,7 +136,7 @@ async def under_load(
     acts: list[tuple[Callable[[], Awaitable[Any]], float, int]] = [
         (clients.search, 0.1, 2),
         (clients.open, 0.1, 2),
-        (clients.take_in, 0.5, 1),
+        (clients.apply_receipts, 0.5, 1),
         (clients.cancel, 0.5, 1),
         (clients.refresh, 0.5, 1),
         (clients.report, 1.0, 2),

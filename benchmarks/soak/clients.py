@@ -136,7 +136,7 @@ class Clients:
         if self.ids:
             await self.ask("refresh", REFRESH, id=self._chance.choice(self.ids))
 
-    async def take_in(self, *, after: timedelta = timedelta()) -> str | None:
+    async def apply_receipts(self, *, after: timedelta = timedelta()) -> str | None:
         """Ingest a message; return its subject, for a search."""
         name = f"soak {self._chance.randrange(10**12)}"
         recipients = self._chance.randint(1, 40)
@@ -157,7 +157,7 @@ class Clients:
         return name
 
     async def cancel(self) -> None:
-        name = await self.take_in(after=COMES_DUE)
+        name = await self.apply_receipts(after=COMES_DUE)
         found = name and await self.ask("find", FIND, subject=name)
         if not found or not found["messages"]["nodes"]:
             return

@@ -22,7 +22,7 @@ class Job(NamedTuple):
     chunk: int
 
 
-async def begin_due(runtime: Runtime) -> int:
+async def start_due(runtime: Runtime) -> int:
     """Start the messages whose scheduled time has come. Return how many."""
     now = runtime.clock()
     async with reading(runtime.engine) as connection:
@@ -64,7 +64,9 @@ async def find_jobs(runtime: Runtime) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.chunk, job.message_id))
 
 
-async def do(runtime: Runtime, job: Job, *, is_over: Callable[[], bool] = lambda: False) -> int:
+async def run_job(
+    runtime: Runtime, job: Job, *, is_over: Callable[[], bool] = lambda: False
+) -> int:
     """Hand over or cancel what the rows of a chunk show. Return the number of deliveries. Idempotent.
 
     `is_over` is passed to `hand_over`.

@@ -16,7 +16,7 @@ import httpx2
 from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator.gateway import LIVELY, SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import LIVELY, SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
 from delivery.gateways.smtp import Encryption, SmtpGateway
 from delivery.gateways.twilio.gateway import TwilioGateway
@@ -49,7 +49,7 @@ class GatewaySettings:
     simulator_seed: int = 0
     simulator_journal: Path | None = None
     """The file of the simulated provider's journal; None: in memory, until the process ends."""
-    simulator_temper: Temper = LIVELY
+    simulator_temper: SimulatorBehavior = LIVELY
 
 
 class GatewaySettingsError(Exception):

@@ -156,7 +156,7 @@ class Callback:
     body: bytes
 
 
-class Seal(NamedTuple):
+class SingleUseToken(NamedTuple):
     """A token for one use: a second callback with the same token before `until` is a replay."""
 
     token: str

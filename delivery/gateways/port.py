@@ -27,8 +27,8 @@ from delivery.gateways.base import (
     Parsed,
     Polled,
     Refused,
-    Seal,
     Sent,
+    SingleUseToken,
     Unsure,
 )
 from delivery.gateways.gate import Closed, Gate, Passage, always_open
@@ -128,7 +128,7 @@ class Gateway(ABC, Generic[Composed]):
         """Return the provider's current receipts for each delivery. Raises nothing: see `Polled.unanswered`."""
         return Polled([])
 
-    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+    def verify(self, callback: Callback, *, now: datetime) -> SingleUseToken | None:
         """Check that the provider made this callback. Return its single-use token, if it has one. Raises `Forged`."""
         raise Forged(f"{self.name} makes no callbacks")
 

@@ -12,7 +12,7 @@ from db.connect.unavailable import retry_once
 from db.receipts import used_signatures
 from delivery.gateways.base import Callback, CallbackRefused, Reply
 from delivery.gateways.port import Gateway
-from delivery.receipts.receipts import take_consents, take_in_together
+from delivery.receipts.receipts import apply_receipts_within, store_consents
 from domain.status import EventSource
 
 
@@ -42,8 +42,8 @@ async def take_callback(
                 if attempts > 1:
                     return  # the first attempt was committed; only its confirmation was lost
                 raise Replayed("it was taken in before")
-            await take_consents(connection, parsed.consents)
-            await take_in_together(
+            await store_consents(connection, parsed.consents)
+            await apply_receipts_within(
                 connection, gateway.name, parsed.receipts, source=EventSource.CALLBACK, now=now
             )
 

@@ -35,7 +35,7 @@ MOST: Final = 500
 _log = structlog.get_logger(__name__)
 
 
-async def take_in(
+async def apply_receipts(
     engine: AsyncEngine,
     gateway: str,
     receipts: Sequence[Receipt],
@@ -72,7 +72,7 @@ async def take_in(
     return len(changed)
 
 
-async def take_in_together(
+async def apply_receipts_within(
     connection: AsyncConnection,
     gateway: str,
     receipts: Sequence[Receipt],
@@ -80,7 +80,7 @@ async def take_in_together(
     source: EventSource,
     now: datetime,
 ) -> int:
-    """Apply receipts like `take_in`, in the caller's transaction, so that its other writes are atomic with them.
+    """Apply receipts like `apply_receipts`, in the caller's transaction, so that its other writes are atomic with them.
 
     Messages are locked in the order of their ids, so that two callers cannot deadlock.
     """
@@ -202,7 +202,7 @@ def _by_message(matched: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matc
             yield message_id, receipts[start : start + MOST]
 
 
-async def take_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:
+async def store_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:
     """Store opt-outs and opt-ins of phone numbers; the latest one of each number counts."""
     # Ordered by number, so that concurrent callers lock the rows in the same order.
     for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):

@@ -21,7 +21,7 @@ from delivery.dispatch import delivery_names
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Sent
 from delivery.gateways.port import Gateway
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.ids import Kind, spell
 from domain.status import EventSource
 
@@ -142,7 +142,7 @@ async def poll_providers(
             _log.exception("the gateway failed to poll", gateway=gateway.name)
             continue
         answered += len(sent) - len(polled.unanswered)
-        progress.changed += await take_in(
+        progress.changed += await apply_receipts(
             runtime.engine,
             gateway.name,
             polled.receipts,

@@ -44,7 +44,7 @@ class Broken(Exception):
         self.failure = failure
 
 
-async def in_own_process(
+async def render_in_process(
     order: RenderOrder, *, report_progress: Callable[[int], None], start: Start | None = None
 ) -> MadeReport:
     """Carry out an order in a child process, which is killed if this call is canceled. Raises `Broken`.

@@ -100,10 +100,10 @@ class Failure:
     @property
     def message(self) -> str:
         """The message for the viewer."""
-        return words(self.kind)
+        return viewer_message(self.kind)
 
 
-def words(kind: FailureKind) -> str:
+def viewer_message(kind: FailureKind) -> str:
     """Return the viewer's message for a failure of this kind: what happened, and what to do."""
     return f"The report could not be made. {_WORDS[kind]}"
 

@@ -24,11 +24,18 @@ from db.connect.unavailable import AWAY, cause, retry_once
 from db.reports import jobs
 from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import where
-from delivery.reports.child import Broken, in_own_process
-from delivery.reports.failures import FOR_GOOD, OF_STORE, Failure, FailureKind, failure_of, words
+from delivery.reports.child import Broken, render_in_process
+from delivery.reports.failures import (
+    FOR_GOOD,
+    OF_STORE,
+    Failure,
+    FailureKind,
+    failure_of,
+    viewer_message,
+)
 from delivery.reports.process import RenderOrder
 from delivery.reports.source import expected_rows
-from delivery.reports.store import Place, open_store
+from delivery.reports.store import StoreLocation, open_store
 from domain.ids import Kind, spell
 from domain.report import MOST_SMALL
 
@@ -59,13 +66,13 @@ class RenderingStopped(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Press:
+class ReportRuntime:
     """What all work on reports needs: the database, the store, the clock, the renderer, and the limits."""
 
     engine: AsyncEngine
-    place: Place
+    place: StoreLocation
     clock: Callable[[], datetime]
-    render: Render = in_own_process
+    render: Render = render_in_process
     lease: timedelta = timedelta(seconds=60)
     step: timedelta = timedelta(seconds=1)
     """The time between two checks of the progress. The lease is renewed at least every third of its time."""
@@ -73,41 +80,43 @@ class Press:
     """The timeout of one report."""
 
 
-class PrintJob(NamedTuple):
+class RenderJob(NamedTuple):
     """A hint: this report may be waiting."""
 
     report_id: int
 
 
-async def find_print_jobs(press: Press) -> list[PrintJob]:
+async def find_render_jobs(report_runtime: ReportRuntime) -> list[RenderJob]:
     """Return the reports to make now, the oldest first: from the rows alone, so a lost hint does no harm."""
-    async with reading(press.engine) as connection:
-        ids = await jobs.waiting(connection, now=press.clock(), most=TOGETHER)
-    return [PrintJob(id) for id in ids]
+    async with reading(report_runtime.engine) as connection:
+        ids = await jobs.waiting(connection, now=report_runtime.clock(), most=TOGETHER)
+    return [RenderJob(id) for id in ids]
 
 
-async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> bool:
+async def make_report(
+    report_runtime: ReportRuntime, job: RenderJob, *, until: asyncio.Event
+) -> bool:
     """Make a report if its row is waiting. Return whether it became ready. Idempotent.
 
     A failure is written to the row and not raised. Once the event is set, the work stops, and the report waits again as if it
     had not been started.
     """
     token = secrets.token_hex(16)
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         order = await jobs.claim(
             connection,
             job.report_id,
             token=token,
-            lease=press.lease,
+            lease=report_runtime.lease,
             most_attempts=MOST_ATTEMPTS,
-            now=press.clock(),
+            now=report_runtime.clock(),
         )
         if order is None:
             if await jobs.give_up(
                 connection,
                 job.report_id,
                 most_attempts=MOST_ATTEMPTS,
-                failure=words(FailureKind.WORKER_STOPPED),
+                failure=viewer_message(FailureKind.WORKER_STOPPED),
             ):
                 report = spell(Kind.REPORT, job.report_id)
                 _log.error(
@@ -115,40 +124,47 @@ async def print_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> 
                 )
             return False
         is_large = await expected_rows(connection, order) > MOST_SMALL
-    return await _make(press, order, is_large=is_large, token=token, until=until)
+    return await _make(report_runtime, order, is_large=is_large, token=token, until=until)
 
 
 async def _make(
-    press: Press, job: ReportJob, *, is_large: bool, token: str, until: asyncio.Event
+    report_runtime: ReportRuntime,
+    job: ReportJob,
+    *,
+    is_large: bool,
+    token: str,
+    until: asyncio.Event,
 ) -> bool:
     """Make a claimed report. Return whether it became ready."""
     key = f"{job.id}.{token}.{job.format.lower()}"
-    url = press.engine.url.render_as_string(hide_password=False)
-    store = open_store(press.place)
+    url = report_runtime.engine.url.render_as_string(hide_password=False)
+    store = open_store(report_runtime.place)
     try:
         if job.attempts > 1:
             await store.remove(f"{job.id}.")  # files of an earlier attempt that died
-        order = RenderOrder(url, press.place, job, key, is_large)
-        made = await _render(press, order, token=token, until=until)
+        order = RenderOrder(url, report_runtime.place, job, key, is_large)
+        made = await _render(report_runtime, order, token=token, until=until)
         # Retry a transaction that the database aborts: making the report again could take minutes.
-        await retry_once(partial(_finish, press, job, made, token=token))
+        await retry_once(partial(_finish, report_runtime, job, made, token=token))
     except RenderingStopped:
-        async with writing(press.engine) as connection:
+        async with writing(report_runtime.engine) as connection:
             await jobs.give_back(connection, job.id, token=token)
         return False
     except Lost:
         await store.remove(key)
         return False
     except Exception as error:
-        await _put_off(press, job, error, token=token)
+        await _put_off(report_runtime, job, error, token=token)
         return False
     _log.info("the report is ready", report_id=spell(Kind.REPORT, job.id), rows=made.row_count)
     return True
 
 
-async def _finish(press: Press, job: ReportJob, made: MadeReport, *, token: str) -> None:
+async def _finish(
+    report_runtime: ReportRuntime, job: ReportJob, made: MadeReport, *, token: str
+) -> None:
     """Write that a report is ready. Raises `Lost`."""
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         if await jobs.finish(connection, job.id, made, token=token):
             return
         if not await jobs.is_finished(connection, job.id, made):
@@ -156,7 +172,7 @@ async def _finish(press: Press, job: ReportJob, made: MadeReport, *, token: str)
 
 
 async def _render(
-    press: Press, order: RenderOrder, *, token: str, until: asyncio.Event
+    report_runtime: ReportRuntime, order: RenderOrder, *, token: str, until: asyncio.Event
 ) -> MadeReport:
     """Render, and meanwhile renew the claim and write the progress.
 
@@ -169,22 +185,22 @@ async def _render(
         nonlocal percent
         percent = current
 
-    work = asyncio.ensure_future(press.render(order, report_progress=report_progress))
+    work = asyncio.ensure_future(report_runtime.render(order, report_progress=report_progress))
     stop = asyncio.ensure_future(until.wait())
     wait_step = partial(
         asyncio.wait,
         {work, stop},
-        timeout=press.step.total_seconds(),
+        timeout=report_runtime.step.total_seconds(),
         return_when=asyncio.FIRST_COMPLETED,
     )
-    limit = asyncio.timeout(press.limit.total_seconds())
+    limit = asyncio.timeout(report_runtime.limit.total_seconds())
     try:
         async with limit:
             written, at = 0, now()
             while not (await wait_step())[0]:
-                if percent == written and now() - at < press.lease.total_seconds() / 3:
+                if percent == written and now() - at < report_runtime.lease.total_seconds() / 3:
                     continue
-                if await _renew(press, order, token=token, percent=percent):
+                if await _renew(report_runtime, order, token=token, percent=percent):
                     written, at = percent, now()
         if not work.done():
             raise RenderingStopped
@@ -192,7 +208,7 @@ async def _render(
     except TimeoutError as error:
         if not limit.expired():
             raise
-        seconds = f"{press.limit.total_seconds():g}"
+        seconds = f"{report_runtime.limit.total_seconds():g}"
         raise Broken(Failure(FailureKind.TIMED_OUT, f"not ready after {seconds} s")) from error
     finally:
         for task in (work, stop):
@@ -200,12 +216,14 @@ async def _render(
         await asyncio.gather(work, stop, return_exceptions=True)
 
 
-async def _renew(press: Press, order: RenderOrder, *, token: str, percent: int) -> bool:
+async def _renew(
+    report_runtime: ReportRuntime, order: RenderOrder, *, token: str, percent: int
+) -> bool:
     """Renew the claim and write the progress. Return False if the database is unavailable. Raises `Lost`."""
     try:
-        async with writing(press.engine) as connection:
+        async with writing(report_runtime.engine) as connection:
             if not await jobs.renew(
-                connection, order.job.id, token=token, lease=press.lease, percent=percent
+                connection, order.job.id, token=token, lease=report_runtime.lease, percent=percent
             ):
                 raise Lost
     except AWAY as error:
@@ -218,7 +236,9 @@ async def _renew(press: Press, order: RenderOrder, *, token: str, percent: int) 
     return True
 
 
-async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str) -> None:
+async def _put_off(
+    report_runtime: ReportRuntime, job: ReportJob, error: Exception, *, token: str
+) -> None:
     """Schedule a failed report's next attempt, or write its failure for the viewer."""
     failure = (
         error.failure if isinstance(error, Broken) else failure_of(error, where=tuple(where(error)))
@@ -233,7 +253,7 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
         "cause": failure.error,
         "errno": failure.errno,
         "folder": failure.folder,
-        "store": press.place.address if failure.kind in OF_STORE else None,
+        "store": report_runtime.place.address if failure.kind in OF_STORE else None,
         "where": list(failure.where),
         "retry_in_s": None if is_over else pause.total_seconds(),
     }
@@ -244,21 +264,21 @@ async def _put_off(press: Press, job: ReportJob, error: Exception, *, token: str
         _log.error("the report failed", **about)
     else:
         _log.warning("the report failed and is retried", **about)
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         if is_over:
             await jobs.fail(connection, job.id, token=token, failure=failure.message)
         else:
             await jobs.put_off(connection, job.id, token=token, pause=pause)
 
 
-async def expire(press: Press) -> int:
+async def expire(report_runtime: ReportRuntime) -> int:
     """Remove the files of expired reports. Return how many reports."""
-    async with reading(press.engine) as connection:
-        over = await jobs.kept_long_enough(connection, now=press.clock(), most=TOGETHER)
-    store = open_store(press.place)
+    async with reading(report_runtime.engine) as connection:
+        over = await jobs.kept_long_enough(connection, now=report_runtime.clock(), most=TOGETHER)
+    store = open_store(report_runtime.place)
     for id in over:
         # Remove the file first: an EXPIRED report is never visited again.
         await store.remove(f"{id}.")
-        async with writing(press.engine) as connection:
+        async with writing(report_runtime.engine) as connection:
             await jobs.expire(connection, id)
     return len(over)

@@ -21,7 +21,7 @@ from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
 from delivery.reports.source import reading_report
-from delivery.reports.store import Place, open_store
+from delivery.reports.store import StoreLocation, open_store
 from renderers import renderer
 
 STEP: Final = 1.0
@@ -38,7 +38,7 @@ class RenderOrder:
     """A report to make, its database, and the store and key of its file."""
 
     database_url: str
-    place: Place
+    place: StoreLocation
     job: ReportJob
     key: str
     is_large: bool = False

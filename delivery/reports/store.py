@@ -75,14 +75,14 @@ class ReportStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StoreLocation:
     """The location of a store: an absolute folder, or `s3://bucket/prefix` with the options of its client."""
 
     address: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def open_store(place: Place) -> ReportStore:
+def open_store(place: StoreLocation) -> ReportStore:
     """Return the store at `place`. The S3 client is imported only for a bucket."""
     if not place.address.startswith(SCHEME):
         return Folder(Path(place.address))

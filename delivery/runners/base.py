@@ -14,9 +14,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
-from delivery.dispatch.due_work import Job, begin_due, do, find_jobs
+from delivery.dispatch.due_work import Job, find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
-from delivery.reports.jobs import Press, PrintJob, print_report
+from delivery.reports.jobs import RenderJob, ReportRuntime, make_report
 from domain.ids import Kind, spell
 
 TURN: Final = 5.0
@@ -29,7 +29,7 @@ class Runner(ABC):
     """Runs background jobs, in this process or in others."""
 
     @abstractmethod
-    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
+    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
         """Look for work as soon as the transaction of `connection` commits, because it makes new work.
 
         `job` is the new report, if it makes one. An announcement may get lost: the next round finds the same work some
@@ -65,7 +65,7 @@ class RunnerStopping(Exception):
 
 async def find_work(runtime: Runtime) -> list[Job]:
     """Start due messages and return the jobs, in the order in which they should run."""
-    await begin_due(runtime)
+    await start_due(runtime)
     return await find_jobs(runtime)
 
 
@@ -89,7 +89,7 @@ async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attemp
             raise RunnerStopping
 
     try:
-        handled = await do(replace(runtime, pace_sleep=pace_sleep), job, is_over=is_over)
+        handled = await run_job(replace(runtime, pace_sleep=pace_sleep), job, is_over=is_over)
     except RunnerStopping:
         return Attempt.BROKEN_OFF
     except AWAY as error:
@@ -112,13 +112,15 @@ async def attempt(runtime: Runtime, job: Job, *, until: asyncio.Event) -> Attemp
     return Attempt.DONE if handled else Attempt.NOTHING
 
 
-async def attempt_report(press: Press, job: PrintJob, *, until: asyncio.Event) -> Attempt:
+async def attempt_report(
+    report_runtime: ReportRuntime, job: RenderJob, *, until: asyncio.Event
+) -> Attempt:
     """Make a report, or stop when the event is set. It has no time slice: a runner has a separate worker for reports.
 
     A failure is logged by ids only. The row has the time of the next attempt.
     """
     try:
-        if await print_report(press, job, until=until):
+        if await make_report(report_runtime, job, until=until):
             return Attempt.DONE
     except AWAY as error:
         report_id = spell(Kind.REPORT, job.report_id)

@@ -20,14 +20,14 @@ from delivery.dispatch.due_work import Job
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.receipts.polling import poll_due
-from delivery.reports.jobs import Press, PrintJob, expire, find_print_jobs
+from delivery.reports.jobs import RenderJob, ReportRuntime, expire, find_render_jobs
 from delivery.runners.base import Attempt, Runner, attempt, attempt_report, find_work, wait
 from domain.status import DeliveryMode
 
-HANDS: Final = 3
+CONCURRENT_JOBS: Final = 3
 """Concurrent jobs. SQLite has one writer."""
 
-CONNECTIONS: Final = HANDS * len(DeliveryMode) + 4
+CONNECTIONS: Final = CONCURRENT_JOBS * len(DeliveryMode) + 4
 """Connections that it uses at once: 3 jobs with at most 4 gateways each, and one each to look, settle, expire and report."""
 
 SHARE: Final = 10
@@ -42,7 +42,7 @@ class LocalRunner(Runner):
     def __init__(
         self,
         runtime: Runtime,
-        press: Press,
+        report_runtime: ReportRuntime,
         *,
         pause: float = 1.0,
         rest: float = 15.0,
@@ -54,18 +54,18 @@ class LocalRunner(Runner):
         have when the runner stops.
         """
         self._runtime = runtime
-        self._press = press
+        self._press = report_runtime
         self._pause = pause
         self._rest = rest
         self._grace = grace
         self._announced = asyncio.Event()
         self._queue = JobQueue()
-        self._reports = asyncio.Queue[PrintJob | None]()
+        self._reports = asyncio.Queue[RenderJob | None]()
         """None ends the worker."""
-        self._known = set[Job | PrintJob]()
+        self._known = set[Job | RenderJob]()
         """Jobs that are queued, running or resting: they are not queued a second time."""
 
-    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
+    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
         def wake(_: Connection) -> None:
             self._announced.set()
 
@@ -82,7 +82,7 @@ class LocalRunner(Runner):
             asyncio.ensure_future(self._repeat(self._look, until, self._announced)),
             asyncio.ensure_future(self._repeat(self._settle, until)),
             asyncio.ensure_future(self._repeat(self._expire, until)),
-            *(asyncio.ensure_future(self._work_off(until)) for _ in range(HANDS)),
+            *(asyncio.ensure_future(self._work_off(until)) for _ in range(CONCURRENT_JOBS)),
             asyncio.ensure_future(self._make_reports(until)),
         ]
         try:
@@ -107,7 +107,7 @@ class LocalRunner(Runner):
             # The event is set right before the commit. Wait for the writer, so that its rows are visible.
             async with writing(self._runtime.engine):
                 pass
-        for report in await find_print_jobs(self._press):
+        for report in await find_render_jobs(self._press):
             if report not in self._known:
                 self._known.add(report)
                 self._reports.put_nowait(report)
@@ -136,7 +136,7 @@ class LocalRunner(Runner):
         while (job := await self._reports.get()) is not None and not until.is_set():
             self._forget(job, await attempt_report(self._press, job, until=until))
 
-    def _forget(self, job: Job | PrintJob, outcome: Attempt) -> None:
+    def _forget(self, job: Job | RenderJob, outcome: Attempt) -> None:
         """Allow the job to be queued again: at once if it was done, otherwise after `rest`."""
         if outcome is Attempt.DONE:
             self._known.discard(job)

@@ -23,7 +23,7 @@ from delivery.dispatch.due_work import Job
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.receipts.polling import poll_due
-from delivery.reports.jobs import Press, PrintJob, expire, find_print_jobs
+from delivery.reports.jobs import RenderJob, ReportRuntime, expire, find_render_jobs
 from delivery.runners.base import Attempt, Runner, attempt, attempt_report, find_work, wait
 from domain.status import DeliveryMode
 
@@ -31,13 +31,13 @@ QUEUE: Final = "sentlog"
 REPORTS: Final = "sentlog reports"
 """Reports have their own queue and worker: a report takes minutes, and must neither wait for chunks nor block them."""
 
-HANDS: Final = 6
+CONCURRENT_JOBS: Final = 6
 """Concurrent jobs of one worker: hand-overs, and the periodic tasks (look, settle, rescue, expire)."""
 
 REPORTS_AT_ONCE: Final = 1
 """Concurrent reports: rendering takes a whole core."""
 
-CONNECTIONS: Final = HANDS * len(DeliveryMode) + REPORTS_AT_ONCE
+CONNECTIONS: Final = CONCURRENT_JOBS * len(DeliveryMode) + REPORTS_AT_ONCE
 """Connections of the engine that its jobs use at once: 6 jobs with at most 4 gateways each, and 1 report: 25.
 
 Each gateway of a job uses one connection at a time; a periodic task and a report use one.
@@ -69,7 +69,7 @@ class ProcrastinateRunner(Runner):
     def __init__(
         self,
         runtime: Runtime,
-        press: Press,
+        report_runtime: ReportRuntime,
         *,
         every: str = EVERY_ROUND,
         pause: float = 5.0,
@@ -86,7 +86,7 @@ class ProcrastinateRunner(Runner):
         dead_after: seconds without a heartbeat after which other workers take over its jobs
         """
         self._runtime = runtime
-        self._press = press
+        self._press = report_runtime
         self._pause = pause
         self._grace = grace
         self._heartbeat = heartbeat
@@ -121,7 +121,7 @@ class ProcrastinateRunner(Runner):
         task = self._app.task(name=name, queue=QUEUE, priority=FIRST_OF_ALL)(run)
         return self._app.periodic(cron=cron, queueing_lock=name)(task)
 
-    async def announce(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
+    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
         raw = (await connection.get_raw_connection()).driver_connection
         if job is None:
             # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
@@ -156,7 +156,7 @@ class ProcrastinateRunner(Runner):
                 await wait(self._pause, until)
 
     async def _serve(self, until: asyncio.Event) -> None:
-        concurrencies = {QUEUE: HANDS, REPORTS: REPORTS_AT_ONCE}
+        concurrencies = {QUEUE: CONCURRENT_JOBS, REPORTS: REPORTS_AT_ONCE}
         workers = [
             asyncio.ensure_future(
                 self._app.run_worker_async(
@@ -190,7 +190,7 @@ class ProcrastinateRunner(Runner):
             await self._defer([job])
 
     async def _attempt_report(self, report_id: int) -> None:
-        job = PrintJob(report_id)
+        job = RenderJob(report_id)
         if await attempt_report(self._press, job, until=self._until) is Attempt.BROKEN_OFF:
             await self._defer([job])
 
@@ -200,7 +200,7 @@ class ProcrastinateRunner(Runner):
         for hint in await jobs.list_jobs_async(task=LOOK, status="todo"):
             assert hint.id is not None
             await jobs.cancel_job_by_id_async(hint.id, delete_job=True)
-        await self._defer(await find_print_jobs(self._press))
+        await self._defer(await find_render_jobs(self._press))
         due = await find_work(self._runtime)
         running = await self._running_chunks()
         await self._defer([job for job in due if hint_of(job).queueing_lock not in running])
@@ -215,7 +215,7 @@ class ProcrastinateRunner(Runner):
         stalled = await jobs.get_stalled_jobs(queue=QUEUE, seconds_since_heartbeat=self._dead_after)
         return {hint.queueing_lock for hint in started} - {hint.queueing_lock for hint in stalled}
 
-    async def _defer(self, due: Sequence[Job] | Sequence[PrintJob]) -> None:
+    async def _defer(self, due: Sequence[Job] | Sequence[RenderJob]) -> None:
         """Queue jobs of one kind that are not queued, up to `AHEAD`."""
         hints = [hint_of(job) for job in due]
         if not hints:
@@ -278,12 +278,12 @@ class OneAtATime:
             self._is_running = False
 
 
-def hint_of(job: Job | PrintJob) -> Hint:
+def hint_of(job: Job | RenderJob) -> Hint:
     """Return a job as procrastinate stores it. At most one job of a chunk or a report is queued.
 
     Chunks with a low number come first, so that all messages make progress.
     """
-    if isinstance(job, PrintJob):
+    if isinstance(job, RenderJob):
         queue, task, lock, priority = REPORTS, PRINT, f"report {job.report_id}", 0
     else:
         lock = f"chunk {job.message_id}.{job.chunk}"

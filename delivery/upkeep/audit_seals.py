@@ -68,7 +68,7 @@ async def _settled(engine: AsyncEngine, *, pause: float) -> bool:
     return not writers
 
 
-async def attend(
+async def run_periodically(
     engine: AsyncEngine,
     until: asyncio.Event,
     *,

@@ -17,7 +17,7 @@ T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
-class Errands:
+class BackgroundTasks:
     """The background tasks of one process."""
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ async def forget(engine: AsyncEngine, *, now: datetime) -> int:
     return budgets + receipts
 
 
-async def attend(
+async def run_periodically(
     engine: AsyncEngine,
     until: asyncio.Event,
     *,

@@ -23,8 +23,7 @@ from db.connect.engine import reading, writing
 from db.reports import jobs
 from db.upkeep import purge, purge_rows
 from db.upkeep.purge import PurgeDistrict, PurgePlace, PurgePreview
-from delivery.reports.store import Place as ReportPlace
-from delivery.reports.store import open_store
+from delivery.reports.store import StoreLocation, open_store
 from domain.ids import Kind, spell
 
 PAGE: Final = 100
@@ -35,11 +34,11 @@ MOST_ROWS: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purge:
+class PurgeRun:
     """The parameters of a purge, and its dependencies."""
 
     engine: AsyncEngine
-    reports: ReportPlace
+    reports: StoreLocation
     before: datetime
     """Purge messages that were created and sent before this instant."""
     district: str | None = None
@@ -69,7 +68,7 @@ Watch = Callable[[PurgeProgress], None]
 """Called with the progress after each transaction."""
 
 
-async def outlook(work: Purge) -> list[PurgePreview]:
+async def preview_purge(work: PurgeRun) -> list[PurgePreview]:
     """Return what a purge would remove, by district; nothing is changed."""
     async with reading(work.engine) as connection:
         districts = await purge.districts(connection, known_as=work.district)
@@ -78,7 +77,7 @@ async def outlook(work: Purge) -> list[PurgePreview]:
         ]
 
 
-async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> PurgeProgress:
+async def run_purge(work: PurgeRun, *, watch: Watch = lambda progress: None) -> PurgeProgress:
     """Run the purge and return what it removed. `watch` is called after each transaction."""
     progress = PurgeProgress()
     async with reading(work.engine) as connection:
@@ -98,7 +97,7 @@ async def carry_out(work: Purge, *, watch: Watch = lambda progress: None) -> Pur
     return progress
 
 
-async def _messages(work: Purge, district: PurgeDistrict) -> AsyncIterator[PurgePlace]:
+async def _messages(work: PurgeRun, district: PurgeDistrict) -> AsyncIterator[PurgePlace]:
     after: PurgePlace | None = None
     while True:
         async with reading(work.engine) as connection:
@@ -112,7 +111,7 @@ async def _messages(work: Purge, district: PurgeDistrict) -> AsyncIterator[Purge
         after = page[-1]
 
 
-async def _begin(work: Purge, district: PurgeDistrict, message_id: int) -> bool:
+async def _begin(work: PurgeRun, district: PurgeDistrict, message_id: int) -> bool:
     now = work.clock()
     async with _turn(work) as connection:
         if not await purge.begin(connection, message_id, before=work.before, now=now):
@@ -123,7 +122,7 @@ async def _begin(work: Purge, district: PurgeDistrict, message_id: int) -> bool:
     return True
 
 
-async def _remove(work: Purge, message_id: int, progress: PurgeProgress, watch: Watch) -> None:
+async def _remove(work: PurgeRun, message_id: int, progress: PurgeProgress, watch: Watch) -> None:
     while True:
         async with _turn(work) as connection:
             deliveries = await purge_rows.remove_deliveries(connection, message_id, most=work.rows)
@@ -140,7 +139,7 @@ async def _remove(work: Purge, message_id: int, progress: PurgeProgress, watch: 
     await _end(work, message_id)
 
 
-async def _end(work: Purge, message_id: int) -> None:
+async def _end(work: PurgeRun, message_id: int) -> None:
     async with reading(work.engine) as connection:
         kept = await purge.kept_reports(connection, message_id)
     for report in kept:
@@ -152,7 +151,7 @@ async def _end(work: Purge, message_id: int) -> None:
         await purge.end(connection, message_id)
 
 
-async def _tidy(work: Purge) -> None:
+async def _tidy(work: PurgeRun) -> None:
     is_first = True
     while True:
         async with _turn(work) as connection:
@@ -165,7 +164,7 @@ async def _tidy(work: Purge) -> None:
 
 
 @asynccontextmanager
-async def _turn(work: Purge) -> AsyncIterator[AsyncConnection]:
+async def _turn(work: PurgeRun) -> AsyncIterator[AsyncConnection]:
     """Yield a transaction. On SQLite, pause afterwards for as long as it took: waiters for SQLite's one lock do not queue."""
     now = asyncio.get_running_loop().time
     async with writing(work.engine) as connection:

@@ -75,8 +75,11 @@ async def _ask(
     context: Context, message_id: int, progress: RefreshProgress, *, taken_at: datetime
 ) -> None:
     """Wait for the providers up to `PATIENCE`; raises an error of the refresh within that time."""
-    runtime, errands = context.process_services.runtime, context.process_services.errands
-    asking = errands.start(
+    runtime, background_tasks = (
+        context.process_services.runtime,
+        context.process_services.background_tasks,
+    )
+    asking = background_tasks.start(
         refresh(runtime, message_id, progress, taken_at=taken_at),
         message_id=spell(Kind.MESSAGE, message_id),
     )

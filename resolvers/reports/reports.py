@@ -17,7 +17,7 @@ from db.connect.engine import writing
 from db.log.messages import MessageRecord
 from db.reports import records
 from db.reports.records import ReportRecord
-from delivery.reports.jobs import PrintJob
+from delivery.reports.jobs import RenderJob
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.report import (
@@ -98,7 +98,7 @@ async def create(
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await entries.write(connection, [act])
-            await context.process_services.announce(connection, PrintJob(id))
+            await context.process_services.announce(connection, RenderJob(id))
     context.loaders.forget()
     report = await context.loaders.report.load(id)
     return NO_MESSAGE if report is None else CreateReportSuccess(report)

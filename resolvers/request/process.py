@@ -10,15 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from db.connect.notices import Notices
 from delivery.dispatch.runtime import Runtime
-from delivery.reports.jobs import PrintJob
-from delivery.upkeep.background_tasks import Errands
+from delivery.reports.jobs import RenderJob
+from delivery.upkeep.background_tasks import BackgroundTasks
 from resolvers.request.visibility_cache import VisibilityCache
 
 
 class Announce(Protocol):
     """Announces to runners that a transaction has created work, once it commits (`delivery.runners.base`). Only a hint."""
 
-    async def __call__(self, connection: AsyncConnection, job: PrintJob | None = None) -> None: ...
+    async def __call__(self, connection: AsyncConnection, job: RenderJob | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +28,11 @@ class ProcessServices:
     runtime: Runtime
     announce: Announce
     notices: Notices
-    errands: Errands
+    background_tasks: BackgroundTasks
     visibility_cache: VisibilityCache = field(default_factory=VisibilityCache)
 
 
-async def to_nobody(connection: AsyncConnection, job: PrintJob | None = None) -> None:
+async def to_nobody(connection: AsyncConnection, job: RenderJob | None = None) -> None:
     """Announce nothing; runners find the work in their next round."""
 
 
@@ -40,5 +40,8 @@ def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Proc
     """The services of a process without gateways and runner, which only uses its database."""
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
     return ProcessServices(
-        runtime=runtime, announce=to_nobody, notices=Notices(engine), errands=Errands()
+        runtime=runtime,
+        announce=to_nobody,
+        notices=Notices(engine),
+        background_tasks=BackgroundTasks(),
     )

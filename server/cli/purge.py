@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import click
 
 from db.upkeep.purge import PurgePreview
-from delivery.upkeep.purge import Purge, PurgeProgress, carry_out, outlook
+from delivery.upkeep.purge import PurgeProgress, PurgeRun, preview_purge, run_purge
 from domain.errors import BadUserInput
 from server.cli.errors import exit_on_error, settings_here, user_here
 from server.cli.progress import note, purge_bar
@@ -81,7 +81,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
 
     async def run(settings: Settings) -> None:
         async with ready_engine(settings) as engine:
-            work = Purge(
+            work = PurgeRun(
                 engine=engine,
                 reports=report_place(settings),
                 before=older_than.before(utc_now()),
@@ -90,7 +90,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
                 run=secrets.token_hex(8),
                 clock=utc_now,
             )
-            outlooks = await outlook(work)
+            outlooks = await preview_purge(work)
             _show(outlooks, district)
             if dry_run:
                 return
@@ -98,7 +98,7 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
             if messages and not yes:
                 click.confirm("This cannot be undone. Remove all that?", abort=True, err=True)
             with purge_bar(messages) as watch:
-                progress = await carry_out(work, watch=watch)
+                progress = await run_purge(work, watch=watch)
             _sum_up(progress, work.run)
 
     with exit_on_error():

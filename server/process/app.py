@@ -22,7 +22,7 @@ from db.connect.engine import make_engine
 from db.connect.notices import Notices
 from db.connect.unavailable import AWAY
 from delivery.reports.store import open_store
-from delivery.upkeep.background_tasks import Errands
+from delivery.upkeep.background_tasks import BackgroundTasks
 from domain.errors import LogError
 from resolvers.request.process import ProcessServices
 from schema.contract import SCHEMA, hide_suggestions, with_stock_executor
@@ -77,7 +77,7 @@ def create_app(
         runtime=services.runtime,
         announce=services.runner.announce,
         notices=Notices(engine),
-        errands=Errands(),
+        background_tasks=BackgroundTasks(),
     )
     schema = SCHEMA if settings.executor == "fast" else with_stock_executor(SCHEMA)
     if settings.documents_mode == "only":
@@ -105,7 +105,7 @@ def create_app(
                 engine.dispose,
                 client.aclose,
                 services.close,
-                process_services.errands.stop,
+                process_services.background_tasks.stop,
             ):
                 ending.push_async_callback(end)  # the last one is called first
             async with (
@@ -137,7 +137,7 @@ def create_app(
             ),
             downloads.route(
                 engine=engine,
-                store=open_store(services.press.place),
+                store=open_store(services.report_runtime.place),
                 authenticator=authenticator,
                 clock=clock,
             ),

@@ -26,10 +26,10 @@ from delivery.dispatch.runtime import Runtime
 from delivery.gateways import GatewaySettings, GatewaySettingsError, build
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator.gateway import SimulatorGateway
-from delivery.reports.child import in_own_process
-from delivery.reports.jobs import Press
+from delivery.reports.child import render_in_process
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.start import ForkServer
-from delivery.reports.store import Place
+from delivery.reports.store import StoreLocation
 from delivery.runners import local, procrastinate
 from delivery.runners.base import Runner
 from delivery.runners.local import LocalRunner
@@ -63,7 +63,7 @@ class DeliveryServices:
 
     runtime: Runtime
     runner: Runner
-    press: Press
+    report_runtime: ReportRuntime
     forks: ForkServer
     """Starts the processes that render reports, once this process works."""
     journal: Path
@@ -105,10 +105,14 @@ class DeliveryServices:
                 tasks.create_task(self.forks.prepare(until))
                 tasks.create_task(self.runner.work(until))
                 tasks.create_task(
-                    audit_seals.attend(self.runtime.engine, until, clock=self.runtime.clock)
+                    audit_seals.run_periodically(
+                        self.runtime.engine, until, clock=self.runtime.clock
+                    )
                 )
                 tasks.create_task(
-                    expired_budgets.attend(self.runtime.engine, until, clock=self.runtime.clock)
+                    expired_budgets.run_periodically(
+                        self.runtime.engine, until, clock=self.runtime.clock
+                    )
                 )
                 simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
                 for simulator in simulators[:1]:  # all of them share one journal
@@ -167,18 +171,22 @@ def build_services(
     )
     runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
     forks = ForkServer()
-    press = Press(
+    report_runtime = ReportRuntime(
         engine=engine,
         place=report_place(settings),
         clock=clock,
-        render=partial(in_own_process, start=forks.fork),
+        render=partial(render_in_process, start=forks.fork),
     )
     return DeliveryServices(
-        runtime=runtime, runner=runner(runtime, press), press=press, forks=forks, journal=journal
+        runtime=runtime,
+        runner=runner(runtime, report_runtime),
+        report_runtime=report_runtime,
+        forks=forks,
+        journal=journal,
     )
 
 
-def report_place(settings: Settings) -> Place:
+def report_place(settings: Settings) -> StoreLocation:
     """The configured store of report files."""
     return settings.place(_beside(settings, "reports"))
 
@@ -190,8 +198,10 @@ def announcer(
     if engine.dialect.name == "sqlite":
         return to_nobody
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
-    press = Press(engine=engine, place=report_place(settings), clock=clock)  # it makes none
-    return ProcrastinateRunner(runtime, press).announce
+    report_runtime = ReportRuntime(
+        engine=engine, place=report_place(settings), clock=clock
+    )  # it makes none
+    return ProcrastinateRunner(runtime, report_runtime).announce
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.unavailable import AWAY, cause
 from delivery.gateways.simulator.gateway import SimulatorGateway
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from delivery.runners.base import wait
 from domain.receipts import Receipt
 from domain.status import EventSource
@@ -72,7 +72,7 @@ async def _poll(
         receipts += simulator.due(now)
         if receipts:
             try:
-                await take_in(
+                await apply_receipts(
                     engine, simulator.name, receipts, source=EventSource.CALLBACK, now=now
                 )
             except AWAY as error:

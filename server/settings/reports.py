@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr
 
-from delivery.reports.store import SCHEME, Place
+from delivery.reports.store import SCHEME, StoreLocation
 
 
 def _place(text: str | None) -> str | None:
@@ -38,7 +38,7 @@ class ReportSettings(BaseModel):
         default=None, repr=False, description="the secret of that key"
     )
 
-    def place(self, otherwise: Path) -> Place:
+    def place(self, otherwise: Path) -> StoreLocation:
         """The configured store; the folder `otherwise` if none is set."""
         secret = self.report_store_secret_key
         options: Mapping[str, str | None] = {
@@ -48,4 +48,4 @@ class ReportSettings(BaseModel):
             "secret_access_key": None if secret is None else secret.get_secret_value(),
         }
         set_options = {name: value for name, value in options.items() if value is not None}
-        return Place(self.report_store or str(otherwise), set_options)
+        return StoreLocation(self.report_store or str(otherwise), set_options)

@@ -17,7 +17,7 @@ from db.log.counters import NO_CODE
 from db.log.deliveries import DeliveryKey
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tables.operations import PACE
-from delivery.dispatch.due_work import begin_due, do, find_jobs
+from delivery.dispatch.due_work import find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import Accepted, Finding, Handover, NotAtProvider, Outcome, Unavailable
@@ -183,9 +183,9 @@ async def work(runtime: Runtime, *, rounds: int = 1) -> int:
     """Start due messages and run all jobs, `rounds` times. Return the number of handled deliveries."""
     handled = 0
     for _ in range(rounds):
-        await begin_due(runtime)
+        await start_due(runtime)
         for job in await find_jobs(runtime):
-            handled += await do(runtime, job)
+            handled += await run_job(runtime, job)
     return handled
 
 

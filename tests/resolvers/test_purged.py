@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.upkeep.purge import carry_out
+from delivery.upkeep.purge import run_purge
 from resolvers.audit.recount import check
 from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import NOON
@@ -33,7 +33,7 @@ CREATE: Final = """mutation($input: CreateReportInput!) { createReport(input: $i
 @pytest.fixture
 async def purged(engine: AsyncEngine, tmp_path: Path) -> AsyncEngine:
     await load_old(engine)
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
     return engine
 
 
@@ -43,7 +43,7 @@ async def test_the_figures_are_as_they_were_and_all_else_is_empty(
     await load_old(engine)
     before: dict[str, Any] = (await ask(engine, MESSAGE))["message"]
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     after = (await ask(engine, MESSAGE))["message"]
     kept = ("status", "subject", "sender", "deliverySummary", "viewerCanCancel")
@@ -139,7 +139,7 @@ async def test_what_was_done_stands_and_nothing_more_is_done(
     engine: AsyncEngine, tmp_path: Path, act: str, id: str, answer: dict[str, Any]
 ) -> None:
     await load_old(engine)
-    await carry_out(purge_of(engine, tmp_path, before=LATER))
+    await run_purge(purge_of(engine, tmp_path, before=LATER))
 
     assert await ask(engine, ACTS[act], {"id": id}) == {act: answer}
 

@@ -19,13 +19,13 @@ from db.connect.engine import reading
 from db.connect.notices import Notices
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
 from db.tables.operations import AUDIT
-from delivery.dispatch.due_work import begin_due, do, find_jobs
+from delivery.dispatch.due_work import find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
-from delivery.reports.jobs import PrintJob
-from delivery.upkeep.background_tasks import Errands
+from delivery.reports.jobs import RenderJob
+from delivery.upkeep.background_tasks import BackgroundTasks
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from domain.viewer import Viewer
@@ -120,7 +120,7 @@ class World:
         self.naps = Naps()
         self.announced = 0
         """How often work was announced to a runner."""
-        self.announced_reports: list[PrintJob] = []
+        self.announced_reports: list[RenderJob] = []
         runtime = Runtime(
             engine=engine,
             gateways=dict.fromkeys(Provider.modes, self.provider),
@@ -132,10 +132,10 @@ class World:
             runtime=runtime,
             announce=self._hear,
             notices=Notices(engine, sleep=self.naps),
-            errands=Errands(),
+            background_tasks=BackgroundTasks(),
         )
 
-    async def _hear(self, connection: AsyncConnection, job: PrintJob | None = None) -> None:
+    async def _hear(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
         self.announced += 1
         self.announced_reports += [] if job is None else [job]
 
@@ -157,9 +157,9 @@ class World:
 
     async def work(self) -> None:
         """One round of a runner."""
-        await begin_due(self.runtime)
+        await start_due(self.runtime)
         for job in await find_jobs(self.runtime):
-            await do(self.runtime, job)
+            await run_job(self.runtime, job)
 
     async def open(self, viewer: Viewer | None = None) -> Context:
         """The context of a request that is made now."""

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from delivery.gateways.base import Callback, Forged, Malformed, Seal
+from delivery.gateways.base import Callback, Forged, Malformed, SingleUseToken
 from delivery.gateways.exchange import decode, instant
 from delivery.gateways.mailgun.codes import event_status
 from delivery.gateways.wording import redacted
@@ -70,7 +70,7 @@ class _Webhook(msgspec.Struct, rename={"event_data": "event-data"}):
     event_data: Any = None
 
 
-def check_signature(callback: Callback, *, signing_key: str, now: datetime) -> Seal:
+def check_signature(callback: Callback, *, signing_key: str, now: datetime) -> SingleUseToken:
     """Return the single-use token of a webhook that Mailgun signed. Raises `Forged`."""
     try:
         signature = decode(callback.body, _Webhook).signature
@@ -84,7 +84,7 @@ def check_signature(callback: Callback, *, signing_key: str, now: datetime) -> S
         raise Forged("its signature is wrong")
     if not -CLOCKS_DIFFER <= now - made_at <= CALLBACKS_GOOD_FOR:
         raise Forged("it was signed too long ago, or in the future")
-    return Seal(f"mailgun:{signature.token}", made_at + CALLBACKS_GOOD_FOR)
+    return SingleUseToken(f"mailgun:{signature.token}", made_at + CALLBACKS_GOOD_FOR)
 
 
 def webhook_event(callback: Callback) -> object:

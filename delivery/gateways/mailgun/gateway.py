@@ -38,8 +38,8 @@ from delivery.gateways.base import (
     Parsed,
     Polled,
     Refused,
-    Seal,
     Sent,
+    SingleUseToken,
     Unavailable,
     Unsure,
 )
@@ -277,7 +277,7 @@ class MailgunGateway(Gateway[_MailgunEmail]):
             url, query = f"{self._base}{next_page.path}?{next_page.query}", None
         return [event for event in events if is_about(event.receipt, key, reference, address)]
 
-    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+    def verify(self, callback: Callback, *, now: datetime) -> SingleUseToken | None:
         """Check the signature, which covers only time and token: the single-use token prevents a replay."""
         if not self._signing_key:
             raise Forged("no signing key is set for Mailgun's webhooks")

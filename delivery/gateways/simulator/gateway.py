@@ -30,7 +30,7 @@ from delivery.gateways.base import (
 )
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator.journal import Entry, Journal
+from delivery.gateways.simulator.journal import Journal, JournalEntry
 from domain.call_status import CALL_STATUSES, OPTED_OUT, TEXT_SENT
 from domain.receipts import Receipt, status_of_code
 from domain.status import DeliveryMode, DeliveryStatus
@@ -60,7 +60,7 @@ _FIRST: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Temper:
+class SimulatorBehavior:
     """The behavior of the provider; shares are from 0 to 1, ranges in seconds."""
 
     latency: tuple[float, float] = (0.0, 0.0)
@@ -91,10 +91,10 @@ class Temper:
     """Begin and end of each outage, in which the provider cannot be reached."""
 
 
-CALM: Final = Temper()
+CALM: Final = SimulatorBehavior()
 """Answers at once, accepts everything, and has each outcome in the same instant."""
 
-LIVELY: Final = Temper(
+LIVELY: Final = SimulatorBehavior(
     latency=(0.02, 0.3),
     busy=0.01,
     refused=0.005,
@@ -133,7 +133,7 @@ class SimulatorGateway(Gateway[Handover]):
         *,
         clock: Callable[[], datetime],
         seed: int = 0,
-        temper: Temper = LIVELY,
+        temper: SimulatorBehavior = LIVELY,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         batch: int = 100,
         per_second: float | None = None,
@@ -167,7 +167,7 @@ class SimulatorGateway(Gateway[Handover]):
         now = self._clock()
         self._journal.append(
             [
-                Entry(now, one.key, one.mode, one.address)
+                JournalEntry(now, one.key, one.mode, one.address)
                 for one, outcome in zip(composed, outcomes, strict=True)
                 if isinstance(outcome, Accepted) or outcome is _ARRIVED
             ]
@@ -233,13 +233,13 @@ class SimulatorGateway(Gateway[Handover]):
             self._schedule(entry, entry_number, number + 1)
         return receipts
 
-    def _schedule(self, entry: Entry, entry_number: int, number: int) -> None:
+    def _schedule(self, entry: JournalEntry, entry_number: int, number: int) -> None:
         """Schedule a receipt of an entry, if the entry has so many."""
         reports = self.reports(entry)
         if number < len(reports):
             heapq.heappush(self._scheduled, (reports[number].received_at, entry_number, number))
 
-    def reports(self, entry: Entry) -> list[TimedReceipt]:
+    def reports(self, entry: JournalEntry) -> list[TimedReceipt]:
         """Return all receipts that a hand-over will ever have, in their order of arrival."""
         reports = list[TimedReceipt]()
         for number, receipt in enumerate(self._course(entry)):
@@ -251,14 +251,14 @@ class SimulatorGateway(Gateway[Handover]):
                 reports.append(TimedReceipt(receipt.at + timedelta(seconds=late), receipt))
         return sorted(reports, key=lambda one: one.received_at)
 
-    def _known(self, entry: Entry, now: datetime) -> list[Receipt]:
+    def _known(self, entry: JournalEntry, now: datetime) -> list[Receipt]:
         """Return the receipts of a hand-over that a poll gets now."""
         status, code = _FIRST[entry.mode]
         first = Receipt(entry.at, status, code, detail="accepted (simulated)")
         named = first._replace(key=entry.key, reference=self._reference(entry.key))
         return [named, *(receipt for receipt in self._course(entry) if receipt.at <= now)]
 
-    def _course(self, entry: Entry) -> list[Receipt]:
+    def _course(self, entry: JournalEntry) -> list[Receipt]:
         """Return the events of a delivery in order of time."""
         key = entry.key
         if self._happens(self._temper.silent, "silent", key):

@@ -14,7 +14,7 @@ import msgspec
 from domain.status import DeliveryMode
 
 
-class Entry(msgspec.Struct, frozen=True):
+class JournalEntry(msgspec.Struct, frozen=True):
     """One hand-over that arrived."""
 
     at: datetime
@@ -27,7 +27,7 @@ class Journal:
     """The entries so far, of all processes that share the file."""
 
     def __init__(self, file: Path | None = None) -> None:
-        self._entries: list[Entry] = []
+        self._entries: list[JournalEntry] = []
         self._numbers: dict[str, list[int]] = {}
         self._unread = b""
         self._position = 0
@@ -35,7 +35,7 @@ class Journal:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self._file = None if file is None else os.open(file, flags, 0o600)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, entries: Sequence[JournalEntry]) -> None:
         """Add entries; they are kept once the call returns, even if this process is killed."""
         if self._file is None:
             self._remember(entries)
@@ -47,12 +47,12 @@ class Journal:
                     f"the journal took {written} of {len(lines)} bytes: is the disk full?"
                 )
 
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[JournalEntry]:
         """Return all entries, oldest first, also those of other processes. Later calls extend the same list."""
         self._catch_up()
         return self._entries
 
-    def of(self, key: str) -> list[Entry]:
+    def of(self, key: str) -> list[JournalEntry]:
         """Return the entries of one delivery: a second one means that it was handed over twice."""
         self._catch_up()
         return [self._entries[number] for number in self._numbers.get(key, ())]
@@ -67,9 +67,9 @@ class Journal:
             self._position += len(piece)
             # The last piece may be an incomplete line.
             *lines, self._unread = (self._unread + piece).split(b"\n")
-            self._remember(msgspec.json.decode(line, type=Entry) for line in lines)
+            self._remember(msgspec.json.decode(line, type=JournalEntry) for line in lines)
 
-    def _remember(self, entries: Iterable[Entry]) -> None:
+    def _remember(self, entries: Iterable[JournalEntry]) -> None:
         for entry in entries:
             self._numbers.setdefault(entry.key, []).append(len(self._entries))
             self._entries.append(entry)

@@ -32,8 +32,8 @@ from delivery.gateways.base import (
     Parsed,
     Polled,
     Refused,
-    Seal,
     Sent,
+    SingleUseToken,
     Unavailable,
     Unsure,
 )
@@ -305,7 +305,7 @@ class TwilioGateway(Gateway[_TwilioRequest]):
                 return error
         return _receipt_of(resource, sent) if resource else None
 
-    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+    def verify(self, callback: Callback, *, now: datetime) -> SingleUseToken | None:
         """Check the signature. It covers neither time nor token, but a replay repeats a known receipt and changes nothing."""
         callbacks.check_signature(
             callback, public_url=self._public_url, auth_token=self._account.password

@@ -13,9 +13,9 @@ from db.connect.engine import reading, writing
 from db.reports import jobs as report_jobs
 from db.reports import records
 from db.reports.jobs import MadeReport, ReportJob
-from delivery.reports.jobs import Press
+from delivery.reports.jobs import ReportRuntime
 from domain.report import KEPT, ReportDetail, ReportDevice, ReportFormat, ReportStatus
-from tests.delivery.reports.printing import asked, hurry, printing, row
+from tests.delivery.reports.printing import hurry, printing, requested_report, row
 from tests.log import NOON, district, load, message, school, visibility
 
 LEASE = timedelta(minutes=1)
@@ -23,33 +23,37 @@ MADE = MadeReport("1.a.csv", NOON, 3, 120, "0" * 64)
 
 
 @pytest.fixture
-async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
     """A log with two messages and no reports."""
     await load(engine, district(), school("east"), message("M-1", school="east"), message("M-2"))
     return printing(engine, tmp_path / "store")
 
 
 async def claimed(
-    press: Press, token: str, id: int = 1, *, now: datetime = NOON
+    report_runtime: ReportRuntime, token: str, id: int = 1, *, now: datetime = NOON
 ) -> ReportJob | None:
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         return await report_jobs.claim(
             connection, id, token=token, lease=LEASE, most_attempts=3, now=now
         )
 
 
-async def waiting(press: Press, *, now: datetime = NOON, most: int = 100) -> list[int]:
-    async with reading(press.engine) as connection:
+async def waiting(
+    report_runtime: ReportRuntime, *, now: datetime = NOON, most: int = 100
+) -> list[int]:
+    async with reading(report_runtime.engine) as connection:
         return [*await report_jobs.waiting(connection, now=now, most=most)]
 
 
 # Requests
 
 
-async def test_the_same_request_within_a_minute_is_the_same_report(press: Press) -> None:
-    first = await asked(press)
-    assert await asked(press, at=NOON + timedelta(seconds=59)) == first
-    assert await asked(press, at=NOON + timedelta(seconds=60)) != first
+async def test_the_same_request_within_a_minute_is_the_same_report(
+    report_runtime: ReportRuntime,
+) -> None:
+    first = await requested_report(report_runtime)
+    assert await requested_report(report_runtime, at=NOON + timedelta(seconds=59)) == first
+    assert await requested_report(report_runtime, at=NOON + timedelta(seconds=60)) != first
 
 
 @pytest.mark.parametrize(
@@ -65,139 +69,154 @@ async def test_the_same_request_within_a_minute_is_the_same_report(press: Press)
     ],
     ids=lambda other: next(iter(other)),
 )
-async def test_another_request_is_another_report(press: Press, other: dict[str, Any]) -> None:
-    assert await asked(press) != await asked(press, **other)
+async def test_another_request_is_another_report(
+    report_runtime: ReportRuntime, other: dict[str, Any]
+) -> None:
+    assert await requested_report(report_runtime) != await requested_report(report_runtime, **other)
 
 
-async def test_a_failed_report_is_made_again(press: Press) -> None:
-    first = await asked(press)
-    await claimed(press, "a")
-    async with writing(press.engine) as connection:
+async def test_a_failed_report_is_made_again(report_runtime: ReportRuntime) -> None:
+    first = await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
+    async with writing(report_runtime.engine) as connection:
         assert await report_jobs.fail(connection, first, token="a", failure="No.")
-    assert await asked(press) != first
+    assert await requested_report(report_runtime) != first
 
 
-async def test_two_concurrent_equal_requests_get_one_report(press: Press) -> None:
-    ids = await asyncio.gather(*(asked(press) for _ in range(5)))
+async def test_two_concurrent_equal_requests_get_one_report(report_runtime: ReportRuntime) -> None:
+    ids = await asyncio.gather(*(requested_report(report_runtime) for _ in range(5)))
     assert set(ids) == {ids[0]}
 
 
 # Jobs
 
 
-async def test_waiting_reports_are_found_oldest_first_until_claimed(press: Press) -> None:
-    ids = [await asked(press, format=format) for format in ReportFormat]
-    assert await waiting(press) == ids
-    assert await waiting(press, most=2) == ids[:2]
-    assert await waiting(press, now=NOON + KEPT) == []
-    job = await claimed(press, "a", ids[1])
+async def test_waiting_reports_are_found_oldest_first_until_claimed(
+    report_runtime: ReportRuntime,
+) -> None:
+    ids = [await requested_report(report_runtime, format=format) for format in ReportFormat]
+    assert await waiting(report_runtime) == ids
+    assert await waiting(report_runtime, most=2) == ids[:2]
+    assert await waiting(report_runtime, now=NOON + KEPT) == []
+    job = await claimed(report_runtime, "a", ids[1])
     assert job is not None
     assert job.id == ids[1]
-    assert await waiting(press) == [id for id in ids if id != ids[1]]
-    assert await claimed(press, "b", ids[1]) is None
-    assert {(await row(press.engine, id)).status for id in await waiting(press)} == {
-        ReportStatus.QUEUED
-    }
+    assert await waiting(report_runtime) == [id for id in ids if id != ids[1]]
+    assert await claimed(report_runtime, "b", ids[1]) is None
+    assert {
+        (await row(report_runtime.engine, id)).status for id in await waiting(report_runtime)
+    } == {ReportStatus.QUEUED}
 
 
-async def test_one_of_several_concurrent_claims_succeeds(press: Press) -> None:
-    await asked(press)
-    jobs = await asyncio.gather(*(claimed(press, token) for token in "abcd"))
+async def test_one_of_several_concurrent_claims_succeeds(report_runtime: ReportRuntime) -> None:
+    await requested_report(report_runtime)
+    jobs = await asyncio.gather(*(claimed(report_runtime, token) for token in "abcd"))
     assert sum(job is not None for job in jobs) == 1
 
 
-async def test_a_process_without_its_lease_writes_nothing_more(press: Press) -> None:
-    id = await asked(press)
-    await claimed(press, "a")
-    await hurry(press.engine)
-    again = await claimed(press, "b")
+async def test_a_process_without_its_lease_writes_nothing_more(
+    report_runtime: ReportRuntime,
+) -> None:
+    id = await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
+    await hurry(report_runtime.engine)
+    again = await claimed(report_runtime, "b")
     assert again is not None
     assert again.attempts == 2
-    before = await row(press.engine)
-    async with writing(press.engine) as connection:
+    before = await row(report_runtime.engine)
+    async with writing(report_runtime.engine) as connection:
         assert not await report_jobs.renew(connection, id, token="a", lease=LEASE, percent=50)
         assert not await report_jobs.finish(connection, id, MADE, token="a")
         assert not await report_jobs.put_off(connection, id, token="a", pause=LEASE)
         assert not await report_jobs.give_back(connection, id, token="a")
         assert not await report_jobs.fail(connection, id, token="a", failure="No.")
-    assert await row(press.engine) == before
+    assert await row(report_runtime.engine) == before
 
 
-async def test_a_report_with_attempts_left_is_not_given_up(press: Press) -> None:
-    id = await asked(press)
-    await claimed(press, "a")
+async def test_a_report_with_attempts_left_is_not_given_up(report_runtime: ReportRuntime) -> None:
+    id = await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
     for _ in range(2):
-        before = await row(press.engine)
-        async with writing(press.engine) as connection:
+        before = await row(report_runtime.engine)
+        async with writing(report_runtime.engine) as connection:
             assert not await report_jobs.give_up(connection, id, most_attempts=3, failure="No.")
-        assert await row(press.engine) == before
-        await hurry(press.engine)
+        assert await row(report_runtime.engine) == before
+        await hurry(report_runtime.engine)
 
 
-async def test_a_report_without_attempts_left_is_given_up(press: Press) -> None:
-    id = await asked(press)
+async def test_a_report_without_attempts_left_is_given_up(report_runtime: ReportRuntime) -> None:
+    id = await requested_report(report_runtime)
     for token in "abc":
-        assert await claimed(press, token) is not None
-        await hurry(press.engine)
-    assert await claimed(press, "d") is None
-    assert await waiting(press) == [id]  # to be given up
-    async with writing(press.engine) as connection:
+        assert await claimed(report_runtime, token) is not None
+        await hurry(report_runtime.engine)
+    assert await claimed(report_runtime, "d") is None
+    assert await waiting(report_runtime) == [id]  # to be given up
+    async with writing(report_runtime.engine) as connection:
         give_up = partial(report_jobs.give_up, connection, most_attempts=3, failure="Thrice.")
         assert await give_up(id)
         assert not await give_up(id)
-    failed = await row(press.engine)
+    failed = await row(report_runtime.engine)
     assert (failed.status, failed.failure, failed.claim) == (ReportStatus.FAILED, "Thrice.", None)
 
 
-async def test_a_postponed_report_waits_for_its_pause(press: Press) -> None:
-    id = await asked(press)
-    await claimed(press, "a")
-    async with writing(press.engine) as connection:
+async def test_a_postponed_report_waits_for_its_pause(report_runtime: ReportRuntime) -> None:
+    id = await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
+    async with writing(report_runtime.engine) as connection:
         assert await report_jobs.put_off(connection, id, token="a", pause=LEASE)
-    assert await waiting(press) == []
-    assert await claimed(press, "b") is None
-    await hurry(press.engine)
-    assert await claimed(press, "b") is not None
+    assert await waiting(report_runtime) == []
+    assert await claimed(report_runtime, "b") is None
+    await hurry(report_runtime.engine)
+    assert await claimed(report_runtime, "b") is not None
 
 
-async def test_a_report_that_is_given_back_does_not_count_an_attempt(press: Press) -> None:
-    id = await asked(press)
-    await claimed(press, "a")
-    async with writing(press.engine) as connection:
+async def test_a_report_that_is_given_back_does_not_count_an_attempt(
+    report_runtime: ReportRuntime,
+) -> None:
+    id = await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
+    async with writing(report_runtime.engine) as connection:
         assert await report_jobs.give_back(connection, id, token="a")
-    again = await claimed(press, "b")
+    again = await claimed(report_runtime, "b")
     assert again is not None
     assert again.attempts == 1
 
 
-async def test_an_expired_report_is_not_started(press: Press) -> None:
-    await asked(press)
-    assert await claimed(press, "a", now=NOON + KEPT) is None
+async def test_an_expired_report_is_not_started(report_runtime: ReportRuntime) -> None:
+    await requested_report(report_runtime)
+    assert await claimed(report_runtime, "a", now=NOON + KEPT) is None
 
 
-async def test_reports_are_claimed_again_after_all_leases_were_ended(press: Press) -> None:
-    await asked(press)
-    await claimed(press, "a")
-    assert await waiting(press) == []
-    async with writing(press.engine) as connection:
+async def test_reports_are_claimed_again_after_all_leases_were_ended(
+    report_runtime: ReportRuntime,
+) -> None:
+    await requested_report(report_runtime)
+    await claimed(report_runtime, "a")
+    assert await waiting(report_runtime) == []
+    async with writing(report_runtime.engine) as connection:
         assert await report_jobs.end_leases(connection) == 1
-    assert await claimed(press, "b") is not None
+    assert await claimed(report_runtime, "b") is not None
 
 
 # Visibility
 
 
-async def seen(press: Press, id: int, *, masks: bool = False, **fields: Any) -> Any:
-    looking = await visibility(press.engine, **fields)
-    async with reading(press.engine) as connection:
+async def seen(
+    report_runtime: ReportRuntime, id: int, *, masks: bool = False, **fields: Any
+) -> Any:
+    looking = await visibility(report_runtime.engine, **fields)
+    async with reading(report_runtime.engine) as connection:
         found = await records.reports(connection, [id], visibility=looking, masks=masks)
     return found.get(id)
 
 
-async def test_a_report_is_visible_to_viewers_of_its_message(press: Press) -> None:
-    of_east, of_all = await asked(press), await asked(press, 2)
+async def test_a_report_is_visible_to_viewers_of_its_message(report_runtime: ReportRuntime) -> None:
+    of_east, of_all = (
+        await requested_report(report_runtime),
+        await requested_report(report_runtime, 2),
+    )
     assert [
-        (await seen(press, id, schools=schools)) is not None
+        (await seen(report_runtime, id, schools=schools)) is not None
         for id in (of_east, of_all)
         for schools in ([], ["east"], ["west"])
     ] == [True, True, False, True, False, False]
@@ -208,17 +227,17 @@ async def test_a_report_is_visible_to_viewers_of_its_message(press: Press) -> No
     [(False, False, True), (False, True, False), (True, False, True), (True, True, True)],
 )
 async def test_an_unmasked_report_is_invisible_without_the_right_to_see_recipients(
-    press: Press, is_masked: bool, masks: bool, is_seen: bool
+    report_runtime: ReportRuntime, is_masked: bool, masks: bool, is_seen: bool
 ) -> None:
-    id = await asked(press, is_masked=is_masked)
-    assert (await seen(press, id, masks=masks) is not None) == is_seen
-    async with reading(press.engine) as connection:
+    id = await requested_report(report_runtime, is_masked=is_masked)
+    assert (await seen(report_runtime, id, masks=masks) is not None) == is_seen
+    async with reading(report_runtime.engine) as connection:
         counts = await records.counts_of_messages(connection, [1], masks=masks)
     assert counts == ({1: 1} if is_seen else {})
 
 
-async def test_a_report_is_expired_from_its_expiry_on(press: Press) -> None:
-    id = await asked(press)
+async def test_a_report_is_expired_from_its_expiry_on(report_runtime: ReportRuntime) -> None:
+    id = await requested_report(report_runtime)
     before, after = NOON + KEPT - timedelta(seconds=1), NOON + KEPT
-    assert (await seen(press, id, now=before)).status is ReportStatus.QUEUED
-    assert (await seen(press, id, now=after)).status is ReportStatus.EXPIRED
+    assert (await seen(report_runtime, id, now=before)).status is ReportStatus.QUEUED
+    assert (await seen(report_runtime, id, now=after)).status is ReportStatus.EXPIRED

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
-from delivery.upkeep.purge import PurgeProgress, carry_out
+from delivery.upkeep.purge import PurgeProgress, run_purge
 from domain.status import DeliveryStatus, MessageStatus
 from tests.delivery import world
 from tests.delivery.upkeep.purges import (
@@ -50,7 +50,7 @@ async def test_only_ended_messages_are_purged(
     await stand(engine, at, delivery)
     before = await world.everything(engine)
 
-    progress = await carry_out(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(engine, tmp_path))
 
     assert progress.messages == goes
     assert (await world.everything(engine) == before) is not goes
@@ -63,7 +63,7 @@ async def test_a_message_with_claimed_deliveries_is_not_purged(
     async with writing(engine) as connection:
         await connection.execute(update(DELIVERY).values(claim="x", lease_until=NOON))
 
-    assert await carry_out(purge_of(engine, tmp_path)) == PurgeProgress()
+    assert await run_purge(purge_of(engine, tmp_path)) == PurgeProgress()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ async def test_the_age_of_a_message_counts_from_the_later_of_creation_and_sendin
 ) -> None:
     await load(engine, district(), message(created_at=created_at, scheduled_at=scheduled_at))
 
-    assert (await carry_out(purge_of(engine, tmp_path))).messages == goes
+    assert (await run_purge(purge_of(engine, tmp_path))).messages == goes
 
 
 async def test_other_districts_are_not_purged(engine: AsyncEngine, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ async def test_other_districts_are_not_purged(engine: AsyncEngine, tmp_path: Pat
         message("OLD", [recipient("p1", email())], district="north", created_at=OLD),
     )
 
-    progress = await carry_out(purge_of(engine, tmp_path, district="north"))
+    progress = await run_purge(purge_of(engine, tmp_path, district="north"))
 
     assert progress == PurgeProgress(messages=1, recipients=1, deliveries=1)
     assert len(await rows(engine, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
@@ -106,7 +106,7 @@ async def test_a_purge_in_steps_of_any_size_removes_all(
         *(message(f"M-{n}", people, created_at=OLD) for n, people in enumerate(lists)),
     )
 
-    progress = await carry_out(purge_of(engine, tmp_path, page=2, rows=2))
+    progress = await run_purge(purge_of(engine, tmp_path, page=2, rows=2))
 
     assert progress == PurgeProgress(messages=5, recipients=25, deliveries=25)
     assert [row for row in await rows(engine, PERSON.c.name) if row[0]] == []

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.status import OPEN, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.world import (
     Clock,
@@ -53,7 +53,7 @@ async def live_through(
             await work(runtime)
             heard = gateway.due(clock.now)
             dice.shuffle(heard)
-            await take_in(
+            await apply_receipts(
                 runtime.engine, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
             )
             clock.advance(seconds=30)
@@ -65,8 +65,8 @@ async def live_through(
 @pytest.mark.parametrize(
     "temper",
     [
-        Temper(outages=((NOON, NOON + 10 * MINUTE),), outcome_after=(5, 60)),
-        Temper(
+        SimulatorBehavior(outages=((NOON, NOON + 10 * MINUTE),), outcome_after=(5, 60)),
+        SimulatorBehavior(
             busy=0.3,
             refused=0.05,
             opted_out=0.1,
@@ -78,7 +78,7 @@ async def live_through(
             outcome_after=(1, 90),
             late=(0, 120),
         ),
-        Temper(
+        SimulatorBehavior(
             lost=0.3,
             unanswered=0.3,
             outages=((NOON + 2 * MINUTE, NOON + 12 * MINUTE),),
@@ -89,7 +89,7 @@ async def live_through(
     ids=["down for ten minutes", "in a bad mood", "down while claims are open"],
 )
 async def test_any_provider_behavior_loses_and_doubles_nothing(
-    engine: AsyncEngine, temper: Temper
+    engine: AsyncEngine, temper: SimulatorBehavior
 ) -> None:
     clock, journal = Clock(), Journal()
     gateway = SimulatorGateway(
@@ -117,7 +117,7 @@ async def test_any_provider_behavior_loses_and_doubles_nothing(
 
 async def test_the_log_says_why_a_message_is_late(engine: AsyncEngine) -> None:
     clock = Clock()
-    temper = Temper(outages=((NOON, NOON + MINUTE),))
+    temper = SimulatorBehavior(outages=((NOON, NOON + MINUTE),))
     gateway = SimulatorGateway(Journal(), clock=clock, temper=temper, sleep=clock.sleep)
     runtime = runtime_of(engine, clock, gateway)
     message_id = await load(engine, people(1, mail))

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import writing
 from db.dispatch import cancel
 from delivery.dispatch import due_work
-from delivery.dispatch.due_work import Job, do, find_jobs
+from delivery.dispatch.due_work import Job, find_jobs, run_job
 from delivery.dispatch.handover import hand_over
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.world import (
@@ -90,7 +90,7 @@ async def test_a_round_finishes_a_cancellation_whose_process_died(engine: AsyncE
 
     jobs = await find_jobs(runtime)
     assert jobs == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
-    assert [await do(runtime, job) for job in jobs] == [500, 500, 100]
+    assert [await run_job(runtime, job) for job in jobs] == [500, 500, 100]
 
     assert await statuses(engine, message_id) == {"CANCELED": 1100}
     assert await find_jobs(runtime) == []
@@ -105,8 +105,8 @@ async def test_a_large_cancellation_and_what_is_to_be_sent_take_turns(engine: As
     small = await load(engine, people(1, call), id="M-2")
 
     first, second, *_ = jobs = await find_jobs(runtime)
-    await do(runtime, first)
-    await do(runtime, second)
+    await run_job(runtime, first)
+    await run_job(runtime, second)
 
     assert jobs == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
     assert gateway.keys == [f"{small}.0.0"]
@@ -128,7 +128,7 @@ async def test_a_cancellation_is_complete_when_the_last_delivery_in_flight_has_i
 
     for person in range(2):
         receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
-        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
+        await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
 
     assert len(await columns_of(engine, complete)) == 1
     assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS

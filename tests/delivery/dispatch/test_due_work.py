@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import writing
 from db.dispatch import provider_rate
-from delivery.dispatch.due_work import Job, begin_due, find_jobs
+from delivery.dispatch.due_work import Job, find_jobs, start_due
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.provider_rate import LONGEST_WAIT
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
 from delivery.gateways.port import Gateway
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.world import (
@@ -51,15 +51,15 @@ async def test_a_message_begins_at_its_time_and_not_before(engine: AsyncEngine) 
     message_id = await load(engine, people(1, call), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(seconds=59)
-    assert await begin_due(runtime) == 0
+    assert await start_due(runtime) == 0
     assert await find_jobs(runtime) == []
     assert await status(engine, message_id) is MessageStatus.WAITING
 
     clock.advance(seconds=1)
-    assert await begin_due(runtime) == 1
+    assert await start_due(runtime) == 1
     assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
     assert await find_jobs(runtime) == [Job(message_id, 0)]
-    assert await begin_due(runtime) == 0
+    assert await start_due(runtime) == 0
 
 
 async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEngine) -> None:
@@ -67,7 +67,7 @@ async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEng
     message_id = await load(engine, people(2), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(minutes=1)
-    await begin_due(runtime_of(engine, clock, FakeGateway()))
+    await start_due(runtime_of(engine, clock, FakeGateway()))
 
     assert await status(engine, message_id) is MessageStatus.SENT
     await recount(engine)
@@ -81,7 +81,7 @@ async def test_concurrent_rounds_start_a_message_once(engine: AsyncEngine) -> No
         await load(engine, people(1, call), id=f"M-{number}", scheduled_at=scheduled_at)
     clock.advance(minutes=1)
 
-    assert sum(await asyncio.gather(*(begin_due(runtime) for _ in range(4)))) == 3
+    assert sum(await asyncio.gather(*(start_due(runtime) for _ in range(4)))) == 3
     await recount(engine)
 
 
@@ -184,7 +184,7 @@ async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
     for person in range(2):
         assert await status(engine, message_id) is MessageStatus.ERROR
         receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
-        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
+        await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
 
     assert await status(engine, message_id) is MessageStatus.SENT
     await recount(engine)

@@ -18,7 +18,7 @@ from delivery.gateways.base import (
     Refused,
     Unsure,
 )
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from resolvers.request.process import to_nobody
@@ -152,7 +152,7 @@ async def test_a_receipt_before_the_answer_stays_and_its_reference_is_kept(
 
     async def called_back() -> None:
         receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.0.0")
-        await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
+        await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
 
     await work(runtime_of(engine, clock, FakeGateway(meanwhile=called_back)))
 

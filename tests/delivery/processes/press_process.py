@@ -11,10 +11,10 @@ from typing import Final
 
 from db.connect.engine import make_engine
 from delivery.dispatch.runtime import Runtime
-from delivery.reports.child import in_own_process
-from delivery.reports.jobs import Press
+from delivery.reports.child import render_in_process
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.start import PROGRAM, new_process
-from delivery.reports.store import Place
+from delivery.reports.store import StoreLocation
 from server.process.log_output import configure
 from tests.delivery.runners.kinds import runner_of
 
@@ -26,9 +26,11 @@ async def main(url: str, folder: str, at: str, *program: str) -> None:
     now = datetime.fromisoformat(at)
     engine = make_engine(url)
     runtime = Runtime(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
-    render = partial(in_own_process, start=new_process(program or PROGRAM))
-    press = Press(engine=engine, place=Place(folder), clock=runtime.clock, render=render)
-    await runner_of(runtime, press).work(asyncio.Event())
+    render = partial(render_in_process, start=new_process(program or PROGRAM))
+    report_runtime = ReportRuntime(
+        engine=engine, place=StoreLocation(folder), clock=runtime.clock, render=render
+    )
+    await runner_of(runtime, report_runtime).work(asyncio.Event())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Final
 
 from db.connect.engine import make_engine
 from delivery.dispatch.runtime import Runtime
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
 from domain.status import DeliveryMode
 from server.process.log_output import configure
@@ -34,7 +34,7 @@ async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
     gateway = SimulatorGateway(
         Journal(journal),
         clock=utc_now,
-        temper=Temper(latency=(seconds / 5, seconds), forgetful=0.5),
+        temper=SimulatorBehavior(latency=(seconds / 5, seconds), forgetful=0.5),
         batch=BATCH,
     )
     engine = make_engine(url)

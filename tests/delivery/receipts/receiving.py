@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.dispatch.handover import hand_over
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from tests import log
@@ -23,7 +23,7 @@ async def receive(
     engine: AsyncEngine, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
 ) -> int:
     """Apply receipts of the fake provider. Return how many deliveries changed."""
-    return await take_in(engine, "fake", receipts, source=source, now=NOON)
+    return await apply_receipts(engine, "fake", receipts, source=source, now=NOON)
 
 
 def receipt_of(

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.dispatch import in_flight
 from delivery.gateways.base import Consent
-from delivery.receipts.receipts import take_consents
+from delivery.receipts.receipts import store_consents
 from domain.status import DeliveryStatus
 from tests import log
 from tests.delivery.world import (
@@ -42,11 +42,11 @@ async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(engine: Asy
         )
 
     async with writing(engine) as connection:
-        await take_consents(connection, [stop])
+        await store_consents(connection, [stop])
     assert await silent() == [(number_of(0),), (number_of(0),)]
 
     async with writing(engine) as connection:
-        await take_consents(connection, [start, stop])
+        await store_consents(connection, [start, stop])
     assert await silent() == []
 
 
@@ -58,7 +58,7 @@ async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
     await load(engine, people(1, text_to))
     await work(runtime)
     async with writing(engine) as connection:
-        await take_consents(connection, [Consent(NOON, number_of(0), True)])
+        await store_consents(connection, [Consent(NOON, number_of(0), True)])
     second = await load(engine, people(1, text_to), id="M-2")
     await work(runtime)
 

@@ -17,7 +17,7 @@ from delivery.dispatch.handover import hand_over
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, Refused
 from delivery.receipts.matching import is_same_address
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Mismatch, Receipt, State, fold
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 from tests.delivery.world import (
@@ -60,7 +60,7 @@ async def reasons(engine: AsyncEngine, gateway: str = "fake") -> list[tuple[Mism
 
 
 async def hear(engine: AsyncEngine, *receipts: Receipt) -> int:
-    return await take_in(engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON)
+    return await apply_receipts(engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from db.connect.engine import writing
 from db.dispatch import cancel
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, NotAccepted
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.status import PHONE_MODES, DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.receipts.receiving import hand_over_all, receipt_of, receive
 from tests.delivery.world import (
@@ -107,7 +107,7 @@ async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(engine: As
         receipt_of(message_id),
         receipt_of(message_id)._replace(key=None, reference=f"REF-{message_id}.0.0-1"),
     ]
-    changed = await take_in(engine, "other", receipts, source=EventSource.CALLBACK, now=NOON)
+    changed = await apply_receipts(engine, "other", receipts, source=EventSource.CALLBACK, now=NOON)
     assert changed == 0
     assert await everything(engine) == before
 

@@ -1,8 +1,8 @@
 """Tools for tests of reports: request a report directly, and make it without a child process.
 
 press = printing(engine, tmp_path)
-await asked(press)
-assert await print_all(press) == 1
+await request_report(press)
+assert await make_reports(press) == 1
 assert await made(press) == b"…"
 """
 
@@ -24,9 +24,9 @@ from db.reports.jobs import MadeReport
 from db.reports.records import ReportRequest, request_report
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
-from delivery.reports.jobs import Press, PrintJob, find_print_jobs, print_report
+from delivery.reports.jobs import RenderJob, ReportRuntime, find_render_jobs, make_report
 from delivery.reports.process import RenderOrder, make
-from delivery.reports.store import Place
+from delivery.reports.store import StoreLocation
 from delivery.runners.base import Runner
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from tests.log import NOON
@@ -37,14 +37,16 @@ async def here(order: RenderOrder, *, report_progress: Callable[[int], None]) ->
     return await make(order, clock=lambda: NOON, report_progress=report_progress)
 
 
-def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> Press:
+def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> ReportRuntime:
     """Return a press that stores reports in `folder`; its clock shows noon."""
-    press = Press(engine=engine, place=Place(str(folder)), clock=lambda: NOON, render=here)
-    return replace(press, **changes)
+    report_runtime = ReportRuntime(
+        engine=engine, place=StoreLocation(str(folder)), clock=lambda: NOON, render=here
+    )
+    return replace(report_runtime, **changes)
 
 
-async def asked(
-    press: Press,
+async def requested_report(
+    report_runtime: ReportRuntime,
     message_id: int = 1,
     *,
     devices: tuple[ReportDevice, ...] = tuple(ReportDevice),
@@ -69,17 +71,19 @@ async def asked(
         requested_at=at,
         expires_at=at + KEPT,
     )
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         id, _ = await request_report(connection, request)
         if runner is not None:
-            await runner.announce(connection, PrintJob(id))
+            await runner.announce(connection, RenderJob(id))
     return id
 
 
-async def print_all(press: Press, *, until: asyncio.Event | None = None) -> int:
+async def make_reports(report_runtime: ReportRuntime, *, until: asyncio.Event | None = None) -> int:
     """Make all waiting reports. Return how many became ready."""
-    jobs = await find_print_jobs(press)
-    return sum([await print_report(press, job, until=until or asyncio.Event()) for job in jobs])
+    jobs = await find_render_jobs(report_runtime)
+    return sum(
+        [await make_report(report_runtime, job, until=until or asyncio.Event()) for job in jobs]
+    )
 
 
 async def row(engine: AsyncEngine, id: int = 1) -> Any:
@@ -88,23 +92,23 @@ async def row(engine: AsyncEngine, id: int = 1) -> Any:
         return (await connection.execute(select(REPORT).where(REPORT.c.id == id))).one()
 
 
-async def made(press: Press, id: int = 1) -> bytes:
+async def made(report_runtime: ReportRuntime, id: int = 1) -> bytes:
     """Return the file of a report."""
-    key: str = (await row(press.engine, id)).file_key
-    return (Path(press.place.address) / key).read_bytes()
+    key: str = (await row(report_runtime.engine, id)).file_key
+    return (Path(report_runtime.place.address) / key).read_bytes()
 
 
-async def detail_rows(press: Press, id: int = 1) -> list[list[str]]:
+async def detail_rows(report_runtime: ReportRuntime, id: int = 1) -> list[list[str]]:
     """Return the Delivery Detail of a CSV report, without its header."""
-    file = (await made(press, id)).decode("utf-8-sig")
+    file = (await made(report_runtime, id)).decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(file, newline="")))
     start = next(n for n, row in enumerate(rows) if row[0] == "Recipient")
     return rows[start + 1 :]
 
 
-def files(press: Press) -> list[str]:
+def files(report_runtime: ReportRuntime) -> list[str]:
     """Return the names of the files in the store."""
-    folder = Path(press.place.address)
+    folder = Path(report_runtime.place.address)
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 

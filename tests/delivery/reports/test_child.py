@@ -19,15 +19,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import after_commits
 from db.reports.jobs import MadeReport
-from delivery.reports.child import in_own_process
-from delivery.reports.jobs import Press
+from delivery.reports.child import render_in_process
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.process import RenderOrder
 from delivery.reports.start import new_process
 from domain.report import ReportStatus
 from server.process.log_output import OWN_PACKAGES, configure
 from tests.canaries import KINDS
 from tests.delivery.processes.leaking_process import NAME, SECRET
-from tests.delivery.reports.printing import asked, detail_rows, here, print_all, printing, row
+from tests.delivery.reports.printing import (
+    detail_rows,
+    here,
+    make_reports,
+    printing,
+    requested_report,
+    row,
+)
 from tests.log import NOON, district, email, load, message, recipient, school
 
 PROGRAM: Final = (sys.executable, "-m", "tests.delivery.processes.leaking_process")
@@ -49,13 +56,13 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def pressing(engine: AsyncEngine, folder: Path, how: str) -> Press:
+async def pressing(engine: AsyncEngine, folder: Path, how: str) -> ReportRuntime:
     """Request a report, and make it with a process that leaks."""
     await load(engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
-    render = partial(in_own_process, start=new_process((*PROGRAM, how)))
-    press = printing(engine, folder / "store", render=render)
-    await asked(press)
-    return press
+    render = partial(render_in_process, start=new_process((*PROGRAM, how)))
+    report_runtime = printing(engine, folder / "store", render=render)
+    await requested_report(report_runtime)
+    return report_runtime
 
 
 def lines_of(log: io.StringIO) -> list[dict[str, Any]]:
@@ -83,9 +90,9 @@ async def test_a_name_in_a_library_s_output_appears_nowhere(
     status: ReportStatus,
     failure: tuple[str, str] | None,
 ) -> None:
-    press = await pressing(engine, tmp_path, how)
+    report_runtime = await pressing(engine, tmp_path, how)
 
-    assert await print_all(press) == (status is ReportStatus.READY)
+    assert await make_reports(report_runtime) == (status is ReportStatus.READY)
 
     assert (await row(engine)).status is status
     assert capfd.readouterr() == ("", "")
@@ -121,16 +128,16 @@ async def test_a_name_in_a_library_s_output_appears_nowhere(
     if failure is not None:
         assert (lines[8]["reason"], lines[8]["cause"]) == failure
     else:
-        assert len(await detail_rows(press)) == 1
+        assert len(await detail_rows(report_runtime)) == 1
 
 
 async def test_the_reason_of_a_process_that_cannot_start_is_logged(
     engine: AsyncEngine, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The process has no content of a report yet, so its output may be logged."""
-    press = await pressing(engine, tmp_path, "early")
+    report_runtime = await pressing(engine, tmp_path, "early")
 
-    assert await print_all(press) == 0
+    assert await make_reports(report_runtime) == 0
 
     (line,) = lines_of(log)
     assert (line["reason"], line["cause"]) == (
@@ -143,8 +150,8 @@ async def test_the_reason_of_a_process_that_cannot_start_is_logged(
 async def test_a_report_stays_ready_if_the_confirmation_of_its_commit_was_lost(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
-    press = await pressing(engine, tmp_path, "ends")
-    press = printing(engine, tmp_path / "store")
+    report_runtime = await pressing(engine, tmp_path, "ends")
+    report_runtime = printing(engine, tmp_path / "store")
     commits: list[None] = []
 
     def lose_the_second_answer() -> None:
@@ -153,17 +160,17 @@ async def test_a_report_stays_ready_if_the_confirmation_of_its_commit_was_lost(
             raise OperationalError("COMMIT", {}, Exception("connection lost"))
 
     with after_commits(engine, lose_the_second_answer):
-        assert await print_all(press) == 1
+        assert await make_reports(report_runtime) == 1
 
     assert (await row(engine)).status is ReportStatus.READY
-    assert len(await detail_rows(press)) == 1
+    assert len(await detail_rows(report_runtime)) == 1
 
 
 async def test_a_report_continues_during_a_database_outage(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     """Its lease lasts a minute: one failed renewal is no reason to start again."""
-    press = await pressing(engine, tmp_path, "ends")
+    report_runtime = await pressing(engine, tmp_path, "ends")
     looks: list[None] = []
     failed = asyncio.Event()
 
@@ -179,6 +186,6 @@ async def test_a_report_continues_during_a_database_outage(
         await failed.wait()
         return await here(order, report_progress=report_progress)
 
-    press = printing(engine, tmp_path / "store", render=render, step=timedelta(0))
-    assert await print_all(press) == 1
+    report_runtime = printing(engine, tmp_path / "store", render=render, step=timedelta(0))
+    assert await make_reports(report_runtime) == 1
     assert looks == [None]

@@ -20,14 +20,22 @@ from db.connect.engine import writing
 from db.reports.jobs import MadeReport
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
-from delivery.reports.child import Broken, in_own_process
-from delivery.reports.failures import Failure, FailureKind, failure_of, words
-from delivery.reports.jobs import MOST_ATTEMPTS, Press
+from delivery.reports.child import Broken, render_in_process
+from delivery.reports.failures import Failure, FailureKind, failure_of, viewer_message
+from delivery.reports.jobs import MOST_ATTEMPTS, ReportRuntime
 from delivery.reports.process import RenderOrder
 from delivery.reports.start import new_process
 from domain.report import ReportDetail, ReportStatus
 from tests.canaries import watched
-from tests.delivery.reports.printing import Stuck, asked, here, hurry, print_all, printing, row
+from tests.delivery.reports.printing import (
+    Stuck,
+    here,
+    hurry,
+    make_reports,
+    printing,
+    requested_report,
+    row,
+)
 from tests.delivery.reports.test_start import ODD
 from tests.log import NOON, district, email, load, message, recipient
 
@@ -108,7 +116,7 @@ CASES = {
     "the process is killed": Case(
         FailureKind.KILLED,
         {
-            "render": lambda order, *, report_progress: in_own_process(
+            "render": lambda order, *, report_progress: render_in_process(
                 order, report_progress=report_progress, start=new_process((*ODD, "new", "kill"))
             )
         },
@@ -137,36 +145,36 @@ CASES = {
 
 
 @pytest.fixture
-async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
     return printing(engine, tmp_path / "store")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_a_failed_report_has_a_message_for_the_viewer_and_a_cause_in_the_log(
-    press: Press, case: Case, monkeypatch: pytest.MonkeyPatch
+    report_runtime: ReportRuntime, case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await asked(press)
-    failing = replace(press, **case.changes)
+    await requested_report(report_runtime)
+    failing = replace(report_runtime, **case.changes)
     attempts = 1 if case.kind is FailureKind.KILLED else MOST_ATTEMPTS
     if attempts == 1:  # a process for each attempt takes seconds
-        await begun_often(press, attempts=MOST_ATTEMPTS - 1)
+        await begun_often(report_runtime, attempts=MOST_ATTEMPTS - 1)
 
     with monkeypatch.context() as patch, capture_logs() as lines, watched() as leaks:
         if case.patched is not None:
             patch.setattr(*case.patched)
         for _ in range(attempts):
-            assert await print_all(failing) == 0
-            await hurry(press.engine)
+            assert await make_reports(failing) == 0
+            await hurry(report_runtime.engine)
 
-    report = await row(press.engine)
-    assert (report.status, report.failure) == (ReportStatus.FAILED, words(case.kind))
+    report = await row(report_runtime.engine)
+    assert (report.status, report.failure) == (ReportStatus.FAILED, viewer_message(case.kind))
     failed = [line for line in lines if line["event"].startswith("the report failed")]
     assert [line["log_level"] for line in failed] == ["warning"] * (attempts - 1) + ["error"]
     last = failed[-1]
     assert (last["report_id"], last["attempt"], last["reason"]) == ("report.1", 3, case.kind)
     expected = {
-        name: press.place.address if value == "STORE" else value
+        name: report_runtime.place.address if value == "STORE" else value
         for name, value in case.logged.items()
     }
     named = ("cause", "errno", "store", "folder")
@@ -174,49 +182,54 @@ async def test_a_failed_report_has_a_message_for_the_viewer_and_a_cause_in_the_l
     assert {leak.kind for leak in leaks} <= {"a path"}  # of the operator's own folders, no name
 
 
-async def begun_often(press: Press, *, attempts: int) -> None:
+async def begun_often(report_runtime: ReportRuntime, *, attempts: int) -> None:
     """Set the number of earlier attempts of every report."""
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         await connection.execute(update(REPORT).values(attempts=attempts))
 
 
-async def test_a_report_whose_recipients_were_purged_fails_at_once(press: Press) -> None:
+async def test_a_report_whose_recipients_were_purged_fails_at_once(
+    report_runtime: ReportRuntime,
+) -> None:
     """Without three attempts, and without an incomplete list."""
-    await asked(press)
-    await asked(press, detail=ReportDetail.SUMMARY)
-    async with writing(press.engine) as connection:
+    await requested_report(report_runtime)
+    await requested_report(report_runtime, detail=ReportDetail.SUMMARY)
+    async with writing(report_runtime.engine) as connection:
         await connection.execute(update(MESSAGE).values(purged_at=NOON))
 
     with capture_logs() as lines:
-        assert await print_all(press) == 1
+        assert await make_reports(report_runtime) == 1
 
-    listing, summary = [await row(press.engine, id) for id in (1, 2)]
-    assert (listing.status, listing.failure) == (ReportStatus.FAILED, words(FailureKind.PURGED))
+    listing, summary = [await row(report_runtime.engine, id) for id in (1, 2)]
+    assert (listing.status, listing.failure) == (
+        ReportStatus.FAILED,
+        viewer_message(FailureKind.PURGED),
+    )
     assert summary.status is ReportStatus.READY
     (line,) = [line for line in lines if line.get("report_id") == "report.1"]
     assert (line["log_level"], line["reason"]) == ("info", FailureKind.PURGED)
 
 
-async def test_a_report_whose_processes_died_has_a_message(press: Press) -> None:
-    await asked(press)
+async def test_a_report_whose_processes_died_has_a_message(report_runtime: ReportRuntime) -> None:
+    await requested_report(report_runtime)
     stuck = Stuck(then=lambda order, report_progress: here(order, report_progress=report_progress))
     for _ in range(MOST_ATTEMPTS):
-        working = asyncio.ensure_future(print_all(replace(press, render=stuck)))
+        working = asyncio.ensure_future(make_reports(replace(report_runtime, render=stuck)))
         await stuck.begun.wait()
         stuck.begun.clear()
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-        await hurry(press.engine)
-    assert await print_all(press) == 0
-    report = await row(press.engine)
+        await hurry(report_runtime.engine)
+    assert await make_reports(report_runtime) == 0
+    report = await row(report_runtime.engine)
     assert (report.status, report.failure) == (
         ReportStatus.FAILED,
-        words(FailureKind.WORKER_STOPPED),
+        viewer_message(FailureKind.WORKER_STOPPED),
     )
 
 
 def test_every_kind_has_its_own_message_without_a_code_or_a_path() -> None:
-    said = [words(kind) for kind in FailureKind]
+    said = [viewer_message(kind) for kind in FailureKind]
     assert len(set(said)) == len(FailureKind)
     for text in said:
         assert text.startswith("The report could not be made. ")

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.report import ReportDetail, ReportFormat
-from tests.delivery.reports.printing import asked, made, print_all, printing
+from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.delivery.upkeep.purges import OLD_MESSAGE, WORDS
 from tests.log import district, load
 
@@ -36,15 +36,17 @@ def text_of(file: bytes, format: ReportFormat) -> str:
 async def test_a_masked_report_has_no_word_of_a_family(
     engine: AsyncEngine, tmp_path: Path, format: ReportFormat, detail: ReportDetail
 ) -> None:
-    press = printing(engine, tmp_path / "store")
+    report_runtime = printing(engine, tmp_path / "store")
     await load(engine, district(), OLD_MESSAGE)
     now = datetime.fromisoformat("2020-01-31T18:00:00+00:00")
-    whole = await asked(press, format=format, detail=detail, at=now)
-    masked = await asked(press, format=format, detail=detail, is_masked=True, at=now)
-    assert await print_all(press) == 2
+    whole = await requested_report(report_runtime, format=format, detail=detail, at=now)
+    masked = await requested_report(
+        report_runtime, format=format, detail=detail, is_masked=True, at=now
+    )
+    assert await make_reports(report_runtime) == 2
 
-    seen = {word for word in WORDS if word in text_of(await made(press, whole), format)}
-    left = {word for word in WORDS if word in text_of(await made(press, masked), format)}
+    seen = {word for word in WORDS if word in text_of(await made(report_runtime, whole), format)}
+    left = {word for word in WORDS if word in text_of(await made(report_runtime, masked), format)}
 
     expected = {
         ReportDetail.SUMMARY: {"vindicate"},  # why it was canceled is a part of the summary

@@ -14,8 +14,8 @@ from typing import Final, TextIO
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.reports.child import in_own_process
-from delivery.reports.jobs import Press
+from delivery.reports.child import render_in_process
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.start import new_process
 from delivery.reports.store import NotStored, open_store
 from domain.ids import Kind
@@ -23,12 +23,12 @@ from domain.report import ReportStatus
 from tests.delivery.processes.halting_process import PERCENT
 from tests.delivery.processes.press_process import COMMAND
 from tests.delivery.reports.printing import (
-    asked,
     detail_rows,
     files,
     hurry,
-    print_all,
+    make_reports,
     printing,
+    requested_report,
     row,
 )
 from tests.delivery.runners.kinds import PATIENCE, ROOT, holds_anywhere
@@ -40,7 +40,9 @@ DEVICES: Final = 2
 
 
 @pytest.fixture
-async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Press:
+async def report_runtime(
+    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> ReportRuntime:
     """A log with one message of some thousand deliveries, and a requested report."""
     people = [
         recipient(f"p{n}", *(email(f"{n}.{m}@nomail.example") for m in range(DEVICES)))
@@ -49,13 +51,13 @@ async def press(engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyP
     await load(engine, district(), message("M-1", people))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
-    press = printing(
+    report_runtime = printing(
         engine,
         tmp_path / "store",
-        render=partial(in_own_process, start=new_process((*PROGRAM, "never"))),
+        render=partial(render_in_process, start=new_process((*PROGRAM, "never"))),
     )
-    await asked(press)
-    return press
+    await requested_report(report_runtime)
+    return report_runtime
 
 
 class Halted:
@@ -81,11 +83,13 @@ class Halted:
 
 
 @asynccontextmanager
-async def serving(press: Press, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving(
+    report_runtime: ReportRuntime, *program: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a server process, which is killed at the end."""
-    url = press.engine.url.render_as_string(hide_password=False)
+    url = report_runtime.engine.url.render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, url, press.place.address, NOON.isoformat(), *program, cwd=ROOT
+        *COMMAND, url, report_runtime.place.address, NOON.isoformat(), *program, cwd=ROOT
     )
     try:
         yield process
@@ -95,99 +99,99 @@ async def serving(press: Press, *program: str) -> AsyncIterator[asyncio.subproce
         await process.wait()
 
 
-async def has_begun(press: Press, *, percent: int) -> None:
+async def has_begun(report_runtime: ReportRuntime, *, percent: int) -> None:
     """Wait until the row shows this progress of an unfinished report."""
 
     async def is_in_the_middle() -> bool:
-        report = await row(press.engine)
+        report = await row(report_runtime.engine)
         return report.status is ReportStatus.RENDERING and percent <= report.progress_percent < 100
 
-    await holds_anywhere(press.engine, 1, is_in_the_middle, kind=Kind.REPORT)
+    await holds_anywhere(report_runtime.engine, 1, is_in_the_middle, kind=Kind.REPORT)
 
 
-async def nothing_is_to_be_had(press: Press) -> None:
+async def nothing_is_to_be_had(report_runtime: ReportRuntime) -> None:
     """Check that no row has a file, and that the store has no complete file."""
-    assert (await row(press.engine)).file_key is None
-    assert [name for name in files(press) if not name.endswith(".part")] == []
-    assert os.listdir(Path(press.place.address).with_name("temporary")) == []
+    assert (await row(report_runtime.engine)).file_key is None
+    assert [name for name in files(report_runtime) if not name.endswith(".part")] == []
+    assert os.listdir(Path(report_runtime.place.address).with_name("temporary")) == []
 
 
-async def all_is_there(press: Press) -> None:
+async def all_is_there(report_runtime: ReportRuntime) -> None:
     """Check that the report is ready and complete, and that its file is the only one."""
-    report = await row(press.engine)
+    report = await row(report_runtime.engine)
     assert (report.status, report.row_count) == (ReportStatus.READY, PEOPLE * DEVICES)
-    assert files(press) == [report.file_key]
-    assert len(await detail_rows(press)) == PEOPLE * DEVICES
+    assert files(report_runtime) == [report.file_key]
+    assert len(await detail_rows(report_runtime)) == PEOPLE * DEVICES
 
 
 @pytest.mark.parametrize(("moment", "left"), [("rows", 0), ("store", 1)])
 async def test_a_process_that_is_killed_in_the_middle_leaves_no_file_and_its_report_is_made_again(
-    press: Press, tmp_path: Path, moment: str, left: int
+    report_runtime: ReportRuntime, tmp_path: Path, moment: str, left: int
 ) -> None:
     halted = Halted(tmp_path, moment)
-    render = partial(in_own_process, start=new_process(halted.program))
-    working = asyncio.ensure_future(print_all(replace(press, render=render)))
+    render = partial(render_in_process, start=new_process(halted.program))
+    working = asyncio.ensure_future(make_reports(replace(report_runtime, render=render)))
     child = await halted.reached()
     if moment == "rows":
-        await has_begun(press, percent=PERCENT)
-    assert len(files(press)) == left
+        await has_begun(report_runtime, percent=PERCENT)
+    assert len(files(report_runtime)) == left
     os.kill(child, signal.SIGKILL)
     await halted.ended()
 
     assert await working == 0
-    report = await row(press.engine)
+    report = await row(report_runtime.engine)
     assert (report.status, report.progress_percent) == (ReportStatus.QUEUED, 0)
-    await nothing_is_to_be_had(press)
-    await hurry(press.engine)
-    assert await print_all(press) == 1
-    await all_is_there(press)
+    await nothing_is_to_be_had(report_runtime)
+    await hurry(report_runtime.engine)
+    assert await make_reports(report_runtime) == 1
+    await all_is_there(report_runtime)
 
 
 @pytest.mark.parametrize(("moment", "left"), [("rows", 0), ("store", 1)])
 async def test_a_server_that_is_killed_in_the_middle_is_replaced_and_its_process_stops(
-    press: Press, tmp_path: Path, moment: str, left: int
+    report_runtime: ReportRuntime, tmp_path: Path, moment: str, left: int
 ) -> None:
     halted = Halted(tmp_path, moment)
-    async with serving(press, *halted.program) as server:
+    async with serving(report_runtime, *halted.program) as server:
         child = await halted.reached()
-        await has_begun(press, percent=PERCENT if moment == "rows" else 0)
+        await has_begun(report_runtime, percent=PERCENT if moment == "rows" else 0)
         if moment == "store":
             # The machine goes down: neither hears of the other's end, and a process that is halted is not woken by it.
             server.send_signal(signal.SIGSTOP)
             os.kill(child, signal.SIGKILL)
         server.kill()
         assert await server.wait() == -signal.SIGKILL
-    assert (await row(press.engine)).status is ReportStatus.RENDERING
-    assert len(files(press)) == left
+    assert (await row(report_runtime.engine)).status is ReportStatus.RENDERING
+    assert len(files(report_runtime)) == left
     if moment == "rows":
         os.kill(child, signal.SIGCONT)  # nobody is there to hear its next word
     await halted.ended()
-    await nothing_is_to_be_had(press)
+    await nothing_is_to_be_had(report_runtime)
 
-    await hurry(press.engine)
-    async with serving(press, *PROGRAM, "never"):
+    await hurry(report_runtime.engine)
+    async with serving(report_runtime, *PROGRAM, "never"):
 
         async def is_ready() -> bool:
-            return (await row(press.engine)).status is ReportStatus.READY
+            return (await row(report_runtime.engine)).status is ReportStatus.READY
 
-        await holds_anywhere(press.engine, 1, is_ready, kind=Kind.REPORT)
-    await all_is_there(press)
-    assert (await row(press.engine)).attempts == 2
+        await holds_anywhere(report_runtime.engine, 1, is_ready, kind=Kind.REPORT)
+    await all_is_there(report_runtime)
+    assert (await row(report_runtime.engine)).attempts == 2
 
 
 async def test_a_file_stored_after_its_server_died_is_never_served(
-    press: Press, tmp_path: Path
+    report_runtime: ReportRuntime, tmp_path: Path
 ) -> None:
     """Its server is gone, so no row has its file; the next attempt removes it."""
     halted = Halted(tmp_path, "store")
-    async with serving(press, *halted.program):
+    async with serving(report_runtime, *halted.program):
         child = await halted.reached()
     os.kill(child, signal.SIGCONT)
     await halted.ended()
-    (orphan,) = files(press)
-    assert (await row(press.engine)).file_key is None
-    await hurry(press.engine)
-    assert await print_all(press) == 1
-    await all_is_there(press)
+    (orphan,) = files(report_runtime)
+    assert (await row(report_runtime.engine)).file_key is None
+    await hurry(report_runtime.engine)
+    assert await make_reports(report_runtime) == 1
+    await all_is_there(report_runtime)
     with pytest.raises(NotStored):
-        await anext(open_store(press.place).get(orphan, 0, 1))
+        await anext(open_store(report_runtime.place).get(orphan, 0, 1))

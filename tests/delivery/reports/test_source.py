@@ -16,19 +16,19 @@ from db.connect.engine import writing
 from db.reports.jobs import MadeReport
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports import source
-from delivery.reports.jobs import Press
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.process import RenderOrder, make
 from domain.report import ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
 from server.sample.demo import manual_lines
 from tests.delivery.reports.printing import (
-    asked,
     detail_rows,
     made,
+    make_reports,
     message_called,
-    print_all,
     printing,
+    requested_report,
 )
 from tests.log import NOON, district, email, load, message, recipient, voice
 from tests.renderers.example import at, one_page, rendered, school_is_cancelled
@@ -53,13 +53,15 @@ NAMES = [
 
 
 @pytest.fixture
-def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
     return printing(engine, tmp_path / "store")
 
 
-async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: Press) -> None:
-    await load(press.engine, *manual_lines())
-    id = await message_called(press.engine, THE_EXAMPLE)
+async def test_the_manuals_example_comes_out_of_the_log_in_every_format(
+    report_runtime: ReportRuntime,
+) -> None:
+    await load(report_runtime.engine, *manual_lines())
+    id = await message_called(report_runtime.engine, THE_EXAMPLE)
     devices = (ReportDevice.EMAIL,)
     mode, status = DeliveryMode.EMAIL, DeliveryStatus.IN_PROGRESS
     expected = school_is_cancelled(
@@ -78,9 +80,9 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(press: P
         ),
     )  # fmt: skip
     for format in ReportFormat:
-        report = await asked(press, id, devices=devices, format=format)
-        assert await print_all(press) == 1
-        file = await made(press, report)
+        report = await requested_report(report_runtime, id, devices=devices, format=format)
+        assert await make_reports(report_runtime) == 1
+        file = await made(report_runtime, report)
         assert parts(file) == parts(rendered(renderer(format), expected)), format
 
 
@@ -93,19 +95,19 @@ def parts(file: bytes) -> bytes | dict[str, bytes]:
 
 
 async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_its_rows(
-    press: Press,
+    report_runtime: ReportRuntime,
 ) -> None:
     people = [
         recipient("p1", email("a@x.example"), voice(call_status=5), name="Ana"),
         recipient("p2", email("a@x.example"), name="Ben"),
     ]
     lines = message("M-1", people, category="General Notification")
-    await load(press.engine, district(), lines)
+    await load(report_runtime.engine, district(), lines)
     legends: list[list[str]] = []
     for devices in ((ReportDevice.EMAIL,), (ReportDevice.VOICE_TEXT,)):
-        report = await asked(press, devices=devices)
-        assert await print_all(press) == 1
-        shown = (await made(press, report)).decode().splitlines()
+        report = await requested_report(report_runtime, devices=devices)
+        assert await make_reports(report_runtime) == 1
+        shown = (await made(report_runtime, report)).decode().splitlines()
         assert "Type,Behavior - General Notification,,,,," in shown
         start, end = shown.index("Delivery Detail,,,,,,"), len(shown)
         head = next(n for n in range(start, end) if shown[n].startswith("Recipient,Student"))
@@ -114,17 +116,17 @@ async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_it
 
 
 async def test_rows_are_ordered_by_name_then_student_over_all_pages(
-    press: Press, monkeypatch: pytest.MonkeyPatch
+    report_runtime: ReportRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source, "PAGE", 3)
     people = [
         recipient(f"p{n}", email(f"{n}@nomail.example"), name=name, student=(f"s{n}", f"Kid {n % 2}"))
         for n, name in enumerate(NAMES)
     ]  # fmt: skip
-    await load(press.engine, district(), message("M-1", people))
-    await asked(press)
-    assert await print_all(press) == 1
-    rows = await detail_rows(press)
+    await load(report_runtime.engine, district(), message("M-1", people))
+    await requested_report(report_runtime)
+    assert await make_reports(report_runtime) == 1
+    rows = await detail_rows(report_runtime)
     # The order is that of the screen: folded, so that accents and case do not count, and other scripts come last.
     assert [row[0] for row in rows] == [
         *("'=1+1*", "abel*", "Abel*", "ängel*", "Łukasz*", "Nguyễn*", "O'Neil*", "Zoë*"),
@@ -133,38 +135,40 @@ async def test_rows_are_ordered_by_name_then_student_over_all_pages(
 
 
 async def test_a_masked_report_has_no_name_address_or_body(
-    press: Press,
+    report_runtime: ReportRuntime,
 ) -> None:
     people = [
         recipient("p2", email("heather@nomail.example"), student=("s1", "Student, Calvin")),
         recipient("p1", voice("+16125550101"), name="Abel"),
     ]
     await load(
-        press.engine,
+        report_runtime.engine,
         district(),
         message("M-1", people, body="Bullying at school", text_body="In short", voice_script="Hi"),
     )
-    await asked(press, is_masked=True)
-    assert await print_all(press) == 1
-    file = (await made(press)).decode()
+    await requested_report(report_runtime, is_masked=True)
+    assert await make_reports(report_runtime) == 1
+    file = (await made(report_runtime)).decode()
     for hidden in ("Heather", "Calvin", "nomail", "+1612", "Abel", "Bullying", "In short"):
         assert hidden not in file
-    assert [row[:3] for row in await detail_rows(press)] == [
+    assert [row[:3] for row in await detail_rows(report_runtime)] == [
         ["•••*", "•••", "•••"],
         ["•••*", "", "•••"],
     ]
 
 
-async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_report_shows_one_moment(
+    report_runtime: ReportRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Changes after its start are not in it, neither in the figures nor in the last row."""
     monkeypatch.setattr(source, "PAGE", 1)
     people = [recipient(f"p{n}", email(f"{n}@nomail.example", status="SENT")) for n in range(3)]
-    await load(press.engine, district(), message("M-1", people))
+    await load(report_runtime.engine, district(), message("M-1", people))
     changes: list[asyncio.Future[None]] = []
     loop = asyncio.get_running_loop()
 
     async def change() -> None:
-        async with writing(press.engine) as connection:
+        async with writing(report_runtime.engine) as connection:
             await connection.execute(update(DELIVERY).values(status=DeliveryStatus.FAILED))
             await connection.execute(update(MESSAGE).values(people=17))
 
@@ -177,8 +181,8 @@ async def test_a_report_shows_one_moment(press: Press, monkeypatch: pytest.Monke
 
         return await make(order, clock=lambda: NOON, report_progress=tell)
 
-    await asked(press)
-    assert await print_all(replace(press, render=render)) == 1
-    assert [row[4] for row in await detail_rows(press)] == ["Sent"] * 3
-    assert b"Total Recipients,3," in await made(press)
+    await requested_report(report_runtime)
+    assert await make_reports(replace(report_runtime, render=render)) == 1
+    assert [row[4] for row in await detail_rows(report_runtime)] == ["Sent"] * 3
+    assert b"Total Recipients,3," in await made(report_runtime)
     assert len(changes) == 1

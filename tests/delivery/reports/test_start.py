@@ -20,13 +20,20 @@ from db.connect.engine import make_engine, writing
 from db.reports.jobs import MadeReport
 from db.tables.log import TALLY
 from delivery.reports import start as report_start
-from delivery.reports.child import Broken, in_own_process
+from delivery.reports.child import Broken, render_in_process
 from delivery.reports.failures import FailureKind
-from delivery.reports.jobs import Press
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.process import RenderOrder
 from delivery.reports.start import ForkServer, Start, new_process
 from domain.report import MOST_SMALL, ReportFormat, ReportStatus
-from tests.delivery.reports.printing import asked, detail_rows, here, print_all, printing, row
+from tests.delivery.reports.printing import (
+    detail_rows,
+    here,
+    make_reports,
+    printing,
+    requested_report,
+    row,
+)
 from tests.delivery.runners.kinds import PATIENCE
 from tests.log import district, email, load, message, recipient
 
@@ -34,23 +41,23 @@ ODD: Final = (sys.executable, "-m", "tests.delivery.processes.odd_process")
 
 
 @pytest.fixture
-async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
     """A log with one message and a requested report."""
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = printing(engine, tmp_path / "store")
-    await asked(press)
-    return press
+    report_runtime = printing(engine, tmp_path / "store")
+    await requested_report(report_runtime)
+    return report_runtime
 
 
 @pytest.fixture
-async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[Press]:
+async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[ReportRuntime]:
     """The same on SQLite only, for tests that do not depend on the database: a fork server takes seconds to start."""
     file = shutil.copy(sqlite_template, tmp_path / "sentlog.sqlite3")
     engine = make_engine(f"sqlite+aiosqlite:///{file}")
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = printing(engine, tmp_path / "store")
-    await asked(press)
-    yield press
+    report_runtime = printing(engine, tmp_path / "store")
+    await requested_report(report_runtime)
+    yield report_runtime
     await engine.dispose()
 
 
@@ -64,7 +71,7 @@ async def forking(*arguments: str) -> AsyncIterator[ForkServer]:
         await forks.close()
 
 
-async def order_of(press: Press, *, is_large: bool = False) -> RenderOrder:
+async def order_of(report_runtime: ReportRuntime, *, is_large: bool = False) -> RenderOrder:
     """Return the order of a report that another process has claimed."""
     taken: list[RenderOrder] = []
 
@@ -72,14 +79,14 @@ async def order_of(press: Press, *, is_large: bool = False) -> RenderOrder:
         taken.append(order)
         return await here(order, report_progress=report_progress)
 
-    await print_all(replace(press, render=take))
+    await make_reports(replace(report_runtime, render=take))
     return replace(taken[0], is_large=is_large, key="9.x.csv")
 
 
 async def failure_of(order: RenderOrder, start: Start) -> tuple[FailureKind, str]:
     """Return the failure of making a report."""
     with pytest.raises(Broken) as met:
-        await in_own_process(order, report_progress=lambda percent: None, start=start)
+        await render_in_process(order, report_progress=lambda percent: None, start=start)
     return met.value.failure.kind, met.value.failure.error
 
 
@@ -88,7 +95,7 @@ async def failure_of(order: RenderOrder, start: Start) -> tuple[FailureKind, str
 
 @pytest.mark.parametrize(("rows", "is_large"), [(MOST_SMALL, False), (MOST_SMALL + 1, True)])
 async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
-    press: Press, rows: int, is_large: bool
+    report_runtime: ReportRuntime, rows: int, is_large: bool
 ) -> None:
     assert MOST_SMALL == 5_000
     seen: list[bool] = []
@@ -97,18 +104,18 @@ async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
         seen.append(order.is_large)
         return await here(order, report_progress=report_progress)
 
-    async with writing(press.engine) as connection:
+    async with writing(report_runtime.engine) as connection:
         await connection.execute(update(TALLY).values(deliveries=rows))
 
-    assert await print_all(replace(press, render=render)) == 1
+    assert await make_reports(replace(report_runtime, render=render)) == 1
     assert seen == [is_large]
 
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has such a class")
 async def test_a_small_report_has_the_ordinary_priority_and_a_large_one_the_idle_class(
-    press: Press,
+    report_runtime: ReportRuntime,
 ) -> None:
-    order = await order_of(press)
+    order = await order_of(report_runtime)
     large = replace(order, is_large=True)
     async with forking("policy") as forks:
         for start in (forks.fork, new_process((*ODD, "new", "policy"))):
@@ -121,14 +128,23 @@ async def test_a_small_report_has_the_ordinary_priority_and_a_large_one_the_idle
 # Forked processes
 
 
-async def test_forked_processes_make_reports_of_every_format_side_by_side(press: Press) -> None:
-    ids = [1, *[await asked(press, format=format) for format in ReportFormat if format != "CSV"]]
+async def test_forked_processes_make_reports_of_every_format_side_by_side(
+    report_runtime: ReportRuntime,
+) -> None:
+    ids = [
+        1,
+        *[
+            await requested_report(report_runtime, format=format)
+            for format in ReportFormat
+            if format != "CSV"
+        ],
+    ]
     async with forking() as forks:
-        usual = replace(press, render=partial(in_own_process, start=forks.fork))
-        assert sum(await asyncio.gather(*(print_all(usual) for _ in range(2)))) == len(ids)
-    reports = [await row(press.engine, id) for id in ids]
+        usual = replace(report_runtime, render=partial(render_in_process, start=forks.fork))
+        assert sum(await asyncio.gather(*(make_reports(usual) for _ in range(2)))) == len(ids)
+    reports = [await row(report_runtime.engine, id) for id in ids]
     assert {report.status for report in reports} == {ReportStatus.READY}
-    assert len(await detail_rows(press)) == 1
+    assert len(await detail_rows(report_runtime)) == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +155,7 @@ async def test_forked_processes_make_reports_of_every_format_side_by_side(press:
     ],
 )
 async def test_the_failure_shows_how_a_forked_process_ended(
-    one_press: Press, how: str, failure: tuple[FailureKind, str]
+    one_press: ReportRuntime, how: str, failure: tuple[FailureKind, str]
 ) -> None:
     order = await order_of(one_press)
     async with forking(how) as forks:
@@ -147,7 +163,7 @@ async def test_the_failure_shows_how_a_forked_process_ended(
 
 
 async def test_the_reason_of_a_fork_server_that_cannot_start_is_reported_and_it_is_started_again(
-    one_press: Press,
+    one_press: ReportRuntime,
 ) -> None:
     order = await order_of(one_press)
     why = "the fork server for reports ended: ImportError: no module that renders: install it again"
@@ -173,19 +189,21 @@ class Halted:
 
 
 async def test_a_forked_process_ends_when_its_report_is_canceled(
-    one_press: Press, tmp_path: Path
+    one_press: ReportRuntime, tmp_path: Path
 ) -> None:
     order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
         work = asyncio.ensure_future(
-            in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
+            render_in_process(order, report_progress=lambda percent: None, start=forks.fork)
         )
         await halted.ended(by=lambda pid: work.cancel())
         with pytest.raises(asyncio.CancelledError):
             await work
 
 
-async def test_forked_processes_end_with_the_server(one_press: Press, tmp_path: Path) -> None:
+async def test_forked_processes_end_with_the_server(
+    one_press: ReportRuntime, tmp_path: Path
+) -> None:
     """A killed server closes its end of the socket."""
     order, halted = await order_of(one_press), Halted(tmp_path)
     async with forking("halt", str(halted.fifo)) as forks:
@@ -201,18 +219,18 @@ async def test_forked_processes_end_with_the_server(one_press: Press, tmp_path: 
         assert await forks._process.wait() == 0
 
 
-async def test_a_fork_server_that_was_killed_is_replaced(one_press: Press) -> None:
+async def test_a_fork_server_that_was_killed_is_replaced(one_press: ReportRuntime) -> None:
     async with forking() as forks:
-        usual = replace(one_press, render=partial(in_own_process, start=forks.fork))
+        usual = replace(one_press, render=partial(render_in_process, start=forks.fork))
         await forks.start()
         assert forks._process is not None
         forks._process.send_signal(signal.SIGKILL)
         await forks._process.wait()
-        assert await print_all(usual) == 1
+        assert await make_reports(usual) == 1
 
 
 async def test_concurrent_reports_share_a_restarted_fork_server(
-    one_press: Press,
+    one_press: ReportRuntime,
 ) -> None:
     order = await order_of(one_press)
     async with forking("nothing") as forks:
@@ -229,7 +247,7 @@ async def test_concurrent_reports_share_a_restarted_fork_server(
         forks.start = starting  # type: ignore[method-assign]
         made = await asyncio.gather(
             *(
-                in_own_process(
+                render_in_process(
                     replace(order, key=f"9.{n}.csv"),
                     report_progress=lambda percent: None,
                     start=forks.fork,
@@ -242,17 +260,21 @@ async def test_concurrent_reports_share_a_restarted_fork_server(
 
 
 async def test_signals_for_the_whole_service_leave_the_reports_to_the_server(
-    one_press: Press, tmp_path: Path
+    one_press: ReportRuntime, tmp_path: Path
 ) -> None:
     """Ctrl-C and a service manager's stop reach every process: the server gives its reports back, then ends the others."""
     order = await order_of(one_press)
     async with forking("nothing") as forks:
-        made = await in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
+        made = await render_in_process(
+            order, report_progress=lambda percent: None, start=forks.fork
+        )
         assert made.row_count == 1  # so it has imported everything
         assert forks._process is not None
         for signalled in (signal.SIGINT, signal.SIGTERM):
             forks._process.send_signal(signalled)
-        made = await in_own_process(order, report_progress=lambda percent: None, start=forks.fork)
+        made = await render_in_process(
+            order, report_progress=lambda percent: None, start=forks.fork
+        )
         assert made.row_count == 1
 
 

@@ -15,14 +15,14 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from delivery.reports.child import in_own_process
+from delivery.reports.child import render_in_process
 from delivery.reports.failures import FailureKind
 from delivery.reports.jobs import expire
-from delivery.reports.store import NotStored, Place, ReportStore, open_store
+from delivery.reports.store import NotStored, ReportStore, StoreLocation, open_store
 from delivery.reports.store_s3 import PART
 from domain.report import KEPT
 from tests.canaries import watched
-from tests.delivery.reports.printing import asked, print_all, printing, row
+from tests.delivery.reports.printing import make_reports, printing, requested_report, row
 from tests.log import NOON, district, email, load, message, recipient
 
 _buckets = count(1)
@@ -47,12 +47,12 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture
-def place(s3: str) -> Place:
+def place(s3: str) -> StoreLocation:
     """Return the location of a store in the test's own bucket."""
     bucket = f"reports-{next(_buckets)}"
     httpx2.put(f"{s3}/{bucket}").raise_for_status()
     known = {"endpoint": s3, "region": "us-east-1", "access_key_id": "key"}
-    return Place(f"s3://{bucket}/of/plainview", known | {"secret_access_key": "secret"})
+    return StoreLocation(f"s3://{bucket}/of/plainview", known | {"secret_access_key": "secret"})
 
 
 async def drawn(store: ReportStore, key: str, start: int, end: int) -> bytes:
@@ -60,7 +60,7 @@ async def drawn(store: ReportStore, key: str, start: int, end: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1, 300_000, 2 * PART + 5])
-async def test_a_bucket_returns_a_file_and_any_part_of_it(place: Place, size: int) -> None:
+async def test_a_bucket_returns_a_file_and_any_part_of_it(place: StoreLocation, size: int) -> None:
     store = open_store(place)
     content = hashlib.shake_128(b"report").digest(size)
     stored = await asyncio.to_thread(store.put, "7.a.pdf", io.BytesIO(b"head" + content))
@@ -70,7 +70,7 @@ async def test_a_bucket_returns_a_file_and_any_part_of_it(place: Place, size: in
     assert await drawn(store, "7.a.pdf", 2, 5) == b"ad" + content[:1]
 
 
-async def test_a_file_is_stored_from_its_current_position(place: Place) -> None:
+async def test_a_file_is_stored_from_its_current_position(place: StoreLocation) -> None:
     store = open_store(place)
     file = io.BytesIO(b"headbody")
     file.seek(4)
@@ -80,7 +80,7 @@ async def test_a_file_is_stored_from_its_current_position(place: Place) -> None:
     assert await drawn(store, "7.a.pdf", 0, 4) == b"body"
 
 
-async def test_remove_deletes_only_files_of_the_report(place: Place) -> None:
+async def test_remove_deletes_only_files_of_the_report(place: StoreLocation) -> None:
     store = open_store(place)
     for key in ("7.a.pdf", "7.b.pdf", "71.a.pdf"):
         await asyncio.to_thread(store.put, key, io.BytesIO(b"x"))
@@ -96,24 +96,24 @@ async def test_remove_deletes_only_files_of_the_report(place: Place) -> None:
 
 
 async def test_a_report_is_stored_in_the_bucket_and_removed_when_it_expires(
-    engine: AsyncEngine, place: Place, tmp_path: Path
+    engine: AsyncEngine, place: StoreLocation, tmp_path: Path
 ) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = replace(printing(engine, tmp_path), place=place, render=in_own_process)
-    await asked(press)
-    assert await print_all(press) == 1
+    report_runtime = replace(printing(engine, tmp_path), place=place, render=render_in_process)
+    await requested_report(report_runtime)
+    assert await make_reports(report_runtime) == 1
     report = await row(engine)
     store = open_store(place)
     file = await drawn(store, report.file_key, 0, report.byte_size)
     assert hashlib.sha256(file).hexdigest() == report.sha256
-    assert await expire(replace(press, clock=lambda: NOON + KEPT)) == 1
+    assert await expire(replace(report_runtime, clock=lambda: NOON + KEPT)) == 1
     with pytest.raises(NotStored):
         await drawn(store, report.file_key, 0, 1)
 
 
 @pytest.mark.parametrize("missing", ["the bucket", "the server"])
 async def test_a_failing_bucket_raises_the_kind_of_problem(
-    engine: AsyncEngine, place: Place, tmp_path: Path, missing: str
+    engine: AsyncEngine, place: StoreLocation, tmp_path: Path, missing: str
 ) -> None:
     if missing == "the bucket":
         kind, place = FailureKind.STORE_REFUSED, replace(place, address="s3://not-there/of")
@@ -121,11 +121,11 @@ async def test_a_failing_bucket_raises_the_kind_of_problem(
         kind = FailureKind.STORE_UNREACHABLE
         place = replace(place, options={**place.options, "endpoint": "http://127.0.0.1:1"})
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = replace(printing(engine, tmp_path), place=place)
-    await asked(press)
+    report_runtime = replace(printing(engine, tmp_path), place=place)
+    await requested_report(report_runtime)
 
     with capture_logs() as lines:
-        assert await print_all(press) == 0
+        assert await make_reports(report_runtime) == 0
 
     (line,) = lines
     assert (line["reason"], line["store"]) == (kind, place.address)
@@ -135,9 +135,11 @@ async def test_a_failing_bucket_raises_the_kind_of_problem(
 
 async def test_an_unreachable_store_loses_no_report(engine: AsyncEngine, tmp_path: Path) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = replace(printing(engine, tmp_path), place=Place(f"{tmp_path / 'file'}"))
+    report_runtime = replace(
+        printing(engine, tmp_path), place=StoreLocation(f"{tmp_path / 'file'}")
+    )
     (tmp_path / "file").write_bytes(b"where a folder should be")
-    await asked(press)
+    await requested_report(report_runtime)
     with watched():  # the log names the store
-        assert await print_all(press) == 0
+        assert await make_reports(report_runtime) == 0
     assert (await row(engine)).status == "QUEUED"

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import after_commits, writing
 from db.connect.notices import Notices
 from delivery.dispatch.runtime import Runtime
-from delivery.reports.jobs import Press, PrintJob
+from delivery.reports.jobs import RenderJob, ReportRuntime
 from delivery.runners.base import Runner
 from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
@@ -39,19 +39,19 @@ NEVER: Final = "0 0 29 2 *"
 
 def runner_of(
     runtime: Runtime,
-    press: Press | None = None,
+    report_runtime: ReportRuntime | None = None,
     *,
     has_rounds: bool = True,
     grace: float = PATIENCE,
 ) -> Runner:
     """Return the runner for the runtime's engine. Without rounds it looks for work only at its start and on announcements."""
-    press = press or printing(runtime.engine, Path(os.devnull))
+    report_runtime = report_runtime or printing(runtime.engine, Path(os.devnull))
     if runtime.engine.dialect.name == "sqlite":
         pause = 0.02 if has_rounds else 2 * PATIENCE
-        return LocalRunner(runtime, press, pause=pause, rest=0.05, grace=grace)
+        return LocalRunner(runtime, report_runtime, pause=pause, rest=0.05, grace=grace)
     return ProcrastinateRunner(
         runtime,
-        press,
+        report_runtime,
         every=EVERY_SECOND if has_rounds else NEVER,
         pause=0.05,
         grace=grace,
@@ -73,7 +73,7 @@ async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
             await task
 
 
-async def announce(engine: AsyncEngine, runner: Runner, job: PrintJob | None = None) -> None:
+async def announce(engine: AsyncEngine, runner: Runner, job: RenderJob | None = None) -> None:
     """Announce work in a separate transaction."""
     async with writing(engine) as connection:
         await runner.announce(connection, job)

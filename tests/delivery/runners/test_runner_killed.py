@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from delivery.dispatch.delivery_names import spell
 from delivery.gateways.simulator.journal import Journal
-from delivery.runners.procrastinate import HANDS
+from delivery.runners.procrastinate import CONCURRENT_JOBS
 from domain.call_status import NO_RESPONSE
 from tests.delivery.processes.worker_process import BATCH
 from tests.delivery.runners.kinds import holds_anywhere, worker
@@ -49,6 +49,6 @@ async def test_a_killed_worker_makes_no_call_twice_and_loses_none(
     # Who was not called is one of those of whom the provider could not tell, and these were in the victim's hands.
     marked = {key for key, row in rows.items() if row.call_status == NO_RESPONSE}
     assert rows.keys() - called.keys() <= marked
-    assert len(marked) <= HANDS * BATCH
+    assert len(marked) <= CONCURRENT_JOBS * BATCH
     await recount(engine)
     journal.close()

@@ -16,19 +16,19 @@ from db.reports.jobs import MadeReport
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
 from delivery.reports.failures import Failure, FailureKind
-from delivery.reports.jobs import Press, PrintJob
+from delivery.reports.jobs import RenderJob, ReportRuntime
 from delivery.reports.process import RenderOrder
 from delivery.runners.base import Attempt, Runner, attempt_report
-from delivery.runners.procrastinate import HANDS, PRINT
+from delivery.runners.procrastinate import CONCURRENT_JOBS, PRINT
 from domain.report import KEPT, ReportFormat, ReportStatus
 from tests.delivery.reports.printing import (
     Stuck,
-    asked,
     files,
     here,
     hurry,
-    print_all,
+    make_reports,
     printing,
+    requested_report,
     row,
 )
 from tests.delivery.runners.kinds import (
@@ -61,63 +61,71 @@ def runtime(engine: AsyncEngine) -> Runtime:
 
 
 @pytest.fixture
-async def press(engine: AsyncEngine, tmp_path: Path) -> Press:
+async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
     """A log with one message and no due deliveries."""
     await load(engine, people(2, mail), scheduled_at=NOON + timedelta(days=1))
     return printing(engine, tmp_path / "store")
 
 
-async def has_become(press: Press, status: ReportStatus, *ids: int) -> None:
+async def has_become(report_runtime: ReportRuntime, status: ReportStatus, *ids: int) -> None:
     """Wait until the reports have a status."""
 
     async def all_are() -> bool:
-        return {(await row(press.engine, id)).status for id in ids or [1]} == {status}
+        return {(await row(report_runtime.engine, id)).status for id in ids or [1]} == {status}
 
-    await holds(press.engine, all_are)
+    await holds(report_runtime.engine, all_are)
 
 
-async def ask_and_announce(press: Press, runner: Runner, format: ReportFormat) -> int:
-    return await asked(press, format=format, runner=runner)
+async def ask_and_announce(
+    report_runtime: ReportRuntime, runner: Runner, format: ReportFormat
+) -> int:
+    return await requested_report(report_runtime, format=format, runner=runner)
 
 
 async def test_a_report_that_is_announced_does_not_wait_for_the_next_round(
-    press: Press, runtime: Runtime
+    report_runtime: ReportRuntime, runtime: Runtime
 ) -> None:
-    runner = runner_of(runtime, press, has_rounds=False)
+    runner = runner_of(runtime, report_runtime, has_rounds=False)
     async with at_work(runner):
         for format in (ReportFormat.CSV, ReportFormat.DOCX):
-            id = await ask_and_announce(press, runner, format)
-            await has_become(press, ReportStatus.READY, id)
-    assert len(files(press)) == 2
+            id = await ask_and_announce(report_runtime, runner, format)
+            await has_become(report_runtime, ReportStatus.READY, id)
+    assert len(files(report_runtime)) == 2
 
 
-async def test_a_report_is_found_without_an_announcement(press: Press, runtime: Runtime) -> None:
-    async with at_work(runner_of(runtime, press)):
-        await asked(press)
-        await has_become(press, ReportStatus.READY)
+async def test_a_report_is_found_without_an_announcement(
+    report_runtime: ReportRuntime, runtime: Runtime
+) -> None:
+    async with at_work(runner_of(runtime, report_runtime)):
+        await requested_report(report_runtime)
+        await has_become(report_runtime, ReportStatus.READY)
 
 
-async def test_a_report_whose_job_was_lost_is_found_again(press: Press, runtime: Runtime) -> None:
-    await ask_and_announce(press, runner_of(runtime, press), ReportFormat.CSV)
-    if press.engine.dialect.name == "postgresql":
-        async with writing(press.engine) as connection:
+async def test_a_report_whose_job_was_lost_is_found_again(
+    report_runtime: ReportRuntime, runtime: Runtime
+) -> None:
+    await ask_and_announce(report_runtime, runner_of(runtime, report_runtime), ReportFormat.CSV)
+    if report_runtime.engine.dialect.name == "postgresql":
+        async with writing(report_runtime.engine) as connection:
             await connection.execute(text("delete from procrastinate_jobs"))
-    async with at_work(runner_of(runtime, press)):
-        await has_become(press, ReportStatus.READY)
+    async with at_work(runner_of(runtime, report_runtime)):
+        await has_become(report_runtime, ReportStatus.READY)
 
 
-async def test_a_job_that_runs_twice_makes_one_report(press: Press) -> None:
-    job = PrintJob(await asked(press))
-    assert await attempt_report(press, job, until=asyncio.Event()) is Attempt.DONE
-    before, kept = await row(press.engine), files(press)
-    assert await attempt_report(press, job, until=asyncio.Event()) is Attempt.NOTHING
-    assert (await row(press.engine), files(press)) == (before, kept)
+async def test_a_job_that_runs_twice_makes_one_report(report_runtime: ReportRuntime) -> None:
+    job = RenderJob(await requested_report(report_runtime))
+    assert await attempt_report(report_runtime, job, until=asyncio.Event()) is Attempt.DONE
+    before, kept = await row(report_runtime.engine), files(report_runtime)
+    assert await attempt_report(report_runtime, job, until=asyncio.Event()) is Attempt.NOTHING
+    assert (await row(report_runtime.engine), files(report_runtime)) == (before, kept)
     assert len(kept) == 1
 
 
-async def test_a_job_of_a_missing_report_does_nothing(press: Press) -> None:
-    assert await attempt_report(press, PrintJob(9), until=asyncio.Event()) is Attempt.NOTHING
-    assert files(press) == []
+async def test_a_job_of_a_missing_report_does_nothing(report_runtime: ReportRuntime) -> None:
+    assert (
+        await attempt_report(report_runtime, RenderJob(9), until=asyncio.Event()) is Attempt.NOTHING
+    )
+    assert files(report_runtime) == []
 
 
 async def test_a_report_does_not_wait_for_busy_delivery_workers(
@@ -126,42 +134,44 @@ async def test_a_report_does_not_wait_for_busy_delivery_workers(
     reached, opened = asyncio.Event(), asyncio.Event()
 
     async def meanwhile() -> None:
-        if len(gateway.waves) >= HANDS or engine.dialect.name == "sqlite":
+        if len(gateway.waves) >= CONCURRENT_JOBS or engine.dialect.name == "sqlite":
             reached.set()
         await opened.wait()
 
     gateway = FakeGateway(meanwhile=meanwhile)
-    message_id = await load(engine, people(500 * HANDS + 1, mail))
-    press = printing(engine, tmp_path / "store")
-    runner = runner_of(runtime_of(engine, Clock(), gateway), press)
+    message_id = await load(engine, people(500 * CONCURRENT_JOBS + 1, mail))
+    report_runtime = printing(engine, tmp_path / "store")
+    runner = runner_of(runtime_of(engine, Clock(), gateway), report_runtime)
     async with at_work(runner):
         await announce(engine, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
-        await ask_and_announce(press, runner, ReportFormat.CSV)
-        await has_become(press, ReportStatus.READY)
+        await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
+        await has_become(report_runtime, ReportStatus.READY)
         assert (await statuses(engine, message_id))["PENDING"] > 0
         opened.set()
         await all_handed_over(engine, message_id)
 
 
-async def test_deliveries_do_not_wait_for_reports(press: Press) -> None:
+async def test_deliveries_do_not_wait_for_reports(report_runtime: ReportRuntime) -> None:
     slow, gateway = Stuck(), FakeGateway()
-    runtime = runtime_of(press.engine, Clock(), gateway)
-    runner = runner_of(runtime, replace(press, render=slow))
+    runtime = runtime_of(report_runtime.engine, Clock(), gateway)
+    runner = runner_of(runtime, replace(report_runtime, render=slow))
     async with at_work(runner):
         for format in ReportFormat:
-            await ask_and_announce(press, runner, format)
+            await ask_and_announce(report_runtime, runner, format)
         async with asyncio.timeout(PATIENCE):
             await slow.begun.wait()
-        message_id = await load(press.engine, people(HANDS, call), id="M-2")
-        await announce(press.engine, runner)
-        await all_handed_over(press.engine, message_id)
+        message_id = await load(report_runtime.engine, people(CONCURRENT_JOBS, call), id="M-2")
+        await announce(report_runtime.engine, runner)
+        await all_handed_over(report_runtime.engine, message_id)
         slow.released.set()
-        await has_become(press, ReportStatus.READY, 1, 2, 3, 4)
+        await has_become(report_runtime, ReportStatus.READY, 1, 2, 3, 4)
 
 
-async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtime) -> None:
+async def test_a_worker_makes_one_report_at_a_time(
+    report_runtime: ReportRuntime, runtime: Runtime
+) -> None:
     at_once: list[int] = []
     running = 0
 
@@ -173,35 +183,35 @@ async def test_a_worker_makes_one_report_at_a_time(press: Press, runtime: Runtim
         running -= 1
         return made
 
-    runner = runner_of(runtime, replace(press, render=render))
+    runner = runner_of(runtime, replace(report_runtime, render=render))
     async with at_work(runner):
         for format in ReportFormat:
-            await ask_and_announce(press, runner, format)
-        await has_become(press, ReportStatus.READY, 1, 2, 3, 4)
+            await ask_and_announce(report_runtime, runner, format)
+        await has_become(report_runtime, ReportStatus.READY, 1, 2, 3, 4)
     assert at_once == [1] * 4
 
 
 async def test_a_report_that_is_being_made_at_a_stop_is_made_by_the_next_worker(
-    press: Press, runtime: Runtime
+    report_runtime: ReportRuntime, runtime: Runtime
 ) -> None:
     slow = Stuck()
-    runner = runner_of(runtime, replace(press, render=slow))
+    runner = runner_of(runtime, replace(report_runtime, render=slow))
     async with at_work(runner) as until:
-        await ask_and_announce(press, runner, ReportFormat.CSV)
-        await ask_and_announce(press, runner, ReportFormat.PDF)
+        await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
+        await ask_and_announce(report_runtime, runner, ReportFormat.PDF)
         async with asyncio.timeout(PATIENCE):
             await slow.begun.wait()
         until.set()
-    reports = [await row(press.engine, id) for id in (1, 2)]
+    reports = [await row(report_runtime.engine, id) for id in (1, 2)]
     assert [(one.status, one.attempts, one.claim) for one in reports] == [
         (ReportStatus.QUEUED, 0, None)
     ] * 2
-    async with at_work(runner_of(runtime, press)):
-        await has_become(press, ReportStatus.READY, 1, 2)
+    async with at_work(runner_of(runtime, report_runtime)):
+        await has_become(report_runtime, ReportStatus.READY, 1, 2)
 
 
 async def test_a_failed_report_is_retried_and_its_reason_is_logged(
-    press: Press, runtime: Runtime
+    report_runtime: ReportRuntime, runtime: Runtime
 ) -> None:
     attempts: list[int] = []
 
@@ -211,63 +221,67 @@ async def test_a_failed_report_is_retried_and_its_reason_is_logged(
             raise Broken(Failure(FailureKind.RENDERING, "ValueError"))
         return await here(order, report_progress=report_progress)
 
-    runner = runner_of(runtime, replace(press, render=render))
+    runner = runner_of(runtime, replace(report_runtime, render=render))
     with capture_logs() as lines:
         async with at_work(runner):
-            await ask_and_announce(press, runner, ReportFormat.CSV)
+            await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
 
             async def has_failed_once() -> bool:
-                return (await row(press.engine)).due_at is not None
+                return (await row(report_runtime.engine)).due_at is not None
 
-            await holds(press.engine, has_failed_once)
-            await hurry(press.engine)
-            await has_become(press, ReportStatus.READY)
+            await holds(report_runtime.engine, has_failed_once)
+            await hurry(report_runtime.engine)
+            await has_become(report_runtime, ReportStatus.READY)
     assert attempts == [1, 2]
     (line,) = [line for line in lines if line["event"] == "the report failed and is retried"]
     assert (line["report_id"], line["cause"]) == ("report.1", "ValueError")
 
 
-async def test_a_failed_report_job_is_logged_by_its_id(press: Press) -> None:
+async def test_a_failed_report_job_is_logged_by_its_id(report_runtime: ReportRuntime) -> None:
     def clock() -> datetime:
         raise ZeroDivisionError
 
-    await asked(press)
-    before = await row(press.engine)
+    await requested_report(report_runtime)
+    before = await row(report_runtime.engine)
     with capture_logs() as lines:
-        job = attempt_report(replace(press, clock=clock), PrintJob(1), until=asyncio.Event())
+        job = attempt_report(
+            replace(report_runtime, clock=clock), RenderJob(1), until=asyncio.Event()
+        )
         assert await job is Attempt.NOTHING
     assert [(line["event"], line["report_id"]) for line in lines] == [
         ("the job failed", "report.1")
     ]
-    assert await row(press.engine) == before
+    assert await row(report_runtime.engine) == before
 
 
-async def test_files_are_removed_when_they_expire(press: Press, runtime: Runtime) -> None:
-    await asked(press)
-    assert await print_all(press) == 1
-    assert len(files(press)) == 1
-    over = replace(press, clock=lambda: NOON + KEPT)
+async def test_files_are_removed_when_they_expire(
+    report_runtime: ReportRuntime, runtime: Runtime
+) -> None:
+    await requested_report(report_runtime)
+    assert await make_reports(report_runtime) == 1
+    assert len(files(report_runtime)) == 1
+    over = replace(report_runtime, clock=lambda: NOON + KEPT)
     async with at_work(runner_of(runtime, over)):
-        await has_become(press, ReportStatus.EXPIRED)
-    assert files(press) == []
+        await has_become(report_runtime, ReportStatus.EXPIRED)
+    assert files(report_runtime) == []
 
 
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_a_report_job_is_committed_or_rolled_back_with_its_request(
-    press: Press, runtime: Runtime
+    report_runtime: ReportRuntime, runtime: Runtime
 ) -> None:
-    runner = runner_of(runtime, press)
+    runner = runner_of(runtime, report_runtime)
 
     async def announce_and_fail() -> None:
-        async with writing(press.engine) as connection:
-            await runner.announce(connection, PrintJob(1))
+        async with writing(report_runtime.engine) as connection:
+            await runner.announce(connection, RenderJob(1))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await announce_and_fail()
-    assert await columns_of(press.engine, JOBS) == []
+    assert await columns_of(report_runtime.engine, JOBS) == []
 
-    await ask_and_announce(press, runner, ReportFormat.CSV)
-    assert await columns_of(press.engine, JOBS) == [(PRINT, "todo")]
+    await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
+    assert await columns_of(report_runtime.engine, JOBS) == [(PRINT, "todo")]

@@ -1,7 +1,7 @@
 """Tools for tests of a purge: an old log, and a search for texts that are left in the tables.
 
 await load_old(engine)                    # OLD ends before CUT; NEW shares people and addresses with it
-await carry_out(purge_of(engine, tmp_path))
+await run_purge(purge_of(engine, tmp_path))
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from sqlmodel import SQLModel
 
 from db.connect.engine import reading, writing
 from db.tables.log import DELIVERY, MESSAGE
-from delivery.reports.store import Place
-from delivery.upkeep.purge import Purge
+from delivery.reports.store import StoreLocation
+from delivery.upkeep.purge import PurgeRun
 from domain.status import DeliveryStatus, MessageStatus
 from tests.delivery.world import call
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
@@ -81,16 +81,16 @@ async def load_old(engine: AsyncEngine) -> None:
     await load(engine, district(), OLD_MESSAGE, NEWER)
 
 
-def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> Purge:
+def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> PurgeRun:
     """Return a purge of messages older than `CUT`, at noon."""
 
     async def at_once(seconds: float) -> None:
         pass
 
     fixed: dict[str, Any] = {"before": CUT, "clock": lambda: NOON, "sleep": at_once}
-    return Purge(
+    return PurgeRun(
         engine=engine,
-        reports=Place(str(folder / "reports")),
+        reports=StoreLocation(str(folder / "reports")),
         by="os:clerk",
         run="run-1",
         **(fixed | more),

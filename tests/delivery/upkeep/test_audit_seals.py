@@ -11,7 +11,7 @@ from db.audit.seals import add, after
 from db.connect.engine import reading, writing
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery.upkeep import audit_seals
-from delivery.upkeep.audit_seals import attend, seal_all
+from delivery.upkeep.audit_seals import run_periodically, seal_all
 from domain.chain import AuditRow, AuditSeal
 from resolvers.audit.verify import check
 from tests.delivery.runners.kinds import holds
@@ -166,7 +166,7 @@ async def test_a_seal_whose_number_is_taken_is_dropped(log: AsyncEngine) -> None
 async def test_sealing_repeats_until_it_is_stopped(log: AsyncEngine) -> None:
     await looks(log, "u1")
     until = asyncio.Event()
-    going_on = asyncio.create_task(attend(log, until, clock=lambda: NOON, pause=0.01))
+    going_on = asyncio.create_task(run_periodically(log, until, clock=lambda: NOON, pause=0.01))
 
     async def is_sealed() -> bool:
         return bool(await seals(log))

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from structlog.testing import capture_logs
 
-from delivery.upkeep.background_tasks import Errands
+from delivery.upkeep.background_tasks import BackgroundTasks
 
 
 async def answer() -> int:
@@ -19,12 +19,12 @@ async def fail() -> None:
 
 
 async def test_an_awaited_task_returns_its_result() -> None:
-    assert await Errands().start(answer()) == 42
+    assert await BackgroundTasks().start(answer()) == 42
 
 
 async def test_a_task_without_references_runs_to_its_end() -> None:
     """The event loop alone keeps only a weak reference, so the task could be collected."""
-    errands = Errands()
+    background_tasks = BackgroundTasks()
     waits: list[weakref.ref[asyncio.Future[None]]] = []
     ended: list[bool] = []
 
@@ -34,21 +34,21 @@ async def test_a_task_without_references_runs_to_its_end() -> None:
         await wait
         ended.append(True)
 
-    errands.start(errand())
+    background_tasks.start(errand())
     await asyncio.sleep(0)
     gc.collect()
     wait = waits[0]()
     assert wait is not None
     wait.set_result(None)
-    await errands.settled()
+    await background_tasks.settled()
 
     assert ended == [True]
 
 
 async def test_an_ended_task_is_released() -> None:
-    errands = Errands()
-    task = weakref.ref(errands.start(answer()))
-    await errands.settled()
+    background_tasks = BackgroundTasks()
+    task = weakref.ref(background_tasks.start(answer()))
+    await background_tasks.settled()
     await asyncio.sleep(0)
     gc.collect()
 
@@ -56,10 +56,10 @@ async def test_an_ended_task_is_released() -> None:
 
 
 async def test_an_error_of_a_task_that_is_not_awaited_is_logged() -> None:
-    errands = Errands()
+    background_tasks = BackgroundTasks()
     with capture_logs() as lines:
-        errands.start(fail())
-        await errands.settled()
+        background_tasks.start(fail())
+        await background_tasks.settled()
         await asyncio.sleep(0)
 
     (entry,) = lines
@@ -68,11 +68,11 @@ async def test_an_error_of_a_task_that_is_not_awaited_is_logged() -> None:
 
 
 async def test_an_awaited_task_raises_its_error_and_others_continue() -> None:
-    errands = Errands()
+    background_tasks = BackgroundTasks()
     may_end = asyncio.Event()
-    other = errands.start(may_end.wait())
+    other = background_tasks.start(may_end.wait())
     with capture_logs() as lines, pytest.raises(ZeroDivisionError):
-        await errands.start(fail())
+        await background_tasks.start(fail())
 
     assert len(lines) == 1
     assert not other.done()
@@ -81,11 +81,15 @@ async def test_an_awaited_task_raises_its_error_and_others_continue() -> None:
 
 
 async def test_settled_waits_for_all_tasks_with_and_without_errors() -> None:
-    errands = Errands()
+    background_tasks = BackgroundTasks()
     may_end = asyncio.Event()
     with capture_logs():
-        tasks = [errands.start(fail()), errands.start(may_end.wait()), errands.start(answer())]
-        settling = asyncio.ensure_future(errands.settled())
+        tasks = [
+            background_tasks.start(fail()),
+            background_tasks.start(may_end.wait()),
+            background_tasks.start(answer()),
+        ]
+        settling = asyncio.ensure_future(background_tasks.settled())
         await asyncio.wait([tasks[0], tasks[2]])
         assert not settling.done()
         may_end.set()
@@ -97,7 +101,7 @@ async def test_settled_waits_for_all_tasks_with_and_without_errors() -> None:
 async def test_stop_cancels_tasks_which_may_clean_up_without_a_logged_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    errands = Errands()
+    background_tasks = BackgroundTasks()
     begun, cleared = asyncio.Event(), asyncio.Event()
 
     async def errand() -> None:
@@ -108,10 +112,10 @@ async def test_stop_cancels_tasks_which_may_clean_up_without_a_logged_error(
             await asyncio.sleep(0)
             cleared.set()
 
-    task = errands.start(errand())
+    task = background_tasks.start(errand())
     await begun.wait()
     with capture_logs() as lines:
-        await errands.stop()
+        await background_tasks.stop()
         await asyncio.sleep(0)
 
     assert cleared.is_set()
@@ -120,8 +124,8 @@ async def test_stop_cancels_tasks_which_may_clean_up_without_a_logged_error(
 
 
 async def test_stop_and_settled_return_at_once_without_tasks() -> None:
-    errands = Errands()
-    await errands.settled()
-    await errands.stop()
+    background_tasks = BackgroundTasks()
+    await background_tasks.settled()
+    await background_tasks.stop()
 
-    assert await errands.start(answer()) == 42
+    assert await background_tasks.start(answer()) == 42

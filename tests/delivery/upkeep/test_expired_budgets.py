@@ -40,7 +40,7 @@ async def test_a_database_outage_does_not_end_the_deletion(
     monkeypatch.setattr(expired_budgets, "wait", pause)
     engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
 
-    await expired_budgets.attend(engine, until, clock=lambda: NOON)
+    await expired_budgets.run_periodically(engine, until, clock=lambda: NOON)
 
     assert rounds == 3
     await engine.dispose()

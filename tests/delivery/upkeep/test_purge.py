@@ -24,12 +24,12 @@ from db.tables.log import (
     TALLY,
 )
 from db.tables.operations import AUDIT, REPORT
-from delivery.upkeep.purge import PurgeProgress, carry_out, outlook
+from delivery.upkeep.purge import PurgeProgress, preview_purge, run_purge
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
 from tests.delivery import world
-from tests.delivery.reports.printing import asked, made, print_all, printing
+from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.delivery.upkeep.purges import (
     NEWER,
     OLD,
@@ -53,7 +53,7 @@ async def test_nothing_of_the_recipients_is_left_in_any_table(
         *("address", "cancellation", "content", "delivery", "person", "person_name", "recipient")
     }
 
-    progress = await carry_out(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(engine, tmp_path))
 
     assert progress == PurgeProgress(messages=1, recipients=4, deliveries=6)
     assert await places_with(engine, *WORDS) == []
@@ -64,7 +64,7 @@ async def test_a_person_in_another_list_keeps_the_name_from_there(
 ) -> None:
     await load_old(engine)
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     people = await rows(engine, PERSON.c.external_id, PERSON.c.name)
     assert [row for row in people if row[1]] == [
@@ -133,7 +133,7 @@ async def test_the_rest_is_as_if_the_old_message_had_never_come(
     await load(engine, district(newer), *lines(newer, with_old=False))
     await load(engine, district(whole), *lines(whole, with_old=True))
 
-    await carry_out(purge_of(engine, tmp_path, rows=at_once, district=whole))
+    await run_purge(purge_of(engine, tmp_path, rows=at_once, district=whole))
 
     assert await known_in(engine, whole) == await known_in(engine, newer)
     assert (await check(engine)).is_clean
@@ -146,7 +146,7 @@ async def test_an_opted_out_number_is_kept(engine: AsyncEngine, tmp_path: Path) 
             update(ADDRESS).where(ADDRESS.c.key == "+16125550100").values(opted_out_at=OLD)
         )
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     assert await rows(engine, ADDRESS.c.key) == [("+16125550100",), ("stays@nomail.example",)]
 
@@ -155,7 +155,7 @@ async def test_ids_of_removed_people_are_not_reused(engine: AsyncEngine, tmp_pat
     await load(engine, district(), OLD_MESSAGE)
     before = {id for (id,) in await rows(engine, PERSON.c.id)}
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
     await load(engine, message("M-9", [recipient("p-new", name="New")]))
 
     async with reading(engine) as connection:
@@ -171,7 +171,7 @@ async def test_the_figures_stay_and_pass_the_check(engine: AsyncEngine, tmp_path
     )
     before = await rows(engine, *kept)
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     assert await rows(engine, *kept) == before
     finding = await check(engine)
@@ -190,7 +190,7 @@ async def test_recorded_messages_are_purged_in_any_status(
     await load(engine, district(), sent)
     before = await rows(engine, *TALLY.c)
 
-    done = await carry_out(purge_of(engine, tmp_path))
+    done = await run_purge(purge_of(engine, tmp_path))
 
     assert (done.messages, done.recipients, done.deliveries) == (1, 1, 3)
     left = [await rows(engine, *table.primary_key) for table in (RECIPIENT, DELIVERY, ADDRESS)]
@@ -221,8 +221,8 @@ async def test_each_message_is_in_the_audit_once_with_who_and_when(
 ) -> None:
     await load_old(engine)
 
-    await carry_out(purge_of(engine, tmp_path))
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     columns = (AUDIT.c.viewer_id, AUDIT.c.action, AUDIT.c.subject, AUDIT.c.request_id, AUDIT.c.at)
     assert await rows(engine, *columns) == [
@@ -232,16 +232,16 @@ async def test_each_message_is_in_the_audit_once_with_who_and_when(
 
 async def test_a_second_purge_does_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
     before = await world.everything(engine)
 
-    assert await carry_out(purge_of(engine, tmp_path)) == PurgeProgress()
+    assert await run_purge(purge_of(engine, tmp_path)) == PurgeProgress()
     assert await world.everything(engine) == before
 
 
 async def test_what_was_removed_does_not_come_in_again(engine: AsyncEngine, tmp_path: Path) -> None:
     await load_old(engine)
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     again = await load(engine, OLD_MESSAGE, NEWER)
 
@@ -258,7 +258,7 @@ async def test_a_dry_run_counts_and_changes_nothing(engine: AsyncEngine, tmp_pat
     )
     before = await world.everything(engine)
 
-    found = await outlook(purge_of(engine, tmp_path))
+    found = await preview_purge(purge_of(engine, tmp_path))
 
     assert [tuple(one) for one in found] == [("plainview", 1, 3, 6, 0), ("north", 0, 0, 0, 1)]
     assert await world.everything(engine) == before
@@ -306,7 +306,7 @@ async def test_reports_that_tell_of_recipients_go_with_their_files(
         for one in made:
             await connection.execute(insert(REPORT).values(one))
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     assert sorted(file.name for file in folder.iterdir()) == ["3.t.csv", "4.t.csv"]
     assert await rows(engine, REPORT.c.id, REPORT.c.status, REPORT.c.file_key, REPORT.c.claim) == [
@@ -322,13 +322,13 @@ async def test_a_summary_of_a_purged_message_shows_when_the_recipients_were_remo
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await load_old(engine)
-    await carry_out(purge_of(engine, tmp_path))
-    press = printing(engine, tmp_path / "later")
+    await run_purge(purge_of(engine, tmp_path))
+    report_runtime = printing(engine, tmp_path / "later")
 
-    await asked(press, 1, detail=ReportDetail.SUMMARY)
-    assert await print_all(press) == 1
+    await requested_report(report_runtime, 1, detail=ReportDetail.SUMMARY)
+    assert await make_reports(report_runtime) == 1
 
-    lines = (await made(press)).decode("utf-8-sig").splitlines()
+    lines = (await made(report_runtime)).decode("utf-8-sig").splitlines()
     assert [
         line.rstrip(",") for line in lines if line.startswith(("Total Recip", "Recipients Rem"))
     ] == [
@@ -358,7 +358,7 @@ async def test_the_file_of_sqlite_keeps_no_trace_of_what_was_deleted(
 
     assert traces() == set(WORDS)
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     assert traces() == set()
     async with reading(engine) as connection:

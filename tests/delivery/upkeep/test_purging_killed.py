@@ -15,8 +15,8 @@ from db.tables.log import DELIVERY
 from db.tables.operations import AUDIT, PURGE
 from db.upkeep import purge, purge_rows
 from delivery.dispatch.resend import resend
-from delivery.receipts.receipts import take_in
-from delivery.upkeep.purge import carry_out
+from delivery.receipts.receipts import apply_receipts
+from delivery.upkeep.purge import run_purge
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
@@ -51,7 +51,7 @@ async def test_a_message_during_a_purge_takes_no_receipts_and_no_resend(
     runtime = runtime_of(engine, Clock(), FakeGateway())
     receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
 
-    changed = await take_in(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
+    changed = await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
     resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=to_nobody)
 
     assert (changed, resent) == (0, 0)
@@ -67,7 +67,7 @@ async def test_delivery_continues_during_a_purge(engine: AsyncEngine, tmp_path: 
     runtime = runtime_of(engine, Clock(), gateway)
 
     progress, _ = await asyncio.gather(
-        carry_out(purge_of(engine, tmp_path, rows=5)), world.work(runtime)
+        run_purge(purge_of(engine, tmp_path, rows=5)), world.work(runtime)
     )
 
     assert (progress.recipients, progress.deliveries) == (60, 60)
@@ -87,7 +87,7 @@ async def test_an_import_of_the_same_people_continues_during_a_purge(
         for one in news:
             await load(engine, one)
 
-    await asyncio.gather(carry_out(purge_of(engine, tmp_path, rows=3)), bring())
+    await asyncio.gather(run_purge(purge_of(engine, tmp_path, rows=3)), bring())
 
     assert len(await rows(engine, DELIVERY.c.message_id, DELIVERY.c.recipient_number)) == 200
     assert (await check(engine)).is_clean
@@ -97,7 +97,7 @@ async def test_two_purges_at_once_remove_each_row_once(engine: AsyncEngine, tmp_
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(9)]
     await load(engine, district(), *(message(f"M-{n}", people, created_at=OLD) for n in range(4)))
 
-    both = await asyncio.gather(*(carry_out(purge_of(engine, tmp_path, rows=2)) for _ in range(2)))
+    both = await asyncio.gather(*(run_purge(purge_of(engine, tmp_path, rows=2)) for _ in range(2)))
 
     assert sum(one.messages for one in both) == 4
     assert sum(one.recipients for one in both) == 36
@@ -112,7 +112,7 @@ from datetime import datetime, UTC
 from pathlib import Path
 
 from db.connect.engine import after_commits, make_engine
-from delivery.upkeep.purge import carry_out
+from delivery.upkeep.purge import run_purge
 from tests.delivery.upkeep.purges import purge_of
 
 url, folder, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
@@ -129,7 +129,7 @@ def count():
 
 async def main():
     with after_commits(engine, count):
-        await carry_out(purge_of(engine, folder, rows=2))
+        await run_purge(purge_of(engine, folder, rows=2))
 
 
 asyncio.run(main())
@@ -154,7 +154,7 @@ async def test_a_purge_that_is_killed_between_two_transactions_is_ended_by_the_n
     assert (await check(engine)).is_clean
     left = len(await rows(engine, PURGE.c.message_id))
 
-    progress = await carry_out(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(engine, tmp_path))
 
     assert (progress.messages, progress.resumed) == (0, left)
     assert await rows(engine, PURGE.c.message_id) == []
@@ -172,10 +172,10 @@ async def test_a_failed_step_leaves_nothing_half_done(
     with monkeypatch.context() as patch:
         patch.setattr(module, step, _failing(getattr(module, step)))
         with pytest.raises(RuntimeError, match="the disk is full"):
-            await carry_out(purge_of(engine, tmp_path, rows=2))
+            await run_purge(purge_of(engine, tmp_path, rows=2))
     assert (await check(engine)).is_clean
 
-    await carry_out(purge_of(engine, tmp_path))
+    await run_purge(purge_of(engine, tmp_path))
 
     assert await places_with(engine, *WORDS) == []
     assert len(await rows(engine, AUDIT.c.id)) == 1

@@ -120,7 +120,7 @@ async def test_an_answer_comes_within_a_second_and_the_rest_goes_on_behind_it(wo
     assert answer["changedDeliveries"] == 0
     assert answer["refreshedMessage"]["status"] == "IN_PROGRESS"
     world.provider.answers.set()
-    await world.process_services.errands.settled()
+    await world.process_services.background_tasks.settled()
     assert await world.statuses() == ["DELIVERED", "IN_PROGRESS"]
 
 
@@ -146,7 +146,7 @@ async def test_while_it_goes_on_nobody_else_asks_however_long_a_page_takes(world
     assert throttled["throttledUntil"] == "2020-01-31T18:00:45+00:00"
     assert await world.all_rows() == before
     world.provider.answers.set()
-    await world.process_services.errands.settled()
+    await world.process_services.background_tasks.settled()
     world.advance(seconds=15)
     assert (await world.do(REFRESH, id="message.1"))["throttledUntil"] is None
 
@@ -174,7 +174,7 @@ async def test_a_process_that_stood_still_leaves_the_refresh_to_the_one_that_too
         await asyncio.sleep(0)
     world.provider.says("1.0.0", ANSWERED)
     world.provider.answers.set()
-    await world.process_services.errands.settled()
+    await world.process_services.background_tasks.settled()
 
     assert len(world.provider.asked) == 2
     assert [event for event in await world.events() if event[1] == "REFRESH"] == [
@@ -258,7 +258,7 @@ async def test_what_goes_wrong_behind_an_answer_is_masked_and_leaves_the_log_as_
         raise RuntimeError("the database is gone")
 
     await world.send(message("M-1", CALLS, status=None))
-    monkeypatch.setattr(refresh, "take_in", fail)
+    monkeypatch.setattr(refresh, "apply_receipts", fail)
 
     code, problem = await world.refusal(REFRESH, id="message.1")
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from delivery.receipts import refresh
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from delivery.receipts.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
 from domain.status import DeliveryMode
 from resolvers.mutations.refresh import PATIENCE
@@ -166,7 +166,7 @@ async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_res
     assert calls.world.now - kept_at <= timedelta(seconds=2 * KEEP_EVERY)
     assert throttled["throttledUntil"] == (kept_at + timedelta(seconds=15)).isoformat()
     await calls.pass_until(lambda: calls.twilio.answered == 3000)
-    await calls.world.process_services.errands.settled()
+    await calls.world.process_services.background_tasks.settled()
     assert calls.twilio.answered == 3000, "each call is asked about once"
     assert await calls.world.statuses() == ["DELIVERED"] * 3000
     assert await calls.world.status() == "SENT"
@@ -183,7 +183,7 @@ async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing
     await calls.place()
     with capture_logs() as lines:
         await calls.answer()
-        await calls.world.process_services.errands.stop()
+        await calls.world.process_services.background_tasks.stop()
 
     assert [line for line in lines if line["log_level"] in ("error", "critical")] == []
     assert calls.twilio.in_flight == 0
@@ -205,13 +205,13 @@ async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is
         pages += 1
         if pages == 2:
             raise RuntimeError("the database is gone")
-        return await take_in(*arguments, **named)
+        return await apply_receipts(*arguments, **named)
 
-    monkeypatch.setattr(refresh, "take_in", fail_once)
+    monkeypatch.setattr(refresh, "apply_receipts", fail_once)
     with capture_logs() as lines:
         await calls.answer()
         await calls.pass_until(lambda: calls.twilio.answered == 60)
-        await calls.world.process_services.errands.settled()
+        await calls.world.process_services.background_tasks.settled()
 
     (line,) = [line for line in lines if line["log_level"] == "error"]
     assert (line["event"], line["message_id"]) == ("a background task failed", "message.1")
@@ -222,5 +222,5 @@ async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is
     calls.twilio.answered, calls.count = 0, 60 - FIRST_PAGE
     await calls.answer()
     await calls.pass_until(lambda: calls.twilio.answered == calls.count)
-    await calls.world.process_services.errands.settled()
+    await calls.world.process_services.background_tasks.settled()
     assert await calls.world.statuses() == ["DELIVERED"] * 60

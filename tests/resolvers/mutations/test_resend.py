@@ -10,7 +10,7 @@ from db.connect.engine import reading
 from db.log.counters import of_messages
 from delivery.dispatch import resend
 from delivery.gateways.base import Accepted, Refused
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
@@ -174,7 +174,7 @@ async def test_a_late_word_about_the_first_sending_is_an_event_and_moves_nothing
     await world.do(RESEND, id="message.1")
     late = Receipt(NOON, DeliveryStatus.FAILED, -1, detail="late", key="1.0.0")
 
-    changed = await take_in(
+    changed = await apply_receipts(
         world.engine, "provider", [late], source=EventSource.CALLBACK, now=world.now
     )
 

@@ -25,7 +25,7 @@ from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from renderers.document import TITLE
 from renderers.docx import NO_ROWS
-from tests.delivery.reports.printing import made, print_all, printing, row
+from tests.delivery.reports.printing import made, make_reports, printing, row
 from tests.log import district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
 
@@ -170,7 +170,7 @@ async def test_what_is_allowed_is_rendered_and_what_is_refused_changes_nothing(
     await load(engine, district(), message("M-1", PEOPLE, subject=SUBJECT))
     async with writing(engine) as connection:
         await connection.execute(update(MESSAGE).values(status=status))
-    press = printing(engine, tmp_path / "store")
+    report_runtime = printing(engine, tmp_path / "store")
     wanted: dict[int, tuple[tuple[ReportDevice, ...], ReportDetail]] = {}
     for devices in CHOICES:
         answers = await ask_for(engine, devices, format)
@@ -186,11 +186,11 @@ async def test_what_is_allowed_is_rendered_and_what_is_refused_changes_nothing(
         assert await counts(engine) == (len(wanted), len(wanted))
 
     assert len(wanted) == 15 * (2 if status in RUNNING else 3)
-    assert await print_all(press) == len(wanted)
+    assert await make_reports(report_runtime) == len(wanted)
     for id, (devices, detail) in wanted.items():
         report = await row(engine, id)
         assert report.status is ReportStatus.READY
-        title, subject, rows = READ[format](await made(press, id))
+        title, subject, rows = READ[format](await made(report_runtime, id))
         assert (title.casefold(), subject) == (TITLE.casefold(), SUBJECT)
         assert rows == rows_of(devices, detail), (devices, detail)
         assert report.row_count == len(rows or ())

@@ -19,13 +19,13 @@ from db.connect.engine import reading, writing
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
-from delivery.reports.jobs import PrintJob, expire
+from delivery.reports.jobs import RenderJob, expire
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, MessageStatus
 from domain.ticket import LONGEST, SECRET, Ticket, read, sign
 from domain.viewer import Right
 from schema.contract import SCHEMA
-from tests.delivery.reports.printing import print_all, printing
+from tests.delivery.reports.printing import make_reports, printing
 from tests.log import email, inbox, message, recipient, school, school_ids, viewer, voice
 from tests.operations import ask
 from tests.resolvers.world import World
@@ -101,7 +101,7 @@ async def test_a_report_is_asked_for_and_answered_before_it_is_made(world: World
         },
     }
     assert await world.audit() == [("u1", "CREATE_REPORT", "report.1", "192.0.2.1", "r-1")]
-    assert world.announced_reports == [PrintJob(1)]
+    assert world.announced_reports == [RenderJob(1)]
 
 
 async def test_the_same_again_within_a_minute_is_the_same_and_written_down_once(
@@ -114,7 +114,7 @@ async def test_the_same_again_within_a_minute_is_the_same_and_written_down_once(
     again = await world.do(CREATE, id="message.1", devices=["EMAIL", "INBOX"])
     assert again["report"]["id"] == "report.2"
     assert len(await world.audit()) == 2
-    assert world.announced_reports == [PrintJob(1), PrintJob(2)]
+    assert world.announced_reports == [RenderJob(1), RenderJob(2)]
 
 
 async def test_without_the_right_nothing_is_made(world: World) -> None:
@@ -239,7 +239,7 @@ async def test_names_stay_with_those_who_may_see_them(world: World) -> None:
 
 
 async def test_subscribers_see_the_progress_of_a_report(world: World, tmp_path: Path) -> None:
-    press = printing(world.engine, tmp_path, clock=lambda: world.now)
+    report_runtime = printing(world.engine, tmp_path, clock=lambda: world.now)
     await world.do(CREATE, id="message.1", format="CSV")
     states = cast(
         AsyncGenerator[Any, None],
@@ -253,12 +253,12 @@ async def test_subscribers_see_the_progress_of_a_report(world: World, tmp_path: 
 
     first = {"id": "report.1", "status": "QUEUED", "progressPercent": 0, "rowCount": None}
     assert await shown() == first
-    assert await print_all(press) == 1
+    assert await make_reports(report_runtime) == 1
     world.process_services.notices.ring("report.1")
     waiting = await _after_pause(world, shown())
     assert waiting == first | {"status": "READY", "progressPercent": 100, "rowCount": 1}
     world.advance(days=1)
-    assert await expire(press) == 1
+    assert await expire(report_runtime) == 1
     world.process_services.notices.ring("report.1")
     assert (await _after_pause(world, shown()))["status"] == "EXPIRED"
     await states.aclose()

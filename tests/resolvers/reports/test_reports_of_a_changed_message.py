@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading, writing
 from db.tables.operations import REPORT
 from delivery.gateways.base import Accepted
-from delivery.receipts.receipts import take_in
-from delivery.reports.jobs import PrintJob
-from delivery.upkeep.purge import carry_out
+from delivery.receipts.receipts import apply_receipts
+from delivery.reports.jobs import RenderJob
+from delivery.upkeep.purge import run_purge
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
-from tests.delivery.reports.printing import made, print_all, printing
+from tests.delivery.reports.printing import made, make_reports, printing
 from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import message, recipient, voice
 from tests.resolvers.world import World
@@ -67,7 +67,7 @@ async def _cancel(world: World, folder: Path) -> Change:
 async def _receipt(world: World, folder: Path) -> Change:
     await world.send(ONE_CALL)
     receipt = Receipt(world.now, DeliveryStatus.DELIVERED, 5, key="1.0.0")
-    return lambda: take_in(
+    return lambda: apply_receipts(
         world.engine, "provider", [receipt], source=EventSource.CALLBACK, now=world.now
     )
 
@@ -92,7 +92,7 @@ async def _overdue(world: World, folder: Path) -> Change:
 
 async def _purge(world: World, folder: Path) -> Change:
     await load_old(world.engine)
-    return lambda: carry_out(purge_of(world.engine, folder))
+    return lambda: run_purge(purge_of(world.engine, folder))
 
 
 CHANGES: Final = [_begin, _cancel, _receipt, _refresh, _resend, _overdue, _purge]
@@ -115,7 +115,7 @@ async def test_a_report_of_an_earlier_state_answers_no_later_request(
     second = await requested(world)
     assert second != first
     assert await requested(world) == second
-    assert world.announced_reports == [PrintJob(1), PrintJob(2)]
+    assert world.announced_reports == [RenderJob(1), RenderJob(2)]
     assert [entry[1] for entry in await world.audit()].count("CREATE_REPORT") == 2
 
 
@@ -123,17 +123,17 @@ async def test_the_file_shows_the_cancellation_that_came_before_the_request(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     world = World(engine)
-    press = printing(engine, tmp_path, clock=lambda: world.now)
+    report_runtime = printing(engine, tmp_path, clock=lambda: world.now)
     await world.take(ONE_CALL)
     await requested(world)
-    await print_all(press)
-    assert b"Canceled" not in await made(press, 1)
+    await make_reports(report_runtime)
+    assert b"Canceled" not in await made(report_runtime, 1)
 
     await world.do(CANCEL)
 
     assert await requested(world) == "report.2"
-    await print_all(press)
-    assert b"Canceled" in await made(press, 2)
+    await make_reports(report_runtime)
+    assert b"Canceled" in await made(report_runtime, 2)
 
 
 async def test_a_message_that_did_not_change_keeps_its_report_while_another_one_changes(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.engine import reading
 from db.receipts import unmatched
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from delivery.upkeep.expired_budgets import RECEIPTS_KEPT, forget
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
@@ -31,7 +31,7 @@ def settings(database_url: str, tmp_path: Path) -> dict[str, str]:
 
 async def hear(engine: AsyncEngine, *receipts: Receipt, hours: int = 0) -> None:
     now = NOON + timedelta(hours=hours)
-    await take_in(engine, "mailgun", receipts, source=EventSource.CALLBACK, now=now)
+    await apply_receipts(engine, "mailgun", receipts, source=EventSource.CALLBACK, now=now)
 
 
 async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_addresses(

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from db.connect.engine import reading
 from db.tables.operations import UNMATCHED_RECEIPT
 from delivery.dispatch.delivery_names import spell
-from delivery.upkeep.purge import carry_out
+from delivery.upkeep.purge import run_purge
 from domain.receipts import Mismatch
 from domain.status import DeliveryStatus, EventSource
 from tests.delivery.gateways.stand_ins import (
@@ -237,7 +237,7 @@ async def test_what_is_said_of_a_purged_message_does_not_bring_its_addresses_bac
 ) -> None:
     mailgun, message_id = await batch(engine)
     keys = [spell(row) for row in await deliveries(engine, message_id)]
-    await carry_out(purge_of(engine, tmp_path, before=NOON + timedelta(days=1)))
+    await run_purge(purge_of(engine, tmp_path, before=NOON + timedelta(days=1)))
     assert await deliveries(engine, message_id) == []
 
     event = delivered("p2@nomail.example", variables={"delivery": keys[2]})

@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 from db import migrations
 from db.connect.engine import make_engine, writing
 from db.tables.operations import BACKFILL, REPORT
-from delivery.reports.failures import FailureKind, words
+from delivery.reports.failures import FailureKind, viewer_message
 from domain.report import KEPT, ReportFormat, ReportStatus
 from server.auth.keys import Key
 from server.process import health
-from tests.delivery.reports.printing import asked, printing
+from tests.delivery.reports.printing import printing, requested_report
 from tests.log import NOON, district, email, load, message, recipient
 
 
@@ -136,15 +136,17 @@ async def test_reports_that_failed_are_noted_with_the_reason_of_the_last_one(
     engine: AsyncEngine, tmp_path: Path
 ) -> None:
     await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    press = printing(engine, tmp_path)
-    ids = [await asked(press, format=format) for format in ReportFormat]
+    report_runtime = printing(engine, tmp_path)
+    ids = [await requested_report(report_runtime, format=format) for format in ReportFormat]
     note = health.reports_note(engine, clock=lambda: NOON)
     assert await note() is None
 
     async with writing(engine) as connection:
         for id, kind in zip(ids, (FailureKind.KILLED, FailureKind.STORE_FULL), strict=False):
             failed = update(REPORT).where(REPORT.c.id == id)
-            await connection.execute(failed.values(status=ReportStatus.FAILED, failure=words(kind)))
+            await connection.execute(
+                failed.values(status=ReportStatus.FAILED, failure=viewer_message(kind))
+            )
 
     assert await note() == (
         "Reports of the last 24 hours that failed: 2. The last one: The report could not be made. "

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
 import server.process.app
-from delivery.upkeep.background_tasks import Errands
+from delivery.upkeep.background_tasks import BackgroundTasks
 from server.process.app import create_app
 from server.process.background import DeliveryServices
 from tests.server.calling import filled
@@ -34,11 +34,16 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     note(AsyncEngine, "dispose")
     note(httpx2.AsyncClient, "aclose")
     note(DeliveryServices, "close")
-    note(Errands, "stop")
+    note(BackgroundTasks, "stop")
     return ended
 
 
-ALL = ["Errands.stop", "DeliveryServices.close", "AsyncClient.aclose", "AsyncEngine.dispose"]
+ALL = [
+    "BackgroundTasks.stop",
+    "DeliveryServices.close",
+    "AsyncClient.aclose",
+    "AsyncEngine.dispose",
+]
 
 
 def test_a_server_that_stops_closes_everything(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from delivery.gateways.base import Callback, Forged, Malformed, Parsed, Reply, Seal
+from delivery.gateways.base import Callback, Forged, Malformed, Parsed, Reply, SingleUseToken
 from delivery.gateways.port import Gateway
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
@@ -37,7 +37,7 @@ class Account(FakeGateway):
         super().__init__()
         self.secret = secret
 
-    def verify(self, callback: Callback, *, now: datetime) -> Seal | None:
+    def verify(self, callback: Callback, *, now: datetime) -> SingleUseToken | None:
         if callback.headers.get("x-signature") != self.secret:
             raise Forged("signed by somebody else")
         return None

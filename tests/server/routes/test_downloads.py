@@ -17,15 +17,15 @@ from db.connect.engine import reading, writing
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
-from delivery.reports.failures import FailureKind, words
-from delivery.reports.jobs import Press
+from delivery.reports.failures import FailureKind, viewer_message
+from delivery.reports.jobs import ReportRuntime
 from delivery.reports.store import open_store
 from domain.report import KEPT, ReportFormat, ReportStatus
 from domain.ticket import SECRET, Ticket, sign
 from server.auth.authenticator import Authenticator
 from server.auth.key_sources import connect_keys
 from server.routes.downloads import Part, disposition, part_of, route
-from tests.delivery.reports.printing import asked, made, print_all, printing
+from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.log import NOON, district, email, load, message, recipient, school, school_ids
 from tests.server.auth.signing import Clock, claims, no_client, settings, signed
 
@@ -37,7 +37,7 @@ ALL_RIGHTS = ["VIEW_LOG", "VIEW_RECIPIENTS"]
 class Desk:
     """A server on a log with one report, and somebody who holds a ticket to it."""
 
-    press: Press
+    report_runtime: ReportRuntime
     client: httpx2.AsyncClient
     clock: Clock
     key: bytes
@@ -60,8 +60,8 @@ class Desk:
 
     async def make(self) -> bytes:
         """Make the report; its file."""
-        assert await print_all(self.press) == 1
-        return await made(self.press)
+        assert await make_reports(self.report_runtime) == 1
+        return await made(self.report_runtime)
 
     async def downloads(self) -> list[tuple[str, str, str, str | None]]:
         """The downloads that are written down."""
@@ -71,7 +71,7 @@ class Desk:
             .where(columns.action == "DOWNLOAD_REPORT")
             .order_by(columns.id)
         )
-        async with reading(self.press.engine) as connection:
+        async with reading(self.report_runtime.engine) as connection:
             return [tuple(one) for one in await connection.execute(statement)]
 
 
@@ -80,8 +80,8 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(20)]
     east = message("M-1", people, school="east")
     await load(engine, district(), school("east"), school("west"), east)
-    press = printing(engine, tmp_path / "store")
-    await asked(press)
+    report_runtime = printing(engine, tmp_path / "store")
+    await requested_report(report_runtime)
     clock = Clock(NOON)
     config = settings()
     keys = connect_keys(config, no_client(), clock=clock)
@@ -89,7 +89,7 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
         routes=[
             route(
                 engine=engine,
-                store=open_store(press.place),
+                store=open_store(report_runtime.place),
                 authenticator=Authenticator(config, keys, clock=clock),
                 clock=clock,
             )
@@ -100,7 +100,7 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
         key = (await secrets(connection, [SECRET]))[SECRET]
     transport = httpx2.ASGITransport(app=app, client=("192.0.2.1", 5000))
     async with httpx2.AsyncClient(transport=transport, base_url="http://log.example") as client:
-        yield Desk(press, client, clock, key, Ticket(1, "u1", 1, None, True, NOON + KEPT))
+        yield Desk(report_runtime, client, clock, key, Ticket(1, "u1", 1, None, True, NOON + KEPT))
 
 
 def message_of(response: httpx2.Response) -> str:
@@ -140,7 +140,7 @@ async def test_the_file_comes_whole_under_its_name_and_the_audit_has_it(desk: De
 async def download_names(desk: Desk) -> list[str | None]:
     """The names in the audit of who downloaded."""
     statement = select(AUDIT.c.viewer_name).where(AUDIT.c.action == "DOWNLOAD_REPORT")
-    async with reading(desk.press.engine) as connection:
+    async with reading(desk.report_runtime.engine) as connection:
         return list(await connection.scalars(statement.order_by(AUDIT.c.id)))
 
 
@@ -243,7 +243,7 @@ def test_no_name_breaks_out_of_its_header(name: str) -> None:
 
 @pytest.mark.parametrize("format", ReportFormat)
 async def test_every_format_has_its_type(desk: Desk, format: ReportFormat) -> None:
-    async with writing(desk.press.engine) as connection:
+    async with writing(desk.report_runtime.engine) as connection:
         await connection.execute(update(REPORT).values(format=format))
     await desk.make()
     kind = (await desk.get()).headers["content-type"]
@@ -254,8 +254,8 @@ async def test_every_format_has_its_type(desk: Desk, format: ReportFormat) -> No
 
 
 async def test_what_could_not_be_made_says_why(desk: Desk) -> None:
-    failure = words(FailureKind.STORE_FULL)
-    async with writing(desk.press.engine) as connection:
+    failure = viewer_message(FailureKind.STORE_FULL)
+    async with writing(desk.report_runtime.engine) as connection:
         await connection.execute(update(REPORT).values(status=ReportStatus.FAILED, failure=failure))
     response = await desk.get()
     assert (response.status_code, message_of(response)) == (409, failure)
@@ -273,7 +273,7 @@ async def test_after_a_day_it_is_gone_whether_or_not_the_file_is(desk: Desk) -> 
 
 async def test_a_file_that_is_lost_is_said_to_be(desk: Desk) -> None:
     await desk.make()
-    await open_store(desk.press.place).remove("1.")
+    await open_store(desk.report_runtime.place).remove("1.")
     response = await desk.get()
     assert response.status_code == 404
     assert "lost" in message_of(response)
@@ -339,7 +339,7 @@ async def test_a_good_ticket_to_another_report_opens_this_one_no_more(desk: Desk
 
 
 async def test_the_sight_that_was_signed_is_held_to_at_download(desk: Desk) -> None:
-    schools = await school_ids(desk.press.engine)
+    schools = await school_ids(desk.report_runtime.engine)
     east, west = (desk.ticket._replace(school_id=schools[name]) for name in ("east", "west"))
     assert (await desk.get(ticket=east)).status_code == 202
     assert (await desk.get(ticket=west)).status_code == 404
@@ -349,7 +349,7 @@ async def test_the_sight_that_was_signed_is_held_to_at_download(desk: Desk) -> N
 
 async def test_a_message_that_went_out_of_sight_takes_its_reports_along(desk: Desk) -> None:
     await desk.make()
-    async with writing(desk.press.engine) as connection:
+    async with writing(desk.report_runtime.engine) as connection:
         later = NOON + timedelta(hours=1)
         await connection.execute(update(MESSAGE).values(visible_from=later))
     assert (await desk.get()).status_code == 404
@@ -358,7 +358,7 @@ async def test_a_message_that_went_out_of_sight_takes_its_reports_along(desk: De
 async def test_names_are_for_those_alone_whose_ticket_says_so(desk: Desk) -> None:
     blind = desk.ticket._replace(sees_recipients=False)
     assert (await desk.get(ticket=blind)).status_code == 404
-    async with writing(desk.press.engine) as connection:
+    async with writing(desk.report_runtime.engine) as connection:
         await connection.execute(update(REPORT).values(is_masked=True))
     assert (await desk.get(ticket=blind)).status_code == 202
 

@@ -4,20 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from delivery.reports.store import Folder, Place, open_store
+from delivery.reports.store import Folder, StoreLocation, open_store
 from delivery.reports.store_s3 import BucketStore
 from server.settings.settings import Settings, SettingsError
 
 BESIDE = Path("/srv/log/reports")
 
 
-def place(**environ: str) -> Place:
+def place(**environ: str) -> StoreLocation:
     named = {f"SENTLOG_REPORT_STORE{name}": value for name, value in environ.items()}
     return Settings.from_environment(named).place(BESIDE)
 
 
 def test_where_nothing_is_set_it_is_the_folder_beside() -> None:
-    assert place() == Place(str(BESIDE))
+    assert place() == StoreLocation(str(BESIDE))
     assert isinstance(open_store(place()), Folder)
 
 
@@ -25,7 +25,7 @@ def test_a_folder_stays_where_it_is_wherever_the_server_goes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert place(**{"": "kept"}) == Place(str(tmp_path / "kept"))
+    assert place(**{"": "kept"}) == StoreLocation(str(tmp_path / "kept"))
 
 
 def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
@@ -38,7 +38,7 @@ def test_a_bucket_is_taken_with_what_its_client_has_to_know() -> None:
             "_SECRET_KEY": "word",
         }
     )
-    assert chosen == Place(
+    assert chosen == StoreLocation(
         "s3://bucket/a/b",
         {
             "endpoint": "http://127.0.0.1:9",

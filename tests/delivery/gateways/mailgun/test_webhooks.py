@@ -12,7 +12,7 @@ from delivery.gateways.base import (
     Callback,
     Forged,
     Malformed,
-    Seal,
+    SingleUseToken,
 )
 from delivery.gateways.mailgun.codes import STATUSES
 from delivery.gateways.mailgun.events import CALLBACKS_GOOD_FOR
@@ -48,7 +48,7 @@ def test_mailgun_s_signature_is_accepted_and_its_token_is_single_use(
 ) -> None:
     seal = mailgun.gateway.verify(webhook({}), now=NOON)
 
-    assert seal == Seal("mailgun:0123456789abcdef", NOON + CALLBACKS_GOOD_FOR)
+    assert seal == SingleUseToken("mailgun:0123456789abcdef", NOON + CALLBACKS_GOOD_FOR)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from delivery.gateways.base import (
 from delivery.gateways.gate import Closed, Passage
 from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.port import OUT_OF_TIME, Gateway
-from delivery.gateways.simulator.gateway import CALM, Temper
+from delivery.gateways.simulator.gateway import CALM, SimulatorBehavior
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
 from tests.delivery.gateways.stand_ins import (
@@ -147,7 +147,7 @@ class _Inbox(StandIn):
 class _Simulator(SimulatorStandIn):
     """A stand-in that refuses nobody, and whose gateway is made once, so that a test can change it."""
 
-    tempers: ClassVar[Mapping[Behaviour, Temper]] = {Behaviour.TAKES: CALM}
+    tempers: ClassVar[Mapping[Behaviour, SimulatorBehavior]] = {Behaviour.TAKES: CALM}
 
     def __init__(self) -> None:
         super().__init__()

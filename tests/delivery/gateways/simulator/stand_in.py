@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
 from domain.status import DeliveryMode
 from tests.delivery.gateways.stand_ins import NOON, Behaviour, StandIn, TwilioStandIn
@@ -18,12 +18,12 @@ class SimulatorStandIn(StandIn):
     good = TwilioStandIn.good
     bad = "+16125550254"  # among the hundredth that it refuses by seed 0
 
-    tempers: ClassVar[Mapping[Behaviour, Temper]] = {
-        Behaviour.TAKES: Temper(refused=0.01),
-        Behaviour.IS_BUSY: Temper(busy=1.0),
-        Behaviour.TAKES_WITHOUT_ANSWER: Temper(unanswered=1.0),
-        Behaviour.LOSES: Temper(lost=1.0),
-        Behaviour.IS_GONE: Temper(outages=((NOON, NOON + timedelta(minutes=10)),)),
+    tempers: ClassVar[Mapping[Behaviour, SimulatorBehavior]] = {
+        Behaviour.TAKES: SimulatorBehavior(refused=0.01),
+        Behaviour.IS_BUSY: SimulatorBehavior(busy=1.0),
+        Behaviour.TAKES_WITHOUT_ANSWER: SimulatorBehavior(unanswered=1.0),
+        Behaviour.LOSES: SimulatorBehavior(lost=1.0),
+        Behaviour.IS_GONE: SimulatorBehavior(outages=((NOON, NOON + timedelta(minutes=10)),)),
     }
 
     def __init__(self) -> None:

@@ -19,8 +19,8 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
-from delivery.gateways.simulator.gateway import CALM, LIVELY, SimulatorGateway, Temper
-from delivery.gateways.simulator.journal import Entry, Journal
+from delivery.gateways.simulator.gateway import CALM, LIVELY, SimulatorBehavior, SimulatorGateway
+from delivery.gateways.simulator.journal import Journal, JournalEntry
 from domain.call_status import CALL_STATUSES
 from domain.receipts import Receipt, State, fold
 from domain.status import DeliveryMode, DeliveryStatus
@@ -48,7 +48,11 @@ def handover(number: int, mode: DeliveryMode = DeliveryMode.VOICE, attempt: int 
 
 
 def simulator(
-    temper: Temper, *, seed: int = 0, journal: Journal | None = None, clock: Clock | None = None
+    temper: SimulatorBehavior,
+    *,
+    seed: int = 0,
+    journal: Journal | None = None,
+    clock: Clock | None = None,
 ) -> SimulatorGateway:
     return SimulatorGateway(
         journal or Journal(), clock=clock or Clock(), seed=seed, temper=temper, sleep=no_sleep
@@ -85,7 +89,7 @@ async def test_a_lively_provider_shows_every_behavior() -> None:
 
 
 async def test_a_busy_provider_accepts_a_later_attempt() -> None:
-    gateway = simulator(Temper(busy=0.5))
+    gateway = simulator(SimulatorBehavior(busy=0.5))
     attempts = range(1, 12)
 
     taken = [
@@ -99,7 +103,7 @@ async def test_a_busy_provider_accepts_a_later_attempt() -> None:
 async def test_during_an_outage_the_provider_accepts_and_reports_nothing() -> None:
     clock, journal = Clock(), Journal()
     outage = (NOON, NOON + timedelta(minutes=10))
-    gateway = simulator(Temper(outages=(outage,)), journal=journal, clock=clock)
+    gateway = simulator(SimulatorBehavior(outages=(outage,)), journal=journal, clock=clock)
     sent = Sent("d-0", "SIM", DeliveryMode.VOICE, "a-0", NOON)
 
     [outcome] = await gateway.send([handover(0)])
@@ -123,7 +127,7 @@ async def test_a_process_killed_in_the_first_half_of_the_latency_has_handed_over
         arrived_at_each_wait.append(len(journal.entries()))
 
     gateway = SimulatorGateway(
-        journal, clock=lambda: NOON, temper=Temper(latency=(2.0, 2.0)), sleep=wait
+        journal, clock=lambda: NOON, temper=SimulatorBehavior(latency=(2.0, 2.0)), sleep=wait
     )
 
     await gateway.send([handover(0)])
@@ -151,7 +155,7 @@ async def test_a_hand_over_that_was_killed_after_it_arrived_is_found_by_another_
 
 
 async def test_a_forgetful_provider_cannot_tell() -> None:
-    gateway = simulator(Temper(forgetful=1.0))
+    gateway = simulator(SimulatorBehavior(forgetful=1.0))
     await gateway.send([handover(0)])
 
     finding = await gateway.find(handover(0), handed_at=NOON, now=NOON)
@@ -162,8 +166,8 @@ async def test_a_forgetful_provider_cannot_tell() -> None:
 # Receipts
 
 
-def entries(count: int, mode: DeliveryMode) -> list[Entry]:
-    return [Entry(NOON, f"d-{number}", mode, f"a-{number}") for number in range(count)]
+def entries(count: int, mode: DeliveryMode) -> list[JournalEntry]:
+    return [JournalEntry(NOON, f"d-{number}", mode, f"a-{number}") for number in range(count)]
 
 
 def test_calls_end_with_every_code_of_the_table() -> None:
@@ -201,7 +205,7 @@ def test_a_poll_and_the_receipts_agree_in_the_end(
         return list((await gateway.poll([sent])).receipts)
 
     clock = Clock()
-    lively = Temper(repeated=0.5, odd=0.5, outcome_after=(1.0, 60.0), late=(0.0, 90.0))
+    lively = SimulatorBehavior(repeated=0.5, odd=0.5, outcome_after=(1.0, 60.0), late=(0.0, 90.0))
     gateway = simulator(lively, seed=seed, clock=clock)
     known = asyncio.run(polled())
     heard = gateway.due(clock.now)

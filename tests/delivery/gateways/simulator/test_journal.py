@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from delivery.gateways.simulator.journal import Entry, Journal
+from delivery.gateways.simulator.journal import Journal, JournalEntry
 from domain.status import DeliveryMode
 
 NOON = datetime(2026, 3, 2, 18, 0, tzinfo=UTC)
 
 
-def entry(key: str) -> Entry:
-    return Entry(NOON, key, DeliveryMode.VOICE, "+16125550101")
+def entry(key: str) -> JournalEntry:
+    return JournalEntry(NOON, key, DeliveryMode.VOICE, "+16125550101")
 
 
 @pytest.fixture(params=["file", "memory"])

@@ -54,9 +54,13 @@ def test_a_pool_has_a_connection_for_each_job_that_may_wait_for_one(
     url: str, serves: bool, most: int
 ) -> None:
     """The sums are spelled out, so that who adds a job, or a mode, comes by here."""
-    assert (local.HANDS, procrastinate.HANDS, len(DeliveryMode), BESIDE, POOLED) == (
-        *(3, 6, 4, 3, 10),
-    )
+    assert (
+        local.CONCURRENT_JOBS,
+        procrastinate.CONCURRENT_JOBS,
+        len(DeliveryMode),
+        BESIDE,
+        POOLED,
+    ) == (*(3, 6, 4, 3, 10),)
     assert connections_of(make_url(url), serves=serves) == most
     if url.startswith("sqlite"):
         pool: Any = make_engine(url, most=most).pool
@@ -72,7 +76,7 @@ async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
         mode: FakeGateway(batch=2)
         for mode in (DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT)
     }
-    for number in range(procrastinate.HANDS):
+    for number in range(procrastinate.CONCURRENT_JOBS):
         await load(engine, people(2, mail, call, text_to), id=f"M-{number}")
     peak = Peak(engine)
     open_ = f"select 1 from delivery where status = '{DeliveryStatus.PENDING}' limit 1"

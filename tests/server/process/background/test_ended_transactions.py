@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from db.connect.engine import after_commits
 from db.connect.unavailable import AWAY
 from delivery.gateways.port import Gateway
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
-from delivery.receipts.receipts import take_in
+from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from server.http import responses
@@ -158,7 +158,9 @@ async def test_receipts_are_taken_in_though_the_database_ends_a_transaction(
     receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in gateway.keys]
 
     with interrupted(engine) as interruption:
-        changed = await take_in(engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON)
+        changed = await apply_receipts(
+            engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON
+        )
 
     assert interruption
     assert changed == 3
@@ -179,7 +181,7 @@ async def test_what_the_simulated_provider_reports_waits_for_the_database(
 ) -> None:
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = SimulatorGateway(
-        Journal(journal), clock=clock, temper=Temper(outcome_after=(10.0, 10.0))
+        Journal(journal), clock=clock, temper=SimulatorBehavior(outcome_after=(10.0, 10.0))
     )
     await load(engine, people(3, mail))
     await work(runtime_of(engine, clock, gateway))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from delivery.gateways.simulator.gateway import SimulatorGateway, Temper
+from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
 from server.process import file_lock
 from server.process.simulator_feed import take_in_reports
@@ -20,7 +20,7 @@ EVENTS = "select status from delivery_event where source = 'CALLBACK'"
 def simulator(journal: Path, clock: Clock) -> SimulatorGateway:
     """A provider whose outcomes come after ten seconds."""
     return SimulatorGateway(
-        Journal(journal), clock=clock, temper=Temper(outcome_after=(10.0, 10.0))
+        Journal(journal), clock=clock, temper=SimulatorBehavior(outcome_after=(10.0, 10.0))
     )
 
 
