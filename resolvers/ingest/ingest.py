@@ -10,7 +10,7 @@ from domain.viewer import Right, Viewer
 from resolvers.ingest.line_splitter import blocks
 from resolvers.ingest.outcome import Outcome, Problem, Watch
 from resolvers.ingest.upload import Upload, Uploader
-from resolvers.request.process import Announce, to_nobody
+from resolvers.request.process import Announce, announce_nothing
 
 __all__ = ["Outcome", "Problem", "Uploader", "Watch", "ingest"]
 
@@ -21,7 +21,7 @@ async def ingest(
     *,
     viewer: Viewer | None,
     clock: Callable[[], datetime],
-    announce: Announce = to_nobody,
+    announce: Announce = announce_nothing,
     watch: Watch = lambda outcome: None,
     by: Uploader | None = None,
 ) -> Outcome:

@@ -33,7 +33,7 @@ from resolvers.ingest.open_message import OpenMessage
 from resolvers.ingest.outcome import LineWarning, Outcome, Problem
 from resolvers.ingest.parse import owner_of, parse
 from resolvers.ingest.rows import check_message, unusable_reply_to
-from resolvers.request.process import Announce, to_nobody
+from resolvers.request.process import Announce, announce_nothing
 
 BATCH: Final = 2 * 1024 * 1024
 """Bytes of lines whose rows are kept in memory. A smaller batch commits more often, a larger one holds the lock longer."""
@@ -68,7 +68,7 @@ class Upload:
         *,
         viewer: Viewer | None,
         clock: Callable[[], datetime],
-        announce: Announce = to_nobody,
+        announce: Announce = announce_nothing,
         by: Uploader | None = None,
     ) -> None:
         self.outcome = Outcome()

@@ -32,7 +32,7 @@ class ProcessServices:
     visibility_cache: VisibilityCache = field(default_factory=VisibilityCache)
 
 
-async def to_nobody(connection: AsyncConnection, job: RenderJob | None = None) -> None:
+async def announce_nothing(connection: AsyncConnection, job: RenderJob | None = None) -> None:
     """Announce nothing; runners find the work in their next round."""
 
 
@@ -41,7 +41,7 @@ def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Proc
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
     return ProcessServices(
         runtime=runtime,
-        announce=to_nobody,
+        announce=announce_nothing,
         notices=Notices(engine),
         background_tasks=BackgroundTasks(),
     )

@@ -36,7 +36,7 @@ from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
 from delivery.upkeep import audit_seals, expired_budgets
 from domain.status import DeliveryMode
-from resolvers.request.process import Announce, to_nobody
+from resolvers.request.process import Announce, announce_nothing
 from server.process import file_lock, simulator_feed
 from server.settings.gateways import merge
 from server.settings.settings import Settings, SettingsError, variable
@@ -196,7 +196,7 @@ def announcer(
 ) -> Announce:
     """The function by which a process announces work to workers; on SQLite none, since the server polls each second."""
     if engine.dialect.name == "sqlite":
-        return to_nobody
+        return announce_nothing
     runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
     report_runtime = ReportRuntime(
         engine=engine, place=report_place(settings), clock=clock

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from domain.errors import LogError
 from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome, Uploader, ingest
-from resolvers.request.process import Announce, to_nobody
+from resolvers.request.process import Announce, announce_nothing
 from server.auth.authenticator import Authenticator
 from server.http.request_bodies import read_pieces
 from server.http.request_log import current_id
@@ -32,7 +32,7 @@ def route(
     engine: AsyncEngine,
     authenticator: Authenticator,
     clock: Callable[[], datetime],
-    announce: Announce = to_nobody,
+    announce: Announce = announce_nothing,
     most: int = LARGEST,
 ) -> Route:
     """The route. 200: everything was taken in. 422: with the problems. 401, 403, 415: before anything is read.

@@ -21,7 +21,7 @@ from delivery.gateways.base import (
 from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
-from resolvers.request.process import to_nobody
+from resolvers.request.process import announce_nothing
 from tests.delivery.world import (
     ALL_MODES,
     Clock,
@@ -131,7 +131,7 @@ async def test_an_answer_after_a_resend_belongs_to_the_earlier_sending(
     async def sent_again() -> None:
         await settle(second)
         assert (await one(engine, message_id)).status is DeliveryStatus.FAILED
-        assert await resend(second, message_id, modes=ALL_MODES, announce=to_nobody) == 1
+        assert await resend(second, message_id, modes=ALL_MODES, announce=announce_nothing) == 1
 
     await work(runtime_of(engine, clock, FakeGateway(meanwhile=sent_again)))
 

@@ -20,7 +20,7 @@ from delivery.upkeep.purge import run_purge
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
-from resolvers.request.process import to_nobody
+from resolvers.request.process import announce_nothing
 from tests.delivery import world
 from tests.delivery.upkeep.purges import (
     CUT,
@@ -52,7 +52,7 @@ async def test_a_message_during_a_purge_takes_no_receipts_and_no_resend(
     receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
 
     changed = await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
-    resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=to_nobody)
+    resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=announce_nothing)
 
     assert (changed, resent) == (0, 0)
     assert await world.everything(engine) == before
