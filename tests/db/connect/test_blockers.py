@@ -145,7 +145,7 @@ async def test_an_unavailable_database_does_not_stop_the_search_for_blockers(
             failed.set()
             raise AWAY[0]("", {}, Exception())
 
-    monkeypatch.setattr(blockers, "Alone", Away)
+    monkeypatch.setattr(blockers, "SingleStatements", Away)
     with capture_logs() as lines:
         async with writing(engine) as connection, ending_blockers(connection):
             await failed.wait()
