@@ -179,6 +179,8 @@ class Supervisor(Multiprocess):
     def _replace(self, place: int, child: Child, reason: str, now: float) -> None:
         self._is_ready = False
         if child.process.exitcode == CANNOT_START and not self._has_been_ready:
+            if self.has_failed:  # another process of the same start has said so
+                return
             _log.error("the server cannot start", pid=child.pid, reason=reason)
             self.has_failed = True
             self.should_exit.set()
