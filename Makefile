@@ -9,6 +9,10 @@ PORT ?= 8000
 #   make test ARGS="tests/domain -k cancel"
 # A worker that dies fails the run at once: with one in its place pytest-xdist 3.8 waits forever at the end of the groups.
 WHOLE_SUITE := -n auto --maxprocesses 4 --dist loadgroup --max-worker-restart 0
+# The rules, what is pure around them, and a part of the SQL: half a minute.
+QUICK := $(addprefix tests/, domain db/sql db/log db/search/test_criteria.py schema/documents schema/described resolvers/request \
+	resolvers/mutations delivery/gateways/twilio delivery/gateways/mailgun server/http server/auth server/settings \
+	test_words.py test_documents.py test_decisions.py test_private_apis.py)
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +29,7 @@ quick: .venv/.made ## lint, types, layers, and the fast tests on SQLite: under a
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	SENTLOG_TEST_PROFILE=quick $(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not postgres and not browser and not slow"
+	SENTLOG_TEST_PROFILE=quick $(BIN)/python -m pytest -q -n auto --maxprocesses 4 -m "not postgres and not browser and not slow" $(QUICK)
 
 check: .venv/.made ## lint, format check, types, layers, known vulnerabilities, tests: all that CI asks for
 	$(BIN)/ruff check .
