@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -137,7 +138,9 @@ async def test_an_address_that_cannot_be_read_is_a_warning_and_the_answer_is_cle
 
 async def test_what_failed_when_it_came_in_says_why(caller: Caller) -> None:
     listed = [recipient("p2", email("nobody@"), voice("555-0101"), text("555-0101"), inbox())]
-    send(caller, message("M-2", listed, status=None))
+    # Not due yet, or the server might send it before the query.
+    later = datetime.now(UTC) + timedelta(days=1)
+    send(caller, message("M-2", listed, status=None, scheduled_at=later))
 
     answer = caller.ask(
         """{ message(id: "message.2") { status deliveries { nodes {
