@@ -1,19 +1,22 @@
 """Moves messages from the staging tables into the log, under the lock of the ingest.
 
-`db.ingest.steps` has the statements. `resolvers.ingest` parses lines and rejects messages.
+`statements/` has the statements: one per table, for any number of messages. `resolvers.ingest` parses lines and rejects
+messages.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import time
+from functools import cache
+from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Table, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.ingest import staging_tables
-from db.ingest.steps import moves
 from db.log.districts import SchoolRecord
 from db.sql.key_lists import text_any_of
+from db.sql.statement_files import FileStatement, read_statements
 from db.tables.log import CONTENT, DISTRICT, MESSAGE, SCHOOL
 
 INGEST_LOCK: Final = 0x5E47106
@@ -83,29 +86,33 @@ async def move(connection: AsyncConnection) -> None:
     is_postgresql = connection.dialect.name == "postgresql"
     if is_postgresql:
         await connection.exec_driver_sql(_SETTINGS)
-        await _analyze(
-            connection,
-            staging_tables.MESSAGES,
-            staging_tables.RECIPIENTS,
-            staging_tables.DELIVERIES,
-        )
-    for step in moves(connection.dialect.name):
-        result = await connection.execute(text(step.statement))
-        if is_postgresql and step.fills is not None and result.rowcount >= step.counted_from:
-            await _analyze(connection, step.fills)
+        await _analyze(connection, "staged_message", "staged_recipient", "staged_delivery")
+    for statement, notes in _steps(connection.dialect.name):
+        result = await connection.execute(text(statement))
+        filled = notes.get("analyze")
+        if is_postgresql and filled and result.rowcount >= int(notes.get("from", 0)):
+            await _analyze(connection, filled)
 
 
-async def _analyze(connection: AsyncConnection, *tables: Table) -> None:
+@cache
+def _steps(dialect: str) -> Sequence[FileStatement]:
+    """Return the statements, in order. A note names the table to analyze after one that inserted at least `from` rows."""
+    names = ("1_findings", "2_messages", f"3_people_{dialect}", "4_counters")
+    return [one for name in names for one in read_statements(_STATEMENTS / f"{name}.sql")]
+
+
+async def _analyze(connection: AsyncConnection, *tables: str) -> None:
     """ANALYZE tables, because the planner has old statistics of them or none.
 
     Tables of the log use the server's statistics target. A small sample is enough for staging tables.
     """
-    names = ", ".join(table.name for table in tables)
-    sample = "10" if tables[0].metadata is staging_tables.MESSAGES.metadata else "DEFAULT"
+    sample = "10" if tables[0] in staging_tables.METADATA.tables else "DEFAULT"
     await connection.exec_driver_sql(
-        f"SET LOCAL default_statistics_target = {sample}; ANALYZE {names}"
+        f"SET LOCAL default_statistics_target = {sample}; ANALYZE {', '.join(tables)}"
     )
 
+
+_STATEMENTS: Final = Path(__file__).parent / "statements"
 
 _SETTINGS: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mode = auto"
 """With the default work_mem of 4 MB, sorts of a large message spill to disk. Foreign-key triggers need plans that are cached:

@@ -113,12 +113,12 @@ class StagedFailure(NamedTuple):
     reason: str
 
 
-_metadata: Final = MetaData()
+METADATA: Final = MetaData()
 
 
 def _table(name: str, *columns: Column[Any]) -> Table:
     # Without rowids, because SQLite would store the key twice.
-    return Table(name, _metadata, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=False)
+    return Table(name, METADATA, *columns, prefixes=["TEMPORARY"], sqlite_with_rowid=False)
 
 
 def _table_of(name: str, row_class: type[NamedTuple], keys: int, types: dict[str, Any]) -> Table:
@@ -216,7 +216,7 @@ DUPLICATES: Final = _table(
 
 FOUND_PEOPLE: Final = Table(
     "found_person",
-    _metadata,
+    METADATA,
     Column("id", BigInt),
     Column("district_id", Integer()),
     Column("role", KeyText),
@@ -230,7 +230,7 @@ FOUND_PEOPLE: Final = Table(
 
 FOUND_ADDRESSES: Final = Table(
     "found_address",
-    _metadata,
+    METADATA,
     Column("id", BigInt),
     Column("district_id", Integer()),
     Column("kind", KeyText),
@@ -246,7 +246,7 @@ FOUND: Final = (FOUND_PEOPLE, FOUND_ADDRESSES)
 
 async def create(connection: AsyncConnection) -> None:
     """Create the staging tables of this connection; they disappear when it is closed."""
-    await connection.run_sync(lambda sync: _metadata.create_all(sync, checkfirst=False))
+    await connection.run_sync(lambda sync: METADATA.create_all(sync, checkfirst=False))
 
 
 async def clear(connection: AsyncConnection) -> None:

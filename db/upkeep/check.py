@@ -1,18 +1,22 @@
 """Checks counters, files and text indexes against the rows, and returns the differences. It repairs nothing.
 
-`domain.counting` defines the figures; `db.upkeep.recounts` has the statements.
+`domain.counting` defines the figures; `recounts.sql` has the statements.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Boolean, Integer, String, TextualSelect, column, func, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
 
+from db.sql.column_types import Instant
+from db.sql.statement_files import read_statements
 from db.tables.log import MESSAGE
-from db.upkeep.recounts import RECOUNTS
 
 MOST_DIFFERENCES: Final = 1_000
 """The most differences of one kind that are returned per range of messages."""
@@ -48,12 +52,31 @@ async def differences(
     """
     bounds = {"after": after, "until": until, "most": MOST_DIFFERENCES}
     differences: list[Difference] = []
-    for statement in RECOUNTS:
+    for statement in _recounts():
         differences += [
             Difference(row.message, row.what, _text(row.stored), _text(row.counted))
             for row in await connection.execute(statement, bounds)
         ]
     return differences
+
+
+@cache
+def _recounts() -> Sequence[TextualSelect]:
+    """Return the statements with their result columns; the note `values` has the type of stored and counted values."""
+    types: dict[str, TypeEngine[Any]] = {
+        "integer": Integer(),
+        "boolean": Boolean(),
+        "instant": Instant(),
+    }
+    return [
+        text(statement).columns(
+            column("message", String),
+            column("what", String),
+            column("stored", types[notes["values"]]),
+            column("counted", types[notes["values"]]),
+        )
+        for statement, notes in read_statements(Path(__file__).with_name("recounts.sql"))
+    ]
 
 
 async def faults_of_file(connection: AsyncConnection) -> Sequence[str]:
