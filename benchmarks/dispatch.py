@@ -35,10 +35,9 @@ import httpx2
 import orjson
 from pydantic import SecretStr
 from sqlalchemy import func, make_url, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from db.tables.log import DELIVERY, MESSAGE, TALLY
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.simulator.gateway import CALM, SimulatorBehavior, SimulatorGateway
@@ -81,7 +80,7 @@ def utc_now() -> datetime:
 # The log
 
 
-async def load(engine: AsyncEngine, rows: int, *, name: str) -> int:
+async def load(database: Database, rows: int, *, name: str) -> int:
     """Ingest a message with calls to this many numbers; return its id."""
 
     async def lines() -> AsyncIterator[bytes]:
@@ -112,9 +111,9 @@ async def load(engine: AsyncEngine, rows: int, *, name: str) -> int:
             )
         yield _line("end", message=name)
 
-    outcome = await ingest(engine, lines(), viewer=None, clock=utc_now)
+    outcome = await ingest(database, lines(), viewer=None, clock=utc_now)
     assert outcome.is_clean, outcome.problems[:3]
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         statement = select(MESSAGE.c.id).where(MESSAGE.c.external_id == name)
         return int((await connection.execute(statement)).scalar_one())
 
@@ -131,12 +130,12 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def pending(engine: AsyncEngine, message_id: int) -> int:
+async def pending(database: Database, message_id: int) -> int:
     """Return how many deliveries of a message are pending, by its tallies."""
     statement = select(func.sum(TALLY.c.deliveries)).where(
         TALLY.c.message_id == message_id, TALLY.c.status == DeliveryStatus.PENDING
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return await connection.scalar(statement) or 0
 
 
@@ -152,24 +151,24 @@ async def work(url: str, journal: Path, *, per_second: float | None, is_forgetfu
         temper=FORGETFUL if is_forgetful else CALM,
         per_second=per_second,
     )
-    engine = make_engine(url)
+    database = Database(url)
     lease = SHORT_LEASE if is_forgetful else LEASE
     runtime = Runtime(
-        engine=engine,
+        database=database,
         gateways={DeliveryMode.VOICE: gateway},
         clock=utc_now,
         chance=random.random,
         lease=lease,
         send_limit=lease * 2 / 5,
     )
-    runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
+    runner = LocalRunner if not database.is_postgresql else ProcrastinateRunner
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     report_runtime = ReportRuntime(
-        engine=engine, place=StoreLocation(str(journal.parent)), clock=utc_now
+        database=database, place=StoreLocation(str(journal.parent)), clock=utc_now
     )  # nobody asks
     await runner(runtime, report_runtime).work(stop)
-    await engine.dispose()
+    await database.dispose()
 
 
 @contextmanager
@@ -207,32 +206,32 @@ def rate(entries: Sequence[JournalEntry]) -> float:
 
 async def speed(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
     """Print one line for each message; the last figure is the ratio to the first message."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
     first: float | None = None
     for size in rows:
-        message_id = await load(engine, size, name=f"M-{size}")
+        message_id = await load(database, size, name=f"M-{size}")
         journal = folder / f"journal-{size}"
 
         async def is_done(message_id: int = message_id) -> bool:
-            return await pending(engine, message_id) == 0
+            return await pending(database, message_id) == 0
 
         with workers(count, url, journal):
             await until(is_done)
         reached = rate(Journal(journal).entries())
         first = first or reached
         print(
-            f"{engine.dialect.name}, {count} worker(s), {size:,} calls:"
+            f"{database.engine.dialect.name}, {count} worker(s), {size:,} calls:"
             f" {reached:,.0f} a second, {reached / first:.2f} of the first",
             flush=True,
         )
-    await engine.dispose()
+    await database.dispose()
 
 
 async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
     """Cancel messages of each size and one of a thousand during their hand-over; print the latency."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
     environment = {
         "SENTLOG_DATABASE_URL": url,
         "SENTLOG_DATA_DIR": str(folder),
@@ -252,9 +251,9 @@ async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
         now=utc_now(),
     )
     for size in (1_000, *rows):
-        message_id = await load(engine, size, name=f"M-{size}")
+        message_id = await load(database, size, name=f"M-{size}")
         with ExitStack() as running:
-            if engine.dialect.name == "postgresql":
+            if database.is_postgresql:
                 running.enter_context(_sentlog("worker", **environment))
             server = running.enter_context(_sentlog("serve", **environment))
             assert server.stderr is not None
@@ -262,7 +261,7 @@ async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
             client = running.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}"))
 
             async def has_begun(message_id: int = message_id, size: int = size) -> bool:
-                return size - await pending(engine, message_id) >= min(size // 10, 5_000)
+                return size - await pending(database, message_id) >= min(size // 10, 5_000)
 
             await until(has_begun)
             for again in range(3):
@@ -276,11 +275,11 @@ async def cancel(url: str, folder: Path, *, rows: Sequence[int]) -> None:
                 canceled = answer.json()["data"]["cancelMessage"]
                 assert canceled["isNew"] == (again == 0), canceled
                 print(
-                    f"{engine.dialect.name}, {size:,} calls, {'asked again' if again else 'canceled'}:"
+                    f"{database.engine.dialect.name}, {size:,} calls, {'asked again' if again else 'canceled'}:"
                     f" {took * 1000:.0f} ms {canceled['canceledMessage']}",
                     flush=True,
                 )
-    await engine.dispose()
+    await database.dispose()
 
 
 @contextmanager
@@ -301,10 +300,10 @@ def _sentlog(command: str, **settings: str) -> Iterator["subprocess.Popen[str]"]
 
 async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
     """Kill one worker in the middle. Raises `AssertionError` if anybody was called twice or not at all."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
     for size in rows:
-        message_id = await load(engine, size, name=f"M-{size}")
+        message_id = await load(database, size, name=f"M-{size}")
         journal = Journal(folder / f"journal-{size}")
 
         async def is_half_done(journal: Journal = journal, size: int = size) -> bool:
@@ -313,7 +312,7 @@ async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> No
         async def is_settled() -> bool:
             open_ = (DELIVERY.c.status == DeliveryStatus.PENDING) | DELIVERY.c.claim.is_not(None)
             statement = select(DELIVERY.c.message_id).where(open_).limit(1)
-            async with reading(engine) as connection:
+            async with database.reading() as connection:
                 return (await connection.execute(statement)).first() is None
 
         began = time.perf_counter()
@@ -333,12 +332,12 @@ async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> No
         statement = select(func.count()).where(
             DELIVERY.c.message_id == message_id, DELIVERY.c.call_status == NO_RESPONSE
         )
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             marked = await connection.scalar(statement) or 0
         twice = sum(times > 1 for times in calls.values())
         forgotten = max(size - len(calls) - marked, 0)
         print(
-            f"{engine.dialect.name}, {count} worker(s), one killed: {size:,} deliveries, {len(calls):,} calls,"
+            f"{database.engine.dialect.name}, {count} worker(s), one killed: {size:,} deliveries, {len(calls):,} calls,"
             f" {twice} twice, {forgotten} forgotten, {marked} marked as unsure,"
             f" {time.perf_counter() - began:.0f} s",
             flush=True,
@@ -346,29 +345,29 @@ async def kill(url: str, folder: Path, *, rows: Sequence[int], count: int) -> No
         assert not twice
         assert not forgotten
         journal.close()
-    await engine.dispose()
+    await database.dispose()
 
 
 async def pace(url: str, folder: Path, *, rows: Sequence[int], count: int) -> None:
     """Print the rate of hand-overs to a provider with the limit `PER_SECOND`."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
     for size in rows:
-        message_id = await load(engine, size, name=f"M-{size}")
+        message_id = await load(database, size, name=f"M-{size}")
         journal = folder / f"journal-{size}"
 
         async def is_done(message_id: int = message_id) -> bool:
-            return await pending(engine, message_id) == 0
+            return await pending(database, message_id) == 0
 
         with workers(count, url, journal, "--per-second", str(PER_SECOND)):
             await until(is_done)
         reached = rate(Journal(journal).entries())
         print(
-            f"{engine.dialect.name}, {count} worker(s), {size:,} calls at {PER_SECOND:.0f} a second:"
+            f"{database.engine.dialect.name}, {count} worker(s), {size:,} calls at {PER_SECOND:.0f} a second:"
             f" {reached:.1f} a second, {reached / PER_SECOND - 1:+.1%}",
             flush=True,
         )
-    await engine.dispose()
+    await database.dispose()
 
 
 def main() -> None:

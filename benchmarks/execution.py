@@ -22,13 +22,12 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry import Schema
 
 from benchmarks.ingest import lines, taken
 from benchmarks.peers.floor import list_of
 from db import migrations
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from resolvers.request.connection import Listing
 from resolvers.request.context import open_context
@@ -61,12 +60,12 @@ class Odd(str):
     """A text that graphql-core accepts like any other, but no plan of the list executor does."""
 
 
-def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
+def answering(schema: Schema, database: Database, document: str) -> Act:
     """Return a function that executes `document` and encodes the result, in a warm process."""
-    process_services = database_only(engine, clock=lambda: NOW)
+    process_services = database_only(database, clock=lambda: NOW)
 
     async def answer() -> bytes:
-        context = await open_context(engine, VIEWER, now=NOW, process_services=process_services)
+        context = await open_context(database, VIEWER, now=NOW, process_services=process_services)
         result = await schema.execute(document, context_value=context)
         assert result.errors is None, result.errors
         return orjson.dumps({"data": result.data})
@@ -74,11 +73,11 @@ def answering(schema: Schema, engine: AsyncEngine, document: str) -> Act:
     return answer
 
 
-def floor(engine: AsyncEngine, size: int) -> Act:
+def floor(database: Database, size: int) -> Act:
     """Return a function that reads this many rows and encodes them as JSON."""
 
     async def answer() -> bytes:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             rows = await connection.execute(text(_FLOOR % size))
             return orjson.dumps({"data": list_of(rows)})
 
@@ -116,20 +115,20 @@ async def times(acts: list[Act], rounds: int) -> list[float]:
     return [statistics.median(own) for own in taken]
 
 
-async def fill(engine: AsyncEngine, folder: Path) -> None:
+async def fill(database: Database, folder: Path) -> None:
     """Load a log of 4,000 messages to one person each, and one message to a hundred."""
-    await migrations.upgrade(engine)
+    await migrations.upgrade(database)
     for round, (messages, recipients) in enumerate(((MESSAGES, 1), (1, RECIPIENTS))):
         file = folder / f"{round}.ndjson"
         with file.open("wb") as opened:
             opened.writelines(lines(messages, recipients, round=round))
-        assert (await taken(engine, file)).outcome.is_clean
+        assert (await taken(database, file)).outcome.is_clean
 
 
 async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) -> None:
     """Print one line per document, or a profile."""
-    engine = make_engine(url)
-    await fill(engine, folder)
+    database = Database(url)
+    await fill(database, folder)
     documents = {
         **{f"list of {size}": LIST % size for size in (50, 500, 4_000)},
         f"list of 500{FALLS_BACK}": LIST % 500,
@@ -142,22 +141,22 @@ async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) 
     }
     ordinary = with_stock_executor(SCHEMA)
     if profiled:
-        await profile(answering(SCHEMA, engine, documents[profiled]), rounds)
+        await profile(answering(SCHEMA, database, documents[profiled]), rounds)
     else:
         print(
-            f"{engine.dialect.name:34} {'whole':>9} {'ordinary':>9} {'ratio':>6} {'floor':>9} {'ratio':>6}"
+            f"{database.engine.dialect.name:34} {'whole':>9} {'ordinary':>9} {'ratio':>6} {'floor':>9} {'ratio':>6}"
         )
         for name, document in documents.items():
-            acts = [answering(schema, engine, document) for schema in (SCHEMA, ordinary)]
+            acts = [answering(schema, database, document) for schema in (SCHEMA, ordinary)]
             if name.endswith(FALLS_BACK):
                 acts = list(map(odd, acts))
             assert await acts[0]() == await acts[1]()
             if name.startswith("list of") and not name.endswith(FALLS_BACK):
-                acts.append(floor(engine, int(name.rpartition(" ")[2])))
+                acts.append(floor(database, int(name.rpartition(" ")[2])))
             whole, others, *lowest = await times(acts, rounds)
             floor_text = f"{lowest[0]:6.1f} ms {whole / lowest[0]:6.2f}" if lowest else ""
             print(f"{name:34} {whole:6.1f} ms {others:6.1f} ms {others / whole:6.1f} {floor_text}")
-    await engine.dispose()
+    await database.dispose()
 
 
 async def profile(act: Act, rounds: int) -> None:

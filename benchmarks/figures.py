@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import EVENT, Change
 from db.log import counters
@@ -115,9 +115,9 @@ async def a_thousand(connection: AsyncConnection) -> list[Change]:
     ]
 
 
-async def milliseconds(engine: AsyncEngine, act: Act) -> float:
+async def milliseconds(database: Database, act: Act) -> float:
     """Return the milliseconds of `act` in a transaction that is rolled back, without begin and rollback."""
-    async with engine.connect() as connection, connection.begin() as transaction:
+    async with database.engine.connect() as connection, connection.begin() as transaction:
         await connection.exec_driver_sql("SELECT 1")
         began = time.perf_counter()
         await act(connection)
@@ -128,8 +128,8 @@ async def milliseconds(engine: AsyncEngine, act: Act) -> float:
 
 async def measure(url: str, *, rounds: int) -> None:
     """Print one line for each variant."""
-    engine = make_engine(url)
-    async with engine.connect() as connection:
+    database = Database(url)
+    async with database.engine.connect() as connection:
         made = await a_thousand(connection)
     assert len(made) == CHANGED
     acts: dict[str, Act] = {
@@ -142,16 +142,16 @@ async def measure(url: str, *, rounds: int) -> None:
     taken: dict[str, list[float]] = {name: [] for name in acts}
     for round in range(rounds + 1):
         for name, act in acts.items():
-            took = await milliseconds(engine, act)
+            took = await milliseconds(database, act)
             if round:
                 taken[name].append(took)
     medians = {name: statistics.median(own) for name, own in taken.items()}
-    print(engine.dialect.name)
+    print(database.engine.dialect.name)
     for name, median in medians.items():
         print(f"{name:36} {median:9.2f} ms")
     with_counters, without = list(medians.values())[-2:]
     print(f"{'changed, ÷ without counters':36} {with_counters / without:9.2f}")
-    await engine.dispose()
+    await database.dispose()
 
 
 def main() -> None:

@@ -19,10 +19,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from resolvers.ingest.ingest import Outcome, ingest
 
 CHUNK: Final = 256 * 1024
@@ -92,7 +91,7 @@ class Taken(NamedTuple):
     """The peak memory after each block, in MiB."""
 
 
-async def taken(engine: AsyncEngine, file: Path) -> Taken:
+async def taken(database: Database, file: Path) -> Taken:
     """Ingest the lines of `file`."""
     peaks = list[int]()
 
@@ -103,7 +102,7 @@ async def taken(engine: AsyncEngine, file: Path) -> Taken:
 
     began, idle = time.perf_counter(), time.process_time()
     outcome = await ingest(
-        engine,
+        database,
         chunks(),
         viewer=None,
         clock=lambda: datetime.now(UTC),
@@ -120,14 +119,14 @@ def _peak() -> int:
 
 async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> None:
     """Print one line for each kind of ingest."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
     first, second = folder / "first.ndjson", folder / "second.ndjson"
     for round, file in enumerate((first, second)):
         with file.open("wb") as opened:
             opened.writelines(lines(messages, recipients, round=round))
     print(
-        f"{engine.dialect.name}: {messages:,} messages of {recipients:,} recipients,"
+        f"{database.engine.dialect.name}: {messages:,} messages of {recipients:,} recipients,"
         f" {first.stat().st_size / MEBIBYTE:,.0f} MiB"
     )
     for title, file in (
@@ -135,7 +134,7 @@ async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> 
         ("sent again", first),
         ("others to the same people", second),
     ):
-        outcome, seconds, busy, peaks = await taken(engine, file)
+        outcome, seconds, busy, peaks = await taken(database, file)
         assert outcome.is_clean, outcome.problems[:3]
         count = messages * recipients
         print(
@@ -143,7 +142,7 @@ async def measure(url: str, *, messages: int, recipients: int, folder: Path) -> 
             f" {messages / seconds:,.0f} messages/s; memory {peaks[len(peaks) // 10]} MiB after a tenth,"
             f" {peaks[-1]} at the end"
         )
-    await engine.dispose()
+    await database.dispose()
 
 
 def main() -> None:

@@ -26,11 +26,10 @@ from typing import Final
 
 import orjson
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.large_log import build, size_of
 from benchmarks.renderers import high_water
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from db.reports.jobs import ReportJob
 from db.reports.records import ReportRequest, request_report
 from delivery.reports.child import render_in_process
@@ -74,11 +73,11 @@ def log_of(rows: int, folder: Path) -> str:
 # The latency of a search
 
 
-def searching(engine: AsyncEngine) -> Act:
+def searching(database: Database) -> Act:
     """Execute the search in a new context and encode the result, as for a request."""
 
     async def search() -> bytes:
-        context = await open_context(engine, VIEWER, now=datetime.now(UTC))
+        context = await open_context(database, VIEWER, now=datetime.now(UTC))
         result = await SCHEMA.execute(SEARCH, context_value=context)
         assert result.errors is None, result.errors
         return orjson.dumps({"data": result.data})
@@ -101,16 +100,16 @@ async def search_times(
 
 async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
     """Print one line per format: the search alone, the search beside the report, and their ratios."""
-    engine = make_engine(url)
+    database = Database(url)
     forks = ForkServer()
     await forks.start()
     report_runtime = ReportRuntime(
-        engine=engine,
+        database=database,
         place=StoreLocation(str(folder)),
         clock=lambda: datetime.now(UTC),
         render=partial(render_in_process, start=forks.fork),
     )
-    search = searching(engine)
+    search = searching(database)
     await search_times(search, until=None, most=20)
     print(
         f"{'search, ms':10}{'alone p50':>12}{'p99':>8}{'beside p50':>12}{'p99':>8}{'p50':>8}{'p99':>8}"
@@ -124,7 +123,7 @@ async def wait_of_search(url: str, folder: Path, *, searches: int) -> None:
         assert await work
         _print_waits(format, alone, beside, time.perf_counter() - began)
     await forks.close()
-    await engine.dispose()
+    await database.dispose()
 
 
 def _print_waits(
@@ -155,7 +154,7 @@ async def _ask(report_runtime: ReportRuntime, format: ReportFormat) -> int:
         requested_at=now,
         expires_at=now + KEPT,
     )
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         id, _ = await request_report(connection, request)
     return id
 

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from db.log import messages, recipients
 from db.log.visibility import Visibility, visibility_of
 from db.search import facets, log_page
@@ -246,7 +246,7 @@ def _in_crowd() -> Sequence[Case]:
 # Measuring
 
 
-async def measure(engine: AsyncEngine, *, only: str, rounds: int) -> None:
+async def measure(database: Database, *, only: str, rounds: int) -> None:
     """Print a line for each case whose name contains `only`."""
     everybody = Viewer(
         id="u1",
@@ -256,9 +256,9 @@ async def measure(engine: AsyncEngine, *, only: str, rounds: int) -> None:
         rights=frozenset(),
         expires_at=datetime.max.replace(tzinfo=UTC),
     )
-    print(f"| {engine.dialect.name} | rows | ms | × by key | × first page |")
+    print(f"| {database.engine.dialect.name} | rows | ms | × by key | × first page |")
     print("| --- | ---: | ---: | ---: | ---: |")
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         visibility = await visibility_of(connection, everybody, now=datetime.now(UTC))
         assert visibility is not None, "this is no database of benchmarks.large_log"
         for case in await cases(connection, visibility):
@@ -294,11 +294,11 @@ async def _timed(work: Awaitable[Any]) -> float:
 
 
 async def _run(url: str, *, only: str, rounds: int) -> None:
-    engine = make_engine(url)
+    database = Database(url)
     try:
-        await measure(engine, only=only, rounds=rounds)
+        await measure(database, only=only, rounds=rounds)
     finally:
-        await engine.dispose()
+        await database.dispose()
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import httpx2
 
 from benchmarks.execution import LIST, fill
 from benchmarks.sign_in import environment, token
-from db.connect.engine import make_engine
+from db.connect.database import Database
 
 CLIENTS: Final = 16
 LISTS: Final = 160
@@ -91,9 +91,9 @@ async def ask(address: str) -> None:
 
 async def filled(url: str, folder: Path) -> None:
     """Load 4,000 messages."""
-    engine = make_engine(url)
-    await fill(engine, folder)
-    await engine.dispose()
+    database = Database(url)
+    await fill(database, folder)
+    await database.dispose()
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from benchmarks.sign_in import environment, token
 from benchmarks.soak.clients import DISTRICT
 from benchmarks.soak.installation import Process, answers, database, free_port
 from db import migrations
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from resolvers.ingest.ingest import ingest
 from schema.documents.limits import LIMITS
 from server.graphql import request
@@ -139,15 +139,15 @@ def measure(address: str, token: str, *, seconds: float) -> None:
 
 async def fill(url: str) -> None:
     """Load a log of four thousand messages."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
 
     async def history() -> AsyncIterator[bytes]:
         yield b"".join(sample(messages=4_000, recipients=20, seed=1))
 
-    outcome = await ingest(engine, history(), viewer=None, clock=lambda: datetime.now(UTC))
+    outcome = await ingest(database, history(), viewer=None, clock=lambda: datetime.now(UTC))
     assert outcome.is_clean, outcome.problems[:3]
-    await engine.dispose()
+    await database.dispose()
 
 
 def main() -> None:

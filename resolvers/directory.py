@@ -5,7 +5,6 @@ from typing import Final
 
 import strawberry
 
-from db.connect.engine import reading
 from db.log.districts import DistrictRecord, SchoolRecord, schools_of
 from db.log.messages import MessageRecord
 from domain.call_status import CALL_STATUSES, CallStatus
@@ -34,7 +33,7 @@ async def district(root: Sequence[object], info: Info) -> Sequence[DistrictRecor
 
 async def schools(info: Info) -> Sequence[SchoolRecord]:
     """The schools whose messages the viewer may see, by name."""
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         rows = await schools_of(connection, info.context.visibility.district.id)
     return [school for school in rows if _is_seen(school, info)]
 

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db.connect.engine import reading
 from db.log.districts import SchoolRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
 from db.search import facets, log_page
@@ -127,7 +126,7 @@ async def search(
         raise BadUserInput("orderBy names a field twice. Name each once.")
     order = log_page.order(fields, scope=("log", context.visibility.district.id, criteria))
     rows, found = await log_page.find_page(
-        context.engine,
+        context.database,
         criteria,
         visibility=context.visibility,
         order=order,
@@ -180,25 +179,25 @@ def _date(text: str | None, *, argument: str) -> str | None:
 
 async def total(root: MessageListing, info: Info) -> int:
     """The number of messages that match the search."""
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         return await facets.count(connection, root.search)
 
 
 async def status_facets(root: MessageListing, info: Info) -> Sequence[StatusCount]:
     """The statuses of messages that match the other criteria, with counts."""
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         return await facets.count_by_status(connection, root.search)
 
 
 async def type_facets(root: MessageListing, info: Info) -> Sequence[TypeCount]:
     """The types of messages that match the other criteria, with counts."""
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         return await facets.count_by_type(connection, root.search)
 
 
 async def school_facets(root: MessageListing, info: Info) -> Sequence[SchoolCount]:
     """The schools of messages that match the other criteria, with counts."""
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         return await facets.count_by_school(connection, root.search)
 
 
@@ -298,5 +297,5 @@ async def viewer_can_cancel(root: Sequence[MessageRecord], info: Info) -> Sequen
 async def types(info: Info) -> Sequence[TypeRecord]:
     """The types of the messages that the viewer may see, by label."""
     info.context.viewer.require(Right.VIEW_LOG)
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         return await facets.types(connection, visibility=info.context.visibility)

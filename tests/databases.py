@@ -17,7 +17,7 @@ from tests.missing import missing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from db.connect.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -80,13 +80,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 @pytest.fixture
-async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on `database_url`."""
-    from db.connect.engine import make_engine
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The database at `database_url`."""
+    from db.connect.database import Database
 
-    engine = make_engine(database_url)
-    yield engine
-    await engine.dispose()
+    database = Database(database_url)
+    yield database
+    await database.dispose()
 
 
 _numbers = itertools.count(1)
@@ -117,9 +117,9 @@ def _on_server(url: str, statement: str) -> None:
 
 async def migrate(url: str) -> None:
     """Migrate a database."""
-    from db.connect.engine import make_engine
+    from db.connect.database import Database
     from db.migrations import upgrade
 
-    engine = make_engine(url)
-    await upgrade(engine)
-    await engine.dispose()
+    database = Database(url)
+    await upgrade(database)
+    await database.dispose()

@@ -11,44 +11,45 @@ from typing import Any, Final
 
 import psycopg
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+
+from db.connect.database import Database
 
 TABLE: Final = "delivery_event"
 """Every transaction that changes a delivery writes this table, before the counters."""
 
 
 @contextmanager
-def interrupted(engine: AsyncEngine, at: str = TABLE, *, times: int = 1) -> Iterator[list[str]]:
+def interrupted(database: Database, at: str = TABLE, *, times: int = 1) -> Iterator[list[str]]:
     """Inside the block, interrupt the first `times` statements that insert into the table `at`; return these statements.
 
     On SQLite the start of a transaction is interrupted, because after that it holds the lock itself.
     """
     statements: list[str] = []
-    if engine.dialect.name == "postgresql":
-        with _ended_session(engine, at, times, statements):
+    if database.is_postgresql:
+        with _ended_session(database, at, times, statements):
             yield statements
     else:
-        with _locked_file(engine, times, statements):
+        with _locked_file(database, times, statements):
             yield statements
 
 
 @contextmanager
 def _ended_session(
-    engine: AsyncEngine, at: str, times: int, statements: list[str]
+    database: Database, at: str, times: int, statements: list[str]
 ) -> Iterator[None]:
     def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         if len(statements) < times and cursor is not None and f"INSERT INTO {at}" in statement:
             statements.append(statement)
-            end_session(engine, connection.connection.driver_connection.info.backend_pid)
+            end_session(database, connection.connection.driver_connection.info.backend_pid)
 
-    with _listening(engine, "before_cursor_execute", before):
+    with _listening(database, "before_cursor_execute", before):
         yield
 
 
 @contextmanager
-def _locked_file(engine: AsyncEngine, times: int, statements: list[str]) -> Iterator[None]:
-    assert engine.url.database is not None
-    with closing(sqlite3.connect(engine.url.database, isolation_level=None)) as other:
+def _locked_file(database: Database, times: int, statements: list[str]) -> Iterator[None]:
+    assert database.engine.url.database is not None
+    with closing(sqlite3.connect(database.engine.url.database, isolation_level=None)) as other:
 
         def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
             if len(statements) < times and statement == "BEGIN IMMEDIATE":
@@ -61,31 +62,31 @@ def _locked_file(engine: AsyncEngine, times: int, statements: list[str]) -> Iter
                 other.execute("ROLLBACK")
 
         with (
-            _listening(engine, "before_cursor_execute", before),
-            _listening(engine, "handle_error", after),
+            _listening(database, "before_cursor_execute", before),
+            _listening(database, "handle_error", after),
         ):
             yield
 
 
 @contextmanager
-def _listening(engine: AsyncEngine, name: str, listener: Any) -> Iterator[None]:
+def _listening(database: Database, name: str, listener: Any) -> Iterator[None]:
     # First: another listener may raise.
-    event.listen(engine.sync_engine, name, listener, insert=True)
+    event.listen(database.engine.sync_engine, name, listener, insert=True)
     try:
         yield
     finally:
-        event.remove(engine.sync_engine, name, listener)
+        event.remove(database.engine.sync_engine, name, listener)
 
 
-def end_session(engine: AsyncEngine, pid: int) -> None:
+def end_session(database: Database, pid: int) -> None:
     """End a PostgreSQL session, and wait until it is gone."""
-    with connected(engine) as connection:
+    with connected(database) as connection:
         connection.execute("SELECT pg_terminate_backend(%s, 30000)", [pid])
 
 
-def end_all_sessions(engine: AsyncEngine) -> None:
+def end_all_sessions(database: Database) -> None:
     """End every other PostgreSQL session of the database."""
-    with connected(engine) as connection:
+    with connected(database) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -93,8 +94,8 @@ def end_all_sessions(engine: AsyncEngine) -> None:
 
 
 @contextmanager
-def connected(engine: AsyncEngine) -> Iterator[psycopg.Connection[Any]]:
-    """Open a separate autocommit connection to the engine's database."""
-    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+def connected(database: Database) -> Iterator[psycopg.Connection[Any]]:
+    """Open a separate autocommit connection to the database."""
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as connection:
         yield connection

@@ -3,7 +3,7 @@
 Each function returns complete lines, which can be concatenated, written to a file or posted:
 
     await load(
-        engine,
+        database,
         district(has_voice=False),
         school("east"),
         message("M-1", [recipient("p1", email("heather@nomail.example"))], school="east", subject="Late bus"),
@@ -18,9 +18,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log.visibility import Visibility, visibility_of
 from db.tables.log import DISTRICT, MESSAGE, PERSON, SCHOOL
 from domain.message import Source
@@ -187,14 +186,14 @@ def _named(person: tuple[str, str]) -> Fields:
     return {"id": person[0], "name": person[1]}
 
 
-async def load(engine: AsyncEngine, *lines: bytes, now: datetime = NOON) -> Outcome:
+async def load(database: Database, *lines: bytes, now: datetime = NOON) -> Outcome:
     """Ingest `lines` at `now` and return the outcome; fail the test if a line is rejected."""
 
     async def chunks() -> AsyncIterator[bytes]:
         for chunk in lines:
             yield chunk
 
-    outcome = await ingest(engine, chunks(), viewer=None, clock=lambda: now)
+    outcome = await ingest(database, chunks(), viewer=None, clock=lambda: now)
     assert outcome.problems == []
     return outcome
 
@@ -219,7 +218,7 @@ def viewer(
 
 
 async def visibility(
-    engine: AsyncEngine,
+    database: Database,
     *,
     district: str = "plainview",
     schools: Iterable[str] = (),
@@ -227,36 +226,36 @@ async def visibility(
 ) -> Visibility:
     """Return the visibility of a viewer of this district, limited to these schools, at `now`."""
     somebody = viewer(district=district, schools=schools)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         visibility = await visibility_of(connection, somebody, now=now)
     assert visibility is not None
     return visibility
 
 
-async def message_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+async def message_ids(database: Database, *, district: str = "plainview") -> Mapping[str, int]:
     """Return our ids of a district's messages, by external id."""
-    return await _ids(engine, MESSAGE, DISTRICT.c.external_id == district)
+    return await _ids(database, MESSAGE, DISTRICT.c.external_id == district)
 
 
-async def school_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+async def school_ids(database: Database, *, district: str = "plainview") -> Mapping[str, int]:
     """Return our ids of a district's schools, by external id."""
-    return await _ids(engine, SCHOOL, DISTRICT.c.external_id == district)
+    return await _ids(database, SCHOOL, DISTRICT.c.external_id == district)
 
 
-async def person_ids(engine: AsyncEngine, *, district: str = "plainview") -> Mapping[str, int]:
+async def person_ids(database: Database, *, district: str = "plainview") -> Mapping[str, int]:
     """Return our ids of a district's contacts, by external id."""
     return await _ids(
-        engine, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == Role.CONTACT
+        database, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == Role.CONTACT
     )
 
 
 async def _ids(
-    engine: AsyncEngine, table: Table, *conditions: ColumnElement[bool]
+    database: Database, table: Table, *conditions: ColumnElement[bool]
 ) -> Mapping[str, int]:
     statement = (
         select(table.c.external_id, table.c.id)
         .join(DISTRICT, DISTRICT.c.id == table.c.district_id)
         .where(*conditions)
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return {row.external_id: row.id for row in await connection.execute(statement)}

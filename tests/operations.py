@@ -1,7 +1,7 @@
 """Executes operations on the schema as a request does, without HTTP.
 
-    data = await ask(engine, '{ schools { name } }', viewer=viewer(schools=["east"]))
-    assert await refusals(engine, '{ nodes(ids: []) { id } }', viewer=viewer(rights=[])) == [("FORBIDDEN", "…")]
+    data = await ask(database, '{ schools { name } }', viewer=viewer(schools=["east"]))
+    assert await refusals(database, '{ nodes(ids: []) { id } }', viewer=viewer(rights=[])) == [("FORBIDDEN", "…")]
 
 By default the viewer has all rights in Plainview, at noon of 31 January 2020.
 """
@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 
+from db.connect.database import Database
 from domain.viewer import Viewer
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA
@@ -24,7 +24,7 @@ EVER: Final = '{from: "1900-01-01", to: "9999-12-31"}'
 
 
 async def execute(
-    engine: AsyncEngine,
+    database: Database,
     document: str,
     variables: Mapping[str, Any] | None = None,
     *,
@@ -35,7 +35,7 @@ async def execute(
 ) -> ExecutionResult:
     """Return the result of an operation with its errors, and its data as a client reads it."""
     context = await open_context(
-        engine, viewer or log.viewer(), now=now, origin=origin, request_id=request_id
+        database, viewer or log.viewer(), now=now, origin=origin, request_id=request_id
     )
     result = await SCHEMA.execute(
         document,
@@ -47,26 +47,26 @@ async def execute(
 
 
 async def ask(
-    engine: AsyncEngine,
+    database: Database,
     document: str,
     variables: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> dict[str, Any]:
     """Return the data of an operation; fail the test if it has errors."""
-    result = await execute(engine, document, variables, **request)
+    result = await execute(database, document, variables, **request)
     assert result.errors is None, result.errors
     assert result.data is not None
     return result.data
 
 
 async def refusals(
-    engine: AsyncEngine,
+    database: Database,
     document: str,
     variables: Mapping[str, Any] | None = None,
     **request: Any,
 ) -> list[tuple[str, str]]:
     """Return the code and the message of each error of an operation; its data is ignored."""
-    result = await execute(engine, document, variables, **request)
+    result = await execute(database, document, variables, **request)
     return codes_and_messages(result)
 
 

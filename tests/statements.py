@@ -1,6 +1,6 @@
 """Records the statements that a piece of code sends, and reads their query plans.
 
-with recorded(engine) as statements:
+with recorded(database) as statements:
     await page_of(…)
 assert len(statements) == 1
 """
@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.connect.database import Database
 
 
 class Statement(NamedTuple):
@@ -22,8 +24,8 @@ class Statement(NamedTuple):
 
 
 @contextmanager
-def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
-    """Record the statements that `engine` runs inside the block, in order."""
+def recorded(database: Database) -> Iterator[list[Statement]]:
+    """Record the statements that `database` runs inside the block, in order."""
     statements: list[Statement] = []
 
     def note(
@@ -31,11 +33,11 @@ def recorded(engine: AsyncEngine) -> Iterator[list[Statement]]:
     ) -> None:
         statements.append(Statement(text, parameters))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", note)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
 async def tables_read_whole(connection: AsyncConnection, statement: Statement) -> Sequence[str]:

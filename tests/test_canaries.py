@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -16,6 +15,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
 from domain.errors import BadUserInput
 from server.http.request_log import RequestLog
 from tests.canaries import KINDS, ROOT, look, watched
@@ -56,7 +56,7 @@ def test_each_kind_is_found(kind: str, text: str) -> None:
     [
         "handed over message.12",
         "2020-01-31T18:00:00+00:00",
-        "db.connect.engine:12 writing",
+        "db.connect.database:12 writing",
         "Send it to /graphql",
         "Select a school from the list.",
     ],
@@ -96,17 +96,17 @@ def test_a_library_log_line_is_checked_without_the_values_that_we_drop() -> None
 
 
 async def test_the_error_of_an_operation_is_checked(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await load(engine, district(), message())
+    await load(database, district(), message())
 
     async def fail(*arguments: Any, **more: Any) -> Any:
         raise BadUserInput("Heather is not there.")
 
     monkeypatch.setattr("db.search.facets.types", fail)
     with watched() as leaks:
-        await execute(engine, "{ messageTypes { code } }")
-        await execute(engine, "{ messageTypes { Heather: code } }")  # who asks so, said the name
+        await execute(database, "{ messageTypes { code } }")
+        await execute(database, "{ messageTypes { Heather: code } }")  # who asks so, said the name
 
     assert [(leak.kind, leak.way) for leak in leaks] == [("a name", "an error of an operation")]
 

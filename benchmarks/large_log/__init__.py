@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from benchmarks.large_log.rows import Size, loads, size_of
 from benchmarks.large_log.stores import Postgresql, Sqlite, Store
 from db import migrations
-from db.connect.engine import make_engine
+from db.connect.database import Database
 
 __all__ = ["build", "size_of"]
 
@@ -41,6 +41,6 @@ def build(url: str, size: Size) -> None:
 
 
 async def _migrate(url: str) -> None:
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
-    await engine.dispose()
+    database = Database(url)
+    await migrations.upgrade(database)
+    await database.dispose()

@@ -24,7 +24,7 @@ from server.settings.settings import Settings
 ROOT: Final = Path(__file__).parents[2]
 NODE: Final = Path(__file__).parent / "node"
 POOL: Final = 30
-"""The most connections of a process: those of the pools of `db.connect.engine`."""
+"""The most connections of a process: those of the pools of `Database`."""
 
 KEY: Final = "the key of the benchmark, which signs the token of its clients"
 UNLIMITED: Final = "1000000000"

@@ -19,8 +19,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from benchmarks.sign_in import environment, token
 from benchmarks.soak.clients import COMES_DUE, DISTRICT, Clients, utc_now
 from benchmarks.soak.findings import Outcome, figures_of, leaks, missing, page
@@ -39,7 +37,7 @@ from benchmarks.soak.installation import (
     stuck,
 )
 from db import migrations
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from resolvers.ingest.ingest import ingest
 from server.sample.generate import lines as sample
 
@@ -57,7 +55,7 @@ def say(what: str) -> None:
 async def soak(url: str, *, minutes: float, every: float, folder: Path) -> Outcome:
     """Run the whole test; return the outcome."""
     await fill(url)
-    own = make_engine(called(url, OWN_NAME))
+    own = Database(called(url, OWN_NAME))
     log = folder / "log"
     with ExitStack() as running:
         addresses, processes = started(url, folder=folder, log=log)
@@ -86,15 +84,15 @@ async def soak(url: str, *, minutes: float, every: float, folder: Path) -> Outco
 
 async def fill(url: str) -> None:
     """Load the log of a year, for the searches."""
-    engine = make_engine(url)
-    await migrations.upgrade(engine)
+    database = Database(url)
+    await migrations.upgrade(database)
 
     async def history() -> AsyncIterator[bytes]:
         yield b"".join(sample(messages=500, recipients=20, seed=1))
 
-    outcome = await ingest(engine, history(), viewer=None, clock=utc_now)
+    outcome = await ingest(database, history(), viewer=None, clock=utc_now)
     assert outcome.is_clean, outcome.problems[:3]
-    await engine.dispose()
+    await database.dispose()
 
 
 def started(url: str, *, folder: Path, log: Path) -> tuple[list[str], dict[str, Process]]:
@@ -126,7 +124,7 @@ async def know_some(clients: Clients) -> None:
 async def under_load(
     clients: Clients,
     processes: Mapping[str, Process],
-    own: AsyncEngine,
+    own: Database,
     seen: Seen,
     *,
     minutes: float,

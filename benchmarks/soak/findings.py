@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from benchmarks.soak.clients import Clients
 from benchmarks.soak.installation import Process, Seen
-from db.connect.engine import ALONE, KEYED, POOLED, reading
+from db.connect.database import Database
+from db.connect.engine import POOLED
+from db.connect.single_statement import MOST
 from db.tables.log import MESSAGE, RECIPIENT
 from delivery.gateways.simulator.journal import Journal
 
-POOLS: Final = POOLED + ALONE + KEYED
+POOLS: Final = POOLED + 2 * MOST
 """The connections that an idle process keeps."""
 
 LISTENER: Final = 1
@@ -49,10 +50,10 @@ def slope(places: list[tuple[float, float]], *, after: float) -> float:
     return above / sum((at - mean_at) ** 2 for at, _ in late)
 
 
-async def missing(engine: AsyncEngine, clients: Clients, journal: Path) -> list[str]:
+async def missing(database: Database, clients: Clients, journal: Path) -> list[str]:
     """Return what was confirmed to clients and does not exist."""
     lost = []
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         counted = (
             select(MESSAGE.c.external_id, func.count(RECIPIENT.c.number))
             .join_from(MESSAGE, RECIPIENT, RECIPIENT.c.message_id == MESSAGE.c.id)

@@ -15,8 +15,8 @@ from typing import Final
 
 import httpx2
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from tests.postgres import find_programs, running_postgres
 
 OWN_NAME: Final = "soak"
@@ -101,41 +101,41 @@ class Seen:
     """Connections of processes that had stopped."""
 
 
-async def connections(engine: AsyncEngine) -> Mapping[str, int]:
+async def connections(database: Database) -> Mapping[str, int]:
     """Return the number of database connections of each process, by its name."""
     asked = text(f"SELECT application_name, count(*) {_OF_OTHERS} GROUP BY application_name")
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         return dict((await connection.execute(asked)).tuples().all())
 
 
-async def stuck(engine: AsyncEngine) -> int:
+async def stuck(database: Database) -> int:
     """Return how many connections have been idle in a transaction for some seconds."""
     asked = text(
         f"SELECT count(*) {_OF_OTHERS} AND state LIKE 'idle in transaction%'"
         f" AND state_change < clock_timestamp() - interval '{AT_REST:g} seconds'"
     )
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         return int((await connection.execute(asked)).scalar_one())
 
 
-async def left(engine: AsyncEngine) -> int:
+async def left(database: Database) -> int:
     """Return how many connections of stopped processes are left, after PostgreSQL had time to notice their end."""
     number = 0
     for _ in range(int(AT_REST / 0.1)):
-        number = sum((await connections(engine)).values())
+        number = sum((await connections(database)).values())
         if not number:
             break
         await asyncio.sleep(0.1)
     return number
 
 
-async def measure(processes: Mapping[str, Process], engine: AsyncEngine, seen: Seen) -> None:
+async def measure(processes: Mapping[str, Process], database: Database, seen: Seen) -> None:
     began = time.monotonic()
     while True:
         for name, process in processes.items():
             place = (time.monotonic() - began, process.memory)
             seen.memory.setdefault(name, []).append(place)
-        seen.connections.append(sum((await connections(engine)).values()))
+        seen.connections.append(sum((await connections(database)).values()))
         await asyncio.sleep(2)
 
 

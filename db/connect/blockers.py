@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connect.database import Database
 from db.connect.single_statement import SingleStatements
 from db.connect.unavailable import AWAY, cause
 
@@ -77,6 +78,7 @@ _END: Final = _end_statement()
 @asynccontextmanager
 async def ending_blockers(
     connection: AsyncConnection,
+    database: Database,
     *,
     longest: timedelta | None = None,
 ) -> AsyncIterator[None]:
@@ -85,14 +87,14 @@ async def ending_blockers(
     PostgreSQL rolls back the work of such a session. Its process gets an error of `db.connect.unavailable` at its next
     statement.
     """
-    if connection.dialect.name != "postgresql":
+    if not database.is_postgresql:
         yield
         return
     driver: Any = (await connection.get_raw_connection()).driver_connection
     over = asyncio.Event()
     watching = asyncio.create_task(
         _watch(
-            SingleStatements(connection.engine),
+            database.custom,
             driver.info.backend_pid,
             LONGEST_STILL if longest is None else longest,
             over,

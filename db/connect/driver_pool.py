@@ -1,13 +1,13 @@
 """A pool of PostgreSQL driver connections (psycopg), for single statements.
 
 SQLAlchemy's checkout and checkin take longer than PostgreSQL takes to find a row by its key. Transactions use
-`db.connect.engine`.
+`db.connect.database`.
 """
 
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import AsyncConnection
@@ -21,7 +21,27 @@ from db.connect.driver_rows import CompiledStatement, Fetched, compile_statement
 LONGEST_UNASKED: Final = 1.0
 """Seconds that a connection may be idle before it is checked (`SELECT 1`) on its next use."""
 
+Plan = Literal["custom", "generic"]
+"""How PostgreSQL plans a statement that the driver has prepared.
+
+    custom    each execution with its values: one plan for a common word and for a rare one reads the whole log
+    generic   once: rows are found by the same index for all keys, and planning takes longer than executing
+"""
+
 Driver = AsyncConnection[Any]
+
+
+def session_settings(plan: Plan) -> str:
+    """Return the SET statements for a new connection."""
+    return "; ".join(
+        (
+            # JIT takes a tenth of a second for each statement that the planner expects to be long; ours are short.
+            "SET jit = off",
+            # Instants then come in UTC: converting thousands of them takes longer than reading the rest of their rows.
+            "SET timezone = 'UTC'",
+            f"SET plan_cache_mode = force_{plan}_plan",
+        )
+    )
 
 
 class DriverPool:
@@ -30,10 +50,10 @@ class DriverPool:
     If all are in use, callers wait. The last used one is reused first, because it has its statements prepared.
     """
 
-    def __init__(self, engine: AsyncEngine, *, most: int, settings: Sequence[str]) -> None:
+    def __init__(self, engine: AsyncEngine, *, most: int, settings: str) -> None:
         """Allow `most` connections at a time; `settings` are SET statements that run when one is opened."""
         self._engine = engine.sync_engine
-        self._settings = "; ".join(settings).encode()
+        self._settings = settings.encode()
         self._free = asyncio.Semaphore(most)
         self._idle: list[tuple[Driver, float]] = []
         self._ended = 0

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from db.connect.engine import after_commits
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 
 CHANNEL: Final = "sentlog"
@@ -52,9 +52,9 @@ class Notices:
     """The waiters of this process, and what wakes them while it is `listening`."""
 
     def __init__(
-        self, engine: AsyncEngine, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self, database: Database, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._sleep = sleep
         self._watches: dict[str, set[Watch]] = {}
 
@@ -98,9 +98,9 @@ class Notices:
 
     async def _listen(self) -> None:
         # Not from the pool, because this connection is held for the life of the process.
-        is_postgres = self._engine.dialect.name == "postgresql"
+        is_postgres = self._database.is_postgresql
         engine = create_async_engine(
-            self._engine.url,
+            self._database.engine.url,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
             connect_args=_KEEPALIVE if is_postgres else {},
@@ -125,7 +125,7 @@ class Notices:
                 self.ring(notice.payload)
 
     async def _poll(self, connection: AsyncConnection) -> None:
-        with after_commits(self._engine, self.ring_all):
+        with self._database.after_commits(self.ring_all):
             last = None
             while True:
                 # The number changes whenever another connection has committed to the file.

@@ -1,31 +1,30 @@
 """Single statements: each uses a connection only until its rows are there.
 
-PostgreSQL plans a statement of `SingleStatements` for its values, and one of `KeyedStatements` only once. Statements that need one snapshot
-use `db.connect.engine.snapshot`.
+Statements that need one snapshot use `Database.snapshot`.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from sqlalchemy import Dialect, Insert, Select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from db.connect.driver_pool import DriverPool
+from db.connect.driver_pool import DriverPool, Plan, session_settings
 from db.connect.driver_rows import Fetched, fetch
 from db.sql.rows import read_by
 
-_ALONE: Final = "sentlog_alone"
-_KEYED: Final = "sentlog_keyed"
+MOST: Final = 10
+"""The most connections for the statements of each plan, beside those of the engine; most statements take less than a millisecond."""
 
 
 class SingleStatements:
-    """Runs single statements on a database; PostgreSQL plans each for its values, which a search needs."""
+    """Runs single statements on a database, with one kind of plan; SQLite uses the connections of the engine."""
 
-    _option: ClassVar[str] = _ALONE
-
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, *, plan: Plan) -> None:
         self._engine = engine
-        self._pool: DriverPool | None = engine.get_execution_options().get(self._option)
+        self._pool: DriverPool | None = None
+        if engine.dialect.name == "postgresql":
+            self._pool = DriverPool(engine, most=MOST, settings=session_settings(plan))
 
     @property
     def dialect(self) -> Dialect:
@@ -33,32 +32,17 @@ class SingleStatements:
         return self._engine.dialect
 
     @property
-    def commits(self) -> bool:
-        """Whether `write` can be used: on SQLite a writer opens a transaction instead (`db.connect.engine.writing`)."""
-        return self._pool is not None
-
-    @property
     def lent(self) -> int:
-        """How many connections are in use; 0 on SQLite, which uses those of the engine."""
+        """How many connections are in use; 0 on SQLite."""
         return 0 if self._pool is None else self._pool.lent
 
-    async def fetch(self, statement: Select[Any], values: Mapping[str, Any]) -> Fetched:
-        """Return the rows of a statement."""
+    async def fetch(self, statement: Select[Any] | Insert, values: Mapping[str, Any]) -> Fetched:
+        """Return the rows of a statement. On PostgreSQL an INSERT is committed, and returns none."""
         if self._pool is not None:
             return await self._pool.fetch(statement, values)
+        assert isinstance(statement, Select), "SQLite writes in a transaction"
         async with self._engine.connect() as connection:
             return await fetch(connection, statement, values)
-
-    async def write(self, statement: Insert, values: Mapping[str, Any]) -> None:
-        """Insert one row and commit. Requires `commits`."""
-        assert self._pool is not None
-        await self._pool.fetch(statement, values)
-
-
-class KeyedStatements(SingleStatements):
-    """Runs statements that find rows by keys, whose plan is the same for all values."""
-
-    _option = _KEYED
 
 
 Source = AsyncConnection | SingleStatements
@@ -78,8 +62,3 @@ async def rows_of(
     """Return the rows of a cached statement with their values converted; for few rows."""
     fetched = await fetch_from(source, statement, values)
     return read_by(fetched.readers, fetched.rows)
-
-
-def set_driver_pools(engine: AsyncEngine, *, alone: DriverPool, keyed: DriverPool) -> None:
-    """Make `SingleStatements` and `KeyedStatements` of an engine use these pools."""
-    engine.update_execution_options(**{_ALONE: alone, _KEYED: keyed})

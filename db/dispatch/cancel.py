@@ -10,6 +10,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.blockers import ending_blockers
+from db.connect.database import Database
 from db.dispatch import changes, in_flight
 from db.tables.log import CANCELLATION, TALLY
 from domain.cancel import may_cancel
@@ -32,12 +33,13 @@ async def cancel(
     connection: AsyncConnection,
     message_id: int,
     *,
+    database: Database,
     by_id: str | None,
     by_name: str | None,
     reason: str | None,
     now: datetime,
 ) -> CanceledMessage | NotCancelable | None:
-    """Cancel a message for good; return None if it does not exist. Call it in a `db.connect.engine.writing` transaction.
+    """Cancel a message for good; return None if it does not exist. Call it in a `Database.writing` transaction.
 
     After the commit, no delivery is handed to a provider unless it was claimed before. `by_id` and `by_name` are None for
     the system itself. A second call changes nothing. The counters show the stopped deliveries at once; a worker marks
@@ -45,7 +47,7 @@ async def cancel(
 
     If a suspended process holds the message's lock, its session is ended.
     """
-    async with ending_blockers(connection):
+    async with ending_blockers(connection, database):
         message = await in_flight.lock(connection, message_id, though_purged=True)
     if message is None:
         return None

@@ -12,12 +12,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, ForeignKeyConstraint
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
 import db.tables.log
 import db.tables.operations
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.migrations import backfills
 
 KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipient", "delivery"})
@@ -38,7 +37,7 @@ def configuration(folder: str, connection: Connection | None = None) -> Config:
 
 
 async def upgrade(
-    engine: AsyncEngine,
+    database: Database,
     target: str = "head",
     *,
     watch: backfills.Watch = lambda progress: None,
@@ -48,10 +47,10 @@ async def upgrade(
     Then, if the target is the newest revision, run the backfills in many transactions. An interrupted one resumes at the
     next call. `watch` receives the progress of each.
     """
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.run_sync(_upgrade, target)
     if target == "head":
-        await backfills.run(engine, watch=watch)
+        await backfills.run(database, watch=watch)
 
 
 def _upgrade(connection: Connection, target: str) -> None:
@@ -59,9 +58,9 @@ def _upgrade(connection: Connection, target: str) -> None:
         command.upgrade(configuration(str(folder), connection), target)
 
 
-async def current(engine: AsyncEngine) -> str | None:
+async def current(database: Database) -> str | None:
     """Return the revision of the database; None if it was never migrated."""
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         return await connection.run_sync(
             lambda sync: MigrationContext.configure(sync).get_current_revision()
         )

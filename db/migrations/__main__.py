@@ -8,7 +8,7 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import Connection
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from db.migrations import configuration, upgrade
 
 
@@ -21,11 +21,11 @@ async def write(title: str) -> None:
         )
 
     with tempfile.TemporaryDirectory() as folder:
-        engine = make_engine(f"sqlite+aiosqlite:///{folder}/scratch.sqlite3")
-        await upgrade(engine)
-        async with engine.begin() as connection:
+        database = Database(f"sqlite+aiosqlite:///{folder}/scratch.sqlite3")
+        await upgrade(database)
+        async with database.engine.begin() as connection:
             await connection.run_sync(revise)
-        await engine.dispose()
+        await database.dispose()
 
 
 if __name__ == "__main__":

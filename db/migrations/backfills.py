@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.ingest import move_in
 from db.migrations import merged_addresses, refolded_texts
 from db.migrations.places import START, BackfillPlace
@@ -71,7 +71,7 @@ Watch = Callable[[BackfillProgress], None]
 
 
 async def run(
-    engine: AsyncEngine,
+    database: Database,
     *,
     watch: Watch = lambda progress: None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -80,7 +80,7 @@ async def run(
     for backfill in BACKFILLS:
         while True:
             try:
-                progress = await _do_piece(engine, backfill)
+                progress = await _do_piece(database, backfill)
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) not in _HELD_UP:
                     raise
@@ -91,9 +91,9 @@ async def run(
             watch(progress)
 
 
-async def unfinished(engine: AsyncEngine) -> Sequence[BackfillProgress]:
+async def unfinished(database: Database) -> Sequence[BackfillProgress]:
     """Return the progress of the backfills that are not finished."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         stored = {backfill.name: await _progress(connection, backfill) for backfill in BACKFILLS}
     return [
         progress
@@ -102,9 +102,9 @@ async def unfinished(engine: AsyncEngine) -> Sequence[BackfillProgress]:
     ]
 
 
-async def _do_piece(engine: AsyncEngine, backfill: Backfill) -> BackfillProgress | None:
+async def _do_piece(database: Database, backfill: Backfill) -> BackfillProgress | None:
     """Do one piece and return the progress; None if it was finished already."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await move_in.take_lock(connection)
         if connection.dialect.name == "postgresql":
             await connection.execute(text(f"SET LOCAL lock_timeout = '{LONGEST_WAIT}'"))

@@ -9,11 +9,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Select, func, literal_column
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connect.database import Database
 from db.connect.driver_rows import MOST_STATEMENTS, Fetched, fetch, read_already
-from db.connect.engine import reading
-from db.connect.single_statement import KeyedStatements, SingleStatements
 from db.log.messages import KEY, READING, MessageRecord, select_by
 from db.log.visibility import Visibility
 from db.search.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
@@ -94,7 +93,7 @@ def order(fields: Sequence[tuple[OrderField, bool]], *, scope: object) -> Order:
 
 
 async def find_page(
-    engine: AsyncEngine,
+    database: Database,
     criteria: Criteria,
     *,
     visibility: Visibility,
@@ -103,14 +102,10 @@ async def find_page(
     fields: frozenset[str] | None = None,
 ) -> tuple[Slice[MessageRecord], Search]:
     """Return the page of the visible messages that match `criteria`, and the search; `fields` as for `page_of`."""
-    search = (
-        without_look_up(criteria, visibility=visibility)
-        if engine.dialect.name == "postgresql"
-        else None
-    )
+    search = without_look_up(criteria, visibility=visibility) if database.is_postgresql else None
     if search is not None and _is_one_statement(search, order):
-        return await _page_by_one_statement(engine, search, order, page, fields), search
-    async with reading(engine) as connection:
+        return await _page_by_one_statement(database, search, order, page, fields), search
+    async with database.reading() as connection:
         search = await prepare(connection, criteria, visibility=visibility)
         return await page_of(connection, search, order=order, page=page, fields=fields), search
 
@@ -151,7 +146,7 @@ def _is_grouped(search: Search, order: Order) -> bool:
 
 
 async def _page_by_one_statement(
-    engine: AsyncEngine,
+    database: Database,
     search: Search,
     order: Order,
     page: Page,
@@ -161,13 +156,13 @@ async def _page_by_one_statement(
     values = {**_beyond(search, order, page).values, **order.parameters(page)}
     if _is_walked(search, order):
         walk = _walk_statement(order.terms, sides(page), columns)
-        fetched = await KeyedStatements(engine).fetch(walk, values)
+        fetched = await database.generic.fetch(walk, values)
     else:
         assert search.shape is not None, "a search of `without_look_up` has a shape"
         statement = _page_statement(
             search.shape, order.terms, sides(page)._replace(size=0), columns, None
         )
-        fetched = await SingleStatements(engine).fetch(statement, values)
+        fetched = await database.custom.fetch(statement, values)
     return order.cut(fetched.rows, page, read, fetched.readers)
 
 

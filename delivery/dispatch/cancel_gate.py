@@ -10,9 +10,8 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import in_flight
 from delivery.gateways.gate import Closed
@@ -36,7 +35,7 @@ class CancelGate:
 
     def __init__(
         self,
-        engine: AsyncEngine,
+        database: Database,
         message_id: int,
         *,
         send_by: datetime,
@@ -44,7 +43,7 @@ class CancelGate:
         monotonic: Callable[[], float],
     ) -> None:
         """Close the gate at `send_by`, measured by `clock`: later, another process may send the same deliveries."""
-        self._engine = engine
+        self._database = database
         self._message_id = message_id
         self._send_by = send_by
         self._clock = clock
@@ -69,7 +68,7 @@ class CancelGate:
         # Take the time before the read: a cancellation that commits during it may be missing from the result.
         began = self._monotonic()
         try:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 status = await in_flight.status(connection, self._message_id)
         except AWAY as error:
             _log.warning(

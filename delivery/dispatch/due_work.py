@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from db.connect.engine import reading, writing
 from db.dispatch import changes, due, in_flight, provider_rate
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.provider_rate import held_gateways
@@ -25,11 +24,11 @@ class Job(NamedTuple):
 async def start_due(runtime: Runtime) -> int:
     """Start the messages whose scheduled time has come. Return how many."""
     now = runtime.clock()
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         waiting = await due.to_begin(connection, now=now, most=MOST)
     started = 0
     for message_id in waiting:
-        async with writing(runtime.engine) as connection:
+        async with runtime.database.writing() as connection:
             message = await in_flight.lock(connection, message_id)
             if message is not None and message.status is MessageStatus.WAITING:
                 await changes.settle(connection, message, now=now, status=MessageStatus.IN_PROGRESS)
@@ -45,20 +44,20 @@ async def find_jobs(runtime: Runtime) -> list[Job]:
     """
     await _mark_overdue(runtime)
     now = runtime.clock()
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         waiting = await due.waiting(connection)
         canceled = await due.being_stopped(connection)
         waits = await provider_rate.waits(connection)
     jobs: list[Job] = []
     for message_id in canceled:
-        async with reading(runtime.engine) as connection:
+        async with runtime.database.reading() as connection:
             chunks = await due.pending_chunks(connection, message_id)
         jobs += [Job(message_id, chunk) for chunk in chunks]
     for message_id, terms, modes in waiting:
         usable = runtime.usable(terms)
         held = held_gateways(usable.values(), waits)
         if ready := frozenset(mode for mode in modes & usable.keys() if usable[mode] not in held):
-            async with reading(runtime.engine) as connection:
+            async with runtime.database.reading() as connection:
                 chunks = await due.chunks_due(connection, message_id, modes=ready, now=now)
             jobs += [Job(message_id, chunk) for chunk in chunks]
     return sorted(jobs, key=lambda job: (job.chunk, job.message_id))
@@ -71,7 +70,7 @@ async def run_job(
 
     `is_over` is passed to `hand_over`.
     """
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         is_canceled = await in_flight.status(connection, job.message_id) in changes.CANCELED
     return await (stop(runtime, job) if is_canceled else hand_over(runtime, *job, is_over=is_over))
 
@@ -82,7 +81,7 @@ async def stop(runtime: Runtime, job: Job) -> int:
     The message itself was canceled before, by one row.
     """
     now = runtime.clock()
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         message = await in_flight.lock(connection, job.message_id)
         if message is None or message.status not in changes.CANCELED:
             return 0
@@ -95,10 +94,10 @@ async def stop(runtime: Runtime, job: Job) -> int:
 async def _mark_overdue(runtime: Runtime) -> None:
     """Set each message to ERROR whose providers did not report within their time limit."""
     now = runtime.clock()
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         message_ids = await due.newly_overdue(connection, now=now)
     for message_id in message_ids:
-        async with writing(runtime.engine) as connection:
+        async with runtime.database.writing() as connection:
             message = await in_flight.lock(connection, message_id)
             if message is not None and message.status is MessageStatus.IN_PROGRESS:
                 await changes.settle(connection, message, now=now)

@@ -21,7 +21,6 @@ from typing import Final, NamedTuple
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import reading, writing
 from db.dispatch import changes, claims, in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery, LiveMessage, Target
 from db.log.deliveries import DeliveryKey
@@ -95,7 +94,7 @@ async def hand_over(
 
     `is_over` is called before each wave: once it returns true, the rest stays unclaimed for a later job.
     """
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         terms = await in_flight.terms(connection, message_id)
         if terms is None:
             return 0
@@ -137,7 +136,7 @@ async def _size_of_wave(runtime: Runtime, load: _Load) -> int:
     most = min(LARGEST_WAVE, load.gateway.batch)
     if load.gateway.per_second is None:
         return most
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         due = await claims.count_due(
             connection, load.message_id, load.chunk, modes=load.modes(runtime), now=runtime.clock()
         )
@@ -222,7 +221,7 @@ async def _send(runtime: Runtime, load: _Load, wave: _Wave) -> Sequence[Outcome]
         # The process was suspended since the claim. Nothing may be sent after another process takes the claim over.
         return [OUT_OF_TIME] * len(wave.deliveries)
     gate = CancelGate(
-        runtime.engine,
+        runtime.database,
         load.message_id,
         send_by=wave.send_by,
         clock=runtime.clock,
@@ -310,5 +309,5 @@ async def _locked_message(
     suspended, they would get the lock one after the other and block the message for all that time.
     """
     turn = runtime.turns.setdefault(message_id, asyncio.Lock())
-    async with turn, writing(runtime.engine) as connection:
+    async with turn, runtime.database.writing() as connection:
         yield connection, await in_flight.lock(connection, message_id)

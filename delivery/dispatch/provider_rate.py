@@ -10,7 +10,6 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import writing
 from db.dispatch import provider_rate
 from db.dispatch.in_flight import LiveDelivery
 from delivery.dispatch.runtime import Runtime
@@ -35,7 +34,7 @@ async def reserve(runtime: Runtime, gateway: Gateway, per_second: float, *, most
     size = min(most, max(1, int(per_second * EVENNESS.total_seconds())))
     if not size:
         return 0
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         wait = await provider_rate.reserve(
             connection, gateway.name, handovers=size, per_second=per_second, longest=LONGEST_WAIT
         )
@@ -76,7 +75,7 @@ async def hold_if_down(
         default=timedelta(),
     )
     hold = max(ours, requested)
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         await provider_rate.hold(connection, gateway.name, pause=hold)
     _log.warning(
         "the provider accepts nothing and is on hold",

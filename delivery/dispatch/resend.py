@@ -10,7 +10,6 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import writing
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
@@ -40,7 +39,7 @@ async def resend(
     resent = 0
     while True:
         now = runtime.clock()
-        async with writing(runtime.engine) as connection:
+        async with runtime.database.writing() as connection:
             message = await in_flight.lock(connection, message_id)
             if message is None or resend_refusal(message.status, is_recorded=message.is_recorded):
                 return resent

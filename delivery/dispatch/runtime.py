@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from db.connect.database import Database
 from db.dispatch.in_flight import DeliveryTerms
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryMode
@@ -18,7 +17,7 @@ from domain.status import DeliveryMode
 class Runtime:
     """Database, gateways, clock, random numbers and limits of delivery jobs."""
 
-    engine: AsyncEngine
+    database: Database
     gateways: Mapping[DeliveryMode, Gateway]
     """By mode, for all districts. Deliveries of a mode without a gateway stay pending."""
     of_district: Mapping[str, Mapping[DeliveryMode, Gateway]] = field(default_factory=dict)

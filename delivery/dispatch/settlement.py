@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import reading, writing
 from db.connect.unavailable import AWAY
 from db.dispatch import changes, claims, in_flight
 from db.dispatch.changes import Change
@@ -43,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 async def settle_lapsed(runtime: Runtime) -> int:
     """Settle claims whose lease has ended, if their provider can be asked. Return how many were examined."""
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         message_ids = await claims.messages_with_lapsed(connection, most=MOST)
     settled = 0
     for message_id in message_ids:
@@ -64,7 +63,7 @@ async def _settle(runtime: Runtime, message_id: int) -> int:
     claimed = await _take_over(runtime, message_id, token=token)
     if not claimed:
         return 0
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         terms = await in_flight.terms(connection, message_id)
         content = content_of(message_id, await in_flight.content(connection, message_id))
         targets = await in_flight.targets(connection, {delivery.address_id for delivery in claimed})
@@ -95,7 +94,7 @@ async def _settle(runtime: Runtime, message_id: int) -> int:
 
 async def _take_over(runtime: Runtime, message_id: int, *, token: str) -> Sequence[LiveDelivery]:
     """Claim the deliveries whose lease has ended, so that no other process settles them at the same time."""
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         message = await in_flight.lock(connection, message_id)
         if message is None:
             return []
@@ -150,7 +149,7 @@ async def _write(
 ) -> None:
     """Write findings in one transaction, for the deliveries that `token` still claims."""
     now = runtime.clock()
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         message = await in_flight.lock(connection, message_id)
         assert message is not None
         mine = [d for d in await in_flight.by_key(connection, list(findings)) if d.claim == token]

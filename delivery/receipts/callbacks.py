@@ -5,9 +5,7 @@ The server handles the HTTP request and the response.
 
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.connect.unavailable import retry_once
 from db.receipts import used_signatures
 from delivery.gateways.base import Callback, CallbackRefused, Reply
@@ -21,7 +19,7 @@ class Replayed(CallbackRefused):
 
 
 async def take_callback(
-    engine: AsyncEngine, gateway: Gateway, callback: Callback, *, now: datetime
+    database: Database, gateway: Gateway, callback: Callback, *, now: datetime
 ) -> Reply | None:
     """Take in a callback. Return the reply that its provider expects, if any.
 
@@ -35,7 +33,7 @@ async def take_callback(
     async def take() -> None:
         nonlocal attempts
         attempts += 1
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             if seal is not None and not await used_signatures.use(
                 connection, seal.token, until=seal.until, now=now
             ):

@@ -12,7 +12,6 @@ from typing import Final
 
 import structlog
 
-from db.connect.engine import reading, writing
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
@@ -35,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 async def poll_due(runtime: Runtime) -> int:
     """Poll every delivery whose poll is due. Return how many."""
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         due = await polls.due(connection, now=runtime.clock(), most=MOST)
     polled = 0
     for message_id, keys in groupby(due, key=attrgetter("message_id")):
@@ -47,7 +46,7 @@ async def _poll(runtime: Runtime, message_id: int, keys: Sequence[DeliveryKey]) 
     due = await _schedule_next(runtime, message_id, keys, now=runtime.clock())
     if not due:
         return 0
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         terms = await in_flight.terms(connection, message_id)
     assert terms is not None
     try:
@@ -70,7 +69,7 @@ async def _schedule_next(
     So no other process polls them at the same time. The pause doubles. After the provider's time limit no poll is scheduled:
     the message is an ERROR then, and only a refresh asks.
     """
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         message = await in_flight.lock(connection, message_id)
         if message is None:
             return []

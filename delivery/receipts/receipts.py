@@ -11,9 +11,9 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.connect.unavailable import retry_once
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change, ReportedStatus
@@ -36,7 +36,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def apply_receipts(
-    engine: AsyncEngine,
+    database: Database,
     gateway: str,
     receipts: Sequence[Receipt],
     *,
@@ -50,15 +50,15 @@ async def apply_receipts(
     """
 
     async def find() -> tuple[list[Matched], list[Unmatched]]:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             return await match(connection, gateway, receipts)
 
     async def take(message_id: int, some: Sequence[Matched]) -> _Applied:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             return await _apply(connection, gateway, message_id, some, source=source, now=now)
 
     async def keep() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await _keep(connection, gateway, unmatched, now=now)
 
     matched, unmatched = await retry_once(find)

@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from db.connect.engine import reading, writing
 from db.dispatch import in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery
 from db.log.deliveries import DeliveryKey
@@ -78,7 +77,7 @@ async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> N
         await runtime.sleep(KEEP_EVERY)
         now = runtime.clock()
         try:
-            async with writing(runtime.engine) as connection:
+            async with runtime.database.writing() as connection:
                 if not await keep_turn(connection, message_id, taken_at=taken_at, now=now):
                     return
             taken_at = now
@@ -91,14 +90,14 @@ async def _keep_turn(runtime: Runtime, message_id: int, taken_at: datetime) -> N
 
 
 async def _poll_all(runtime: Runtime, message_id: int, progress: RefreshProgress) -> None:
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         terms = await in_flight.terms(connection, message_id)
     if terms is None:
         return
     after: DeliveryKey | None = None
     size = FIRST_PAGE
     while True:
-        async with reading(runtime.engine) as connection:
+        async with runtime.database.reading() as connection:
             page = await in_flight.open_with_provider(
                 connection, message_id, after=after, most=size
             )
@@ -121,7 +120,7 @@ async def poll_providers(
     progress: RefreshProgress,
 ) -> bool:
     """Poll deliveries of one message and apply the answers. Return False if no provider answered for any of them."""
-    async with reading(runtime.engine) as connection:
+    async with runtime.database.reading() as connection:
         targets = await in_flight.targets(
             connection, {delivery.address_id for delivery in deliveries}
         )
@@ -143,7 +142,7 @@ async def poll_providers(
             continue
         answered += len(sent) - len(polled.unanswered)
         progress.changed += await apply_receipts(
-            runtime.engine,
+            runtime.database,
             gateway.name,
             polled.receipts,
             source=EventSource.REFRESH,

@@ -18,7 +18,7 @@ import socket
 import sys
 from typing import Final, NoReturn
 
-# Modules that `make_engine` imports by the name of a dialect.
+# Modules that SQLAlchemy imports by the name of a dialect.
 import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.aiosqlite
 

@@ -17,9 +17,8 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause, retry_once
 from db.reports import jobs
 from db.reports.jobs import MadeReport, ReportJob
@@ -69,7 +68,7 @@ class RenderingStopped(Exception):
 class ReportRuntime:
     """What all work on reports needs: the database, the store, the clock, the renderer, and the limits."""
 
-    engine: AsyncEngine
+    database: Database
     place: StoreLocation
     clock: Callable[[], datetime]
     render: Render = render_in_process
@@ -88,7 +87,7 @@ class RenderJob(NamedTuple):
 
 async def find_render_jobs(report_runtime: ReportRuntime) -> list[RenderJob]:
     """Return the reports to make now, the oldest first: from the rows alone, so a lost hint does no harm."""
-    async with reading(report_runtime.engine) as connection:
+    async with report_runtime.database.reading() as connection:
         ids = await jobs.waiting(connection, now=report_runtime.clock(), most=TOGETHER)
     return [RenderJob(id) for id in ids]
 
@@ -102,7 +101,7 @@ async def make_report(
     had not been started.
     """
     token = secrets.token_hex(16)
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         order = await jobs.claim(
             connection,
             job.report_id,
@@ -137,7 +136,7 @@ async def _make(
 ) -> bool:
     """Make a claimed report. Return whether it became ready."""
     key = f"{job.id}.{token}.{job.format.lower()}"
-    url = report_runtime.engine.url.render_as_string(hide_password=False)
+    url = report_runtime.database.engine.url.render_as_string(hide_password=False)
     store = open_store(report_runtime.place)
     try:
         if job.attempts > 1:
@@ -147,7 +146,7 @@ async def _make(
         # Retry a transaction that the database aborts: making the report again could take minutes.
         await retry_once(partial(_finish, report_runtime, job, made, token=token))
     except RenderingStopped:
-        async with writing(report_runtime.engine) as connection:
+        async with report_runtime.database.writing() as connection:
             await jobs.give_back(connection, job.id, token=token)
         return False
     except Lost:
@@ -164,7 +163,7 @@ async def _finish(
     report_runtime: ReportRuntime, job: ReportJob, made: MadeReport, *, token: str
 ) -> None:
     """Write that a report is ready. Raises `Lost`."""
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         if await jobs.finish(connection, job.id, made, token=token):
             return
         if not await jobs.is_finished(connection, job.id, made):
@@ -221,7 +220,7 @@ async def _renew(
 ) -> bool:
     """Renew the claim and write the progress. Return False if the database is unavailable. Raises `Lost`."""
     try:
-        async with writing(report_runtime.engine) as connection:
+        async with report_runtime.database.writing() as connection:
             if not await jobs.renew(
                 connection, order.job.id, token=token, lease=report_runtime.lease, percent=percent
             ):
@@ -264,7 +263,7 @@ async def _put_off(
         _log.error("the report failed", **about)
     else:
         _log.warning("the report failed and is retried", **about)
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         if is_over:
             await jobs.fail(connection, job.id, token=token, failure=failure.message)
         else:
@@ -273,12 +272,12 @@ async def _put_off(
 
 async def expire(report_runtime: ReportRuntime) -> int:
     """Remove the files of expired reports. Return how many reports."""
-    async with reading(report_runtime.engine) as connection:
+    async with report_runtime.database.reading() as connection:
         over = await jobs.kept_long_enough(connection, now=report_runtime.clock(), most=TOGETHER)
     store = open_store(report_runtime.place)
     for id in over:
         # Remove the file first: an EXPIRED report is never visited again.
         await store.remove(f"{id}.")
-        async with writing(report_runtime.engine) as connection:
+        async with report_runtime.database.writing() as connection:
             await jobs.expire(connection, id)
     return len(over)

@@ -16,7 +16,8 @@ from typing import Final
 
 import msgspec
 
-from db.connect.engine import SMALL_CACHE, make_engine
+from db.connect.database import Database
+from db.connect.engine import SMALL_CACHE
 from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
@@ -53,12 +54,12 @@ async def make(
     `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`, `StoreError`, or
     any error of reading and rendering.
     """
-    engine = make_engine(order.database_url, cache=SMALL_CACHE)
+    database = Database(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)
     try:
         # A file without a name: if the process is killed, nothing is left behind.
         with tempfile.TemporaryFile() as file:
-            async with reading_report(engine, order.job, clock=clock) as reading:
+            async with reading_report(database, order.job, clock=clock) as reading:
                 rendered = await asyncio.to_thread(
                     render,
                     reading.report,
@@ -68,7 +69,7 @@ async def make(
             file.seek(0)
             stored = await asyncio.to_thread(open_store(order.place).put, order.key, file)
     finally:
-        await engine.dispose()
+        await database.dispose()
     return MadeReport(
         order.key, reading.report.as_of, rendered.rows, stored.byte_size, stored.sha256
     )

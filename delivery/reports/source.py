@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import snapshot
+from db.connect.database import Database
 from db.log import counters as message_counters
 from db.log import deliveries, districts, messages, recipients
 from db.log.counters import Counters
@@ -67,10 +67,10 @@ class ReportReader:
 
 @asynccontextmanager
 async def reading_report(
-    engine: AsyncEngine, job: ReportJob, *, clock: Callable[[], datetime]
+    database: Database, job: ReportJob, *, clock: Callable[[], datetime]
 ) -> AsyncIterator[ReportReader]:
     """Yield the report of `job` in a snapshot of the database; render it inside the block. Raises `Purged`."""
-    async with snapshot(engine) as connection:
+    async with database.snapshot() as connection:
         reading = ReportReader()
         await _begin(connection, job, reading, clock=clock)
         yield reading

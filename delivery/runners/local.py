@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import writing
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import backlog
 from db.reports import jobs
@@ -97,7 +96,7 @@ class LocalRunner(Runner):
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _end_leases(self) -> None:
-        async with writing(self._runtime.engine) as connection:
+        async with self._runtime.database.writing() as connection:
             await backlog.end_leases(connection)
             await jobs.end_leases(connection)
 
@@ -105,7 +104,7 @@ class LocalRunner(Runner):
         if self._announced.is_set():
             self._announced.clear()
             # The event is set right before the commit. Wait for the writer, so that its rows are visible.
-            async with writing(self._runtime.engine):
+            async with self._runtime.database.writing():
                 pass
         for report in await find_render_jobs(self._press):
             if report not in self._known:

@@ -38,7 +38,7 @@ REPORTS_AT_ONCE: Final = 1
 """Concurrent reports: rendering takes a whole core."""
 
 CONNECTIONS: Final = CONCURRENT_JOBS * len(DeliveryMode) + REPORTS_AT_ONCE
-"""Connections of the engine that its jobs use at once: 6 jobs with at most 4 gateways each, and 1 report: 25.
+"""Connections of the database that its jobs use at once: 6 jobs with at most 4 gateways each, and 1 report: 25.
 
 Each gateway of a job uses one connection at a time; a periodic task and a report use one.
 """
@@ -92,7 +92,7 @@ class ProcrastinateRunner(Runner):
         self._heartbeat = heartbeat
         self._dead_after = dead_after
         self._until = asyncio.Event()
-        url = runtime.engine.url.set(drivername="postgresql")
+        url = runtime.database.engine.url.set(drivername="postgresql")
         self._app = App(
             connector=PsycopgConnector(
                 conninfo=url.render_as_string(hide_password=False),

@@ -13,10 +13,9 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit import seals
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from delivery.runners.base import wait
 from domain import chain
@@ -30,46 +29,44 @@ PATIENCE: Final = 20
 _log = structlog.get_logger(__name__)
 
 
-async def seal_all(
-    engine: AsyncEngine, *, clock: Callable[[], datetime], pause: float = 0.1
-) -> int:
+async def seal_all(database: Database, *, clock: Callable[[], datetime], pause: float = 0.1) -> int:
     """Seal every row that was committed at the start. Return how many rows.
 
     Returns 0 if a transaction that writes into the audit does not end in time: nothing is sealed over a gap.
     """
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         newest = await seals.newest_id(connection)
         end = await seals.last(connection)
-    if newest <= (0 if end is None else end.last_id) or not await _settled(engine, pause=pause):
+    if newest <= (0 if end is None else end.last_id) or not await _settled(database, pause=pause):
         return 0
     sealed = 0
     while True:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             end = await seals.last(connection)
             rows = await seals.rows(connection, end, until=newest, most=MOST_ROWS)
         if not rows:
             return sealed
         link = chain.seal(end, rows, now=clock())
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             if await seals.add(connection, link):
                 sealed += len(rows)
 
 
-async def _settled(engine: AsyncEngine, *, pause: float) -> bool:
+async def _settled(database: Database, *, pause: float) -> bool:
     """Wait for the transactions that write into the audit now. Return whether all have ended."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         writers = await seals.writers(connection)
     for _ in range(PATIENCE):
         if not writers:
             return True
         await asyncio.sleep(pause)
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             writers &= await seals.writers(connection)
     return not writers
 
 
 async def run_periodically(
-    engine: AsyncEngine,
+    database: Database,
     until: asyncio.Event,
     *,
     clock: Callable[[], datetime],
@@ -78,7 +75,7 @@ async def run_periodically(
     """Seal every `pause` seconds until the event is set. Raises nothing: failures are logged."""
     while not until.is_set():
         try:
-            if rows := await seal_all(engine, clock=clock):
+            if rows := await seal_all(database, clock=clock):
                 _log.debug("the audit was sealed", rows=rows)
         except AWAY as error:
             _log.warning(

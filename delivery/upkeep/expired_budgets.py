@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from db.receipts import unmatched
 from db.upkeep import budget
@@ -20,17 +19,17 @@ RECEIPTS_KEPT: Final = timedelta(days=30)
 _log = structlog.get_logger(__name__)
 
 
-async def forget(engine: AsyncEngine, *, now: datetime) -> int:
+async def forget(database: Database, *, now: datetime) -> int:
     """Delete expired rows. Return how many."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         budgets = await budget.forget_full(connection)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         receipts = await unmatched.forget(connection, before=now - RECEIPTS_KEPT)
     return budgets + receipts
 
 
 async def run_periodically(
-    engine: AsyncEngine,
+    database: Database,
     until: asyncio.Event,
     *,
     clock: Callable[[], datetime],
@@ -39,7 +38,7 @@ async def run_periodically(
     """Delete expired rows every `pause` seconds until the event is set. Raises nothing: failures are logged."""
     while not until.is_set():
         try:
-            await forget(engine, now=clock())
+            await forget(database, now=clock())
         except AWAY as error:
             _log.warning(
                 "expired budgets and receipts could not be deleted: the database is unavailable",

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.reports import jobs
 from db.upkeep import purge, purge_rows
 from db.upkeep.purge import PurgeDistrict, PurgePlace, PurgePreview
@@ -37,7 +37,7 @@ MOST_ROWS: Final = 500
 class PurgeRun:
     """The parameters of a purge, and its dependencies."""
 
-    engine: AsyncEngine
+    database: Database
     reports: StoreLocation
     before: datetime
     """Purge messages that were created and sent before this instant."""
@@ -70,7 +70,7 @@ Watch = Callable[[PurgeProgress], None]
 
 async def preview_purge(work: PurgeRun) -> list[PurgePreview]:
     """Return what a purge would remove, by district; nothing is changed."""
-    async with reading(work.engine) as connection:
+    async with work.database.reading() as connection:
         districts = await purge.districts(connection, known_as=work.district)
         return [
             await purge.preview(connection, district, before=work.before) for district in districts
@@ -80,7 +80,7 @@ async def preview_purge(work: PurgeRun) -> list[PurgePreview]:
 async def run_purge(work: PurgeRun, *, watch: Watch = lambda progress: None) -> PurgeProgress:
     """Run the purge and return what it removed. `watch` is called after each transaction."""
     progress = PurgeProgress()
-    async with reading(work.engine) as connection:
+    async with work.database.reading() as connection:
         unfinished = await purge.unfinished(connection)
         districts = await purge.districts(connection, known_as=work.district)
     for message_id in unfinished:
@@ -100,7 +100,7 @@ async def run_purge(work: PurgeRun, *, watch: Watch = lambda progress: None) -> 
 async def _messages(work: PurgeRun, district: PurgeDistrict) -> AsyncIterator[PurgePlace]:
     after: PurgePlace | None = None
     while True:
-        async with reading(work.engine) as connection:
+        async with work.database.reading() as connection:
             page = await purge.next_messages(
                 connection, district, before=work.before, after=after, most=work.page
             )
@@ -140,7 +140,7 @@ async def _remove(work: PurgeRun, message_id: int, progress: PurgeProgress, watc
 
 
 async def _end(work: PurgeRun, message_id: int) -> None:
-    async with reading(work.engine) as connection:
+    async with work.database.reading() as connection:
         kept = await purge.kept_reports(connection, message_id)
     for report in kept:
         # Remove the file first: if the purge is killed here, its note leads the next one to this report.
@@ -159,7 +159,7 @@ async def _tidy(work: PurgeRun) -> None:
         if not more:
             break
         is_first = False
-    async with reading(work.engine) as connection:
+    async with work.database.reading() as connection:
         await purge_rows.write_through(connection)
 
 
@@ -167,9 +167,9 @@ async def _tidy(work: PurgeRun) -> None:
 async def _turn(work: PurgeRun) -> AsyncIterator[AsyncConnection]:
     """Yield a transaction. On SQLite, pause afterwards for as long as it took: waiters for SQLite's one lock do not queue."""
     now = asyncio.get_running_loop().time
-    async with writing(work.engine) as connection:
+    async with work.database.writing() as connection:
         began = now()
         await purge.take_turn(connection)
         yield connection
-    if work.engine.dialect.name == "sqlite":
+    if not work.database.is_postgresql:
         await work.sleep(now() - began)

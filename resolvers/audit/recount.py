@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import reading, snapshot, writing
+from db.connect.database import Database
 from db.upkeep.check import (
     Difference,
     count_messages,
@@ -49,21 +47,21 @@ Watch = Callable[[RecountResult], None]
 """A function that is called with the growing result."""
 
 
-async def check(engine: AsyncEngine, *, watch: Watch = lambda finding: None) -> RecountResult:
+async def check(database: Database, *, watch: Watch = lambda finding: None) -> RecountResult:
     """Recount the log; `watch` is called after each chunk of messages.
 
     Messages that come in or are delivered meanwhile do no harm: each chunk is read from one snapshot.
     """
     finding = RecountResult()
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         finding.faults += await faults_of_file(connection)
         finding.total = await count_messages(connection)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         finding.faults += await faults_of_search(connection)
     watch(finding)
     last = 0
     while True:
-        async with snapshot(engine) as connection:
+        async with database.snapshot() as connection:
             ids = await next_messages(connection, last, count=CHUNK)
             if not ids:
                 return finding

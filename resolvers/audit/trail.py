@@ -8,7 +8,6 @@ import strawberry
 
 from db.audit.entries import Action
 from db.audit.trail import AuditRecord, TrailFilter, entries, newest_first, page_of
-from db.connect.engine import reading
 from domain.errors import Forbidden
 from domain.ids import Kind, spell
 from domain.paging import page
@@ -53,7 +52,7 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Audit
     if not may_read(info):
         return [None] * len(keys)
     district = info.context.visibility.district
-    async with reading(info.context.engine) as connection:
+    async with info.context.database.reading() as connection:
         entries_by_key = await entries(
             connection, [key[0] for key in keys], district_id=district.id
         )
@@ -107,5 +106,5 @@ async def trail(
         if cursor is not None:
             order.key(cursor)  # refuse an invalid cursor before the audit entry is written
     await _record_reading(info)
-    async with reading(context.engine) as connection:
+    async with context.database.reading() as connection:
         return AuditListing(order, await page_of(connection, wanted, order=order, page=wanted_page))

@@ -8,10 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from db.audit import seals
-from db.connect.engine import reading
+from db.connect.database import Database
 from domain import chain
 from domain.chain import AuditSeal
 
@@ -58,7 +56,7 @@ Watch = Callable[[VerifyResult], None]
 
 
 async def check(
-    engine: AsyncEngine, *, kept: Kept | None = None, watch: Watch = lambda finding: None
+    database: Database, *, kept: Kept | None = None, watch: Watch = lambda finding: None
 ) -> VerifyResult:
     """Verify the chain from its beginning; `watch` is called after each batch of seals.
 
@@ -68,7 +66,7 @@ async def check(
     was_there = kept is None
     while True:
         before = finding.end
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             sealed = await seals.after(
                 connection, 0 if before is None else before.number, most=TOGETHER
             )

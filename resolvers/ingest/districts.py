@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import begin_writing
+from db.connect.database import Database
 from db.ingest import move_in
 from db.log import districts
 from db.log.districts import DistrictRecord, SchoolRecord
@@ -33,7 +33,10 @@ class DistrictEntry:
 class Districts:
     """The districts and schools of one upload; `viewer` None may write for all of them."""
 
-    def __init__(self, connection: AsyncConnection, *, viewer: Viewer | None) -> None:
+    def __init__(
+        self, database: Database, connection: AsyncConnection, *, viewer: Viewer | None
+    ) -> None:
+        self._database = database
         self._connection = connection
         self._viewer = viewer
         self._known: dict[str, DistrictEntry] = {}
@@ -91,7 +94,7 @@ class Districts:
 
     async def save(self, line: UploadedDistrict | UploadedSchool) -> None:
         """Add or update the district or school. Raises `BadLine` if the viewer may not (see `has`)."""
-        async with begin_writing(self._connection):
+        async with self._database.begin_writing(self._connection):
             # Another upload may save the same one now; the lock ensures that the second finds it.
             await move_in.take_lock(self._connection)
             if isinstance(line, UploadedDistrict):

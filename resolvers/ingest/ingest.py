@@ -3,8 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from db.connect.database import Database
 from db.ingest import staging_tables
 from domain.viewer import Right, Viewer
 from resolvers.ingest.line_splitter import blocks
@@ -16,7 +15,7 @@ __all__ = ["Outcome", "Problem", "Uploader", "Watch", "ingest"]
 
 
 async def ingest(
-    engine: AsyncEngine,
+    database: Database,
     chunks: AsyncIterator[bytes],
     *,
     viewer: Viewer | None,
@@ -38,13 +37,15 @@ async def ingest(
     """
     if viewer is not None:
         viewer.require(Right.INGEST_MESSAGES)
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         try:
             async with connection.begin():
                 await staging_tables.create(connection)
             if by is None and viewer is not None:
                 by = Uploader(viewer.id, name=viewer.name)
-            upload = Upload(connection, viewer=viewer, clock=clock, announce=announce, by=by)
+            upload = Upload(
+                database, connection, viewer=viewer, clock=clock, announce=announce, by=by
+            )
             async for block in blocks(chunks):
                 await upload.take(block)
                 watch(upload.outcome)

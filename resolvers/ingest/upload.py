@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
-from db.connect.engine import begin_writing
+from db.connect.database import Database
 from db.ingest import move_in, staging_tables
 from db.log import districts
 from domain.ids import Kind, spell
@@ -64,6 +64,7 @@ class Upload:
 
     def __init__(
         self,
+        database: Database,
         connection: AsyncConnection,
         *,
         viewer: Viewer | None,
@@ -72,11 +73,12 @@ class Upload:
         by: Uploader | None = None,
     ) -> None:
         self.outcome = Outcome()
+        self._database = database
         self._connection = connection
         self._clock = clock
         self._announce = announce
         self._by = by
-        self._places = Districts(connection, viewer=viewer)
+        self._places = Districts(database, connection, viewer=viewer)
         self._open: dict[str, OpenMessage] = {}
         self._ready: dict[Key, OpenMessage] = {}
         self._moved: set[Key] = set()
@@ -232,7 +234,7 @@ class Upload:
         if not self._ready:
             return
         ready, now, connection = list(self._ready.values()), self._clock(), self._connection
-        async with begin_writing(connection):
+        async with self._database.begin_writing(connection):
             await move_in.take_lock(connection)
             # Read under the lock: another upload may have changed the zone since the message began.
             ids = {message.place.record.id for message in ready}

@@ -6,7 +6,6 @@ import strawberry
 
 from db.audit import entries
 from db.audit.entries import Action
-from db.connect.engine import writing
 from db.dispatch.cancel import NotCancelable, cancel
 from db.log.messages import MessageRecord
 from domain.errors import BadUserInput
@@ -54,10 +53,11 @@ async def cancel_message(
     message = await messages.by_id(info, input.message_id)
     if message is None:
         return NO_MESSAGE
-    async with writing(context.engine) as connection:
+    async with context.database.writing() as connection:
         outcome = await cancel(
             connection,
             message.id,
+            database=context.database,
             by_id=viewer.id,
             by_name=viewer.name,
             reason=reason,

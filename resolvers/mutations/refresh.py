@@ -8,7 +8,6 @@ import strawberry
 
 from db.audit import entries
 from db.audit.entries import Action
-from db.connect.engine import reading, writing
 from db.log.messages import MessageRecord
 from db.receipts.refresh import Turn, last_turn, take_turn
 from delivery.receipts.refresh import RefreshProgress, refresh
@@ -59,11 +58,11 @@ async def refresh_message(
 
 async def _take_turn(context: Context, message_id: int) -> Turn:
     """Try to take the turn to refresh. While another refresh runs, this is one read and does not wait for its writes."""
-    async with reading(context.engine) as connection:
+    async with context.database.reading() as connection:
         asked_at = await last_turn(connection, message_id)
     if asked_at is not None and throttled_until(asked_at, now=context.now) is not None:
         return Turn(asked_at, False)
-    async with writing(context.engine) as connection:
+    async with context.database.writing() as connection:
         turn = await take_turn(connection, message_id, now=context.now)
         if turn.is_mine:
             act = context.entry(Action.REFRESH_MESSAGE, spell(Kind.MESSAGE, message_id))

@@ -6,11 +6,11 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.log.districts import districts
 from db.log.visibility import Visibility, visibility_of
 from db.reports.records import ReportRecord, reports
@@ -33,7 +33,7 @@ class Admission(NamedTuple):
 
 
 async def admit(
-    engine: AsyncEngine,
+    database: Database,
     id: str,
     *,
     ticket: str,
@@ -48,7 +48,7 @@ async def admit(
     those in the ticket. Raises `Forbidden` for a ticket that is invalid, for another report or viewer, or expired while the
     report is still kept.
     """
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
         ticket_read = read(ticket, key)
         if ticket_read is None or key_of(Kind.REPORT, id) != (ticket_read.report_id,):
@@ -102,7 +102,7 @@ def _name(ticket: Ticket, viewer: Viewer | None, report: ReportRecord) -> str | 
     return report.requested_by_name if report.requested_by_id == ticket.viewer_id else None
 
 
-async def record_download(engine: AsyncEngine, admission: Admission) -> None:
+async def record_download(database: Database, admission: Admission) -> None:
     """Write the audit entry of the download."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await entries.write(connection, [admission.entry])

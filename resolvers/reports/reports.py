@@ -13,7 +13,6 @@ import strawberry
 
 from db.audit import entries
 from db.audit.entries import Action
-from db.connect.engine import writing
 from db.log.messages import MessageRecord
 from db.reports import records
 from db.reports.records import ReportRecord
@@ -91,7 +90,7 @@ async def create(
     offered = options(message.status, message.delivery_modes, message.purged_at)
     if refusal_of := refusal(choice, offered):
         return ReportOptionUnavailable(refusal_of.message, refusal_of.field, offered)
-    async with writing(context.engine) as connection:
+    async with context.database.writing() as connection:
         id, is_new = await records.request_report(
             connection, _report_request(context, message, choice)
         )

@@ -6,12 +6,10 @@ from datetime import datetime
 
 import strawberry
 from graphql import GraphQLResolveInfo
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
-from db.connect.engine import writing
-from db.connect.single_statement import KeyedStatements
+from db.connect.database import Database
 from db.log.visibility import Visibility
 from domain.errors import Forbidden
 from domain.viewer import Right, Viewer
@@ -27,7 +25,7 @@ Look = tuple[Action, str]
 class Context:
     """One request: its viewer, what the viewer may see at one instant (UTC), and its loaders."""
 
-    engine: AsyncEngine
+    database: Database
     viewer: Viewer
     visibility: Visibility
     loaders: Loaders
@@ -68,7 +66,7 @@ class Context:
     async def reopen(self, *, now: datetime) -> "Context":
         """A new context of the same request at a later instant, with nothing loaded. Raises as `open_context`."""
         return await open_context(
-            self.engine,
+            self.database,
             self.viewer,
             now=now,
             origin=self.origin,
@@ -104,7 +102,7 @@ def fields_read_below(
 
 
 async def open_context(
-    engine: AsyncEngine,
+    database: Database,
     viewer: Viewer,
     *,
     now: datetime,
@@ -117,8 +115,8 @@ async def open_context(
 
     Raises `Forbidden` if the log has neither the district nor any of the schools that the viewer is limited to.
     """
-    process_services = process_services or database_only(engine, clock=lambda: now)
-    visibility = await process_services.visibility_cache.of(engine, viewer, now=now)
+    process_services = process_services or database_only(database, clock=lambda: now)
+    visibility = await process_services.visibility_cache.of(database, viewer, now=now)
     if visibility is None:
         raise Forbidden(
             f"The log has no district {viewer.district!r}, for which you are signed in. Nothing was sent there yet."
@@ -128,21 +126,19 @@ async def open_context(
         raise Forbidden(
             f"The log has none of the schools for which you are signed in: {schools}. Nothing was sent there yet."
         )
-    loaders = Loaders(engine, visibility, masks=not viewer.may(Right.VIEW_RECIPIENTS))
-
-    keyed = KeyedStatements(engine)
+    loaders = Loaders(database, visibility, masks=not viewer.may(Right.VIEW_RECIPIENTS))
 
     async def write(looks: list[Look]) -> list[None]:
         records = [context.entry(*look) for look in looks]
-        if len(records) == 1 and keyed.commits:
-            await keyed.write(entries.ADDED, records[0]._asdict())
+        if len(records) == 1:
+            await database.write_row(entries.ADDED, records[0]._asdict())
         else:
-            async with writing(engine) as connection:
+            async with database.writing() as connection:
                 await entries.write(connection, records)
         return [None] * len(looks)
 
     context = Context(
-        engine,
+        database,
         viewer,
         visibility,
         loaders,

@@ -9,10 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Se
 from functools import cached_property
 from typing import Any, TypeVar, overload
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import reading
-from db.connect.single_statement import KeyedStatements
+from db.connect.database import Database
 from db.log import (
     counters,
     deliveries,
@@ -56,9 +53,9 @@ PageLoader = Loader[tuple[L, Page], Slice[V]]
 class Loaders:
     """The loaders of one request, created on first use."""
 
-    def __init__(self, engine: AsyncEngine, visibility: Visibility, *, masks: bool) -> None:
-        self._engine = engine
-        self._keyed = KeyedStatements(engine)
+    def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
+        self._database = database
+        self._keyed = database.generic
         self._visibility = visibility
         self._masker = Masker(masks=masks)
         self.masks = masks
@@ -140,7 +137,7 @@ class Loaders:
         async def fetch(
             keys: Sequence[tuple[int, int]],
         ) -> Mapping[tuple[int, int], RecipientRecord]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 rows = await recipients.recipients(connection, keys, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_RECIPIENT)
 
@@ -153,7 +150,7 @@ class Loaders:
         ) -> Mapping[int, Slice[RecipientRecord]]:
             if len(lists) == 1 and lists[0].wanted == recipients.ALL:
                 return {lists[0].message_id: await self._recipients_of_one(lists[0], page)}
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 pages = await recipients.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
@@ -185,7 +182,7 @@ class Loaders:
     def recipient_count(self) -> Loader[RecipientList, int]:
         async def fetch(lists: Sequence[RecipientList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await recipients.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
         return _counts(fetch)
@@ -193,7 +190,7 @@ class Loaders:
     @cached_property
     def person(self) -> Loader[int, PersonRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 rows = await recipients.people(connection, ids, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_PERSON)
 
@@ -204,7 +201,7 @@ class Loaders:
         async def fetch(
             lists: Sequence[PersonList], page: Page
         ) -> Mapping[int, Slice[RecipientRecord]]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 pages = await recipients.pages_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
@@ -220,7 +217,7 @@ class Loaders:
     @cached_property
     def person_count(self) -> Loader[PersonList, int]:
         async def fetch(lists: Sequence[PersonList]) -> Mapping[int, int]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await recipients.counts_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
@@ -235,7 +232,7 @@ class Loaders:
     @cached_property
     def delivery(self) -> Loader[DeliveryKey, DeliveryRecord | None]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 rows = await deliveries.deliveries(connection, keys, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_DELIVERY)
 
@@ -259,7 +256,7 @@ class Loaders:
         async def fetch(
             lists: Sequence[DeliveryList], page: Page
         ) -> Mapping[int, Slice[DeliveryRecord]]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 pages = await deliveries.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
@@ -276,7 +273,7 @@ class Loaders:
     def delivery_count(self) -> Loader[DeliveryList, int]:
         async def fetch(lists: Sequence[DeliveryList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await deliveries.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
         return _counts(fetch)
@@ -294,7 +291,7 @@ class Loaders:
     @cached_property
     def report(self) -> Loader[int, ReportRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ReportRecord]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await records.reports(
                     connection, ids, visibility=self._visibility, masks=self.masks
                 )
@@ -306,7 +303,7 @@ class Loaders:
         async def fetch(
             lists: Sequence[ReportList], page: Page
         ) -> Mapping[int, Slice[ReportRecord]]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await records.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
@@ -322,7 +319,7 @@ class Loaders:
     def report_count(self) -> Loader[ReportList, int]:
         async def fetch(lists: Sequence[ReportList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await records.counts_of_messages(connection, ids, masks=self.masks)
 
         return _counts(fetch)
@@ -330,7 +327,7 @@ class Loaders:
     @cached_property
     def secret(self) -> Loader[str, bytes | None]:
         async def fetch(names: Sequence[str]) -> Mapping[str, bytes]:
-            async with reading(self._engine) as connection:
+            async with self._database.reading() as connection:
                 return await secrets.secrets(connection, names)
 
         return _one(fetch)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.connect.database import Database
 from db.connect.notices import Notices
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import RenderJob
@@ -36,12 +37,12 @@ async def announce_nothing(connection: AsyncConnection, job: RenderJob | None = 
     """Announce nothing; runners find the work in their next round."""
 
 
-def database_only(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> ProcessServices:
+def database_only(database: Database, *, clock: Callable[[], datetime]) -> ProcessServices:
     """The services of a process without gateways and runner, which only uses its database."""
-    runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
+    runtime = Runtime(database=database, gateways={}, clock=clock, chance=random.random)
     return ProcessServices(
         runtime=runtime,
         announce=announce_nothing,
-        notices=Notices(engine),
+        notices=Notices(database),
         background_tasks=BackgroundTasks(),
     )

@@ -7,9 +7,7 @@ from collections import OrderedDict
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log.visibility import Visibility, visibility_of
 from domain.viewer import Viewer
 
@@ -27,13 +25,13 @@ class VisibilityCache:
         self._most = most
         self._known: OrderedDict[tuple[str, frozenset[str]], Visibility] = OrderedDict()
 
-    async def of(self, engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Visibility | None:
+    async def of(self, database: Database, viewer: Viewer, *, now: datetime) -> Visibility | None:
         """What `viewer` may see; None if the log does not have the district."""
         key = viewer.district, viewer.schools
         cached = self._known.get(key)
         if cached is not None and cached.now <= now < cached.now + FRESH:
             return cached._replace(now=now)
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             visibility = await visibility_of(connection, viewer, now=now)
         if visibility is not None and (
             visibility.school_ids is None or len(visibility.school_ids) == len(viewer.schools)

@@ -48,11 +48,11 @@ def verify(kept: Kept | None) -> None:
     to the database could replace the whole chain, but not that copy. Exit status 1: the audit was changed.
     """
     from resolvers.audit.verify import VerifyResult, check
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run() -> VerifyResult:
-        async with ready_engine(settings_here()) as engine:
-            return await check(engine, kept=kept)
+        async with ready_database(settings_here()) as database:
+            return await check(database, kept=kept)
 
     with exit_on_error():
         finding = asyncio.run(run())
@@ -75,11 +75,11 @@ def seal() -> None:
     """Seal the complete entries now; servers and workers do so each minute."""
     from delivery.upkeep.audit_seals import seal_all
     from server.process.app import utc_now
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run() -> int:
-        async with ready_engine(settings_here()) as engine:
-            return await seal_all(engine, clock=utc_now)
+        async with ready_database(settings_here()) as database:
+            return await seal_all(database, clock=utc_now)
 
     with exit_on_error():
         rows = asyncio.run(run())

@@ -7,8 +7,8 @@ from itertools import count
 
 import structlog
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.runners.base import wait
 from domain.status import DeliveryMode
 from domain.viewer import Right
@@ -18,7 +18,7 @@ from server.process import collector, serve
 from server.process.app import create_app, utc_now
 from server.process.log_output import configure
 from server.process.protocols import limits_of
-from server.process.serve import listen, make_ready, ready_engine
+from server.process.serve import listen, make_ready, ready_database
 from server.sample import demo_lines, feed
 from server.settings.settings import Settings
 
@@ -82,28 +82,28 @@ def demo_settings(settings: Settings) -> Settings:
 
 async def load(settings: Settings) -> Outcome:
     """Take in the sample; a second run changes nothing, since all messages are there."""
-    async with ready_engine(settings) as engine:
-        outcome = await ingest(engine, _chunks(demo_lines()), viewer=None, clock=utc_now)
+    async with ready_database(settings) as database:
+        outcome = await ingest(database, _chunks(demo_lines()), viewer=None, clock=utc_now)
     assert outcome.is_clean, outcome.problems[:3]
     return outcome
 
 
-async def keep_sending(engine: AsyncEngine, until: asyncio.Event) -> None:
+async def keep_sending(database: Database, until: asyncio.Event) -> None:
     """Take in a message every `EVERY` seconds until the event is set."""
-    await take(engine, [feed.opening()])
+    await take(database, [feed.opening()])
     sendings = feed.sendings()
     for number in count():
         sending = await asyncio.to_thread(next, sendings)
-        await take(engine, feed.lines(feed.live(sending, number, now=utc_now())))
+        await take(database, feed.lines(feed.live(sending, number, now=utc_now())))
         await wait(EVERY, until)
         if until.is_set():
             return
 
 
-async def take(engine: AsyncEngine, lines: Iterable[bytes]) -> None:
+async def take(database: Database, lines: Iterable[bytes]) -> None:
     """Take in lines; log an error and continue."""
     try:
-        outcome = await ingest(engine, _chunks(iter(lines)), viewer=None, clock=utc_now)
+        outcome = await ingest(database, _chunks(iter(lines)), viewer=None, clock=utc_now)
         assert outcome.is_clean, outcome.problems[:3]
     except Exception:
         _log.exception("the demo could not take in a message")

@@ -83,13 +83,13 @@ def migrate() -> None:
     First stop servers and workers of the previous release. If it is killed, run it again: it continues where it stopped.
     """
     from db import migrations
-    from server.process.serve import with_engine
+    from server.process.serve import with_database
 
     async def run(settings: Settings) -> None:
-        async with with_engine(settings) as engine:
+        async with with_database(settings) as database:
             with migration_bar() as watch:
-                await migrations.upgrade(engine, watch=watch)
-            note.print(f"The database is at revision {await migrations.current(engine)}.")
+                await migrations.upgrade(database, watch=watch)
+            note.print(f"The database is at revision {await migrations.current(database)}.")
 
     with exit_on_error():
         asyncio.run(run(settings_here()))
@@ -107,17 +107,17 @@ def import_(file: BinaryIO) -> None:
     from resolvers.ingest.ingest import Uploader, ingest
     from server.process.app import utc_now
     from server.process.background import announcer
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run(settings: Settings) -> Outcome:
-        async with ready_engine(settings) as engine:
+        async with ready_database(settings) as database:
             with import_bar(file) as (bar, watch):
                 return await ingest(
-                    engine,
+                    database,
                     chunks(file, bar),
                     viewer=None,
                     clock=utc_now,
-                    announce=announcer(settings, engine=engine, clock=utc_now),
+                    announce=announcer(settings, database=database, clock=utc_now),
                     watch=watch,
                     by=Uploader(f"os:{user_here()}", request_id=secrets.token_hex(8)),
                 )
@@ -147,12 +147,12 @@ def check() -> None:
     Servers and workers may keep running. Exit status 1: there are differences.
     """
     from resolvers.audit import recount
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run(settings: Settings) -> recount.RecountResult:
-        async with ready_engine(settings) as engine:
+        async with ready_database(settings) as database:
             with check_bar() as watch:
-                return await recount.check(engine, watch=watch)
+                return await recount.check(database, watch=watch)
 
     with exit_on_error():
         finding = asyncio.run(run(settings_here()))

@@ -77,12 +77,12 @@ def purge(older_than: Age, district: str | None, dry_run: bool, yes: bool) -> No
     """
     from server.process.app import utc_now
     from server.process.background import report_place
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run(settings: Settings) -> None:
-        async with ready_engine(settings) as engine:
+        async with ready_database(settings) as database:
             work = PurgeRun(
-                engine=engine,
+                database=database,
                 reports=report_place(settings),
                 before=older_than.before(utc_now()),
                 district=district,

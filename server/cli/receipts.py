@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import click
 
-from db.connect.engine import reading
 from db.receipts import unmatched
 from db.receipts.unmatched import KeptReceipt
 from domain.masking import mask
@@ -41,10 +40,10 @@ def receipts(only_unmatched: bool, show_addresses: bool, limit: int) -> None:
     came. Usual causes: a mail domain or a phone number that another program uses too, another database (a test system with
     the same account), a delivery that was purged or is not in the backup that was restored.
     """
-    from server.process.serve import ready_engine
+    from server.process.serve import ready_database
 
     async def run() -> tuple[Sequence[KeptReceipt], int]:
-        async with ready_engine(settings_here()) as engine, reading(engine) as connection:
+        async with ready_database(settings_here()) as database, database.reading() as connection:
             rows = await unmatched.latest(connection, most=limit)
             return rows, await unmatched.count(connection)
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
 import orjson
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -20,6 +19,7 @@ from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from db.connect.database import Database
 from domain.errors import BadUserInput, LogError
 from domain.viewer import Viewer, viewer_key
 from resolvers.request.context import Context, open_context
@@ -55,7 +55,7 @@ class Endpoint(GraphQL[Any, None]):
         self,
         schema: Contract,
         *,
-        engine: AsyncEngine,
+        database: Database,
         authenticator: Authenticator,
         clock: Callable[[], datetime],
         process_services: ProcessServices | None = None,
@@ -79,10 +79,10 @@ class Endpoint(GraphQL[Any, None]):
             connection_init_wait_timeout=INIT_TIMEOUT,
             allowed_origins=origins,
         )
-        self.engine = engine
+        self.database = database
         self.authenticator = authenticator
         self.clock = clock
-        self.process_services = process_services or database_only(engine, clock=clock)
+        self.process_services = process_services or database_only(database, clock=clock)
         self.sleep = self.process_services.runtime.sleep
         self.budget = budget
         self.most = most
@@ -172,7 +172,7 @@ class Endpoint(GraphQL[Any, None]):
     async def open(self, viewer: Viewer, connection: Connection) -> Context:
         """The context of a new operation."""
         return await open_context(
-            self.engine,
+            self.database,
             viewer,
             now=self.clock(),
             origin=connection.origin,

@@ -10,9 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.upkeep import budget
 from domain.errors import RateLimited
 from domain.viewer import Viewer, viewer_key
@@ -118,11 +116,11 @@ class RateBudget:
             self._portions.popitem(last=False)
 
 
-def shared_budget(engine: AsyncEngine, bucket: BudgetLimits) -> RateBudget:
+def shared_budget(database: Database, bucket: BudgetLimits) -> RateBudget:
     """The budget of all processes on one database."""
 
     async def draw(key: str, cost: int) -> int | None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             return await budget.draw(
                 connection,
                 key,

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -18,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from db.connect.notices import Notices
 from db.connect.unavailable import AWAY
 from delivery.reports.store import open_store
@@ -50,11 +49,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-BackgroundTask = Callable[[AsyncEngine, asyncio.Event], Coroutine[Any, Any, None]]
+BackgroundTask = Callable[[Database, asyncio.Event], Coroutine[Any, Any, None]]
 """A background task that runs while a server serves, until the event is set."""
 
 
-async def no_task(engine: AsyncEngine, until: asyncio.Event) -> None:
+async def no_task(database: Database, until: asyncio.Event) -> None:
     """A background task that does nothing."""
 
 
@@ -65,18 +64,18 @@ def create_app(
     background_task: BackgroundTask = no_task,
 ) -> ASGIApp:
     """The ASGI application for `settings`. Raises `SettingsError` for an unusable key or gateway."""
-    engine = make_engine(
+    database = Database(
         settings.database_url.render_as_string(hide_password=False),
         most=connections_of(settings.database_url, serves=True),
     )
     client = httpx2.AsyncClient()
     keys = connect_keys(settings, client, clock=clock)
     authenticator = Authenticator(settings, keys, clock=clock)
-    services = build_services(settings, engine=engine, client=client, clock=clock)
+    services = build_services(settings, database=database, client=client, clock=clock)
     process_services = ProcessServices(
         runtime=services.runtime,
         announce=services.runner.announce,
-        notices=Notices(engine),
+        notices=Notices(database),
         background_tasks=BackgroundTasks(),
     )
     schema = SCHEMA if settings.executor == "fast" else with_stock_executor(SCHEMA)
@@ -84,11 +83,11 @@ def create_app(
         schema = hide_suggestions(schema)
     graphql = Endpoint(
         schema,
-        engine=engine,
+        database=database,
         authenticator=authenticator,
         clock=clock,
         process_services=process_services,
-        budget=budget_of(settings, engine),
+        budget=budget_of(settings, database),
         most=settings.operation_cost,
         seconds=settings.operation_seconds,
         trusted=documents_of(settings),
@@ -102,7 +101,7 @@ def create_app(
         # Runs also if the start fails halfway: an open connection would keep the process from ending.
         async with AsyncExitStack() as ending:
             for end in (
-                engine.dispose,
+                database.dispose,
                 client.aclose,
                 services.close,
                 process_services.background_tasks.stop,
@@ -111,32 +110,32 @@ def create_app(
             async with (
                 work_while_serving(settings, services),
                 process_services.notices.listening(),
-                run_beside(partial(background_task, engine)),
+                run_beside(partial(background_task, database)),
             ):
                 yield
 
-    checks = {"database": health.database_check(engine), "keys": health.keys_check(keys)}
+    checks = {"database": health.database_check(database), "keys": health.keys_check(keys)}
     notes = {
-        "search": health.search_note(engine),
+        "search": health.search_note(database),
         "delivery": health.delivery_note(services),
-        "receipts": health.receipts_note(engine, clock=clock),
-        "reports": health.reports_note(engine, clock=clock),
+        "receipts": health.receipts_note(database, clock=clock),
+        "reports": health.reports_note(database, clock=clock),
     }
     app = Starlette(
         routes=[
             Route("/", redirect_to_console),
             Route("/graphql", graphql),
             WebSocketRoute("/graphql", graphql),
-            *callbacks.routes(services.gateways_by_name, engine=engine, clock=clock),
+            *callbacks.routes(services.gateways_by_name, database=database, clock=clock),
             ingest.route(
-                engine=engine,
+                database=database,
                 authenticator=authenticator,
                 clock=clock,
                 announce=services.runner.announce,
                 most=settings.ingest_bytes,
             ),
             downloads.route(
-                engine=engine,
+                database=database,
                 store=open_store(services.report_runtime.place),
                 authenticator=authenticator,
                 clock=clock,
@@ -178,11 +177,11 @@ def with_cors(settings: Settings, app: ASGIApp) -> ASGIApp:
     return CrossOrigin(app, origins=settings.cors_origins)
 
 
-def budget_of(settings: Settings, engine: AsyncEngine) -> RateBudget:
+def budget_of(settings: Settings, database: Database) -> RateBudget:
     """The rate budget: in memory on SQLite, which has one server process, else shared in the database."""
     bucket = BudgetLimits(settings.budget_capacity, settings.budget_per_second)
-    is_alone = engine.dialect.name == "sqlite"
-    return local_budget(bucket) if is_alone else shared_budget(engine, bucket)
+    is_alone = not database.is_postgresql
+    return local_budget(bucket) if is_alone else shared_budget(database, bucket)
 
 
 async def redirect_to_console(request: Request) -> Response:

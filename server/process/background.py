@@ -17,9 +17,9 @@ from typing import Any, Final
 import httpx2
 import structlog
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import POOLED, reading
+from db.connect.database import Database
+from db.connect.engine import POOLED
 from db.dispatch import backlog
 from db.dispatch.in_flight import DeliveryTerms
 from delivery.dispatch.runtime import Runtime
@@ -85,7 +85,7 @@ class DeliveryServices:
 
     async def modes_without_gateway(self) -> list[tuple[str, DeliveryMode]]:
         """The districts and modes in which messages wait because no gateway is configured."""
-        async with reading(self.runtime.engine) as connection:
+        async with self.runtime.database.reading() as connection:
             waiting = await backlog.waiting_modes(connection)
         return [
             (district, mode)
@@ -95,7 +95,7 @@ class DeliveryServices:
 
     async def has_workers(self) -> bool:
         """Whether a worker is alive."""
-        async with reading(self.runtime.engine) as connection:
+        async with self.runtime.database.reading() as connection:
             return await self.runner.has_workers(connection)
 
     async def work(self, until: asyncio.Event) -> None:
@@ -106,12 +106,12 @@ class DeliveryServices:
                 tasks.create_task(self.runner.work(until))
                 tasks.create_task(
                     audit_seals.run_periodically(
-                        self.runtime.engine, until, clock=self.runtime.clock
+                        self.runtime.database, until, clock=self.runtime.clock
                     )
                 )
                 tasks.create_task(
                     expired_budgets.run_periodically(
-                        self.runtime.engine, until, clock=self.runtime.clock
+                        self.runtime.database, until, clock=self.runtime.clock
                     )
                 )
                 simulators = [one for one in self.gateways if isinstance(one, SimulatorGateway)]
@@ -119,7 +119,7 @@ class DeliveryServices:
                     tasks.create_task(
                         simulator_feed.take_in_reports(
                             simulator,
-                            engine=self.runtime.engine,
+                            database=self.runtime.database,
                             clock=self.runtime.clock,
                             journal=self.journal,
                             until=until,
@@ -138,7 +138,7 @@ class DeliveryServices:
 def build_services(
     settings: Settings,
     *,
-    engine: AsyncEngine,
+    database: Database,
     client: httpx2.AsyncClient,
     clock: Callable[[], datetime],
 ) -> DeliveryServices:
@@ -167,12 +167,16 @@ def build_services(
         except GatewaySettingsError as error:
             raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
     runtime = Runtime(
-        engine=engine, gateways=gateways, of_district=of_district, clock=clock, chance=random.random
+        database=database,
+        gateways=gateways,
+        of_district=of_district,
+        clock=clock,
+        chance=random.random,
     )
-    runner = LocalRunner if engine.dialect.name == "sqlite" else ProcrastinateRunner
+    runner = LocalRunner if not database.is_postgresql else ProcrastinateRunner
     forks = ForkServer()
     report_runtime = ReportRuntime(
-        engine=engine,
+        database=database,
         place=report_place(settings),
         clock=clock,
         render=partial(render_in_process, start=forks.fork),
@@ -191,15 +195,13 @@ def report_place(settings: Settings) -> StoreLocation:
     return settings.place(_beside(settings, "reports"))
 
 
-def announcer(
-    settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]
-) -> Announce:
+def announcer(settings: Settings, *, database: Database, clock: Callable[[], datetime]) -> Announce:
     """The function by which a process announces work to workers; on SQLite none, since the server polls each second."""
-    if engine.dialect.name == "sqlite":
+    if not database.is_postgresql:
         return announce_nothing
-    runtime = Runtime(engine=engine, gateways={}, clock=clock, chance=random.random)
+    runtime = Runtime(database=database, gateways={}, clock=clock, chance=random.random)
     report_runtime = ReportRuntime(
-        engine=engine, place=report_place(settings), clock=clock
+        database=database, place=report_place(settings), clock=clock
     )  # it makes none
     return ProcrastinateRunner(runtime, report_runtime).announce
 
@@ -222,7 +224,7 @@ async def work_while_serving(settings: Settings, services: DeliveryServices) -> 
 
     Raises `SettingsError` if another server uses the same SQLite file.
     """
-    if services.runtime.engine.dialect.name != "sqlite":
+    if services.runtime.database.is_postgresql:
         yield
         return
     with lock_database_file(settings):
@@ -251,15 +253,15 @@ async def run_beside(
         await running
 
 
-async def work(settings: Settings, *, engine: AsyncEngine, clock: Callable[[], datetime]) -> None:
+async def work(settings: Settings, *, database: Database, clock: Callable[[], datetime]) -> None:
     """Run a worker until SIGINT or SIGTERM. Raises `SettingsError`."""
-    if engine.dialect.name == "sqlite":
+    if not database.is_postgresql:
         raise SettingsError(
             f"{variable('database_url')}: on SQLite the server does the work itself, so `sentlog serve` is enough."
             " Workers need PostgreSQL."
         )
     async with httpx2.AsyncClient() as client:
-        services = build_services(settings, engine=engine, client=client, clock=clock)
+        services = build_services(settings, database=database, client=client, clock=clock)
         until = asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, until.set)

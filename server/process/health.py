@@ -7,13 +7,12 @@ from typing import Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from db import migrations
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from db.migrations import backfills
 from db.receipts import unmatched
@@ -57,17 +56,17 @@ def routes(checks: Mapping[str, Check], notes: Mapping[str, Check] | None = None
     return [Route("/healthz", alive), Route("/readyz", ready)]
 
 
-async def revision_problem(engine: AsyncEngine) -> str | None:
+async def revision_problem(database: Database) -> str | None:
     """Why this program cannot use the database in its present state; None if it can."""
-    revision, wanted = await migrations.current(engine), migrations.head()
+    revision, wanted = await migrations.current(database), migrations.head()
     if revision == wanted:
-        return await _backfill_problem(engine)
+        return await _backfill_problem(database)
     at = "has no tables yet" if revision is None else f"is at revision {revision}"
     return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
 
 
-async def _backfill_problem(engine: AsyncEngine) -> str | None:
-    for progress in await backfills.unfinished(engine):
+async def _backfill_problem(database: Database) -> str | None:
+    for progress in await backfills.unfinished(database):
         if progress.is_needed:
             return _unfinished(progress)
     return None
@@ -80,13 +79,13 @@ def _unfinished(progress: backfills.BackfillProgress) -> str:
     )
 
 
-def database_check(engine: AsyncEngine) -> Check:
+def database_check(database: Database) -> Check:
     """A check that the database answers and has the revision that this program needs."""
 
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await revision_problem(engine)
+                return await revision_problem(database)
         except (*AWAY, TimeoutError) as error:
             _log.warning("database does not answer", cause=cause(error))
             return "The database does not answer."
@@ -106,13 +105,13 @@ def keys_check(keys: KeySource) -> Check:
     return check
 
 
-def search_note(engine: AsyncEngine) -> Check:
+def search_note(database: Database) -> Check:
     """A note on unfinished backfills: until `sentlog migrate` ends, searches may miss texts from before an upgrade."""
 
     async def check() -> str | None:
         try:
             async with asyncio.timeout(PATIENCE):
-                unfinished = await backfills.unfinished(engine)
+                unfinished = await backfills.unfinished(database)
         except (SQLAlchemyError, OSError, TimeoutError):
             return "The database does not answer."
         return next(map(_unfinished, unfinished), None)
@@ -145,12 +144,12 @@ def delivery_note(services: DeliveryServices) -> Check:
     return check
 
 
-def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
+def receipts_note(database: Database, *, clock: Callable[[], datetime]) -> Check:
     """A note on receipts of the last 24 hours that match no delivery."""
 
     async def check() -> str | None:
         try:
-            async with asyncio.timeout(PATIENCE), reading(engine) as connection:
+            async with asyncio.timeout(PATIENCE), database.reading() as connection:
                 count = await unmatched.count_since(connection, clock() - RECENT)
         except (SQLAlchemyError, OSError):
             return "The database does not answer."
@@ -161,12 +160,12 @@ def receipts_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Chec
     return check
 
 
-def reports_note(engine: AsyncEngine, *, clock: Callable[[], datetime]) -> Check:
+def reports_note(database: Database, *, clock: Callable[[], datetime]) -> Check:
     """A note on reports that failed in the last 24 hours, with the reason of the last one."""
 
     async def check() -> str | None:
         try:
-            async with asyncio.timeout(PATIENCE), reading(engine) as connection:
+            async with asyncio.timeout(PATIENCE), database.reading() as connection:
                 failed = await jobs.failures(connection, now=clock())
         except (SQLAlchemyError, OSError):
             return "The database does not answer."

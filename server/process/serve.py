@@ -1,4 +1,4 @@
-"""Starts the server or a worker, and opens the engine for commands that need a database."""
+"""Starts the server or a worker, and opens the database for commands that need a database."""
 
 import asyncio
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 
 import structlog
 import uvicorn
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import ASGIApp
 
 from db import migrations
-from db.connect.engine import POOLED, make_engine
+from db.connect.database import Database
+from db.connect.engine import POOLED
 from server.process import background, collector
 from server.process.app import create_app, utc_now
 from server.process.health import revision_problem
@@ -32,15 +32,15 @@ def is_sqlite(settings: Settings) -> bool:
 
 
 @asynccontextmanager
-async def with_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
-    """An engine for the configured database, disposed of at the end; `most` as for `make_engine`. Raises `SettingsError`."""
+async def with_database(settings: Settings, *, most: int = POOLED) -> AsyncIterator[Database]:
+    """The configured database, disposed of at the end; `most` as for `Database`. Raises `SettingsError`."""
     if is_sqlite(settings) and settings.database_url.database:
         _make_folder(Path(settings.database_url.database).parent)
-    engine = make_engine(settings.database_url.render_as_string(hide_password=False), most=most)
+    database = Database(settings.database_url.render_as_string(hide_password=False), most=most)
     try:
-        yield engine
+        yield database
     finally:
-        await engine.dispose()
+        await database.dispose()
 
 
 def _make_folder(folder: Path) -> None:
@@ -54,20 +54,20 @@ def _make_folder(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def ready_engine(settings: Settings, *, most: int = POOLED) -> AsyncIterator[AsyncEngine]:
-    """An engine whose database has the revision that this program needs; `most` as for `make_engine`.
+async def ready_database(settings: Settings, *, most: int = POOLED) -> AsyncIterator[Database]:
+    """The configured database, at the revision that this program needs; `most` as for `Database`.
 
     A SQLite file is migrated here, since it has one user. On PostgreSQL, servers of the old release may run, so the operator
     runs `sentlog migrate`. Raises `SettingsError`.
     """
-    async with with_engine(settings, most=most) as engine:
+    async with with_database(settings, most=most) as database:
         if is_sqlite(settings):
-            if await revision_problem(engine):
+            if await revision_problem(database):
                 with background.lock_database_file(settings):
-                    await migrations.upgrade(engine)
-        elif problem := await revision_problem(engine):
+                    await migrations.upgrade(database)
+        elif problem := await revision_problem(database):
             raise SettingsError(problem)
-        yield engine
+        yield database
 
 
 async def make_ready(settings: Settings) -> None:
@@ -75,11 +75,11 @@ async def make_ready(settings: Settings) -> None:
 
     Also detects a second server on a SQLite file, while the message can still be printed to the terminal.
     """
-    async with with_engine(settings):
+    async with with_database(settings):
         if is_sqlite(settings):
             with background.lock_database_file(settings):
                 pass
-    async with ready_engine(settings):
+    async with ready_database(settings):
         pass
 
 
@@ -136,9 +136,9 @@ def work(settings: Settings) -> None:
 
     async def run() -> None:
         most = background.connections_of(settings.database_url, serves=False)
-        async with ready_engine(settings, most=most) as engine:
+        async with ready_database(settings, most=most) as database:
             collector.freeze_startup_objects()
-            await background.work(settings, engine=engine, clock=utc_now)
+            await background.work(settings, database=database, clock=utc_now)
 
     configure(settings.log_level, settings.log_format, clock=utc_now)
     asyncio.run(run())

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from delivery.gateways.simulator.gateway import SimulatorGateway
 from delivery.receipts.receipts import apply_receipts
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 async def take_in_reports(
     simulator: SimulatorGateway,
     *,
-    engine: AsyncEngine,
+    database: Database,
     clock: Callable[[], datetime],
     journal: Path,
     until: asyncio.Event,
@@ -47,7 +47,7 @@ async def take_in_reports(
                 if is_ours:
                     await _poll(
                         simulator,
-                        engine=engine,
+                        database=database,
                         clock=clock,
                         position=_Position(journal),
                         until=until,
@@ -60,7 +60,7 @@ async def take_in_reports(
 async def _poll(
     simulator: SimulatorGateway,
     *,
-    engine: AsyncEngine,
+    database: Database,
     clock: Callable[[], datetime],
     position: "_Position",
     until: asyncio.Event,
@@ -73,7 +73,7 @@ async def _poll(
         if receipts:
             try:
                 await apply_receipts(
-                    engine, simulator.name, receipts, source=EventSource.CALLBACK, now=now
+                    database, simulator.name, receipts, source=EventSource.CALLBACK, now=now
                 )
             except AWAY as error:
                 # Keep them: the simulator reports each receipt once.

@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from db.connect.database import Database
 from delivery.gateways.base import Callback, CallbackRefused, Forged, Reply
 from delivery.gateways.port import Gateway
 from delivery.receipts.callbacks import take_callback
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 def routes(
     gateways: Mapping[str, Sequence[Gateway]],
     *,
-    engine: AsyncEngine,
+    database: Database,
     clock: Callable[[], datetime],
 ) -> list[Route]:
     """The routes below `/callbacks/`. `gateways`: the configured ones by name, several if districts have their own accounts.
@@ -58,7 +58,7 @@ def routes(
             target=_target(request), headers=dict(request.headers), body=bytes(body)
         )
         try:
-            reply = await _take(engine, accounts, callback, now=clock())
+            reply = await _take(database, accounts, callback, now=clock())
         except CallbackRefused as refused:
             # The reason is only logged: an attacker must not learn it.
             _log.warning("callback refused", gateway=name, reason=str(refused))
@@ -74,13 +74,13 @@ def routes(
 
 
 async def _take(
-    engine: AsyncEngine, accounts: Sequence[Gateway], callback: Callback, *, now: datetime
+    database: Database, accounts: Sequence[Gateway], callback: Callback, *, now: datetime
 ) -> Reply | None:
     """Take in a callback with the first account whose signature matches."""
     for gateway in accounts[:-1]:
         with suppress(Forged):
-            return await take_callback(engine, gateway, callback, now=now)
-    return await take_callback(engine, accounts[-1], callback, now=now)
+            return await take_callback(database, gateway, callback, now=now)
+    return await take_callback(database, accounts[-1], callback, now=now)
 
 
 def _target(request: Request) -> str:

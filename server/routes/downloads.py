@@ -17,11 +17,11 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from db.connect.database import Database
 from db.reports.records import ReportRecord
 from delivery.reports.store import NotStored, ReportStore
 from domain.errors import Conflict, Forbidden, LogError
@@ -59,7 +59,7 @@ class Part(NamedTuple):
 
 def route(
     *,
-    engine: AsyncEngine,
+    database: Database,
     store: ReportStore,
     authenticator: Authenticator,
     clock: Callable[[], datetime],
@@ -74,7 +74,7 @@ def route(
         if ticket is None:
             raise Forbidden(REFUSED)
         admission = await admit(
-            engine,
+            database,
             request.path_params["id"],
             ticket=ticket,
             viewer=viewer,
@@ -100,7 +100,7 @@ def route(
             raise ResourceNotFound(
                 "The file of this report is lost. Ask for the report again."
             ) from None
-        await record_download(engine, admission)
+        await record_download(database, admission)
         return StreamingResponse(_chained(first, pieces), response.status_code, response.headers)
 
     async def send(request: Request) -> Response:

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from db.connect.database import Database
 from domain.errors import LogError
 from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome, Uploader, ingest
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 def route(
     *,
-    engine: AsyncEngine,
+    database: Database,
     authenticator: Authenticator,
     clock: Callable[[], datetime],
     announce: Announce = announce_nothing,
@@ -48,7 +48,7 @@ def route(
             body = read_pieces(request, most, advice="Send the messages in several uploads.")
             origin = request.client.host if request.client else None
             outcome = await ingest(
-                engine,
+                database,
                 body,
                 viewer=viewer,
                 clock=clock,

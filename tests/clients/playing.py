@@ -21,7 +21,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from domain.viewer import Right
 from server.auth.issue import make_token
 from server.process.app import create_app
@@ -151,6 +151,6 @@ async def _fill(url: str) -> None:
     waiting = message(
         "W-1", people, subject="Late bus", status=None, scheduled_at=NOON + timedelta(hours=1)
     )
-    engine = make_engine(url)
-    await load(engine, district(), school(), *map(sent, range(1, SENT + 1)), waiting)
-    await engine.dispose()
+    database = Database(url)
+    await load(database, district(), school(), *map(sent, range(1, SENT + 1)), waiting)
+    await database.dispose()

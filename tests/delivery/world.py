@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table, select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.log.counters import NO_CODE
 from db.log.deliveries import DeliveryKey
@@ -117,7 +116,7 @@ class FakeGateway(Gateway[Handover]):
 
 
 def runtime_of(
-    engine: AsyncEngine,
+    database: Database,
     clock: Clock,
     gateways: Mapping[DeliveryMode, Gateway] | Gateway,
     **more: Any,
@@ -126,7 +125,7 @@ def runtime_of(
     if isinstance(gateways, Gateway):
         gateways = dict.fromkeys(sorted(gateways.modes), gateways)
     fixed: dict[str, Any] = {"chance": lambda: 0.0, "sleep": clock.sleep} | more
-    return Runtime(engine=engine, gateways=gateways, clock=clock, **fixed)
+    return Runtime(database=database, gateways=gateways, clock=clock, **fixed)
 
 
 # The log
@@ -158,7 +157,7 @@ def mail(person: int) -> log.Fields:
 
 
 async def load(
-    engine: AsyncEngine,
+    database: Database,
     recipients: Iterable[log.Fields],
     *,
     id: str = "M-1",
@@ -168,12 +167,12 @@ async def load(
 ) -> int:
     """Import a message to be sent, and return its number."""
     await log.load(
-        engine,
+        database,
         log.district(call_window=call_window),
         log.message(id, recipients, status=None, school=None, scheduled_at=scheduled_at),
         now=now,
     )
-    return (await log.message_ids(engine))[id]
+    return (await log.message_ids(database))[id]
 
 
 # Working
@@ -191,13 +190,13 @@ async def work(runtime: Runtime, *, rounds: int = 1) -> int:
 
 async def settle(runtime: Runtime) -> int:
     """End every lease, as if its time had passed, and settle the claims."""
-    await lapse(runtime.engine)
+    await lapse(runtime.database)
     return await settle_lapsed(runtime)
 
 
-async def lapse(engine: AsyncEngine) -> None:
+async def lapse(database: Database) -> None:
     """End every lease."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(
             update(DELIVERY)
             .where(DELIVERY.c.claim.is_not(None))
@@ -205,9 +204,9 @@ async def lapse(engine: AsyncEngine) -> None:
         )
 
 
-async def let_go(engine: AsyncEngine) -> None:
+async def let_go(database: Database) -> None:
     """End every hold on a provider, as if its time had passed: holds use the database's clock."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(PACE.delete())
 
 
@@ -223,41 +222,41 @@ class Event(NamedTuple):
     detail: str | None
 
 
-async def deliveries(engine: AsyncEngine, message_id: int) -> list[LiveDelivery]:
+async def deliveries(database: Database, message_id: int) -> list[LiveDelivery]:
     """Return all deliveries of a message in the order of the list."""
     statement = (
         select(*COLUMNS)
         .where(DELIVERY.c.message_id == message_id)
         .order_by(DELIVERY.c.recipient_number, DELIVERY.c.number)
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [LiveDelivery(*row) for row in await connection.execute(statement)]
 
 
-async def one(engine: AsyncEngine, message_id: int) -> LiveDelivery:
+async def one(database: Database, message_id: int) -> LiveDelivery:
     """Return the only delivery of a message."""
-    (delivery,) = await deliveries(engine, message_id)
+    (delivery,) = await deliveries(database, message_id)
     return delivery
 
 
-async def statuses(engine: AsyncEngine, message_id: int) -> dict[str, int]:
+async def statuses(database: Database, message_id: int) -> dict[str, int]:
     """Count the deliveries of a message by status, duplicates included."""
-    return dict(Counter(d.status.value for d in await deliveries(engine, message_id)))
+    return dict(Counter(d.status.value for d in await deliveries(database, message_id)))
 
 
-async def message(engine: AsyncEngine, message_id: int) -> Any:
+async def message(database: Database, message_id: int) -> Any:
     """Return the row of a message."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return (await connection.execute(select(MESSAGE).where(MESSAGE.c.id == message_id))).one()
 
 
-async def status(engine: AsyncEngine, message_id: int) -> MessageStatus:
+async def status(database: Database, message_id: int) -> MessageStatus:
     """Return the status of a message."""
-    value: MessageStatus = (await message(engine, message_id)).status
+    value: MessageStatus = (await message(database, message_id)).status
     return value
 
 
-async def events(engine: AsyncEngine, key: DeliveryKey) -> list[Event]:
+async def events(database: Database, key: DeliveryKey) -> list[Event]:
     """Return the events of a delivery in the order in which they were written."""
     columns = DELIVERY_EVENT.c
     statement = (
@@ -269,24 +268,24 @@ async def events(engine: AsyncEngine, key: DeliveryKey) -> list[Event]:
         )
         .order_by(columns.id)
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [Event(*row) for row in await connection.execute(statement)]
 
 
-async def everything(engine: AsyncEngine) -> dict[str, list[tuple[Any, ...]]]:
+async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows of the tables that delivery changes, to show that a refusal changes nothing."""
     tables = (MESSAGE, DELIVERY, DELIVERY_EVENT, RECIPIENT, TALLY, SPAN, CANCELLATION)
     contents: dict[str, list[tuple[Any, ...]]] = {}
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         for table in tables:
             rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
             contents[table.name] = [tuple(row) for row in rows]
     return contents
 
 
-async def recount(engine: AsyncEngine, message_id: int | None = None) -> None:
+async def recount(database: Database, message_id: int | None = None) -> None:
     """Fail unless every figure of every message, or of one message, matches its rows."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
 
         async def of(table: Table) -> list[Any]:
             all_rows = await connection.execute(select(table))
@@ -385,7 +384,7 @@ def _recount_people(
         )
 
 
-async def columns_of(engine: AsyncEngine, statement: str) -> list[tuple[Any, ...]]:
+async def columns_of(database: Database, statement: str) -> list[tuple[Any, ...]]:
     """Return the rows of an SQL statement."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(text(statement))]

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from starlette.testclient import TestClient
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from server.process.app import create_app
 from server.process.protocols import limits_of
 from server.settings.settings import Settings
@@ -37,7 +37,7 @@ def leaks(shown: str, *, words: tuple[str, ...] = NAMES) -> list[str]:
 
 
 async def _fill(url: str) -> None:
-    engine = make_engine(url)
+    database = Database(url)
     people = [
         recipient(
             f"p{number}",
@@ -51,7 +51,7 @@ async def _fill(url: str) -> None:
         for number in (7, 8)
     ]
     await load(
-        engine,
+        database,
         district(),
         school(),
         *(
@@ -61,7 +61,7 @@ async def _fill(url: str) -> None:
         message("M-9", people, status=None, scheduled_at=NOON + timedelta(days=1)),
         now=NOON,
     )
-    await engine.dispose()
+    await database.dispose()
 
 
 def settings_of(folder: Path, url: str, **said: Any) -> tuple[Settings, Clock]:

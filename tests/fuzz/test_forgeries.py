@@ -15,7 +15,6 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from db.connect.engine import reading
 from db.tables.log import DELIVERY_EVENT
 from db.tables.operations import AUDIT, REPORT
 from domain.ticket import Ticket, sign
@@ -91,13 +90,13 @@ def token_of(chance: random.Random, good: str) -> str:
 
 async def rows(caller: Caller) -> list[Any]:
     """All that could have been changed."""
-    engine = caller.engine()
-    async with reading(engine) as connection:
+    database = caller.database()
+    async with database.reading() as connection:
         event = [
             (await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one()
             for table in (AUDIT, DELIVERY_EVENT, REPORT)
         ]
-    await engine.dispose()
+    await database.dispose()
     return event
 
 

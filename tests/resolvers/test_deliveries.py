@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.log import DELIVERY_EVENT
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.log import NOON, district, email, load, message, recipient, text, voice
@@ -15,9 +14,9 @@ from tests.operations import ask
 EVENTS = "events { at status source detail callStatus { code } }"
 
 
-async def delivery(engine: AsyncEngine, fields: str, *, number: int = 0) -> dict[str, Any]:
+async def delivery(database: Database, fields: str, *, number: int = 0) -> dict[str, Any]:
     data = await ask(
-        engine, f'{{ node(id: "delivery.1.0.{number}") {{ ... on Delivery {{ {fields} }} }} }}'
+        database, f'{{ node(id: "delivery.1.0.{number}") {{ ... on Delivery {{ {fields} }} }} }}'
     )
     found: dict[str, Any] = data["node"]
     return found
@@ -37,19 +36,19 @@ async def delivery(engine: AsyncEngine, fields: str, *, number: int = 0) -> dict
     ],
 )
 async def test_the_label_is_what_a_report_prints(
-    engine: AsyncEngine, device: dict[str, Any], label: str
+    database: Database, device: dict[str, Any], label: str
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1", device)]))
+    await load(database, district(), message(recipients=[recipient("p1", device)]))
 
-    assert await delivery(engine, "statusLabel") == {"statusLabel": label}
+    assert await delivery(database, "statusLabel") == {"statusLabel": label}
 
 
-async def test_history_has_one_event_which_says_that_it_was_imported(engine: AsyncEngine) -> None:
+async def test_history_has_one_event_which_says_that_it_was_imported(database: Database) -> None:
     await load(
-        engine, district(), message(recipients=[recipient("p1", voice(call_status=5, at=NOON))])
+        database, district(), message(recipients=[recipient("p1", voice(call_status=5, at=NOON))])
     )
 
-    assert await delivery(engine, EVENTS) == {
+    assert await delivery(database, EVENTS) == {
         "events": [
             {
                 "at": NOON.isoformat(),
@@ -70,18 +69,18 @@ async def test_history_has_one_event_which_says_that_it_was_imported(engine: Asy
     ],
 )
 async def test_of_what_no_time_is_known_there_is_no_event(
-    engine: AsyncEngine, device: dict[str, Any], status: MessageStatus | None
+    database: Database, device: dict[str, Any], status: MessageStatus | None
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1", device)], status=status))
+    await load(database, district(), message(recipients=[recipient("p1", device)], status=status))
 
-    assert await delivery(engine, EVENTS) == {"events": []}
+    assert await delivery(database, EVENTS) == {"events": []}
 
 
 async def test_events_come_oldest_first_and_only_of_the_delivery_itself(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(recipients=[recipient("p1", voice(), email())], status=None),
     )
@@ -91,7 +90,7 @@ async def test_events_come_oldest_first_and_only_of_the_delivery_itself(
         (0, 1, DeliveryStatus.IN_PROGRESS, EventSource.DISPATCH),
         (0, 2, DeliveryStatus.FAILED, EventSource.REFRESH),  # at the same time, written later
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for number, second, status, source in happened:
             await connection.execute(
                 insert(DELIVERY_EVENT).values(
@@ -104,7 +103,7 @@ async def test_events_come_oldest_first_and_only_of_the_delivery_itself(
                 )
             )
 
-    found = await delivery(engine, "events { status source }")
+    found = await delivery(database, "events { status source }")
 
     assert [tuple(event.values()) for event in found["events"]] == [
         ("IN_PROGRESS", "DISPATCH"),
@@ -127,10 +126,10 @@ async def test_events_come_oldest_first_and_only_of_the_delivery_itself(
     ],
 )
 async def test_deliveries_of_a_message_are_chosen_by_mode_and_status(
-    engine: AsyncEngine, arguments: str, found: list[str]
+    database: Database, arguments: str, found: list[str]
 ) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(
             recipients=[
@@ -141,7 +140,7 @@ async def test_deliveries_of_a_message_are_chosen_by_mode_and_status(
     )
 
     data = await ask(
-        engine,
+        database,
         f'{{ message(id: "message.1") {{ deliveries{arguments} {{ edges {{ node {{ id }} recipient {{ id }} }} }} }} }}',
     )
 

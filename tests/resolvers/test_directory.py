@@ -1,7 +1,6 @@
 """The viewer, its schools, and objects by id."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from db.connect.database import Database
 from domain.call_status import CALL_STATUSES
 from domain.viewer import Right
 from tests.log import district, email, load, message, recipient, school, viewer
@@ -9,13 +8,13 @@ from tests.operations import ask
 
 
 async def test_a_viewer_reads_its_rights_in_the_order_of_the_contract(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), school("east"), school("west"))
+    await load(database, district(), school("east"), school("west"))
     asked = "{ viewer { id name rights district { id name timeZone hasVoice } schools { name } } }"
 
     data = await ask(
-        engine,
+        database,
         asked,
         viewer=viewer(
             id="u7",
@@ -39,10 +38,10 @@ async def test_a_viewer_reads_its_rights_in_the_order_of_the_contract(
     }
 
 
-async def test_no_schools_means_every_school(engine: AsyncEngine) -> None:
-    await load(engine, district(), school("west"), school("east"))
+async def test_no_schools_means_every_school(database: Database) -> None:
+    await load(database, district(), school("west"), school("east"))
 
-    data = await ask(engine, "{ viewer { schools { name } } schools { name } }")
+    data = await ask(database, "{ viewer { schools { name } } schools { name } }")
 
     assert data == {
         "viewer": {"schools": []},
@@ -51,12 +50,12 @@ async def test_no_schools_means_every_school(engine: AsyncEngine) -> None:
 
 
 async def test_schools_stand_in_the_order_of_their_names_whatever_their_case_and_accents(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     names = ["Zoë Hall", "école", "Eagle", "eagle annex"]
-    await load(engine, district(), *[school(f"s{n}", name=name) for n, name in enumerate(names)])
+    await load(database, district(), *[school(f"s{n}", name=name) for n, name in enumerate(names)])
 
-    data = await ask(engine, "{ schools { name } }")
+    data = await ask(database, "{ schools { name } }")
 
     assert [found["name"] for found in data["schools"]] == [
         "Eagle",
@@ -66,16 +65,16 @@ async def test_schools_stand_in_the_order_of_their_names_whatever_their_case_and
     ]
 
 
-async def test_the_dictionary_has_every_code_of_the_manual(engine: AsyncEngine) -> None:
-    await load(engine, district())
+async def test_the_dictionary_has_every_code_of_the_manual(database: Database) -> None:
+    await load(database, district())
 
-    data = await ask(engine, "{ callStatuses { code label note isSuccess isFinal } }")
+    data = await ask(database, "{ callStatuses { code label note isSuccess isFinal } }")
 
     assert [tuple(found.values()) for found in data["callStatuses"]] == [*CALL_STATUSES.values()]
 
 
-async def test_nodes_come_in_the_order_of_their_ids_and_as_often(engine: AsyncEngine) -> None:
-    await load(engine, district(), school("east"), message(recipients=[recipient("p1", email())]))
+async def test_nodes_come_in_the_order_of_their_ids_and_as_often(database: Database) -> None:
+    await load(database, district(), school("east"), message(recipients=[recipient("p1", email())]))
     ids = [
         "recipient.1.0",
         "nonsense",
@@ -89,17 +88,17 @@ async def test_nodes_come_in_the_order_of_their_ids_and_as_often(engine: AsyncEn
         "district.1",
     ]
 
-    data = await ask(engine, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
+    data = await ask(database, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
 
     absent = {"nonsense", "school.2", "message.01"}
     assert data["nodes"] == [None if id in absent else {"id": id} for id in ids]
 
 
-async def test_an_id_of_another_kind_is_no_message_and_no_person(engine: AsyncEngine) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")]))
+async def test_an_id_of_another_kind_is_no_message_and_no_person(database: Database) -> None:
+    await load(database, district(), message(recipients=[recipient("p1")]))
 
     data = await ask(
-        engine,
+        database,
         '{ message(id: "person.1") { id } person(id: "message.1") { id } found: person(id: "person.1") { id } }',
     )
 

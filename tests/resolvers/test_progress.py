@@ -7,10 +7,9 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect import notices
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from db.dispatch.changes import settle
 from db.dispatch.in_flight import lock
 from db.tables.log import MESSAGE
@@ -36,8 +35,8 @@ Stream = AsyncGenerator[Any, None]
 
 
 @pytest.fixture
-async def world(engine: AsyncEngine) -> AsyncIterator[World]:
-    world = World(engine)
+async def world(database: Database) -> AsyncIterator[World]:
+    world = World(database)
     async with world.process_services.notices.listening():
         yield world
         world.naps.wake()
@@ -89,7 +88,7 @@ async def until_it_waits(world: World) -> None:
 async def change(world: World, times: int = 1) -> None:
     """Change the message so that a client can see it."""
     for _ in range(times):
-        async with writing(world.engine) as connection:
+        async with world.database.writing() as connection:
             found = await lock(connection, 1)
             assert found is not None
             await settle(connection, found, now=world.now)
@@ -188,13 +187,13 @@ async def test_what_another_process_does_is_seen(world: World, database_url: str
     await world.take(message("M-1", PEOPLE, status=None, scheduled_at=LATER))
     stream = await watch(world)
     await shown(stream)
-    other = World(make_engine(database_url))
+    other = World(Database(database_url))
 
     await other.do(CANCEL)
 
     assert (await after_naps(world, shown(stream)))["status"] == "CANCELED"
     await stream.aclose()
-    await other.engine.dispose()
+    await other.database.dispose()
 
 
 async def test_every_subscriber_gets_the_change(world: World) -> None:
@@ -238,7 +237,7 @@ async def test_a_message_that_goes_out_of_sight_ends_the_stream(world: World) ->
     stream = await watch(world)
     await shown(stream)
 
-    async with writing(world.engine) as connection:
+    async with world.database.writing() as connection:
         await connection.execute(update(MESSAGE).values(visible_from=LATER))
     world.process_services.notices.ring_all()  # on PostgreSQL such a change says nothing by itself
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.upkeep.purge import run_purge
 from resolvers.audit.recount import check
 from tests.delivery.upkeep.purges import load_old, purge_of
@@ -31,21 +31,21 @@ CREATE: Final = """mutation($input: CreateReportInput!) { createReport(input: $i
 
 
 @pytest.fixture
-async def purged(engine: AsyncEngine, tmp_path: Path) -> AsyncEngine:
-    await load_old(engine)
-    await run_purge(purge_of(engine, tmp_path))
-    return engine
+async def purged(database: Database, tmp_path: Path) -> Database:
+    await load_old(database)
+    await run_purge(purge_of(database, tmp_path))
+    return database
 
 
 async def test_the_figures_are_as_they_were_and_all_else_is_empty(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
-    before: dict[str, Any] = (await ask(engine, MESSAGE))["message"]
+    await load_old(database)
+    before: dict[str, Any] = (await ask(database, MESSAGE))["message"]
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
-    after = (await ask(engine, MESSAGE))["message"]
+    after = (await ask(database, MESSAGE))["message"]
     kept = ("status", "subject", "sender", "deliverySummary", "viewerCanCancel")
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
     assert before["deliverySummary"]["totalRecipients"] == 3
@@ -66,9 +66,7 @@ async def test_the_figures_are_as_they_were_and_all_else_is_empty(
 
 
 @pytest.mark.parametrize("detail", ["ALL", "FAILED_DELIVERY"])
-async def test_a_report_with_recipients_is_refused_in_words(
-    purged: AsyncEngine, detail: str
-) -> None:
+async def test_a_report_with_recipients_is_refused_in_words(purged: Database, detail: str) -> None:
     asked = {"messageId": "message.1", "devices": ["EMAIL"], "detail": detail}
 
     data = await ask(purged, CREATE, {"input": asked})
@@ -85,7 +83,7 @@ async def test_a_report_with_recipients_is_refused_in_words(
     assert options["details"] == ["SUMMARY"]
 
 
-async def test_a_summary_can_still_be_had(purged: AsyncEngine) -> None:
+async def test_a_summary_can_still_be_had(purged: Database) -> None:
     asked = {"messageId": "message.1", "devices": ["EMAIL"], "detail": "SUMMARY"}
 
     data = await ask(purged, CREATE, {"input": asked})
@@ -94,13 +92,13 @@ async def test_a_summary_can_still_be_had(purged: AsyncEngine) -> None:
 
 
 @pytest.mark.parametrize("word", ["Vanessa", "Vincenzo", "vortex", "5550199", "va"])
-async def test_nobody_who_was_removed_is_found(purged: AsyncEngine, word: str) -> None:
+async def test_nobody_who_was_removed_is_found(purged: Database, word: str) -> None:
     document = f"query($word: String) {{ messages(createdBetween: {EVER}, filter: {{recipient: $word}}) {{ totalCount }} }}"
 
     assert await ask(purged, document, {"word": word}) == {"messages": {"totalCount": 0}}
 
 
-async def test_ids_of_what_was_removed_lead_nowhere(purged: AsyncEngine) -> None:
+async def test_ids_of_what_was_removed_lead_nowhere(purged: Database) -> None:
     ids = ["person.1", "recipient.1.0", "delivery.1.0.0", "message.1"]
 
     data = await ask(purged, "query($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ids})
@@ -136,15 +134,15 @@ ACTS: Final = {
     ],
 )
 async def test_what_was_done_stands_and_nothing_more_is_done(
-    engine: AsyncEngine, tmp_path: Path, act: str, id: str, answer: dict[str, Any]
+    database: Database, tmp_path: Path, act: str, id: str, answer: dict[str, Any]
 ) -> None:
-    await load_old(engine)
-    await run_purge(purge_of(engine, tmp_path, before=LATER))
+    await load_old(database)
+    await run_purge(purge_of(database, tmp_path, before=LATER))
 
-    assert await ask(engine, ACTS[act], {"id": id}) == {act: answer}
+    assert await ask(database, ACTS[act], {"id": id}) == {act: answer}
 
 
-async def test_a_check_by_hand_is_clean_after_all_of_that(purged: AsyncEngine) -> None:
+async def test_a_check_by_hand_is_clean_after_all_of_that(purged: Database) -> None:
     for document in ACTS.values():
         await ask(purged, document, {"id": "message.1"})
 

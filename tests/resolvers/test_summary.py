@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
@@ -18,17 +18,19 @@ def after(**by: float) -> Any:
     return NOON + timedelta(**by)
 
 
-async def summary(engine: AsyncEngine, fields: str) -> dict[str, Any]:
-    data = await ask(engine, f'{{ message(id: "message.1") {{ deliverySummary {{ {fields} }} }} }}')
+async def summary(database: Database, fields: str) -> dict[str, Any]:
+    data = await ask(
+        database, f'{{ message(id: "message.1") {{ deliverySummary {{ {fields} }} }} }}'
+    )
     found: dict[str, Any] = data["message"]["deliverySummary"]
     return found
 
 
 async def test_tallies_stand_in_the_order_of_modes_and_statuses_and_duplicates_are_among_them(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(
             recipients=[
@@ -53,7 +55,7 @@ async def test_tallies_stand_in_the_order_of_modes_and_statuses_and_duplicates_a
         ),
     )
 
-    found = await summary(engine, "tallies { mode status count }")
+    found = await summary(database, "tallies { mode status count }")
 
     assert [tuple(tally.values()) for tally in found["tallies"]] == [
         ("INBOX", "SENT", 1),
@@ -66,12 +68,12 @@ async def test_tallies_stand_in_the_order_of_modes_and_statuses_and_duplicates_a
 
 
 async def test_a_message_without_deliveries_has_no_span_and_nothing_to_count(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")]))
+    await load(database, district(), message(recipients=[recipient("p1")]))
 
     found = await summary(
-        engine,
+        database,
         f"totalRecipients totalNoDevice tallies {{ count }} startedAt endedAt durationMinutes inboxEmail {PART} voiceText {PART}",
     )
 
@@ -99,24 +101,24 @@ async def test_a_message_without_deliveries_has_no_span_and_nothing_to_count(
     ],
 )
 async def test_the_duration_is_in_whole_minutes_from_the_first_to_the_last(
-    engine: AsyncEngine, last: Any, minutes: int
+    database: Database, last: Any, minutes: int
 ) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(recipients=[recipient("p1", inbox(at=NOON), email(at=last))]),
     )
 
-    assert await summary(engine, "startedAt endedAt durationMinutes") == {
+    assert await summary(database, "startedAt endedAt durationMinutes") == {
         "startedAt": NOON.isoformat(),
         "endedAt": last.isoformat(),
         "durationMinutes": minutes,
     }
 
 
-async def test_what_is_under_way_has_begun_and_not_ended(engine: AsyncEngine) -> None:
+async def test_what_is_under_way_has_begun_and_not_ended(database: Database) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(
             recipients=[recipient("p1", email(status=IN_PROGRESS, at=NOON))],
@@ -124,16 +126,16 @@ async def test_what_is_under_way_has_begun_and_not_ended(engine: AsyncEngine) ->
         ),
     )
 
-    assert await summary(engine, "startedAt endedAt durationMinutes") == {
+    assert await summary(database, "startedAt endedAt durationMinutes") == {
         "startedAt": NOON.isoformat(),
         "endedAt": None,
         "durationMinutes": None,
     }
 
 
-async def test_each_part_has_its_own_status_span_and_progress(engine: AsyncEngine) -> None:
+async def test_each_part_has_its_own_status_span_and_progress(database: Database) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(
             recipients=[
@@ -150,7 +152,7 @@ async def test_each_part_has_its_own_status_span_and_progress(engine: AsyncEngin
         ),
     )
 
-    assert await summary(engine, f"inboxEmail {PART} voiceText {PART}") == {
+    assert await summary(database, f"inboxEmail {PART} voiceText {PART}") == {
         "inboxEmail": {
             "status": "SENT",
             "startedAt": NOON.isoformat(),
@@ -166,24 +168,24 @@ async def test_each_part_has_its_own_status_span_and_progress(engine: AsyncEngin
     }
 
 
-async def test_progress_of_inbox_and_email_is_that_of_the_emails(engine: AsyncEngine) -> None:
+async def test_progress_of_inbox_and_email_is_that_of_the_emails(database: Database) -> None:
     crowd = [
         recipient(
             f"p{n}", inbox(f"i{n}"), email(f"e{n}@nomail.example", status=PENDING if n else SENT)
         )
         for n in range(4)
     ]
-    await load(engine, district(), message(recipients=crowd, status=MessageStatus.IN_PROGRESS))
+    await load(database, district(), message(recipients=crowd, status=MessageStatus.IN_PROGRESS))
 
-    found = await summary(engine, "inboxEmail { status progressPercent }")
+    found = await summary(database, "inboxEmail { status progressPercent }")
 
     assert found == {"inboxEmail": {"status": "IN_PROGRESS", "progressPercent": 25}}
 
 
-async def test_a_district_without_voice_has_no_voice_part(engine: AsyncEngine) -> None:
-    await load(engine, district(has_voice=False), message(recipients=[recipient("p1", email())]))
+async def test_a_district_without_voice_has_no_voice_part(database: Database) -> None:
+    await load(database, district(has_voice=False), message(recipients=[recipient("p1", email())]))
 
-    assert await summary(engine, "totalVoice voiceText { status }") == {
+    assert await summary(database, "totalVoice voiceText { status }") == {
         "totalVoice": 0,
         "voiceText": None,
     }
@@ -199,9 +201,9 @@ async def test_a_district_without_voice_has_no_voice_part(engine: AsyncEngine) -
     ],
 )
 async def test_a_message_without_voice_and_text_has_no_voice_part(
-    engine: AsyncEngine, modes: list[DeliveryMode], has_part: bool
+    database: Database, modes: list[DeliveryMode], has_part: bool
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")], modes=modes))
+    await load(database, district(), message(recipients=[recipient("p1")], modes=modes))
 
     part = {"status": "SENT", "progressPercent": 100} if has_part else None
-    assert await summary(engine, "voiceText { status progressPercent }") == {"voiceText": part}
+    assert await summary(database, "voiceText { status progressPercent }") == {"voiceText": part}

@@ -9,10 +9,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import Table, delete, func, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from domain.viewer import Viewer
 from resolvers.ingest.ingest import Outcome, ingest
@@ -25,14 +24,14 @@ TABLES: Final[Sequence[Table]] = [
 
 
 async def send(
-    engine: AsyncEngine,
+    database: Database,
     *lines: bytes,
     viewer: Viewer | None = None,
     now: datetime = NOON,
     cuts: Sequence[int] = (),
 ) -> Outcome:
     """What an upload of `lines` did, its bytes cut at the places `cuts`."""
-    return await ingest(engine, chunks(b"".join(lines), cuts), viewer=viewer, clock=lambda: now)
+    return await ingest(database, chunks(b"".join(lines), cuts), viewer=viewer, clock=lambda: now)
 
 
 async def chunks(whole: bytes, cuts: Sequence[int] = ()) -> AsyncIterator[bytes]:
@@ -42,25 +41,25 @@ async def chunks(whole: bytes, cuts: Sequence[int] = ()) -> AsyncIterator[bytes]
         yield whole[begin:end]
 
 
-async def rows(engine: AsyncEngine) -> Mapping[str, int]:
+async def rows(database: Database) -> Mapping[str, int]:
     """How many rows each table has."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return {
             table.name: await connection.scalar(select(func.count()).select_from(table)) or 0
             for table in TABLES
         }
 
 
-async def wipe(engine: AsyncEngine) -> None:
+async def wipe(database: Database) -> None:
     """Empty the log, for the next example of one test."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for table in reversed(TABLES):
             await connection.execute(delete(table))
 
 
-async def story(engine: AsyncEngine) -> Mapping[str, Sequence[tuple[Any, ...]]]:
+async def story(database: Database) -> Mapping[str, Sequence[tuple[Any, ...]]]:
     """What the log tells, without our own ids: the same on both engines, whatever was written in which order."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return {
             name: sorted(
                 (_plain(row) for row in await connection.execute(text(statement))), key=repr

@@ -1,6 +1,6 @@
 """A log with a fake provider and a fixed clock, for tests of resolvers.
 
-world = World(engine)
+world = World(database)
 await world.send(message("M-1", [recipient("p1", voice())], status=None))
 await world.do("mutation($id: ID!) { cancelMessage(input: {messageId: $id}) { … } }", id="message.1")
 """
@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.connect.notices import Notices
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
 from db.tables.operations import AUDIT
@@ -113,8 +113,8 @@ class Naps:
 class World:
     """One process on a log of Plainview Schools."""
 
-    def __init__(self, engine: AsyncEngine, *, now: datetime = log.NOON) -> None:
-        self.engine = engine
+    def __init__(self, database: Database, *, now: datetime = log.NOON) -> None:
+        self.database = database
         self.now = now
         self.provider = Provider()
         self.naps = Naps()
@@ -122,7 +122,7 @@ class World:
         """How often work was announced to a runner."""
         self.announced_reports: list[RenderJob] = []
         runtime = Runtime(
-            engine=engine,
+            database=database,
             gateways=dict.fromkeys(Provider.modes, self.provider),
             clock=lambda: self.now,
             chance=lambda: 0.0,
@@ -131,7 +131,7 @@ class World:
         self.process_services = ProcessServices(
             runtime=runtime,
             announce=self._hear,
-            notices=Notices(engine, sleep=self.naps),
+            notices=Notices(database, sleep=self.naps),
             background_tasks=BackgroundTasks(),
         )
 
@@ -148,7 +148,7 @@ class World:
 
     async def take(self, *lines: bytes) -> None:
         """Take a message in, and all that it belongs to."""
-        await log.load(self.engine, log.district(), log.school(), *lines, now=self.now)
+        await log.load(self.database, log.district(), log.school(), *lines, now=self.now)
 
     async def send(self, *lines: bytes) -> None:
         """Take a message in, and hand over what is due."""
@@ -164,7 +164,7 @@ class World:
     async def open(self, viewer: Viewer | None = None) -> Context:
         """The context of a request that is made now."""
         return await open_context(
-            self.engine,
+            self.database,
             viewer or log.viewer(),
             now=self.now,
             origin="192.0.2.1",
@@ -202,13 +202,13 @@ class World:
 
     async def status(self, message_id: int = 1) -> str:
         """Where a message stands."""
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             statement = select(MESSAGE.c.status).where(MESSAGE.c.id == message_id)
             return str(await connection.scalar(statement))
 
     async def revision(self, message_id: int = 1) -> int:
         """How often a message changed."""
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             statement = select(MESSAGE.c.revision).where(MESSAGE.c.id == message_id)
             return int(await connection.scalar(statement) or 0)
 
@@ -216,14 +216,14 @@ class World:
         """Where the deliveries stand, in the order in which they came."""
         columns = DELIVERY.c
         order = (columns.message_id, columns.recipient_number, columns.number)
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             return list(await connection.scalars(select(columns.status).order_by(*order)))
 
     async def events(self) -> list[tuple[str, str, str | None]]:
         """What happened to deliveries: status, source and detail, in the order in which it was written."""
         columns = DELIVERY_EVENT.c
         statement = select(columns.status, columns.source, columns.detail).order_by(columns.id)
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             return [tuple(row) for row in await connection.execute(statement)]
 
     async def audit(self) -> list[tuple[str, str, str, str | None, str | None]]:
@@ -232,13 +232,13 @@ class World:
         statement = select(
             columns.viewer_id, columns.action, columns.subject, columns.origin, columns.request_id
         ).order_by(columns.id)
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             return [tuple(row) for row in await connection.execute(statement)]
 
     async def all_rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """All that is in the log: for a test that says that nothing changed."""
         tables: Iterator[Any] = iter((MESSAGE, DELIVERY, DELIVERY_EVENT, AUDIT))
-        async with reading(self.engine) as connection:
+        async with self.database.reading() as connection:
             return {
                 table.name: sorted(map(tuple, await connection.execute(select(table))), key=repr)
                 for table in tables

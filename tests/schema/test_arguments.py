@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from tests.log import NOON, district, email, load, message, recipient
 from tests.operations import EVER, ask, refusals
 
@@ -34,20 +34,20 @@ TEXTS = ["subject", "sender", "createdText", "scheduledText", "scheduleId", "rec
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     await load(
-        engine,
+        database,
         district(),
         *[
             message(f"M-{n}", [recipient("p1", email())], created_at=NOON + timedelta(hours=n))
             for n in range(3)
         ],
     )
-    return engine
+    return database
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_sizes_that_no_page_has_are_refused(log: AsyncEngine, name: str) -> None:
+async def test_sizes_that_no_page_has_are_refused(log: Database, name: str) -> None:
     for arguments, problem in SIZES:
         if "last" in arguments and name in FORWARD:
             continue
@@ -57,7 +57,7 @@ async def test_sizes_that_no_page_has_are_refused(log: AsyncEngine, name: str) -
 
 
 @pytest.mark.parametrize("name", LISTS)
-async def test_what_is_no_cursor_is_refused(log: AsyncEngine, name: str) -> None:
+async def test_what_is_no_cursor_is_refused(log: Database, name: str) -> None:
     places = ["after"] if name in FORWARD else ["after", "before"]
     for place in places:
         document = (
@@ -72,7 +72,7 @@ async def test_what_is_no_cursor_is_refused(log: AsyncEngine, name: str) -> None
             ]
 
 
-async def test_a_cursor_of_another_order_is_refused(log: AsyncEngine) -> None:
+async def test_a_cursor_of_another_order_is_refused(log: Database) -> None:
     document = f"""query($by: [MessageOrder!], $after: String) {{
         messages(createdBetween: {EVER}, orderBy: $by, first: 1, after: $after) {{ pageInfo {{ endCursor }} }} }}"""
     given = await ask(log, document, {"by": [{"field": "SUBJECT"}]})
@@ -98,7 +98,7 @@ async def test_a_cursor_of_another_order_is_refused(log: AsyncEngine) -> None:
     ],
 )
 async def test_any_days_of_the_calendar_can_be_asked_for(
-    log: AsyncEngine, days: str, found: int
+    log: Database, days: str, found: int
 ) -> None:
     data = await ask(log, f"{{ messages(createdBetween: {days}) {{ totalCount }} }}")
 
@@ -112,7 +112,7 @@ async def test_any_days_of_the_calendar_can_be_asked_for(
         """query($days: DateRange!) { person(id: "person.1") { recipients(createdBetween: $days) { totalCount } } }""",
     ],
 )
-async def test_days_that_end_before_they_begin_are_refused(log: AsyncEngine, document: str) -> None:
+async def test_days_that_end_before_they_begin_are_refused(log: Database, document: str) -> None:
     days = {"from": "2020-02-01", "to": "2020-01-31"}
 
     assert await refusals(log, document, {"days": days}) == [
@@ -137,7 +137,7 @@ async def test_days_that_end_before_they_begin_are_refused(log: AsyncEngine, doc
     ],
 )
 async def test_without_an_order_the_newest_comes_first_and_ties_end_by_id(
-    log: AsyncEngine, order: list[dict[str, str]] | None, found: list[str]
+    log: Database, order: list[dict[str, str]] | None, found: list[str]
 ) -> None:
     document = f"""query($by: [MessageOrder!]) {{
         messages(createdBetween: {EVER}, orderBy: $by) {{ nodes {{ id }} }} }}"""
@@ -147,7 +147,7 @@ async def test_without_an_order_the_newest_comes_first_and_ties_end_by_id(
     assert [node["id"] for node in data["messages"]["nodes"]] == found
 
 
-async def test_a_column_that_is_named_twice_is_refused(log: AsyncEngine) -> None:
+async def test_a_column_that_is_named_twice_is_refused(log: Database) -> None:
     document = f"""{{ messages(createdBetween: {EVER}, orderBy: [
         {{field: SUBJECT}}, {{field: STATUS}}, {{field: SUBJECT, direction: DESC}}]) {{ totalCount }} }}"""
 
@@ -157,7 +157,7 @@ async def test_a_column_that_is_named_twice_is_refused(log: AsyncEngine) -> None
 
 
 @pytest.mark.parametrize("many", ["status", "type", "schoolIds"])
-async def test_a_thousand_choices_are_enough(log: AsyncEngine, many: str) -> None:
+async def test_a_thousand_choices_are_enough(log: Database, many: str) -> None:
     document = f"""query($filter: MessageFilter) {{
         messages(createdBetween: {EVER}, filter: $filter) {{ totalCount }} }}"""
     value = "SENT" if many == "status" else "BEHAVIOR"
@@ -168,7 +168,7 @@ async def test_a_thousand_choices_are_enough(log: AsyncEngine, many: str) -> Non
     ]
 
 
-async def test_a_hundred_ids_are_enough(log: AsyncEngine) -> None:
+async def test_a_hundred_ids_are_enough(log: Database) -> None:
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
     data = await ask(log, document, {"ids": ["message.1"] * 99 + ["x"]})
@@ -179,7 +179,7 @@ async def test_a_hundred_ids_are_enough(log: AsyncEngine) -> None:
     ]
 
 
-async def test_a_character_that_no_database_holds_is_refused(log: AsyncEngine) -> None:
+async def test_a_character_that_no_database_holds_is_refused(log: Database) -> None:
     document = f"""query($filter: MessageFilter) {{
         messages(createdBetween: {EVER}, filter: $filter) {{ totalCount }} }}"""
     recipients = '{ message(id: "message.1") { recipients(search: "he\\u0000") { totalCount } } }'
@@ -196,7 +196,7 @@ async def test_a_character_that_no_database_holds_is_refused(log: AsyncEngine) -
 
 
 @pytest.mark.parametrize("asked", ["", " ", '"', "'", "%", "_", "\\", "*", "-", "(", "\x01", "🚌"])
-async def test_any_other_text_can_be_searched_for(log: AsyncEngine, asked: str) -> None:
+async def test_any_other_text_can_be_searched_for(log: Database, asked: str) -> None:
     document = f"""query($filter: MessageFilter) {{
         messages(createdBetween: {EVER}, filter: $filter) {{ totalCount }} }}"""
 
@@ -219,7 +219,7 @@ async def test_any_other_text_can_be_searched_for(log: AsyncEngine, asked: str) 
     ],
 )
 async def test_choices_that_nothing_meets_find_nothing(
-    log: AsyncEngine, filter: dict[str, Any]
+    log: Database, filter: dict[str, Any]
 ) -> None:
     document = f"""query($filter: MessageFilter) {{
         messages(createdBetween: {EVER}, filter: $filter) {{ totalCount nodes {{ id }} }} }}"""
@@ -235,7 +235,7 @@ async def test_choices_that_nothing_meets_find_nothing(
     [None, {}, {"status": None, "subject": None}, {"subject": ""}, {"mine": False}, {"mine": True}],
 )
 async def test_parts_that_ask_for_nothing_find_everything(
-    log: AsyncEngine, filter: dict[str, Any] | None
+    log: Database, filter: dict[str, Any] | None
 ) -> None:
     document = f"""query($filter: MessageFilter) {{
         messages(createdBetween: {EVER}, filter: $filter) {{ totalCount }} }}"""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from graphql import GraphQLInterfaceType
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.ids import Kind
 from schema.contract import SCHEMA, build
 from tests.log import district, load, message, recipient, school, voice
@@ -40,25 +40,25 @@ def test_no_argument_is_printed_with_null_as_its_default() -> None:
     assert "= null" not in SCHEMA.as_str()
 
 
-async def test_an_id_identifies_every_kind_of_node(engine: AsyncEngine) -> None:
+async def test_an_id_identifies_every_kind_of_node(database: Database) -> None:
     await load(
-        engine,
+        database,
         district(),
         school("east"),
         message(recipients=[recipient("p1", voice())], school="east"),
     )
     query = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
 
-    data = await ask(engine, query, {"ids": list(IDS.values())})
+    data = await ask(database, query, {"ids": list(IDS.values())})
 
     assert data["nodes"] == [{"__typename": type_name(kind), "id": id} for kind, id in IDS.items()]
 
 
-async def test_one_node_is_what_nodes_gives_for_its_id(engine: AsyncEngine) -> None:
-    await load(engine, district(), message())
+async def test_one_node_is_what_nodes_gives_for_its_id(database: Database) -> None:
+    await load(database, district(), message())
 
     data = await ask(
-        engine,
+        database,
         '{ node(id: "message.1") { id ... on Message { subject } } nothing: node(id: "message.2") { id } }',
     )
 

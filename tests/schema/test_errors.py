@@ -9,11 +9,10 @@ import strawberry
 from graphql import GraphQLError
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from domain.errors import BadUserInput, Conflict, Forbidden, LogError, Unauthenticated
 from schema.contract import Contract
 from schema.errors import client_error
@@ -235,13 +234,13 @@ async def test_who_asks_while_the_database_is_away_reads_that_they_may_ask_again
 
 
 async def test_a_database_without_tables_says_nothing_of_itself(
-    engine: AsyncEngine, lines: list[Any]
+    database: Database, lines: list[Any]
 ) -> None:
-    await load(engine, district())
-    async with writing(engine) as connection:
+    await load(database, district())
+    async with database.writing() as connection:
         await connection.execute(text("ALTER TABLE school RENAME TO lost"))
 
-    result = await execute(engine, "{ schools { id } viewer { id } }")
+    result = await execute(database, "{ schools { id } viewer { id } }")
 
     assert result.data is None
     assert [code for code, _ in codes_and_messages(result)] == ["INTERNAL"]

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.search import date_text
 from domain.viewer import Right, Viewer
 from resolvers.ingest.ingest import ingest
@@ -89,16 +89,16 @@ async def _lines() -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """A log that holds the manual's messages."""
-    outcome = await ingest(engine, _lines(), viewer=None, clock=lambda: NOW)
+    outcome = await ingest(database, _lines(), viewer=None, clock=lambda: NOW)
     assert outcome.problems == []
-    return engine
+    return database
 
 
-async def ask(engine: AsyncEngine, query: str, **variables: Any) -> dict[str, Any]:
+async def ask(database: Database, query: str, **variables: Any) -> dict[str, Any]:
     """The data of an answer without errors."""
-    context = await open_context(engine, ADMINISTRATOR, now=NOW)
+    context = await open_context(database, ADMINISTRATOR, now=NOW)
     result: Any = await SCHEMA.execute(query, variable_values=variables, context_value=context)
     assert result.errors is None
     data: dict[str, Any] = orjson.loads(orjson.dumps(result.data))
@@ -122,13 +122,13 @@ def shown(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-async def test_the_log_of_a_week_shows_the_rows_of_the_first_two_screens(log: AsyncEngine) -> None:
+async def test_the_log_of_a_week_shows_the_rows_of_the_first_two_screens(log: Database) -> None:
     data = await ask(log, LOG, **{"from": "2020-01-27", "to": "2020-01-31"})
 
     assert [shown(row) for row in data["messages"]["nodes"]] == ROWS
 
 
-async def test_a_waiting_message_shows_the_summary_of_the_second_screen(log: AsyncEngine) -> None:
+async def test_a_waiting_message_shows_the_summary_of_the_second_screen(log: Database) -> None:
     query = """
         { messages(
             createdBetween: {from: "2020-01-31", to: "2020-01-31"}
@@ -150,7 +150,7 @@ async def test_a_waiting_message_shows_the_summary_of_the_second_screen(log: Asy
     ]
 
 
-async def test_school_is_cancelled_shows_the_figures_of_the_third_screen(log: AsyncEngine) -> None:
+async def test_school_is_cancelled_shows_the_figures_of_the_third_screen(log: Database) -> None:
     query = """
         { messages(createdBetween: {from: "2019-12-02", to: "2019-12-02"}, orderBy: [{field: CREATED_AT}]) {
             nodes { subject status createdAt reportOptions { devices details } deliverySummary {

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA
@@ -101,9 +101,9 @@ def stored_as(number: int, field: str, text: str) -> bytes:
     )
 
 
-async def ask(engine: AsyncEngine, asked: Mapping[str, str], search: str | None) -> list[Any]:
+async def ask(database: Database, asked: Mapping[str, str], search: str | None) -> list[Any]:
     """The messages that are found, each with how many of its recipients are."""
-    context = await open_context(engine, ADMINISTRATOR, now=NOON + timedelta(days=1))
+    context = await open_context(database, ADMINISTRATOR, now=NOON + timedelta(days=1))
     variables = {"filter": dict(asked), "search": search}
     result: Any = await SCHEMA.execute(LOG, variable_values=variables, context_value=context)
     assert result.errors is None
@@ -112,14 +112,14 @@ async def ask(engine: AsyncEngine, asked: Mapping[str, str], search: str | None)
 
 
 @pytest.fixture
-async def filled(engine: AsyncEngine) -> AsyncEngine:
+async def filled(database: Database) -> Database:
     """A log with a message for each case."""
     lines = [stored_as(number, *case[:2]) for number, case in enumerate(searches())]
-    await send(engine, district(), *lines)
-    return engine
+    await send(database, district(), *lines)
+    return database
 
 
-async def test_each_filter_finds_what_a_person_would_call_the_same(filled: AsyncEngine) -> None:
+async def test_each_filter_finds_what_a_person_would_call_the_same(filled: Database) -> None:
     wrong = []
     for number, (field, stored, typed, found) in enumerate(searches()):
         shown = stored if field == "subject" else f"Subject {number:03}"
@@ -129,7 +129,7 @@ async def test_each_filter_finds_what_a_person_would_call_the_same(filled: Async
     assert wrong == []
 
 
-async def test_the_search_among_recipients_finds_the_same(filled: AsyncEngine) -> None:
+async def test_the_search_among_recipients_finds_the_same(filled: Database) -> None:
     wrong = []
     for number, (field, stored, typed, found) in enumerate(searches()):
         if field == "recipient":
@@ -140,10 +140,10 @@ async def test_the_search_among_recipients_finds_the_same(filled: AsyncEngine) -
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t\n", "\u200b\u2060", "\u00a0\u00ad\ufeff", "\u0301"])
-async def test_what_nobody_can_see_is_no_filter(engine: AsyncEngine, blank: str) -> None:
-    await send(engine, district(), message("M-1", [recipient("p1", email("a@nomail.example"))]))
+async def test_what_nobody_can_see_is_no_filter(database: Database, blank: str) -> None:
+    await send(database, district(), message("M-1", [recipient("p1", email("a@nomail.example"))]))
     fields = ("subject", "sender", "scheduleId", "createdText", "scheduledText", "recipient")
 
-    nodes = await ask(engine, dict.fromkeys(fields, blank), blank)
+    nodes = await ask(database, dict.fromkeys(fields, blank), blank)
 
     assert nodes == [{"subject": "Student Behavior", "recipients": {"totalCount": 1}}]

@@ -13,10 +13,9 @@ from typing import Any
 from httpx2 import Client, Response
 from pydantic import SecretStr
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.testclient import TestClient
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from domain.viewer import Right
 from server.auth.issue import make_token
 from server.process.app import create_app
@@ -72,9 +71,9 @@ class Caller:
         """The answer to an operation."""
         return self.post(json.dumps({"query": document, "variables": variables}), **rest)
 
-    def engine(self) -> AsyncEngine:
-        """An engine of the test's own on the same database; dispose of it."""
-        return make_engine(self.settings.database_url.render_as_string())
+    def database(self) -> Database:
+        """A `Database` of the test's own at the same URL; dispose of it."""
+        return Database(self.settings.database_url.render_as_string())
 
 
 @contextmanager
@@ -105,10 +104,12 @@ def filled(folder: Path, template: Path) -> tuple[Settings, Clock]:
     url = f"sqlite+aiosqlite:///{file}"
 
     async def fill() -> None:
-        engine = make_engine(url)
+        database = Database(url)
         people = [recipient("p1")]
-        await load(engine, district(), school(), message(recipients=people, school="harrison-high"))
-        await engine.dispose()
+        await load(
+            database, district(), school(), message(recipients=people, school="harrison-high")
+        )
+        await database.dispose()
 
     asyncio.run(fill())
     settings = Settings(data_dir=folder, database_url=make_url(url), jwt_key=SecretStr(SECRET))

@@ -5,11 +5,10 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import insert, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit.entries import Action
 from db.audit.trail import TrailFilter, newest_first, page_of
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.paging import Page
 from tests.log import NOON, district, load
@@ -34,9 +33,9 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.fixture
-async def audit(engine: AsyncEngine) -> AsyncEngine:
+async def audit(database: Database) -> Database:
     """An audit of a hundred days."""
-    await load(engine, district(), district("north", name="North"))
+    await load(database, district(), district("north", name="North"))
     rows = [
         {
             "at": NOON + timedelta(minutes=24 * n),
@@ -47,18 +46,18 @@ async def audit(engine: AsyncEngine) -> AsyncEngine:
         }
         for n in range(ROWS)
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(insert(AUDIT), rows)
-        if engine.dialect.name == "postgresql":
+        if database.is_postgresql:
             await connection.execute(text("ANALYZE audit"))
-    return engine
+    return database
 
 
 @pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
-async def test_a_filter_reads_only_its_entries(audit: AsyncEngine, asked: dict[str, Any]) -> None:
+async def test_a_filter_reads_only_its_entries(audit: Database, asked: dict[str, Any]) -> None:
     wanted = TrailFilter(1, **asked)
     order = newest_first(wanted)
-    async with reading(audit) as connection:
+    async with audit.reading() as connection:
         with recorded(audit) as statements:
             first = await page_of(
                 connection, wanted, order=order, page=Page(5, None, None, backward=False)
@@ -74,9 +73,9 @@ async def test_a_filter_reads_only_its_entries(audit: AsyncEngine, asked: dict[s
     assert ["TEMP B-TREE" in one for one in plans] == [False for _ in plans]
 
 
-async def test_a_plan_that_scans_the_audit_is_detected(audit: AsyncEngine) -> None:
+async def test_a_plan_that_scans_the_audit_is_detected(audit: Database) -> None:
     statement = Statement("SELECT count(*) FROM audit WHERE origin = 'x'", ())
-    async with reading(audit) as connection:
+    async with audit.reading() as connection:
         assert await tables_read_whole(connection, statement) == ["audit"]
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from db.connect import blockers
 from db.connect.blockers import ending_blockers
-from db.connect.engine import make_engine, reading, writing
+from db.connect.database import Database
 from db.connect.unavailable import AWAY
 from db.dispatch import in_flight
 from db.dispatch.cancel import CanceledMessage, cancel
@@ -33,9 +33,9 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blockers, "PAUSE", 0.01)
 
 
-async def locked(engine: AsyncEngine, message_id: int) -> AsyncConnection:
+async def locked(database: Database, message_id: int) -> AsyncConnection:
     """An idle connection with the lock of a message."""
-    connection = engine.connect()
+    connection = database.engine.connect()
     await connection.start()
     await connection.execution_options(isolation_level="READ COMMITTED")
     await in_flight.lock(connection, message_id)
@@ -50,20 +50,22 @@ async def was_ended(suspended: AsyncConnection) -> None:
     await suspended.close()
 
 
-async def canceled(engine: AsyncEngine, message_id: int) -> object:
-    async with writing(engine) as connection:
-        return await cancel(connection, message_id, by_id="u", by_name="U", reason=None, now=NOON)
+async def canceled(database: Database, message_id: int) -> object:
+    async with database.writing() as connection:
+        return await cancel(
+            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
+        )
 
 
 @pytest.mark.usefixtures("soon")
 async def test_a_cancel_ends_the_idle_session_with_the_lock(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(1, call))
-    suspended = await locked(engine, message_id)
+    message_id = await load(database, people(1, call))
+    suspended = await locked(database, message_id)
     with capture_logs() as lines:
         async with asyncio.timeout(30):
-            assert await canceled(engine, message_id) == CanceledMessage(is_new=True)
+            assert await canceled(database, message_id) == CanceledMessage(is_new=True)
     await was_ended(suspended)
     ended = [line for line in lines if line["log_level"] == "warning"]
     assert [line["event"] for line in ended] == [
@@ -73,44 +75,44 @@ async def test_a_cancel_ends_the_idle_session_with_the_lock(
 
 @pytest.mark.usefixtures("soon")
 async def test_the_blocker_is_found_behind_another_waiter_and_with_a_full_pool(
-    engine: AsyncEngine, database_url: str
+    database: Database, database_url: str
 ) -> None:
-    message_id = await load(engine, people(1, call))
-    suspended = await locked(make_engine(database_url), message_id)
-    small = make_engine(database_url, most=2)
+    message_id = await load(database, people(1, call))
+    suspended = await locked(Database(database_url), message_id)
+    small = Database(database_url, most=2)
 
     async def wait_for_the_lock() -> None:
-        async with writing(small) as connection:
+        async with small.writing() as connection:
             assert await in_flight.lock(connection, message_id) is not None
 
     async with asyncio.timeout(30):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(wait_for_the_lock())
-            await _waiting(engine, 1)
+            await _waiting(database, 1)
             tasks.create_task(canceled(small, message_id))  # both of the pool's connections wait
     await was_ended(suspended)
     await suspended.engine.dispose()
     await small.dispose()
 
 
-async def _waiting(engine: AsyncEngine, count: int) -> None:
+async def _waiting(database: Database, count: int) -> None:
     """Wait until this many sessions wait for a lock."""
     statement = text(
         "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
         " and datname = current_database()"
     )
-    async with reading(engine) as connection, asyncio.timeout(30):
+    async with database.reading() as connection, asyncio.timeout(30):
         while await connection.scalar(statement) != count:
             pass
 
 
 @pytest.mark.usefixtures("soon")
-async def test_an_active_session_is_not_ended(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    working = await locked(engine, message_id)
+async def test_an_active_session_is_not_ended(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    working = await locked(database, message_id)
     busy = asyncio.ensure_future(working.execute(text("select pg_sleep(0.5)")))
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        tasks.create_task(canceled(engine, message_id))
+        tasks.create_task(canceled(database, message_id))
         await busy
         await working.rollback()
     assert await working.scalar(select(1)) == 1
@@ -119,13 +121,13 @@ async def test_an_active_session_is_not_ended(engine: AsyncEngine) -> None:
 
 @pytest.mark.usefixtures("soon")
 async def test_an_idle_session_that_blocks_nobody_stays(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    first = await load(engine, people(1, call))
-    second = await load(engine, people(1, call), id="M-2")
-    aside, in_the_way = await locked(engine, second), await locked(engine, first)
+    first = await load(database, people(1, call))
+    second = await load(database, people(1, call), id="M-2")
+    aside, in_the_way = await locked(database, second), await locked(database, first)
     async with asyncio.timeout(30):
-        await canceled(engine, first)
+        await canceled(database, first)
     assert await aside.scalar(select(1)) == 1
     await aside.close()
     await was_ended(in_the_way)
@@ -133,31 +135,28 @@ async def test_an_idle_session_that_blocks_nobody_stays(
 
 @pytest.mark.usefixtures("soon")
 async def test_an_unavailable_database_does_not_stop_the_search_for_blockers(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = asyncio.Event()
 
     class Away:
-        def __init__(self, engine: AsyncEngine) -> None:
-            pass
-
         async def fetch(self, *_: Any) -> Any:
             failed.set()
             raise AWAY[0]("", {}, Exception())
 
-    monkeypatch.setattr(blockers, "SingleStatements", Away)
+    monkeypatch.setattr(database, "custom", Away())
     with capture_logs() as lines:
-        async with writing(engine) as connection, ending_blockers(connection):
+        async with database.writing() as connection, ending_blockers(connection, database):
             await failed.wait()
             assert await connection.scalar(select(1)) == 1
     assert {line["event"] for line in lines} == {"looking for idle sessions failed"}
 
 
 async def test_a_starved_process_keeps_its_transaction_for_half_a_minute(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(1, call))
-    async with writing(engine) as connection:
+    message_id = await load(database, people(1, call))
+    async with database.writing() as connection:
         await in_flight.lock(connection, message_id)
         limit = await connection.scalar(text("show idle_in_transaction_session_timeout"))
     assert limit == in_flight.LONGEST_IDLE == "30s"

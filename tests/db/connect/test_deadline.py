@@ -5,10 +5,9 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import insert, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from db.connect.deadline import each_within, untimed, within
-from db.connect.engine import reading, writing
 from db.tables.operations import BUDGET
 from domain.errors import TimedOut
 from tests.log import NOON
@@ -26,28 +25,28 @@ _ENDLESS: Final = {
 }
 
 
-async def _never(engine: AsyncEngine) -> None:
-    async with reading(engine) as connection:
+async def _never(database: Database) -> None:
+    async with database.reading() as connection:
         await connection.execute(text(_ENDLESS[connection.dialect.name]))
 
 
-async def _written(engine: AsyncEngine) -> list[str]:
-    async with reading(engine) as connection:
+async def _written(database: Database) -> list[str]:
+    async with database.reading() as connection:
         return list(await connection.scalars(select(BUDGET.c.viewer)))
 
 
-async def _write(engine: AsyncEngine, *, then: Any) -> None:
-    async with writing(engine) as connection:
+async def _write(database: Database, *, then: Any) -> None:
+    async with database.writing() as connection:
         await connection.execute(insert(BUDGET).values(viewer="u1", empty_at=NOON))
         await then(connection)
 
 
-async def _running(engine: AsyncEngine) -> list[Any]:
+async def _running(database: Database) -> list[Any]:
     """Return what still runs: sessions in the server or, for SQLite, connections that were not returned."""
-    held = engine.sync_engine.pool.checkedout()  # type: ignore[attr-defined]
-    if engine.dialect.name == "sqlite" or held:
+    held = database.engine.sync_engine.pool.checkedout()  # type: ignore[attr-defined]
+    if not database.is_postgresql or held:
         return ["a connection"] * held
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = await connection.execute(
             text(
                 "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
@@ -57,11 +56,11 @@ async def _running(engine: AsyncEngine) -> list[Any]:
         return list(found)
 
 
-async def test_work_that_ends_in_time_returns_its_result(engine: AsyncEngine) -> None:
-    assert await within(LATE, _written(engine)) == []
+async def test_work_that_ends_in_time_returns_its_result(database: Database) -> None:
+    assert await within(LATE, _written(database)) == []
 
 
-async def test_work_that_fails_in_time_raises_its_own_error(engine: AsyncEngine) -> None:
+async def test_work_that_fails_in_time_raises_its_own_error(database: Database) -> None:
     async def fails() -> None:
         raise KeyError("x")
 
@@ -69,64 +68,64 @@ async def test_work_that_fails_in_time_raises_its_own_error(engine: AsyncEngine)
         await within(LATE, fails())
 
 
-async def test_a_statement_that_lasts_too_long_is_gone_from_the_server(engine: AsyncEngine) -> None:
+async def test_a_statement_that_lasts_too_long_is_gone_from_the_server(database: Database) -> None:
     with pytest.raises(TimedOut) as refused:
-        await within(SOON, _never(engine))
+        await within(SOON, _never(database))
 
     assert (refused.value.message, refused.value.code) == (TOLD, "TIMEOUT")
-    assert await _running(engine) == []
-    assert await _written(engine) == []
+    assert await _running(database) == []
+    assert await _written(database) == []
 
 
-async def test_all_concurrent_statements_of_an_operation_are_stopped(engine: AsyncEngine) -> None:
+async def test_all_concurrent_statements_of_an_operation_are_stopped(database: Database) -> None:
     async def both() -> list[BaseException | None]:
-        return [*await asyncio.gather(_never(engine), _never(engine), return_exceptions=True)]
+        return [*await asyncio.gather(_never(database), _never(database), return_exceptions=True)]
 
     ends = await within(SOON, both())
 
     assert [type(end) for end in ends] == [TimedOut, TimedOut]
-    assert await _running(engine) == []
+    assert await _running(database) == []
 
 
-async def test_nothing_is_written_after_the_deadline(engine: AsyncEngine) -> None:
+async def test_nothing_is_written_after_the_deadline(database: Database) -> None:
     async def wait(connection: Any) -> None:
         await connection.execute(text(_ENDLESS[connection.dialect.name]))
 
     with pytest.raises(TimedOut):
-        await within(SOON, _write(engine, then=wait))
+        await within(SOON, _write(database, then=wait))
 
-    assert await _written(engine) == []
+    assert await _written(database) == []
 
 
-async def test_no_statement_or_commit_starts_after_the_deadline(engine: AsyncEngine) -> None:
+async def test_no_statement_or_commit_starts_after_the_deadline(database: Database) -> None:
     async def dawdle(connection: Any) -> None:
         with pytest.raises(TimedOut):
             await connection.execute(text(_ENDLESS[connection.dialect.name]))
         with pytest.raises(TimedOut):
             await connection.execute(text("SELECT 1"))
         with pytest.raises(TimedOut):
-            await _written(engine)
+            await _written(database)
 
     with pytest.raises(TimedOut):
-        await within(SOON, _write(engine, then=dawdle))
+        await within(SOON, _write(database, then=dawdle))
 
-    assert await _written(engine) == []
+    assert await _written(database) == []
 
 
 async def test_work_without_database_access_is_stopped_too(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.connect.deadline.GRACE", 0.1)
     with pytest.raises(TimedOut):
         await within(SOON, asyncio.Event().wait())
 
 
-async def test_canceling_the_caller_cancels_its_statement(engine: AsyncEngine) -> None:
+async def test_canceling_the_caller_cancels_its_statement(database: Database) -> None:
     began = asyncio.Event()
 
     async def running() -> None:
         began.set()
-        await _never(engine)
+        await _never(database)
 
     operation = asyncio.create_task(within(LATE, running()))
     await began.wait()
@@ -134,27 +133,27 @@ async def test_canceling_the_caller_cancels_its_statement(engine: AsyncEngine) -
     with pytest.raises(asyncio.CancelledError):
         await operation
 
-    assert await _running(engine) == []
+    assert await _running(database) == []
 
 
-async def test_each_event_of_a_stream_has_the_full_time_limit(engine: AsyncEngine) -> None:
+async def test_each_event_of_a_stream_has_the_full_time_limit(database: Database) -> None:
     with each_within(SOON):
         for _ in range(2):
             with pytest.raises(TimedOut):
-                await _never(engine)
-            assert await _written(engine) == []
+                await _never(database)
+            assert await _written(database) == []
 
-    assert await _running(engine) == []
+    assert await _running(database) == []
 
 
-async def test_untimed_tasks_have_no_limit(engine: AsyncEngine) -> None:
+async def test_untimed_tasks_have_no_limit(database: Database) -> None:
     go_on = asyncio.Event()
 
     async def errand() -> None:
         async def wait(_: Any) -> None:
             await go_on.wait()
 
-        await _write(engine, then=wait)
+        await _write(database, then=wait)
 
     async def operation() -> asyncio.Task[None]:
         with untimed():
@@ -166,22 +165,22 @@ async def test_untimed_tasks_have_no_limit(engine: AsyncEngine) -> None:
     go_on.set()
     await started
 
-    assert await _written(engine) == ["u1"]
+    assert await _written(database) == ["u1"]
 
 
 async def test_a_statement_that_waits_for_a_lock_is_stopped(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("db.connect.deadline.GRACE", 0.5)
 
     async def at_once(_: Any) -> None: ...
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(insert(BUDGET).values(viewer="u1", empty_at=NOON))
         with pytest.raises(TimedOut):
-            await within(SOON, _write(engine, then=at_once))
+            await within(SOON, _write(database, then=at_once))
         await connection.rollback()
 
     async with asyncio.timeout(20):
-        await _write(engine, then=at_once)
-    assert await _written(engine) == ["u1"]
+        await _write(database, then=at_once)
+    assert await _written(database) == ["u1"]

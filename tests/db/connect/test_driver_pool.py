@@ -8,12 +8,11 @@ from typing import Final
 import psycopg
 import pytest
 from sqlalchemy import Integer, Select, Text, bindparam, column, func, literal, select, table
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect import driver_pool as module
+from db.connect.database import Database
 from db.connect.deadline import within
 from db.connect.driver_pool import DriverPool
-from db.connect.engine import reading
 from domain.errors import TimedOut
 
 pytestmark = [
@@ -36,8 +35,8 @@ ENDS_ITSELF: Final = select(func.pg_terminate_backend(func.pg_backend_pid()))
 
 
 @pytest.fixture
-def drivers(engine: AsyncEngine) -> DriverPool:
-    return DriverPool(engine, most=MOST, settings=[OURS])
+def drivers(database: Database) -> DriverPool:
+    return DriverPool(database.engine, most=MOST, settings=OURS)
 
 
 async def pid(drivers: DriverPool, statement: Select[tuple[int]] = PID, **values: object) -> int:
@@ -47,30 +46,30 @@ async def pid(drivers: DriverPool, statement: Select[tuple[int]] = PID, **values
     return found
 
 
-async def open_now(engine: AsyncEngine) -> Sequence[int]:
+async def open_now(database: Database) -> Sequence[int]:
     """Return the backend pids of our connections."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         of_ours = select(ACTIVITY.c.pid).where(ACTIVITY.c.application_name == "ours")
         return sorted((await connection.scalars(of_ours)).all())
 
 
-async def closed(engine: AsyncEngine, number: int) -> bool:
+async def closed(database: Database, number: int) -> bool:
     """Return whether the server drops a connection, which may take a moment after the client is gone."""
     async with asyncio.timeout(30):
-        while number in await open_now(engine):
+        while number in await open_now(database):
             pass
     return True
 
 
 async def test_concurrent_statements_open_at_most_the_limit_and_connections_are_kept(
-    drivers: DriverPool, engine: AsyncEngine
+    drivers: DriverPool, database: Database
 ) -> None:
     used = [
         set(await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.1) for _ in range(4 * MOST))))
         for _ in range(2)
     ]
 
-    assert used[0] == used[1] == set(await open_now(engine))
+    assert used[0] == used[1] == set(await open_now(database))
     assert len(used[0]) == len(drivers) == MOST
 
 
@@ -101,12 +100,12 @@ async def test_a_broken_connection_is_not_kept(drivers: DriverPool) -> None:
 
 
 async def test_a_connection_that_died_while_idle_is_replaced(
-    drivers: DriverPool, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    drivers: DriverPool, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LONGEST_UNASKED", 0.0)
     await asyncio.gather(*(pid(drivers, PID_AFTER, seconds=0.3) for _ in range(MOST)))
-    before = await open_now(engine)
-    async with reading(engine) as connection:
+    before = await open_now(database)
+    async with database.reading() as connection:
         for number in before:
             await connection.execute(select(func.pg_terminate_backend(number, 5_000)))
 
@@ -118,23 +117,23 @@ async def test_a_connection_that_died_while_idle_is_replaced(
 
 
 async def test_a_connection_that_is_opened_during_the_end_is_not_kept(
-    drivers: DriverPool, engine: AsyncEngine
+    drivers: DriverPool, database: Database
 ) -> None:
     await pid(drivers)
-    await engine.dispose()
+    await database.dispose()
     asking = asyncio.ensure_future(pid(drivers))  # nothing lies idle any more
     await asyncio.sleep(0)
-    await engine.dispose()
+    await database.dispose()
 
     number = await asking
 
     assert len(drivers) == 0
-    assert await closed(engine, number)
+    assert await closed(database, number)
 
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_a_canceled_statement_leaves_no_connection_open(
-    drivers: DriverPool, engine: AsyncEngine, steps: int
+    drivers: DriverPool, database: Database, steps: int
 ) -> None:
     # After this many loop iterations: while it is opened, while it is set up, while the statement runs.
     asking = asyncio.ensure_future(drivers.fetch(ENDLESS, {}))
@@ -145,8 +144,8 @@ async def test_a_canceled_statement_leaves_no_connection_open(
         await asking
 
     assert len(drivers) == 0
-    for number in await open_now(engine):
-        assert await closed(engine, number)
+    for number in await open_now(database):
+        assert await closed(database, number)
     assert await pid(drivers)
 
 
@@ -174,15 +173,15 @@ async def test_a_statement_over_its_time_limit_is_canceled_and_its_connection_cl
     assert await pid(drivers) != before
 
 
-async def test_the_pool_ends_with_the_engine(drivers: DriverPool, engine: AsyncEngine) -> None:
+async def test_the_pool_ends_with_the_engine(drivers: DriverPool, database: Database) -> None:
     kept = await pid(drivers)
     lent = asyncio.ensure_future(pid(drivers, PID_AFTER, seconds=0.2))
     await asyncio.sleep(0)
     assert len(drivers) == 0
 
-    await engine.dispose()
+    await database.dispose()
     number = await lent
 
     assert number == kept
     assert len(drivers) == 0
-    assert await closed(engine, number)
+    assert await closed(database, number)

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Integer, Text, column, event, func, select, table, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect import engine as engines
-from db.connect.engine import POOLED, reading, snapshot, writing
-from db.connect.single_statement import KeyedStatements
+from db.connect.database import Database
+from db.connect.engine import POOLED
 
 ON_POSTGRESQL = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -32,25 +32,27 @@ async def status(connection: AsyncConnection) -> TransactionStatus:
 
 @ON_POSTGRESQL
 async def test_reading_opens_no_transaction_and_snapshot_and_writing_do(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     for _ in range(2):  # the second time over, the connection has been used for the others
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             assert await status(connection) is TransactionStatus.IDLE
-        async with snapshot(engine) as connection:
+        async with database.snapshot() as connection:
             assert await status(connection) is TransactionStatus.INTRANS
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             assert await status(connection) is TransactionStatus.INTRANS
-    assert engine.pool.status().startswith(f"Pool size: {POOLED}  Connections in pool: 1 ")
+    assert database.engine.pool.status().startswith(f"Pool size: {POOLED}  Connections in pool: 1 ")
 
 
 @ON_POSTGRESQL
-async def test_the_connections_of_concurrent_work_are_kept(engine: AsyncEngine) -> None:
+async def test_the_connections_of_concurrent_work_are_kept(database: Database) -> None:
     opened = list[object]()
-    event.listen(engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
+    event.listen(
+        database.engine.sync_engine, "connect", lambda connection, _: opened.append(connection)
+    )
 
     async def ask() -> None:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             await connection.execute(text("SELECT 1"))
 
     for _ in range(3):
@@ -60,38 +62,36 @@ async def test_the_connections_of_concurrent_work_are_kept(engine: AsyncEngine) 
 
 
 async def test_an_uncommitted_change_is_rolled_back_also_on_a_reused_connection(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         await connection.execute(text("SELECT 1"))
 
     async def delete_and_fail() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await connection.execute(text("DELETE FROM alembic_version"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await delete_and_fail()
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM alembic_version")) == 1
 
 
 @ON_POSTGRESQL
 async def test_connections_that_died_in_the_pool_are_replaced(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "LONGEST_UNASKED", 0.0)
 
     async def two_numbers() -> set[int]:
-        async with reading(engine) as one, reading(engine) as other:
+        async with database.reading() as one, database.reading() as other:
             numbers = [await each.scalar(text("SELECT pg_backend_pid()")) for each in (one, other)]
         return {number for number in numbers if number is not None}
 
     before = await two_numbers()
     here = [ACTIVITY.c.datname == func.current_database(), ACTIVITY.c.pid != func.pg_backend_pid()]
-    await KeyedStatements(engine).fetch(
-        select(func.pg_terminate_backend(ACTIVITY.c.pid)).where(*here), {}
-    )
+    await database.generic.fetch(select(func.pg_terminate_backend(ACTIVITY.c.pid)).where(*here), {})
     after = await two_numbers()
     assert len(before) == len(after) == 2
     assert not before & after  # where one has died, none is trusted

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from db.connect.notices import PAUSE, Notices, Watch
 from db.dispatch import in_flight
 from db.dispatch.changes import settle
@@ -52,9 +51,9 @@ class Pauses:
         self._over.set()
 
 
-async def change(engine: AsyncEngine, message_id: int = 1) -> None:
+async def change(database: Database, message_id: int = 1) -> None:
     """Change a message so that a client can see it."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         found = await in_flight.lock(connection, message_id)
         assert found is not None
         await settle(connection, found, now=NOON)
@@ -71,11 +70,11 @@ async def rings(watch: Watch) -> bool:
 
 
 @pytest.fixture
-async def elsewhere(database_url: str) -> AsyncIterator[AsyncEngine]:
-    """The engine of another process."""
-    engine = make_engine(database_url)
-    yield engine
-    await engine.dispose()
+async def elsewhere(database_url: str) -> AsyncIterator[Database]:
+    """The database as another process opens it."""
+    database = Database(database_url)
+    yield database
+    await database.dispose()
 
 
 @asynccontextmanager
@@ -91,8 +90,8 @@ async def listening(notices: Notices) -> AsyncIterator[Watch]:
 
 
 @on_sqlite
-async def test_notices_before_a_wait_are_not_lost_and_count_once(engine: AsyncEngine) -> None:
-    notices = Notices(engine)
+async def test_notices_before_a_wait_are_not_lost_and_count_once(database: Database) -> None:
+    notices = Notices(database)
     with notices.watch(FIRST) as watch:
         assert not await rings(watch)
         notices.ring(FIRST)
@@ -103,9 +102,9 @@ async def test_notices_before_a_wait_are_not_lost_and_count_once(engine: AsyncEn
 
 @on_sqlite
 async def test_a_notice_wakes_all_waiters_for_its_subject_and_no_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    notices = Notices(engine)
+    notices = Notices(database)
     with notices.watch(FIRST) as one, notices.watch(FIRST) as two, notices.watch("report.1") as no:
         notices.ring(FIRST)
         assert [await rings(watch) for watch in (one, two, no)] == [True, True, False]
@@ -115,8 +114,8 @@ async def test_a_notice_wakes_all_waiters_for_its_subject_and_no_others(
 
 
 @on_sqlite
-async def test_a_waiter_that_leaves_is_removed_and_others_stay(engine: AsyncEngine) -> None:
-    notices = Notices(engine)
+async def test_a_waiter_that_leaves_is_removed_and_others_stay(database: Database) -> None:
+    notices = Notices(database)
 
     def leave_by(fault: Callable[[], object]) -> None:
         with notices.watch(FIRST):
@@ -140,15 +139,15 @@ async def test_a_waiter_that_leaves_is_removed_and_others_stay(engine: AsyncEngi
 
 
 async def test_commits_of_this_process_and_of_another_wake_a_waiter(
-    engine: AsyncEngine, elsewhere: AsyncEngine
+    database: Database, elsewhere: Database
 ) -> None:
-    await load(engine, people(1, mail))
+    await load(database, people(1, mail))
     pauses = Pauses()
-    async with listening(Notices(engine, sleep=pauses)) as watch:
+    async with listening(Notices(database, sleep=pauses)) as watch:
         assert not await rings(watch)
-        for writer in (engine, elsewhere):
+        for writer in (database, elsewhere):
             await change(writer)
-            if engine.dialect.name == "sqlite":
+            if not database.is_postgresql:
                 await pauses.begun()
                 pauses.end()
             await watch.changed()
@@ -156,14 +155,14 @@ async def test_commits_of_this_process_and_of_another_wake_a_waiter(
 
 @on_postgres
 async def test_only_a_commit_wakes_and_only_the_waiters_for_its_subject(
-    engine: AsyncEngine, elsewhere: AsyncEngine
+    database: Database, elsewhere: Database
 ) -> None:
-    await load(engine, people(1, mail))
-    await load(engine, people(1, mail), id="M-2")
-    notices = Notices(engine, sleep=Pauses())
+    await load(database, people(1, mail))
+    await load(database, people(1, mail), id="M-2")
+    notices = Notices(database, sleep=Pauses())
 
     async def change_and_fail() -> None:
-        async with writing(elsewhere) as connection:
+        async with elsewhere.writing() as connection:
             found = await in_flight.lock(connection, 1)
             assert found is not None
             await settle(connection, found, now=NOON)
@@ -179,20 +178,20 @@ async def test_only_a_commit_wakes_and_only_the_waiters_for_its_subject(
 
 
 @on_sqlite
-async def test_on_sqlite_a_commit_of_this_process_wakes_at_once(engine: AsyncEngine) -> None:
-    await load(engine, people(1, mail))
-    async with listening(Notices(engine, sleep=Pauses())) as watch:
-        await change(engine)
+async def test_on_sqlite_a_commit_of_this_process_wakes_at_once(database: Database) -> None:
+    await load(database, people(1, mail))
+    async with listening(Notices(database, sleep=Pauses())) as watch:
+        await change(database)
         assert await rings(watch)
 
 
 @on_sqlite
 async def test_on_sqlite_a_check_without_a_change_wakes_nobody(
-    engine: AsyncEngine, elsewhere: AsyncEngine
+    database: Database, elsewhere: Database
 ) -> None:
-    await load(engine, people(1, mail))
+    await load(database, people(1, mail))
     pauses = Pauses()
-    async with listening(Notices(engine, sleep=pauses)) as watch:
+    async with listening(Notices(database, sleep=pauses)) as watch:
         for _ in range(3):
             await pauses.begun()
             pauses.end()
@@ -207,12 +206,12 @@ async def test_on_sqlite_a_check_without_a_change_wakes_nobody(
 
 @on_postgres
 async def test_a_lost_connection_is_reopened_and_all_waiters_wake(
-    engine: AsyncEngine, elsewhere: AsyncEngine
+    database: Database, elsewhere: Database
 ) -> None:
-    await load(engine, people(1, mail))
+    await load(database, people(1, mail))
     pauses = Pauses()
     with capture_logs() as entries:
-        async with listening(Notices(engine, sleep=pauses)) as watch:
+        async with listening(Notices(database, sleep=pauses)) as watch:
             for _ in range(2):
                 ((ear,),) = await columns_of(elsewhere, EARS)
                 await columns_of(elsewhere, f"select pg_terminate_backend({ear})")
@@ -232,31 +231,31 @@ async def test_a_lost_connection_is_reopened_and_all_waiters_wake(
 
 
 async def test_an_unavailable_database_is_retried_until_it_is_back(tmp_path: Path) -> None:
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/later/sentlog.sqlite3")
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/later/sentlog.sqlite3")
     pauses = Pauses()
     with capture_logs() as entries:
-        async with asyncio.timeout(PATIENCE), Notices(engine, sleep=pauses).listening():
+        async with asyncio.timeout(PATIENCE), Notices(database, sleep=pauses).listening():
             for _ in range(3):
                 await pauses.begun()
                 pauses.end()
-    await engine.dispose()
+    await database.dispose()
 
     assert len(entries) >= 3
     assert {entry["event"] for entry in entries} == {"listening for changes failed"}
 
 
 async def test_after_the_end_nobody_is_woken_and_no_connection_is_left(
-    engine: AsyncEngine, elsewhere: AsyncEngine
+    database: Database, elsewhere: Database
 ) -> None:
-    await load(engine, people(1, mail))
-    notices = Notices(engine, sleep=Pauses())
+    await load(database, people(1, mail))
+    notices = Notices(database, sleep=Pauses())
     with notices.watch(FIRST) as watch:
         async with asyncio.timeout(PATIENCE), notices.listening():
             await watch.changed()
-        await change(engine)
+        await change(database)
         assert not await rings(watch)
 
-    if engine.dialect.name == "postgresql":
+    if database.is_postgresql:
         async with asyncio.timeout(PATIENCE):
             while await columns_of(elsewhere, EARS):  # the server closes it in its own time
                 pass

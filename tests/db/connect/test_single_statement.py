@@ -2,13 +2,11 @@
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
+from db.connect.database import Database
 from db.connect.deadline import within
-from db.connect.engine import reading
-from db.connect.single_statement import KeyedStatements, SingleStatements
 from db.log import counters as tallies
 from db.log import deliveries, message_with_counters, messages
 from db.tables.operations import AUDIT
@@ -24,21 +22,21 @@ _PLANS = select(func.current_setting("plan_cache_mode"))
 
 
 @pytest.fixture
-async def filled(engine: AsyncEngine) -> AsyncEngine:
+async def filled(database: Database) -> Database:
     """Two messages to two people, and a message to nobody."""
     people = [
         log.recipient("p1", log.email(at=log.NOON), log.voice(call_status=5, at=log.NOON)),
         log.recipient("p2", log.email("tad@nomail.example", at=log.NOON)),
     ]
     lines = [log.message("M-1", people), log.message("M-2", people), log.message("M-3")]
-    await log.load(engine, log.district(), log.school("east"), *lines)
-    return engine
+    await log.load(database, log.district(), log.school("east"), *lines)
+    return database
 
 
-async def test_an_open_connection_returns_the_same_rows(filled: AsyncEngine) -> None:
-    visibility, keyed = await log.visibility(filled), KeyedStatements(filled)
+async def test_an_open_connection_returns_the_same_rows(filled: Database) -> None:
+    visibility, keyed = await log.visibility(filled), filled.generic
     pairs = [(1, 0), (1, 1), (2, 0), (3, 0)]
-    async with reading(filled) as connection:
+    async with filled.reading() as connection:
         held = (
             await messages.messages(connection, [1, 3, 4], visibility=visibility),
             await tallies.of_messages(connection, [1, 3]),
@@ -58,8 +56,8 @@ async def test_an_open_connection_returns_the_same_rows(filled: AsyncEngine) -> 
     assert set(free[2]) == {(1, 0), (1, 1), (2, 0)}
 
 
-async def test_messages_with_counters_have_the_same_counters_as_alone(filled: AsyncEngine) -> None:
-    visibility, keyed = await log.visibility(filled), KeyedStatements(filled)
+async def test_messages_with_counters_have_the_same_counters_as_alone(filled: Database) -> None:
+    visibility, keyed = await log.visibility(filled), filled.generic
     together = await message_with_counters.counted_messages(keyed, [1, 2, 3], visibility=visibility)
 
     assert {id: message for id, (message, _) in together.items()} == await messages.messages(
@@ -73,10 +71,10 @@ async def test_messages_with_counters_have_the_same_counters_as_alone(filled: As
         assert sorted(counters.spans, key=repr) == sorted(expected.spans, key=repr)
 
 
-async def test_a_viewer_limited_to_schools_finds_only_their_messages(engine: AsyncEngine) -> None:
+async def test_a_viewer_limited_to_schools_finds_only_their_messages(database: Database) -> None:
     own, other = log.message("M-1", school="east"), log.message("M-2", school="west")
-    await log.load(engine, log.district(), log.school("east"), log.school("west"), own, other)
-    visibility, keyed = await log.visibility(engine, schools=["east"]), KeyedStatements(engine)
+    await log.load(database, log.district(), log.school("east"), log.school("west"), own, other)
+    visibility, keyed = await log.visibility(database, schools=["east"]), database.generic
 
     assert set(await messages.messages(keyed, [1, 2], visibility=visibility)) == {1}
     assert set(
@@ -86,29 +84,29 @@ async def test_a_viewer_limited_to_schools_finds_only_their_messages(engine: Asy
 
 @ON_POSTGRESQL
 async def test_a_statement_by_keys_is_planned_once_and_a_search_each_time(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert await connection.scalar(_PLANS) == "force_custom_plan"
-    assert (await SingleStatements(engine).fetch(_PLANS, {})).rows == [("force_custom_plan",)]
-    assert (await KeyedStatements(engine).fetch(_PLANS, {})).rows == [("force_generic_plan",)]
+    assert (await database.custom.fetch(_PLANS, {})).rows == [("force_custom_plan",)]
+    assert (await database.generic.fetch(_PLANS, {})).rows == [("force_generic_plan",)]
 
 
 @ON_POSTGRESQL
-async def test_a_single_write_is_committed(engine: AsyncEngine) -> None:
-    await log.load(engine, log.district())
+async def test_a_single_write_is_committed(database: Database) -> None:
+    await log.load(database, log.district())
     entry = AuditEntry(log.NOON, 1, "u1", Action.OPEN_RECIPIENTS, "message.1", None, "r1")
 
-    await KeyedStatements(engine).write(entries.ADDED, entry._asdict())
+    await database.write_row(entries.ADDED, entry._asdict())
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         written = (AUDIT.c[name] for name in AuditEntry._fields)
         rows = await connection.execute(select(*written).where(AUDIT.c.request_id == "r1"))
         assert [tuple(row) for row in rows] == [tuple(entry)]
 
 
 @ON_POSTGRESQL
-async def test_a_single_statement_respects_the_time_limit(engine: AsyncEngine) -> None:
+async def test_a_single_statement_respects_the_time_limit(database: Database) -> None:
     with pytest.raises(TimedOut):
-        await within(0.05, KeyedStatements(engine).fetch(select(func.pg_sleep(600)), {}))
-    assert (await KeyedStatements(engine).fetch(select(func.length("alive")), {})).rows == [(5,)]
+        await within(0.05, database.generic.fetch(select(func.pg_sleep(600)), {}))
+    assert (await database.generic.fetch(select(func.length("alive")), {})).rows == [(5,)]

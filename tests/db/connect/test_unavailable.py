@@ -9,9 +9,9 @@ from contextlib import closing
 import psycopg
 import pytest
 from sqlalchemy import exc, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import POOLED, make_engine, reading, writing
+from db.connect.database import Database
+from db.connect.engine import POOLED
 from db.connect.unavailable import AWAY, cause, retry_once
 from tests.delivery.world import columns_of
 from tests.interruptions import end_session
@@ -33,34 +33,34 @@ VERSION = "select version_num from alembic_version"
     ],
 )
 async def test_a_fault_of_ours_has_one_class_on_both_engines_and_is_never_an_outage(
-    engine: AsyncEngine, statement: str, kind: type[Exception]
+    database: Database, statement: str, kind: type[Exception]
 ) -> None:
     with pytest.raises(kind) as raised:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await connection.execute(text(statement))
     assert not isinstance(raised.value, AWAY)
 
 
-async def test_a_full_pool_is_an_outage(engine: AsyncEngine) -> None:
-    small = make_engine(engine.url.render_as_string(hide_password=False), most=1)
-    small.pool._timeout = 0.01  # type: ignore[attr-defined]
-    async with reading(small):
+async def test_a_full_pool_is_an_outage(database: Database) -> None:
+    small = Database(database.engine.url.render_as_string(hide_password=False), most=1)
+    small.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    async with small.reading():
         with pytest.raises(AWAY) as raised:
-            async with reading(small):
+            async with small.reading():
                 pass
     assert isinstance(raised.value, exc.TimeoutError)
     await small.dispose()
 
 
 @on_sqlite
-async def test_a_locked_file_is_an_outage(engine: AsyncEngine) -> None:
-    assert engine.url.database is not None
-    async with reading(engine) as connection:
+async def test_a_locked_file_is_an_outage(database: Database) -> None:
+    assert database.engine.url.database is not None
+    async with database.reading() as connection:
         await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-    with closing(sqlite3.connect(engine.url.database, isolation_level=None)) as other:
+    with closing(sqlite3.connect(database.engine.url.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(AWAY) as raised:
-            async with writing(engine):
+            async with database.writing():
                 pass
     assert cause(raised.value) == "OperationalError SQLITE_BUSY"
 
@@ -74,19 +74,19 @@ async def test_a_locked_file_is_an_outage(engine: AsyncEngine) -> None:
     ],
 )
 async def test_a_session_that_the_server_ended_is_an_outage(
-    engine: AsyncEngine, end: str, expected: str
+    database: Database, end: str, expected: str
 ) -> None:
 
     async def be_ended() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             pid = await connection.scalar(text("select pg_backend_pid()"))
             assert pid is not None
             if end == "idle timeout":
                 short = text("set local idle_in_transaction_session_timeout = '1ms'")
                 await connection.execute(short)
-                await _is_gone(engine, pid)
+                await _is_gone(database, pid)
             else:
-                end_session(engine, pid)
+                end_session(database, pid)
             await connection.execute(text("select 1"))
 
     with pytest.raises(AWAY) as raised:
@@ -95,9 +95,9 @@ async def test_a_session_that_the_server_ended_is_an_outage(
     assert cause(raised.value) in (expected, "OperationalError")
 
 
-async def _is_gone(engine: AsyncEngine, pid: int) -> None:
+async def _is_gone(database: Database, pid: int) -> None:
     async with asyncio.timeout(30):
-        while await columns_of(engine, f"select 1 from pg_stat_activity where pid = {pid}"):
+        while await columns_of(database, f"select 1 from pg_stat_activity where pid = {pid}"):
             pass
 
 
@@ -165,13 +165,13 @@ async def test_errors_that_a_retry_cannot_fix_are_not_retried(
     assert len(runs) == count
 
 
-async def test_a_server_opens_as_many_connections_as_before(engine: AsyncEngine) -> None:
+async def test_a_server_opens_as_many_connections_as_before(database: Database) -> None:
     async with asyncio.timeout(30):
         async with asyncio.TaskGroup() as tasks:
             arrived = asyncio.Barrier(POOLED)
 
             async def hold() -> None:
-                async with reading(engine):
+                async with database.reading():
                     await arrived.wait()
 
             for _ in range(POOLED):

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch.cancel import CanceledMessage, NotCancelable, cancel
 from db.tables.log import MESSAGE
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
@@ -31,11 +30,17 @@ from tests.log import NOON
 
 
 async def stop(
-    engine: AsyncEngine, message_id: int, *, by: str | None = "u1", reason: str | None = "late bus"
+    database: Database, message_id: int, *, by: str | None = "u1", reason: str | None = "late bus"
 ) -> CanceledMessage | NotCancelable | None:
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         return await cancel(
-            connection, message_id, by_id=by, by_name=by and "Admin", reason=reason, now=NOON
+            connection,
+            message_id,
+            database=database,
+            by_id=by,
+            by_name=by and "Admin",
+            reason=reason,
+            now=NOON,
         )
 
 
@@ -44,22 +49,22 @@ CANCELLATION = (
 )
 
 
-async def test_a_cancellation_records_who_when_why_and_how_many(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(3, call))
-    await work(runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
+async def test_a_cancellation_records_who_when_why_and_how_many(database: Database) -> None:
+    message_id = await load(database, people(3, call))
+    await work(runtime_of(database, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
 
-    assert await stop(engine, message_id) == CanceledMessage(is_new=True)
+    assert await stop(database, message_id) == CanceledMessage(is_new=True)
 
-    assert await columns_of(engine, CANCELLATION) == [("u1", "Admin", "late bus", 3, 0)]
-    await recount(engine)
+    assert await columns_of(database, CANCELLATION) == [("u1", "Admin", "late bus", 3, 0)]
+    await recount(database)
 
 
-async def test_the_system_itself_can_cancel(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
+async def test_the_system_itself_can_cancel(database: Database) -> None:
+    message_id = await load(database, people(1, call))
 
-    await stop(engine, message_id, by=None, reason=None)
+    await stop(database, message_id, by=None, reason=None)
 
-    assert await columns_of(engine, CANCELLATION) == [(None, None, None, 1, 0)]
+    assert await columns_of(database, CANCELLATION) == [(None, None, None, 1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -75,95 +80,97 @@ async def test_the_system_itself_can_cancel(engine: AsyncEngine) -> None:
     ids=["in flight", "delivered", "failed", "unsure", "not accepted", "opted out"],
 )
 async def test_the_status_depends_on_whether_anything_had_left(
-    engine: AsyncEngine, outcome: Outcome, stands: MessageStatus
+    database: Database, outcome: Outcome, stands: MessageStatus
 ) -> None:
-    message_id = await load(engine, people(2, call))
+    message_id = await load(database, people(2, call))
 
     def answer(handover: Handover) -> Outcome:
         return outcome if handover.key.endswith(".0.0") else NotAccepted("busy")
 
-    await work(runtime_of(engine, Clock(), FakeGateway(answer=answer)))
+    await work(runtime_of(database, Clock(), FakeGateway(answer=answer)))
 
-    await stop(engine, message_id)
+    await stop(database, message_id)
 
-    assert await status(engine, message_id) is stands
-    await recount(engine)
+    assert await status(database, message_id) is stands
+    await recount(database)
 
 
-async def test_a_waiting_message_is_canceled(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(2, call), scheduled_at=NOON.replace(hour=20))
+async def test_a_waiting_message_is_canceled(database: Database) -> None:
+    message_id = await load(database, people(2, call), scheduled_at=NOON.replace(hour=20))
 
-    assert await stop(engine, message_id) == CanceledMessage(is_new=True)
-    assert await status(engine, message_id) is MessageStatus.CANCELED
+    assert await stop(database, message_id) == CanceledMessage(is_new=True)
+    assert await status(database, message_id) is MessageStatus.CANCELED
 
 
 async def test_a_message_without_deliveries_is_canceled_completely(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(2), scheduled_at=NOON.replace(hour=20))
+    message_id = await load(database, people(2), scheduled_at=NOON.replace(hour=20))
 
-    await stop(engine, message_id)
+    await stop(database, message_id)
 
     assert await columns_of(
-        engine, "select count(*) from cancellation where completed_at is not null"
+        database, "select count(*) from cancellation where completed_at is not null"
     ) == [(1,)]
-    await recount(engine)
+    await recount(database)
 
 
 @pytest.mark.parametrize("stands", [MessageStatus.SENT, MessageStatus.ERROR])
 async def test_an_ended_message_cannot_be_canceled_and_does_not_change(
-    engine: AsyncEngine, stands: MessageStatus
+    database: Database, stands: MessageStatus
 ) -> None:
-    message_id = await load(engine, people(2, call))
-    async with writing(engine) as connection:
+    message_id = await load(database, people(2, call))
+    async with database.writing() as connection:
         await connection.execute(update(MESSAGE).values(status=stands))
-    before = await everything(engine)
+    before = await everything(database)
 
-    assert await stop(engine, message_id) == NotCancelable(stands)
-    assert await everything(engine) == before
-
-
-async def test_a_message_that_does_not_exist_is_not_canceled(engine: AsyncEngine) -> None:
-    assert await stop(engine, 4711) is None
+    assert await stop(database, message_id) == NotCancelable(stands)
+    assert await everything(database) == before
 
 
-async def test_a_second_cancel_by_anybody_changes_nothing(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(2, call))
-    await stop(engine, message_id)
-    before = await everything(engine)
-
-    assert await stop(engine, message_id, by="u2", reason="other") == CanceledMessage(is_new=False)
-    assert await everything(engine) == before
+async def test_a_message_that_does_not_exist_is_not_canceled(database: Database) -> None:
+    assert await stop(database, 4711) is None
 
 
-async def test_twenty_concurrent_cancels_are_one_cancellation(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(5, call))
-    revision = (await columns_of(engine, "select revision from message"))[0][0]
+async def test_a_second_cancel_by_anybody_changes_nothing(database: Database) -> None:
+    message_id = await load(database, people(2, call))
+    await stop(database, message_id)
+    before = await everything(database)
+
+    assert await stop(database, message_id, by="u2", reason="other") == CanceledMessage(
+        is_new=False
+    )
+    assert await everything(database) == before
+
+
+async def test_twenty_concurrent_cancels_are_one_cancellation(database: Database) -> None:
+    message_id = await load(database, people(5, call))
+    revision = (await columns_of(database, "select revision from message"))[0][0]
 
     answers = await asyncio.gather(
-        *(stop(engine, message_id, by=f"u{number}") for number in range(20))
+        *(stop(database, message_id, by=f"u{number}") for number in range(20))
     )
 
     assert answers.count(CanceledMessage(is_new=True)) == 1
     assert answers.count(CanceledMessage(is_new=False)) == 19
-    assert len(await columns_of(engine, CANCELLATION)) == 1
-    assert await columns_of(engine, "select revision from message") == [(revision + 1,)]
-    await recount(engine)
+    assert len(await columns_of(database, CANCELLATION)) == 1
+    assert await columns_of(database, "select revision from message") == [(revision + 1,)]
+    await recount(database)
 
 
-async def test_no_row_of_a_delivery_or_recipient_is_read_or_written(engine: AsyncEngine) -> None:
+async def test_no_row_of_a_delivery_or_recipient_is_read_or_written(database: Database) -> None:
     """So that a cancel is as fast for 800,000 deliveries as for one."""
-    message_id = await load(engine, people(5, call))
+    message_id = await load(database, people(5, call))
     statements: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
-    await stop(engine, message_id)
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    await stop(database, message_id)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
     assert 4 <= len(statements) <= 8
     words = {word for statement in statements for word in re.findall(r"\w+", statement.lower())}
     assert words & {"delivery", "delivery_event", "recipient"} == set()
-    assert await statuses(engine, message_id) == {"PENDING": 5}
+    assert await statuses(database, message_id) == {"PENDING": 5}

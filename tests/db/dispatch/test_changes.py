@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change, ReportedStatus
 from db.dispatch.in_flight import LiveDelivery, LiveMessage
@@ -37,11 +36,11 @@ LATER = NOON + timedelta(minutes=5)
 class Writer:
     """Write changes of one message."""
 
-    engine: AsyncEngine
+    database: Database
     message_id: int
 
     async def __call__(self, *moves: Change, **more: Any) -> LiveMessage:
-        async with writing(self.engine) as connection:
+        async with self.database.writing() as connection:
             locked = await in_flight.lock(connection, self.message_id)
             assert locked is not None
             return await changes.write(connection, locked, moves, now=NOON, **more)
@@ -64,35 +63,35 @@ def delivered(delivery: LiveDelivery, code: int = 5) -> Change:
     )
 
 
-async def test_a_change_is_written_with_everything_that_follows(engine: AsyncEngine) -> None:
-    message_id = await load(engine, [*people(2, call), *people(1, call)])
-    rows = await deliveries(engine, message_id)
-    before = await message(engine, message_id)
+async def test_a_change_is_written_with_everything_that_follows(database: Database) -> None:
+    message_id = await load(database, [*people(2, call), *people(1, call)])
+    rows = await deliveries(database, message_id)
+    before = await message(database, message_id)
 
-    after = await Writer(engine, message_id)(delivered(rows[0]))
+    after = await Writer(database, message_id)(delivered(rows[0]))
 
-    found = await message(engine, message_id)
+    found = await message(database, message_id)
     assert (found.revision, found.people_contacted) == (before.revision + 1, 1)
     assert (after.status, after.revision) == (found.status, found.revision)
-    assert [row.status for row in await deliveries(engine, message_id)] == [
+    assert [row.status for row in await deliveries(database, message_id)] == [
         DeliveryStatus.DELIVERED,
         DeliveryStatus.PENDING,
         DeliveryStatus.DELIVERED,
     ]
-    assert await events(engine, rows[0].key) == [
+    assert await events(database, rows[0].key) == [
         Event(DeliveryStatus.DELIVERED, 5, EventSource.CALLBACK, None)
     ]
-    assert await events(engine, rows[2].key) == [], "what happened, happened to the first"
-    await recount(engine)
+    assert await events(database, rows[2].key) == [], "what happened, happened to the first"
+    await recount(database)
 
 
-async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(2, call))
-    rows = await deliveries(engine, message_id)
-    before = await everything(engine)
+async def test_a_transaction_that_fails_leaves_nothing_behind(database: Database) -> None:
+    message_id = await load(database, people(2, call))
+    rows = await deliveries(database, message_id)
+    before = await everything(database)
 
     async def die_before_the_commit() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             locked = await in_flight.lock(connection, message_id)
             assert locked is not None
             await changes.write(connection, locked, [delivered(row) for row in rows], now=NOON)
@@ -100,67 +99,67 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngin
 
     with pytest.raises(RuntimeError, match="the process died"):
         await die_before_the_commit()
-    assert await everything(engine) == before
+    assert await everything(database) == before
 
 
-async def test_without_a_change_the_revision_stays(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    row = await one(engine, message_id)
-    before = await everything(engine)
+async def test_without_a_change_the_revision_stays(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    row = await one(database, message_id)
+    before = await everything(database)
 
-    await Writer(engine, message_id)()
-    await Writer(engine, message_id)(move(row, event=False))
+    await Writer(database, message_id)()
+    await Writer(database, message_id)(move(row, event=False))
 
-    assert await everything(engine) == before
-
-
-async def test_a_claim_is_invisible_to_clients(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    row = await one(engine, message_id)
-    before = (await message(engine, message_id)).revision
-
-    await Writer(engine, message_id)(move(row, event=False, claim="token", lease_until=LATER))
-
-    assert (await one(engine, message_id)).claim == "token"
-    assert (await message(engine, message_id)).revision == before
+    assert await everything(database) == before
 
 
-async def test_an_event_alone_is_a_revision_and_shows_the_report(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    row = await one(engine, message_id)
-    before = (await message(engine, message_id)).revision
+async def test_a_claim_is_invisible_to_clients(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    row = await one(database, message_id)
+    before = (await message(database, message_id)).revision
+
+    await Writer(database, message_id)(move(row, event=False, claim="token", lease_until=LATER))
+
+    assert (await one(database, message_id)).claim == "token"
+    assert (await message(database, message_id)).revision == before
+
+
+async def test_an_event_alone_is_a_revision_and_shows_the_report(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    row = await one(database, message_id)
+    before = (await message(database, message_id)).revision
 
     said = ReportedStatus(DeliveryStatus.FAILED, 77)
-    await Writer(engine, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", said))
+    await Writer(database, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", said))
 
-    assert await one(engine, message_id) == row
-    assert await events(engine, row.key) == [
+    assert await one(database, message_id) == row
+    assert await events(database, row.key) == [
         Event(DeliveryStatus.FAILED, 77, EventSource.REFRESH, "odd")
     ]
-    assert (await message(engine, message_id)).revision == before + 1
+    assert (await message(database, message_id)).revision == before + 1
 
 
 async def test_several_changes_of_one_delivery_count_once(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(2, call))
-    row = (await deliveries(engine, message_id))[0]
+    message_id = await load(database, people(2, call))
+    row = (await deliveries(database, message_id))[0]
     first = move(row, status=DeliveryStatus.IN_PROGRESS, call_status=17, first_at=NOON)
     second = move(first.after, status=DeliveryStatus.SENT, call_status=-27, at=NOON)
     third = move(second.after, status=DeliveryStatus.FAILED, call_status=-40, at=LATER)
 
-    await Writer(engine, message_id)(first, second, third)
+    await Writer(database, message_id)(first, second, third)
 
-    assert [event.call_status for event in await events(engine, row.key)] == [17, -27, -40]
-    assert (await message(engine, message_id)).people_contacted == 0
-    await recount(engine)
+    assert [event.call_status for event in await events(database, row.key)] == [17, -27, -40]
+    assert (await message(database, message_id)).people_contacted == 0
+    await recount(database)
 
 
 async def test_different_changes_of_rows_are_written_together(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(3, call, mail))
-    rows = await deliveries(engine, message_id)
+    message_id = await load(database, people(3, call, mail))
+    rows = await deliveries(database, message_id)
     moves = [
         delivered(rows[0], 6),
         move(rows[1], status=DeliveryStatus.FAILED, at=NOON, first_at=NOON),
@@ -169,30 +168,30 @@ async def test_different_changes_of_rows_are_written_together(
         move(rows[4], confirmed=True, status=DeliveryStatus.DELIVERED, at=NOON, first_at=NOON),
     ]
 
-    await Writer(engine, message_id)(*moves)
+    await Writer(database, message_id)(*moves)
 
-    assert await deliveries(engine, message_id) == [*(m.after for m in moves), rows[5]]
-    await recount(engine)
+    assert await deliveries(database, message_id) == [*(m.after for m in moves), rows[5]]
+    await recount(database)
 
 
-async def test_the_status_of_a_message_follows_from_its_deliveries(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(2, call))
-    write = Writer(engine, message_id)
-    rows = await deliveries(engine, message_id)
+async def test_the_status_of_a_message_follows_from_its_deliveries(database: Database) -> None:
+    message_id = await load(database, people(2, call))
+    write = Writer(database, message_id)
+    rows = await deliveries(database, message_id)
 
     await write(delivered(rows[0]))
-    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
     await write(delivered(rows[1], 0))
-    assert await status(engine, message_id) is MessageStatus.SENT
-    assert not (await message(engine, message_id)).has_open
+    assert await status(database, message_id) is MessageStatus.SENT
+    assert not (await message(database, message_id)).has_open
 
 
 async def test_a_message_with_overdue_calls_is_an_error_until_they_are_reported(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(2, call))
-    write = Writer(engine, message_id)
-    rows = await deliveries(engine, message_id)
+    message_id = await load(database, people(2, call))
+    write = Writer(database, message_id)
+    rows = await deliveries(database, message_id)
     out = [move(row, status=DeliveryStatus.IN_PROGRESS, at=NOON, first_at=NOON) for row in rows]
 
     assert (await write(out[0], overdue_at=LATER)).status is MessageStatus.IN_PROGRESS
@@ -202,11 +201,11 @@ async def test_a_message_with_overdue_calls_is_an_error_until_they_are_reported(
 
 
 async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_after_a_withdrawal_too(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(2, call))
-    write = Writer(engine, message_id)
-    rows = await deliveries(engine, message_id)
+    message_id = await load(database, people(2, call))
+    write = Writer(database, message_id)
+    rows = await deliveries(database, message_id)
     ends = "select ended_at from span"
     first = delivered(rows[0])
     second = move(
@@ -218,20 +217,20 @@ async def test_the_last_outcome_of_a_mode_is_the_latest_of_its_rows_after_a_with
     )
 
     await write(first, second)
-    latest = await columns_of(engine, ends)
+    latest = await columns_of(database, ends)
     dated_back = move(second.after, status=DeliveryStatus.DELIVERED, at=NOON)
     await write(dated_back)
 
     assert len(latest) == 1
-    assert await columns_of(engine, ends) != latest
-    await recount(engine)
+    assert await columns_of(database, ends) != latest
+    await recount(database)
 
 
 async def test_the_number_of_statements_does_not_depend_on_the_number_of_changes(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(400, call))
-    rows = await deliveries(engine, message_id)
+    message_id = await load(database, people(400, call))
+    rows = await deliveries(database, message_id)
     statements: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
@@ -239,20 +238,20 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_changes
 
     async def counted(some: list[LiveDelivery]) -> int:
         statements.clear()
-        await Writer(engine, message_id)(*(delivered(row) for row in some))
+        await Writer(database, message_id)(*(delivered(row) for row in some))
         return len(statements)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
     few, many = await counted(rows[:2]), await counted(rows[2:])
-    event.remove(engine.sync_engine, "before_cursor_execute", note)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
     assert few == many <= 13
-    await recount(engine)
+    await recount(database)
 
 
-async def test_settle_applies_a_decision_to_a_message(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1), scheduled_at=LATER)
-    async with writing(engine) as connection:
+async def test_settle_applies_a_decision_to_a_message(database: Database) -> None:
+    message_id = await load(database, people(1), scheduled_at=LATER)
+    async with database.writing() as connection:
         locked = await in_flight.lock(connection, message_id)
         assert locked is not None
         settled = await changes.settle(
@@ -260,4 +259,4 @@ async def test_settle_applies_a_decision_to_a_message(engine: AsyncEngine) -> No
         )
 
     assert (settled.status, settled.has_open) == (MessageStatus.SENT, False)
-    assert await status(engine, message_id) is MessageStatus.SENT
+    assert await status(database, message_id) is MessageStatus.SENT

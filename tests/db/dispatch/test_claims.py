@@ -1,9 +1,8 @@
 from datetime import timedelta
 
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import claims
 from db.tables.log import DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
@@ -13,18 +12,18 @@ from tests.log import NOON
 LONG_AGO, FAR_AHEAD = NOON.replace(year=2000), NOON.replace(year=2100)
 
 
-async def change(engine: AsyncEngine, person: int, **values: object) -> None:
-    async with writing(engine) as connection:
+async def change(database: Database, person: int, **values: object) -> None:
+    async with database.writing() as connection:
         await connection.execute(
             update(DELIVERY).where(DELIVERY.c.recipient_number == person).values(**values)
         )
 
 
 async def due(
-    engine: AsyncEngine, message_id: int, *modes: DeliveryMode, most: int = 100
+    database: Database, message_id: int, *modes: DeliveryMode, most: int = 100
 ) -> list[int]:
     """Return the people with due deliveries."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = await claims.due(connection, message_id, 0, modes=modes, now=NOON, most=most)
         count = await claims.count_due(connection, message_id, 0, modes=modes, now=NOON)
     assert len(found) == min(count, most)
@@ -32,35 +31,39 @@ async def due(
 
 
 async def test_only_pending_due_deliveries_without_duplicates_may_be_claimed(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, [*people(6, call), *people(1, call)])
-    await change(engine, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO)
-    await change(engine, 2, status=DeliveryStatus.CANCELED)
-    await change(engine, 3, due_at=NOON + timedelta(microseconds=1))
-    await change(engine, 4, due_at=NOON)
+    message_id = await load(database, [*people(6, call), *people(1, call)])
+    await change(database, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO)
+    await change(database, 2, status=DeliveryStatus.CANCELED)
+    await change(database, 3, due_at=NOON + timedelta(microseconds=1))
+    await change(database, 4, due_at=NOON)
 
     # The seventh has the number of the first.
-    assert await due(engine, message_id, DeliveryMode.VOICE) == [0, 4, 5]
+    assert await due(database, message_id, DeliveryMode.VOICE) == [0, 4, 5]
 
 
 async def test_only_the_given_modes_are_claimed_up_to_the_limit(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(4, call, text_to, mail))
+    message_id = await load(database, people(4, call, text_to, mail))
 
-    assert await due(engine, message_id, DeliveryMode.EMAIL) == [0, 1, 2, 3]
-    assert await due(engine, message_id, DeliveryMode.VOICE, DeliveryMode.TEXT, most=3) == [0, 0, 1]
-    assert await due(engine, message_id) == []
-    assert await due(engine, message_id + 1, DeliveryMode.EMAIL) == []
+    assert await due(database, message_id, DeliveryMode.EMAIL) == [0, 1, 2, 3]
+    assert await due(database, message_id, DeliveryMode.VOICE, DeliveryMode.TEXT, most=3) == [
+        0,
+        0,
+        1,
+    ]
+    assert await due(database, message_id) == []
+    assert await due(database, message_id + 1, DeliveryMode.EMAIL) == []
 
 
 async def test_claims_lapse_when_their_lease_ends_by_the_clock_of_the_database(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(4, call))
-    other = await load(engine, people(1, mail), id="M-2")
-    async with writing(engine) as connection:
+    message_id = await load(database, people(4, call))
+    other = await load(database, people(1, mail), id="M-2")
+    async with database.writing() as connection:
         for person, until in enumerate((LONG_AGO, FAR_AHEAD, LONG_AGO - timedelta(days=1), None)):
             await connection.execute(
                 update(DELIVERY)

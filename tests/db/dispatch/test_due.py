@@ -3,9 +3,8 @@
 from datetime import time, timedelta
 
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import due
 from db.dispatch.cancel import cancel
 from db.dispatch.due import WaitingMessage
@@ -21,10 +20,10 @@ from tests.log import NOON
 SOON = NOON + timedelta(minutes=1)
 
 
-async def test_messages_begin_in_the_order_of_their_times(engine: AsyncEngine) -> None:
+async def test_messages_begin_in_the_order_of_their_times(database: Database) -> None:
     ids = [
         await load(
-            engine,
+            database,
             people(1, call),
             id=f"M-{minutes}",
             scheduled_at=NOON + timedelta(minutes=minutes),
@@ -32,10 +31,10 @@ async def test_messages_begin_in_the_order_of_their_times(engine: AsyncEngine) -
         for minutes in (3, 1, 2, 9)
     ]
     await log.load(
-        engine,
+        database,
         log.message("H-1", school=None, status=MessageStatus.WAITING, scheduled_at=SOON),
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         now = NOON + timedelta(minutes=3)
         assert await due.to_begin(connection, now=now, most=9) == [ids[1], ids[2], ids[0]]
         assert await due.to_begin(connection, now=now, most=1) == [ids[1]]
@@ -43,50 +42,52 @@ async def test_messages_begin_in_the_order_of_their_times(engine: AsyncEngine) -
 
 
 async def test_a_waiting_message_has_the_modes_with_pending_deliveries(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    first = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
-    second = await load(engine, people(1, call), id="M-2", call_window=("08:00", "20:00"))
+    first = await load(database, people(1, call, mail), call_window=("08:00", "20:00"))
+    second = await load(database, people(1, call), id="M-2", call_window=("08:00", "20:00"))
     terms = DeliveryTerms("plainview", CallWindow(time(8), time(20), "America/Chicago"))
     both = frozenset({DeliveryMode.VOICE, DeliveryMode.EMAIL})
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert await due.waiting(connection) == [
             WaitingMessage(first, terms, both),
             WaitingMessage(second, terms, frozenset({DeliveryMode.VOICE})),
         ]
 
-    await work(runtime_of(engine, clock, {DeliveryMode.VOICE: FakeGateway()}))
+    await work(runtime_of(database, clock, {DeliveryMode.VOICE: FakeGateway()}))
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert await due.waiting(connection) == [
             WaitingMessage(first, terms, frozenset({DeliveryMode.EMAIL}))
         ]
 
 
 async def test_new_canceled_and_recorded_messages_do_not_wait(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, people(1, call), id="later", scheduled_at=SOON)
-    stopped = await load(engine, people(1, call), id="stopped")
+    await load(database, people(1, call), id="later", scheduled_at=SOON)
+    stopped = await load(database, people(1, call), id="stopped")
     voice = log.voice(status=DeliveryStatus.PENDING)
     await log.load(
-        engine,
+        database,
         log.message(
             "history", [log.recipient("p", voice)], school=None, status=MessageStatus.IN_PROGRESS
         ),
     )
-    async with writing(engine) as connection:
-        await cancel(connection, stopped, by_id=None, by_name=None, reason=None, now=NOON)
+    async with database.writing() as connection:
+        await cancel(
+            connection, stopped, database=database, by_id=None, by_name=None, reason=None, now=NOON
+        )
         assert await due.waiting(connection) == []
         assert await due.being_stopped(connection) == [stopped]
 
 
 async def test_a_message_is_newly_overdue_from_its_deadline_until_it_is_marked(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(1, call))
-    async with writing(engine) as connection:
+    message_id = await load(database, people(1, call))
+    async with database.writing() as connection:
         await connection.execute(update(MESSAGE).values(overdue_at=SOON))
         before = SOON - timedelta(microseconds=1)
         assert await due.newly_overdue(connection, now=before) == []
@@ -95,10 +96,10 @@ async def test_a_message_is_newly_overdue_from_its_deadline_until_it_is_marked(
         assert await due.newly_overdue(connection, now=SOON) == []
 
 
-async def test_chunks_with_pending_deliveries_are_found(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(2600, call))
+async def test_chunks_with_pending_deliveries_are_found(database: Database) -> None:
+    message_id = await load(database, people(2600, call))
     voice = {DeliveryMode.VOICE}
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         assert await due.chunks_due(connection, message_id, modes=voice, now=NOON) == [
             0,
             1,
@@ -129,15 +130,23 @@ async def test_chunks_with_pending_deliveries_are_found(engine: AsyncEngine) -> 
         assert await due.chunks_due(connection, 4711, modes=voice, now=NOON) == []
 
 
-async def test_a_cancellation_is_due_work_until_the_last_outcome(engine: AsyncEngine) -> None:
+async def test_a_cancellation_is_due_work_until_the_last_outcome(database: Database) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(2, call))
-    async with writing(engine) as connection:
-        await cancel(connection, message_id, by_id=None, by_name=None, reason=None, now=NOON)
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(2, call))
+    async with database.writing() as connection:
+        await cancel(
+            connection,
+            message_id,
+            database=database,
+            by_id=None,
+            by_name=None,
+            reason=None,
+            now=NOON,
+        )
         assert await due.being_stopped(connection) == [message_id]
 
     await work(runtime)
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert await due.being_stopped(connection) == []

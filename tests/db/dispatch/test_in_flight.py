@@ -6,9 +6,8 @@ from datetime import time
 import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveContent
 from db.log.deliveries import DeliveryKey
@@ -21,12 +20,12 @@ from tests.delivery.world import call, columns_of, load, number_of, people, text
 from tests.log import NOON
 
 
-async def test_changes_under_the_lock_of_a_message_are_serialized(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    before = await columns_of(engine, "select revision from message")
+async def test_changes_under_the_lock_of_a_message_are_serialized(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    before = await columns_of(database, "select revision from message")
 
     async def read_and_write() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             message = await in_flight.lock(connection, message_id)
             assert message is not None
             await asyncio.sleep(0)
@@ -34,7 +33,7 @@ async def test_changes_under_the_lock_of_a_message_are_serialized(engine: AsyncE
 
     await asyncio.gather(*(read_and_write() for _ in range(20)))
 
-    assert await columns_of(engine, "select revision from message") == [(before[0][0] + 20,)]
+    assert await columns_of(database, "select revision from message") == [(before[0][0] + 20,)]
 
 
 # SQLite has one lock for the whole file, which the operating system manages.
@@ -44,27 +43,27 @@ on_postgres = pytest.mark.parametrize(
 
 
 @on_postgres
-async def test_the_lock_of_one_message_does_not_block_another(engine: AsyncEngine) -> None:
-    first = await load(engine, people(1, call))
-    second = await load(engine, people(1, call), id="M-2")
-    async with writing(engine) as one, writing(engine) as other, asyncio.timeout(30):
+async def test_the_lock_of_one_message_does_not_block_another(database: Database) -> None:
+    first = await load(database, people(1, call))
+    second = await load(database, people(1, call), id="M-2")
+    async with database.writing() as one, database.writing() as other, asyncio.timeout(30):
         assert await in_flight.lock(one, first) is not None
         assert await in_flight.lock(other, second) is not None
 
 
 @on_postgres
 async def test_a_process_that_is_suspended_with_the_lock_loses_it(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise no other process could change the message. A cancel waits less: `db.connect.blockers`."""
     monkeypatch.setattr(in_flight, "LONGEST_IDLE", "50ms")
-    message_id = await load(engine, people(1, call))
+    message_id = await load(database, people(1, call))
 
     async def locked_by_another() -> bool:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             return await in_flight.lock(connection, message_id) is not None
 
-    suspended = engine.connect()
+    suspended = database.engine.connect()
     await suspended.start()
     await suspended.execution_options(isolation_level="READ COMMITTED")
     await in_flight.lock(suspended, message_id)
@@ -75,15 +74,15 @@ async def test_a_process_that_is_suspended_with_the_lock_loses_it(
     await suspended.close()
 
 
-async def test_a_message_that_does_not_exist_has_no_lock_and_no_terms(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_message_that_does_not_exist_has_no_lock_and_no_terms(database: Database) -> None:
+    async with database.writing() as connection:
         assert await in_flight.lock(connection, 4711) is None
         assert await in_flight.terms(connection, 4711) is None
 
 
-async def test_lock_returns_the_current_message(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(1, call))
-    async with writing(engine) as connection:
+async def test_lock_returns_the_current_message(database: Database) -> None:
+    message_id = await load(database, people(1, call))
+    async with database.writing() as connection:
         message = await in_flight.lock(connection, message_id)
     assert message is not None
     assert (message.id, message.status, message.scheduled_at, message.is_recorded) == (
@@ -96,17 +95,17 @@ async def test_lock_returns_the_current_message(engine: AsyncEngine) -> None:
 
 
 async def test_deliveries_are_found_exactly_by_their_keys(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(3, call, text_to))
-    other = await load(engine, people(3, call, text_to), id="M-2")
+    message_id = await load(database, people(3, call, text_to))
+    other = await load(database, people(3, call, text_to), id="M-2")
     keys = [
         DeliveryKey(message_id, 0, 1),
         DeliveryKey(message_id, 2, 0),
         DeliveryKey(other, 1, 1),
         DeliveryKey(other, 9, 0),
     ]
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = await in_flight.by_key(connection, keys)
         assert await in_flight.by_key(connection, []) == []
 
@@ -114,10 +113,10 @@ async def test_deliveries_are_found_exactly_by_their_keys(
 
 
 async def test_a_reference_belongs_to_one_provider(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(2, call))
-    async with writing(engine) as connection:
+    message_id = await load(database, people(2, call))
+    async with database.writing() as connection:
         await connection.execute(
             update(DELIVERY)
             .where(DELIVERY.c.recipient_number == 1)
@@ -130,8 +129,8 @@ async def test_a_reference_belongs_to_one_provider(
         assert await by_id(connection, "twilio", [], [number_of(1)]) == []
 
 
-async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(6, call))
+async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(database: Database) -> None:
+    message_id = await load(database, people(6, call))
     states = [
         (DeliveryStatus.IN_PROGRESS, "A"),
         (DeliveryStatus.DELIVERED, "B"),
@@ -140,7 +139,7 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: Asyn
         (DeliveryStatus.FAILED, "E"),
         (DeliveryStatus.IN_PROGRESS, "F"),
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for person, (stands, reference) in enumerate(states):
             await connection.execute(
                 update(DELIVERY)
@@ -155,14 +154,14 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(engine: Asyn
     assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
 
 
-async def test_an_opt_out_applies_to_a_number_in_every_district(engine: AsyncEngine) -> None:
-    await log.load(engine, log.district("north"))
-    await load(engine, people(2, text_to))
+async def test_an_opt_out_applies_to_a_number_in_every_district(database: Database) -> None:
+    await log.load(database, log.district("north"))
+    await load(database, people(2, text_to))
     await log.load(
-        engine,
+        database,
         log.message("N-1", people(1, text_to), district="north", school=None, status=None),
     )
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await in_flight.set_opted_out(connection, number_of(0), NOON)
         ids = list(await connection.scalars(select(ADDRESS.c.id)))
         found = await in_flight.targets(connection, ids)
@@ -174,10 +173,10 @@ async def test_an_opt_out_applies_to_a_number_in_every_district(engine: AsyncEng
 
 
 async def test_an_opt_out_accepts_every_notation_of_a_number(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, people(1, text_to))
-    async with writing(engine) as connection:
+    await load(database, people(1, text_to))
+    async with database.writing() as connection:
         await in_flight.set_opted_out(connection, "\u202a+1 (612) 555-0000\u202c", NOON)
         await in_flight.set_opted_out(connection, "heather", NOON)
 
@@ -194,18 +193,18 @@ async def test_an_opt_out_accepts_every_notation_of_a_number(
     ],
 )
 async def test_the_terms_of_a_message_are_those_of_its_district(
-    engine: AsyncEngine, hours: tuple[str, str] | None, window: CallWindow | None
+    database: Database, hours: tuple[str, str] | None, window: CallWindow | None
 ) -> None:
-    message_id = await load(engine, people(1, call), call_window=hours)
-    async with reading(engine) as connection:
+    message_id = await load(database, people(1, call), call_window=hours)
+    async with database.reading() as connection:
         assert await in_flight.terms(connection, message_id) == DeliveryTerms("plainview", window)
 
 
 async def test_content_has_the_names_of_sender_and_district(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(1, call))
-    async with reading(engine) as connection:
+    message_id = await load(database, people(1, call))
+    async with database.reading() as connection:
         assert await in_flight.content(connection, message_id) == LiveContent(
             subject="Student Behavior",
             body="Your student was sent to the office.",

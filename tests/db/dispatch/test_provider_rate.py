@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import provider_rate
 from db.tables.operations import PACE
 from tests.delivery.world import columns_of
@@ -18,26 +17,26 @@ NO_WAIT = timedelta()
 
 
 async def reserve(
-    engine: AsyncEngine,
+    database: Database,
     handovers: int = 1,
     *,
     per_second: float = 0.1,
     longest: timedelta = FOREVER,
     gateway: str = "twilio",
 ) -> timedelta | None:
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         return await provider_rate.reserve(
             connection, gateway, handovers=handovers, per_second=per_second, longest=longest
         )
 
 
-async def is_held(engine: AsyncEngine, gateway: str = "twilio") -> bool:
-    async with reading(engine) as connection:
+async def is_held(database: Database, gateway: str = "twilio") -> bool:
+    async with database.reading() as connection:
         return gateway in await provider_rate.waits(connection)
 
 
-async def free_at(engine: AsyncEngine) -> datetime:
-    async with reading(engine) as connection:
+async def free_at(database: Database) -> datetime:
+    async with database.reading() as connection:
         found: datetime = (await connection.execute(select(PACE.c.free_at))).scalar_one()
         return found
 
@@ -47,39 +46,39 @@ def seconds(wait: timedelta | None) -> float:
     return wait.total_seconds()
 
 
-async def test_slots_are_reserved_one_after_another(engine: AsyncEngine) -> None:
-    assert await reserve(engine) == NO_WAIT
-    assert seconds(await reserve(engine, 3)) == pytest.approx(10, abs=2)
-    assert seconds(await reserve(engine)) == pytest.approx(40, abs=2)
+async def test_slots_are_reserved_one_after_another(database: Database) -> None:
+    assert await reserve(database) == NO_WAIT
+    assert seconds(await reserve(database, 3)) == pytest.approx(10, abs=2)
+    assert seconds(await reserve(database)) == pytest.approx(40, abs=2)
 
 
-async def test_each_provider_has_its_own_rate(engine: AsyncEngine) -> None:
-    await reserve(engine)
+async def test_each_provider_has_its_own_rate(database: Database) -> None:
+    await reserve(database)
 
-    assert await reserve(engine, gateway="mailgun") == NO_WAIT
+    assert await reserve(database, gateway="mailgun") == NO_WAIT
 
 
-async def test_unused_slots_do_not_accumulate(engine: AsyncEngine) -> None:
-    await reserve(engine)
-    async with writing(engine) as connection:
+async def test_unused_slots_do_not_accumulate(database: Database) -> None:
+    await reserve(database)
+    async with database.writing() as connection:
         await connection.execute(update(PACE).values(free_at=NOON))
 
-    assert await reserve(engine) == NO_WAIT
-    assert seconds(await reserve(engine)) == pytest.approx(10, abs=2)
+    assert await reserve(database) == NO_WAIT
+    assert seconds(await reserve(database)) == pytest.approx(10, abs=2)
 
 
-async def test_a_wait_that_is_too_long_reserves_nothing(engine: AsyncEngine) -> None:
-    await reserve(engine, 2)
-    before = await columns_of(engine, "select * from pace")
+async def test_a_wait_that_is_too_long_reserves_nothing(database: Database) -> None:
+    await reserve(database, 2)
+    before = await columns_of(database, "select * from pace")
 
-    assert await reserve(engine, longest=timedelta(seconds=15)) is None
-    assert await columns_of(engine, "select * from pace") == before
-    assert seconds(await reserve(engine, longest=timedelta(seconds=25))) <= 20
+    assert await reserve(database, longest=timedelta(seconds=15)) is None
+    assert await columns_of(database, "select * from pace") == before
+    assert seconds(await reserve(database, longest=timedelta(seconds=25))) <= 20
 
 
-async def test_concurrent_reservations_get_different_slots(engine: AsyncEngine) -> None:
+async def test_concurrent_reservations_get_different_slots(database: Database) -> None:
     waits = sorted(
-        [seconds(wait) for wait in await asyncio.gather(*(reserve(engine) for _ in range(30)))]
+        [seconds(wait) for wait in await asyncio.gather(*(reserve(database) for _ in range(30)))]
     )
 
     # Ten seconds a place. Between the first and the last to come lies less than the tolerance.
@@ -87,37 +86,37 @@ async def test_concurrent_reservations_get_different_slots(engine: AsyncEngine) 
 
 
 @pytest.mark.parametrize("per_second", [3000.0, 700.0, 1.5, 0.01])
-async def test_a_rate_finer_than_the_clock_is_kept(engine: AsyncEngine, per_second: float) -> None:
+async def test_a_rate_finer_than_the_clock_is_kept(database: Database, per_second: float) -> None:
     """SQLite's clock has milliseconds, and three thousand per second are three in one."""
-    await reserve(engine, 10_000, per_second=per_second)
-    before = await free_at(engine)
+    await reserve(database, 10_000, per_second=per_second)
+    before = await free_at(database)
 
-    await reserve(engine, 10, per_second=per_second, longest=timedelta(days=20))
+    await reserve(database, 10, per_second=per_second, longest=timedelta(days=20))
 
-    width = (await free_at(engine) - before).total_seconds()
+    width = (await free_at(database) - before).total_seconds()
     assert 10 / per_second - 0.000_002 <= width < 10 / per_second + 0.001
 
 
-async def test_a_blocked_provider_is_not_used(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_blocked_provider_is_not_used(database: Database) -> None:
+    async with database.writing() as connection:
         await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=5))
 
-    assert await is_held(engine)
-    assert await reserve(engine, longest=timedelta(minutes=4)) is None
-    assert not await is_held(engine, "mailgun")
+    assert await is_held(database)
+    assert await reserve(database, longest=timedelta(minutes=4)) is None
+    assert not await is_held(database, "mailgun")
 
 
-async def test_a_block_is_never_shortened(engine: AsyncEngine) -> None:
+async def test_a_block_is_never_shortened(database: Database) -> None:
     for minutes in (5, 1):
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await provider_rate.hold(connection, "twilio", pause=timedelta(minutes=minutes))
 
-    assert seconds(await reserve(engine)) == pytest.approx(300, abs=3)
+    assert seconds(await reserve(database)) == pytest.approx(300, abs=3)
 
 
-async def test_a_provider_is_free_again_when_its_pause_is_over(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_provider_is_free_again_when_its_pause_is_over(database: Database) -> None:
+    async with database.writing() as connection:
         await provider_rate.hold(connection, "twilio", pause=timedelta(seconds=-1))
 
-    assert not await is_held(engine)
-    assert await reserve(engine) == NO_WAIT
+    assert not await is_held(database)
+    assert await reserve(database) == NO_WAIT

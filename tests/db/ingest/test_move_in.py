@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, event, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db.connect.engine import begin_writing, reading, writing
+from db.connect.database import Database
 from db.ingest import move_in as log
 from db.ingest import staging_tables
 from db.ingest.staging_tables import StagedDelivery, StagedMessage, StagedRecipient
@@ -76,24 +76,24 @@ def delivery_row(ref: int, recipient: int = 0, number: int = 0) -> StagedDeliver
 
 
 @pytest.fixture
-async def places(engine: AsyncEngine) -> None:
+async def places(database: Database) -> None:
     """A district and a school, each with our id 1."""
-    await load(engine, district(call_window=("08:00", "20:00")), school())
+    await load(database, district(call_window=("08:00", "20:00")), school())
 
 
 @contextmanager
-def statements(engine: AsyncEngine) -> Iterator[list[str]]:
+def statements(database: Database) -> Iterator[list[str]]:
     """Record the statements inside the block."""
     asked: list[str] = []
 
     def hear(_: Any, __: Any, statement: str, *___: Any) -> None:
         asked.append(statement)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", hear)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", hear)
     try:
         yield asked
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", hear)
+        event.remove(database.engine.sync_engine, "before_cursor_execute", hear)
 
 
 async def put(connection: AsyncConnection, *refs: int, whole: bool = True) -> None:
@@ -124,10 +124,10 @@ async def staged(connection: AsyncConnection, table: Table) -> Sequence[int]:
     ],
 )
 async def test_a_staged_row_equals_its_input(
-    engine: AsyncEngine, table: Table, row: tuple[Any, ...]
+    database: Database, table: Table, row: tuple[Any, ...]
 ) -> None:
     columns = [column for column in table.c if column.name != "message_id"]
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
             await staging_tables.load(connection, table, [row])
@@ -137,9 +137,9 @@ async def test_a_staged_row_equals_its_input(
 
 
 async def test_staged_rows_are_visible_only_to_their_connection_and_disappear_with_it(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
-    async with engine.connect() as one, engine.connect() as other:
+    async with database.engine.connect() as one, database.engine.connect() as other:
         async with one.begin():
             await staging_tables.create(one)
             await put(one, 1)
@@ -151,14 +151,14 @@ async def test_staged_rows_are_visible_only_to_their_connection_and_disappear_wi
         await one.invalidate()
         await other.invalidate()
     with pytest.raises(DBAPIError):
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             await staged(connection, staging_tables.MESSAGES)
 
 
 async def test_forget_clear_and_empty_keep_the_rows_of_other_messages(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
             await put(connection, 1, 2, 3)
@@ -179,10 +179,10 @@ async def test_forget_clear_and_empty_keep_the_rows_of_other_messages(
 
 
 async def test_a_move_takes_complete_messages_and_leaves_the_others_staged(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
-    async with engine.connect() as connection:
-        async with begin_writing(connection):
+    async with database.engine.connect() as connection:
+        async with database.begin_writing(connection):
             await staging_tables.create(connection)
             await put(connection, 1)
             await put(connection, 2, whole=False)
@@ -191,34 +191,34 @@ async def test_a_move_takes_complete_messages_and_leaves_the_others_staged(
             assert await staged(connection, staging_tables.DELIVERIES) == [1, 2]
         await connection.invalidate()
 
-    written = await rows(engine)
+    written = await rows(database)
     assert [written[name] for name in ("message", "recipient", "delivery", "tally")] == [1] * 4
-    [row] = (await story(engine))["message"]
+    [row] = (await story(database))["message"]
     assert row[7] == "Tab\there, \\N and\nline"
     assert row[19:22] == ("王小明\r\n", None, "")
 
 
 @pytest.mark.parametrize("count", [1, 50, 500])
 async def test_a_move_needs_as_many_statements_for_one_message_as_for_five_hundred(
-    engine: AsyncEngine, places: None, count: int
+    database: Database, places: None, count: int
 ) -> None:
-    async with engine.connect() as connection:
-        async with begin_writing(connection):
+    async with database.engine.connect() as connection:
+        async with database.begin_writing(connection):
             await staging_tables.create(connection)
             await put(connection, *range(1, count + 1))
-            with statements(engine) as asked:
+            with statements(database) as asked:
                 await log.move(connection)
         await connection.invalidate()
 
-    assert (await rows(engine))["message"] == count
-    assert len(asked) == {"sqlite": 17, "postgresql": 27}[engine.dialect.name]
+    assert (await rows(database))["message"] == count
+    assert len(asked) == {"sqlite": 17, "postgresql": 27}[database.engine.dialect.name]
 
 
 async def test_staged_messages_that_are_in_the_log_are_found_with_whether_they_are_equal(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
-    async with engine.connect() as connection:
-        async with begin_writing(connection):
+    async with database.engine.connect() as connection:
+        async with database.begin_writing(connection):
             await staging_tables.create(connection)
             await put(connection, 1, 2)
             await log.move(connection)
@@ -235,11 +235,13 @@ async def test_staged_messages_that_are_in_the_log_are_found_with_whether_they_a
 
 
 async def test_digests_returns_those_of_the_messages_in_the_log(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
-    await load(engine, district("riverside"), message("M-1"), message("M-2", district="riverside"))
+    await load(
+        database, district("riverside"), message("M-1"), message("M-2", district="riverside")
+    )
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = await log.digests(connection, 1, ["M-1", "M-2", "M-3"])
 
         assert {name: len(digest) for name, digest in found.items()} == {"M-1": 32}
@@ -247,11 +249,11 @@ async def test_digests_returns_those_of_the_messages_in_the_log(
 
 
 async def test_the_call_hours_of_a_district_and_its_schools_are_found(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
-    await load(engine, district("riverside"), school("east", district="riverside"))
+    await load(database, district("riverside"), school("east", district="riverside"))
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         known = await connection.execute(select(DISTRICT.c.external_id, DISTRICT.c.id))
         ids = {row.external_id: row.id for row in known}
         east = await log.school_known_as(connection, ids["riverside"], "east")
@@ -262,11 +264,11 @@ async def test_the_call_hours_of_a_district_and_its_schools_are_found(
         assert await log.school_known_as(connection, ids["plainview"], "east") is None
 
 
-async def test_two_moves_are_serialized(engine: AsyncEngine) -> None:
+async def test_two_moves_are_serialized(database: Database) -> None:
     turns: list[str] = []
 
     async def take_turn(name: str, held: asyncio.Event, goes_on: asyncio.Event) -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await log.take_lock(connection)
             turns.append(f"{name} begins")
             held.set()
@@ -287,10 +289,10 @@ async def test_two_moves_are_serialized(engine: AsyncEngine) -> None:
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_inserting_deliveries_does_not_scan_the_recipients_of_a_large_message(
-    engine: AsyncEngine, places: None
+    database: Database, places: None
 ) -> None:
     """Without statistics of a message, PostgreSQL may choose the index of names instead of that of keys."""
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
 
         async def take(ref: int, recipients: int) -> None:
             await staging_tables.load(connection, staging_tables.MESSAGES, [message_row(ref)])
@@ -307,12 +309,12 @@ async def test_inserting_deliveries_does_not_scan_the_recipients_of_a_large_mess
             names = ("recipient_pkey", "recipient_by_name")
             return tuple([await connection.scalar(asked, {"name": name}) for name in names])
 
-        async with begin_writing(connection):
+        async with database.begin_writing(connection):
             await staging_tables.create(connection)
             await take(1, 1_000)
         async with connection.begin():
             await connection.execute(text("ANALYZE recipient"))
-        async with begin_writing(connection):
+        async with database.begin_writing(connection):
             by_key, by_name = await scans()
             await take(2, 5_000)
 

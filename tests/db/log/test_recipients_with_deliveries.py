@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
-from db.connect.single_statement import KeyedStatements
+from db.connect.database import Database
 from db.log import deliveries, recipients
 from db.log.recipients import ALL, RecipientRecord, by_name, in_order_of_list
 from db.log.recipients_with_deliveries import (
@@ -25,7 +23,7 @@ OF_DELIVERY = frozenset({"mode", "status"})
 
 
 @pytest.fixture
-async def filled(engine: AsyncEngine) -> AsyncEngine:
+async def filled(database: Database) -> Database:
     """A message to seven people with two, one or no devices, not in the order of their names; and another message."""
     people = [
         log.recipient(
@@ -37,14 +35,14 @@ async def filled(engine: AsyncEngine) -> AsyncEngine:
         )
         for number in range(7)
     ]
-    await log.load(engine, log.district(), log.message("M-1", people), log.message("M-2", people))
-    return engine
+    await log.load(database, log.district(), log.message("M-1", people), log.message("M-2", people))
+    return database
 
 
 async def one_after_the_other(
-    engine: AsyncEngine, ordered: Ordered, page: Page
+    database: Database, ordered: Ordered, page: Page
 ) -> Slice[RecipientRecord]:
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         pages = await recipients.pages_of_messages(
             connection, [1], wanted=ALL, order=ordered("list"), page=page
         )
@@ -59,10 +57,10 @@ def whole(page: Slice[RecipientRecord]) -> Sequence[object]:
 @pytest.mark.parametrize("ordered", [by_name, in_order_of_list])
 @pytest.mark.parametrize("backward", [False, True])
 async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
-    filled: AsyncEngine, ordered: Ordered, backward: bool
+    filled: Database, ordered: Ordered, backward: bool
 ) -> None:
-    keyed = KeyedStatements(filled)
-    async with reading(filled) as connection:
+    keyed = filled.generic
+    async with filled.reading() as connection:
         sent = await deliveries.of_recipients(connection, [(1, number) for number in range(7)])
     cursor: str | None = None
     for _ in range(4):
@@ -90,9 +88,9 @@ async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
         cursor = ordered("list").cursor(found.keys[0 if backward else -1])
 
 
-async def test_only_the_requested_fields_are_read(filled: AsyncEngine) -> None:
+async def test_only_the_requested_fields_are_read(filled: Database) -> None:
     found, beside = await page_of_message(
-        KeyedStatements(filled),
+        filled.generic,
         1,
         ordered=by_name,
         scope="list",
@@ -106,10 +104,10 @@ async def test_only_the_requested_fields_are_read(filled: AsyncEngine) -> None:
     }
 
 
-async def test_without_requested_deliveries_none_are_read(filled: AsyncEngine) -> None:
+async def test_without_requested_deliveries_none_are_read(filled: Database) -> None:
     with recorded(filled) as statements:
         found, beside = await page_of_message(
-            KeyedStatements(filled),
+            filled.generic,
             1,
             ordered=by_name,
             scope="list",

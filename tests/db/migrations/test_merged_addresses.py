@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import in_flight
 from db.migrations import backfills, merged_addresses
 from db.migrations.backfills import BackfillProgress
@@ -44,16 +43,16 @@ def mail(name: str, **history: Any) -> dict[str, Any]:
     return email(f"{name}@placeholder.example", **history)
 
 
-async def make_old(engine: AsyncEngine, spellings: Mapping[str, str] = SPELLINGS) -> None:
+async def make_old(database: Database, spellings: Mapping[str, str] = SPELLINGS) -> None:
     """Give the addresses the keys of an earlier release, and mark them as not parsed yet."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(delete(BACKFILL))
         for name, key in spellings.items():
             known = name if name.startswith("+") else f"{name}@placeholder.example"
             await connection.execute(update(ADDRESS).where(ADDRESS.c.key == known).values(key=key))
 
 
-async def addresses(engine: AsyncEngine) -> list[Row]:
+async def addresses(database: Database) -> list[Row]:
     """Return each address: key, whether it is readable, the key of `same_as`, and its opt-out."""
     other = ADDRESS.alias("other")
     statement = (
@@ -61,30 +60,30 @@ async def addresses(engine: AsyncEngine) -> list[Row]:
         .outerjoin(other, other.c.id == ADDRESS.c.same_as)
         .order_by(ADDRESS.c.key)
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement)]
 
 
-async def handed_over(engine: AsyncEngine) -> list[str]:
+async def handed_over(database: Database) -> list[str]:
     """Return the address that a provider gets for each delivery, in the order of the lists."""
     statement = select(DELIVERY.c.address_id).order_by(
         DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         ids = list(await connection.scalars(statement))
         targets = await in_flight.targets(connection, set(ids))
     return [targets[address_id].key for address_id in ids]
 
 
-async def figures(engine: AsyncEngine) -> dict[str, Sequence[Row]]:
+async def figures(database: Database) -> dict[str, Sequence[Row]]:
     """Return all data of the messages except the keys of addresses."""
-    rows = dict(await story(engine))
+    rows = dict(await story(database))
     rows["delivery"] = sorted((row[:6] + row[8:] for row in rows["delivery"]), key=repr)
     return rows
 
 
-async def assert_counted(engine: AsyncEngine) -> None:
-    finding = await check(engine)
+async def assert_counted(database: Database) -> None:
+    finding = await check(database)
     assert (finding.faults, finding.differences) == ([], [])
 
 
@@ -105,21 +104,21 @@ LOG = (
 
 
 async def test_addresses_with_the_same_new_key_are_merged_and_the_log_does_not_change(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await send(engine, *LOG)
-    async with writing(engine) as connection:
+    await send(database, *LOG)
+    async with database.writing() as connection:
         await in_flight.set_opted_out(connection, "+16125550002", NOON)
         await in_flight.set_opted_out(connection, "+16125550004", NOON)
-    await make_old(engine)
-    await assert_counted(engine)
-    before = await figures(engine)
+    await make_old(database)
+    await assert_counted(database)
+    before = await figures(database)
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
     heather = "heather@nomail.example"
     london = "+442079460018"
-    assert await addresses(engine) == sorted(
+    assert await addresses(database) == sorted(
         [
             # M-1 has deliveries to both spellings: the second one stays, only for these.
             (" +1161255", False, None, None),
@@ -133,26 +132,26 @@ async def test_addresses_with_the_same_new_key_are_merged_and_the_log_does_not_c
             ("heather@xn--bcher-kva.example", True, None, None),
         ]
     )
-    assert await handed_over(engine) == [
+    assert await handed_over(database) == [
         *[heather, london, heather, heather, london, " root,calvin@nomail.example", " +1161255"],
         *[heather, heather, london],
         *[heather, "heather@xn--bcher-kva.example", "+16125550199"],
         "calvin@nomail.example",
     ]
-    assert await figures(engine) == before
-    await assert_counted(engine)
-    assert await backfills.unfinished(engine) == []
+    assert await figures(database) == before
+    await assert_counted(database)
+    assert await backfills.unfinished(database) == []
 
 
 async def test_a_merge_resumes_after_an_interruption_at_any_commit(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(merged_addresses, "ROWS", 2)
     monkeypatch.setattr(merged_addresses, "MESSAGES", 1)
     more = [message(f"N-{n}", [recipient("p1", mail("a3"))], status=None) for n in range(3)]
-    await send(engine, *LOG, *more)
-    await make_old(engine)
-    before = await figures(engine)
+    await send(database, *LOG, *more)
+    await make_old(database)
+    before = await figures(database)
     pieces: list[BackfillProgress] = []
 
     def kill(progress: BackfillProgress) -> None:
@@ -160,28 +159,28 @@ async def test_a_merge_resumes_after_an_interruption_at_any_commit(
             pieces.append(progress)
             raise KeyboardInterrupt
 
-    while await backfills.unfinished(engine):
-        await assert_counted(engine)
-        assert await figures(engine) == before
+    while await backfills.unfinished(database):
+        await assert_counted(database)
+        assert await figures(database) == before
         with suppress(KeyboardInterrupt):  # the last run does the other backfills
-            await backfills.run(engine, watch=kill)
+            await backfills.run(database, watch=kill)
 
     assert len(pieces) > 10
     assert [p.done for p in pieces] == sorted(p.done for p in pieces)
     assert [p.is_finished for p in pieces] == [False] * (len(pieces) - 1) + [True]
-    keys = [row[0] for row in await addresses(engine)]
+    keys = [row[0] for row in await addresses(database)]
     assert "heather@nomail.example;" not in keys
-    assert set(await handed_over(engine)) >= {"heather@nomail.example", "+442079460018"}
+    assert set(await handed_over(database)) >= {"heather@nomail.example", "+442079460018"}
 
 
 async def test_an_interrupted_piece_changes_nothing(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await send(engine, district(), message("M-1", [recipient("p1", mail("a1"))]))
-    await send(engine, message("M-2", [recipient("p2", mail("a2")), recipient("p3", mail("a2"))]))
-    await make_old(engine)
-    await assert_counted(engine)
-    before = await addresses(engine), await handed_over(engine)
+    await send(database, district(), message("M-1", [recipient("p1", mail("a1"))]))
+    await send(database, message("M-2", [recipient("p2", mail("a2")), recipient("p3", mail("a2"))]))
+    await make_old(database)
+    await assert_counted(database)
+    before = await addresses(database), await handed_over(database)
     move = merged_addresses._move
 
     async def fail_after_the_move(*given: Any) -> bool:
@@ -190,57 +189,57 @@ async def test_an_interrupted_piece_changes_nothing(
 
     monkeypatch.setattr(merged_addresses, "_move", fail_after_the_move)
     with pytest.raises(RuntimeError):
-        await backfills.run(engine)
+        await backfills.run(database)
 
-    assert (await addresses(engine), await handed_over(engine)) == before
-    assert [p.done.id for p in await backfills.unfinished(engine) if p.name == "addresses"] == [1]
+    assert (await addresses(database), await handed_over(database)) == before
+    assert [p.done.id for p in await backfills.unfinished(database) if p.name == "addresses"] == [1]
 
     monkeypatch.undo()
-    await backfills.run(engine)
-    assert await handed_over(engine) == ["heather@nomail.example"] * 3
+    await backfills.run(database)
+    assert await handed_over(database) == ["heather@nomail.example"] * 3
 
 
 async def test_a_hand_over_during_a_merge_is_recorded_and_counted_correctly(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     people = [
         recipient("p1", email("a2@placeholder.example")),
         recipient("p2", email("a2@placeholder.example")),
     ]
-    await send(engine, district(), message("M-0", [recipient("p0", mail("a1"))]))
-    await send(engine, message("M-1", people, status=None), message("M-2", people, status=None))
-    await make_old(engine)
+    await send(database, district(), message("M-0", [recipient("p0", mail("a1"))]))
+    await send(database, message("M-1", people, status=None), message("M-2", people, status=None))
+    await make_old(database)
 
     async def merge() -> None:
-        if await backfills.unfinished(engine):
-            await backfills.run(engine)
+        if await backfills.unfinished(database):
+            await backfills.run(database)
 
     gateway = FakeGateway(meanwhile=merge)
-    await work(runtime_of(engine, Clock(), gateway), rounds=2)
+    await work(runtime_of(database, Clock(), gateway), rounds=2)
 
     assert [handover.address for handover in gateway.given] == [
         "heather <heather@nomail.example>",
         "heather@nomail.example",
     ]
-    ids = await message_ids(engine)
+    ids = await message_ids(database)
     for name in ("M-1", "M-2"):
-        found = await deliveries(engine, ids[name])
+        found = await deliveries(database, ids[name])
         assert [d.status for d in found] == [DeliveryStatus.IN_PROGRESS] * 2
-        await recount(engine, ids[name])
-    assert {row[0] for row in await addresses(engine)} == {
+        await recount(database, ids[name])
+    assert {row[0] for row in await addresses(database)} == {
         "heather@nomail.example",
         "heather <heather@nomail.example>",
     }
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_a_merge_gives_way_to_a_lock_of_a_message(engine: AsyncEngine) -> None:
-    await send(engine, *LOG)
-    await make_old(engine)
-    ids = await message_ids(engine)
+async def test_a_merge_gives_way_to_a_lock_of_a_message(database: Database) -> None:
+    await send(database, *LOG)
+    await make_old(database)
+    ids = await message_ids(database)
     waits: list[float] = []
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await in_flight.lock(connection, ids["M-2"])
 
         async def leave(seconds: float) -> None:
@@ -248,11 +247,11 @@ async def test_a_merge_gives_way_to_a_lock_of_a_message(engine: AsyncEngine) -> 
             if len(waits) == 2:
                 await connection.rollback()
 
-        await backfills.run(engine, sleep=leave)
+        await backfills.run(database, sleep=leave)
 
     assert waits == [backfills.BEFORE_TRYING_AGAIN] * 2
-    assert await backfills.unfinished(engine) == []
-    await assert_counted(engine)
+    assert await backfills.unfinished(database) == []
+    await assert_counted(database)
 
 
 DIRTY = st.lists(
@@ -287,13 +286,13 @@ DIRTY = st.lists(
     st.sampled_from([None, MessageStatus.SENT]),
 )
 async def test_any_old_addresses_keep_the_figures_and_are_handed_over_correctly(
-    engine: AsyncEngine,
+    database: Database,
     dirty: list[str],
     lists: list[list[list[int]]],
     opted_out: set[int],
     status: MessageStatus | None,
 ) -> None:
-    await wipe(engine)
+    await wipe(database)
     names = [f"x{n}" for n in range(len(dirty))]
     lines = [
         message(
@@ -306,23 +305,23 @@ async def test_any_old_addresses_keep_the_figures_and_are_handed_over_correctly(
         )
         for n, listed in enumerate(lists)
     ]
-    await send(engine, district(), *lines)
+    await send(database, district(), *lines)
     spellings = dict(zip(names, dirty, strict=True))
-    await make_old(engine, spellings)
-    async with writing(engine) as connection:
+    await make_old(database, spellings)
+    async with database.writing() as connection:
         keys = [dirty[i % len(dirty)] for i in opted_out]
         await connection.execute(
             update(ADDRESS).where(ADDRESS.c.key.in_(keys)).values(opted_out_at=NOON)
         )
-    before, meant = await figures(engine), await handed_over(engine)
-    silent = {right(row[0]) for row in await addresses(engine) if row[3]}
+    before, meant = await figures(database), await handed_over(database)
+    silent = {right(row[0]) for row in await addresses(database) if row[3]}
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
-    assert await figures(engine) == before
-    await assert_counted(engine)
-    assert await handed_over(engine) == [right(key) for key in meant]
-    after = await addresses(engine)
+    assert await figures(database) == before
+    await assert_counted(database)
+    assert await handed_over(database) == [right(key) for key in meant]
+    after = await addresses(database)
     assert {row[0] for row in after if row[3]} == silent
     assert all(row[0] == right(row[0]) for row in after if row[2] is None)
     assert all(row[1] == (not right(row[0]).startswith(UNREADABLE)) for row in after)

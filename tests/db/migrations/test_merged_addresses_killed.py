@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from db.migrations import backfills
 from tests.db.migrations.test_merged_addresses import (
     LOG,
@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).parents[3]
 VICTIM: Final = """
 import asyncio, sys
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from db.migrations import backfills, merged_addresses
 
 url, moment = sys.argv[1:]
@@ -40,7 +40,7 @@ def here():
 
 
 async def run():
-    engine = make_engine(url)
+    database = Database(url)
     for backfill in backfills.BACKFILLS:
         do_piece = backfill.do_piece
 
@@ -52,7 +52,7 @@ async def run():
                 await here()
             return done
 
-        while await backfills._do_piece(engine, backfill._replace(do_piece=count)):
+        while await backfills._do_piece(database, backfill._replace(do_piece=count)):
             if left == 0 and moment.startswith("after"):
                 await here()
 
@@ -64,16 +64,16 @@ asyncio.run(run())
 
 @pytest.mark.parametrize("moment", ["before 1", "after 2", "before 5", "after 5", "before 9"])
 async def test_the_next_run_finishes_a_merge_that_was_killed(
-    engine: AsyncEngine, database_url: str, moment: str
+    database: Database, database_url: str, moment: str
 ) -> None:
-    await send(engine, *LOG)
-    await make_old(engine)
-    before = await figures(engine)
-    await backfills.run(engine)
-    expected = await addresses(engine), await handed_over(engine)
-    await wipe(engine)
-    await send(engine, *LOG)
-    await make_old(engine)
+    await send(database, *LOG)
+    await make_old(database)
+    before = await figures(database)
+    await backfills.run(database)
+    expected = await addresses(database), await handed_over(database)
+    await wipe(database)
+    await send(database, *LOG)
+    await make_old(database)
 
     victim = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -86,12 +86,12 @@ async def test_the_next_run_finishes_a_merge_that_was_killed(
     victim.send_signal(signal.SIGKILL)
     assert await victim.wait() == -signal.SIGKILL
 
-    assert await figures(engine) == before
-    await assert_counted(engine)
-    assert "addresses" in [progress.name for progress in await backfills.unfinished(engine)]
+    assert await figures(database) == before
+    await assert_counted(database)
+    assert "addresses" in [progress.name for progress in await backfills.unfinished(database)]
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
-    assert (await addresses(engine), await handed_over(engine)) == expected
-    assert await figures(engine) == before
-    await assert_counted(engine)
+    assert (await addresses(database), await handed_over(database)) == expected
+    assert await figures(database) == before
+    await assert_counted(database)

@@ -3,20 +3,19 @@
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.migrations import current, drift, head
 
 
-async def test_a_migrated_database_has_the_tables_of_the_program(engine: AsyncEngine) -> None:
-    async with engine.connect() as connection:
+async def test_a_migrated_database_has_the_tables_of_the_program(database: Database) -> None:
+    async with database.engine.connect() as connection:
         assert await connection.run_sync(drift) == []
-    assert await current(engine) == head()
+    assert await current(database) == head()
 
 
-async def test_a_different_table_is_found(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_different_table_is_found(database: Database) -> None:
+    async with database.writing() as connection:
         await connection.execute(text("DROP TABLE budget"))
         found: list[Any] = await connection.run_sync(drift)
 

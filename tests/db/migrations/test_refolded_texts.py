@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.migrations import backfills, refolded_texts
 from db.migrations.backfills import BACKFILLS, BackfillProgress
 from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
@@ -42,7 +41,7 @@ LOG: Final = (
 )
 
 
-async def keys(engine: AsyncEngine) -> list[list[tuple[Any, ...]]]:
+async def keys(database: Database) -> list[list[tuple[Any, ...]]]:
     """Return every folded text of the log, with its row."""
     statements = (
         select(SCHOOL.c.id, SCHOOL.c.key).order_by(SCHOOL.c.id),
@@ -57,13 +56,13 @@ async def keys(engine: AsyncEngine) -> list[list[tuple[Any, ...]]]:
             PERSON_NAME.c.person_id, PERSON_NAME.c.key
         ),
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [[tuple(row) for row in await connection.execute(one)] for one in statements]
 
 
-async def make_old(engine: AsyncEngine) -> None:
+async def make_old(database: Database) -> None:
     """Give each text a key of an earlier release, which kept signs, spaces and letters unchanged."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(delete(BACKFILL))
         for name, shown in (
             ("subject_key", MESSAGE.c.subject),
@@ -82,16 +81,16 @@ async def make_old(engine: AsyncEngine) -> None:
 
 
 async def test_every_key_is_folded_by_the_current_rules(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await send(engine, *LOG)
-    today = await keys(engine)
-    await make_old(engine)
-    assert await keys(engine) != today
+    await send(database, *LOG)
+    today = await keys(database)
+    await make_old(database)
+    assert await keys(database) != today
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
-    after = await keys(engine)
+    after = await keys(database)
     assert after[:3] == today[:3]
     # A key that had lost a sign stays beside the correct one; it leads to people, but matches no recipient.
     assert set(today[3]) <= set(after[3])
@@ -99,65 +98,65 @@ async def test_every_key_is_folded_by_the_current_rules(
 
 
 async def test_a_backfill_resumes_after_any_piece(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(refolded_texts, "ROWS", 1)
-    await send(engine, *LOG)
-    today = await keys(engine)
-    await make_old(engine)
+    await send(database, *LOG)
+    today = await keys(database)
+    await make_old(database)
     pieces = 0
 
     def stop(progress: BackfillProgress) -> None:
         raise InterruptedError
 
-    while await backfills.unfinished(engine):
+    while await backfills.unfinished(database):
         with pytest.raises(InterruptedError):
-            await backfills.run(engine, watch=stop)
+            await backfills.run(database, watch=stop)
         pieces += 1
 
-    assert (await keys(engine))[:3] == today[:3]
+    assert (await keys(database))[:3] == today[:3]
     # A piece for all addresses, and for each school, message, recipient and name, one of which is left of before; and each
     # backfill ends with a piece that finds nothing.
     assert pieces == 1 + 1 + 2 + 4 + len(today[3]) + 1 + len(BACKFILLS)
 
 
-async def test_a_school_renamed_during_a_backfill_keeps_its_new_name(engine: AsyncEngine) -> None:
-    await send(engine, *LOG)
-    await make_old(engine)
-    await send(engine, school("one", name="Renamed \u2013 School"))
+async def test_a_school_renamed_during_a_backfill_keeps_its_new_name(database: Database) -> None:
+    await send(database, *LOG)
+    await make_old(database)
+    await send(database, school("one", name="Renamed \u2013 School"))
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
-    schools, messages, *_ = await keys(engine)
+    schools, messages, *_ = await keys(database)
     assert schools == [(1, "renamed - school")]
     assert [row[-1] for row in messages] == ["renamed - school", None]
 
 
-async def test_servers_do_not_wait_for_refolding(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_servers_do_not_wait_for_refolding(database: Database) -> None:
+    async with database.writing() as connection:
         await connection.execute(update(BACKFILL).values(finished_at=None))
 
     assert [
-        progress.name for progress in await backfills.unfinished(engine) if progress.is_needed
+        progress.name for progress in await backfills.unfinished(database) if progress.is_needed
     ] == ["addresses"]
 
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=6))
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_names_of_a_person_with_the_same_new_key_become_one(
-    engine: AsyncEngine, old: list[str]
+    database: Database, old: list[str]
 ) -> None:
     old = sorted({text.replace("\0", "") for text in old})
-    await wipe(engine)
-    await send(engine, district(), message("M-1", [recipient("p1", email("a@nomail.example"))]))
-    async with writing(engine) as connection:
+    await wipe(database)
+    await send(database, district(), message("M-1", [recipient("p1", email("a@nomail.example"))]))
+    async with database.writing() as connection:
         person_id = await connection.scalar(select(RECIPIENT.c.person_id))
         await connection.execute(delete(PERSON_NAME))
         for key in old:
             await connection.execute(PERSON_NAME.insert().values(person_id=person_id, key=key))
         await connection.execute(delete(BACKFILL))
 
-    await backfills.run(engine)
+    await backfills.run(database)
 
-    names = [key for _, key in (await keys(engine))[3]]
+    names = [key for _, key in (await keys(database))[3]]
     assert sorted(names) == sorted({fold(key) for key in old})

@@ -5,9 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.receipts import used_signatures
 from tests.delivery.world import columns_of
 from tests.log import NOON
@@ -22,57 +21,57 @@ on_postgres = pytest.mark.parametrize(
 
 
 async def use(
-    engine: AsyncEngine, token: str, *, until: datetime = UNTIL, now: datetime = NOON
+    database: Database, token: str, *, until: datetime = UNTIL, now: datetime = NOON
 ) -> bool:
     """Use a signature in a separate transaction."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         return await used_signatures.use(connection, token, until=until, now=now)
 
 
-async def test_a_signature_is_used_once(engine: AsyncEngine) -> None:
-    assert await use(engine, "a")
-    assert not await use(engine, "a")
-    assert await use(engine, "b")
-    assert await columns_of(engine, TOKENS) == [("a",), ("b",)]
+async def test_a_signature_is_used_once(database: Database) -> None:
+    assert await use(database, "a")
+    assert not await use(database, "a")
+    assert await use(database, "b")
+    assert await columns_of(database, TOKENS) == [("a",), ("b",)]
 
 
-async def test_a_signature_is_used_once_in_one_transaction_too(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_signature_is_used_once_in_one_transaction_too(database: Database) -> None:
+    async with database.writing() as connection:
         uses = [await used_signatures.use(connection, "a", until=UNTIL, now=NOON) for _ in range(3)]
 
     assert uses == [True, False, False]
 
 
-async def test_a_replay_does_not_make_a_signature_last_longer(engine: AsyncEngine) -> None:
-    await use(engine, "a")
-    assert not await use(engine, "a", until=UNTIL + timedelta(days=1))
+async def test_a_replay_does_not_make_a_signature_last_longer(database: Database) -> None:
+    await use(database, "a")
+    assert not await use(database, "a", until=UNTIL + timedelta(days=1))
 
     later = UNTIL + timedelta(seconds=1)
-    assert await use(engine, "b", now=later, until=later)
-    assert await columns_of(engine, TOKENS) == [("b",)]
+    assert await use(database, "b", now=later, until=later)
+    assert await columns_of(database, TOKENS) == [("b",)]
 
 
-async def test_a_transaction_that_fails_leaves_the_signature_unused(engine: AsyncEngine) -> None:
+async def test_a_transaction_that_fails_leaves_the_signature_unused(database: Database) -> None:
     async def use_and_fail() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             assert await used_signatures.use(connection, "a", until=UNTIL, now=NOON)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await use_and_fail()
 
-    assert await columns_of(engine, TOKENS) == []
-    assert await use(engine, "a")
+    assert await columns_of(database, TOKENS) == []
+    assert await use(database, "a")
 
 
 @pytest.mark.parametrize("first_fails", [False, True])
 async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_first(
-    engine: AsyncEngine, first_fails: bool
+    database: Database, first_fails: bool
 ) -> None:
     is_used, may_end = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             assert await used_signatures.use(connection, "a", until=UNTIL, now=NOON)
             is_used.set()
             await may_end.wait()
@@ -82,8 +81,8 @@ async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_fi
     async with asyncio.timeout(PATIENCE):
         going = asyncio.create_task(first())
         await is_used.wait()
-        second = asyncio.create_task(use(engine, "a"))
-        await columns_of(engine, TOKENS)  # a callback that did not wait would be done by now
+        second = asyncio.create_task(use(database, "a"))
+        await columns_of(database, TOKENS)  # a callback that did not wait would be done by now
         assert not second.done()
         may_end.set()
         await asyncio.gather(going, return_exceptions=True)
@@ -100,38 +99,38 @@ async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_fi
     ],
 )
 async def test_expired_signatures_are_deleted(
-    engine: AsyncEngine, now: datetime, left: list[str]
+    database: Database, now: datetime, left: list[str]
 ) -> None:
-    await use(engine, "a")
-    await use(engine, "b", until=UNTIL + timedelta(hours=1))
+    await use(database, "a")
+    await use(database, "b", until=UNTIL + timedelta(hours=1))
 
-    assert await use(engine, "new", now=now, until=now + timedelta(hours=12))
-    assert await columns_of(engine, TOKENS) == [(token,) for token in left]
+    assert await use(database, "new", now=now, until=now + timedelta(hours=12))
+    assert await columns_of(database, TOKENS) == [(token,) for token in left]
 
 
 async def test_many_expired_signatures_are_deleted_in_small_steps_the_oldest_first(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     for number in range(25):
-        await use(engine, f"old {number:02}", until=UNTIL + timedelta(minutes=number))
+        await use(database, f"old {number:02}", until=UNTIL + timedelta(minutes=number))
 
     later, end = UNTIL + timedelta(days=1), UNTIL + timedelta(days=2)
 
-    await use(engine, "z1", until=end, now=later)
+    await use(database, "z1", until=end, now=later)
     kept = [(f"old {number:02}",) for number in range(20, 25)]
-    assert await columns_of(engine, TOKENS) == [*kept, ("z1",)]
+    assert await columns_of(database, TOKENS) == [*kept, ("z1",)]
 
-    await use(engine, "z2", until=end, now=later)
-    assert await columns_of(engine, TOKENS) == [("z1",), ("z2",)]
+    await use(database, "z2", until=end, now=later)
+    assert await columns_of(database, TOKENS) == [("z1",), ("z2",)]
 
 
 @on_postgres
-async def test_concurrent_deletions_do_not_wait_for_each_other(engine: AsyncEngine) -> None:
-    await use(engine, "old")
+async def test_concurrent_deletions_do_not_wait_for_each_other(database: Database) -> None:
+    await use(database, "old")
     later, end = UNTIL + timedelta(days=1), UNTIL + timedelta(days=2)
 
-    async with writing(engine) as slow, asyncio.timeout(PATIENCE):
+    async with database.writing() as slow, asyncio.timeout(PATIENCE):
         assert await used_signatures.use(slow, "a", until=end, now=later)
-        assert await use(engine, "b", until=end, now=later)
+        assert await use(database, "b", until=end, now=later)
 
-    assert await columns_of(engine, TOKENS) == [("a",), ("b",)]
+    assert await columns_of(database, TOKENS) == [("a",), ("b",)]

@@ -3,9 +3,7 @@
 from itertools import combinations, product
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log import counters as tallies
 from db.log import deliveries, recipients
 from db.reports.marks import Marks, marks
@@ -49,14 +47,14 @@ LISTS: Final[dict[str, list[Any]]] = {
 }
 
 
-async def test_the_marks_are_those_that_the_rows_have(engine: AsyncEngine) -> None:
-    await load(engine, district(), *(message(id, listed) for id, listed in LISTS.items()))
-    ids = await message_ids(engine)
+async def test_the_marks_are_those_that_the_rows_have(database: Database) -> None:
+    await load(database, district(), *(message(id, listed) for id, listed in LISTS.items()))
+    ids = await message_ids(database)
     seen: set[Marks] = set()
     choices = [devices for n in range(1, 5) for devices in combinations(ReportDevice, n)]
     details = (ReportDetail.ALL, ReportDetail.FAILED_DELIVERY)
     order, page = recipients.in_order_of_list("test"), Page(50, None, None, backward=False)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         for name in LISTS:
             id = ids[name]
             counters = (await tallies.of_messages(connection, [id])).get(id, tallies.Counters())

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.reports import jobs as report_jobs
 from db.reports import records
 from db.reports.jobs import MadeReport, ReportJob
@@ -23,16 +22,16 @@ MADE = MadeReport("1.a.csv", NOON, 3, 120, "0" * 64)
 
 
 @pytest.fixture
-async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
+async def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
     """A log with two messages and no reports."""
-    await load(engine, district(), school("east"), message("M-1", school="east"), message("M-2"))
-    return printing(engine, tmp_path / "store")
+    await load(database, district(), school("east"), message("M-1", school="east"), message("M-2"))
+    return printing(database, tmp_path / "store")
 
 
 async def claimed(
     report_runtime: ReportRuntime, token: str, id: int = 1, *, now: datetime = NOON
 ) -> ReportJob | None:
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         return await report_jobs.claim(
             connection, id, token=token, lease=LEASE, most_attempts=3, now=now
         )
@@ -41,7 +40,7 @@ async def claimed(
 async def waiting(
     report_runtime: ReportRuntime, *, now: datetime = NOON, most: int = 100
 ) -> list[int]:
-    async with reading(report_runtime.engine) as connection:
+    async with report_runtime.database.reading() as connection:
         return [*await report_jobs.waiting(connection, now=now, most=most)]
 
 
@@ -78,7 +77,7 @@ async def test_another_request_is_another_report(
 async def test_a_failed_report_is_made_again(report_runtime: ReportRuntime) -> None:
     first = await requested_report(report_runtime)
     await claimed(report_runtime, "a")
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         assert await report_jobs.fail(connection, first, token="a", failure="No.")
     assert await requested_report(report_runtime) != first
 
@@ -104,7 +103,7 @@ async def test_waiting_reports_are_found_oldest_first_until_claimed(
     assert await waiting(report_runtime) == [id for id in ids if id != ids[1]]
     assert await claimed(report_runtime, "b", ids[1]) is None
     assert {
-        (await row(report_runtime.engine, id)).status for id in await waiting(report_runtime)
+        (await row(report_runtime.database, id)).status for id in await waiting(report_runtime)
     } == {ReportStatus.QUEUED}
 
 
@@ -119,54 +118,54 @@ async def test_a_process_without_its_lease_writes_nothing_more(
 ) -> None:
     id = await requested_report(report_runtime)
     await claimed(report_runtime, "a")
-    await hurry(report_runtime.engine)
+    await hurry(report_runtime.database)
     again = await claimed(report_runtime, "b")
     assert again is not None
     assert again.attempts == 2
-    before = await row(report_runtime.engine)
-    async with writing(report_runtime.engine) as connection:
+    before = await row(report_runtime.database)
+    async with report_runtime.database.writing() as connection:
         assert not await report_jobs.renew(connection, id, token="a", lease=LEASE, percent=50)
         assert not await report_jobs.finish(connection, id, MADE, token="a")
         assert not await report_jobs.put_off(connection, id, token="a", pause=LEASE)
         assert not await report_jobs.give_back(connection, id, token="a")
         assert not await report_jobs.fail(connection, id, token="a", failure="No.")
-    assert await row(report_runtime.engine) == before
+    assert await row(report_runtime.database) == before
 
 
 async def test_a_report_with_attempts_left_is_not_given_up(report_runtime: ReportRuntime) -> None:
     id = await requested_report(report_runtime)
     await claimed(report_runtime, "a")
     for _ in range(2):
-        before = await row(report_runtime.engine)
-        async with writing(report_runtime.engine) as connection:
+        before = await row(report_runtime.database)
+        async with report_runtime.database.writing() as connection:
             assert not await report_jobs.give_up(connection, id, most_attempts=3, failure="No.")
-        assert await row(report_runtime.engine) == before
-        await hurry(report_runtime.engine)
+        assert await row(report_runtime.database) == before
+        await hurry(report_runtime.database)
 
 
 async def test_a_report_without_attempts_left_is_given_up(report_runtime: ReportRuntime) -> None:
     id = await requested_report(report_runtime)
     for token in "abc":
         assert await claimed(report_runtime, token) is not None
-        await hurry(report_runtime.engine)
+        await hurry(report_runtime.database)
     assert await claimed(report_runtime, "d") is None
     assert await waiting(report_runtime) == [id]  # to be given up
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         give_up = partial(report_jobs.give_up, connection, most_attempts=3, failure="Thrice.")
         assert await give_up(id)
         assert not await give_up(id)
-    failed = await row(report_runtime.engine)
+    failed = await row(report_runtime.database)
     assert (failed.status, failed.failure, failed.claim) == (ReportStatus.FAILED, "Thrice.", None)
 
 
 async def test_a_postponed_report_waits_for_its_pause(report_runtime: ReportRuntime) -> None:
     id = await requested_report(report_runtime)
     await claimed(report_runtime, "a")
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         assert await report_jobs.put_off(connection, id, token="a", pause=LEASE)
     assert await waiting(report_runtime) == []
     assert await claimed(report_runtime, "b") is None
-    await hurry(report_runtime.engine)
+    await hurry(report_runtime.database)
     assert await claimed(report_runtime, "b") is not None
 
 
@@ -175,7 +174,7 @@ async def test_a_report_that_is_given_back_does_not_count_an_attempt(
 ) -> None:
     id = await requested_report(report_runtime)
     await claimed(report_runtime, "a")
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         assert await report_jobs.give_back(connection, id, token="a")
     again = await claimed(report_runtime, "b")
     assert again is not None
@@ -193,7 +192,7 @@ async def test_reports_are_claimed_again_after_all_leases_were_ended(
     await requested_report(report_runtime)
     await claimed(report_runtime, "a")
     assert await waiting(report_runtime) == []
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         assert await report_jobs.end_leases(connection) == 1
     assert await claimed(report_runtime, "b") is not None
 
@@ -204,8 +203,8 @@ async def test_reports_are_claimed_again_after_all_leases_were_ended(
 async def seen(
     report_runtime: ReportRuntime, id: int, *, masks: bool = False, **fields: Any
 ) -> Any:
-    looking = await visibility(report_runtime.engine, **fields)
-    async with reading(report_runtime.engine) as connection:
+    looking = await visibility(report_runtime.database, **fields)
+    async with report_runtime.database.reading() as connection:
         found = await records.reports(connection, [id], visibility=looking, masks=masks)
     return found.get(id)
 
@@ -231,7 +230,7 @@ async def test_an_unmasked_report_is_invisible_without_the_right_to_see_recipien
 ) -> None:
     id = await requested_report(report_runtime, is_masked=is_masked)
     assert (await seen(report_runtime, id, masks=masks) is not None) == is_seen
-    async with reading(report_runtime.engine) as connection:
+    async with report_runtime.database.reading() as connection:
         counts = await records.counts_of_messages(connection, [1], masks=masks)
     assert counts == ({1: 1} if is_seen else {})
 

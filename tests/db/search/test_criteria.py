@@ -3,9 +3,8 @@
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log.visibility import Visibility
 from db.search import facets, log_page
 from db.search.criteria import Criteria, predicates, shape_and_values
@@ -21,12 +20,12 @@ NEWEST: Final = log_page.order([(OrderField.CREATED_AT, True)], scope="")
 
 
 async def found(
-    engine: AsyncEngine, visibility: Visibility, **parts: Any
+    database: Database, visibility: Visibility, **parts: Any
 ) -> tuple[list[str], int, str]:
     """Return the ids of the messages that a search finds, its count, and the statement that read them."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         search = await prepare(connection, Criteria(*EVER, **parts), visibility=visibility)
-        with recorded(engine) as statements:
+        with recorded(database) as statements:
             rows = await log_page.page_of(
                 connection, search, order=NEWEST, page=Page(50, None, None, backward=False)
             )
@@ -35,11 +34,11 @@ async def found(
 
 
 async def test_viewers_of_several_districts_and_schools_share_a_statement_and_see_only_their_own(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     for name in ("north", "south"):
         await log.load(
-            engine,
+            database,
             log.district(name),
             log.school("east", district=name),
             log.school("west", district=name),
@@ -49,12 +48,14 @@ async def test_viewers_of_several_districts_and_schools_share_a_statement_and_se
             ),
         )
     visibility_cache = {
-        (name, schools): await log.visibility(engine, district=name, schools=schools)
+        (name, schools): await log.visibility(database, district=name, schools=schools)
         for name in ("north", "south")
         for schools in ((), ("east",), ("west",))
     }
 
-    seen = {asks: await found(engine, visibility) for asks, visibility in visibility_cache.items()}
+    seen = {
+        asks: await found(database, visibility) for asks, visibility in visibility_cache.items()
+    }
 
     assert {asks: ids for asks, (ids, _, _) in seen.items()} == {
         ("north", ()): ["north east", "north west"],
@@ -82,10 +83,10 @@ async def test_viewers_of_several_districts_and_schools_share_a_statement_and_se
     ],
 )
 async def test_predicates_are_made_once_for_searches_that_differ_in_values(
-    engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
+    database: Database, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    await log.load(engine, log.district())
-    visibility = await log.visibility(engine)
+    await log.load(database, log.district())
+    visibility = await log.visibility(database)
 
     (shape, values), (same, others) = (
         shape_and_values(Criteria(*EVER, **parts), visibility=visibility) for parts in (one, other)
@@ -109,10 +110,10 @@ async def test_predicates_are_made_once_for_searches_that_differ_in_values(
     ],
 )
 async def test_different_criteria_have_different_shapes(
-    engine: AsyncEngine, one: dict[str, Any], other: dict[str, Any]
+    database: Database, one: dict[str, Any], other: dict[str, Any]
 ) -> None:
-    await log.load(engine, log.district())
-    visibility = await log.visibility(engine)
+    await log.load(database, log.district())
+    visibility = await log.visibility(database)
 
     shapes = {
         shape_and_values(Criteria(*EVER, **parts), visibility=visibility)[0]

@@ -4,9 +4,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.search import log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -23,10 +22,10 @@ DAYS: Final = (log.NOON + timedelta(hours=1), log.NOON + timedelta(hours=8))
 
 
 @pytest.fixture
-async def messages(engine: AsyncEngine) -> AsyncEngine:
+async def messages(database: Database) -> Database:
     """Ten messages, of which seven are of `DAYS`."""
     await log.load(
-        engine,
+        database,
         log.district(),
         log.school("east"),
         *[
@@ -34,31 +33,31 @@ async def messages(engine: AsyncEngine) -> AsyncEngine:
             for n in range(10)
         ],
     )
-    return engine
+    return database
 
 
-async def walked(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
+async def walked(database: Database, order: Order, criteria: Criteria, page: Page) -> Any:
     """Return the page, and whether it was read by the connections for keys."""
-    visibility = await log.visibility(engine)
-    with recorded(engine) as statements:
+    visibility = await log.visibility(database)
+    with recorded(database) as statements:
         rows, _ = await log_page.find_page(
-            engine, criteria, visibility=visibility, order=order, page=page
+            database, criteria, visibility=visibility, order=order, page=page
         )
     (statement, *_) = statements
     # A statement that is planned once has the page size in its text.
     return rows, f"LIMIT {page.size + 1}" in statement.text
 
 
-async def planned(engine: AsyncEngine, order: Order, criteria: Criteria, page: Page) -> Any:
+async def planned(database: Database, order: Order, criteria: Criteria, page: Page) -> Any:
     """Return the page, read by a statement that is planned for its days."""
-    async with reading(engine) as connection:
-        search = await prepare(connection, criteria, visibility=await log.visibility(engine))
+    async with database.reading() as connection:
+        search = await prepare(connection, criteria, visibility=await log.visibility(database))
         return await log_page.page_of(connection, search, order=order, page=page)
 
 
 @pytest.mark.parametrize("sort", [NEWEST, OLDEST])
 async def test_each_page_of_the_unfiltered_log_equals_the_one_planned_for_its_days(
-    messages: AsyncEngine, sort: list[tuple[OrderField, bool]]
+    messages: Database, sort: list[tuple[OrderField, bool]]
 ) -> None:
     order, criteria = log_page.order(sort, scope=""), Criteria(*DAYS)
     whole = await planned(messages, order, criteria, Page(10, None, None, backward=False))
@@ -76,7 +75,7 @@ async def test_each_page_of_the_unfiltered_log_equals_the_one_planned_for_its_da
                     assert list(rows.rows) == list(expected.rows), page
                     assert list(rows.keys) == list(expected.keys), page
                     assert rows[2:] == expected[2:], page
-                    assert is_keyed == (messages.dialect.name == "postgresql")
+                    assert is_keyed == (messages.is_postgresql)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,7 @@ async def test_each_page_of_the_unfiltered_log_equals_the_one_planned_for_its_da
     ],
 )
 async def test_a_page_in_an_order_without_one_index_is_planned_for_its_values(
-    messages: AsyncEngine, sort: list[tuple[OrderField, bool]], parts: dict[str, Any]
+    messages: Database, sort: list[tuple[OrderField, bool]], parts: dict[str, Any]
 ) -> None:
     order = log_page.order(sort, scope="")
     page = Page(50, None, None, backward=False)

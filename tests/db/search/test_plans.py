@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from db.log import recipients
 from db.log.recipients import RecipientFilter, RecipientOutcome
 from db.log.visibility import Visibility
@@ -87,10 +87,10 @@ def large_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def large(large_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(large_url)
-    yield engine
-    await engine.dispose()
+async def large(large_url: str) -> AsyncIterator[Database]:
+    database = Database(large_url)
+    yield database
+    await database.dispose()
 
 
 async def read_without_index(connection: AsyncConnection) -> set[str]:
@@ -107,13 +107,13 @@ Run = Callable[[AsyncConnection, Visibility], Awaitable[Any]]
 
 
 async def read_whole(
-    engine: AsyncEngine, run: Run, *, for_text: bool = False
+    database: Database, run: Run, *, for_text: bool = False
 ) -> Sequence[tuple[str, str]]:
     """Return the tables that a piece of work scans, each with the statement."""
-    visibility = await log.visibility(engine, now=NOW)
-    async with reading(engine) as connection:
+    visibility = await log.visibility(database, now=NOW)
+    async with database.reading() as connection:
         await connection.exec_driver_sql("SELECT 1")
-        with recorded(engine) as statements:
+        with recorded(database) as statements:
             await run(connection, visibility)
         assert statements
         excused = await read_without_index(connection) if for_text else set()
@@ -147,9 +147,7 @@ def search(
 
 
 @pytest.mark.parametrize("asked", FILTERS.values(), ids=FILTERS)
-async def test_no_filter_scans_the_log_in_any_order(
-    large: AsyncEngine, asked: dict[str, Any]
-) -> None:
+async def test_no_filter_scans_the_log_in_any_order(large: Database, asked: dict[str, Any]) -> None:
     for sort in SORTS:
         read = await read_whole(
             large, search(asked, sort=sort, after=True), for_text=not TEXTS.isdisjoint(asked)
@@ -162,7 +160,7 @@ async def test_no_filter_scans_the_log_in_any_order(
     [facets.count, facets.count_by_status, facets.count_by_type, facets.count_by_school],
 )
 async def test_no_count_of_a_month_scans_the_log(
-    large: AsyncEngine, count: Callable[..., Awaitable[Any]]
+    large: Database, count: Callable[..., Awaitable[Any]]
 ) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await count(connection, await prepare(connection, Criteria(*MONTH), visibility=visibility))
@@ -173,7 +171,7 @@ async def test_no_count_of_a_month_scans_the_log(
 @pytest.mark.parametrize("outcome", [None, *RecipientOutcome])
 @pytest.mark.parametrize("typed", [None, "p471@nomail"])
 async def test_reading_one_message_scans_no_table(
-    large: AsyncEngine, outcome: RecipientOutcome | None, typed: str | None
+    large: Database, outcome: RecipientOutcome | None, typed: str | None
 ) -> None:
     wanted = RecipientFilter(search=typed, outcome=outcome)
 
@@ -193,7 +191,7 @@ async def test_reading_one_message_scans_no_table(
     assert [found for found in read if found[0] in others] == []
 
 
-async def test_no_step_of_a_purge_scans_the_log(large: AsyncEngine) -> None:
+async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql(
             "UPDATE message SET status = 'SENT', is_recorded = true WHERE id = 2"
@@ -211,7 +209,7 @@ async def test_no_step_of_a_purge_scans_the_log(large: AsyncEngine) -> None:
     ] == []
 
 
-async def test_a_plan_that_scans_a_table_is_detected(large: AsyncEngine) -> None:
+async def test_a_plan_that_scans_a_table_is_detected(large: Database) -> None:
     async def run(connection: AsyncConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql("SELECT count(*) FROM content WHERE body = 'x'")
 

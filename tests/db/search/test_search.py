@@ -10,9 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log import text_match
 from db.log.visibility import Visibility
 from db.search import facets, index_choice, log_page, search
@@ -318,7 +317,7 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
 
 
 async def found(
-    engine: AsyncEngine,
+    database: Database,
     asked: Asked,
     *,
     visibility: Visibility,
@@ -330,10 +329,10 @@ async def found(
         "days", (datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
     )
     names, parts["district_wide"] = parts.pop("schools", (None, None))
-    ids = await log.school_ids(engine, district=visibility.district.external_id)
+    ids = await log.school_ids(database, district=visibility.district.external_id)
     parts["schools"] = None if names is None else [ids[name] for name in names]
     criteria = Criteria(created_from=begin, created_until=end, **parts)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         ready = await prepare(connection, criteria, visibility=visibility)
         rows = await log_page.page_of(
             connection,
@@ -374,15 +373,15 @@ def few(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     asked_sorts=st.lists(sorts, min_size=8, max_size=8),
 )
 async def test_a_search_finds_the_messages_that_the_predicate_selects(
-    engine: AsyncEngine,
+    database: Database,
     corpus: Sequence[Sent],
     asked: Sequence[tuple[Asked, Rule]],
     schools: Sequence[str],
     asked_sorts: Sequence[Sequence[tuple[OrderField, bool]]],
 ) -> None:
     district = next(_districts)
-    await log.load(engine, *lines(district, corpus))
-    visibility = await log.visibility(engine, district=district, schools=schools)
+    await log.load(database, *lines(district, corpus))
+    visibility = await log.visibility(database, district=district, schools=schools)
     for (parts, rule), sort in zip(asked, asked_sorts, strict=True):
         expected = {
             str(number)
@@ -391,5 +390,5 @@ async def test_a_search_finds_the_messages_that_the_predicate_selects(
             and (not schools or sent.school in schools)
             and (sent.source is not Source.SCHEDULER or sent.scheduled <= log.NOON)
         }
-        answer = await found(engine, parts, visibility=visibility, sort=sort)
+        answer = await found(database, parts, visibility=visibility, sort=sort)
         assert answer == (expected, len(expected)), (parts, sort)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.search import log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -23,14 +22,14 @@ SCHOOLS: Final = [f"s{number:02}" for number in range(grouped_paging.MOST + 4)]
 
 
 async def page(
-    engine: AsyncEngine, sort: Sequence[tuple[OrderField, bool]], size: int
+    database: Database, sort: Sequence[tuple[OrderField, bool]], size: int
 ) -> tuple[list[str], bool, int]:
     """Return the ids of the first page, whether more follow, and how many statements read messages."""
-    visibility = await log.visibility(engine)
+    visibility = await log.visibility(database)
     days = (log.NOON.replace(year=2000), log.NOON.replace(year=2100))
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         ready = await prepare(connection, Criteria(*days), visibility=visibility)
-        with recorded(engine) as asked:
+        with recorded(database) as asked:
             found = await log_page.page_of(
                 connection,
                 ready,
@@ -42,13 +41,13 @@ async def page(
 
 
 @pytest.fixture
-async def two_statuses(engine: AsyncEngine) -> None:
+async def two_statuses(database: Database) -> None:
     lines = [
         log.message(f"{status.value}-{number}", status=status, subject=f"Subject {number}")
         for status in (MessageStatus.CANCELED, MessageStatus.ERROR)
         for number in range(3)
     ]
-    await log.load(engine, log.district(), *lines)
+    await log.load(database, log.district(), *lines)
 
 
 @pytest.mark.usefixtures("two_statuses")
@@ -62,13 +61,13 @@ async def two_statuses(engine: AsyncEngine) -> None:
     ],
 )
 async def test_a_full_page_reads_no_further_value(
-    engine: AsyncEngine, size: int, shown: Sequence[str], has_next: bool, asked: int
+    database: Database, size: int, shown: Sequence[str], has_next: bool, asked: int
 ) -> None:
-    assert await page(engine, SORT, size) == (shown, has_next, asked)
+    assert await page(database, SORT, size) == (shown, has_next, asked)
 
 
 async def test_after_some_values_with_few_rows_the_rest_is_read_at_once(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     schools = [log.school(school) for school in SCHOOLS]
     lines = [
@@ -76,7 +75,7 @@ async def test_after_some_values_with_few_rows_the_rest_is_read_at_once(
         for school in reversed(SCHOOLS)
         for number in (2, 1)
     ]
-    await log.load(engine, log.district(), *schools, *lines)
+    await log.load(database, log.district(), *schools, *lines)
 
     everything = [f"{school}-{number}" for school in SCHOOLS for number in (1, 2)]
-    assert await page(engine, BY_SCHOOL, 50) == (everything, False, grouped_paging.MOST + 1)
+    assert await page(database, BY_SCHOOL, 50) == (everything, False, grouped_paging.MOST + 1)

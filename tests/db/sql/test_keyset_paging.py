@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Table, insert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.log import deliveries, recipients
 from db.search import index_choice, log_page
 from db.search.criteria import Criteria
@@ -111,7 +110,7 @@ def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     statuses=st.none() | st.just([MessageStatus.SENT]),
 )
 async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
-    engine: AsyncEngine,
+    database: Database,
     corpus: Sequence[dict[str, Any]],
     arriving: Sequence[Sequence[dict[str, Any]]],
     sort: Sequence[tuple[OrderField, bool]],
@@ -126,17 +125,17 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
         return [log.message(next(ids), district=district, **fields) for fields in some]
 
     schools = [log.school(school, district=district) for school in ("east", "west")]
-    await log.load(engine, log.district(district), *schools, *lines(corpus))
-    visibility = await log.visibility(engine, district=district)
+    await log.load(database, log.district(district), *schools, *lines(corpus))
+    visibility = await log.visibility(database, district=district)
     order = log_page.order(sort, scope="")
     later = iter(arriving)
 
     async def arrive() -> None:
         if some := next(later, ()):
-            await log.load(engine, *lines(some))
+            await log.load(database, *lines(some))
 
     async def fetch(page: Page) -> Slice[Any]:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             search = await prepare(connection, Criteria(*EVER, statuses), visibility=visibility)
             return await log_page.page_of(connection, search, order=order, page=page)
 
@@ -146,9 +145,9 @@ async def test_no_message_is_skipped_or_repeated_while_messages_arrive(
 # Recipients, deliveries, and the messages of a person
 
 
-async def add(engine: AsyncEngine, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+async def add(database: Database, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await connection.execute(insert(table), list(rows))
 
 
@@ -165,7 +164,7 @@ names = st.sampled_from(["Lee", "lee", "Nguyễn", "Nguyen", "Zoë"])
     typed=st.sampled_from([None, "ngu"]),
 )
 async def test_no_recipient_is_skipped_or_repeated_while_the_list_grows(
-    engine: AsyncEngine,
+    database: Database,
     listed: dict[int, str],
     arriving: Sequence[dict[int, str]],
     size: int,
@@ -173,7 +172,7 @@ async def test_no_recipient_is_skipped_or_repeated_while_the_list_grows(
     is_masked: bool,
     typed: str | None,
 ) -> None:
-    message_id, person_id = await _empty_message(engine)
+    message_id, person_id = await _empty_message(database)
     taken = set[int]()
 
     def rows(some: dict[int, str]) -> list[dict[str, Any]]:
@@ -192,16 +191,16 @@ async def test_no_recipient_is_skipped_or_repeated_while_the_list_grows(
             for number, name in new.items()
         ]
 
-    await add(engine, RECIPIENT, rows(listed))
+    await add(database, RECIPIENT, rows(listed))
     order = recipients.in_order_of_list("") if is_masked else recipients.by_name("")
     later = iter(arriving)
 
     async def arrive() -> None:
-        await add(engine, RECIPIENT, rows(next(later, {})))
+        await add(database, RECIPIENT, rows(next(later, {})))
 
     async def fetch(page: Page) -> Slice[Any]:
         wanted = recipients.RecipientFilter(search=typed)
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             pages = await recipients.pages_of_messages(
                 connection, [message_id], wanted=wanted, order=order, page=page
             )
@@ -222,7 +221,7 @@ keys = st.sets(st.tuples(st.integers(0, 6), st.integers(0, 3)), max_size=12)
     modes=st.sampled_from([None, (DeliveryMode.EMAIL,)]),
 )
 async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
-    engine: AsyncEngine,
+    database: Database,
     made: set[tuple[int, int]],
     arriving: Sequence[set[tuple[int, int]]],
     size: int,
@@ -230,8 +229,8 @@ async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
     modes: tuple[DeliveryMode, ...] | None,
 ) -> None:
     people = [log.recipient(f"p{number}", name=f"Parent, {number}") for number in range(7)]
-    message_id, _ = await _empty_message(engine, *people)
-    address_id = await _address(engine)
+    message_id, _ = await _empty_message(database, *people)
+    address_id = await _address(database)
     taken = set[tuple[int, int]]()
 
     def rows(some: set[tuple[int, int]]) -> list[dict[str, Any]]:
@@ -254,15 +253,15 @@ async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
             for recipient, number in sorted(new)
         ]
 
-    await add(engine, DELIVERY, rows(made))
+    await add(database, DELIVERY, rows(made))
     order = deliveries.in_order_of_list("")
     later = iter(arriving)
 
     async def arrive() -> None:
-        await add(engine, DELIVERY, rows(next(later, set())))
+        await add(database, DELIVERY, rows(next(later, set())))
 
     async def fetch(page: Page) -> Slice[Any]:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             pages = await deliveries.pages_of_messages(
                 connection,
                 [message_id],
@@ -283,7 +282,7 @@ async def test_no_delivery_is_skipped_or_repeated_while_deliveries_are_added(
     backward=st.booleans(),
 )
 async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arrive(
-    engine: AsyncEngine,
+    database: Database,
     sent: Sequence[datetime],
     arriving: Sequence[Sequence[datetime]],
     size: int,
@@ -298,18 +297,18 @@ async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arri
             log.message(next(ids), twice, district=district, created_at=created) for created in some
         ]
 
-    await log.load(engine, log.district(district), *lines(sent))
-    visibility = await log.visibility(engine, district=district)
-    person_id = (await log.person_ids(engine, district=district))["p1"]
+    await log.load(database, log.district(district), *lines(sent))
+    visibility = await log.visibility(database, district=district)
+    person_id = (await log.person_ids(database, district=district))["p1"]
     order = recipients.newest_first("")
     later = iter(arriving)
 
     async def arrive() -> None:
         if some := next(later, ()):
-            await log.load(engine, *lines(some))
+            await log.load(database, *lines(some))
 
     async def fetch(page: Page) -> Slice[Any]:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             pages = await recipients.pages_of_people(
                 connection,
                 [person_id],
@@ -329,20 +328,20 @@ async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arri
 @pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
 @pytest.mark.parametrize("size", [0, 1, 2, 9])
 async def test_pages_of_several_lists_in_one_statement_equal_those_read_alone(
-    engine: AsyncEngine, size: int, backward: bool
+    database: Database, size: int, backward: bool
 ) -> None:
     lists = [
         [log.recipient(f"p{n}", name=f"Parent, {-n % 5}") for n in range(count)]
         for count in (0, 1, 3, 5)
     ]
     written = [log.message(f"M-{place}", some) for place, some in enumerate(lists)]
-    await log.load(engine, log.district(), *written)
-    ids = list((await log.message_ids(engine)).values())
+    await log.load(database, log.district(), *written)
+    ids = list((await log.message_ids(database)).values())
     order = recipients.by_name("")
     page = Page(size, None, None, backward=backward)
 
     async def pages(of: Sequence[int]) -> Any:
-        async with reading(engine) as connection:
+        async with database.reading() as connection:
             return await recipients.pages_of_messages(
                 connection, of, wanted=recipients.RecipientFilter(), order=order, page=page
             )
@@ -356,23 +355,23 @@ def _shown(page: Slice[Any]) -> tuple[Any, ...]:
     return list(page.rows), list(page.keys), page.has_previous, page.has_next
 
 
-async def _empty_message(engine: AsyncEngine, *people: dict[str, Any]) -> tuple[int, int]:
+async def _empty_message(database: Database, *people: dict[str, Any]) -> tuple[int, int]:
     """Load a message to these people in a new district, and return another person of that district to add."""
     district = f"d{next(_numbers)}"
     somebody = [log.recipient("somebody", log.email())]
     await log.load(
-        engine,
+        database,
         log.district(district),
         log.message("M-1", people, district=district),
         log.message("M-2", somebody, district=district),
     )
-    message_id = (await log.message_ids(engine, district=district))["M-1"]
-    return message_id, (await log.person_ids(engine, district=district))["somebody"]
+    message_id = (await log.message_ids(database, district=district))["M-1"]
+    return message_id, (await log.person_ids(database, district=district))["somebody"]
 
 
-async def _address(engine: AsyncEngine) -> int:
+async def _address(database: Database) -> int:
     """Return an address of any district."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = await connection.scalar(DELIVERY.select().with_only_columns(DELIVERY.c.address_id))
     assert found is not None
     return int(found)

@@ -5,10 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.migrations import KEPT_BY_TRIGGERS, upgrade
 from tests.log import district, email, load, message, recipient
 
@@ -36,10 +35,10 @@ HEATHER = recipient("p1", email("heather@nomail.example"), student=("s1", "Stude
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """A log of one message to one person."""
-    await load(engine, district(), message("M-1", [HEATHER]))
-    return engine
+    await load(database, district(), message("M-1", [HEATHER]))
+    return database
 
 
 def test_every_reference_is_tested_here() -> None:
@@ -51,23 +50,21 @@ def test_every_reference_is_tested_here() -> None:
 
 
 @pytest.mark.parametrize("statement", [one for tried in DANGLING.values() for one in tried])
-async def test_a_row_with_an_invalid_reference_is_rejected(
-    log: AsyncEngine, statement: str
-) -> None:
+async def test_a_row_with_an_invalid_reference_is_rejected(log: Database, statement: str) -> None:
     with pytest.raises(IntegrityError):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(statement))
 
 
 @pytest.mark.parametrize("table", NEEDED)
-async def test_a_referenced_row_cannot_be_deleted(log: AsyncEngine, table: str) -> None:
+async def test_a_referenced_row_cannot_be_deleted(log: Database, table: str) -> None:
     with pytest.raises(IntegrityError):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(f"DELETE FROM {table}"))
 
 
-async def test_an_unreferenced_row_can_be_deleted(log: AsyncEngine) -> None:
-    async with writing(log) as connection:
+async def test_an_unreferenced_row_can_be_deleted(log: Database) -> None:
+    async with log.writing() as connection:
         for table in ("delivery", "recipient", "person_name", "person", "address"):
             assert (await connection.execute(text(f"DELETE FROM {table}"))).rowcount > 0
 
@@ -93,27 +90,27 @@ ON_POSTGRESQL = pytest.mark.parametrize(
         "TRUNCATE recipient",
     ],
 )
-async def test_keys_and_references_cannot_be_changed(log: AsyncEngine, change: str) -> None:
+async def test_keys_and_references_cannot_be_changed(log: Database, change: str) -> None:
     with pytest.raises(DBAPIError):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(change))
 
 
 @ON_POSTGRESQL
 async def test_of_a_concurrent_reference_and_deletion_the_second_is_rejected(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     alone = "INSERT INTO person (district_id, role, external_id, name) VALUES (1, 'CONTACT', 'p7', 'Alone') RETURNING id"
-    async with writing(log) as connection:
+    async with log.writing() as connection:
         person = await connection.scalar(text(alone))
     waits = asyncio.Event()
 
     async def remove() -> None:
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             waits.set()
             await connection.execute(text("DELETE FROM person WHERE id = :id"), {"id": person})
 
-    async with writing(log) as connection:
+    async with log.writing() as connection:
         naming = "INSERT INTO person_name (person_id, key) VALUES (:id, 'alone')"
         await connection.execute(text(naming), {"id": person})
         removing = asyncio.create_task(remove())
@@ -121,39 +118,39 @@ async def test_of_a_concurrent_reference_and_deletion_the_second_is_rejected(
     with pytest.raises(IntegrityError):
         await removing
 
-    async with writing(log) as connection:
+    async with log.writing() as connection:
         left = "SELECT count(*) FROM person_name WHERE person_id = :id"
         assert await connection.scalar(text(left), {"id": person}) == 1
 
 
 @ON_POSTGRESQL
 async def test_a_repeatable_read_transaction_cannot_write_references(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
-    async with log.connect() as connection:
+    async with log.engine.connect() as connection:
         await connection.execution_options(isolation_level="REPEATABLE READ")
         with pytest.raises(DBAPIError, match="READ COMMITTED only"):
             await connection.execute(text("DELETE FROM recipient"))
 
 
 @ON_POSTGRESQL
-async def test_a_log_with_rows_migrates_to_triggers_unchanged(engine: AsyncEngine) -> None:
-    async with writing(engine) as connection:
+async def test_a_log_with_rows_migrates_to_triggers_unchanged(database: Database) -> None:
+    async with database.writing() as connection:
         for statement in ("DROP SCHEMA public CASCADE", "CREATE SCHEMA public"):
             await connection.execute(text(statement))
-    await upgrade(engine, "0009")
-    async with writing(engine) as connection:
+    await upgrade(database, "0009")
+    async with database.writing() as connection:
         for statement in (
             "INSERT INTO district (external_id, name, time_zone, has_voice) VALUES ('d', 'D', 'UTC', true)",
             "INSERT INTO person (district_id, role, external_id, name) VALUES (1, 'CONTACT', 'p1', 'Heather')",
             "INSERT INTO person_name (person_id, key) VALUES (1, 'heather')",
         ):
             await connection.execute(text(statement))
-    await upgrade(engine)
+    await upgrade(database)
 
     for refused in ("DELETE FROM person", DANGLING["person_name"][0]):
         with pytest.raises(IntegrityError):
-            async with writing(engine) as connection:
+            async with database.writing() as connection:
                 await connection.execute(text(refused))
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         assert await connection.scalar(text("SELECT key FROM person_name")) == "heather"

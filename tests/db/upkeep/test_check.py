@@ -7,9 +7,8 @@ from contextlib import closing
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy import text as sql
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import snapshot, writing
+from db.connect.database import Database
 from db.upkeep import check
 from db.upkeep.check import Difference
 from domain.status import DeliveryStatus, MessageStatus
@@ -34,22 +33,22 @@ TO_SEND = message("M-2", [recipient("p1", inbox(), voice()), recipient("p2", voi
 CANCELED = message("M-3", [recipient("p1", voice())], status=MessageStatus.CANCELED)
 
 
-async def differences(engine: AsyncEngine) -> Sequence[Difference]:
-    async with snapshot(engine) as connection:
+async def differences(database: Database) -> Sequence[Difference]:
+    async with database.snapshot() as connection:
         ids = await check.next_messages(connection, 0, count=10)
         return await check.differences(connection, after=0, until=max(ids, default=0))
 
 
-async def change(engine: AsyncEngine, *statements: str) -> None:
-    async with writing(engine) as connection:
+async def change(database: Database, *statements: str) -> None:
+    async with database.writing() as connection:
         for statement in statements:
             await connection.execute(sql(statement))
 
 
-async def test_an_ingested_log_has_no_difference(engine: AsyncEngine) -> None:
-    await load(engine, district(), HISTORY, TO_SEND, CANCELED, message("M-4"))
+async def test_an_ingested_log_has_no_difference(database: Database) -> None:
+    await load(database, district(), HISTORY, TO_SEND, CANCELED, message("M-4"))
 
-    assert await differences(engine) == []
+    assert await differences(database) == []
 
 
 FIRST = "message_id = (SELECT id FROM message WHERE external_id = 'M-1')"
@@ -160,51 +159,51 @@ SECOND = "message_id = (SELECT id FROM message WHERE external_id = 'M-2')"
     ],
 )
 async def test_a_value_that_differs_from_the_rows_is_found(
-    engine: AsyncEngine, statement: str, found: list[tuple[str, str, str | None, str | None]]
+    database: Database, statement: str, found: list[tuple[str, str, str | None, str | None]]
 ) -> None:
-    await load(engine, district(), HISTORY, TO_SEND, CANCELED)
+    await load(database, district(), HISTORY, TO_SEND, CANCELED)
 
-    await change(engine, statement)
+    await change(database, statement)
 
-    assert [tuple(difference) for difference in await differences(engine)] == found
+    assert [tuple(difference) for difference in await differences(database)] == found
 
 
 async def test_a_span_of_a_live_message_may_be_wider_than_its_rows_and_not_narrower(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), TO_SEND)
+    await load(database, district(), TO_SEND)
     hour = "'2020-01-31 {:02}:00:00.000000'"
     [early, noon, late] = [hour.format(n) for n in (17, 18, 19)]
-    if engine.dialect.name == "postgresql":
+    if database.is_postgresql:
         early, noon, late = (f"timestamptz {moment[:-1]}+00'" for moment in (early, noon, late))
     voice_of = f"WHERE {SECOND} AND mode = 'VOICE'"
     await change(
-        engine,
+        database,
         f"UPDATE delivery SET status = 'DELIVERED', call_status = 0, at = {noon}, first_at = {noon} {voice_of}",
         f"UPDATE tally SET status = 'DELIVERED', call_status = 0 {voice_of}",
         f"INSERT INTO span SELECT id, 'VOICE', {early}, {late} FROM message",
     )
-    assert await differences(engine) == []
+    assert await differences(database) == []
 
-    await change(engine, f"UPDATE span SET started_at = {late}, ended_at = {early}")
+    await change(database, f"UPDATE span SET started_at = {late}, ended_at = {early}")
 
-    assert [tuple(difference) for difference in await differences(engine)] == [
+    assert [tuple(difference) for difference in await differences(database)] == [
         ("M-2", "span VOICE end", "2020-01-31T17:00:00+00:00", "2020-01-31T18:00:00+00:00"),
         ("M-2", "span VOICE start", "2020-01-31T19:00:00+00:00", "2020-01-31T18:00:00+00:00"),
     ]
 
 
-async def test_only_messages_in_the_range_are_checked(engine: AsyncEngine) -> None:
-    await load(engine, district(), HISTORY, TO_SEND, CANCELED)
+async def test_only_messages_in_the_range_are_checked(database: Database) -> None:
+    await load(database, district(), HISTORY, TO_SEND, CANCELED)
     await change(
-        engine,
+        database,
         "UPDATE message SET people = 9",
         "UPDATE tally SET deliveries = deliveries + 1",
         "UPDATE recipient SET is_repeat = NOT is_repeat, contacted = NOT contacted",
         "UPDATE delivery SET is_duplicate = NOT is_duplicate",
     )
 
-    async with snapshot(engine) as connection:
+    async with database.snapshot() as connection:
         first, second, third = await check.next_messages(connection, 0, count=10)
         found = await check.differences(connection, after=first, until=second)
 
@@ -214,41 +213,41 @@ async def test_only_messages_in_the_range_are_checked(engine: AsyncEngine) -> No
         assert await check.count_messages(connection) == 3
 
 
-async def test_an_intact_file_has_no_faults(engine: AsyncEngine) -> None:
-    await load(engine, district(), HISTORY)
+async def test_an_intact_file_has_no_faults(database: Database) -> None:
+    await load(database, district(), HISTORY)
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         assert await check.faults_of_file(connection) == []
         assert await check.faults_of_search(connection) == []
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_a_row_with_an_invalid_reference_is_found(
-    engine: AsyncEngine, database_url: str
+    database: Database, database_url: str
 ) -> None:
-    await load(engine, district(), CANCELED)
+    await load(database, district(), CANCELED)
     file = make_url(database_url).database
     assert file is not None
     with closing(sqlite3.connect(file)) as careless:  # which by itself looks at no key
         careless.execute("DELETE FROM address")
         careless.commit()
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         assert await check.faults_of_file(connection) == [
             "row 1 of delivery refers to a row of address that is not there"
         ]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_a_text_index_that_differs_from_its_table_is_found(engine: AsyncEngine) -> None:
-    await load(engine, district(), CANCELED)
+async def test_a_text_index_that_differs_from_its_table_is_found(database: Database) -> None:
+    await load(database, district(), CANCELED)
     await change(
-        engine,
+        database,
         "DROP TRIGGER message_trigrams_change",
         "UPDATE message SET subject_key = 'something else'",
     )
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         assert await check.faults_of_search(connection) == [
             "the index message_trigrams does not hold what its table holds: database disk image is malformed"
         ]

@@ -6,9 +6,8 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
 from delivery.upkeep.purge import PurgeProgress, run_purge
 from domain.status import DeliveryStatus, MessageStatus
@@ -41,29 +40,29 @@ ROOT: Final = Path(__file__).parents[3]
     ],
 )
 async def test_only_ended_messages_are_purged(
-    engine: AsyncEngine,
+    database: Database,
     tmp_path: Path,
     at: MessageStatus,
     delivery: DeliveryStatus,
     goes: bool,
 ) -> None:
-    await stand(engine, at, delivery)
-    before = await world.everything(engine)
+    await stand(database, at, delivery)
+    before = await world.everything(database)
 
-    progress = await run_purge(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(database, tmp_path))
 
     assert progress.messages == goes
-    assert (await world.everything(engine) == before) is not goes
+    assert (await world.everything(database) == before) is not goes
 
 
 async def test_a_message_with_claimed_deliveries_is_not_purged(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await stand(engine, MessageStatus.ERROR, DeliveryStatus.IN_PROGRESS)
-    async with writing(engine) as connection:
+    await stand(database, MessageStatus.ERROR, DeliveryStatus.IN_PROGRESS)
+    async with database.writing() as connection:
         await connection.execute(update(DELIVERY).values(claim="x", lease_until=NOON))
 
-    assert await run_purge(purge_of(engine, tmp_path)) == PurgeProgress()
+    assert await run_purge(purge_of(database, tmp_path)) == PurgeProgress()
 
 
 @pytest.mark.parametrize(
@@ -75,39 +74,37 @@ async def test_a_message_with_claimed_deliveries_is_not_purged(
     ],
 )
 async def test_the_age_of_a_message_counts_from_the_later_of_creation_and_sending(
-    engine: AsyncEngine, tmp_path: Path, created_at: Any, scheduled_at: Any, goes: bool
+    database: Database, tmp_path: Path, created_at: Any, scheduled_at: Any, goes: bool
 ) -> None:
-    await load(engine, district(), message(created_at=created_at, scheduled_at=scheduled_at))
+    await load(database, district(), message(created_at=created_at, scheduled_at=scheduled_at))
 
-    assert (await run_purge(purge_of(engine, tmp_path))).messages == goes
+    assert (await run_purge(purge_of(database, tmp_path))).messages == goes
 
 
-async def test_other_districts_are_not_purged(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
+async def test_other_districts_are_not_purged(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
     await load(
-        engine,
+        database,
         district("north", name="North"),
         message("OLD", [recipient("p1", email())], district="north", created_at=OLD),
     )
 
-    progress = await run_purge(purge_of(engine, tmp_path, district="north"))
+    progress = await run_purge(purge_of(database, tmp_path, district="north"))
 
     assert progress == PurgeProgress(messages=1, recipients=1, deliveries=1)
-    assert len(await rows(engine, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
+    assert len(await rows(database, RECIPIENT.c.message_id, RECIPIENT.c.number)) == 5
 
 
-async def test_a_purge_in_steps_of_any_size_removes_all(
-    engine: AsyncEngine, tmp_path: Path
-) -> None:
+async def test_a_purge_in_steps_of_any_size_removes_all(database: Database, tmp_path: Path) -> None:
     lists = [[recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(5)]] * 5
     await load(
-        engine,
+        database,
         district(),
         *(message(f"M-{n}", people, created_at=OLD) for n, people in enumerate(lists)),
     )
 
-    progress = await run_purge(purge_of(engine, tmp_path, page=2, rows=2))
+    progress = await run_purge(purge_of(database, tmp_path, page=2, rows=2))
 
     assert progress == PurgeProgress(messages=5, recipients=25, deliveries=25)
-    assert [row for row in await rows(engine, PERSON.c.name) if row[0]] == []
-    assert await rows(engine, ADDRESS.c.key) == []
+    assert [row for row in await rows(database, PERSON.c.name) if row[0]] == []
+    assert await rows(database, ADDRESS.c.key) == []

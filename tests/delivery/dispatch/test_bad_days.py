@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
@@ -54,10 +54,10 @@ async def live_through(
             heard = gateway.due(clock.now)
             dice.shuffle(heard)
             await apply_receipts(
-                runtime.engine, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
+                runtime.database, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
             )
             clock.advance(seconds=30)
-        await let_go(runtime.engine)
+        await let_go(runtime.database)
         if minute % 5 == 4:
             await settle(runtime)
 
@@ -89,18 +89,18 @@ async def live_through(
     ids=["down for ten minutes", "in a bad mood", "down while claims are open"],
 )
 async def test_any_provider_behavior_loses_and_doubles_nothing(
-    engine: AsyncEngine, temper: SimulatorBehavior
+    database: Database, temper: SimulatorBehavior
 ) -> None:
     clock, journal = Clock(), Journal()
     gateway = SimulatorGateway(
         journal, clock=clock, seed=11, temper=temper, sleep=clock.sleep, batch=20
     )
-    runtime = runtime_of(engine, clock, gateway, lease=5 * MINUTE)
-    message_id = await load(engine, [*people(25, call, text_to, mail), *people(3, call)])
+    runtime = runtime_of(database, clock, gateway, lease=5 * MINUTE)
+    message_id = await load(database, [*people(25, call, text_to, mail), *people(3, call)])
 
     await live_through(runtime, gateway, clock, minutes=60, dice=random.Random(5))
 
-    rows = [row for row in await deliveries(engine, message_id) if not row.is_duplicate]
+    rows = [row for row in await deliveries(database, message_id) if not row.is_duplicate]
     arrived = Counter(entry.key for entry in journal.entries())
     assert len(rows) == 75
     for row in rows:
@@ -112,27 +112,27 @@ async def test_any_provider_behavior_loses_and_doubles_nothing(
             continue
         assert times >= 1, "nothing that the log says was sent is missing at the provider"
     assert not [row for row in rows if row.claim or row.status in OPEN]
-    await recount(engine)
+    await recount(database)
 
 
-async def test_the_log_says_why_a_message_is_late(engine: AsyncEngine) -> None:
+async def test_the_log_says_why_a_message_is_late(database: Database) -> None:
     clock = Clock()
     temper = SimulatorBehavior(outages=((NOON, NOON + MINUTE),))
     gateway = SimulatorGateway(Journal(), clock=clock, temper=temper, sleep=clock.sleep)
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, mail))
 
     await live_through(runtime, gateway, clock, minutes=3, dice=random.Random(1))
 
-    row = await one(engine, message_id)
-    reasons = [event.detail for event in await events(engine, row.key)]
+    row = await one(database, message_id)
+    reasons = [event.detail for event in await events(database, row.key)]
     assert reasons[-2:] == ["accepted (simulated)", "simulated"]
     assert set(reasons[:-2]) == {"no connection (simulated outage)"}
     assert row.status in (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
 
 
 async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     class Killed(BaseException):
         """Not an Exception, so that no code in between can catch it."""
@@ -141,11 +141,11 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
         raise Killed
 
     gateway = FakeGateway(batch=10, meanwhile=die)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(30, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(30, call))
     with pytest.raises(Killed):
         await hand_over(runtime, message_id, 0)
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
 
     gateway.meanwhile = None
     await work(runtime)
@@ -155,8 +155,8 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
 
     # It surely had not arrived, says the provider of the ten.
     assert Counter(Counter(gateway.keys).values()) == {1: 20, 2: 10}
-    assert all(row.reference for row in await deliveries(engine, message_id))
-    await recount(engine)
+    assert all(row.reference for row in await deliveries(database, message_id))
+    await recount(database)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
 )
 @pytest.mark.parametrize("moment", ["while a provider is waited for", "between two waves"])
 async def test_a_short_database_outage_loses_no_delivery(
-    engine: AsyncEngine, database_url: str, moment: str
+    database: Database, database_url: str, moment: str
 ) -> None:
     url = make_url(database_url)
 
@@ -190,8 +190,8 @@ async def test_a_short_database_outage_loses_no_delivery(
 
     waits = moment == "while a provider is waited for"
     gateway = FakeGateway(answer=answer, batch=5, meanwhile=while_waiting if waits else None)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(20, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(20, call))
     for round in range(6):
         if not waits and round % 2:
             restart()
@@ -203,16 +203,16 @@ async def test_a_short_database_outage_loses_no_delivery(
     await work(runtime)
 
     assert len(arrived) == len(set(arrived)) == 20
-    assert await statuses(engine, message_id) == {"DELIVERED": 20}
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await statuses(database, message_id) == {"DELIVERED": 20}
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_an_outcome_is_written_when_the_database_is_back(
-    engine: AsyncEngine, database_url: str
+    database: Database, database_url: str
 ) -> None:
     """Only this process has the provider's answer: without it a call would be marked as unsure."""
     url = make_url(database_url)
@@ -242,44 +242,44 @@ async def test_an_outcome_is_written_when_the_database_is_back(
             let_connect(True)
 
     gateway = FakeGateway(meanwhile=go_away)
-    runtime = runtime_of(engine, Clock(), gateway, sleep=come_back)
-    message_id = await load(engine, people(3, call))
+    runtime = runtime_of(database, Clock(), gateway, sleep=come_back)
+    message_id = await load(database, people(3, call))
 
     assert await hand_over(runtime, message_id, 0) == 3
 
     assert len(pauses) == 3
-    assert [row.reference for row in await deliveries(engine, message_id)] == [
+    assert [row.reference for row in await deliveries(database, message_id)] == [
         f"REF-{key}-1" for key in gateway.keys
     ]
-    await recount(engine)
+    await recount(database)
     admin.dispose()
 
 
 async def test_a_slow_provider_keeps_its_claims_and_no_other_worker_sends(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(4, call))
+    message_id = await load(database, people(4, call))
     second = FakeGateway()
 
     async def long() -> None:
         clock.advance(minutes=1, seconds=59)
-        await work(runtime_of(engine, clock, second))
+        await work(runtime_of(database, clock, second))
 
-    await work(runtime_of(engine, clock, FakeGateway(meanwhile=long)))
+    await work(runtime_of(database, clock, FakeGateway(meanwhile=long)))
 
     assert second.given == []
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 4}
-    assert all(row.reference for row in await deliveries(engine, message_id))
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 4}
+    assert all(row.reference for row in await deliveries(database, message_id))
 
 
-async def test_every_unsure_delivery_gets_an_outcome_in_the_end(engine: AsyncEngine) -> None:
+async def test_every_unsure_delivery_gets_an_outcome_in_the_end(database: Database) -> None:
     """A provider that never answers and is never reachable again makes the message an ERROR after the time limit."""
     clock = Clock()
     gateway = FakeGateway(answer=lambda _: Unsure("no answer"))
     gateway.is_reachable = False
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(2, call))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(2, call))
     await work(runtime)
 
     for _ in range(7):
@@ -287,10 +287,10 @@ async def test_every_unsure_delivery_gets_an_outcome_in_the_end(engine: AsyncEng
         await settle(runtime)
         await work(runtime)
 
-    assert await status(engine, message_id) is MessageStatus.ERROR
+    assert await status(database, message_id) is MessageStatus.ERROR
     assert len(gateway.given) == 2
     gateway.is_reachable = True
     await settle(runtime)
     await work(runtime)
     assert len(gateway.given) == 4, "surely not arrived: sent, an hour late"
-    await recount(engine)
+    await recount(database)

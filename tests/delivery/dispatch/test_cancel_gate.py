@@ -11,9 +11,8 @@ from aiosmtpd.smtp import SMTP as Server
 from aiosmtpd.smtp import Envelope, Session
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.cancel_gate import FRESH, CancelGate
 from delivery.dispatch.runtime import Runtime
@@ -60,25 +59,25 @@ class Monotonic:
         return self.now
 
 
-async def canceled(engine: AsyncEngine, message_id: int) -> None:
-    async with writing(engine) as connection:
+async def canceled(database: Database, message_id: int) -> None:
+    async with database.writing() as connection:
         done = await cancel.cancel(
-            connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
+            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
         )
     assert done == cancel.CanceledMessage(is_new=True)
 
 
-async def figures(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+async def figures(database: Database) -> list[tuple[Any, ...]]:
     """Return how many deliveries a cancellation stopped, and how many had left."""
-    return await columns_of(engine, "select stopped, already_sent from cancellation")
+    return await columns_of(database, "select stopped, already_sent from cancellation")
 
 
 # The gate
 
 
-def gate_of(engine: AsyncEngine, message_id: int, clock: Clock, seconds: Monotonic) -> CancelGate:
+def gate_of(database: Database, message_id: int, clock: Clock, seconds: Monotonic) -> CancelGate:
     return CancelGate(
-        engine,
+        database,
         message_id,
         send_by=NOON + timedelta(minutes=2),
         clock=clock,
@@ -86,25 +85,25 @@ def gate_of(engine: AsyncEngine, message_id: int, clock: Clock, seconds: Monoton
     )
 
 
-async def running(engine: AsyncEngine) -> int:
+async def running(database: Database) -> int:
     """Import a message and start it."""
-    message_id = await load(engine, people(1, call))
-    await work(runtime_of(engine, Clock(), {}))
+    message_id = await load(database, people(1, call))
+    await work(runtime_of(database, Clock(), {}))
     return message_id
 
 
 async def test_requests_share_a_read_of_the_status_for_200_ms(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     seconds = Monotonic()
-    gate = gate_of(engine, await running(engine), Clock(), seconds)
+    gate = gate_of(database, await running(database), Clock(), seconds)
     reads: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("SELECT"):
             reads.append(statement)
 
-    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
 
     await asyncio.gather(*(gate() for _ in range(20)))
     seconds.now += 0.9 * FRESH
@@ -117,13 +116,13 @@ async def test_requests_share_a_read_of_the_status_for_200_ms(
 
 @pytest.mark.parametrize("passed", ANSWERED)
 async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
-    engine: AsyncEngine, passed: float
+    database: Database, passed: float
 ) -> None:
-    message_id, seconds = await running(engine), Monotonic()
-    gate = gate_of(engine, message_id, Clock(), seconds)
+    message_id, seconds = await running(database), Monotonic()
+    gate = gate_of(database, message_id, Clock(), seconds)
     await gate()
 
-    await canceled(engine, message_id)
+    await canceled(database, message_id)
     seconds.now += passed
 
     for _ in range(2):  # and stays closed
@@ -132,37 +131,37 @@ async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
 
 
 async def test_the_age_of_a_status_counts_from_before_its_read(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """A cancellation may commit while the result of the read is on its way."""
     seconds = Monotonic()
-    gate = gate_of(engine, await running(engine), Clock(), seconds)
+    gate = gate_of(database, await running(database), Clock(), seconds)
 
     def slow(*_: object) -> None:
         seconds.now += FRESH
 
-    event.listen(engine.sync_engine, "after_cursor_execute", slow)
+    event.listen(database.engine.sync_engine, "after_cursor_execute", slow)
 
     with pytest.raises(Closed, match="too slow"):
         await gate()
 
 
-async def test_the_gate_is_closed_while_the_database_does_not_answer(engine: AsyncEngine) -> None:
-    gate = gate_of(engine, await running(engine), Clock(), Monotonic())
+async def test_the_gate_is_closed_while_the_database_does_not_answer(database: Database) -> None:
+    gate = gate_of(database, await running(database), Clock(), Monotonic())
 
     def gone(*_: object) -> None:
         raise OperationalError("select", {}, Exception("the connection is closed"))
 
-    event.listen(engine.sync_engine, "before_cursor_execute", gone)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", gone)
     with pytest.raises(Closed, match="cannot show"):
         await gate()
-    event.remove(engine.sync_engine, "before_cursor_execute", gone)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", gone)
     await gate()
 
 
-async def test_the_gate_is_closed_when_the_claim_is_about_to_end(engine: AsyncEngine) -> None:
+async def test_the_gate_is_closed_when_the_claim_is_about_to_end(database: Database) -> None:
     clock = Clock()
-    gate = gate_of(engine, await running(engine), clock, Monotonic())
+    gate = gate_of(database, await running(database), clock, Monotonic())
     await gate()
 
     clock.advance(minutes=2)
@@ -209,7 +208,7 @@ async def cancel_meanwhile(
     working = asyncio.create_task(work(runtime))
     async with asyncio.timeout(30):
         await held_back.reached.wait()
-        await canceled(runtime.engine, message_id)
+        await canceled(runtime.database, message_id)
         seconds.now += passed
         held_back.opened.set()
         await working
@@ -218,7 +217,7 @@ async def cancel_meanwhile(
 @pytest.mark.parametrize("passed", ANSWERED)
 @pytest.mark.parametrize(("provider", "device"), [(CallStandIn, call), (TextStandIn, text_to)])
 async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_counted_as_stopped(
-    engine: AsyncEngine,
+    database: Database,
     provider: type[CallStandIn | TextStandIn],
     device: Callable[[int], Any],
     passed: float,
@@ -227,23 +226,23 @@ async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_count
     twilio, seconds, held_back = provider(), Monotonic(), HeldBack(16)
     holding(twilio, held_back)
     gateway: Gateway = twilio.gateway
-    runtime = runtime_of(engine, Clock(), {twilio.mode: gateway}, monotonic=seconds)
+    runtime = runtime_of(database, Clock(), {twilio.mode: gateway}, monotonic=seconds)
     # From 1: the number of person 0 is the one that the provider refuses.
-    message_id = await load(engine, people(150, lambda number: device(number + 1)))
+    message_id = await load(database, people(150, lambda number: device(number + 1)))
 
     await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=passed)
     assert held_back.waiting == len(twilio.made) == 16
     await work(runtime)  # what was not claimed
 
     assert len(twilio.made) == 16
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
-    assert await figures(engine) == [(134, 16)]
-    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(engine)
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
+    assert await figures(database) == [(134, 16)]
+    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(database)
 
 
 async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has_one(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """Over a real connection: the second request passes the gate, then waits for the connection of the first."""
     seconds, held_back, requests = Monotonic(), HeldBack(1), list[bytes]()
@@ -270,13 +269,13 @@ async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has
             caller="+16125550199",
             public_url="https://log.plainview.example",
         )
-        runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
-        message_id = await load(engine, people(2, call))
+        runtime = runtime_of(database, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
+        message_id = await load(database, people(2, call))
         await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert len(requests) == 1
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
+    await recount(database)
 
 
 class SlowToName(SmtpStandIn):
@@ -294,70 +293,72 @@ class SlowToName(SmtpStandIn):
 
 
 async def test_an_email_after_rcpt_is_not_sent_after_a_cancel(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     seconds, held_back = Monotonic(), HeldBack(8)
     async with SlowToName(held_back).running() as server:
         runtime = runtime_of(
-            engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds
+            database, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds
         )
-        message_id = await load(engine, people(20, mail))
+        message_id = await load(database, people(20, mail))
 
         await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
         assert server.envelopes == []
-    assert await statuses(engine, message_id) == {"CANCELED": 20}
-    assert await figures(engine) == [(20, 0)]
-    await recount(engine)
+    assert await statuses(database, message_id) == {"CANCELED": 20}
+    assert await figures(database) == [(20, 0)]
+    await recount(database)
 
 
 async def test_a_request_that_was_rejected_whole_is_not_retried_in_halves_after_a_cancel(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     mailgun, seconds, held_back = MailgunStandIn(), Monotonic(), HeldBack(1)
     mailgun.bad = "p3@nomail.example"  # type: ignore[misc]
     holding(mailgun, held_back)
-    runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
-    message_id = await load(engine, people(8, mail))
+    runtime = runtime_of(
+        database, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds
+    )
+    message_id = await load(database, people(8, mail))
 
     await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert (len(mailgun.requests), mailgun.taken()) == (1, [])
-    assert await statuses(engine, message_id) == {"CANCELED": 8}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"CANCELED": 8}
+    await recount(database)
 
 
 # What follows
 
 
 async def test_a_message_of_which_nothing_left_is_canceled_and_not_canceled_in_progress(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """At the cancel its deliveries were claimed, so they might have left; then the gate stopped all of them."""
     clock = Clock()
-    message_id = await load(engine, people(3, call))
+    message_id = await load(database, people(3, call))
 
     class Stopped(FakeGateway):
         async def transmit(self, composed: Any, passage: Any) -> Any:
-            await canceled(engine, message_id)
-            assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+            await canceled(database, message_id)
+            assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
             seconds.now += 0.25
             return await super().transmit(composed, passage)
 
     seconds = Monotonic()
-    await work(runtime_of(engine, clock, Stopped(), monotonic=seconds))
+    await work(runtime_of(database, clock, Stopped(), monotonic=seconds))
 
-    assert await statuses(engine, message_id) == {"CANCELED": 3}
-    assert await figures(engine) == [(3, 0)]
-    assert await status(engine, message_id) is MessageStatus.CANCELED
-    await recount(engine)
+    assert await statuses(database, message_id) == {"CANCELED": 3}
+    assert await figures(database) == [(3, 0)]
+    assert await status(database, message_id) is MessageStatus.CANCELED
+    await recount(database)
 
 
 async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with_the_next_wave(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(2, call))
+    message_id = await load(database, people(2, call))
 
     class LateOnce(FakeGateway):
         async def transmit(self, composed: Any, passage: Any) -> Any:
@@ -367,9 +368,9 @@ async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with
             return await super().transmit(composed, passage)
 
     gateway = LateOnce()
-    runtime = runtime_of(engine, clock, gateway)
+    runtime = runtime_of(database, clock, gateway)
     await work(runtime)
-    held = await deliveries(engine, message_id)
+    held = await deliveries(database, message_id)
     assert gateway.given == []
     assert {(row.status, row.attempts, row.claim) for row in held} == {
         (DeliveryStatus.PENDING, 0, None)
@@ -377,14 +378,14 @@ async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with
 
     await work(runtime)
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert {(row.status, row.attempts) for row in rows} == {(DeliveryStatus.IN_PROGRESS, 1)}
     assert len(gateway.given) == 2
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_gate_that_stops_some_requests_keeps_the_outcomes_of_the_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     calls, reads = CallStandIn(), list[int]()
 

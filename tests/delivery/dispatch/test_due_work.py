@@ -4,9 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import provider_rate
 from delivery.dispatch.due_work import Job, find_jobs, start_due
 from delivery.dispatch.handover import hand_over
@@ -44,54 +43,54 @@ def delivered(handover: Handover) -> Outcome:
 # Start
 
 
-async def test_a_message_begins_at_its_time_and_not_before(engine: AsyncEngine) -> None:
+async def test_a_message_begins_at_its_time_and_not_before(database: Database) -> None:
     clock = Clock()
     gateway = FakeGateway()
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, call), scheduled_at=NOON + timedelta(minutes=1))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, call), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(seconds=59)
     assert await start_due(runtime) == 0
     assert await find_jobs(runtime) == []
-    assert await status(engine, message_id) is MessageStatus.WAITING
+    assert await status(database, message_id) is MessageStatus.WAITING
 
     clock.advance(seconds=1)
     assert await start_due(runtime) == 1
-    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
     assert await find_jobs(runtime) == [Job(message_id, 0)]
     assert await start_due(runtime) == 0
 
 
-async def test_a_message_without_deliveries_is_sent_at_its_time(engine: AsyncEngine) -> None:
+async def test_a_message_without_deliveries_is_sent_at_its_time(database: Database) -> None:
     clock = Clock()
-    message_id = await load(engine, people(2), scheduled_at=NOON + timedelta(minutes=1))
+    message_id = await load(database, people(2), scheduled_at=NOON + timedelta(minutes=1))
 
     clock.advance(minutes=1)
-    await start_due(runtime_of(engine, clock, FakeGateway()))
+    await start_due(runtime_of(database, clock, FakeGateway()))
 
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
-async def test_concurrent_rounds_start_a_message_once(engine: AsyncEngine) -> None:
+async def test_concurrent_rounds_start_a_message_once(database: Database) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway())
+    runtime = runtime_of(database, clock, FakeGateway())
     for number in range(3):
         scheduled_at = NOON + timedelta(minutes=1)
-        await load(engine, people(1, call), id=f"M-{number}", scheduled_at=scheduled_at)
+        await load(database, people(1, call), id=f"M-{number}", scheduled_at=scheduled_at)
     clock.advance(minutes=1)
 
     assert sum(await asyncio.gather(*(start_due(runtime) for _ in range(4)))) == 3
-    await recount(engine)
+    await recount(database)
 
 
 # Jobs
 
 
-async def test_the_chunks_with_something_due_are_jobs_and_no_others(engine: AsyncEngine) -> None:
+async def test_the_chunks_with_something_due_are_jobs_and_no_others(database: Database) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(batch=500))
-    message_id = await load(engine, people(1100, call))
+    runtime = runtime_of(database, clock, FakeGateway(batch=500))
+    message_id = await load(database, people(1100, call))
 
     assert await find_jobs(runtime) == [Job(message_id, 0), Job(message_id, 1), Job(message_id, 2)]
     await hand_over(runtime, message_id, 1)
@@ -100,18 +99,18 @@ async def test_the_chunks_with_something_due_are_jobs_and_no_others(engine: Asyn
     assert await find_jobs(runtime) == []
 
 
-async def test_messages_take_turns(engine: AsyncEngine) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway())
-    large = await load(engine, people(1100, call))
-    small = await load(engine, people(1, call), id="M-2")
+async def test_messages_take_turns(database: Database) -> None:
+    runtime = runtime_of(database, Clock(), FakeGateway())
+    large = await load(database, people(1100, call))
+    small = await load(database, people(1, call), id="M-2")
 
     assert await find_jobs(runtime) == [Job(large, 0), Job(small, 0), Job(large, 1), Job(large, 2)]
 
 
-async def test_a_delivery_with_a_later_retry_is_no_job_before(engine: AsyncEngine) -> None:
+async def test_a_delivery_with_a_later_retry_is_no_job_before(database: Database) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, clock, FakeGateway(answer=lambda _: NotAccepted("busy")))
+    message_id = await load(database, people(1, mail))
     await work(runtime)
 
     assert await find_jobs(runtime) == []
@@ -120,28 +119,28 @@ async def test_a_delivery_with_a_later_retry_is_no_job_before(engine: AsyncEngin
 
 
 async def test_a_mode_without_a_gateway_or_outside_its_call_window_is_no_job(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     voice: dict[DeliveryMode, Gateway] = {DeliveryMode.VOICE: FakeGateway()}
-    message_id = await load(engine, people(1, call, mail), call_window=("08:00", "20:00"))
+    message_id = await load(database, people(1, call, mail), call_window=("08:00", "20:00"))
 
-    assert await find_jobs(runtime_of(engine, clock, voice)) == [Job(message_id, 0)]
+    assert await find_jobs(runtime_of(database, clock, voice)) == [Job(message_id, 0)]
     clock.advance(hours=12)
-    assert await find_jobs(runtime_of(engine, clock, voice)) == []
+    assert await find_jobs(runtime_of(database, clock, voice)) == []
     clock.advance(hours=12)
-    assert await find_jobs(runtime_of(engine, clock, voice)) == [Job(message_id, 0)]
+    assert await find_jobs(runtime_of(database, clock, voice)) == [Job(message_id, 0)]
 
 
 async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     class Half(FakeGateway):
         modes = frozenset({DeliveryMode.VOICE})
 
-    runtime = runtime_of(engine, Clock(), Half())
+    runtime = runtime_of(database, Clock(), Half())
     same = call(0)
-    message_id = await load(engine, [*people(1, lambda _: same), *people(2, lambda _: same)])
+    message_id = await load(database, [*people(1, lambda _: same), *people(2, lambda _: same)])
 
     assert await find_jobs(runtime) == [Job(message_id, 0)]
     await work(runtime)
@@ -152,105 +151,109 @@ async def test_a_chunk_whose_only_pending_deliveries_are_duplicates_is_no_job(
 
 
 async def test_a_message_whose_calls_are_open_after_the_providers_time_is_an_error(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway())
-    message_id = await load(engine, people(2, call))
+    runtime = runtime_of(database, clock, FakeGateway())
+    message_id = await load(database, people(2, call))
     await work(runtime)
 
     clock.advance(minutes=59, seconds=59)
     await find_jobs(runtime)
-    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
 
     clock.advance(seconds=1)
     await find_jobs(runtime)
-    assert await status(engine, message_id) is MessageStatus.ERROR
-    before = await everything(engine)
+    assert await status(database, message_id) is MessageStatus.ERROR
+    before = await everything(database)
     await find_jobs(runtime)
-    assert await everything(engine) == before, "it says so once"
+    assert await everything(database) == before, "it says so once"
 
 
 async def test_a_receipt_that_comes_after_the_error_makes_the_message_sent(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway())
-    message_id = await load(engine, people(2, call))
+    runtime = runtime_of(database, clock, FakeGateway())
+    message_id = await load(database, people(2, call))
     await work(runtime)
     clock.advance(hours=2)
     await find_jobs(runtime)
 
     for person in range(2):
-        assert await status(engine, message_id) is MessageStatus.ERROR
+        assert await status(database, message_id) is MessageStatus.ERROR
         receipt = Receipt(clock.now, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.{person}.0")
-        await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now)
+        await apply_receipts(
+            database, "fake", [receipt], source=EventSource.CALLBACK, now=clock.now
+        )
 
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
 @pytest.mark.parametrize("device", [call, text_to, mail])
 async def test_only_open_calls_and_texts_make_a_message_an_error(
-    engine: AsyncEngine, device: object
+    database: Database, device: object
 ) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway())
-    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    runtime = runtime_of(database, clock, FakeGateway())
+    message_id = await load(database, people(1, device))  # type: ignore[arg-type]
     await work(runtime)
 
     clock.advance(hours=2)
     await find_jobs(runtime)
 
-    assert await status(engine, message_id) is (
+    assert await status(database, message_id) is (
         MessageStatus.IN_PROGRESS if device is mail else MessageStatus.ERROR
     )
 
 
 async def test_a_call_outside_its_window_does_not_make_the_message_an_error(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock(NOON + timedelta(hours=7, minutes=59, seconds=59))
 
     async def a_second() -> None:
         clock.advance(seconds=1)
 
-    runtime = runtime_of(engine, clock, FakeGateway(answer=delivered, batch=1, meanwhile=a_second))
-    message_id = await load(engine, people(2, call), call_window=("08:00", "20:00"))
+    runtime = runtime_of(
+        database, clock, FakeGateway(answer=delivered, batch=1, meanwhile=a_second)
+    )
+    message_id = await load(database, people(2, call), call_window=("08:00", "20:00"))
     await work(runtime)
-    assert await statuses(engine, message_id) == {"DELIVERED": 1, "PENDING": 1}
+    assert await statuses(database, message_id) == {"DELIVERED": 1, "PENDING": 1}
 
     clock.advance(hours=2)
     await find_jobs(runtime)
-    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
 
 
 async def test_deliveries_of_a_provider_on_hold_are_no_jobs_and_others_are(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     class Other(FakeGateway):
         name = "other"
 
     runtime = runtime_of(
-        engine, Clock(), {DeliveryMode.VOICE: FakeGateway(), DeliveryMode.EMAIL: Other()}
+        database, Clock(), {DeliveryMode.VOICE: FakeGateway(), DeliveryMode.EMAIL: Other()}
     )
-    calls = await load(engine, people(1, call))
-    mails = await load(engine, people(1, mail), id="M-2")
-    async with writing(engine) as connection:
+    calls = await load(database, people(1, call))
+    mails = await load(database, people(1, mail), id="M-2")
+    async with database.writing() as connection:
         await provider_rate.hold(connection, "fake", pause=timedelta(minutes=5))
 
     assert await find_jobs(runtime) == [Job(mails, 0)]
-    await let_go(engine)
+    await let_go(database)
     assert await find_jobs(runtime) == [Job(calls, 0), Job(mails, 0)]
 
 
 @pytest.mark.parametrize(("taken_for", "is_job"), [(LONGEST_WAIT, True), (2 * LONGEST_WAIT, False)])
 async def test_a_job_waits_for_a_rate_limit_unless_the_wait_is_too_long(
-    engine: AsyncEngine, taken_for: timedelta, is_job: bool
+    database: Database, taken_for: timedelta, is_job: bool
 ) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway(per_second=1))
-    message_id = await load(engine, people(1, call))
-    async with writing(engine) as connection:
+    runtime = runtime_of(database, Clock(), FakeGateway(per_second=1))
+    message_id = await load(database, people(1, call))
+    async with database.writing() as connection:
         await provider_rate.reserve(
             connection,
             "fake",
@@ -263,15 +266,15 @@ async def test_a_job_waits_for_a_rate_limit_unless_the_wait_is_too_long(
 
 
 async def test_a_message_with_all_outcomes_is_not_examined_again(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    runtime: Runtime = runtime_of(engine, clock, FakeGateway(answer=delivered))
-    message_id = await load(engine, people(1, call))
+    runtime: Runtime = runtime_of(database, clock, FakeGateway(answer=delivered))
+    message_id = await load(database, people(1, call))
     await work(runtime)
-    before = await everything(engine)
+    before = await everything(database)
 
     clock.advance(days=1)
     assert await find_jobs(runtime) == []
-    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
-    assert await everything(engine) == before
+    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
+    assert await everything(database) == before

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy.event import listen
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import cancel, in_flight
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.handover import hand_over
@@ -54,11 +53,11 @@ def busy(handover: Handover) -> Outcome:
 
 
 async def test_each_delivery_is_handed_over_once_in_repeated_runs_of_its_chunk(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(7, call, text_to))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(7, call, text_to))
 
     assert await work(runtime) == 14
     assert await hand_over(runtime, message_id, 0) == 0
@@ -66,74 +65,74 @@ async def test_each_delivery_is_handed_over_once_in_repeated_runs_of_its_chunk(
     assert Counter(gateway.keys) == Counter(
         f"{message_id}.{person}.{device}" for person in range(7) for device in range(2)
     )
-    await recount(engine)
+    await recount(database)
 
 
-async def test_concurrent_workers_share_a_chunk(engine: AsyncEngine) -> None:
+async def test_concurrent_workers_share_a_chunk(database: Database) -> None:
     gateway = FakeGateway(batch=7)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(100, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(100, call))
 
     handed = await asyncio.gather(*(hand_over(runtime, message_id, 0) for _ in range(5)))
 
     assert sum(handed) == 100
     assert len(gateway.keys) == len(set(gateway.keys)) == 100
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_duplicate_is_never_sent_and_has_the_status_of_the_first(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
     shared = log.voice(number_of(1))
     message_id = await load(
-        engine, [log.recipient("p1", shared), log.recipient("p2", shared, shared)]
+        database, [log.recipient("p1", shared), log.recipient("p2", shared, shared)]
     )
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert gateway.keys == [f"{message_id}.0.0"]
     assert [
-        (d.status, d.call_status, d.attempts) for d in await deliveries(engine, message_id)
+        (d.status, d.call_status, d.attempts) for d in await deliveries(database, message_id)
     ] == [
         (DeliveryStatus.DELIVERED, 5, 1),
         (DeliveryStatus.DELIVERED, 5, 0),
         (DeliveryStatus.DELIVERED, 5, 0),
     ]
-    assert (await message(engine, message_id)).people_contacted == 2
-    await recount(engine)
+    assert (await message(database, message_id)).people_contacted == 2
+    await recount(database)
 
 
 async def test_an_inbox_delivery_and_its_claim_are_one_transaction(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await load(engine, people(3, lambda person: log.inbox(f"account{person}")))
+    message_id = await load(database, people(3, lambda person: log.inbox(f"account{person}")))
 
-    assert await work(runtime_of(engine, Clock(), {DeliveryMode.INBOX: InboxGateway()})) == 3
+    assert await work(runtime_of(database, Clock(), {DeliveryMode.INBOX: InboxGateway()})) == 3
 
-    row = (await deliveries(engine, message_id))[0]
+    row = (await deliveries(database, message_id))[0]
     assert (row.status, row.claim, row.attempts, row.at) == (DeliveryStatus.SENT, None, 1, NOON)
-    assert await status(engine, message_id) is MessageStatus.SENT
-    assert [e.source for e in await events(engine, row.key)] == [EventSource.DISPATCH]
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    assert [e.source for e in await events(database, row.key)] == [EventSource.DISPATCH]
+    await recount(database)
 
 
-async def test_recorded_messages_are_never_handed_over(engine: AsyncEngine) -> None:
+async def test_recorded_messages_are_never_handed_over(database: Database) -> None:
     gateway = FakeGateway()
     voice = log.voice(status=DeliveryStatus.PENDING)
     await log.load(
-        engine,
+        database,
         log.district(),
         log.message(
             recipients=[log.recipient("p1", voice)], school=None, status=MessageStatus.IN_PROGRESS
         ),
     )
-    before = await everything(engine)
+    before = await everything(database)
 
-    assert await work(runtime_of(engine, Clock(), gateway)) == 0
-    assert await hand_over(runtime_of(engine, Clock(), gateway), 1, 0) == 0
+    assert await work(runtime_of(database, Clock(), gateway)) == 0
+    assert await hand_over(runtime_of(database, Clock(), gateway), 1, 0) == 0
     assert gateway.given == []
-    assert await everything(engine) == before
+    assert await everything(database) == before
 
 
 # Gateways, call windows and rate limits
@@ -150,32 +149,32 @@ async def test_recorded_messages_are_never_handed_over(engine: AsyncEngine) -> N
     ids=["before eight", "at eight", "before eight in the evening", "at eight in the evening"],
 )
 async def test_calls_keep_to_the_window_of_the_district_and_nothing_else_does(
-    engine: AsyncEngine, now: datetime, called: bool
+    database: Database, now: datetime, called: bool
 ) -> None:
     gateway = FakeGateway()
     clock = Clock(now)
     message_id = await load(
-        engine,
+        database,
         people(1, call, text_to, mail),
         call_window=("08:00", "20:00"),
         scheduled_at=now,
         now=now,
     )
 
-    await work(runtime_of(engine, clock, gateway))
+    await work(runtime_of(database, clock, gateway))
 
     assert {handover.mode for handover in gateway.given} == {
         DeliveryMode.TEXT,
         DeliveryMode.EMAIL,
     } | ({VOICE} if called else set())
-    assert (await deliveries(engine, message_id))[0].status is (
+    assert (await deliveries(database, message_id))[0].status is (
         DeliveryStatus.IN_PROGRESS if called else DeliveryStatus.PENDING
     )
-    await recount(engine)
+    await recount(database)
 
 
 async def test_no_call_is_placed_after_the_window_closes_in_the_middle_of_a_chunk(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock(datetime(2020, 2, 1, 1, 59, tzinfo=UTC))
 
@@ -184,55 +183,55 @@ async def test_no_call_is_placed_after_the_window_closes_in_the_middle_of_a_chun
 
     gateway = FakeGateway(batch=2, meanwhile=a_minute)
     message_id = await load(
-        engine,
+        database,
         people(5, call),
         call_window=("08:00", "20:00"),
         scheduled_at=clock.now,
         now=clock.now,
     )
 
-    await work(runtime_of(engine, clock, gateway))
+    await work(runtime_of(database, clock, gateway))
 
     assert len(gateway.given) == 2
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
 
 
 async def test_a_number_that_opted_out_gets_no_texts_and_is_still_called(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
-    message_id = await load(engine, people(2, call, text_to))
-    async with writing(engine) as connection:
+    message_id = await load(database, people(2, call, text_to))
+    async with database.writing() as connection:
         await in_flight.set_opted_out(connection, number_of(1), NOON)
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert [(h.mode, h.address) for h in gateway.given] == [
         (VOICE, number_of(0)),
         (DeliveryMode.TEXT, number_of(0)),
         (VOICE, number_of(1)),
     ]
-    silent = (await deliveries(engine, message_id))[3]
+    silent = (await deliveries(database, message_id))[3]
     assert (silent.status, silent.call_status) == (DeliveryStatus.OPTED_OUT, -33)
-    await recount(engine)
+    await recount(database)
 
 
-async def test_a_mode_without_a_gateway_stays_pending(engine: AsyncEngine) -> None:
+async def test_a_mode_without_a_gateway_stays_pending(database: Database) -> None:
     gateway = FakeGateway()
-    message_id = await load(engine, people(2, call, mail))
+    message_id = await load(database, people(2, call, mail))
 
-    await work(runtime_of(engine, Clock(), {VOICE: gateway}))
+    await work(runtime_of(database, Clock(), {VOICE: gateway}))
 
     assert {h.mode for h in gateway.given} == {VOICE}
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 2}
-    assert await status(engine, message_id) is MessageStatus.IN_PROGRESS
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 2}
+    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
 
 
-async def test_a_district_with_its_own_gateway_uses_it(engine: AsyncEngine) -> None:
+async def test_a_district_with_its_own_gateway_uses_it(database: Database) -> None:
     of_house, of_district = FakeGateway(), FakeGateway()
-    await load(engine, people(1, call, text_to))
+    await load(database, people(1, call, text_to))
     runtime = runtime_of(
-        engine, Clock(), of_house, of_district={"plainview": {VOICE: of_district}, "other": {}}
+        database, Clock(), of_house, of_district={"plainview": {VOICE: of_district}, "other": {}}
     )
 
     await work(runtime)
@@ -242,26 +241,26 @@ async def test_a_district_with_its_own_gateway_uses_it(engine: AsyncEngine) -> N
 
 
 async def test_one_transaction_claims_at_most_a_batch_of_the_gateway(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(batch=40)
-    await load(engine, people(100, call))
+    await load(database, people(100, call))
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert gateway.waves == [40, 40, 20]
 
 
-async def test_a_provider_is_used_within_its_rate_limit(engine: AsyncEngine) -> None:
+async def test_a_provider_is_used_within_its_rate_limit(database: Database) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     gateway = FakeGateway(per_second=0.5)
-    await load(engine, people(5, call))
+    await load(database, people(5, call))
 
-    await work(runtime_of(engine, Clock(), gateway, sleep=sleep))
+    await work(runtime_of(database, Clock(), gateway, sleep=sleep))
 
     assert gateway.waves == [1, 1, 1, 1, 1]
     # A place every two seconds; nobody has really waited, so each wait is that much longer.
@@ -269,12 +268,12 @@ async def test_a_provider_is_used_within_its_rate_limit(engine: AsyncEngine) -> 
 
 
 async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(per_second=40)
-    await load(engine, people(25, call))
+    await load(database, people(25, call))
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert gateway.waves == [10, 10, 5]
 
@@ -283,66 +282,72 @@ async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(
 
 
 async def test_nothing_is_claimed_after_a_cancel_and_earlier_claims_are_recorded(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(6, call))
+    message_id = await load(database, people(6, call))
 
     async def canceled() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await cancel.cancel(
-                connection, message_id, by_id="u", by_name="U", reason=None, now=clock.now
+                connection,
+                message_id,
+                database=database,
+                by_id="u",
+                by_name="U",
+                reason=None,
+                now=clock.now,
             )
 
     gateway = FakeGateway(batch=2, meanwhile=canceled)
-    await work(runtime_of(engine, clock, gateway))
+    await work(runtime_of(database, clock, gateway))
 
     assert gateway.keys == [f"{message_id}.0.0", f"{message_id}.1.0"]
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 2, "PENDING": 4}
-    assert (await deliveries(engine, message_id))[0].reference is not None
-    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(engine)
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 4}
+    assert (await deliveries(database, message_id))[0].reference is not None
+    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(database)
 
 
 # Effects on the message and the database
 
 
 async def test_the_revision_grows_with_each_visible_change_only(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway())
-    message_id = await load(engine, people(1, call))
-    before = (await message(engine, message_id)).revision
+    runtime = runtime_of(database, Clock(), FakeGateway())
+    message_id = await load(database, people(1, call))
+    before = (await message(database, message_id)).revision
 
     await work(runtime)
-    after = (await message(engine, message_id)).revision
+    after = (await message(database, message_id)).revision
     assert after == before + 2  # handed over, accepted
 
     await work(runtime)
-    assert (await message(engine, message_id)).revision == after
+    assert (await message(database, message_id)).revision == after
 
 
 async def test_no_database_connection_is_held_during_a_request_to_a_provider(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     held: list[int] = []
 
     async def look() -> None:
-        held.append(engine.pool.checkedout())  # type: ignore[attr-defined]
+        held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]
 
-    await load(engine, people(1, call))
-    await work(runtime_of(engine, Clock(), FakeGateway(meanwhile=look)))
+    await load(database, people(1, call))
+    await work(runtime_of(database, Clock(), FakeGateway(meanwhile=look)))
 
     assert held == [0]
 
 
 async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """With one connection each, suspended tasks would get the message's lock one after the other."""
     gateway = FakeGateway(batch=10)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(100, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(100, call))
     all_have_read = asyncio.Event()
     given_back = itertools.count(1)
 
@@ -350,32 +355,32 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
         if next(given_back) == 8:
             all_have_read.set()
 
-    listen(engine.sync_engine, "checkin", give_back)
+    listen(database.engine.sync_engine, "checkin", give_back)
     turn = runtime.turns.setdefault(message_id, asyncio.Lock())
     async with turn, asyncio.timeout(30):
         tasks = [asyncio.create_task(hand_over(runtime, message_id, 0)) for _ in range(8)]
         await all_have_read.wait()
-        while engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+        while database.engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
             await asyncio.sleep(0)  # the last are being closed: more than the pool keeps
         for _ in range(10):
             await asyncio.sleep(0)
-        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         assert gateway.given == []
 
     assert sum(await asyncio.gather(*tasks)) == 100
     assert len(gateway.keys) == len(set(gateway.keys))
-    await recount(engine)
+    await recount(database)
 
 
-async def test_a_missing_message_is_no_work(engine: AsyncEngine) -> None:
-    assert await hand_over(runtime_of(engine, Clock(), FakeGateway()), 4711, 0) == 0
+async def test_a_missing_message_is_no_work(database: Database) -> None:
+    assert await hand_over(runtime_of(database, Clock(), FakeGateway()), 4711, 0) == 0
 
 
-async def test_a_delivery_has_the_same_key_in_each_attempt(engine: AsyncEngine) -> None:
+async def test_a_delivery_has_the_same_key_in_each_attempt(database: Database) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy)
-    message_id = await load(engine, people(1, mail))
-    runtime = runtime_of(engine, clock, gateway)
+    message_id = await load(database, people(1, mail))
+    runtime = runtime_of(database, clock, gateway)
 
     await work(runtime)
     clock.advance(minutes=1)
@@ -385,6 +390,6 @@ async def test_a_delivery_has_the_same_key_in_each_attempt(engine: AsyncEngine) 
         (f"{message_id}.0.0", 1),
         (f"{message_id}.0.0", 2),
     ]
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         (row,) = await in_flight.by_key(connection, [DeliveryKey(message_id, 0, 0)])
     assert row.attempts == 2

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.provider_rate import DOWN_FROM
 from delivery.gateways.base import (
@@ -70,34 +69,34 @@ def busy(handover: Handover) -> Outcome:
     ids=lambda value: type(value).__name__,
 )
 async def test_an_outcome_is_recorded_with_its_events_and_figures(
-    engine: AsyncEngine,
+    database: Database,
     outcome: Outcome,
     stands: tuple[DeliveryStatus, int | None],
     message_stands: MessageStatus,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(1, call))
+    message_id = await load(database, people(1, call))
 
-    await work(runtime_of(engine, clock, FakeGateway(answer=lambda _: outcome)))
+    await work(runtime_of(database, clock, FakeGateway(answer=lambda _: outcome)))
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status) == stands
     assert row.reference == (outcome.reference if isinstance(outcome, Accepted) else None)
     assert (row.claim is not None) == isinstance(outcome, Unsure)
-    assert await status(engine, message_id) is message_stands
-    (event,) = await events(engine, row.key)
+    assert await status(database, message_id) is message_stands
+    (event,) = await events(database, row.key)
     assert (event.status, event.source) == (stands[0], EventSource.DISPATCH)
     assert event.detail == (None if isinstance(outcome, Accepted) else outcome.reason)
-    await recount(engine)
+    await recount(database)
 
 
 async def test_an_unaccepted_delivery_is_retried_after_growing_pauses(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy)
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, mail))
     tried: list[float] = []
     for _ in range(60):
         tried += [(clock.now - NOON).total_seconds()] * await work(runtime)
@@ -105,63 +104,63 @@ async def test_an_unaccepted_delivery_is_retried_after_growing_pauses(
 
     # Half of 5, 10, 20, 40 seconds, the chance being nil; the clock goes by seconds.
     assert tried == [0, 3, 8, 18, 38]
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.attempts, row.handed_at) == (DeliveryStatus.PENDING, 5, None)
     assert row.first_at == NOON
-    await recount(engine)
+    await recount(database)
 
 
-async def test_a_call_that_is_not_accepted_for_hours_fails(engine: AsyncEngine) -> None:
+async def test_a_call_that_is_not_accepted_for_hours_fails(database: Database) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(answer=busy))
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, clock, FakeGateway(answer=busy))
+    message_id = await load(database, people(1, call))
     for _ in range(30):
         await work(runtime)
         clock.advance(minutes=10)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -11)
-    assert await status(engine, message_id) is MessageStatus.SENT
+    assert await status(database, message_id) is MessageStatus.SENT
     assert await work(runtime) == 0
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_provider_that_accepts_nothing_is_put_on_hold(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=busy, batch=DOWN_FROM)
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(5 * DOWN_FROM, mail))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(5 * DOWN_FROM, mail))
 
     await work(runtime, rounds=3)
 
     assert gateway.waves == [DOWN_FROM]
     gateway.answer = lambda h: Accepted(None, DeliveryStatus.SENT)
-    await let_go(engine)
+    await let_go(database)
     clock.advance(seconds=5)
     await work(runtime)
-    assert await statuses(engine, message_id) == {"SENT": 5 * DOWN_FROM}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"SENT": 5 * DOWN_FROM}
+    await recount(database)
 
 
-async def test_one_refused_address_does_not_block_others(engine: AsyncEngine) -> None:
+async def test_one_refused_address_does_not_block_others(database: Database) -> None:
     gateway = FakeGateway(
         answer=lambda h: (
             busy(h) if h.address.startswith("p0@") else Accepted(None, DeliveryStatus.SENT)
         ),
         batch=1,
     )
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(3, mail))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(3, mail))
 
     await work(runtime, rounds=2)
 
-    assert await statuses(engine, message_id) == {"PENDING": 1, "SENT": 2}
+    assert await statuses(database, message_id) == {"PENDING": 1, "SENT": 2}
 
 
 async def test_a_gateway_that_fails_or_returns_nonsense_leaves_its_deliveries_unsure(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     class Broken(FakeGateway):
         async def transmit(
@@ -173,74 +172,80 @@ async def test_a_gateway_that_fails_or_returns_nonsense_leaves_its_deliveries_un
             return []
 
     gateway = Broken(batch=2)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(4, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(4, call))
 
     await work(runtime, rounds=2)
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert len(gateway.keys) == 4
     assert {row.status for row in rows} == {DeliveryStatus.IN_PROGRESS}
     assert all(row.claim for row in rows)
-    assert [[event.detail for event in await events(engine, row.key)] for row in rows] == [
+    assert [[event.detail for event in await events(database, row.key)] for row in rows] == [
         ["RuntimeError"],
         ["RuntimeError"],
         ["the gateway gave 0 outcomes for 2 deliveries"],
         ["the gateway gave 0 outcomes for 2 deliveries"],
     ]
-    await recount(engine)
+    await recount(database)
 
 
 async def test_the_wait_for_a_silent_provider_ends_within_the_claim(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(meanwhile=asyncio.Event().wait)  # type: ignore[arg-type]
-    runtime = runtime_of(engine, Clock(), gateway, send_limit=timedelta(milliseconds=20))
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway, send_limit=timedelta(milliseconds=20))
+    message_id = await load(database, people(1, call))
 
     await work(runtime)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.reference) == (DeliveryStatus.IN_PROGRESS, None)
-    assert [e.detail for e in await events(engine, row.key)] == ["no answer in time"]
+    assert [e.detail for e in await events(database, row.key)] == ["no answer in time"]
 
 
 async def test_an_unaccepted_delivery_of_a_canceled_message_is_canceled_and_not_retried(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(2, mail))
+    message_id = await load(database, people(2, mail))
 
     async def canceled() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await cancel.cancel(
-                connection, message_id, by_id=None, by_name=None, reason=None, now=clock.now
+                connection,
+                message_id,
+                database=database,
+                by_id=None,
+                by_name=None,
+                reason=None,
+                now=clock.now,
             )
 
-    runtime = runtime_of(engine, clock, FakeGateway(answer=busy, meanwhile=canceled))
+    runtime = runtime_of(database, clock, FakeGateway(answer=busy, meanwhile=canceled))
     await work(runtime)
 
-    assert await statuses(engine, message_id) == {"CANCELED": 2}
+    assert await statuses(database, message_id) == {"CANCELED": 2}
     clock.advance(hours=1)
     assert await work(runtime) == 0
-    await recount(engine)
+    await recount(database)
 
 
 async def test_each_hand_over_of_a_call_or_text_restarts_the_providers_time_limit(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     runtime = runtime_of(
-        engine, clock, FakeGateway(answer=busy), provider_limit=timedelta(minutes=60)
+        database, clock, FakeGateway(answer=busy), provider_limit=timedelta(minutes=60)
     )
     called, mailed = (
-        await load(engine, people(1, call)),
-        await load(engine, people(1, mail), id="M-2"),
+        await load(database, people(1, call)),
+        await load(database, people(1, mail), id="M-2"),
     )
 
     await work(runtime)
     clock.advance(minutes=10)
     await work(runtime)
 
-    assert (await message(engine, called)).overdue_at == clock.now + timedelta(minutes=60)
-    assert (await message(engine, mailed)).overdue_at is None
+    assert (await message(database, called)).overdue_at == clock.now + timedelta(minutes=60)
+    assert (await message(database, mailed)).overdue_at is None

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import event, exc
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from delivery.dispatch.due_work import Job
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.recording import FIRST_PAUSE, KEPT, LONGEST_PAUSE
@@ -47,8 +46,8 @@ LATE: Final = timedelta(minutes=1)
 class Outage:
     """A database that is unavailable from the provider's answer on, for some attempts to write."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, *, attempts: int = 2) -> None:
-        self.engine = engine
+    def __init__(self, database: Database, clock: Clock, *, attempts: int = 2) -> None:
+        self.database = database
         self.clock = clock
         self.attempts = attempts
         self.pauses: list[float] = []
@@ -69,11 +68,11 @@ class FullPool(Outage):
     """All connections of the pool are in use, and waiting for one fails at once."""
 
     async def begin(self) -> None:
-        pool: Any = self.engine.pool
+        pool: Any = self.database.engine.pool
         pool._timeout = 0
         while True:
             try:
-                await self._open.enter_async_context(reading(self.engine))
+                await self._open.enter_async_context(self.database.reading())
             except exc.TimeoutError:
                 return
 
@@ -82,9 +81,9 @@ class LockedFile(Outage):
     """Another process locks the SQLite file, and waiting for it fails at once."""
 
     async def begin(self) -> None:
-        assert self.engine.url.database is not None
-        other = sqlite3.connect(self.engine.url.database, isolation_level=None)
-        event.listen(self.engine.sync_engine, "checkout", _do_not_wait)
+        assert self.database.engine.url.database is not None
+        other = sqlite3.connect(self.database.engine.url.database, isolation_level=None)
+        event.listen(self.database.engine.sync_engine, "checkout", _do_not_wait)
         other.execute("BEGIN IMMEDIATE")
         self._open.callback(other.close)
 
@@ -99,18 +98,18 @@ class Restart(Outage):
     """PostgreSQL ends all sessions, also in the middle of each attempt to write."""
 
     async def begin(self) -> None:
-        end_all_sessions(self.engine)
-        self._open.enter_context(interrupted(self.engine))
+        end_all_sessions(self.database)
+        self._open.enter_context(interrupted(self.database))
 
 
 @pytest.fixture(params=["full pool", "database gone"])
-def outage(request: pytest.FixtureRequest, engine: AsyncEngine) -> Outage:
+def outage(request: pytest.FixtureRequest, database: Database) -> Outage:
     """Each kind of outage of the engine."""
     if request.param == "full pool":
-        return FullPool(engine, Clock())
-    if engine.dialect.name == "sqlite":
-        return LockedFile(engine, Clock())
-    return Restart(engine, Clock(), attempts=1)
+        return FullPool(database, Clock())
+    if not database.is_postgresql:
+        return LockedFile(database, Clock())
+    return Restart(database, Clock(), attempts=1)
 
 
 @asynccontextmanager
@@ -128,12 +127,12 @@ async def smtp(meanwhile: Callable[[], Awaitable[None]]) -> AsyncIterator[SmtpSt
 
 
 async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sent_again(
-    engine: AsyncEngine, outage: Outage
+    database: Database, outage: Outage
 ) -> None:
-    message_id = await load(engine, people(1, mail))
+    message_id = await load(database, people(1, mail))
     async with smtp(outage.begin) as server:
         runtime = runtime_of(
-            engine, outage.clock, {DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep
+            database, outage.clock, {DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep
         )
         assert await hand_over(runtime, message_id, 0) == 1
         await settle(runtime)
@@ -141,13 +140,13 @@ async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sen
         assert server.taken() == ["p0@nomail.example"]
 
     assert len(outage.pauses) == outage.attempts
-    assert await statuses(engine, message_id) == {"SENT": 1}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"SENT": 1}
+    await recount(database)
 
 
 @pytest.mark.parametrize("provider", [CallStandIn, MailgunStandIn])
 async def test_an_acceptance_over_http_is_recorded_with_the_provider_s_id(
-    engine: AsyncEngine, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
+    database: Database, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
 ) -> None:
     class Slow(provider):  # type: ignore[misc, valid-type]  # each of the two
         async def _handle(self, request: Any) -> Any:
@@ -159,18 +158,18 @@ async def test_an_acceptance_over_http_is_recorded_with_the_provider_s_id(
     device, mode = (
         (call, DeliveryMode.VOICE) if provider is CallStandIn else (mail, DeliveryMode.EMAIL)
     )
-    message_id = await load(engine, people(1, lambda _: device(7)))
+    message_id = await load(database, people(1, lambda _: device(7)))
     stand_in = Slow()
-    runtime = runtime_of(engine, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
+    runtime = runtime_of(database, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
 
     assert await hand_over(runtime, message_id, 0) == 1
     await settle(runtime)
     await work(runtime)
 
     assert len(stand_in.taken()) == 1
-    delivery = await one(engine, message_id)
+    delivery = await one(database, message_id)
     assert (delivery.reference is None, delivery.claim) == (False, None)
-    await recount(engine)
+    await recount(database)
 
 
 def accepting(outage: Outage) -> FakeGateway:
@@ -178,13 +177,13 @@ def accepting(outage: Outage) -> FakeGateway:
 
 
 async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    outage = FullPool(engine, clock, attempts=310)
-    message_id = await load(engine, people(2, call))
+    outage = FullPool(database, clock, attempts=310)
+    message_id = await load(database, people(2, call))
     gateway = accepting(outage)
-    runtime = runtime_of(engine, clock, gateway, sleep=outage.sleep)
+    runtime = runtime_of(database, clock, gateway, sleep=outage.sleep)
 
     with capture_logs() as lines:
         assert await hand_over(runtime, message_id, 0) == 2
@@ -193,24 +192,26 @@ async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(
     lease = int(runtime.lease.total_seconds())
     assert outage.pauses[:lease] == [FIRST_PAUSE] * lease
     assert outage.pauses[lease : lease + 6] == [2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
-    assert all(row.reference and row.claim is None for row in await deliveries(engine, message_id))
+    assert all(
+        row.reference and row.claim is None for row in await deliveries(database, message_id)
+    )
     warning = lines[0]
     assert (warning["event"], warning["log_level"], warning["reason"]) == (
         "outcomes cannot be written: the database is unavailable",
         "warning",
         "TimeoutError",
     )
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_reference(
-    engine: AsyncEngine, database_url: str
+    database: Database, database_url: str
 ) -> None:
     """And the number is not called again: the outcome shows that a provider has the call."""
     clock = Clock()
-    elsewhere = make_engine(database_url)
-    outage = FullPool(engine, clock, attempts=305)
-    message_id = await load(engine, people(1, call))
+    elsewhere = Database(database_url)
+    outage = FullPool(database, clock, attempts=305)
+    message_id = await load(database, people(1, call))
     gateway = accepting(outage)
     unreachable = FakeGateway()
     unreachable.is_reachable = False
@@ -221,24 +222,26 @@ async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_re
             assert await settle(runtime_of(elsewhere, clock, unreachable)) == 1
         await sleep(seconds)
 
-    assert await hand_over(runtime_of(engine, clock, gateway, sleep=meanwhile), message_id, 0) == 1
+    assert (
+        await hand_over(runtime_of(database, clock, gateway, sleep=meanwhile), message_id, 0) == 1
+    )
 
-    delivery = await one(engine, message_id)
+    delivery = await one(database, message_id)
     assert delivery.reference == f"REF-{gateway.keys[0]}-1"
     assert unreachable.given == []
     await elsewhere.dispose()
-    await recount(engine)
+    await recount(database)
 
 
-async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncEngine) -> None:
+async def test_outcomes_are_given_up_after_two_days_with_an_error(database: Database) -> None:
     clock = Clock()
-    outage = FullPool(engine, clock, attempts=0)
-    message_id = await load(engine, people(1, call))
+    outage = FullPool(database, clock, attempts=0)
+    message_id = await load(database, people(1, call))
 
     async def sleep(seconds: float) -> None:
         clock.advance(seconds=seconds if clock.now < NOON + LATE else KEPT.total_seconds())
 
-    runtime = runtime_of(engine, clock, accepting(outage), sleep=sleep)
+    runtime = runtime_of(database, clock, accepting(outage), sleep=sleep)
     with capture_logs() as lines, pytest.raises(exc.TimeoutError):
         await hand_over(runtime, message_id, 0)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
@@ -247,34 +250,34 @@ async def test_outcomes_are_given_up_after_two_days_with_an_error(engine: AsyncE
     await outage._open.aclose()
 
 
-async def test_a_runner_that_stops_finishes_writing_its_outcomes(engine: AsyncEngine) -> None:
+async def test_a_runner_that_stops_finishes_writing_its_outcomes(database: Database) -> None:
     """The event that ends a wait for a rate limit must not end this."""
     clock, until = Clock(), asyncio.Event()
-    outage = FullPool(engine, clock)
-    message_id = await load(engine, people(1, call))
+    outage = FullPool(database, clock)
+    message_id = await load(database, people(1, call))
 
     async def begin() -> None:
         until.set()
         await outage.begin()
 
-    runtime = runtime_of(engine, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
+    runtime = runtime_of(database, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
 
     assert await attempt(runtime, Job(message_id, 0), until=until) is Attempt.DONE
 
-    assert (await one(engine, message_id)).reference is not None
+    assert (await one(database, message_id)).reference is not None
     assert len(outage.pauses) == 2
 
 
-async def test_lost_outcomes_at_a_process_stop_are_logged(engine: AsyncEngine) -> None:
-    outage = FullPool(engine, Clock())
-    message_id = await load(engine, people(1, call))
+async def test_lost_outcomes_at_a_process_stop_are_logged(database: Database) -> None:
+    outage = FullPool(database, Clock())
+    message_id = await load(database, people(1, call))
     waits = asyncio.Event()
 
     async def sleep(seconds: float) -> None:
         waits.set()
         await asyncio.Event().wait()
 
-    runtime = runtime_of(engine, Clock(), accepting(outage), sleep=sleep)
+    runtime = runtime_of(database, Clock(), accepting(outage), sleep=sleep)
     with capture_logs() as lines:
         working = asyncio.ensure_future(hand_over(runtime, message_id, 0))
         await waits.wait()
@@ -288,7 +291,7 @@ async def test_lost_outcomes_at_a_process_stop_are_logged(engine: AsyncEngine) -
 
 
 async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """A reason is a provider's text, with any content."""
     refused = "\ud800"  # a lone surrogate: neither database takes it
@@ -298,25 +301,25 @@ async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(
         return Accepted(refused if odd else handover.key, DeliveryStatus.IN_PROGRESS)
 
     gateway = FakeGateway(answer=answer)
-    message_id = await load(engine, people(3, call))
+    message_id = await load(database, people(3, call))
     with capture_logs() as lines:
-        assert await hand_over(runtime_of(engine, Clock(), gateway), message_id, 0) == 3
+        assert await hand_over(runtime_of(database, Clock(), gateway), message_id, 0) == 3
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert [row.claim is None for row in rows] == [True, False, True]
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "outcomes cannot be written together; each is written alone",
         "an outcome cannot be written",
     ]
-    await recount(engine)
+    await recount(database)
 
 
 def found(handover: Handover) -> FoundAtProvider:
     return FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
 
 
-async def test_a_finding_is_recorded_after_an_outage(engine: AsyncEngine, outage: Outage) -> None:
-    message_id = await load(engine, people(1, call))
+async def test_a_finding_is_recorded_after_an_outage(database: Database, outage: Outage) -> None:
+    message_id = await load(database, people(1, call))
 
     class Killed(BaseException):
         """Simulates the death of the process after its claim."""
@@ -325,8 +328,10 @@ async def test_a_finding_is_recorded_after_an_outage(engine: AsyncEngine, outage
         raise Killed
 
     with pytest.raises(Killed):
-        await hand_over(runtime_of(engine, outage.clock, FakeGateway(meanwhile=die)), message_id, 0)
-    await lapse(engine)
+        await hand_over(
+            runtime_of(database, outage.clock, FakeGateway(meanwhile=die)), message_id, 0
+        )
+    await lapse(database)
 
     class Asked(FakeGateway):
         async def find(self, handover: Handover, **more: Any) -> FoundAtProvider:
@@ -335,10 +340,10 @@ async def test_a_finding_is_recorded_after_an_outage(engine: AsyncEngine, outage
             return found(handover)
 
     gateway = Asked()
-    assert await settle_lapsed(runtime_of(engine, outage.clock, gateway, sleep=outage.sleep)) == 1
+    assert await settle_lapsed(runtime_of(database, outage.clock, gateway, sleep=outage.sleep)) == 1
 
-    delivery = await one(engine, message_id)
+    delivery = await one(database, message_id)
     assert (delivery.status, delivery.reference) == (DeliveryStatus.DELIVERED, "SID")
     assert len(gateway.lookups) == 1
     assert len(outage.pauses) == outage.attempts
-    await recount(engine)
+    await recount(database)

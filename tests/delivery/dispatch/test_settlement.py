@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import (
@@ -64,71 +63,71 @@ def cannot_tell(handover: Handover) -> Finding:
 
 
 async def test_a_delivery_at_the_provider_is_recorded_with_all_its_receipts(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(1, call))
     await work(runtime)
 
     assert await settle(runtime) == 1
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.DELIVERED, 5, None)
     assert row.reference == f"SID-{message_id}.0.0"
-    assert await events(engine, row.key) == [
+    assert await events(database, row.key) == [
         Event(DeliveryStatus.IN_PROGRESS, None, EventSource.DISPATCH, "no answer"),
         Event(DeliveryStatus.IN_PROGRESS, None, EventSource.REFRESH, "ringing"),
         Event(DeliveryStatus.DELIVERED, 5, EventSource.REFRESH, "answered"),
     ]
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
-async def test_a_delivery_that_did_not_arrive_is_handed_over_again(engine: AsyncEngine) -> None:
+async def test_a_delivery_that_did_not_arrive_is_handed_over_again(database: Database) -> None:
     gateway = FakeGateway(answer=mute)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(1, call))
     await work(runtime)
 
     await settle(runtime)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.claim, row.handed_at) == (DeliveryStatus.PENDING, None, None)
     await work(runtime)
     assert [(h.key, h.attempt) for h in gateway.given] == [
         (f"{message_id}.0.0", 1),
         (f"{message_id}.0.0", 2),
     ]
-    await recount(engine)
+    await recount(database)
 
 
 @pytest.mark.parametrize("device", [call, text_to])
 async def test_a_call_or_text_of_unknown_fate_fails_and_is_never_sent_again(
-    engine: AsyncEngine, device: object
+    database: Database, device: object
 ) -> None:
     gateway = FakeGateway(answer=mute, find=cannot_tell)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(1, device))  # type: ignore[arg-type]
     await work(runtime)
 
     await settle(runtime)
     await work(runtime)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.FAILED, -5)
     assert len(gateway.given) == 1
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
 async def test_an_email_of_unknown_fate_is_sent_again_with_the_same_key(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=mute, find=cannot_tell)
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, mail))
     await work(runtime)
 
     await settle(runtime)
@@ -136,122 +135,122 @@ async def test_an_email_of_unknown_fate_is_sent_again_with_the_same_key(
     await work(runtime)
 
     assert gateway.keys == [f"{message_id}.0.0"] * 2
-    assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
-    await recount(engine)
+    assert (await one(database, message_id)).status is DeliveryStatus.IN_PROGRESS
+    await recount(database)
 
 
-async def test_an_unavailable_provider_is_asked_again_later(engine: AsyncEngine) -> None:
+async def test_an_unavailable_provider_is_asked_again_later(database: Database) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
     gateway.is_reachable = False
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(1, call))
     await work(runtime)
-    before = await one(engine, message_id)
+    before = await one(database, message_id)
 
     assert await settle(runtime) == 1
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert row.status is DeliveryStatus.IN_PROGRESS
     assert row.claim != before.claim
     assert await settle_lapsed(runtime) == 0, "its claim holds for a minute"
     gateway.is_reachable = True
     await settle(runtime)
-    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
+    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
     assert len(gateway.given) == 1
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_provider_is_not_asked_before_its_list_is_complete(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     class Slow(FakeGateway):
         settles_after = timedelta(minutes=20)
 
     clock = Clock()
     gateway = Slow(answer=mute)
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, call))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, call))
     await work(runtime)
 
     await settle(runtime)
     assert gateway.lookups == []
-    assert (await one(engine, message_id)).status is DeliveryStatus.IN_PROGRESS
+    assert (await one(database, message_id)).status is DeliveryStatus.IN_PROGRESS
 
     clock.advance(minutes=20)
     await settle(runtime)
     assert len(gateway.lookups) == 1
-    assert (await one(engine, message_id)).status is DeliveryStatus.PENDING
+    assert (await one(database, message_id)).status is DeliveryStatus.PENDING
 
 
-async def test_a_record_that_fits_two_deliveries_belongs_to_one(engine: AsyncEngine) -> None:
+async def test_a_record_that_fits_two_deliveries_belongs_to_one(database: Database) -> None:
     """Two equal texts to the same number look alike to a provider that does not store our key."""
     gateway = FakeGateway(
         answer=mute,
         find=lambda _: FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.IN_PROGRESS)]),
     )
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(2, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(2, call))
     await work(runtime)
 
     await settle(runtime)
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert [(row.status, row.call_status, row.reference) for row in rows] == [
         (DeliveryStatus.IN_PROGRESS, None, "SID"),
         (DeliveryStatus.FAILED, -5, None),
     ]
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_record_with_another_delivery_s_reference_is_no_finding(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Accepted("SID", DeliveryStatus.IN_PROGRESS))
-    runtime = runtime_of(engine, Clock(), gateway)
-    first = await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    first = await load(database, people(1, call))
     await work(runtime)
     gateway.answer = mute
     gateway.finding = lambda _: FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
-    second = await load(engine, people(1, call), id="M-2")
+    second = await load(database, people(1, call), id="M-2")
     await work(runtime)
 
     await settle(runtime)
 
-    assert (await one(engine, first)).status is DeliveryStatus.IN_PROGRESS
-    assert (await one(engine, second)).call_status == -5
+    assert (await one(database, first)).status is DeliveryStatus.IN_PROGRESS
+    assert (await one(database, second)).call_status == -5
 
 
-async def test_a_delivery_of_a_removed_gateway_cannot_be_found(engine: AsyncEngine) -> None:
+async def test_a_delivery_of_a_removed_gateway_cannot_be_found(database: Database) -> None:
     class Other(FakeGateway):
         name = "other"
 
     clock = Clock()
-    message_id = await load(engine, people(1, call))
-    await work(runtime_of(engine, clock, FakeGateway(answer=mute)))
+    message_id = await load(database, people(1, call))
+    await work(runtime_of(database, clock, FakeGateway(answer=mute)))
     now = Other(find=arrived)
 
-    await settle(runtime_of(engine, clock, now))
+    await settle(runtime_of(database, clock, now))
 
     assert now.lookups == []
-    assert (await one(engine, message_id)).call_status == -5
+    assert (await one(database, message_id)).call_status == -5
 
 
-async def test_a_claim_is_not_settled_before_its_lease_ends(engine: AsyncEngine) -> None:
+async def test_a_claim_is_not_settled_before_its_lease_ends(database: Database) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    runtime = runtime_of(engine, Clock(), gateway)
-    await load(engine, people(1, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    await load(database, people(1, call))
     await work(runtime)
-    before = await everything(engine)
+    before = await everything(database)
 
     assert await settle_lapsed(runtime) == 0
     assert gateway.lookups == []
-    assert await everything(engine) == before
+    assert await everything(database) == before
 
 
-async def test_two_concurrent_settlements_ask_once(engine: AsyncEngine) -> None:
+async def test_two_concurrent_settlements_ask_once(database: Database) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(30, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(30, call))
     await work(runtime)
 
     assert (
@@ -259,12 +258,12 @@ async def test_two_concurrent_settlements_ask_once(engine: AsyncEngine) -> None:
         == 30
     )
     assert len(gateway.lookups) == 30
-    assert await statuses(engine, message_id) == {"DELIVERED": 30}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"DELIVERED": 30}
+    await recount(database)
 
 
 async def test_one_failed_look_up_does_not_block_the_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     def find(handover: Handover) -> Finding:
         if handover.key.endswith(".0.0"):
@@ -272,13 +271,13 @@ async def test_one_failed_look_up_does_not_block_the_others(
         return arrived(handover)
 
     gateway = FakeGateway(answer=mute, find=find)
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(3, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(3, call))
     await work(runtime)
 
     await settle(runtime)
 
-    assert [row.status for row in await deliveries(engine, message_id)] == [
+    assert [row.status for row in await deliveries(database, message_id)] == [
         DeliveryStatus.IN_PROGRESS,
         DeliveryStatus.DELIVERED,
         DeliveryStatus.DELIVERED,
@@ -296,76 +295,82 @@ async def test_one_failed_look_up_does_not_block_the_others(
 )
 @pytest.mark.parametrize("device", [call, mail])
 async def test_nothing_of_a_canceled_message_is_sent_again_for_any_finding(
-    engine: AsyncEngine, device: object, find: object, stands: str
+    database: Database, device: object, find: object, stands: str
 ) -> None:
     clock = Clock()
     gateway = FakeGateway(answer=mute, find=find)  # type: ignore[arg-type]
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, device))  # type: ignore[arg-type]
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, device))  # type: ignore[arg-type]
     await work(runtime)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await cancel.cancel(
-            connection, message_id, by_id="u", by_name="U", reason=None, now=clock.now
+            connection,
+            message_id,
+            database=database,
+            by_id="u",
+            by_name="U",
+            reason=None,
+            now=clock.now,
         )
 
     await settle(runtime)
     clock.advance(hours=1)
     await work(runtime)
 
-    assert await statuses(engine, message_id) == {stands: 1}
+    assert await statuses(database, message_id) == {stands: 1}
     assert len(gateway.given) == 1
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_process_that_returns_after_its_claim_was_settled_changes_nothing(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
-    message_id = await load(engine, people(1, call))
-    other = runtime_of(engine, clock, FakeGateway(find=cannot_tell))
+    message_id = await load(database, people(1, call))
+    other = runtime_of(database, clock, FakeGateway(find=cannot_tell))
 
     async def settled() -> None:
         await settle(other)
 
-    await work(runtime_of(engine, clock, FakeGateway(answer=mute, meanwhile=settled)))
+    await work(runtime_of(database, clock, FakeGateway(answer=mute, meanwhile=settled)))
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.FAILED, -5, None)
-    assert [event.source for event in await events(engine, row.key)] == [EventSource.TIMEOUT]
-    await recount(engine)
+    assert [event.source for event in await events(database, row.key)] == [EventSource.TIMEOUT]
+    await recount(database)
 
 
-async def test_claims_of_many_messages_are_settled_in_one_round(engine: AsyncEngine) -> None:
+async def test_claims_of_many_messages_are_settled_in_one_round(database: Database) -> None:
     gateway = FakeGateway(answer=mute, find=arrived)
-    runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: gateway})
-    ids = [await load(engine, people(2, call), id=f"M-{number}") for number in range(4)]
+    runtime = runtime_of(database, Clock(), {DeliveryMode.VOICE: gateway})
+    ids = [await load(database, people(2, call), id=f"M-{number}") for number in range(4)]
     await work(runtime)
 
     assert await settle(runtime) == 8
-    assert [await status(engine, message_id) for message_id in ids] == [MessageStatus.SENT] * 4
-    await recount(engine)
+    assert [await status(database, message_id) for message_id in ids] == [MessageStatus.SENT] * 4
+    await recount(database)
 
 
-async def test_a_message_that_cannot_be_settled_does_not_block_others(engine: AsyncEngine) -> None:
+async def test_a_message_that_cannot_be_settled_does_not_block_others(database: Database) -> None:
     clock = Clock()
-    runtime = runtime_of(engine, clock, FakeGateway(answer=mute, find=cannot_tell))
-    broken = await load(engine, people(1, call), id="M-1")
-    other = await load(engine, people(1, call), id="M-2")
+    runtime = runtime_of(database, clock, FakeGateway(answer=mute, find=cannot_tell))
+    broken = await load(database, people(1, call), id="M-1")
+    other = await load(database, people(1, call), id="M-2")
     await work(runtime)
 
     def fail(_c: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
         if statement.startswith("SELECT message.subject") and broken in _values(parameters):
             raise RuntimeError("a message that cannot be read")
 
-    event.listen(engine.sync_engine, "before_cursor_execute", fail)
+    event.listen(database.engine.sync_engine, "before_cursor_execute", fail)
     await settle(runtime)
-    event.remove(engine.sync_engine, "before_cursor_execute", fail)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", fail)
 
-    assert await statuses(engine, broken) == {"IN_PROGRESS": 1}
-    assert await statuses(engine, other) == {"FAILED": 1}
+    assert await statuses(database, broken) == {"IN_PROGRESS": 1}
+    assert await statuses(database, other) == {"FAILED": 1}
     await settle(runtime)
-    assert await statuses(engine, broken) == {"FAILED": 1}
-    await recount(engine)
+    assert await statuses(database, broken) == {"FAILED": 1}
+    await recount(database)
 
 
 def _values(parameters: object) -> list[object]:

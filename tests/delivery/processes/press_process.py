@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import ReportRuntime
@@ -24,11 +24,11 @@ COMMAND: Final = (sys.executable, "-m", "tests.delivery.processes.press_process"
 async def main(url: str, folder: str, at: str, *program: str) -> None:
     """Work until killed."""
     now = datetime.fromisoformat(at)
-    engine = make_engine(url)
-    runtime = Runtime(engine=engine, gateways={}, clock=lambda: now, chance=lambda: 0.0)
+    database = Database(url)
+    runtime = Runtime(database=database, gateways={}, clock=lambda: now, chance=lambda: 0.0)
     render = partial(render_in_process, start=new_process(program or PROGRAM))
     report_runtime = ReportRuntime(
-        engine=engine, place=StoreLocation(folder), clock=runtime.clock, render=render
+        database=database, place=StoreLocation(folder), clock=runtime.clock, render=render
     )
     await runner_of(runtime, report_runtime).work(asyncio.Event())
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx2
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.smtp import SmtpGateway
 from delivery.gateways.twilio.gateway import TwilioGateway
@@ -36,7 +36,7 @@ class SoonSettled(TwilioGateway):
 
 
 async def work(url: str, smtp_port: int, twilio_url: str) -> None:
-    engine = make_engine(url)
+    database = Database(url)
     async with httpx2.AsyncClient(trust_env=False) as client:
         twilio = SoonSettled(
             client,
@@ -54,7 +54,7 @@ async def work(url: str, smtp_port: int, twilio_url: str) -> None:
             encryption="offered",
         )
         runtime = Runtime(
-            engine=engine,
+            database=database,
             gateways={DeliveryMode.EMAIL: smtp, DeliveryMode.VOICE: twilio},
             clock=utc_now,
             chance=random.random,
@@ -65,7 +65,7 @@ async def work(url: str, smtp_port: int, twilio_url: str) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
         await runner_of(runtime).work(until)
         await smtp.close()
-    await engine.dispose()
+    await database.dispose()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
 from delivery.gateways.simulator.journal import Journal
@@ -37,9 +37,9 @@ async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
         temper=SimulatorBehavior(latency=(seconds / 5, seconds), forgetful=0.5),
         batch=BATCH,
     )
-    engine = make_engine(url)
+    database = Database(url)
     runtime = Runtime(
-        engine=engine,
+        database=database,
         gateways={DeliveryMode.VOICE: gateway},
         clock=utc_now,
         chance=random.random,
@@ -49,7 +49,7 @@ async def work(url: str, journal: Path, seconds: float = 0.05) -> None:
     until = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, until.set)
     await runner_of(runtime).work(until)
-    await engine.dispose()
+    await database.dispose()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
+from db.connect.database import Database
 from delivery.dispatch.handover import hand_over
 from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
@@ -20,10 +19,10 @@ from tests.log import NOON
 
 
 async def receive(
-    engine: AsyncEngine, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
+    database: Database, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
 ) -> int:
     """Apply receipts of the fake provider. Return how many deliveries changed."""
-    return await apply_receipts(engine, "fake", receipts, source=source, now=NOON)
+    return await apply_receipts(database, "fake", receipts, source=source, now=NOON)
 
 
 def receipt_of(
@@ -41,9 +40,9 @@ def receipt_of(
     return Receipt(at, status, code, key=f"{message_id}.{person}.{device}", **more)
 
 
-async def hand_over_all(engine: AsyncEngine, recipients: list[log.Fields], id: str = "M-1") -> int:
+async def hand_over_all(database: Database, recipients: list[log.Fields], id: str = "M-1") -> int:
     """Import a message and hand all of it over to the fake provider."""
-    message_id = await load(engine, recipients, id=id)
-    runtime = runtime_of(engine, Clock(), FakeGateway(batch=500))
+    message_id = await load(database, recipients, id=id)
+    runtime = runtime_of(database, Clock(), FakeGateway(batch=500))
     await hand_over(runtime, message_id, 0)
     return message_id

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 
-from db.connect.engine import writing
 from db.receipts.refresh import take_turn
 from delivery.dispatch.runtime import Runtime
 from delivery.receipts.refresh import RefreshProgress, refresh
@@ -11,7 +10,7 @@ from delivery.receipts.refresh import RefreshProgress, refresh
 
 async def refresh_now(runtime: Runtime, message_id: int) -> int:
     """Poll the providers of a message. Return how many deliveries changed."""
-    async with writing(runtime.engine) as connection:
+    async with runtime.database.writing() as connection:
         turn = await take_turn(connection, message_id, now=runtime.clock())
     assert turn.is_mine
 

@@ -7,9 +7,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.handover import hand_over
 from domain.receipts import Receipt
@@ -65,7 +64,7 @@ _numbers = count(1)
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exact_figures(
-    engine: AsyncEngine, drawn: list[tuple[Any, ...]], dice: random.Random, stopped: bool
+    database: Database, drawn: list[tuple[Any, ...]], dice: random.Random, stopped: bool
 ) -> None:
     ends = []
     for in_order in (True, False):
@@ -81,11 +80,17 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
             )
             for person in range(3)
         ]
-        message_id = await hand_over_all(engine, shared, id=f"M-{number}")
+        message_id = await hand_over_all(database, shared, id=f"M-{number}")
         if stopped:
-            async with writing(engine) as connection:
+            async with database.writing() as connection:
                 await cancel.cancel(
-                    connection, message_id, by_id=None, by_name=None, reason=None, now=NOON
+                    connection,
+                    message_id,
+                    database=database,
+                    by_id=None,
+                    by_name=None,
+                    reason=None,
+                    now=NOON,
                 )
         receipts = [
             receipt_of(
@@ -99,15 +104,15 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
         while receipts:
             some = receipts[: dice.randint(1, 3)]
             del receipts[: len(some)]
-            await receive(engine, *some)
-            await recount(engine, message_id)
+            await receive(database, *some)
+            await recount(database, message_id)
         rows = [
             (row.status, row.call_status, row.confirmed, row.at)
-            for row in await deliveries(engine, message_id)
+            for row in await deliveries(database, message_id)
         ]
-        found = await message(engine, message_id)
+        found = await message(database, message_id)
         spans = await columns_of(
-            engine,
+            database,
             f"select mode, started_at, ended_at from span where message_id = {message_id} order by mode",
         )
         ends.append((rows, found.status, found.people_contacted, found.has_open, spans))
@@ -115,9 +120,9 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
 
 
 async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    ids = [await hand_over_all(engine, people(40, call), id=f"M-{number}") for number in range(3)]
+    ids = [await hand_over_all(database, people(40, call), id=f"M-{number}") for number in range(3)]
     receipts = [
         receipt_of(message_id, person, after=after)
         for message_id in ids
@@ -127,36 +132,38 @@ async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(
     random.Random(7).shuffle(receipts)
 
     changed = await asyncio.gather(
-        *(receive(engine, *receipts[start::12]) for start in range(12)),
-        *(receive(engine, *receipts[start::12]) for start in range(12)),
+        *(receive(database, *receipts[start::12]) for start in range(12)),
+        *(receive(database, *receipts[start::12]) for start in range(12)),
     )
 
     assert sum(changed) >= 120
     for message_id in ids:
-        assert (await message(engine, message_id)).people_contacted == 40
-        assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+        assert (await message(database, message_id)).people_contacted == 40
+        assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
 async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """Nothing is handed over twice, and all figures are exact."""
     clock = Clock()
-    ids = [await load(engine, people(60, call, text_to), id=f"M-{number}") for number in range(3)]
+    ids = [await load(database, people(60, call, text_to), id=f"M-{number}") for number in range(3)]
     dice = random.Random(3)
 
     async def call_back() -> None:
         keys = dice.sample(gateway.keys, min(30, len(gateway.keys)))
         receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in keys]
-        await receive(engine, *receipts)
+        await receive(database, *receipts)
 
     gateway = FakeGateway(batch=10, meanwhile=call_back)
-    runtime = runtime_of(engine, clock, gateway)
+    runtime = runtime_of(database, clock, gateway)
 
     async def stop() -> None:
-        async with writing(engine) as connection:
-            await cancel.cancel(connection, ids[0], by_id="u", by_name="U", reason=None, now=NOON)
+        async with database.writing() as connection:
+            await cancel.cancel(
+                connection, ids[0], database=database, by_id="u", by_name="U", reason=None, now=NOON
+            )
         await work(runtime)
 
     async with asyncio.timeout(60):
@@ -165,8 +172,8 @@ async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(
         )
 
     assert len(gateway.keys) == len(set(gateway.keys))
-    assert await status(engine, ids[0]) in (
+    assert await status(database, ids[0]) in (
         MessageStatus.CANCELED,
         MessageStatus.CANCELED_IN_PROGRESS,
     )
-    await recount(engine)
+    await recount(database)

@@ -3,9 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import in_flight
 from delivery.gateways.base import Consent
 from delivery.receipts.receipts import store_consents
@@ -26,11 +24,11 @@ from tests.delivery.world import (
 from tests.log import NOON
 
 
-async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(engine: AsyncEngine) -> None:
-    await log.load(engine, log.district(), log.district("north"))
+async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(database: Database) -> None:
+    await log.load(database, log.district(), log.district("north"))
     for id, district in (("M-1", "plainview"), ("N-1", "north")):
         await log.load(
-            engine,
+            database,
             log.message(id, people(2, text_to), district=district, school=None, status=None),
         )
     stop = Consent(NOON, number_of(0), True)
@@ -38,32 +36,32 @@ async def test_the_latest_opt_out_or_opt_in_counts_in_every_district(engine: Asy
 
     async def silent() -> list[tuple[Any, ...]]:
         return await columns_of(
-            engine, "select key from address where opted_out_at is not null order by key"
+            database, "select key from address where opted_out_at is not null order by key"
         )
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await store_consents(connection, [stop])
     assert await silent() == [(number_of(0),), (number_of(0),)]
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await store_consents(connection, [start, stop])
     assert await silent() == []
 
 
 async def test_a_number_that_opted_out_between_two_messages_gets_the_first_only(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    await load(engine, people(1, text_to))
+    runtime = runtime_of(database, Clock(), gateway)
+    await load(database, people(1, text_to))
     await work(runtime)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await store_consents(connection, [Consent(NOON, number_of(0), True)])
-    second = await load(engine, people(1, text_to), id="M-2")
+    second = await load(database, people(1, text_to), id="M-2")
     await work(runtime)
 
     assert len(gateway.given) == 1
-    assert (await one(engine, second)).status is DeliveryStatus.OPTED_OUT
-    async with reading(engine) as connection:
-        address_id = (await one(engine, second)).address_id
+    assert (await one(database, second)).status is DeliveryStatus.OPTED_OUT
+    async with database.reading() as connection:
+        address_id = (await one(database, second)).address_id
         assert (await in_flight.targets(connection, [address_id]))[address_id].opted_out

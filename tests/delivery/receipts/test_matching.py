@@ -9,9 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.tables.operations import UNMATCHED_RECEIPT
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.resend import resend
@@ -51,16 +50,16 @@ def email_receipt(person: int | str, id: str | None, *, after: int = 1, **more: 
     return Receipt(at, DeliveryStatus.DELIVERED, reference=id, address=address)._replace(**more)
 
 
-async def reasons(engine: AsyncEngine, gateway: str = "fake") -> list[tuple[Mismatch, int]]:
+async def reasons(database: Database, gateway: str = "fake") -> list[tuple[Mismatch, int]]:
     """Return the reason and the count of each unmatched receipt, in the order of their first arrival."""
     columns = UNMATCHED_RECEIPT.c
     statement = select(columns.reason, columns.times).where(columns.gateway == gateway)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement.order_by(columns.id))]
 
 
-async def hear(engine: AsyncEngine, *receipts: Receipt) -> int:
-    return await apply_receipts(engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON)
+async def hear(database: Database, *receipts: Receipt) -> int:
+    return await apply_receipts(database, "fake", receipts, source=EventSource.CALLBACK, now=NOON)
 
 
 @pytest.mark.parametrize(
@@ -85,25 +84,25 @@ def test_an_address_matches_in_every_spelling_of_the_provider(
 
 
 async def test_a_receipt_that_fits_two_messages_is_unmatched(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    runtime = runtime_of(engine, Clock(), batch_gateway("B"))
+    runtime = runtime_of(database, Clock(), batch_gateway("B"))
     for id in ("M-1", "M-2"):
-        await hand_over(runtime, await load(engine, people(2, mail), id=id), 0)
-    before = await everything(engine)
+        await hand_over(runtime, await load(database, people(2, mail), id=id), 0)
+    before = await everything(database)
 
-    assert await hear(engine, email_receipt(1, "B")) == 0
+    assert await hear(database, email_receipt(1, "B")) == 0
 
-    assert await everything(engine) == before
-    assert await reasons(engine) == [(Mismatch.SEVERAL_DELIVERIES, 1)]
+    assert await everything(database) == before
+    assert await reasons(database) == [(Mismatch.SEVERAL_DELIVERIES, 1)]
 
 
 async def test_a_receipt_of_a_resent_email_needs_our_key(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway(answer=lambda _: Refused("no such user"))
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(1, mail))
     await work(runtime)
 
     async def no_announcement(_: object) -> None: ...
@@ -111,14 +110,14 @@ async def test_a_receipt_of_a_resent_email_needs_our_key(
     await resend(runtime, message_id, modes={DeliveryMode.EMAIL}, announce=no_announcement)
     gateway.answer = lambda _: Accepted("B", DeliveryStatus.SENT)
     await work(runtime)
-    before = await everything(engine)
+    before = await everything(database)
 
-    assert await hear(engine, email_receipt(0, "B")) == 0
-    assert await everything(engine) == before
-    assert await reasons(engine) == [(Mismatch.SEVERAL_SENDINGS, 1)]
+    assert await hear(database, email_receipt(0, "B")) == 0
+    assert await everything(database) == before
+    assert await reasons(database) == [(Mismatch.SEVERAL_SENDINGS, 1)]
 
-    assert await hear(engine, email_receipt(0, "B", key=f"{message_id}.0.0.1")) == 1
-    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
+    assert await hear(database, email_receipt(0, "B", key=f"{message_id}.0.0.1")) == 1
+    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
 
 
 class Word(NamedTuple):
@@ -163,24 +162,24 @@ def spelled(word: Word, message_id: int, id: str) -> Receipt:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_any_order_books_each_receipt_on_its_own_delivery_and_keeps_the_others(
-    engine: AsyncEngine, said: list[Word], dice: random.Random
+    database: Database, said: list[Word], dice: random.Random
 ) -> None:
     ends = []
     for in_order in (True, False):
         id = f"B-{next(_numbers)}"
-        message_id = await load(engine, people(PEOPLE, mail), id=id)
-        await hand_over(runtime_of(engine, Clock(), batch_gateway(id)), message_id, 0)
+        message_id = await load(database, people(PEOPLE, mail), id=id)
+        await hand_over(runtime_of(database, Clock(), batch_gateway(id)), message_id, 0)
         receipts = [spelled(word, message_id, id) for word in said]
         if not in_order:
             dice.shuffle(receipts)
-        kept_before = sum(times for _, times in await reasons(engine))
+        kept_before = sum(times for _, times in await reasons(database))
         while receipts:
             some = receipts[: dice.randint(1, 3)]
             del receipts[: len(some)]
-            await hear(engine, *some)
-            await recount(engine, message_id)
-        kept = sum(times for _, times in await reasons(engine)) - kept_before
-        rows = await deliveries(engine, message_id)
+            await hear(database, *some)
+            await recount(database, message_id)
+        kept = sum(times for _, times in await reasons(database)) - kept_before
+        rows = await deliveries(database, message_id)
         ends.append(([(row.status, row.at) for row in rows], kept))
 
     assert ends[0] == ends[1]

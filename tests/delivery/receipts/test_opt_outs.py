@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from domain.status import DeliveryStatus
 from tests import log
@@ -30,14 +30,14 @@ SILENT = "select d.external_id, a.key from address a join district d on d.id = a
 class Texting:
     """A log that sends texts to one number through Twilio's stand-in."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.clock = Clock()
         self.texts = TextStandIn()
-        self.runtime = runtime_of(engine, self.clock, self.texts.gateway)
+        self.runtime = runtime_of(database, self.clock, self.texts.gateway)
 
     async def send(self, id: str) -> int:
-        message_id = await load(self.engine, people(1, lambda _: log.text(NUMBER)), id=id)
+        message_id = await load(self.database, people(1, lambda _: log.text(NUMBER)), id=id)
         await work(self.runtime)
         return message_id
 
@@ -48,26 +48,27 @@ class Texting:
 
     async def report(self, message_id: int, **fields: str) -> None:
         """Send a status callback about the message's text."""
-        delivery = await one(self.engine, message_id)
+        delivery = await one(self.database, message_id)
         target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
         about = {"MessageSid": delivery.reference or "", "To": NUMBER}
         assert (
-            await post(self.engine, self.texts.gateway, by_twilio(target, **about, **fields)) == 200
+            await post(self.database, self.texts.gateway, by_twilio(target, **about, **fields))
+            == 200
         )
 
     async def says(self, word: str) -> None:
         """Send a text from the person."""
         request = by_twilio("/callbacks/twilio/incoming", From=NUMBER, Body=word)
-        assert await post(self.engine, self.texts.gateway, request) == 200
+        assert await post(self.database, self.texts.gateway, request) == 200
 
     async def silent(self) -> list[tuple[str, str]]:
-        return [(row[0], row[1]) for row in await columns_of(self.engine, SILENT)]
+        return [(row[0], row[1]) for row in await columns_of(self.database, SILENT)]
 
 
 @pytest.fixture
-async def texting(engine: AsyncEngine) -> Texting:
-    await log.load(engine, log.district(), log.district("north"))
-    return Texting(engine)
+async def texting(database: Database) -> Texting:
+    await log.load(database, log.district(), log.district("north"))
+    return Texting(database)
 
 
 async def by_answer(texting: Texting) -> int:
@@ -95,27 +96,27 @@ async def test_a_number_that_twilio_reports_as_opted_out_gets_no_more_texts(
     texting: Texting, way: Callable[[Texting], object]
 ) -> None:
     first = await way(texting)  # type: ignore[misc]
-    assert (await one(texting.engine, first)).call_status == -33
+    assert (await one(texting.database, first)).call_status == -33
     assert await texting.silent() == [("north", NUMBER), ("plainview", NUMBER)]
     requests = len(texting.texts.requests)
 
     second = await texting.send("M-2")
 
-    row = await one(texting.engine, second)
+    row = await one(texting.database, second)
     assert (row.status, row.call_status) == (DeliveryStatus.OPTED_OUT, -33)
     assert len(texting.texts.requests) == requests
-    await recount(texting.engine)
+    await recount(texting.database)
 
 
 async def test_an_opt_out_holds_in_districts_that_are_added_later(texting: Texting) -> None:
     await texting.says("STOP")
-    await log.load(texting.engine, log.district("south"))
-    await log.load(texting.engine, log.district("south", name="South"))
+    await log.load(texting.database, log.district("south"))
+    await log.load(texting.database, log.district("south", name="South"))
     assert [district for district, _ in await texting.silent()] == ["north", "plainview", "south"]
 
     people_there = [log.recipient("p1", log.text(NUMBER))]
     line = log.message("S-1", people_there, district="south", school=None, status=None)
-    await log.load(texting.engine, line)
+    await log.load(texting.database, line)
     await work(texting.runtime)
 
     assert texting.texts.requests == []
@@ -131,7 +132,7 @@ async def test_start_ends_an_opt_out_that_twilio_reported(texting: Texting) -> N
     third = await texting.send("M-3")
 
     assert texting.texts.taken() == [NUMBER]
-    assert (await one(texting.engine, third)).status is DeliveryStatus.IN_PROGRESS
+    assert (await one(texting.database, third)).status is DeliveryStatus.IN_PROGRESS
 
 
 async def test_an_old_opt_out_report_does_not_override_a_later_start(
@@ -146,7 +147,7 @@ async def test_an_old_opt_out_report_does_not_override_a_later_start(
 
     await refresh_now(texting.runtime, first)
 
-    assert (await one(texting.engine, first)).status is DeliveryStatus.OPTED_OUT
+    assert (await one(texting.database, first)).status is DeliveryStatus.OPTED_OUT
     assert await texting.silent() == []
 
 
@@ -155,5 +156,5 @@ async def test_another_failure_of_a_text_is_no_opt_out(texting: Texting, code: i
     message_id = await texting.send("M-1")
     await texting.report(message_id, MessageStatus="undelivered", ErrorCode=str(code))
 
-    assert (await one(texting.engine, message_id)).status is DeliveryStatus.FAILED
+    assert (await one(texting.database, message_id)).status is DeliveryStatus.FAILED
     assert await texting.silent() == []

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from delivery.dispatch.runtime import Runtime
 from delivery.receipts.polling import poll_due
@@ -31,37 +31,37 @@ from tests.server.routes.test_signed_callbacks import by_twilio, post
 class Placed:
     """One call that Twilio has placed, with a manual clock."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+    def __init__(self, database: Database) -> None:
+        self.database = database
         self.clock = Clock()
         self.calls = CallStandIn()
-        self.runtime: Runtime = runtime_of(engine, self.clock, self.calls.gateway)
+        self.runtime: Runtime = runtime_of(database, self.clock, self.calls.gateway)
 
     async def place(self) -> "Placed":
-        self.message_id = await load(self.engine, people(1, lambda _: call(1)))
+        self.message_id = await load(self.database, people(1, lambda _: call(1)))
         await work(self.runtime)
         self.calls.requests.clear()
         return self
 
     async def report(self, **fields: str) -> None:
         """Send a signed status callback about the call."""
-        delivery = await one(self.engine, self.message_id)
+        delivery = await one(self.database, self.message_id)
         target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
         about = {"CallSid": delivery.reference or "", "To": delivery.address} | fields
-        assert await post(self.engine, self.calls.gateway, by_twilio(target, **about)) == 200
+        assert await post(self.database, self.calls.gateway, by_twilio(target, **about)) == 200
 
     def knows(self, **fields: Any) -> None:
         """Set Twilio's Call resource."""
         self.calls.made[0] |= {"status": "completed"} | fields
 
     async def standing(self) -> tuple[DeliveryStatus, int | None]:
-        delivery = await one(self.engine, self.message_id)
+        delivery = await one(self.database, self.message_id)
         return delivery.status, delivery.call_status
 
 
 @pytest.fixture
-async def placed(engine: AsyncEngine) -> Placed:
-    return await Placed(engine).place()
+async def placed(database: Database) -> Placed:
+    return await Placed(database).place()
 
 
 async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
@@ -69,7 +69,7 @@ async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
 ) -> None:
     await placed.report(CallStatus="completed")
     assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
-    assert (await message(placed.engine, placed.message_id)).people_contacted == 0
+    assert (await message(placed.database, placed.message_id)).people_contacted == 0
 
     assert await poll_due(placed.runtime) == 0, "it is asked about after a minute"
     placed.clock.advance(minutes=1)
@@ -77,16 +77,16 @@ async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
     assert await poll_due(placed.runtime) == 1
 
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 6)
-    assert (await message(placed.engine, placed.message_id)).people_contacted == 1
-    row = await one(placed.engine, placed.message_id)
-    assert [(e.status, e.source) for e in await events(placed.engine, row.key)][-2:] == [
+    assert (await message(placed.database, placed.message_id)).people_contacted == 1
+    row = await one(placed.database, placed.message_id)
+    assert [(e.status, e.source) for e in await events(placed.database, row.key)][-2:] == [
         (DeliveryStatus.IN_PROGRESS, EventSource.CALLBACK),
         (DeliveryStatus.DELIVERED, EventSource.REFRESH),
     ]
     assert row.due_at is None
     placed.clock.advance(hours=1)
     assert await poll_due(placed.runtime) == 0
-    await recount(placed.engine)
+    await recount(placed.database)
 
 
 async def test_a_late_callback_with_who_answered_ends_the_polling(
@@ -114,7 +114,7 @@ async def test_a_call_without_who_answered_is_polled_at_growing_pauses(
 ) -> None:
     placed.knows(answered_by=None)
     await placed.report(CallStatus="completed")
-    before = await one(placed.engine, placed.message_id)
+    before = await one(placed.database, placed.message_id)
     asked_at = []
     for minute in range(1, 181):
         placed.clock.advance(minutes=1)
@@ -124,11 +124,11 @@ async def test_a_call_without_who_answered_is_polled_at_growing_pauses(
 
     assert asked_at == [1, 2, 4, 8, 16, 32]
     assert len(placed.calls.requests) == 6
-    after = await one(placed.engine, placed.message_id)
+    after = await one(placed.database, placed.message_id)
     assert after == before._replace(due_at=None)
-    found = await message(placed.engine, placed.message_id)
+    found = await message(placed.database, placed.message_id)
     assert (found.status, found.people_contacted) == (MessageStatus.ERROR, 0)
-    await recount(placed.engine)
+    await recount(placed.database)
 
 
 async def test_an_unavailable_provider_is_polled_again(placed: Placed) -> None:
@@ -156,11 +156,11 @@ async def test_of_many_concurrent_polls_one_asks_the_provider(placed: Placed) ->
 
 async def test_a_call_without_an_incomplete_receipt_is_not_polled(placed: Placed) -> None:
     await placed.report(CallStatus="in-progress")
-    before = await everything(placed.engine)
+    before = await everything(placed.database)
     placed.clock.now += timedelta(hours=3)
 
     assert await poll_due(placed.runtime) == 0
-    assert await everything(placed.engine) == before
+    assert await everything(placed.database) == before
     assert placed.calls.requests == []
 
 
@@ -173,6 +173,6 @@ async def test_a_runner_polls(placed: Placed) -> None:
         return await placed.standing() == (DeliveryStatus.DELIVERED, 5)
 
     async with at_work(runner_of(placed.runtime)):
-        await holds(placed.engine, is_answered)
+        await holds(placed.database, is_answered)
 
     assert len(placed.calls.requests) == 1

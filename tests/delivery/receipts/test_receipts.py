@@ -3,9 +3,8 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, NotAccepted
@@ -38,40 +37,40 @@ from tests.log import NOON
 # One receipt
 
 
-async def test_a_receipt_changes_state_event_figures_and_revision(engine: AsyncEngine) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
-    before = (await message(engine, message_id)).revision
+async def test_a_receipt_changes_state_event_figures_and_revision(database: Database) -> None:
+    message_id = await hand_over_all(database, people(1, call))
+    before = (await message(database, message_id)).revision
 
-    assert await receive(engine, receipt_of(message_id, detail="completed")) == 1
+    assert await receive(database, receipt_of(message_id, detail="completed")) == 1
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status, row.at) == (
         DeliveryStatus.DELIVERED,
         5,
         NOON + timedelta(seconds=1),
     )
-    assert (await events(engine, row.key))[-1] == Event(
+    assert (await events(database, row.key))[-1] == Event(
         DeliveryStatus.DELIVERED, 5, EventSource.CALLBACK, "completed"
     )
-    found = await message(engine, message_id)
+    found = await message(database, message_id)
     assert (found.people_contacted, found.status, found.revision) == (
         1,
         MessageStatus.SENT,
         before + 1,
     )
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_receipt_finds_its_delivery_by_the_provider_s_id_and_the_address(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await hand_over_all(engine, people(2, call))
+    message_id = await hand_over_all(database, people(2, call))
     receipt = receipt_of(message_id)._replace(
         key=None, reference=f"REF-{message_id}.1.0-1", address=number_of(1)
     )
 
-    assert await receive(engine, receipt) == 1
-    assert [row.call_status for row in await deliveries(engine, message_id)] == [None, 5]
+    assert await receive(database, receipt) == 1
+    assert [row.call_status for row in await deliveries(database, message_id)] == [None, 5]
 
 
 @pytest.mark.parametrize(
@@ -89,158 +88,165 @@ async def test_a_receipt_finds_its_delivery_by_the_provider_s_id_and_the_address
     ],
 )
 async def test_a_receipt_of_no_delivery_of_ours_changes_nothing(
-    engine: AsyncEngine, key: str | None
+    database: Database, key: str | None
 ) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
-    before = await everything(engine)
+    message_id = await hand_over_all(database, people(1, call))
+    before = await everything(database)
 
     receipt = receipt_of(message_id)._replace(key=key, reference="nobody's")
-    assert await receive(engine, receipt) == 0
-    assert await everything(engine) == before
+    assert await receive(database, receipt) == 0
+    assert await everything(database) == before
 
 
-async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(engine: AsyncEngine) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
-    before = await everything(engine)
+async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(database: Database) -> None:
+    message_id = await hand_over_all(database, people(1, call))
+    before = await everything(database)
 
     receipts = [
         receipt_of(message_id),
         receipt_of(message_id)._replace(key=None, reference=f"REF-{message_id}.0.0-1"),
     ]
-    changed = await apply_receipts(engine, "other", receipts, source=EventSource.CALLBACK, now=NOON)
+    changed = await apply_receipts(
+        database, "other", receipts, source=EventSource.CALLBACK, now=NOON
+    )
     assert changed == 0
-    assert await everything(engine) == before
+    assert await everything(database) == before
 
 
 async def test_a_receipt_with_an_unknown_status_is_kept_and_changes_nothing(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
-    before = await one(engine, message_id)
+    message_id = await hand_over_all(database, people(1, call))
+    before = await one(database, message_id)
 
     assert (
-        await receive(engine, receipt_of(message_id, status=None, code=None, detail="pondering"))
+        await receive(database, receipt_of(message_id, status=None, code=None, detail="pondering"))
         == 0
     )
 
-    assert await one(engine, message_id) == before
-    assert (await events(engine, before.key))[-1] == Event(
+    assert await one(database, message_id) == before
+    assert (await events(database, before.key))[-1] == Event(
         DeliveryStatus.IN_PROGRESS, None, EventSource.CALLBACK, "pondering"
     )
-    await recount(engine)
+    await recount(database)
 
 
 async def test_every_receipt_is_kept_also_a_repeated_one(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
+    message_id = await hand_over_all(database, people(1, call))
     late = receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=17, after=0.5)
 
-    assert await receive(engine, receipt_of(message_id)) == 1
-    assert await receive(engine, receipt_of(message_id), late) == 0
+    assert await receive(database, receipt_of(message_id)) == 1
+    assert await receive(database, receipt_of(message_id), late) == 0
 
-    row = await one(engine, message_id)
-    assert [(e.status, e.call_status) for e in (await events(engine, row.key))[1:]] == [
+    row = await one(database, message_id)
+    assert [(e.status, e.call_status) for e in (await events(database, row.key))[1:]] == [
         (DeliveryStatus.DELIVERED, 5),
         (DeliveryStatus.DELIVERED, 5),
         (DeliveryStatus.IN_PROGRESS, 17),
     ]
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_poll_with_known_receipts_leaves_no_event(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
+    message_id = await hand_over_all(database, people(1, call))
     answer = [
         receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=17),
         receipt_of(message_id),
     ]
-    assert await receive(engine, *answer, source=EventSource.REFRESH) == 1
-    before = await everything(engine)
+    assert await receive(database, *answer, source=EventSource.REFRESH) == 1
+    before = await everything(database)
 
-    assert await receive(engine, *answer, source=EventSource.REFRESH) == 0
-    assert await everything(engine) == before
+    assert await receive(database, *answer, source=EventSource.REFRESH) == 0
+    assert await everything(database) == before
 
 
 # Cancellation, resend and claims
 
 
 async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_it_had_left(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    runtime = runtime_of(engine, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy")))
-    message_id = await load(engine, people(2, call))
+    runtime = runtime_of(database, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy")))
+    message_id = await load(database, people(2, call))
     await work(runtime)
-    async with writing(engine) as connection:
-        await cancel.cancel(connection, message_id, by_id="u", by_name="U", reason=None, now=NOON)
+    async with database.writing() as connection:
+        await cancel.cancel(
+            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
+        )
     await work(runtime)
 
-    await receive(engine, receipt_of(message_id))
+    await receive(database, receipt_of(message_id))
 
-    row = (await deliveries(engine, message_id))[0]
+    row = (await deliveries(database, message_id))[0]
     assert (row.status, row.call_status, row.at) == (DeliveryStatus.CANCELED, 5, NOON)
-    assert (await events(engine, row.key))[-1].status is DeliveryStatus.DELIVERED
-    assert await status(engine, message_id) is MessageStatus.CANCELED
-    assert (await message(engine, message_id)).people_contacted == 1
-    await recount(engine)
+    assert (await events(database, row.key))[-1].status is DeliveryStatus.DELIVERED
+    assert await status(database, message_id) is MessageStatus.CANCELED
+    assert (await message(database, message_id)).people_contacted == 1
+    await recount(database)
 
 
 async def test_a_receipt_of_an_earlier_sending_does_not_change_the_current_one(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    message_id = await hand_over_all(engine, people(1, call))
-    await receive(engine, receipt_of(message_id, status=DeliveryStatus.FAILED, code=0))
+    message_id = await hand_over_all(database, people(1, call))
+    await receive(database, receipt_of(message_id, status=DeliveryStatus.FAILED, code=0))
 
     async def no_announcement(_: object) -> None: ...
 
-    runtime = runtime_of(engine, Clock(), FakeGateway())
+    runtime = runtime_of(database, Clock(), FakeGateway())
     await resend(runtime, message_id, modes=PHONE_MODES, announce=no_announcement)
-    await receive(engine, receipt_of(message_id))
+    await receive(database, receipt_of(message_id))
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.PENDING, None)
-    assert (await events(engine, row.key))[-1].status is DeliveryStatus.DELIVERED
+    assert (await events(database, row.key))[-1].status is DeliveryStatus.DELIVERED
     await work(runtime)
     second = receipt_of(message_id)._replace(key=f"{message_id}.0.0.1")
-    await receive(engine, second)
-    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
-    await recount(engine)
+    await receive(database, second)
+    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
+    await recount(database)
 
 
 async def test_a_receipt_for_a_pending_delivery_prevents_a_second_hand_over(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """The database was restored from a backup before the hand-over, or a claim was settled too early."""
     gateway = FakeGateway()
-    message_id = await load(engine, people(1, call))
+    message_id = await load(database, people(1, call))
 
     await receive(
-        engine, receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None, reference="R")
+        database,
+        receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None, reference="R"),
     )
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert gateway.given == []
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.gateway, row.reference) == (DeliveryStatus.IN_PROGRESS, "fake", "R")
     assert row.handed_at is not None
-    await recount(engine)
+    await recount(database)
 
 
 async def test_the_first_receipt_ends_a_claim_that_waits_for_an_answer(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     runtime = runtime_of(
-        engine, Clock(), FakeGateway(answer=lambda h: Accepted(None, DeliveryStatus.SENT))
+        database, Clock(), FakeGateway(answer=lambda h: Accepted(None, DeliveryStatus.SENT))
     )
-    message_id = await load(engine, people(1, mail))
+    message_id = await load(database, people(1, mail))
 
     async def called_back() -> None:
-        await receive(engine, receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None))
+        await receive(
+            database, receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None)
+        )
 
     runtime.gateways[next(iter(runtime.gateways))].meanwhile = called_back  # type: ignore[attr-defined]
     await work(runtime)
 
     assert await settle(runtime) == 0
-    assert await statuses(engine, message_id) == {"SENT": 1}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"SENT": 1}
+    await recount(database)

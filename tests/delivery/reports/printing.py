@@ -1,6 +1,6 @@
 """Tools for tests of reports: request a report directly, and make it without a child process.
 
-press = printing(engine, tmp_path)
+press = printing(database, tmp_path)
 await request_report(press)
 assert await make_reports(press) == 1
 assert await made(press) == b"…"
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from db.reports.records import ReportRequest, request_report
 from db.tables.log import MESSAGE
@@ -37,10 +36,10 @@ async def here(order: RenderOrder, *, report_progress: Callable[[int], None]) ->
     return await make(order, clock=lambda: NOON, report_progress=report_progress)
 
 
-def printing(engine: AsyncEngine, folder: Path, **changes: Any) -> ReportRuntime:
+def printing(database: Database, folder: Path, **changes: Any) -> ReportRuntime:
     """Return a press that stores reports in `folder`; its clock shows noon."""
     report_runtime = ReportRuntime(
-        engine=engine, place=StoreLocation(str(folder)), clock=lambda: NOON, render=here
+        database=database, place=StoreLocation(str(folder)), clock=lambda: NOON, render=here
     )
     return replace(report_runtime, **changes)
 
@@ -71,7 +70,7 @@ async def requested_report(
         requested_at=at,
         expires_at=at + KEPT,
     )
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         id, _ = await request_report(connection, request)
         if runner is not None:
             await runner.announce(connection, RenderJob(id))
@@ -86,15 +85,15 @@ async def make_reports(report_runtime: ReportRuntime, *, until: asyncio.Event | 
     )
 
 
-async def row(engine: AsyncEngine, id: int = 1) -> Any:
+async def row(database: Database, id: int = 1) -> Any:
     """Return the row of a report."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return (await connection.execute(select(REPORT).where(REPORT.c.id == id))).one()
 
 
 async def made(report_runtime: ReportRuntime, id: int = 1) -> bytes:
     """Return the file of a report."""
-    key: str = (await row(report_runtime.engine, id)).file_key
+    key: str = (await row(report_runtime.database, id)).file_key
     return (Path(report_runtime.place.address) / key).read_bytes()
 
 
@@ -112,19 +111,19 @@ def files(report_runtime: ReportRuntime) -> list[str]:
     return sorted(os.listdir(folder)) if folder.exists() else []
 
 
-async def hurry(engine: AsyncEngine) -> None:
+async def hurry(database: Database) -> None:
     """End every lease and every pause, as if their time had passed."""
     # Leases use the database's clock, which tests cannot set.
     past = datetime.now(NOON.tzinfo) - timedelta(hours=1)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(update(REPORT).values(due_at=None))
         claimed = REPORT.c.claim.is_not(None)
         await connection.execute(update(REPORT).where(claimed).values(lease_until=past))
 
 
-async def message_called(engine: AsyncEngine, external_id: str) -> int:
+async def message_called(database: Database, external_id: str) -> int:
     """Return our id of a message."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         statement = select(MESSAGE.c.id).where(MESSAGE.c.external_id == external_id)
         return int((await connection.execute(statement)).scalar_one())
 

@@ -15,9 +15,8 @@ import pytest
 import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import after_commits
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import ReportRuntime
@@ -56,11 +55,11 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-async def pressing(engine: AsyncEngine, folder: Path, how: str) -> ReportRuntime:
+async def pressing(database: Database, folder: Path, how: str) -> ReportRuntime:
     """Request a report, and make it with a process that leaks."""
-    await load(engine, district(), school("east"), message("M-1", [recipient("p1", email())]))
+    await load(database, district(), school("east"), message("M-1", [recipient("p1", email())]))
     render = partial(render_in_process, start=new_process((*PROGRAM, how)))
-    report_runtime = printing(engine, folder / "store", render=render)
+    report_runtime = printing(database, folder / "store", render=render)
     await requested_report(report_runtime)
     return report_runtime
 
@@ -82,7 +81,7 @@ def lines_of(log: io.StringIO) -> list[dict[str, Any]]:
     ],
 )
 async def test_a_name_in_a_library_s_output_appears_nowhere(
-    engine: AsyncEngine,
+    database: Database,
     tmp_path: Path,
     log: io.StringIO,
     capfd: pytest.CaptureFixture[str],
@@ -90,11 +89,11 @@ async def test_a_name_in_a_library_s_output_appears_nowhere(
     status: ReportStatus,
     failure: tuple[str, str] | None,
 ) -> None:
-    report_runtime = await pressing(engine, tmp_path, how)
+    report_runtime = await pressing(database, tmp_path, how)
 
     assert await make_reports(report_runtime) == (status is ReportStatus.READY)
 
-    assert (await row(engine)).status is status
+    assert (await row(database)).status is status
     assert capfd.readouterr() == ("", "")
     written = log.getvalue()
     assert {kind for kind, pattern in KINDS.items() if pattern.search(written)} == set()
@@ -132,10 +131,10 @@ async def test_a_name_in_a_library_s_output_appears_nowhere(
 
 
 async def test_the_reason_of_a_process_that_cannot_start_is_logged(
-    engine: AsyncEngine, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+    database: Database, tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The process has no content of a report yet, so its output may be logged."""
-    report_runtime = await pressing(engine, tmp_path, "early")
+    report_runtime = await pressing(database, tmp_path, "early")
 
     assert await make_reports(report_runtime) == 0
 
@@ -148,10 +147,10 @@ async def test_the_reason_of_a_process_that_cannot_start_is_logged(
 
 
 async def test_a_report_stays_ready_if_the_confirmation_of_its_commit_was_lost(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    report_runtime = await pressing(engine, tmp_path, "ends")
-    report_runtime = printing(engine, tmp_path / "store")
+    report_runtime = await pressing(database, tmp_path, "ends")
+    report_runtime = printing(database, tmp_path / "store")
     commits: list[None] = []
 
     def lose_the_second_answer() -> None:
@@ -159,18 +158,18 @@ async def test_a_report_stays_ready_if_the_confirmation_of_its_commit_was_lost(
         if len(commits) == 2:  # the first is the claim's
             raise OperationalError("COMMIT", {}, Exception("connection lost"))
 
-    with after_commits(engine, lose_the_second_answer):
+    with database.after_commits(lose_the_second_answer):
         assert await make_reports(report_runtime) == 1
 
-    assert (await row(engine)).status is ReportStatus.READY
+    assert (await row(database)).status is ReportStatus.READY
     assert len(await detail_rows(report_runtime)) == 1
 
 
 async def test_a_report_continues_during_a_database_outage(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
     """Its lease lasts a minute: one failed renewal is no reason to start again."""
-    report_runtime = await pressing(engine, tmp_path, "ends")
+    report_runtime = await pressing(database, tmp_path, "ends")
     looks: list[None] = []
     failed = asyncio.Event()
 
@@ -181,11 +180,11 @@ async def test_a_report_continues_during_a_database_outage(
             raise OperationalError(statement, {}, Exception("connection lost"))
 
     async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
-        event.listen(engine.sync_engine, "before_cursor_execute", be_away)
+        event.listen(database.engine.sync_engine, "before_cursor_execute", be_away)
         report_progress(40)
         await failed.wait()
         return await here(order, report_progress=report_progress)
 
-    report_runtime = printing(engine, tmp_path / "store", render=render, step=timedelta(0))
+    report_runtime = printing(database, tmp_path / "store", render=render, step=timedelta(0))
     assert await make_reports(report_runtime) == 1
     assert looks == [None]

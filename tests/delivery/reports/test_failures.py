@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
@@ -145,9 +144,9 @@ CASES = {
 
 
 @pytest.fixture
-async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    return printing(engine, tmp_path / "store")
+async def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    return printing(database, tmp_path / "store")
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -165,9 +164,9 @@ async def test_a_failed_report_has_a_message_for_the_viewer_and_a_cause_in_the_l
             patch.setattr(*case.patched)
         for _ in range(attempts):
             assert await make_reports(failing) == 0
-            await hurry(report_runtime.engine)
+            await hurry(report_runtime.database)
 
-    report = await row(report_runtime.engine)
+    report = await row(report_runtime.database)
     assert (report.status, report.failure) == (ReportStatus.FAILED, viewer_message(case.kind))
     failed = [line for line in lines if line["event"].startswith("the report failed")]
     assert [line["log_level"] for line in failed] == ["warning"] * (attempts - 1) + ["error"]
@@ -184,7 +183,7 @@ async def test_a_failed_report_has_a_message_for_the_viewer_and_a_cause_in_the_l
 
 async def begun_often(report_runtime: ReportRuntime, *, attempts: int) -> None:
     """Set the number of earlier attempts of every report."""
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         await connection.execute(update(REPORT).values(attempts=attempts))
 
 
@@ -194,13 +193,13 @@ async def test_a_report_whose_recipients_were_purged_fails_at_once(
     """Without three attempts, and without an incomplete list."""
     await requested_report(report_runtime)
     await requested_report(report_runtime, detail=ReportDetail.SUMMARY)
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         await connection.execute(update(MESSAGE).values(purged_at=NOON))
 
     with capture_logs() as lines:
         assert await make_reports(report_runtime) == 1
 
-    listing, summary = [await row(report_runtime.engine, id) for id in (1, 2)]
+    listing, summary = [await row(report_runtime.database, id) for id in (1, 2)]
     assert (listing.status, listing.failure) == (
         ReportStatus.FAILED,
         viewer_message(FailureKind.PURGED),
@@ -219,9 +218,9 @@ async def test_a_report_whose_processes_died_has_a_message(report_runtime: Repor
         stuck.begun.clear()
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
-        await hurry(report_runtime.engine)
+        await hurry(report_runtime.database)
     assert await make_reports(report_runtime) == 0
-    report = await row(report_runtime.engine)
+    report = await row(report_runtime.database)
     assert (report.status, report.failure) == (
         ReportStatus.FAILED,
         viewer_message(FailureKind.WORKER_STOPPED),

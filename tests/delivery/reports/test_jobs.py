@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import after_commits
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from delivery.reports import child
 from delivery.reports.child import Broken
@@ -35,8 +34,8 @@ from tests.log import NOON, district, email, load, message, recipient, school
 
 
 @pytest.fixture
-def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
-    return printing(engine, tmp_path / "store")
+def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
+    return printing(database, tmp_path / "store")
 
 
 # How they are made
@@ -46,7 +45,7 @@ def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
 async def one(report_runtime: ReportRuntime) -> ReportRuntime:
     """A log with one message and a requested report."""
     await load(
-        report_runtime.engine,
+        report_runtime.database,
         district(),
         school("east"),
         message("M-1", [recipient("p1", email())]),
@@ -57,7 +56,7 @@ async def one(report_runtime: ReportRuntime) -> ReportRuntime:
 
 async def test_a_ready_report_has_size_and_hash_of_its_file(one: ReportRuntime) -> None:
     assert await make_reports(one) == 1
-    report = await row(one.engine)
+    report = await row(one.database)
     assert (report.status, report.as_of, report.row_count) == (ReportStatus.READY, NOON, 1)
     assert report.file_key.startswith("1.")
     assert report.file_key.endswith(".csv")
@@ -70,10 +69,10 @@ async def test_progress_is_written_and_the_claim_renewed(one: ReportRuntime) -> 
     seen, committed = [], asyncio.Event()
 
     async def render(order: RenderOrder, *, report_progress: Callable[[int], None]) -> MadeReport:
-        with after_commits(one.engine, committed.set):
+        with one.database.after_commits(committed.set):
             report_progress(40)
             await committed.wait()
-        report = await row(one.engine)
+        report = await row(one.database)
         seen.append((report.status, report.progress_percent))
         return await here(order, report_progress=report_progress)
 
@@ -91,12 +90,12 @@ async def test_a_failing_report_is_tried_three_times_and_then_has_a_message(
     report_runtime = replace(one, render=render)
     for attempt in (1, 2):
         assert await make_reports(report_runtime) == 0
-        report = await row(one.engine)
+        report = await row(one.database)
         assert (report.status, report.attempts) == (ReportStatus.QUEUED, attempt)
         assert report.due_at is not None
-        await hurry(one.engine)
+        await hurry(one.database)
     assert await make_reports(report_runtime) == 0
-    report = await row(one.engine)
+    report = await row(one.database)
     assert (report.status, report.failure) == (
         ReportStatus.FAILED,
         viewer_message(FailureKind.RENDERING),
@@ -113,19 +112,19 @@ async def test_a_failed_report_does_not_block_the_next(one: ReportRuntime) -> No
         return await here(order, report_progress=report_progress)
 
     assert await make_reports(replace(one, render=render)) == 1
-    assert (await row(one.engine, second)).status is ReportStatus.READY
+    assert (await row(one.database, second)).status is ReportStatus.READY
 
 
 async def test_a_process_that_lost_its_claim_leaves_no_file(one: ReportRuntime) -> None:
     slow = Stuck()
     working = asyncio.ensure_future(make_reports(replace(one, render=slow)))
     await slow.begun.wait()
-    await hurry(one.engine)
+    await hurry(one.database)
     assert await make_reports(one) == 1  # somebody else takes it over and is faster
-    report = await row(one.engine)
+    report = await row(one.database)
     slow.released.set()
     assert await working == 0
-    assert await row(one.engine) == report
+    assert await row(one.database) == report
     assert files(one) == [report.file_key]
 
 
@@ -136,14 +135,14 @@ async def test_a_report_that_is_stopped_waits_again(one: ReportRuntime) -> None:
     await slow.begun.wait()
     until.set()
     assert await working == 0
-    report = await row(one.engine)
+    report = await row(one.database)
     assert (report.status, report.attempts, report.claim) == (ReportStatus.QUEUED, 0, None)
 
 
 async def test_a_report_that_takes_too_long_times_out(one: ReportRuntime) -> None:
     report_runtime = replace(one, render=Stuck(), limit=timedelta(0))
     assert await make_reports(report_runtime) == 0
-    assert (await row(one.engine)).status is ReportStatus.QUEUED
+    assert (await row(one.database)).status is ReportStatus.QUEUED
 
 
 # The process
@@ -152,7 +151,7 @@ async def test_a_report_that_takes_too_long_times_out(one: ReportRuntime) -> Non
 async def test_a_child_process_makes_the_report(one: ReportRuntime) -> None:
     report_runtime = replace(one, render=child.render_in_process)
     assert await make_reports(report_runtime) == 1
-    report = await row(one.engine)
+    report = await row(one.database)
     assert report.status is ReportStatus.READY
     assert report.as_of > datetime(2025, 1, 1, tzinfo=UTC)  # its own clock
     assert [row[0] for row in await detail_rows(one)] == ["Parent, Heather*"]
@@ -196,7 +195,7 @@ async def test_after_a_day_the_file_is_gone_and_the_report_is_expired(one: Repor
     over = replace(one, clock=lambda: NOON + KEPT)
     assert await expire(over) == 1
     assert files(one) == []
-    report = await row(one.engine)
+    report = await row(one.database)
     assert (report.status, report.file_key) == (ReportStatus.EXPIRED, None)
     assert await expire(over) == 0
 

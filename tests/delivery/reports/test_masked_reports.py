@@ -8,8 +8,8 @@ from typing import Final
 
 import pypdf
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.report import ReportDetail, ReportFormat
 from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.delivery.upkeep.purges import OLD_MESSAGE, WORDS
@@ -34,10 +34,10 @@ def text_of(file: bytes, format: ReportFormat) -> str:
 @pytest.mark.parametrize("detail", ReportDetail)
 @pytest.mark.parametrize("format", ReportFormat)
 async def test_a_masked_report_has_no_word_of_a_family(
-    engine: AsyncEngine, tmp_path: Path, format: ReportFormat, detail: ReportDetail
+    database: Database, tmp_path: Path, format: ReportFormat, detail: ReportDetail
 ) -> None:
-    report_runtime = printing(engine, tmp_path / "store")
-    await load(engine, district(), OLD_MESSAGE)
+    report_runtime = printing(database, tmp_path / "store")
+    await load(database, district(), OLD_MESSAGE)
     now = datetime.fromisoformat("2020-01-31T18:00:00+00:00")
     whole = await requested_report(report_runtime, format=format, detail=detail, at=now)
     masked = await requested_report(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import ReportRuntime
 from delivery.reports.start import new_process
@@ -41,18 +41,18 @@ DEVICES: Final = 2
 
 @pytest.fixture
 async def report_runtime(
-    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> ReportRuntime:
     """A log with one message of some thousand deliveries, and a requested report."""
     people = [
         recipient(f"p{n}", *(email(f"{n}.{m}@nomail.example") for m in range(DEVICES)))
         for n in range(PEOPLE)
     ]
-    await load(engine, district(), message("M-1", people))
+    await load(database, district(), message("M-1", people))
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     report_runtime = printing(
-        engine,
+        database,
         tmp_path / "store",
         render=partial(render_in_process, start=new_process((*PROGRAM, "never"))),
     )
@@ -87,7 +87,7 @@ async def serving(
     report_runtime: ReportRuntime, *program: str
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run a server process, which is killed at the end."""
-    url = report_runtime.engine.url.render_as_string(hide_password=False)
+    url = report_runtime.database.engine.url.render_as_string(hide_password=False)
     process = await asyncio.create_subprocess_exec(
         *COMMAND, url, report_runtime.place.address, NOON.isoformat(), *program, cwd=ROOT
     )
@@ -103,22 +103,22 @@ async def has_begun(report_runtime: ReportRuntime, *, percent: int) -> None:
     """Wait until the row shows this progress of an unfinished report."""
 
     async def is_in_the_middle() -> bool:
-        report = await row(report_runtime.engine)
+        report = await row(report_runtime.database)
         return report.status is ReportStatus.RENDERING and percent <= report.progress_percent < 100
 
-    await holds_anywhere(report_runtime.engine, 1, is_in_the_middle, kind=Kind.REPORT)
+    await holds_anywhere(report_runtime.database, 1, is_in_the_middle, kind=Kind.REPORT)
 
 
 async def nothing_is_to_be_had(report_runtime: ReportRuntime) -> None:
     """Check that no row has a file, and that the store has no complete file."""
-    assert (await row(report_runtime.engine)).file_key is None
+    assert (await row(report_runtime.database)).file_key is None
     assert [name for name in files(report_runtime) if not name.endswith(".part")] == []
     assert os.listdir(Path(report_runtime.place.address).with_name("temporary")) == []
 
 
 async def all_is_there(report_runtime: ReportRuntime) -> None:
     """Check that the report is ready and complete, and that its file is the only one."""
-    report = await row(report_runtime.engine)
+    report = await row(report_runtime.database)
     assert (report.status, report.row_count) == (ReportStatus.READY, PEOPLE * DEVICES)
     assert files(report_runtime) == [report.file_key]
     assert len(await detail_rows(report_runtime)) == PEOPLE * DEVICES
@@ -139,10 +139,10 @@ async def test_a_process_that_is_killed_in_the_middle_leaves_no_file_and_its_rep
     await halted.ended()
 
     assert await working == 0
-    report = await row(report_runtime.engine)
+    report = await row(report_runtime.database)
     assert (report.status, report.progress_percent) == (ReportStatus.QUEUED, 0)
     await nothing_is_to_be_had(report_runtime)
-    await hurry(report_runtime.engine)
+    await hurry(report_runtime.database)
     assert await make_reports(report_runtime) == 1
     await all_is_there(report_runtime)
 
@@ -161,22 +161,22 @@ async def test_a_server_that_is_killed_in_the_middle_is_replaced_and_its_process
             os.kill(child, signal.SIGKILL)
         server.kill()
         assert await server.wait() == -signal.SIGKILL
-    assert (await row(report_runtime.engine)).status is ReportStatus.RENDERING
+    assert (await row(report_runtime.database)).status is ReportStatus.RENDERING
     assert len(files(report_runtime)) == left
     if moment == "rows":
         os.kill(child, signal.SIGCONT)  # nobody is there to hear its next word
     await halted.ended()
     await nothing_is_to_be_had(report_runtime)
 
-    await hurry(report_runtime.engine)
+    await hurry(report_runtime.database)
     async with serving(report_runtime, *PROGRAM, "never"):
 
         async def is_ready() -> bool:
-            return (await row(report_runtime.engine)).status is ReportStatus.READY
+            return (await row(report_runtime.database)).status is ReportStatus.READY
 
-        await holds_anywhere(report_runtime.engine, 1, is_ready, kind=Kind.REPORT)
+        await holds_anywhere(report_runtime.database, 1, is_ready, kind=Kind.REPORT)
     await all_is_there(report_runtime)
-    assert (await row(report_runtime.engine)).attempts == 2
+    assert (await row(report_runtime.database)).attempts == 2
 
 
 async def test_a_file_stored_after_its_server_died_is_never_served(
@@ -189,8 +189,8 @@ async def test_a_file_stored_after_its_server_died_is_never_served(
     os.kill(child, signal.SIGCONT)
     await halted.ended()
     (orphan,) = files(report_runtime)
-    assert (await row(report_runtime.engine)).file_key is None
-    await hurry(report_runtime.engine)
+    assert (await row(report_runtime.database)).file_key is None
+    await hurry(report_runtime.database)
     assert await make_reports(report_runtime) == 1
     await all_is_there(report_runtime)
     with pytest.raises(NotStored):

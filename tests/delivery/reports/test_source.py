@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports import source
@@ -53,15 +52,15 @@ NAMES = [
 
 
 @pytest.fixture
-def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
-    return printing(engine, tmp_path / "store")
+def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
+    return printing(database, tmp_path / "store")
 
 
 async def test_the_manuals_example_comes_out_of_the_log_in_every_format(
     report_runtime: ReportRuntime,
 ) -> None:
-    await load(report_runtime.engine, *manual_lines())
-    id = await message_called(report_runtime.engine, THE_EXAMPLE)
+    await load(report_runtime.database, *manual_lines())
+    id = await message_called(report_runtime.database, THE_EXAMPLE)
     devices = (ReportDevice.EMAIL,)
     mode, status = DeliveryMode.EMAIL, DeliveryStatus.IN_PROGRESS
     expected = school_is_cancelled(
@@ -102,7 +101,7 @@ async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_it
         recipient("p2", email("a@x.example"), name="Ben"),
     ]
     lines = message("M-1", people, category="General Notification")
-    await load(report_runtime.engine, district(), lines)
+    await load(report_runtime.database, district(), lines)
     legends: list[list[str]] = []
     for devices in ((ReportDevice.EMAIL,), (ReportDevice.VOICE_TEXT,)):
         report = await requested_report(report_runtime, devices=devices)
@@ -123,7 +122,7 @@ async def test_rows_are_ordered_by_name_then_student_over_all_pages(
         recipient(f"p{n}", email(f"{n}@nomail.example"), name=name, student=(f"s{n}", f"Kid {n % 2}"))
         for n, name in enumerate(NAMES)
     ]  # fmt: skip
-    await load(report_runtime.engine, district(), message("M-1", people))
+    await load(report_runtime.database, district(), message("M-1", people))
     await requested_report(report_runtime)
     assert await make_reports(report_runtime) == 1
     rows = await detail_rows(report_runtime)
@@ -142,7 +141,7 @@ async def test_a_masked_report_has_no_name_address_or_body(
         recipient("p1", voice("+16125550101"), name="Abel"),
     ]
     await load(
-        report_runtime.engine,
+        report_runtime.database,
         district(),
         message("M-1", people, body="Bullying at school", text_body="In short", voice_script="Hi"),
     )
@@ -163,12 +162,12 @@ async def test_a_report_shows_one_moment(
     """Changes after its start are not in it, neither in the figures nor in the last row."""
     monkeypatch.setattr(source, "PAGE", 1)
     people = [recipient(f"p{n}", email(f"{n}@nomail.example", status="SENT")) for n in range(3)]
-    await load(report_runtime.engine, district(), message("M-1", people))
+    await load(report_runtime.database, district(), message("M-1", people))
     changes: list[asyncio.Future[None]] = []
     loop = asyncio.get_running_loop()
 
     async def change() -> None:
-        async with writing(report_runtime.engine) as connection:
+        async with report_runtime.database.writing() as connection:
             await connection.execute(update(DELIVERY).values(status=DeliveryStatus.FAILED))
             await connection.execute(update(MESSAGE).values(people=17))
 

@@ -14,9 +14,8 @@ from typing import Final
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from db.tables.log import TALLY
 from delivery.reports import start as report_start
@@ -41,10 +40,10 @@ ODD: Final = (sys.executable, "-m", "tests.delivery.processes.odd_process")
 
 
 @pytest.fixture
-async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
+async def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
     """A log with one message and a requested report."""
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    report_runtime = printing(engine, tmp_path / "store")
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    report_runtime = printing(database, tmp_path / "store")
     await requested_report(report_runtime)
     return report_runtime
 
@@ -53,12 +52,12 @@ async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
 async def one_press(sqlite_template: Path, tmp_path: Path) -> AsyncIterator[ReportRuntime]:
     """The same on SQLite only, for tests that do not depend on the database: a fork server takes seconds to start."""
     file = shutil.copy(sqlite_template, tmp_path / "sentlog.sqlite3")
-    engine = make_engine(f"sqlite+aiosqlite:///{file}")
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    report_runtime = printing(engine, tmp_path / "store")
+    database = Database(f"sqlite+aiosqlite:///{file}")
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    report_runtime = printing(database, tmp_path / "store")
     await requested_report(report_runtime)
     yield report_runtime
-    await engine.dispose()
+    await database.dispose()
 
 
 @asynccontextmanager
@@ -104,7 +103,7 @@ async def test_a_report_is_large_from_the_row_after_the_five_thousandth(
         seen.append(order.is_large)
         return await here(order, report_progress=report_progress)
 
-    async with writing(report_runtime.engine) as connection:
+    async with report_runtime.database.writing() as connection:
         await connection.execute(update(TALLY).values(deliveries=rows))
 
     assert await make_reports(replace(report_runtime, render=render)) == 1
@@ -142,7 +141,7 @@ async def test_forked_processes_make_reports_of_every_format_side_by_side(
     async with forking() as forks:
         usual = replace(report_runtime, render=partial(render_in_process, start=forks.fork))
         assert sum(await asyncio.gather(*(make_reports(usual) for _ in range(2)))) == len(ids)
-    reports = [await row(report_runtime.engine, id) for id in ids]
+    reports = [await row(report_runtime.database, id) for id in ids]
     assert {report.status for report in reports} == {ReportStatus.READY}
     assert len(await detail_rows(report_runtime)) == 1
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
 from delivery.reports.child import render_in_process
 from delivery.reports.failures import FailureKind
 from delivery.reports.jobs import expire
@@ -96,13 +96,13 @@ async def test_remove_deletes_only_files_of_the_report(place: StoreLocation) -> 
 
 
 async def test_a_report_is_stored_in_the_bucket_and_removed_when_it_expires(
-    engine: AsyncEngine, place: StoreLocation, tmp_path: Path
+    database: Database, place: StoreLocation, tmp_path: Path
 ) -> None:
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    report_runtime = replace(printing(engine, tmp_path), place=place, render=render_in_process)
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    report_runtime = replace(printing(database, tmp_path), place=place, render=render_in_process)
     await requested_report(report_runtime)
     assert await make_reports(report_runtime) == 1
-    report = await row(engine)
+    report = await row(database)
     store = open_store(place)
     file = await drawn(store, report.file_key, 0, report.byte_size)
     assert hashlib.sha256(file).hexdigest() == report.sha256
@@ -113,15 +113,15 @@ async def test_a_report_is_stored_in_the_bucket_and_removed_when_it_expires(
 
 @pytest.mark.parametrize("missing", ["the bucket", "the server"])
 async def test_a_failing_bucket_raises_the_kind_of_problem(
-    engine: AsyncEngine, place: StoreLocation, tmp_path: Path, missing: str
+    database: Database, place: StoreLocation, tmp_path: Path, missing: str
 ) -> None:
     if missing == "the bucket":
         kind, place = FailureKind.STORE_REFUSED, replace(place, address="s3://not-there/of")
     else:
         kind = FailureKind.STORE_UNREACHABLE
         place = replace(place, options={**place.options, "endpoint": "http://127.0.0.1:1"})
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    report_runtime = replace(printing(engine, tmp_path), place=place)
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    report_runtime = replace(printing(database, tmp_path), place=place)
     await requested_report(report_runtime)
 
     with capture_logs() as lines:
@@ -133,13 +133,13 @@ async def test_a_failing_bucket_raises_the_kind_of_problem(
     assert "key" not in str(lines)
 
 
-async def test_an_unreachable_store_loses_no_report(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
+async def test_an_unreachable_store_loses_no_report(database: Database, tmp_path: Path) -> None:
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
     report_runtime = replace(
-        printing(engine, tmp_path), place=StoreLocation(f"{tmp_path / 'file'}")
+        printing(database, tmp_path), place=StoreLocation(f"{tmp_path / 'file'}")
     )
     (tmp_path / "file").write_bytes(b"where a folder should be")
     await requested_report(report_runtime)
     with watched():  # the log names the store
         assert await make_reports(report_runtime) == 0
-    assert (await row(engine)).status == "QUEUED"
+    assert (await row(database)).status == "QUEUED"

@@ -1,4 +1,4 @@
-"""Tools for tests of runners: the runner for an engine, with short times, and functions that wait for its work.
+"""Tools for tests of runners: the runner for a database, with short times, and functions that wait for its work.
 
 They do not sleep: they wait for a commit, with a timeout.
 """
@@ -13,9 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
-from db.connect.engine import after_commits, writing
+from db.connect.database import Database
 from db.connect.notices import Notices
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import RenderJob, ReportRuntime
@@ -44,9 +42,9 @@ def runner_of(
     has_rounds: bool = True,
     grace: float = PATIENCE,
 ) -> Runner:
-    """Return the runner for the runtime's engine. Without rounds it looks for work only at its start and on announcements."""
-    report_runtime = report_runtime or printing(runtime.engine, Path(os.devnull))
-    if runtime.engine.dialect.name == "sqlite":
+    """Return the runner for the runtime's database. Without rounds it looks for work only at its start and on announcements."""
+    report_runtime = report_runtime or printing(runtime.database, Path(os.devnull))
+    if not runtime.database.is_postgresql:
         pause = 0.02 if has_rounds else 2 * PATIENCE
         return LocalRunner(runtime, report_runtime, pause=pause, rest=0.05, grace=grace)
     return ProcrastinateRunner(
@@ -73,16 +71,16 @@ async def at_work(runner: Runner) -> AsyncIterator[asyncio.Event]:
             await task
 
 
-async def announce(engine: AsyncEngine, runner: Runner, job: RenderJob | None = None) -> None:
+async def announce(database: Database, runner: Runner, job: RenderJob | None = None) -> None:
     """Announce work in a separate transaction."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await runner.announce(connection, job)
 
 
-async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -> None:
+async def holds(database: Database, condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until a condition holds; check it after each commit of this process."""
     committed = asyncio.Event()
-    with after_commits(engine, committed.set):
+    with database.after_commits(committed.set):
         async with asyncio.timeout(PATIENCE):
             while not await condition():
                 await committed.wait()
@@ -90,27 +88,27 @@ async def holds(engine: AsyncEngine, condition: Callable[[], Awaitable[bool]]) -
 
 
 async def holds_anywhere(
-    engine: AsyncEngine,
+    database: Database,
     id: int,
     condition: Callable[[], Awaitable[bool]],
     *,
     kind: Kind = Kind.MESSAGE,
 ) -> None:
     """Wait until a condition holds; check it after each notice of any process about the message, or other `kind`."""
-    notices = Notices(engine, sleep=lambda seconds: asyncio.sleep(seconds / 20))
+    notices = Notices(database, sleep=lambda seconds: asyncio.sleep(seconds / 20))
     async with notices.listening(), asyncio.timeout(PATIENCE):
         with notices.watch(spell(kind, id)) as watch:
             while not await condition():
                 await watch.changed()
 
 
-async def all_handed_over(engine: AsyncEngine, message_id: int) -> None:
+async def all_handed_over(database: Database, message_id: int) -> None:
     """Wait until a message has no pending delivery."""
 
     async def nothing_is_pending() -> bool:
-        return DeliveryStatus.PENDING.value not in await statuses(engine, message_id)
+        return DeliveryStatus.PENDING.value not in await statuses(database, message_id)
 
-    await holds(engine, nothing_is_pending)
+    await holds(database, nothing_is_pending)
 
 
 @contextmanager

@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from delivery.dispatch.due_work import Job
 from delivery.gateways.base import Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway
@@ -66,28 +65,28 @@ class Valve:
             await self.reached.wait()
 
 
-async def test_all_that_is_due_is_handed_over_once(engine: AsyncEngine) -> None:
+async def test_all_that_is_due_is_handed_over_once(database: Database) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    large = await load(engine, people(300, call, text_to))
-    small = await load(engine, people(3, mail), id="M-2")
+    runtime = runtime_of(database, Clock(), gateway)
+    large = await load(database, people(300, call, text_to))
+    small = await load(database, people(3, mail), id="M-2")
     runner = runner_of(runtime)
 
     async with at_work(runner):
-        await announce(engine, runner)
-        await all_handed_over(engine, large)
-        await all_handed_over(engine, small)
+        await announce(database, runner)
+        await all_handed_over(database, large)
+        await all_handed_over(database, small)
 
     assert len(gateway.given) == 603
     assert set(Counter(gateway.keys).values()) == {1}
-    await recount(engine)
+    await recount(database)
 
 
-async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine) -> None:
+async def test_a_short_message_does_not_wait_for_a_long_one(database: Database) -> None:
     gateway = FakeGateway(batch=500)
-    runtime = runtime_of(engine, Clock(), gateway)
-    long = await load(engine, people(5_001, mail))  # eleven chunks, for six hands
-    short = await load(engine, people(1, mail), id="M-2")
+    runtime = runtime_of(database, Clock(), gateway)
+    long = await load(database, people(5_001, mail))  # eleven chunks, for six hands
+    short = await load(database, people(1, mail), id="M-2")
     runner = runner_of(runtime)
     short_came = asyncio.Event()
 
@@ -101,20 +100,20 @@ async def test_a_short_message_does_not_wait_for_a_long_one(engine: AsyncEngine)
 
     gateway.meanwhile = hold_the_later_ones
     async with at_work(runner):
-        await announce(engine, runner)
-        await all_handed_over(engine, long)
+        await announce(database, runner)
+        await all_handed_over(database, long)
 
     assert gateway.keys.index(f"{short}.0.0") < gateway.keys.index(f"{long}.5000.0")
 
 
 async def test_a_message_that_waits_for_a_rate_limit_does_not_block_others(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner_module, "TURN", 0.2)
     slow, quick = FakeGateway(per_second=1.0), QuickGateway()
-    runtime = runtime_of(engine, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
+    runtime = runtime_of(database, Clock(), {DeliveryMode.VOICE: slow, DeliveryMode.EMAIL: quick})
     calls = await load(
-        engine, people(3_001, call)
+        database, people(3_001, call)
     )  # more chunks than hands, and enough for an hour
     runner = runner_of(runtime)
 
@@ -122,64 +121,64 @@ async def test_a_message_that_waits_for_a_rate_limit_does_not_block_others(
         return len(slow.given) > 0
 
     async with at_work(runner):
-        await announce(engine, runner)
-        await holds(engine, it_has_begun)
-        mails = await load(engine, people(3, mail), id="M-2")
-        await announce(engine, runner)
-        await all_handed_over(engine, mails)
+        await announce(database, runner)
+        await holds(database, it_has_begun)
+        mails = await load(database, people(3, mail), id="M-2")
+        await announce(database, runner)
+        await all_handed_over(database, mails)
 
-    assert (await statuses(engine, calls))["PENDING"] > 2_900
+    assert (await statuses(database, calls))["PENDING"] > 2_900
 
 
-async def test_work_is_found_without_an_announcement(engine: AsyncEngine) -> None:
+async def test_work_is_found_without_an_announcement(database: Database) -> None:
     gateway = FakeGateway()
-    runner = runner_of(runtime_of(engine, Clock(), gateway))
+    runner = runner_of(runtime_of(database, Clock(), gateway))
 
     async with at_work(runner):
-        message_id = await load(engine, people(2, mail))
-        await all_handed_over(engine, message_id)
+        message_id = await load(database, people(2, mail))
+        await all_handed_over(database, message_id)
 
     assert len(gateway.given) == 2
 
 
-async def test_announced_work_does_not_wait_for_the_next_round(engine: AsyncEngine) -> None:
+async def test_announced_work_does_not_wait_for_the_next_round(database: Database) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
+    runtime = runtime_of(database, Clock(), gateway)
     runner = runner_of(runtime, has_rounds=False)
-    first = await load(engine, people(1, mail))
+    first = await load(database, people(1, mail))
 
     async with at_work(runner):
-        await announce(engine, runner)
-        await all_handed_over(engine, first)
-        second = await load(engine, people(2, mail), id="M-2")
-        await announce(engine, runner)
-        await all_handed_over(engine, second)
+        await announce(database, runner)
+        await all_handed_over(database, first)
+        second = await load(database, people(2, mail), id="M-2")
+        await announce(database, runner)
+        await all_handed_over(database, second)
 
     assert len(gateway.given) == 3
 
 
-async def test_a_runner_starts_a_message_at_its_time_and_not_before(engine: AsyncEngine) -> None:
+async def test_a_runner_starts_a_message_at_its_time_and_not_before(database: Database) -> None:
     gateway = FakeGateway()
     clock = Clock()
-    later = await load(engine, people(1, mail), scheduled_at=NOON + timedelta(hours=1))
-    runner = runner_of(runtime_of(engine, clock, gateway))
+    later = await load(database, people(1, mail), scheduled_at=NOON + timedelta(hours=1))
+    runner = runner_of(runtime_of(database, clock, gateway))
 
     async with at_work(runner):
         # One that is due now shows that the runner has looked around.
-        now = await load(engine, people(1, text_to), id="M-2")
-        await all_handed_over(engine, now)
-        assert (await one(engine, later)).status is DeliveryStatus.PENDING
-        assert await status(engine, later) is MessageStatus.WAITING
+        now = await load(database, people(1, text_to), id="M-2")
+        await all_handed_over(database, now)
+        assert (await one(database, later)).status is DeliveryStatus.PENDING
+        assert await status(database, later) is MessageStatus.WAITING
         clock.advance(hours=1)
-        await all_handed_over(engine, later)
+        await all_handed_over(database, later)
 
     assert [handover.mode for handover in gateway.given] == [DeliveryMode.TEXT, DeliveryMode.EMAIL]
 
 
-async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncEngine) -> None:
+async def test_a_job_that_runs_twice_does_nothing_the_second_time(database: Database) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(5, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(5, call))
 
     assert await find_work(runtime) == [Job(message_id, 0)]
     assert await attempt(runtime, Job(message_id, 0), until=asyncio.Event()) is Attempt.DONE
@@ -188,25 +187,25 @@ async def test_a_job_that_runs_twice_does_nothing_the_second_time(engine: AsyncE
     assert len(gateway.given) == 5
 
 
-async def test_a_lost_job_is_found_again(engine: AsyncEngine) -> None:
+async def test_a_lost_job_is_found_again(database: Database) -> None:
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
-    message_id = await load(engine, people(5, call))
+    runtime = runtime_of(database, Clock(), gateway)
+    message_id = await load(database, people(5, call))
     valve = Valve()
     held_up = FakeGateway(meanwhile=valve)
-    async with at_work(runner_of(runtime_of(engine, Clock(), held_up), grace=0.0)) as until:
+    async with at_work(runner_of(runtime_of(database, Clock(), held_up), grace=0.0)) as until:
         await valve.is_reached()  # it has found the job, and is at it
         until.set()
-    if engine.dialect.name == "postgresql":
-        async with writing(engine) as connection:
+    if database.is_postgresql:
+        async with database.writing() as connection:
             await connection.execute(text("delete from procrastinate_jobs"))
             await connection.execute(text("update delivery set lease_until = now()"))
 
     async def all_have_arrived() -> bool:
-        return all(row.reference is not None for row in await deliveries(engine, message_id))
+        return all(row.reference is not None for row in await deliveries(database, message_id))
 
     async with at_work(runner_of(runtime)):
-        await holds(engine, all_have_arrived)
+        await holds(database, all_have_arrived)
 
     assert len(held_up.given) == 5
     assert sorted(gateway.keys) == sorted(
@@ -215,7 +214,7 @@ async def test_a_lost_job_is_found_again(engine: AsyncEngine) -> None:
 
 
 async def test_a_failed_chunk_is_logged_by_its_ids_and_does_not_block_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
     chances = iter([ZeroDivisionError("the first outcome that is recorded fails")])
@@ -225,44 +224,44 @@ async def test_a_failed_chunk_is_logged_by_its_ids_and_does_not_block_others(
             raise fault
         return 0.0
 
-    first = await load(engine, people(1, call))
-    runner = runner_of(runtime_of(engine, Clock(), gateway, chance=chance))
+    first = await load(database, people(1, call))
+    runner = runner_of(runtime_of(database, Clock(), gateway, chance=chance))
     with capture_logs() as lines:
         async with at_work(runner):
-            await announce(engine, runner)
-            await all_handed_over(engine, first)
-            second = await load(engine, people(1, call), id="M-2")
-            await all_handed_over(engine, second)
+            await announce(database, runner)
+            await all_handed_over(database, first)
+            second = await load(database, people(1, call), id="M-2")
+            await all_handed_over(database, second)
 
     (line,) = [line for line in lines if line["event"] == "the job failed"]
     assert (line["message_id"], line["chunk"]) == (f"message.{first}", 0)
     assert len(gateway.given) == 2
     # It may have left: it is settled when the lease ends, and not called again.
-    assert (await one(engine, first)).claim is not None
+    assert (await one(database, first)).claim is not None
 
 
 async def test_running_jobs_finish_after_a_stop_and_no_new_one_starts(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     valve = Valve()
     gateway = FakeGateway(meanwhile=valve)
-    first = await load(engine, people(2, mail))
-    runner = runner_of(runtime_of(engine, Clock(), gateway))
+    first = await load(database, people(2, mail))
+    runner = runner_of(runtime_of(database, Clock(), gateway))
 
     async with at_work(runner) as until:
-        await announce(engine, runner)
+        await announce(database, runner)
         await valve.is_reached()
         until.set()
-        second = await load(engine, people(2, mail), id="M-2")
+        second = await load(database, people(2, mail), id="M-2")
         valve.opened.set()
 
-    assert await statuses(engine, first) == {"IN_PROGRESS": 2}
-    assert all(row.reference and row.claim is None for row in await deliveries(engine, first))
-    assert await statuses(engine, second) == {"PENDING": 2}
+    assert await statuses(database, first) == {"IN_PROGRESS": 2}
+    assert all(row.reference and row.claim is None for row in await deliveries(database, first))
+    assert await statuses(database, second) == {"PENDING": 2}
 
 
 async def test_a_job_that_waits_for_a_rate_limit_ends_at_once_at_a_stop(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     waiting = asyncio.Event()
 
@@ -274,52 +273,52 @@ async def test_a_job_that_waits_for_a_rate_limit_ends_at_once_at_a_stop(
         return accept(handover)
 
     gateway = FakeGateway(answer=answer, per_second=0.05)
-    message_id = await load(engine, people(3, call))
-    runner = runner_of(runtime_of(engine, Clock(), gateway, sleep=sleep))
+    message_id = await load(database, people(3, call))
+    runner = runner_of(runtime_of(database, Clock(), gateway, sleep=sleep))
 
     async with at_work(runner) as until:
-        await announce(engine, runner)
+        await announce(database, runner)
         async with asyncio.timeout(PATIENCE):
             await waiting.wait()
         # The next one would have to wait for twenty seconds.
         until.set()
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert [row.status for row in rows].count(DeliveryStatus.PENDING) == 2
     assert all(row.claim is None for row in rows)
 
 
 async def test_a_provider_that_accepts_nothing_does_not_block_others(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     def busy(handover: Handover) -> Outcome:
         return NotAccepted("busy")
 
     down, up = FakeGateway(answer=busy), FakeGateway()
     runtime = runtime_of(
-        engine, Clock(), {DeliveryMode.VOICE: down, DeliveryMode.EMAIL: up, DeliveryMode.TEXT: up}
+        database, Clock(), {DeliveryMode.VOICE: down, DeliveryMode.EMAIL: up, DeliveryMode.TEXT: up}
     )
-    calls = await load(engine, people(20, call))
+    calls = await load(database, people(20, call))
     runner = runner_of(runtime)
 
     async with at_work(runner):
-        await announce(engine, runner)
-        mails = await load(engine, people(20, mail), id="M-2")
-        await announce(engine, runner)
-        await all_handed_over(engine, mails)
+        await announce(database, runner)
+        mails = await load(database, people(20, mail), id="M-2")
+        await announce(database, runner)
+        await all_handed_over(database, mails)
 
-    assert await statuses(engine, calls) == {"PENDING": 20}
+    assert await statuses(database, calls) == {"PENDING": 20}
     assert len(down.given) <= 20
     assert len(up.given) == 20
 
 
-async def test_an_inbox_needs_no_gateway_setting_and_no_provider(engine: AsyncEngine) -> None:
-    message_id = await load(engine, [log.recipient("p1", log.inbox(), log.voice())])
-    runner = runner_of(runtime_of(engine, Clock(), InboxGateway()))
+async def test_an_inbox_needs_no_gateway_setting_and_no_provider(database: Database) -> None:
+    message_id = await load(database, [log.recipient("p1", log.inbox(), log.voice())])
+    runner = runner_of(runtime_of(database, Clock(), InboxGateway()))
 
     async def is_in_the_inbox() -> bool:
-        return await statuses(engine, message_id) == {"SENT": 1, "PENDING": 1}
+        return await statuses(database, message_id) == {"SENT": 1, "PENDING": 1}
 
     async with at_work(runner):
-        await announce(engine, runner)
-        await holds(engine, is_in_the_inbox)
+        await announce(database, runner)
+        await holds(database, is_in_the_inbox)

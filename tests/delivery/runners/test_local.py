@@ -4,9 +4,8 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from delivery.dispatch.due_work import Job
 from delivery.runners.local import JobQueue
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, announce, at_work, runner_of
@@ -41,31 +40,31 @@ async def test_a_closed_queue_gives_no_job() -> None:
 
 
 @on_sqlite
-async def test_an_announcement_goes_with_its_transaction(engine: AsyncEngine) -> None:
+async def test_an_announcement_goes_with_its_transaction(database: Database) -> None:
     gateway = FakeGateway()
-    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
+    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
 
     async def announce_and_fail() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await runner.announce(connection)
             raise ZeroDivisionError
 
-    first = await load(engine, people(1, mail))
+    first = await load(database, people(1, mail))
     async with at_work(runner):
-        await all_handed_over(engine, first)  # found when it began
-        second = await load(engine, people(1, mail), id="M-2")
+        await all_handed_over(database, first)  # found when it began
+        second = await load(database, people(1, mail), id="M-2")
         with pytest.raises(ZeroDivisionError):
             await announce_and_fail()
-    assert await statuses(engine, second) == {"PENDING": 1}
+    assert await statuses(database, second) == {"PENDING": 1}
 
-    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
+    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
     async with at_work(runner):
-        await announce(engine, runner)
-        await all_handed_over(engine, second)
+        await announce(database, runner)
+        await all_handed_over(database, second)
 
 
 @on_sqlite
-async def test_a_failed_round_is_repeated(engine: AsyncEngine) -> None:
+async def test_a_failed_round_is_repeated(database: Database) -> None:
     class LateClock(Clock):
         """A clock that fails at its first call."""
 
@@ -78,9 +77,9 @@ async def test_a_failed_round_is_repeated(engine: AsyncEngine) -> None:
             return super().__call__()
 
     gateway = FakeGateway()
-    message_id = await load(engine, people(1, mail))
+    message_id = await load(database, people(1, mail))
 
-    async with at_work(runner_of(runtime_of(engine, LateClock(), gateway))):
-        await all_handed_over(engine, message_id)
+    async with at_work(runner_of(runtime_of(database, LateClock(), gateway))):
+        await all_handed_over(database, message_id)
 
     assert len(gateway.given) == 1

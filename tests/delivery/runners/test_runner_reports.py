@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
@@ -56,24 +55,24 @@ JOBS = "select task_name, status::text from procrastinate_jobs order by id"
 
 
 @pytest.fixture
-def runtime(engine: AsyncEngine) -> Runtime:
-    return runtime_of(engine, Clock(), FakeGateway())
+def runtime(database: Database) -> Runtime:
+    return runtime_of(database, Clock(), FakeGateway())
 
 
 @pytest.fixture
-async def report_runtime(engine: AsyncEngine, tmp_path: Path) -> ReportRuntime:
+async def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
     """A log with one message and no due deliveries."""
-    await load(engine, people(2, mail), scheduled_at=NOON + timedelta(days=1))
-    return printing(engine, tmp_path / "store")
+    await load(database, people(2, mail), scheduled_at=NOON + timedelta(days=1))
+    return printing(database, tmp_path / "store")
 
 
 async def has_become(report_runtime: ReportRuntime, status: ReportStatus, *ids: int) -> None:
     """Wait until the reports have a status."""
 
     async def all_are() -> bool:
-        return {(await row(report_runtime.engine, id)).status for id in ids or [1]} == {status}
+        return {(await row(report_runtime.database, id)).status for id in ids or [1]} == {status}
 
-    await holds(report_runtime.engine, all_are)
+    await holds(report_runtime.database, all_are)
 
 
 async def ask_and_announce(
@@ -105,8 +104,8 @@ async def test_a_report_whose_job_was_lost_is_found_again(
     report_runtime: ReportRuntime, runtime: Runtime
 ) -> None:
     await ask_and_announce(report_runtime, runner_of(runtime, report_runtime), ReportFormat.CSV)
-    if report_runtime.engine.dialect.name == "postgresql":
-        async with writing(report_runtime.engine) as connection:
+    if report_runtime.database.is_postgresql:
+        async with report_runtime.database.writing() as connection:
             await connection.execute(text("delete from procrastinate_jobs"))
     async with at_work(runner_of(runtime, report_runtime)):
         await has_become(report_runtime, ReportStatus.READY)
@@ -115,9 +114,9 @@ async def test_a_report_whose_job_was_lost_is_found_again(
 async def test_a_job_that_runs_twice_makes_one_report(report_runtime: ReportRuntime) -> None:
     job = RenderJob(await requested_report(report_runtime))
     assert await attempt_report(report_runtime, job, until=asyncio.Event()) is Attempt.DONE
-    before, kept = await row(report_runtime.engine), files(report_runtime)
+    before, kept = await row(report_runtime.database), files(report_runtime)
     assert await attempt_report(report_runtime, job, until=asyncio.Event()) is Attempt.NOTHING
-    assert (await row(report_runtime.engine), files(report_runtime)) == (before, kept)
+    assert (await row(report_runtime.database), files(report_runtime)) == (before, kept)
     assert len(kept) == 1
 
 
@@ -129,42 +128,42 @@ async def test_a_job_of_a_missing_report_does_nothing(report_runtime: ReportRunt
 
 
 async def test_a_report_does_not_wait_for_busy_delivery_workers(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
     reached, opened = asyncio.Event(), asyncio.Event()
 
     async def meanwhile() -> None:
-        if len(gateway.waves) >= CONCURRENT_JOBS or engine.dialect.name == "sqlite":
+        if len(gateway.waves) >= CONCURRENT_JOBS or not database.is_postgresql:
             reached.set()
         await opened.wait()
 
     gateway = FakeGateway(meanwhile=meanwhile)
-    message_id = await load(engine, people(500 * CONCURRENT_JOBS + 1, mail))
-    report_runtime = printing(engine, tmp_path / "store")
-    runner = runner_of(runtime_of(engine, Clock(), gateway), report_runtime)
+    message_id = await load(database, people(500 * CONCURRENT_JOBS + 1, mail))
+    report_runtime = printing(database, tmp_path / "store")
+    runner = runner_of(runtime_of(database, Clock(), gateway), report_runtime)
     async with at_work(runner):
-        await announce(engine, runner)
+        await announce(database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
         await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
         await has_become(report_runtime, ReportStatus.READY)
-        assert (await statuses(engine, message_id))["PENDING"] > 0
+        assert (await statuses(database, message_id))["PENDING"] > 0
         opened.set()
-        await all_handed_over(engine, message_id)
+        await all_handed_over(database, message_id)
 
 
 async def test_deliveries_do_not_wait_for_reports(report_runtime: ReportRuntime) -> None:
     slow, gateway = Stuck(), FakeGateway()
-    runtime = runtime_of(report_runtime.engine, Clock(), gateway)
+    runtime = runtime_of(report_runtime.database, Clock(), gateway)
     runner = runner_of(runtime, replace(report_runtime, render=slow))
     async with at_work(runner):
         for format in ReportFormat:
             await ask_and_announce(report_runtime, runner, format)
         async with asyncio.timeout(PATIENCE):
             await slow.begun.wait()
-        message_id = await load(report_runtime.engine, people(CONCURRENT_JOBS, call), id="M-2")
-        await announce(report_runtime.engine, runner)
-        await all_handed_over(report_runtime.engine, message_id)
+        message_id = await load(report_runtime.database, people(CONCURRENT_JOBS, call), id="M-2")
+        await announce(report_runtime.database, runner)
+        await all_handed_over(report_runtime.database, message_id)
         slow.released.set()
         await has_become(report_runtime, ReportStatus.READY, 1, 2, 3, 4)
 
@@ -202,7 +201,7 @@ async def test_a_report_that_is_being_made_at_a_stop_is_made_by_the_next_worker(
         async with asyncio.timeout(PATIENCE):
             await slow.begun.wait()
         until.set()
-    reports = [await row(report_runtime.engine, id) for id in (1, 2)]
+    reports = [await row(report_runtime.database, id) for id in (1, 2)]
     assert [(one.status, one.attempts, one.claim) for one in reports] == [
         (ReportStatus.QUEUED, 0, None)
     ] * 2
@@ -227,10 +226,10 @@ async def test_a_failed_report_is_retried_and_its_reason_is_logged(
             await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
 
             async def has_failed_once() -> bool:
-                return (await row(report_runtime.engine)).due_at is not None
+                return (await row(report_runtime.database)).due_at is not None
 
-            await holds(report_runtime.engine, has_failed_once)
-            await hurry(report_runtime.engine)
+            await holds(report_runtime.database, has_failed_once)
+            await hurry(report_runtime.database)
             await has_become(report_runtime, ReportStatus.READY)
     assert attempts == [1, 2]
     (line,) = [line for line in lines if line["event"] == "the report failed and is retried"]
@@ -242,7 +241,7 @@ async def test_a_failed_report_job_is_logged_by_its_id(report_runtime: ReportRun
         raise ZeroDivisionError
 
     await requested_report(report_runtime)
-    before = await row(report_runtime.engine)
+    before = await row(report_runtime.database)
     with capture_logs() as lines:
         job = attempt_report(
             replace(report_runtime, clock=clock), RenderJob(1), until=asyncio.Event()
@@ -251,7 +250,7 @@ async def test_a_failed_report_job_is_logged_by_its_id(report_runtime: ReportRun
     assert [(line["event"], line["report_id"]) for line in lines] == [
         ("the job failed", "report.1")
     ]
-    assert await row(report_runtime.engine) == before
+    assert await row(report_runtime.database) == before
 
 
 async def test_files_are_removed_when_they_expire(
@@ -275,13 +274,13 @@ async def test_a_report_job_is_committed_or_rolled_back_with_its_request(
     runner = runner_of(runtime, report_runtime)
 
     async def announce_and_fail() -> None:
-        async with writing(report_runtime.engine) as connection:
+        async with report_runtime.database.writing() as connection:
             await runner.announce(connection, RenderJob(1))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await announce_and_fail()
-    assert await columns_of(report_runtime.engine, JOBS) == []
+    assert await columns_of(report_runtime.database, JOBS) == []
 
     await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
-    assert await columns_of(report_runtime.engine, JOBS) == [(PRINT, "todo")]
+    assert await columns_of(report_runtime.database, JOBS) == [(PRINT, "todo")]

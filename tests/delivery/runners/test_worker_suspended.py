@@ -12,9 +12,8 @@ from typing import Final
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch.cancel import CanceledMessage, cancel
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.tables.log import DELIVERY
@@ -49,15 +48,15 @@ def standing_still(process: subprocess.Popen[bytes]) -> Iterator[None]:
         os.kill(process.pid, signal.SIGCONT)
 
 
-def is_writing(engine: AsyncEngine) -> bool:
+def is_writing(database: Database) -> bool:
     """Return whether a suspended process has an open SQLite transaction, so that no other process can write.
 
     On PostgreSQL the session of such a process is ended, so its lock is free.
     """
-    if engine.dialect.name == "postgresql":
+    if database.is_postgresql:
         return False
-    assert engine.url.database is not None
-    with closing(sqlite3.connect(engine.url.database, timeout=0)) as connection:
+    assert database.engine.url.database is not None
+    with closing(sqlite3.connect(database.engine.url.database, timeout=0)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
@@ -65,17 +64,17 @@ def is_writing(engine: AsyncEngine) -> bool:
     return False
 
 
-async def nobody_is_in_a_transaction(engine: AsyncEngine) -> bool:
+async def nobody_is_in_a_transaction(database: Database) -> bool:
     """Return whether no other session of this database is active or inside a transaction."""
     others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    return not await columns_of(engine, f"{others} and state <> 'idle'")
+    return not await columns_of(database, f"{others} and state <> 'idle'")
 
 
-async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
+async def canceled(database: Database, message_id: int) -> set[str]:
     """Cancel a message. Return the deliveries that were claimed at that moment."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         outcome = await cancel(
-            connection, message_id, by_id="u", by_name="U", reason=None, now=NOON
+            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
         )
         assert outcome == CanceledMessage(is_new=True)
         rows = await connection.execute(select(*COLUMNS).where(DELIVERY.c.first_at.is_not(None)))
@@ -83,34 +82,34 @@ async def canceled(engine: AsyncEngine, message_id: int) -> set[str]:
 
 
 async def test_nothing_unclaimed_is_handed_over_after_a_cancel(
-    engine: AsyncEngine, database_url: str, tmp_path: Path
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
-    message_id = await load(engine, people(CALLS, call))
+    message_id = await load(database, people(CALLS, call))
 
     async def some_have_left() -> bool:
         return len(journal.entries()) >= CALLS // 6
 
     async def all_is_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(engine, open_)
+        return not await columns_of(database, open_)
 
     with worker(database_url, tmp_path / "journal", seconds=0.2) as victim:
-        await holds_anywhere(engine, message_id, some_have_left)
+        await holds_anywhere(database, message_id, some_have_left)
         claimed: set[str] | None = None
         while claimed is None:
             with standing_still(victim):
-                if not is_writing(engine):
-                    claimed = await canceled(engine, message_id)
-        await holds_anywhere(engine, message_id, all_is_settled)
+                if not is_writing(database):
+                    claimed = await canceled(database, message_id)
+        await holds_anywhere(database, message_id, all_is_settled)
 
     called = Counter(entry.key for entry in journal.entries())
     assert set(called.values()) == {1}
     assert called.keys() <= claimed
     assert len(claimed) < CALLS
-    assert (await statuses(engine, message_id))["CANCELED"] >= CALLS - len(claimed)
-    assert await status(engine, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(engine)
+    assert (await statuses(database, message_id))["CANCELED"] >= CALLS - len(claimed)
+    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await recount(database)
     journal.close()
 
 
@@ -118,37 +117,39 @@ async def test_nothing_unclaimed_is_handed_over_after_a_cancel(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_a_worker_whose_claims_were_taken_over_calls_nobody_twice(
-    engine: AsyncEngine, database_url: str, tmp_path: Path
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
-    message_id = await load(engine, people(CALLS, call))
+    message_id = await load(database, people(CALLS, call))
 
     async def some_are_on_their_way() -> bool:
         """Return whether deliveries are claimed but not at the provider yet: there a resumed worker could do harm."""
-        ((claimed,),) = await columns_of(engine, "select count(*) from delivery where attempts > 0")
+        ((claimed,),) = await columns_of(
+            database, "select count(*) from delivery where attempts > 0"
+        )
         arrived = len(journal.entries())
         return arrived >= CALLS // 6 and claimed - arrived >= BATCH
 
     async def all_is_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(engine, open_)
+        return not await columns_of(database, open_)
 
     with ExitStack() as workers:
         # Most of its time it waits for the provider: that is where it will stand still.
         victim = workers.enter_context(worker(database_url, tmp_path / "journal", seconds=0.5))
-        await holds_anywhere(engine, message_id, some_are_on_their_way)
+        await holds_anywhere(database, message_id, some_are_on_their_way)
         stands_apart = False
         while not stands_apart:
             with standing_still(victim):
                 # Who stands still inside a transaction keeps the others from the message for `live.LONGEST_IDLE`.
-                stands_apart = await nobody_is_in_a_transaction(engine)
+                stands_apart = await nobody_is_in_a_transaction(database)
                 if stands_apart:
                     workers.enter_context(worker(database_url, tmp_path / "journal"))
-                    await holds_anywhere(engine, message_id, all_is_settled)
+                    await holds_anywhere(database, message_id, all_is_settled)
 
     called = Counter(entry.key for entry in journal.entries())
     assert set(called.values()) == {1}
-    missing = [row for row in await deliveries(engine, message_id) if not called[spell(row)]]
+    missing = [row for row in await deliveries(database, message_id) if not called[spell(row)]]
     assert {row.call_status for row in missing} <= {-5}
-    await recount(engine)
+    await recount(database)
     journal.close()

@@ -1,7 +1,7 @@
 """Tools for tests of a purge: an old log, and a search for texts that are left in the tables.
 
-await load_old(engine)                    # OLD ends before CUT; NEW shares people and addresses with it
-await run_purge(purge_of(engine, tmp_path))
+await load_old(database)                    # OLD ends before CUT; NEW shares people and addresses with it
+await run_purge(purge_of(database, tmp_path))
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import String, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import SQLModel
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.log import DELIVERY, MESSAGE
 from delivery.reports.store import StoreLocation
 from delivery.upkeep.purge import PurgeRun
@@ -76,12 +75,12 @@ NEWER: Final = message(
 )
 
 
-async def load_old(engine: AsyncEngine) -> None:
+async def load_old(database: Database) -> None:
     """Import an old message, and a newer one to some of the same people."""
-    await load(engine, district(), OLD_MESSAGE, NEWER)
+    await load(database, district(), OLD_MESSAGE, NEWER)
 
 
-def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> PurgeRun:
+def purge_of(database: Database, folder: Path, **more: Any) -> PurgeRun:
     """Return a purge of messages older than `CUT`, at noon."""
 
     async def at_once(seconds: float) -> None:
@@ -89,7 +88,7 @@ def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> PurgeRun:
 
     fixed: dict[str, Any] = {"before": CUT, "clock": lambda: NOON, "sleep": at_once}
     return PurgeRun(
-        engine=engine,
+        database=database,
         reports=StoreLocation(str(folder / "reports")),
         by="os:clerk",
         run="run-1",
@@ -97,10 +96,10 @@ def purge_of(engine: AsyncEngine, folder: Path, **more: Any) -> PurgeRun:
     )
 
 
-async def places_with(engine: AsyncEngine, *words: str) -> Sequence[tuple[str, str]]:
+async def places_with(database: Database, *words: str) -> Sequence[tuple[str, str]]:
     """Return the columns of all tables that contain one of these words, in any case."""
     places: list[tuple[str, str]] = []
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         for table in SQLModel.metadata.sorted_tables:
             for column in table.columns:
                 shown = func.lower(column.cast(String))
@@ -110,16 +109,16 @@ async def places_with(engine: AsyncEngine, *words: str) -> Sequence[tuple[str, s
     return places
 
 
-async def rows(engine: AsyncEngine, *columns: Any) -> list[tuple[Any, ...]]:
-    async with reading(engine) as connection:
+async def rows(database: Database, *columns: Any) -> list[tuple[Any, ...]]:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(select(*columns).order_by(*columns))]
 
 
-async def stand(engine: AsyncEngine, at: MessageStatus, delivery: DeliveryStatus) -> None:
+async def stand(database: Database, at: MessageStatus, delivery: DeliveryStatus) -> None:
     """Import an old message with one call, and set the statuses of both."""
     people = [recipient("p1", call(1))]
-    await load(engine, district(), message(recipients=people, created_at=OLD, status=None))
-    async with writing(engine) as connection:
+    await load(database, district(), message(recipients=people, created_at=OLD, status=None))
+    async with database.writing() as connection:
         await connection.execute(update(MESSAGE).values(status=at))
         await connection.execute(update(DELIVERY).values(status=delivery))
         await connection.exec_driver_sql(f"UPDATE tally SET status = '{delivery}'")

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit.seals import add, after
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import run_periodically, seal_all
@@ -19,9 +19,9 @@ from tests.log import NOON, district, load
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
-    await load(engine, district())
-    return engine
+async def log(database: Database) -> Database:
+    await load(database, district())
+    return database
 
 
 async def look(connection: AsyncConnection, *viewers: str) -> None:
@@ -30,21 +30,21 @@ async def look(connection: AsyncConnection, *viewers: str) -> None:
     await connection.execute(insert(AUDIT), [common | {"viewer_id": viewer} for viewer in viewers])
 
 
-async def looks(engine: AsyncEngine, *viewers: str) -> None:
-    async with writing(engine) as connection:
+async def looks(database: Database, *viewers: str) -> None:
+    async with database.writing() as connection:
         await look(connection, *viewers)
 
 
-async def seal_now(engine: AsyncEngine) -> int:
-    return await seal_all(engine, clock=lambda: NOON, pause=0)
+async def seal_now(database: Database) -> int:
+    return await seal_all(database, clock=lambda: NOON, pause=0)
 
 
-async def seals(engine: AsyncEngine) -> list[AuditSeal]:
-    async with reading(engine) as connection:
+async def seals(database: Database) -> list[AuditSeal]:
+    async with database.reading() as connection:
         return list(await after(connection, 0, most=100))
 
 
-async def test_rows_are_sealed_once(log: AsyncEngine) -> None:
+async def test_rows_are_sealed_once(log: Database) -> None:
     await looks(log, "u1", "u2")
 
     assert [await seal_now(log), await seal_now(log)] == [2, 0]
@@ -58,14 +58,12 @@ async def test_rows_are_sealed_once(log: AsyncEngine) -> None:
     assert (finding.rows, finding.unsealed, finding.faults) == (3, 0, [])
 
 
-async def test_an_empty_audit_gets_no_seal(log: AsyncEngine) -> None:
+async def test_an_empty_audit_gets_no_seal(log: Database) -> None:
     assert await seal_now(log) == 0
     assert await seals(log) == []
 
 
-async def test_many_rows_get_several_seals(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_many_rows_get_several_seals(log: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_seals, "MOST_ROWS", 2)
     await looks(log, *(f"u{number}" for number in range(5)))
 
@@ -79,9 +77,9 @@ async def test_many_rows_get_several_seals(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
-    async with writing(log) as slow:
+    async with log.writing() as slow:
         await look(slow, "slow")  # has the smaller number
         await looks(log, "quick")
 
@@ -96,10 +94,10 @@ async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_without_an_id(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     """An INSERT takes its number before its transaction has an id, so snapshots do not contain it yet."""
-    async with writing(log) as slow:
+    async with log.writing() as slow:
         await slow.execute(text("LOCK TABLE audit IN ROW EXCLUSIVE MODE"))  # as INSERT begins
         number = await slow.scalar(text("SELECT nextval(pg_get_serial_sequence('audit', 'id'))"))
         await looks(log, "quick")
@@ -123,16 +121,16 @@ async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_w
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_writing_an_entry_does_not_wait_for_a_seal(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     await looks(log, "u1")
-    async with writing(log) as sealer:
+    async with log.writing() as sealer:
         assert await add(sealer, AuditSeal(1, NOON, 1, 1, 1, "0" * 64, "0" * 64))
 
         async with asyncio.timeout(5):
             await looks(log, "u2")
 
-    async with reading(log) as connection:
+    async with log.reading() as connection:
         assert (await connection.scalars(select(AUDIT.c.viewer_id).order_by(AUDIT.c.id))).all() == [
             "u1",
             "u2",
@@ -140,7 +138,7 @@ async def test_writing_an_entry_does_not_wait_for_a_seal(
 
 
 async def test_concurrent_sealers_make_one_chain(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_seals, "MOST_ROWS", 3)
     await looks(log, *(f"u{number}" for number in range(20)))
@@ -152,18 +150,18 @@ async def test_concurrent_sealers_make_one_chain(
     assert (await check(log)).faults == []
 
 
-async def test_a_seal_whose_number_is_taken_is_dropped(log: AsyncEngine) -> None:
+async def test_a_seal_whose_number_is_taken_is_dropped(log: Database) -> None:
     await looks(log, "u1")
     await seal_now(log)
     [sealed] = await seals(log)
 
-    async with writing(log) as connection:
+    async with log.writing() as connection:
         assert not await add(connection, sealed._replace(hash="f" * 64))
 
     assert await seals(log) == [sealed]
 
 
-async def test_sealing_repeats_until_it_is_stopped(log: AsyncEngine) -> None:
+async def test_sealing_repeats_until_it_is_stopped(log: Database) -> None:
     await looks(log, "u1")
     until = asyncio.Event()
     going_on = asyncio.create_task(run_periodically(log, until, clock=lambda: NOON, pause=0.01))
@@ -187,14 +185,12 @@ async def test_sealing_repeats_until_it_is_stopped(log: AsyncEngine) -> None:
         "UPDATE audit SET viewer_id = 'x'",
     ],
 )
-async def test_neither_a_row_nor_a_seal_is_changed_or_removed(
-    log: AsyncEngine, change: str
-) -> None:
+async def test_neither_a_row_nor_a_seal_is_changed_or_removed(log: Database, change: str) -> None:
     await looks(log, "u1")
     await seal_now(log)
 
     with pytest.raises(DBAPIError, match="the audit only grows"):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(change))
 
     finding = await check(log)
@@ -205,23 +201,23 @@ async def test_neither_a_row_nor_a_seal_is_changed_or_removed(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 @pytest.mark.parametrize("table", ["audit", "audit_seal"])
-async def test_postgresql_truncates_neither(log: AsyncEngine, table: str) -> None:
+async def test_postgresql_truncates_neither(log: Database, table: str) -> None:
     await looks(log, "u1")
     await seal_now(log)
 
     with pytest.raises(DBAPIError, match="the audit only grows"):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(f"TRUNCATE {table}"))
 
     assert (await check(log)).rows == 1
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-async def test_sqlite_replaces_no_row(log: AsyncEngine) -> None:
+async def test_sqlite_replaces_no_row(log: Database) -> None:
     await looks(log, "u1")
 
     with pytest.raises(DBAPIError, match="the audit only grows"):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(
                 text(
                     "INSERT OR REPLACE INTO audit (id, at, district_id, viewer_id, action, subject)"
@@ -229,7 +225,7 @@ async def test_sqlite_replaces_no_row(log: AsyncEngine) -> None:
                 )
             )
 
-    async with reading(log) as connection:
+    async with log.reading() as connection:
         assert (await connection.scalars(select(AUDIT.c.viewer_id))).all() == ["u1"]
 
 

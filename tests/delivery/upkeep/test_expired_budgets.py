@@ -4,25 +4,24 @@ import asyncio
 
 import pytest
 from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import make_engine, reading, writing
+from db.connect.database import Database
 from db.tables.operations import BUDGET
 from delivery.upkeep import expired_budgets
 from tests.log import NOON
 
 
-async def test_full_budgets_are_deleted(engine: AsyncEngine) -> None:
+async def test_full_budgets_are_deleted(database: Database) -> None:
     rows = [
         {"viewer": "plainview/gone", "empty_at": NOON},
         {"viewer": "plainview/here", "empty_at": NOON.replace(year=2900)},
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(insert(BUDGET), rows)
 
-    assert await expired_budgets.forget(engine, now=NOON) == 1
+    assert await expired_budgets.forget(database, now=NOON) == 1
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert (await connection.scalars(select(BUDGET.c.viewer))).all() == ["plainview/here"]
 
 
@@ -38,9 +37,9 @@ async def test_a_database_outage_does_not_end_the_deletion(
             until.set()
 
     monkeypatch.setattr(expired_budgets, "wait", pause)
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
 
-    await expired_budgets.run_periodically(engine, until, clock=lambda: NOON)
+    await expired_budgets.run_periodically(database, until, clock=lambda: NOON)
 
     assert rounds == 3
-    await engine.dispose()
+    await database.dispose()

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit.entries import Action
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.log import (
     ADDRESS,
     DELIVERY,
@@ -46,33 +45,33 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 async def test_nothing_of_the_recipients_is_left_in_any_table(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
-    assert {table for table, _ in await places_with(engine, *WORDS)} == {
+    await load_old(database)
+    assert {table for table, _ in await places_with(database, *WORDS)} == {
         *("address", "cancellation", "content", "delivery", "person", "person_name", "recipient")
     }
 
-    progress = await run_purge(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(database, tmp_path))
 
     assert progress == PurgeProgress(messages=1, recipients=4, deliveries=6)
-    assert await places_with(engine, *WORDS) == []
+    assert await places_with(database, *WORDS) == []
 
 
 async def test_a_person_in_another_list_keeps_the_name_from_there(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
-    people = await rows(engine, PERSON.c.external_id, PERSON.c.name)
+    people = await rows(database, PERSON.c.external_id, PERSON.c.name)
     assert [row for row in people if row[1]] == [
         ("p-stays", "Stays, Now"),
         ("s-stays", "Kid, Now"),
     ]
-    assert await rows(engine, PERSON_NAME.c.key) == [("kid, now",), ("stays, now",)]
-    assert await rows(engine, ADDRESS.c.key) == [("stays@nomail.example",)]
+    assert await rows(database, PERSON_NAME.c.key) == [("kid, now",), ("stays, now",)]
+    assert await rows(database, ADDRESS.c.key) == [("stays@nomail.example",)]
 
 
 PEOPLE = st.builds(
@@ -88,7 +87,7 @@ LISTS = st.lists(st.tuples(st.booleans(), st.lists(PEOPLE, max_size=4)), max_siz
 NUMBERS = itertools.count()
 
 
-async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[Any, ...]]]:
+async def known_in(database: Database, district_: str) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows about the people of a district."""
     found = select(DISTRICT.c.id).where(DISTRICT.c.external_id == district_)
     of_district = found.scalar_subquery()
@@ -108,7 +107,7 @@ async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[
         .join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)
         .where(DELIVERY.c.message_id.in_(here)),
     }
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return {
             name: sorted(tuple(row) for row in await connection.execute(statement))
             for name, statement in statements.items()
@@ -118,7 +117,7 @@ async def known_in(engine: AsyncEngine, district_: str) -> dict[str, list[tuple[
 @given(lists=LISTS, at_once=st.integers(1, 4))
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_rest_is_as_if_the_old_message_had_never_come(
-    engine: AsyncEngine, tmp_path: Path, lists: list[tuple[bool, Any]], at_once: int
+    database: Database, tmp_path: Path, lists: list[tuple[bool, Any]], at_once: int
 ) -> None:
     """With any sharing of people, names, students and addresses between messages."""
     whole, newer = f"whole-{(n := next(NUMBERS))}", f"newer-{n}"
@@ -130,86 +129,86 @@ async def test_the_rest_is_as_if_the_old_message_had_never_come(
             if with_old or not is_old
         ]
 
-    await load(engine, district(newer), *lines(newer, with_old=False))
-    await load(engine, district(whole), *lines(whole, with_old=True))
+    await load(database, district(newer), *lines(newer, with_old=False))
+    await load(database, district(whole), *lines(whole, with_old=True))
 
-    await run_purge(purge_of(engine, tmp_path, rows=at_once, district=whole))
+    await run_purge(purge_of(database, tmp_path, rows=at_once, district=whole))
 
-    assert await known_in(engine, whole) == await known_in(engine, newer)
-    assert (await check(engine)).is_clean
+    assert await known_in(database, whole) == await known_in(database, newer)
+    assert (await check(database)).is_clean
 
 
-async def test_an_opted_out_number_is_kept(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
-    async with writing(engine) as connection:
+async def test_an_opted_out_number_is_kept(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
+    async with database.writing() as connection:
         await connection.execute(
             update(ADDRESS).where(ADDRESS.c.key == "+16125550100").values(opted_out_at=OLD)
         )
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
-    assert await rows(engine, ADDRESS.c.key) == [("+16125550100",), ("stays@nomail.example",)]
+    assert await rows(database, ADDRESS.c.key) == [("+16125550100",), ("stays@nomail.example",)]
 
 
-async def test_ids_of_removed_people_are_not_reused(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load(engine, district(), OLD_MESSAGE)
-    before = {id for (id,) in await rows(engine, PERSON.c.id)}
+async def test_ids_of_removed_people_are_not_reused(database: Database, tmp_path: Path) -> None:
+    await load(database, district(), OLD_MESSAGE)
+    before = {id for (id,) in await rows(database, PERSON.c.id)}
 
-    await run_purge(purge_of(engine, tmp_path))
-    await load(engine, message("M-9", [recipient("p-new", name="New")]))
+    await run_purge(purge_of(database, tmp_path))
+    await load(database, message("M-9", [recipient("p-new", name="New")]))
 
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         new = await connection.scalar(select(PERSON.c.id).where(PERSON.c.external_id == "p-new"))
     assert new not in before
 
 
-async def test_the_figures_stay_and_pass_the_check(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
+async def test_the_figures_stay_and_pass_the_check(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
     kept = (
         *(MESSAGE.c.external_id, MESSAGE.c.subject, MESSAGE.c.sender_name, MESSAGE.c.status),
         *(MESSAGE.c.people, MESSAGE.c.people_without_device, MESSAGE.c.people_contacted),
     )
-    before = await rows(engine, *kept)
+    before = await rows(database, *kept)
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
-    assert await rows(engine, *kept) == before
-    finding = await check(engine)
+    assert await rows(database, *kept) == before
+    finding = await check(database)
     assert (finding.is_clean, finding.differences, finding.faults) == (True, [], [])
 
 
 @pytest.mark.parametrize("status", MessageStatus)
 async def test_recorded_messages_are_purged_in_any_status(
-    engine: AsyncEngine, tmp_path: Path, status: MessageStatus
+    database: Database, tmp_path: Path, status: MessageStatus
 ) -> None:
     devices = [
         email(f"{of}@nomail.example", status=of)
         for of in (DeliveryStatus.PENDING, DeliveryStatus.IN_PROGRESS, DeliveryStatus.SENT)
     ]
     sent = message("E-1", [recipient("p1", *devices)], created_at=OLD, status=status)
-    await load(engine, district(), sent)
-    before = await rows(engine, *TALLY.c)
+    await load(database, district(), sent)
+    before = await rows(database, *TALLY.c)
 
-    done = await run_purge(purge_of(engine, tmp_path))
+    done = await run_purge(purge_of(database, tmp_path))
 
     assert (done.messages, done.recipients, done.deliveries) == (1, 1, 3)
-    left = [await rows(engine, *table.primary_key) for table in (RECIPIENT, DELIVERY, ADDRESS)]
+    left = [await rows(database, *table.primary_key) for table in (RECIPIENT, DELIVERY, ADDRESS)]
     assert left == [[], [], []]
-    assert await rows(engine, *TALLY.c) == before
-    assert await rows(engine, MESSAGE.c.status) == [(status,)]
-    assert (await check(engine)).is_clean
+    assert await rows(database, *TALLY.c) == before
+    assert await rows(database, MESSAGE.c.status) == [(status,)]
+    assert (await check(database)).is_clean
 
 
 async def test_the_check_finds_a_recipient_that_a_purge_left(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
-    async with writing(engine) as connection:
+    await load_old(database)
+    async with database.writing() as connection:
         await connection.execute(
             update(MESSAGE).where(MESSAGE.c.external_id == "OLD").values(purged_at=NOON)
         )
 
-    finding = await check(engine)
+    finding = await check(database)
 
     assert [tuple(found) for found in finding.differences] == [
         ("OLD", "recipients after its purge", "0", "4")
@@ -217,51 +216,51 @@ async def test_the_check_finds_a_recipient_that_a_purge_left(
 
 
 async def test_each_message_is_in_the_audit_once_with_who_and_when(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
 
-    await run_purge(purge_of(engine, tmp_path))
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
     columns = (AUDIT.c.viewer_id, AUDIT.c.action, AUDIT.c.subject, AUDIT.c.request_id, AUDIT.c.at)
-    assert await rows(engine, *columns) == [
+    assert await rows(database, *columns) == [
         ("os:clerk", Action.PURGE_MESSAGE.value, "message.1", "run-1", NOON)
     ]
 
 
-async def test_a_second_purge_does_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
-    await run_purge(purge_of(engine, tmp_path))
-    before = await world.everything(engine)
+async def test_a_second_purge_does_nothing(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
+    await run_purge(purge_of(database, tmp_path))
+    before = await world.everything(database)
 
-    assert await run_purge(purge_of(engine, tmp_path)) == PurgeProgress()
-    assert await world.everything(engine) == before
+    assert await run_purge(purge_of(database, tmp_path)) == PurgeProgress()
+    assert await world.everything(database) == before
 
 
-async def test_what_was_removed_does_not_come_in_again(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
-    await run_purge(purge_of(engine, tmp_path))
+async def test_what_was_removed_does_not_come_in_again(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
+    await run_purge(purge_of(database, tmp_path))
 
-    again = await load(engine, OLD_MESSAGE, NEWER)
+    again = await load(database, OLD_MESSAGE, NEWER)
 
     assert (again.accepted, again.unchanged, again.refused) == (0, 2, 0)
-    assert await places_with(engine, *WORDS) == []
+    assert await places_with(database, *WORDS) == []
 
 
-async def test_a_dry_run_counts_and_changes_nothing(engine: AsyncEngine, tmp_path: Path) -> None:
-    await load_old(engine)
+async def test_a_dry_run_counts_and_changes_nothing(database: Database, tmp_path: Path) -> None:
+    await load_old(database)
     await load(
-        engine,
+        database,
         district("north", name="North"),
         message("N-1", [recipient("p1", email())], district="north", created_at=OLD, status=None),
     )
-    before = await world.everything(engine)
+    before = await world.everything(database)
 
-    found = await preview_purge(purge_of(engine, tmp_path))
+    found = await preview_purge(purge_of(database, tmp_path))
 
     assert [tuple(one) for one in found] == [("plainview", 1, 3, 6, 0), ("north", 0, 0, 0, 1)]
-    assert await world.everything(engine) == before
+    assert await world.everything(database) == before
 
 
 # Reports and files
@@ -288,9 +287,9 @@ def report(**fields: Any) -> dict[str, Any]:
 
 
 async def test_reports_that_tell_of_recipients_go_with_their_files(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
     made = [
         report(id=1, file_key="1.t.csv"),
         report(id=2, detail=ReportDetail.SUMMARY, file_key="2.t.csv"),
@@ -302,14 +301,16 @@ async def test_reports_that_tell_of_recipients_go_with_their_files(
     folder.mkdir()
     for one in made[:4]:
         (folder / f"{one['id']}.t.csv").write_text("rows")
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for one in made:
             await connection.execute(insert(REPORT).values(one))
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
     assert sorted(file.name for file in folder.iterdir()) == ["3.t.csv", "4.t.csv"]
-    assert await rows(engine, REPORT.c.id, REPORT.c.status, REPORT.c.file_key, REPORT.c.claim) == [
+    assert await rows(
+        database, REPORT.c.id, REPORT.c.status, REPORT.c.file_key, REPORT.c.claim
+    ) == [
         (1, ReportStatus.EXPIRED, None, None),
         (2, ReportStatus.EXPIRED, None, None),
         (3, ReportStatus.READY, "3.t.csv", None),
@@ -319,11 +320,11 @@ async def test_reports_that_tell_of_recipients_go_with_their_files(
 
 
 async def test_a_summary_of_a_purged_message_shows_when_the_recipients_were_removed(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
-    await run_purge(purge_of(engine, tmp_path))
-    report_runtime = printing(engine, tmp_path / "later")
+    await load_old(database)
+    await run_purge(purge_of(database, tmp_path))
+    report_runtime = printing(database, tmp_path / "later")
 
     await requested_report(report_runtime, 1, detail=ReportDetail.SUMMARY)
     assert await make_reports(report_runtime) == 1
@@ -345,11 +346,11 @@ def trigrams(*texts: str) -> set[str]:
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_file_of_sqlite_keeps_no_trace_of_what_was_deleted(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load_old(engine)
-    assert engine.url.database is not None
-    file = Path(engine.url.database)
+    await load_old(database)
+    assert database.engine.url.database is not None
+    file = Path(database.engine.url.database)
 
     def traces() -> set[str]:
         files = [file, file.with_name(f"{file.name}-wal")]
@@ -358,9 +359,9 @@ async def test_the_file_of_sqlite_keeps_no_trace_of_what_was_deleted(
 
     assert traces() == set(WORDS)
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
     assert traces() == set()
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         kept = await connection.exec_driver_sql("SELECT DISTINCT term FROM person_name_terms")
         assert {term for (term,) in kept} == trigrams("kid, now", "stays, now")

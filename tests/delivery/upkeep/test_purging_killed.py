@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.log import DELIVERY
 from db.tables.operations import AUDIT, PURGE
 from db.upkeep import purge, purge_rows
@@ -42,66 +41,70 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 async def test_a_message_during_a_purge_takes_no_receipts_and_no_resend(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await stand(engine, MessageStatus.SENT, DeliveryStatus.FAILED)
-    async with writing(engine) as connection:
+    await stand(database, MessageStatus.SENT, DeliveryStatus.FAILED)
+    async with database.writing() as connection:
         assert await purge.begin(connection, 1, before=CUT, now=NOON)
-    before = await world.everything(engine)
-    runtime = runtime_of(engine, Clock(), FakeGateway())
+    before = await world.everything(database)
+    runtime = runtime_of(database, Clock(), FakeGateway())
     receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
 
-    changed = await apply_receipts(engine, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
+    changed = await apply_receipts(
+        database, "fake", [receipt], source=EventSource.CALLBACK, now=NOON
+    )
     resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=announce_nothing)
 
     assert (changed, resent) == (0, 0)
-    assert await world.everything(engine) == before
+    assert await world.everything(database) == before
 
 
-async def test_delivery_continues_during_a_purge(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_delivery_continues_during_a_purge(database: Database, tmp_path: Path) -> None:
     """To the people and numbers whose old messages are purged."""
     people = world.people(60, call)
-    await load(engine, district(), message("OLD", people, created_at=OLD))
-    id = await world.load(engine, people)
+    await load(database, district(), message("OLD", people, created_at=OLD))
+    id = await world.load(database, people)
     gateway = FakeGateway()
-    runtime = runtime_of(engine, Clock(), gateway)
+    runtime = runtime_of(database, Clock(), gateway)
 
     progress, _ = await asyncio.gather(
-        run_purge(purge_of(engine, tmp_path, rows=5)), world.work(runtime)
+        run_purge(purge_of(database, tmp_path, rows=5)), world.work(runtime)
     )
 
     assert (progress.recipients, progress.deliveries) == (60, 60)
     assert len(gateway.given) == 60
-    await world.recount(engine, id)
-    assert (await check(engine)).is_clean
+    await world.recount(database, id)
+    assert (await check(database)).is_clean
 
 
 async def test_an_import_of_the_same_people_continues_during_a_purge(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(40)]
-    await load(engine, district(), message("OLD", people, created_at=OLD))
+    await load(database, district(), message("OLD", people, created_at=OLD))
     news = [message(f"NEW-{n}", people) for n in range(5)]
 
     async def bring() -> None:
         for one in news:
-            await load(engine, one)
+            await load(database, one)
 
-    await asyncio.gather(run_purge(purge_of(engine, tmp_path, rows=3)), bring())
+    await asyncio.gather(run_purge(purge_of(database, tmp_path, rows=3)), bring())
 
-    assert len(await rows(engine, DELIVERY.c.message_id, DELIVERY.c.recipient_number)) == 200
-    assert (await check(engine)).is_clean
+    assert len(await rows(database, DELIVERY.c.message_id, DELIVERY.c.recipient_number)) == 200
+    assert (await check(database)).is_clean
 
 
-async def test_two_purges_at_once_remove_each_row_once(engine: AsyncEngine, tmp_path: Path) -> None:
+async def test_two_purges_at_once_remove_each_row_once(database: Database, tmp_path: Path) -> None:
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(9)]
-    await load(engine, district(), *(message(f"M-{n}", people, created_at=OLD) for n in range(4)))
+    await load(database, district(), *(message(f"M-{n}", people, created_at=OLD) for n in range(4)))
 
-    both = await asyncio.gather(*(run_purge(purge_of(engine, tmp_path, rows=2)) for _ in range(2)))
+    both = await asyncio.gather(
+        *(run_purge(purge_of(database, tmp_path, rows=2)) for _ in range(2))
+    )
 
     assert sum(one.messages for one in both) == 4
     assert sum(one.recipients for one in both) == 36
-    assert len(await rows(engine, AUDIT.c.id)) == 4
+    assert len(await rows(database, AUDIT.c.id)) == 4
 
 
 # Breaking off
@@ -111,12 +114,12 @@ import asyncio, sys
 from datetime import datetime, UTC
 from pathlib import Path
 
-from db.connect.engine import after_commits, make_engine
+from db.connect.database import Database
 from delivery.upkeep.purge import run_purge
 from tests.delivery.upkeep.purges import purge_of
 
 url, folder, stop = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-engine, commits = make_engine(url), 0
+database, commits = Database(url), 0
 
 
 def count():
@@ -128,8 +131,8 @@ def count():
 
 
 async def main():
-    with after_commits(engine, count):
-        await run_purge(purge_of(engine, folder, rows=2))
+    with database.after_commits(count):
+        await run_purge(purge_of(database, folder, rows=2))
 
 
 asyncio.run(main())
@@ -138,9 +141,9 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("stop", range(1, 9))
 async def test_a_purge_that_is_killed_between_two_transactions_is_ended_by_the_next(
-    engine: AsyncEngine, database_url: str, tmp_path: Path, stop: int
+    database: Database, database_url: str, tmp_path: Path, stop: int
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
     victim = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", VICTIM, database_url, str(tmp_path), str(stop)),
         cwd=ROOT,
@@ -151,34 +154,34 @@ async def test_a_purge_that_is_killed_between_two_transactions_is_ended_by_the_n
     assert await victim.stdout.readline() == b"here\n"
     victim.send_signal(signal.SIGKILL)
     assert await victim.wait() == -signal.SIGKILL
-    assert (await check(engine)).is_clean
-    left = len(await rows(engine, PURGE.c.message_id))
+    assert (await check(database)).is_clean
+    left = len(await rows(database, PURGE.c.message_id))
 
-    progress = await run_purge(purge_of(engine, tmp_path))
+    progress = await run_purge(purge_of(database, tmp_path))
 
     assert (progress.messages, progress.resumed) == (0, left)
-    assert await rows(engine, PURGE.c.message_id) == []
-    assert await places_with(engine, *WORDS) == []
-    assert len(await rows(engine, AUDIT.c.id)) == 1
-    assert (await check(engine)).is_clean
+    assert await rows(database, PURGE.c.message_id) == []
+    assert await places_with(database, *WORDS) == []
+    assert len(await rows(database, AUDIT.c.id)) == 1
+    assert (await check(database)).is_clean
 
 
 @pytest.mark.parametrize("step", ["begin", "remove_deliveries", "remove_recipients", "end"])
 async def test_a_failed_step_leaves_nothing_half_done(
-    engine: AsyncEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
     module = purge if step in ("begin", "end") else purge_rows
     with monkeypatch.context() as patch:
         patch.setattr(module, step, _failing(getattr(module, step)))
         with pytest.raises(RuntimeError, match="the disk is full"):
-            await run_purge(purge_of(engine, tmp_path, rows=2))
-    assert (await check(engine)).is_clean
+            await run_purge(purge_of(database, tmp_path, rows=2))
+    assert (await check(database)).is_clean
 
-    await run_purge(purge_of(engine, tmp_path))
+    await run_purge(purge_of(database, tmp_path))
 
-    assert await places_with(engine, *WORDS) == []
-    assert len(await rows(engine, AUDIT.c.id)) == 1
+    assert await places_with(database, *WORDS) == []
+    assert len(await rows(database, AUDIT.c.id)) == 1
 
 
 def _failing(real: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,9 +3,8 @@
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.viewer import Right
 from tests.log import NOON, district, email, load, message, recipient, viewer
@@ -15,15 +14,15 @@ Entry = tuple[str, str]
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     people = [recipient("p1", email()), recipient("p2", email("tad@nomail.example"))]
-    await load(engine, district(), message("M-1", people), message("M-2", people))
-    return engine
+    await load(database, district(), message("M-1", people), message("M-2", people))
+    return database
 
 
-async def entries(engine: AsyncEngine) -> list[Entry]:
+async def entries(database: Database) -> list[Entry]:
     """What is written of acts and subjects, in its order."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         rows = await connection.execute(
             select(AUDIT.c.action, AUDIT.c.subject).order_by(AUDIT.c.id)
         )
@@ -84,7 +83,7 @@ PERSON_2 = ("OPEN_PERSON", "person.2")
     ],
 )
 async def test_a_look_is_written_down(
-    log: AsyncEngine, document: str, written: list[Entry] | dict[Entry, int]
+    log: Database, document: str, written: list[Entry] | dict[Entry, int]
 ) -> None:
     await ask(log, document)
 
@@ -95,7 +94,7 @@ async def test_a_look_is_written_down(
         assert found == written
 
 
-async def test_an_entry_says_who_when_from_where_and_in_which_request(log: AsyncEngine) -> None:
+async def test_an_entry_says_who_when_from_where_and_in_which_request(log: Database) -> None:
     await ask(
         log,
         '{ person(id: "person.1") { name } }',
@@ -104,7 +103,7 @@ async def test_an_entry_says_who_when_from_where_and_in_which_request(log: Async
         request_id="r-1",
     )
 
-    async with reading(log) as connection:
+    async with log.reading() as connection:
         [row] = (await connection.execute(select(AUDIT))).all()
     assert row._asdict() == {
         "id": row.id,
@@ -120,15 +119,15 @@ async def test_an_entry_says_who_when_from_where_and_in_which_request(log: Async
     }
 
 
-async def test_the_next_request_adds_an_audit_entry(log: AsyncEngine) -> None:
+async def test_the_next_request_adds_an_audit_entry(log: Database) -> None:
     for _ in range(2):
         await ask(log, '{ person(id: "person.1") { name } }')
 
     assert await entries(log) == [PERSON_1, PERSON_1]
 
 
-async def test_nothing_is_shown_that_cannot_be_written_down(log: AsyncEngine) -> None:
-    async with writing(log) as connection:
+async def test_nothing_is_shown_that_cannot_be_written_down(log: Database) -> None:
+    async with log.writing() as connection:
         await connection.execute(text("ALTER TABLE audit RENAME TO lost"))
 
     result = await execute(log, '{ message(id: "message.1") { recipients { nodes { name } } } }')
@@ -138,11 +137,11 @@ async def test_nothing_is_shown_that_cannot_be_written_down(log: AsyncEngine) ->
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET viewer_id = 'x'", "DELETE FROM audit"])
-async def test_what_is_written_stays(log: AsyncEngine, change: str) -> None:
+async def test_what_is_written_stays(log: Database, change: str) -> None:
     await ask(log, '{ person(id: "person.1") { name } }')
 
     with pytest.raises(DBAPIError):
-        async with writing(log) as connection:
+        async with log.writing() as connection:
             await connection.execute(text(change))
 
     assert await entries(log) == [PERSON_1]

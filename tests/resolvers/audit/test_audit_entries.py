@@ -5,9 +5,8 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import make_engine, reading, writing
+from db.connect.database import Database
 from db.migrations import upgrade
 from db.tables.log import DISTRICT
 from db.tables.operations import AUDIT, AUDIT_SEAL
@@ -35,34 +34,36 @@ FIRST: Final = {
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """Two entries of Plainview, the second from before names were kept, and one of another district."""
-    await load(engine, district(), school("east"), district("north", name="North"), message("M-1"))
+    await load(
+        database, district(), school("east"), district("north", name="North"), message("M-1")
+    )
     common = {"at": NOON, "action": "OPEN_PERSON", "subject": "person.1"}
     rows: list[dict[str, Any]] = [
         {"district_id": 1, "viewer_id": "u1", "viewer_name": "Clerk, Cleo"},
         {"district_id": 1, "viewer_id": "u2", "viewer_name": None},
         {"district_id": 2, "viewer_id": "u9", "viewer_name": "Clerk of North"},
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(insert(AUDIT), [common | row for row in rows])
-    return engine
+    return database
 
 
-async def count(engine: AsyncEngine) -> int:
-    async with reading(engine) as connection:
+async def count(database: Database) -> int:
+    async with database.reading() as connection:
         return await connection.scalar(select(func.count()).select_from(AUDIT)) or 0
 
 
-async def names(engine: AsyncEngine) -> list[tuple[str, str, str | None]]:
+async def names(database: Database) -> list[tuple[str, str, str | None]]:
     """Action, id and name of each entry."""
     columns = AUDIT.c
     statement = select(columns.action, columns.viewer_id, columns.viewer_name).order_by(columns.id)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement)]
 
 
-async def nodes(log: AsyncEngine, *ids: str, who: Viewer = AUDITOR) -> list[Any]:
+async def nodes(log: Database, *ids: str, who: Viewer = AUDITOR) -> list[Any]:
     found: list[Any] = (await ask(log, NODES, {"ids": ids}, viewer=who))["nodes"]
     return found
 
@@ -70,7 +71,7 @@ async def nodes(log: AsyncEngine, *ids: str, who: Viewer = AUDITOR) -> list[Any]
 # By id
 
 
-async def test_an_entry_is_found_by_the_id_that_the_trail_shows(log: AsyncEngine) -> None:
+async def test_an_entry_is_found_by_the_id_that_the_trail_shows(log: Database) -> None:
     data = await ask(log, "{ auditTrail(last: 2) { nodes { id } } }", viewer=AUDITOR)
     shown = [node["id"] for node in data["auditTrail"]["nodes"]]
 
@@ -81,14 +82,14 @@ async def test_an_entry_is_found_by_the_id_that_the_trail_shows(log: AsyncEngine
     ]
 
 
-async def test_reading_entries_by_id_is_written_down_once_a_request(log: AsyncEngine) -> None:
+async def test_reading_entries_by_id_is_written_down_once_a_request(log: Database) -> None:
     await nodes(log, "audit-entry.1", "audit-entry.2", "audit-entry.99")
 
     assert (await names(log))[3:] == [("OPEN_AUDIT", "auditor", "Auditor, Ada")]
 
 
 async def test_an_entry_of_another_district_is_not_there_and_nothing_is_written_down(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     assert await nodes(log, "audit-entry.3", "audit-entry.99") == [None, None]
     assert await count(log) == 3
@@ -100,7 +101,7 @@ async def test_an_entry_of_another_district_is_not_there_and_nothing_is_written_
     ids=["without VIEW_AUDIT", "limited to schools"],
 )
 async def test_for_who_may_not_read_the_audit_an_entry_is_not_there(
-    log: AsyncEngine, who: Viewer
+    log: Database, who: Viewer
 ) -> None:
     assert await nodes(log, "audit-entry.1", who=who) == [None]
     assert await count(log) == 3
@@ -116,7 +117,7 @@ async def test_for_who_may_not_read_the_audit_an_entry_is_not_there(
     ],
 )
 async def test_the_right_to_read_the_audit_opens_nothing_else(
-    log: AsyncEngine, ids: list[str], rights: list[Right]
+    log: Database, ids: list[str], rights: list[Right]
 ) -> None:
     [(code, _)] = await refusals(log, NODES, {"ids": ids}, viewer=viewer(rights=rights))
 
@@ -127,18 +128,18 @@ async def test_the_right_to_read_the_audit_opens_nothing_else(
 # Names
 
 
-async def test_each_look_and_act_has_the_name_of_the_sign_in(engine: AsyncEngine) -> None:
-    await load(engine, district(), message("M-1", [recipient("p1", email())], status=None))
+async def test_each_look_and_act_has_the_name_of_the_sign_in(database: Database) -> None:
+    await load(database, district(), message("M-1", [recipient("p1", email())], status=None))
     cleo = viewer(id="u7", name="Clerk, Cleo")
 
-    await ask(engine, '{ person(id: "person.1") { name } }', viewer=cleo)
+    await ask(database, '{ person(id: "person.1") { name } }', viewer=cleo)
     await ask(
-        engine,
+        database,
         'mutation { createReport(input: {messageId: "message.1", devices: [EMAIL]}) { __typename } }',
         viewer=cleo,
     )
 
-    assert await names(engine) == [
+    assert await names(database) == [
         ("OPEN_PERSON", "u7", "Clerk, Cleo"),
         ("CREATE_REPORT", "u7", "Clerk, Cleo"),
     ]
@@ -159,37 +160,37 @@ async def test_each_look_and_act_has_the_name_of_the_sign_in(engine: AsyncEngine
     ],
 )
 async def test_an_upload_has_the_name_of_the_service_and_a_command_has_none(
-    engine: AsyncEngine, brought: dict[str, Any], entry: tuple[str, str, str | None]
+    database: Database, brought: dict[str, Any], entry: tuple[str, str, str | None]
 ) -> None:
     lines = b"".join([district(), message("M-1")])
 
-    await ingest(engine, chunks(lines), clock=lambda: NOON, **brought)
+    await ingest(database, chunks(lines), clock=lambda: NOON, **brought)
 
-    assert await names(engine) == [entry]
+    assert await names(database) == [entry]
 
 
 # Seals
 
 
 @pytest.fixture
-async def unmigrated(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(empty_database_url)
-    yield engine
-    await engine.dispose()
+async def unmigrated(empty_database_url: str) -> AsyncIterator[Database]:
+    database = Database(empty_database_url)
+    yield database
+    await database.dispose()
 
 
 async def test_rows_that_were_sealed_before_names_were_kept_are_still_sound(
-    unmigrated: AsyncEngine,
+    unmigrated: Database,
 ) -> None:
-    engine = unmigrated
-    await upgrade(engine, "0013")
+    database = unmigrated
+    await upgrade(database, "0013")
     rows = [
         SealedRow(1, NOON, 1, "u1", "OPEN_PERSON", "person.1", "198.51.100.7", "r-1"),
         SealedRow(2, NOON, 1, "svc", "INGEST", "district.1", None, None, 12),
     ]
     unsigned = AuditSeal(1, NOON, 1, 2, 2, NOTHING_BEFORE, "")
     fields = SealedRow._fields[:-1]  # as the table was
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         known = {"id": 1, "external_id": "plainview", "name": "Plainview", "has_voice": True}
         await connection.execute(insert(DISTRICT).values(**known, time_zone="America/Chicago"))
         for row in rows:
@@ -198,12 +199,12 @@ async def test_rows_that_were_sealed_before_names_were_kept_are_still_sound(
         sealed = unsigned._replace(hash=hash_of(unsigned, rows))
         await connection.execute(insert(AUDIT_SEAL).values(sealed._asdict()))
 
-    await upgrade(engine)
+    await upgrade(database)
 
     named = {"at": NOON, "district_id": 1, "viewer_id": "u2", "viewer_name": "Zoë"}
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         act = {"action": "OPEN_PERSON", "subject": "person.2"}
         await connection.execute(insert(AUDIT).values(id=3, **named, **act))
-    assert await seal_all(engine, clock=lambda: NOON, pause=0) == 1
-    finding = await check(engine)
+    assert await seal_all(database, clock=lambda: NOON, pause=0) == 1
+    finding = await check(database)
     assert (finding.seals, finding.rows, finding.unsealed, finding.faults) == (2, 3, 0, [])

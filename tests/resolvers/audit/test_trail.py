@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.audit.entries import Action
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.viewer import Right, Viewer
 from tests.log import NOON, district, load, school, viewer
@@ -20,27 +19,27 @@ READING = {"viewerId": "auditor", "action": "OPEN_AUDIT", "subject": "district.1
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """Three entries of Plainview, and one of another district."""
-    await load(engine, district(), school("east"), district("north", name="North"))
+    await load(database, district(), school("east"), district("north", name="North"))
     rows: list[dict[str, Any]] = [
         {"district_id": 1, "viewer_id": "u1", "action": "OPEN_PERSON", "subject": "person.1"},
         {"district_id": 2, "viewer_id": "u9", "action": "OPEN_PERSON", "subject": "person.9"},
         {"district_id": 1, "viewer_id": "u1", "action": "OPEN_PERSON", "subject": "person.2"},
         {"district_id": 1, "viewer_id": "u2", "action": "INGEST", "subject": "person.1"},
     ]
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(insert(AUDIT), [row | {"at": NOON} for row in rows])
-    return engine
+    return database
 
 
-async def count(engine: AsyncEngine) -> int:
-    async with reading(engine) as connection:
+async def count(database: Database) -> int:
+    async with database.reading() as connection:
         return await connection.scalar(select(func.count()).select_from(AUDIT)) or 0
 
 
 async def test_the_newest_of_the_own_district_comes_first_and_reading_is_the_newest(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     data = await ask(log, f"{{ auditTrail {ENTRIES} }}", viewer=AUDITOR)
 
@@ -52,7 +51,7 @@ async def test_the_newest_of_the_own_district_comes_first_and_reading_is_the_new
     ]
 
 
-async def test_an_entry_says_when_from_where_and_in_which_request(log: AsyncEngine) -> None:
+async def test_an_entry_says_when_from_where_and_in_which_request(log: Database) -> None:
     data = await ask(
         log,
         "{ auditTrail(first: 1) { nodes { at origin requestId } } }",
@@ -82,7 +81,7 @@ async def test_an_entry_says_when_from_where_and_in_which_request(log: AsyncEngi
         ('{between: {from: "2020-01-01", to: "2020-01-30"}}', []),
     ],
 )
-async def test_a_filter_narrows(log: AsyncEngine, filter: str, subjects: list[str]) -> None:
+async def test_a_filter_narrows(log: Database, filter: str, subjects: list[str]) -> None:
     data = await ask(
         log, f"{{ auditTrail(filter: {filter}) {{ nodes {{ subject }} }} }}", viewer=AUDITOR
     )
@@ -90,7 +89,7 @@ async def test_a_filter_narrows(log: AsyncEngine, filter: str, subjects: list[st
     assert [node["subject"] for node in data["auditTrail"]["nodes"]] == subjects
 
 
-async def test_pages_go_both_ways(log: AsyncEngine) -> None:
+async def test_pages_go_both_ways(log: Database) -> None:
     async def paged(arguments: str) -> dict[str, Any]:
         document = (
             f'{{ auditTrail(filter: {{subject: "person.1"}}, {arguments}) {{ edges {{ cursor node {{ viewerId }} }} '
@@ -123,7 +122,7 @@ async def test_pages_go_both_ways(log: AsyncEngine) -> None:
         ),
     ],
 )
-async def test_nobody_else_reads_it(log: AsyncEngine, who: Viewer, said: str) -> None:
+async def test_nobody_else_reads_it(log: Database, who: Viewer, said: str) -> None:
     assert await refusals(log, f"{{ auditTrail {ENTRIES} }}", viewer=who) == [("FORBIDDEN", said)]
     assert await count(log) == 4
 
@@ -131,7 +130,7 @@ async def test_nobody_else_reads_it(log: AsyncEngine, who: Viewer, said: str) ->
 @pytest.mark.parametrize(
     "arguments", ['after: "x"', "first: 4001", 'filter: {viewerId: "\\u0000"}']
 )
-async def test_what_is_refused_is_not_written_down(log: AsyncEngine, arguments: str) -> None:
+async def test_what_is_refused_is_not_written_down(log: Database, arguments: str) -> None:
     [(code, _)] = await refusals(log, f"{{ auditTrail({arguments}) {ENTRIES} }}", viewer=AUDITOR)
 
     assert code == "BAD_USER_INPUT"
@@ -164,15 +163,15 @@ ACTIONS = ", ".join(Action)
     ],
 )
 async def test_an_action_that_is_not_there_is_refused_with_those_that_are(
-    log: AsyncEngine, document: str, variables: Any, refusal: tuple[str, str]
+    log: Database, document: str, variables: Any, refusal: tuple[str, str]
 ) -> None:
     for _ in range(2):  # the second time the document is known
         assert await refusals(log, document, variables, viewer=AUDITOR) == [refusal]
     assert await count(log) == 4
 
 
-async def test_what_a_later_release_wrote_is_shown_and_found(log: AsyncEngine) -> None:
-    async with writing(log) as connection:
+async def test_what_a_later_release_wrote_is_shown_and_found(log: Database) -> None:
+    async with log.writing() as connection:
         later = {"district_id": 1, "viewer_id": "u3", "action": "SOMETHING_NEW", "subject": "x.1"}
         await connection.execute(insert(AUDIT).values(later | {"at": NOON}))
 
@@ -181,8 +180,8 @@ async def test_what_a_later_release_wrote_is_shown_and_found(log: AsyncEngine) -
     assert data["auditTrail"]["nodes"] == [{"viewerId": "u3", "action": "OTHER", "subject": "x.1"}]
 
 
-async def test_what_was_done_last_comes_first_whenever_it_was_written(log: AsyncEngine) -> None:
-    async with writing(log) as connection:
+async def test_what_was_done_last_comes_first_whenever_it_was_written(log: Database) -> None:
+    async with log.writing() as connection:
         slow = {"district_id": 1, "viewer_id": "u3", "action": "INGEST", "subject": "district.1"}
         await connection.execute(insert(AUDIT).values(slow | {"at": NOON - timedelta(hours=1)}))
 

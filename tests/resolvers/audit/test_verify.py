@@ -2,9 +2,8 @@
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import seal_all
 from resolvers.audit.verify import Kept, VerifyResult, check
@@ -24,21 +23,21 @@ TRIGGERS = {
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> AsyncEngine:
+async def log(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """Six looks under three seals, and a seventh under none."""
     monkeypatch.setattr(audit_seals, "MOST_ROWS", 2)
-    await load(engine, district(), message(recipients=[recipient("p1", email())]))
+    await load(database, district(), message(recipients=[recipient("p1", email())]))
     for number in range(7):
         if number == 6:
-            assert await seal_all(engine, clock=lambda: NOON, pause=0) == 6
-        await ask(engine, '{ person(id: "person.1") { name } }', request_id=f"r-{number}")
-    return engine
+            assert await seal_all(database, clock=lambda: NOON, pause=0) == 6
+        await ask(database, '{ person(id: "person.1") { name } }', request_id=f"r-{number}")
+    return database
 
 
-async def tamper(engine: AsyncEngine, *statements: str) -> None:
+async def tamper(database: Database, *statements: str) -> None:
     """What somebody does who owns the database."""
-    async with writing(engine) as connection:
-        for statement in (*TRIGGERS[engine.dialect.name], *statements):
+    async with database.writing() as connection:
+        for statement in (*TRIGGERS[database.engine.dialect.name], *statements):
             await connection.execute(text(statement))
 
 
@@ -49,7 +48,7 @@ def broken(number: int) -> str:
     )
 
 
-async def test_a_sound_audit_has_no_fault(log: AsyncEngine) -> None:
+async def test_a_sound_audit_has_no_fault(log: Database) -> None:
     seen: list[tuple[int, int]] = []
 
     def watch(finding: VerifyResult) -> None:
@@ -90,7 +89,7 @@ async def test_a_sound_audit_has_no_fault(log: AsyncEngine) -> None:
     ],
 )  # fmt: skip
 async def test_what_was_changed_is_found_where_it_was(
-    log: AsyncEngine, statement: str, faults: list[str]
+    log: Database, statement: str, faults: list[str]
 ) -> None:
     await tamper(log, statement)
 
@@ -99,7 +98,7 @@ async def test_what_was_changed_is_found_where_it_was(
     assert (finding.faults, finding.fault_count) == (faults, len(faults))
 
 
-async def test_rows_that_changed_places_are_found(log: AsyncEngine) -> None:
+async def test_rows_that_changed_places_are_found(log: Database) -> None:
     await tamper(
         log,
         "UPDATE audit SET id = 100 WHERE id = 1",
@@ -111,7 +110,7 @@ async def test_rows_that_changed_places_are_found(log: AsyncEngine) -> None:
 
 
 async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     end = (await check(log)).end
     assert end is not None
@@ -124,7 +123,7 @@ async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(
 
 
 async def test_a_kept_seal_reveals_a_replaced_chain(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     end = (await check(log)).end
     assert end is not None

@@ -5,10 +5,10 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.ingest.line_splitter
 import resolvers.ingest.upload
+from db.connect.database import Database
 from domain.errors import Forbidden
 from domain.message import Source
 from domain.status import DeliveryStatus, MessageStatus
@@ -79,7 +79,7 @@ def numbered(count: int, *, message_id: str = "M-1", first: int = 0) -> bytes:
     return lines.split(b"\n", 1)[1]
 
 
-async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: AsyncEngine) -> None:
+async def test_a_message_is_in_the_log_with_all_that_its_lines_say(database: Database) -> None:
     lines = message(
         "M-1",
         [HEATHER, recipient("p2", name="Nguyễn, Zoë")],
@@ -93,12 +93,12 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
         cancellation={"at": NOON.isoformat(), "by": {"id": "u1", "name": "Admin"}, "reason": "Sun"},
     )
 
-    outcome = await send(engine, PLACE, lines)
+    outcome = await send(database, PLACE, lines)
 
     assert outcome.problems == []
     assert outcome.lines == 6
     assert figures_of(outcome) == (1, 0, 0, 2, 2)
-    stored = await story(engine)
+    stored = await story(database)
     [row] = stored["message"]
     assert row[:-1] == (
         "plainview",
@@ -173,7 +173,7 @@ async def test_a_message_is_in_the_log_with_all_that_its_lines_say(engine: Async
     ],
 )
 async def test_a_message_to_be_sent_waits_for_its_time(
-    engine: AsyncEngine,
+    database: Database,
     scheduled_hour: int,
     recipients: list[dict[str, object]],
     status: MessageStatus,
@@ -184,25 +184,25 @@ async def test_a_message_to_be_sent_waits_for_its_time(
     ]
     at = NOON.replace(hour=scheduled_hour)
 
-    await send(engine, PLACE, message("M-1", to_send, scheduled_at=at, status=None))
+    await send(database, PLACE, message("M-1", to_send, scheduled_at=at, status=None))
 
-    stored = await story(engine)
+    stored = await story(database)
     assert [row[4] for row in stored["message"]] == [status]
     assert {row[9] for row in stored["delivery"]} <= {"PENDING"}
 
 
-async def test_the_same_message_sent_again_does_nothing(engine: AsyncEngine) -> None:
+async def test_the_same_message_sent_again_does_nothing(database: Database) -> None:
     lines = PLACE + message("M-1", [HEATHER]) + message("M-2", [recipient("p2", email())])
-    await send(engine, lines)
-    before = await story(engine)
+    await send(database, lines)
+    before = await story(database)
 
-    again = await send(engine, lines)
-    respelt = await send(engine, respelled(lines))
+    again = await send(database, lines)
+    respelt = await send(database, respelled(lines))
 
     assert figures_of(again) == figures_of(respelt) == (0, 2, 0, 0, 0)
     assert again.is_clean
     assert respelt.is_clean
-    assert await story(engine) == before
+    assert await story(database) == before
 
 
 @pytest.mark.parametrize(
@@ -217,22 +217,24 @@ async def test_the_same_message_sent_again_does_nothing(engine: AsyncEngine) -> 
     ],
 )
 async def test_other_content_under_a_known_id_is_refused(
-    engine: AsyncEngine, changed: bytes
+    database: Database, changed: bytes
 ) -> None:
-    await send(engine, PLACE, message("M-1", [HEATHER]))
-    before = await story(engine)
+    await send(database, PLACE, message("M-1", [HEATHER]))
+    before = await story(database)
 
-    outcome = await send(engine, changed)
+    outcome = await send(database, changed)
 
     assert figures_of(outcome) == (0, 0, 1, 0, 0)
     assert outcome.problems == [Problem(1, "M-1", "id", OTHER_CONTENT)]
-    assert await story(engine) == before
+    assert await story(database) == before
 
 
-async def test_one_upload_may_send_a_message_twice(engine: AsyncEngine) -> None:
+async def test_one_upload_may_send_a_message_twice(database: Database) -> None:
     other = message("M-1", [HEATHER], subject="Something else")
 
-    outcome = await send(engine, PLACE, message("M-1", [HEATHER]), message("M-1", [HEATHER]), other)
+    outcome = await send(
+        database, PLACE, message("M-1", [HEATHER]), message("M-1", [HEATHER]), other
+    )
 
     assert figures_of(outcome) == (1, 1, 1, 1, 2)
     assert outcome.problems == [Problem(9, "M-1", "id", OTHER_CONTENT)]
@@ -240,22 +242,22 @@ async def test_one_upload_may_send_a_message_twice(engine: AsyncEngine) -> None:
 
 @pytest.mark.parametrize("batch", [1, BATCH], ids=["it went in", "it waits to go in"])
 async def test_a_message_that_came_before_in_the_same_stream_is_known(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, batch: int
+    database: Database, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", batch)
     changed = message("M-1", [recipient("p1", voice("not even a number"))])
 
-    outcome = await send(engine, PLACE, message("M-1", [HEATHER]), changed)
+    outcome = await send(database, PLACE, message("M-1", [HEATHER]), changed)
 
     assert outcome.problems == [Problem(6, "M-1", "id", OTHER_CONTENT)]
     assert (outcome.accepted, outcome.refused) == (1, 1)
 
 
-async def test_two_districts_may_give_the_same_id(engine: AsyncEngine) -> None:
+async def test_two_districts_may_give_the_same_id(database: Database) -> None:
     elsewhere = district("riverside", time_zone="America/New_York")
 
     outcome = await send(
-        engine,
+        database,
         PLACE,
         elsewhere,
         message("M-1", [HEATHER]),
@@ -263,7 +265,7 @@ async def test_two_districts_may_give_the_same_id(engine: AsyncEngine) -> None:
     )
 
     assert figures_of(outcome) == (2, 0, 0, 2, 4)
-    stored = await story(engine)
+    stored = await story(database)
     assert [(row[0], row[1], row[10]) for row in stored["message"]] == [
         ("plainview", "M-1", "01/31/2020 12:00 pm"),
         ("riverside", "M-1", "01/31/2020 1:00 pm"),
@@ -292,15 +294,15 @@ MIXED = b"".join(
 @given(st.lists(st.integers(0, len(MIXED)), max_size=12))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_outcome_is_the_same_wherever_the_stream_is_cut(
-    engine: AsyncEngine, cuts: list[int]
+    database: Database, cuts: list[int]
 ) -> None:
-    await wipe(engine)
-    whole = await send(engine, MIXED)
-    stored = await story(engine)
-    await wipe(engine)
+    await wipe(database)
+    whole = await send(database, MIXED)
+    stored = await story(database)
+    await wipe(database)
 
-    assert await send(engine, MIXED, cuts=cuts) == whole
-    assert await story(engine) == stored
+    assert await send(database, MIXED, cuts=cuts) == whole
+    assert await story(database) == stored
     assert figures_of(whole) == (3, 1, 3, 4, 7)
     assert [(problem.line, problem.message) for problem in whole.problems] == [
         (8, None),
@@ -313,38 +315,38 @@ async def test_the_outcome_is_the_same_wherever_the_stream_is_cut(
 @given(st.data())
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_outcome_is_the_same_whatever_comes_in_one_block(
-    engine: AsyncEngine, data: st.DataObject
+    database: Database, data: st.DataObject
 ) -> None:
-    await wipe(engine)
-    whole = await send(engine, MIXED)
-    stored = await story(engine)
-    await wipe(engine)
+    await wipe(database)
+    whole = await send(database, MIXED)
+    stored = await story(database)
+    await wipe(database)
     block, batch = data.draw(st.integers(1, 3_000)), data.draw(st.integers(1, 3_000))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resolvers.ingest.line_splitter, "BLOCK", block)
         patch.setattr(resolvers.ingest.upload, "BATCH", batch)
-        assert await send(engine, MIXED) == whole
+        assert await send(database, MIXED) == whole
 
-    assert await story(engine) == stored
+    assert await story(database) == stored
 
 
-async def test_who_lacks_the_right_sends_nothing(engine: AsyncEngine) -> None:
-    await send(engine, PLACE)
-    before = await rows(engine)
+async def test_who_lacks_the_right_sends_nothing(database: Database) -> None:
+    await send(database, PLACE)
+    before = await rows(database)
     rights = set(Right) - {Right.INGEST_MESSAGES}
 
     with pytest.raises(Forbidden, match="INGEST_MESSAGES"):
-        await send(engine, message("M-1", [HEATHER]), viewer=viewer(rights=rights))
+        await send(database, message("M-1", [HEATHER]), viewer=viewer(rights=rights))
 
-    assert await rows(engine) == before
+    assert await rows(database) == before
 
 
 async def test_a_person_is_called_as_it_came_last_and_found_by_every_name(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     await send(
-        engine,
+        database,
         PLACE,
         message(
             "M-1", [recipient("p1", name="Parent, Heather"), recipient("p1", name="Parent, H.")]
@@ -353,9 +355,9 @@ async def test_a_person_is_called_as_it_came_last_and_found_by_every_name(
             "M-2", [recipient("p1", name="Nguyễn, Heather", student=("p1", "Student, Calvin"))]
         ),
     )
-    await send(engine, message("M-3", [recipient("p1", name="Nguyễn, Heather")]))
+    await send(database, message("M-3", [recipient("p1", name="Nguyễn, Heather")]))
 
-    assert (await story(engine))["person"] == [
+    assert (await story(database))["person"] == [
         ("CONTACT", "p1", "Nguyễn, Heather", "nguyen, heather"),
         ("CONTACT", "p1", "Nguyễn, Heather", "parent, h."),
         ("CONTACT", "p1", "Nguyễn, Heather", "parent, heather"),

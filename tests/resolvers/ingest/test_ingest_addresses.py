@@ -6,9 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, MESSAGE, SPAN
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
@@ -21,7 +20,7 @@ NO_DOMAIN = "There must be something after the @-sign."
 NO_AREA = "It has no area code."
 
 
-async def rows(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+async def rows(database: Database) -> list[tuple[Any, ...]]:
     """Each delivery in the order of its list: as shown, key, readable, duplicate, status, code, attempts."""
     statement = (
         select(
@@ -36,11 +35,11 @@ async def rows(engine: AsyncEngine) -> list[tuple[Any, ...]]:
         .join(ADDRESS, ADDRESS.c.id == DELIVERY.c.address_id)
         .order_by(DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number)
     )
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement)]
 
 
-async def events(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+async def events(database: Database) -> list[tuple[Any, ...]]:
     """Each event: of which delivery, when, what it says, and why."""
     columns = DELIVERY_EVENT.c
     statement = select(
@@ -52,22 +51,22 @@ async def events(engine: AsyncEngine) -> list[tuple[Any, ...]]:
         columns.source,
         columns.detail,
     ).order_by(columns.recipient_number, columns.delivery_number)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement)]
 
 
-async def message_row(engine: AsyncEngine) -> Any:
-    async with reading(engine) as connection:
+async def message_row(database: Database) -> Any:
+    async with database.reading() as connection:
         return (await connection.execute(select(MESSAGE))).one()
 
 
-async def assert_counted(engine: AsyncEngine) -> None:
-    finding = await check(engine)
+async def assert_counted(database: Database) -> None:
+    finding = await check(database)
     assert (finding.faults, finding.differences) == ([], [])
 
 
 async def test_what_cannot_be_read_fails_alone_and_the_rest_of_the_message_goes(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     lines = message(
         "M-1",
@@ -79,10 +78,10 @@ async def test_what_cannot_be_read_fails_alone_and_the_rest_of_the_message_goes(
         status=None,
     )
 
-    outcome = await send(engine, district(), lines)
+    outcome = await send(database, district(), lines)
 
     assert (outcome.is_clean, outcome.accepted, outcome.deliveries) == (True, 1, 8)
-    assert await rows(engine) == [
+    assert await rows(database) == [
         ("heather@", " heather@", False, False, FAILED, None, 0),
         ("555-0101", " 555-0101", False, False, FAILED, -2, 0),
         ("hparent", "hparent", True, False, PENDING, None, 0),
@@ -103,7 +102,7 @@ async def test_what_cannot_be_read_fails_alone_and_the_rest_of_the_message_goes(
     comma = "The email address contains invalid characters before the @-sign: ','."
     a_mail, a_phone = "This is not an email address. ", "This is not a phone number. "
     length = "an address has 1 to 320 characters, this one has 0"
-    assert await events(engine) == [
+    assert await events(database) == [
         (0, 0, NOON, FAILED, None, EventSource.IMPORT, a_mail + NO_DOMAIN),
         (0, 1, NOON, FAILED, -2, EventSource.IMPORT, a_phone + NO_AREA),
         (1, 0, NOON, FAILED, None, EventSource.IMPORT, a_mail + comma),
@@ -125,12 +124,12 @@ async def test_what_cannot_be_read_fails_alone_and_the_rest_of_the_message_goes(
         "devices[0].address",
         f"'heather@' is not an email address. {NO_DOMAIN} Write it like heather@school.example.",
     )
-    row = await message_row(engine)
+    row = await message_row(database)
     assert (row.status, row.has_open, row.overdue_at) == (MessageStatus.IN_PROGRESS, True, None)
-    await assert_counted(engine)
+    await assert_counted(database)
 
 
-async def test_spellings_of_one_address_are_one_address(engine: AsyncEngine) -> None:
+async def test_spellings_of_one_address_are_one_address(database: Database) -> None:
     spellings = [
         "Heather <heather@nomail.example>",
         "heather@nomail.example;",
@@ -142,13 +141,13 @@ async def test_spellings_of_one_address_are_one_address(engine: AsyncEngine) -> 
     listed = [recipient(f"p{n}", email(one)) for n, one in enumerate(spellings)]
     listed += [recipient(f"q{n}", voice(one)) for n, one in enumerate(numbers)]
 
-    await send(engine, district(), message("M-1", listed, status=None))
+    await send(database, district(), message("M-1", listed, status=None))
 
-    assert [(row[1], row[3]) for row in await rows(engine)] == [
+    assert [(row[1], row[3]) for row in await rows(database)] == [
         *[("heather@nomail.example", n > 0) for n in range(len(spellings))],
         *[("+442079460018", n > 0) for n in range(len(numbers))],
     ]
-    await assert_counted(engine)
+    await assert_counted(database)
 
 
 @pytest.mark.parametrize(
@@ -156,21 +155,21 @@ async def test_spellings_of_one_address_are_one_address(engine: AsyncEngine) -> 
     [(NOON, MessageStatus.SENT), (NOON.replace(hour=19), MessageStatus.WAITING)],
 )
 async def test_a_message_of_which_nothing_can_be_read_is_sent_at_its_time(
-    engine: AsyncEngine, scheduled_at: Any, status: MessageStatus
+    database: Database, scheduled_at: Any, status: MessageStatus
 ) -> None:
     listed = [recipient("p1", email("heather@"), text("555-0101"))]
 
-    await send(engine, district(), message("M-1", listed, status=None, scheduled_at=scheduled_at))
+    await send(database, district(), message("M-1", listed, status=None, scheduled_at=scheduled_at))
 
-    row = await message_row(engine)
+    row = await message_row(database)
     assert (row.status, row.has_open, row.overdue_at) == (status, False, None)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert (await connection.execute(select(SPAN))).all() == []
-    await assert_counted(engine)
+    await assert_counted(database)
 
 
 async def test_history_keeps_the_status_that_it_came_with_and_is_warned_of(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     listed = [
         recipient(
@@ -181,30 +180,30 @@ async def test_history_keeps_the_status_that_it_came_with_and_is_warned_of(
         )
     ]
 
-    outcome = await send(engine, district(), message("M-1", listed))
+    outcome = await send(database, district(), message("M-1", listed))
 
     assert outcome.warning_count == 3
-    assert [(row[2], row[4], row[5], row[6]) for row in await rows(engine)] == [
+    assert [(row[2], row[4], row[5], row[6]) for row in await rows(database)] == [
         (False, DeliveryStatus.DELIVERED, None, 1),
         (False, DeliveryStatus.DELIVERED, 5, 1),
         (False, DeliveryStatus.SENT, None, 1),
     ]
-    assert await events(engine) == []
-    assert (await message_row(engine)).people_contacted == 1
-    await assert_counted(engine)
+    assert await events(database) == []
+    assert (await message_row(database)).people_contacted == 1
+    await assert_counted(database)
 
 
 async def test_the_same_message_again_does_nothing_and_warns_of_nothing(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     lines = message("M-1", [recipient("p1", email("heather@"))], status=None)
-    await send(engine, district(), lines)
-    before = await story(engine)
+    await send(database, district(), lines)
+    before = await story(database)
 
-    outcome = await send(engine, lines)
+    outcome = await send(database, lines)
 
     assert (outcome.unchanged, outcome.is_clean, outcome.warning_count) == (1, True, 0)
-    assert await story(engine) == before
+    assert await story(database) == before
 
 
 async def test_warnings_are_counted_all_and_listed_up_to_a_limit() -> None:
@@ -216,22 +215,22 @@ async def test_warnings_are_counted_all_and_listed_up_to_a_limit() -> None:
     assert outcome.is_clean
 
 
-async def test_numbers_are_read_for_the_country_of_the_district(engine: AsyncEngine) -> None:
+async def test_numbers_are_read_for_the_country_of_the_district(database: Database) -> None:
     london = voice("020 7946 0018")
 
     first = await send(
-        engine,
+        database,
         district(country="GB"),
         message("M-1", [recipient("p1", london)], status=None),
         district(),
         message("M-2", [recipient("p1", london)], status=None),
     )
     again = await send(
-        engine, district(country="GB"), message("M-2", [recipient("p1", london)], status=None)
+        database, district(country="GB"), message("M-2", [recipient("p1", london)], status=None)
     )
 
     assert (first.accepted, first.warning_count) == (2, 1)
-    assert [(row[1], row[4]) for row in await rows(engine)] == [
+    assert [(row[1], row[4]) for row in await rows(database)] == [
         ("+442079460018", PENDING),
         (" 020 7946 0018", FAILED),
     ]
@@ -239,15 +238,15 @@ async def test_numbers_are_read_for_the_country_of_the_district(engine: AsyncEng
 
 
 async def test_a_district_that_says_its_country_or_leaves_it_out_says_the_same(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await send(engine, district())
-    before = await story(engine)
+    await send(database, district())
+    before = await story(database)
 
-    outcome = await send(engine, district(country="US"))
+    outcome = await send(database, district(country="US"))
 
     assert outcome.is_clean
-    assert await story(engine) == before
+    assert await story(database) == before
 
 
 DEVICE = st.builds(
@@ -276,17 +275,17 @@ DEVICE = st.builds(
     st.sampled_from([None, MessageStatus.SENT]),
 )
 async def test_whatever_the_addresses_are_the_message_is_in_the_log_and_counted_right(
-    engine: AsyncEngine, listed: list[list[dict[str, Any]]], status: MessageStatus | None
+    database: Database, listed: list[list[dict[str, Any]]], status: MessageStatus | None
 ) -> None:
-    await wipe(engine)
+    await wipe(database)
     people = [recipient(f"p{n}", *devices) for n, devices in enumerate(listed)]
 
-    outcome = await send(engine, district(), message("M-1", people, status=status))
+    outcome = await send(database, district(), message("M-1", people, status=status))
 
     assert (outcome.accepted, outcome.problems) == (1, [])
     assert outcome.deliveries == sum(map(len, listed))
-    found = await rows(engine)
+    found = await rows(database)
     assert sum(not row[2] for row in found) == outcome.warning_count
     if status is None:
         assert all(row[4] is (PENDING if row[2] else FAILED) for row in found)
-    await assert_counted(engine)
+    await assert_counted(database)

@@ -8,9 +8,8 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log import counters
 from db.log.counters import Counters
 from db.tables.log import MESSAGE
@@ -163,9 +162,9 @@ def messages(draw: st.DrawFn) -> bytes:
     return message("M-1", draw(st.lists(recipients, max_size=8)), status=status)
 
 
-async def counted(engine: AsyncEngine, message_id: str) -> Figures:
+async def counted(database: Database, message_id: str) -> Figures:
     """The figures of a message in the log."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         statement = select(MESSAGE).where(MESSAGE.c.external_id == message_id)
         row = (await connection.execute(statement)).one()
         found = await counters.of_messages(connection, [row.id])
@@ -180,13 +179,13 @@ async def counted(engine: AsyncEngine, message_id: str) -> Figures:
 @given(messages())
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_the_figures_are_those_that_are_counted_by_hand(
-    engine: AsyncEngine, lines: bytes
+    database: Database, lines: bytes
 ) -> None:
     message_id = (
         f"M-{next(NUMBERS)}"  # one log takes all examples: emptying it takes longer than filling it
     )
 
-    outcome = await send(engine, district(), lines.replace(b"M-1", message_id.encode()))
+    outcome = await send(database, district(), lines.replace(b"M-1", message_id.encode()))
 
     assert outcome.problems == []
-    assert await counted(engine, message_id) == Figures(**by_hand(lines))
+    assert await counted(database, message_id) == Figures(**by_hand(lines))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from tests.log import district, email, end, inbox, message, recipient, school
 from tests.resolvers.uploads import rows, send, story, wipe
 
@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 import resolvers.ingest.line_splitter
 import resolvers.ingest.upload
 from db.ingest import move_in
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from resolvers.ingest.ingest import ingest
 
 url, name, moment = sys.argv[1:]
@@ -53,7 +53,7 @@ async def move_and_wait(connection):
 
 move_in.move = move_and_wait
 clock = lambda: datetime(2020, 1, 31, 18, tzinfo=UTC)
-asyncio.run(ingest(make_engine(url), chunks(), viewer=None, clock=clock))
+asyncio.run(ingest(Database(url), chunks(), viewer=None, clock=clock))
 """
 """An upload that stops at one moment: at the end of what it can read, or when a move is made and not yet committed."""
 
@@ -91,16 +91,16 @@ WHOLE: Final = district() + school() + SMALL + LARGE + message("M-300")
     ],
 )
 async def test_an_upload_that_is_killed_leaves_whole_messages_and_can_be_sent_again(
-    engine: AsyncEngine,
+    database: Database,
     database_url: str,
     tmp_path: Path,
     moment: str,
     given: bytes,
     messages: range,
 ) -> None:
-    await send(engine, WHOLE)
-    expected = await story(engine)
-    await wipe(engine)
+    await send(database, WHOLE)
+    expected = await story(database)
+    await wipe(database)
     file = tmp_path / "upload.ndjson"
     file.write_bytes(given)
 
@@ -115,15 +115,15 @@ async def test_an_upload_that_is_killed_leaves_whole_messages_and_can_be_sent_ag
     victim.send_signal(signal.SIGKILL)
     assert await victim.wait() == -signal.SIGKILL
 
-    left = await rows(engine)
+    left = await rows(database)
     whole = left["message"]
     assert whole in messages
     assert left["content"] == whole
     assert left["recipient"] == min(whole, 300) + (2_000 if whole > 300 else 0)
     assert left["delivery"] == min(whole, 300) + (4_000 if whole > 300 else 0)
 
-    outcome = await send(engine, WHOLE)
+    outcome = await send(database, WHOLE)
 
     assert outcome.problems == []
     assert (outcome.accepted, outcome.unchanged) == (302 - whole, whole)
-    assert await story(engine) == expected
+    assert await story(database) == expected

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.ingest.upload
+from db.connect.database import Database
 from domain.status import DeliveryMode, DeliveryStatus
 from resolvers.ingest.ingest import Problem
 from resolvers.ingest.rows import LONGEST_KEY
@@ -212,7 +212,7 @@ def raw(kind: str, **fields: Any) -> bytes:
 )
 @pytest.mark.parametrize("batch", [2_000_000, 300], ids=["in memory", "on the stage"])
 async def test_a_bad_line_is_named_and_its_message_leaves_no_trace(
-    engine: AsyncEngine,
+    database: Database,
     monkeypatch: pytest.MonkeyPatch,
     lines: bytes,
     number: int,
@@ -222,15 +222,15 @@ async def test_a_bad_line_is_named_and_its_message_leaves_no_trace(
 ) -> None:
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", batch)
 
-    empty = await rows(engine)
+    empty = await rows(database)
 
-    outcome = await send(engine, PLACE, GOOD, lines)
+    outcome = await send(database, PLACE, GOOD, lines)
 
     assert outcome.problems == [Problem(number, "M-1", field, reason)]
     assert (outcome.accepted, outcome.unchanged, outcome.refused) == (1, 0, 1)
     assert not outcome.is_clean
     districts = lines.count(b'"kind": "district"')
-    written = {name: count - empty[name] for name, count in (await rows(engine)).items()}
+    written = {name: count - empty[name] for name, count in (await rows(database)).items()}
     assert {name: count for name, count in written.items() if count} == KEPT | {
         "district": 1 + districts
     }
@@ -282,27 +282,27 @@ async def test_a_bad_line_is_named_and_its_message_leaves_no_trace(
     ],
 )
 async def test_a_bad_line_of_something_else_leaves_the_open_message_alone(
-    engine: AsyncEngine, bad: bytes, message_id: str | None, field: str, reason: str
+    database: Database, bad: bytes, message_id: str | None, field: str, reason: str
 ) -> None:
-    await send(engine, PLACE, GOOD)
-    before = await story(engine)
+    await send(database, PLACE, GOOD)
+    before = await story(database)
     listed = [recipient("p1", email())]
     begun = message("M-1", listed, status=None, ends=False)
 
-    outcome = await send(engine, begun, bad, end("M-1"))
+    outcome = await send(database, begun, bad, end("M-1"))
 
     assert outcome.problems == [Problem(3, message_id, field, reason)]
     assert (outcome.accepted, outcome.refused) == (1, 0 if message_id is None else 1)
-    after = await story(engine)
+    after = await story(database)
     assert [row[1] for row in after["message"]] == ["M-0", "M-1"]
     assert (after["district"], after["school"]) == (before["district"], before["school"])
 
 
 async def test_an_unreadable_line_leaves_out_every_open_message(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     outcome = await send(
-        engine,
+        database,
         PLACE,
         message("M-1", ends=False),
         message("M-2", ends=False),
@@ -317,11 +317,11 @@ async def test_an_unreadable_line_leaves_out_every_open_message(
     assert (outcome.accepted, outcome.refused) == (1, 2)
 
 
-async def test_a_refused_message_may_be_sent_again_in_the_same_upload(engine: AsyncEngine) -> None:
+async def test_a_refused_message_may_be_sent_again_in_the_same_upload(database: Database) -> None:
     wrong = message("M-1", [recipient("p1", email(confirmed=True))], status=None)
     right = message("M-1", [recipient("p1", email())], status=None)
 
-    outcome = await send(engine, PLACE, wrong, right, right)
+    outcome = await send(database, PLACE, wrong, right, right)
 
     assert (outcome.accepted, outcome.unchanged, outcome.refused) == (1, 1, 1)
     assert [problem.line for problem in outcome.problems] == [4]
@@ -348,9 +348,9 @@ WRONG = message("M-1", [recipient("p1", email(confirmed=True))], status=None)
     ],
 )
 async def test_lines_of_a_refused_message_are_passed_over_until_its_end_and_no_longer(
-    engine: AsyncEngine, lines: bytes, numbers: list[int]
+    database: Database, lines: bytes, numbers: list[int]
 ) -> None:
-    outcome = await send(engine, PLACE, lines)
+    outcome = await send(database, PLACE, lines)
 
     assert [(problem.line, problem.message) for problem in outcome.problems] == [
         (number, "M-1") for number in numbers
@@ -368,11 +368,11 @@ async def test_lines_of_a_refused_message_are_passed_over_until_its_end_and_no_l
     ],
 )
 async def test_what_is_just_allowed_goes_in(
-    engine: AsyncEngine, message_id: str, listed: list[dict[str, Any]]
+    database: Database, message_id: str, listed: list[dict[str, Any]]
 ) -> None:
     longest = "s" * 1_000
 
-    outcome = await send(engine, PLACE, message(message_id, listed, subject=longest))
+    outcome = await send(database, PLACE, message(message_id, listed, subject=longest))
 
     assert outcome.problems == []
-    assert (await rows(engine))["message"] == 1
+    assert (await rows(database))["message"] == 1

@@ -1,8 +1,8 @@
 """A viewer writes only for its own district and schools."""
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from resolvers.ingest.ingest import Problem
 from tests.log import district, message, school, viewer
 from tests.resolvers.ingest.test_ingest_refusals import PLACE
@@ -79,37 +79,37 @@ EAST = viewer(schools=["east"])
     ],
 )
 async def test_a_sign_in_writes_for_its_own_district_and_schools_only(
-    engine: AsyncEngine, lines: bytes, message_id: str | None, field: str, reason: str
+    database: Database, lines: bytes, message_id: str | None, field: str, reason: str
 ) -> None:
-    await send(engine, PLACE, school("east"), district("riverside"))
-    before = await story(engine)
+    await send(database, PLACE, school("east"), district("riverside"))
+    before = await story(database)
 
-    outcome = await send(engine, lines, viewer=EAST)
+    outcome = await send(database, lines, viewer=EAST)
 
     assert outcome.problems == [Problem(1, message_id, field, reason)]
     assert outcome.accepted == 0
-    assert await story(engine) == before
+    assert await story(database) == before
 
 
 async def test_a_sign_in_for_a_school_sends_what_is_known_of_the_district_and_its_own_school(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     places = district(call_window=("08:00", "20:00")) + school("east")
-    await send(engine, places)
+    await send(database, places)
     renamed = school("east", name="East Elementary")
 
-    outcome = await send(engine, places, renamed, message("M-1", school="east"), viewer=EAST)
+    outcome = await send(database, places, renamed, message("M-1", school="east"), viewer=EAST)
 
     assert outcome.problems == []
-    assert [row[1:4] for row in (await story(engine))["message"]] == [
+    assert [row[1:4] for row in (await story(database))["message"]] == [
         ("M-1", "east", "east elementary")
     ]
 
 
-async def test_a_sign_in_for_a_district_writes_all_of_it(engine: AsyncEngine) -> None:
+async def test_a_sign_in_for_a_district_writes_all_of_it(database: Database) -> None:
     lines = PLACE + message("M-1") + message("M-2", school="harrison-high")
 
-    outcome = await send(engine, lines, viewer=viewer())
+    outcome = await send(database, lines, viewer=viewer())
 
     assert outcome.problems == []
     assert outcome.accepted == 2

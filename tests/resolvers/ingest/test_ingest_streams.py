@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 import resolvers.ingest.line_splitter
 import resolvers.ingest.upload
+from db.connect.database import Database
 from db.ingest import staging_tables
 from domain.status import MessageStatus
 from resolvers.ingest.ingest import Problem, ingest
@@ -24,21 +24,21 @@ def shuffled(one: bytes, other: bytes) -> bytes:
     return b"".join(turns + first[len(second) :] + second[len(first) :])
 
 
-async def test_messages_may_come_interleaved(engine: AsyncEngine) -> None:
+async def test_messages_may_come_interleaved(database: Database) -> None:
     one = message("M-1", [HEATHER, recipient("p2", email())])
     other = message("M-2", [recipient("p3", voice()), HEATHER, HEATHER], status=MessageStatus.ERROR)
-    await send(engine, PLACE, one, other)
-    apart = await story(engine)
-    await wipe(engine)
+    await send(database, PLACE, one, other)
+    apart = await story(database)
+    await wipe(database)
 
-    outcome = await send(engine, PLACE, shuffled(one, other))
+    outcome = await send(database, PLACE, shuffled(one, other))
 
     assert outcome.is_clean
-    assert await story(engine) == apart
+    assert await story(database) == apart
 
 
 async def test_large_messages_may_come_interleaved_with_each_other_and_with_small_ones(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def opened(message_id: str) -> bytes:
         return message(message_id, status=None, ends=False)
@@ -52,14 +52,14 @@ async def test_large_messages_may_come_interleaved_with_each_other_and_with_smal
     apart = PLACE + b"".join(
         opened(id) + numbered(60, message_id=id) + end(id) for id in ("L-1", "L-2")
     )
-    await send(engine, apart, small(20, "S"), small(20, "T"))
-    expected = await story(engine)
-    await wipe(engine)
+    await send(database, apart, small(20, "S"), small(20, "T"))
+    expected = await story(database)
+    await wipe(database)
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
     broken = opened("L-3") + numbered(60, message_id="L-3")
 
     outcome = await send(
-        engine,
+        database,
         PLACE,
         opened("L-1"),
         broken,
@@ -79,22 +79,22 @@ async def test_large_messages_may_come_interleaved_with_each_other_and_with_smal
 
     assert [problem.message for problem in outcome.problems] == ["L-3"]
     assert figures_of(outcome) == (42, 0, 1, 160, 280)
-    assert await story(engine) == expected
+    assert await story(database) == expected
 
 
 async def test_a_stream_that_is_cut_off_leaves_its_last_message_out_until_it_is_sent_again(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     whole = PLACE + message("M-1", [HEATHER]) + message("M-2", [HEATHER])
 
-    outcome = await send(engine, whole.removesuffix(end("M-2")))
+    outcome = await send(database, whole.removesuffix(end("M-2")))
 
     assert figures_of(outcome) == (1, 0, 1, 1, 2)
     assert outcome.problems == [
         Problem(6, "M-2", None, 'its {"kind":"end"} line never came: send the whole message again')
     ]
-    assert (await rows(engine))["message"] == 1
-    assert figures_of(await send(engine, whole)) == (1, 1, 0, 1, 2)
+    assert (await rows(database))["message"] == 1
+    assert figures_of(await send(database, whole)) == (1, 1, 0, 1, 2)
 
 
 class BrokenStream(Exception):
@@ -102,33 +102,33 @@ class BrokenStream(Exception):
 
 
 async def test_a_stream_that_breaks_off_leaves_nothing_half_written(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 4_000)
-    await send(engine, PLACE)
-    before = await rows(engine)
+    await send(database, PLACE)
+    before = await rows(database)
 
     async def breaking() -> AsyncIterator[bytes]:
         yield message("M-1", ends=False, status=None) + numbered(400)
         raise BrokenStream
 
     with pytest.raises(BrokenStream):
-        await ingest(engine, breaking(), viewer=None, clock=lambda: NOON)
+        await ingest(database, breaking(), viewer=None, clock=lambda: NOON)
 
-    assert await rows(engine) == before
+    assert await rows(database) == before
     whole = message("M-1", ends=False, status=None) + numbered(400) + end()
-    assert figures_of(await send(engine, whole)) == (1, 0, 0, 400, 800)
+    assert figures_of(await send(database, whole)) == (1, 0, 0, 400, 800)
 
 
 async def test_memory_does_not_grow_with_the_size_of_a_message(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 20_000)
     lines = PLACE + message("M-1", ends=False, status=None) + numbered(2_000) + end()
-    async with engine.connect() as connection:
+    async with database.engine.connect() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
-        upload = Upload(connection, viewer=None, clock=lambda: NOON)
+        upload = Upload(database, connection, viewer=None, clock=lambda: NOON)
         held = []
         async for block in blocks(chunks(lines)):
             for line in block:
@@ -148,12 +148,12 @@ def test_a_block_is_small_beside_a_batch() -> None:
 
 
 async def test_a_message_too_many_at_once_is_refused_and_the_others_go_on(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     opened = b"".join(message(f"M-{n}", ends=False) for n in range(MOST_OPEN + 1))
     ended = b"".join(end(f"M-{n}") for n in range(MOST_OPEN + 1))
 
-    outcome = await send(engine, PLACE, opened, ended)
+    outcome = await send(database, PLACE, opened, ended)
 
     assert figures_of(outcome) == (MOST_OPEN, 0, 1, 0, 0)
     assert outcome.problems == [
@@ -167,24 +167,24 @@ async def test_a_message_too_many_at_once_is_refused_and_the_others_go_on(
 
 
 async def test_any_number_of_refused_messages_is_counted_and_only_the_first_are_listed(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     count = MOST_LEFT_OUT + 1
 
     outcome = await send(
-        engine, b"".join(b'{"kind":"message","id":"M-%d"}\n' % n for n in range(count))
+        database, b"".join(b'{"kind":"message","id":"M-%d"}\n' % n for n in range(count))
     )
 
     assert (outcome.refused, outcome.problem_count, len(outcome.problems)) == (count, count, 1_000)
     assert outcome.problems[-1].line == 1_000
 
 
-async def test_the_outcome_is_shown_while_it_grows(engine: AsyncEngine) -> None:
+async def test_the_outcome_is_shown_while_it_grows(database: Database) -> None:
     shown: list[tuple[int, int]] = []
     lines = PLACE + message("M-1", ends=False, status=None) + numbered(3_000) + end()
 
     outcome = await ingest(
-        engine,
+        database,
         chunks(lines),
         viewer=None,
         clock=lambda: NOON,

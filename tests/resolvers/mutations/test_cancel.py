@@ -4,8 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.message import Source
 from domain.status import MessageStatus
 from domain.viewer import Right
@@ -39,8 +39,8 @@ def waiting(id: str = "M-1") -> bytes:
 
 
 @pytest.fixture
-def world(engine: AsyncEngine) -> World:
-    return World(engine)
+def world(database: Database) -> World:
+    return World(database)
 
 
 async def test_a_waiting_message_is_canceled_and_says_by_whom_when_and_why(world: World) -> None:
@@ -214,7 +214,7 @@ async def test_the_audit_has_who_canceled_what_from_where(world: World) -> None:
 
 async def test_two_cancels_in_one_request_each_show_the_message_as_it_is_then(world: World) -> None:
     await world.take(waiting("M-1"))
-    await load(world.engine, waiting("M-2"))
+    await load(world.database, waiting("M-2"))
     part = "cancelMessage(input: {messageId: $%s}) { ... on CancelMessageSuccess { isNew canceledMessage { status } } }"
     both = f"mutation($one: ID!, $two: ID!) {{ first: {part % 'one'} second: {part % 'two'} again: {part % 'one'} }}"
     context = await world.open()

@@ -4,9 +4,9 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
 from delivery.gateways.base import Accepted, Polled
 from delivery.gateways.inbox import InboxGateway
 from delivery.receipts import refresh
@@ -33,8 +33,8 @@ CALLS = [recipient("p1", voice("+16125550101")), recipient("p2", voice("+1612555
 
 
 @pytest.fixture
-def world(engine: AsyncEngine) -> World:
-    return World(engine)
+def world(database: Database) -> World:
+    return World(database)
 
 
 async def test_open_outcomes_are_asked_for_and_what_is_heard_is_in_the_answer(world: World) -> None:

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
 from delivery.receipts import refresh
 from delivery.receipts.receipts import apply_receipts
 from delivery.receipts.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
@@ -106,9 +106,9 @@ class SlowTwilio(CallStandIn):
 class Calls:
     """A message of many calls that Twilio has placed and that have ended since."""
 
-    def __init__(self, engine: AsyncEngine, count: int) -> None:
+    def __init__(self, database: Database, count: int) -> None:
         self.count = count
-        self.world = World(engine)
+        self.world = World(database)
         self.time = FakeTime(self.world)
         self.twilio = SlowTwilio(self.time)
         gateways = {DeliveryMode.VOICE: self.twilio.gateway}
@@ -144,9 +144,9 @@ class Calls:
 
 
 async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_rest_behind_it(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    calls = Calls(engine, 3000)
+    calls = Calls(database, 3000)
     await calls.place()
     revision = await calls.world.revision()
 
@@ -173,13 +173,13 @@ async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_res
     pages = 3 + 15  # 25, 50 and 100, then 200 each
     assert await calls.world.revision() == revision + pages
     assert len(await calls.world.audit()) == 1
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    calls = Calls(engine, 120)
+    calls = Calls(database, 120)
     await calls.place()
     with capture_logs() as lines:
         await calls.answer()
@@ -190,13 +190,13 @@ async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing
     assert calls.time.lengths == []
     statuses = await calls.world.statuses()
     assert statuses == ["DELIVERED"] * FIRST_PAGE + ["IN_PROGRESS"] * (120 - FIRST_PAGE)
-    await recount(engine)
+    await recount(database)
 
 
 async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is_asked_for_again(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = Calls(engine, 60)
+    calls = Calls(database, 60)
     await calls.place()
     pages = 0
 

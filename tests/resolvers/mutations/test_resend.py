@@ -4,9 +4,8 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.log.counters import of_messages
 from delivery.dispatch import resend
 from delivery.gateways.base import Accepted, Refused
@@ -31,8 +30,8 @@ NOBODY = "No delivery of this message has failed, or what failed is being sent a
 
 
 @pytest.fixture
-def world(engine: AsyncEngine) -> World:
-    world = World(engine)
+def world(database: Database) -> World:
+    world = World(database)
     world.provider.outcomes = {
         "+16125550101": BUSY,
         "+16125550102": ANSWERED,
@@ -175,7 +174,7 @@ async def test_a_late_word_about_the_first_sending_is_an_event_and_moves_nothing
     late = Receipt(NOON, DeliveryStatus.FAILED, -1, detail="late", key="1.0.0")
 
     changed = await apply_receipts(
-        world.engine, "provider", [late], source=EventSource.CALLBACK, now=world.now
+        world.database, "provider", [late], source=EventSource.CALLBACK, now=world.now
     )
 
     assert changed == 0
@@ -189,7 +188,7 @@ async def test_a_late_word_about_the_first_sending_is_an_event_and_moves_nothing
 async def test_the_events_contain_both_sendings_and_the_figures_follow(world: World) -> None:
     await world.send(message("M-1", [recipient("p1", voice("+16125550101"))], status=None))
     await world.do(RESEND, id="message.1")
-    async with reading(world.engine) as connection:
+    async with world.database.reading() as connection:
         (tally,) = [t for t in (await of_messages(connection, [1]))[1].tallies if t.deliveries]
     world.provider.outcomes["+16125550101"] = ANSWERED
     await world.work()

@@ -16,9 +16,8 @@ import openpyxl
 import pypdf
 import pytest
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
@@ -136,9 +135,9 @@ READ: Final[Mapping[ReportFormat, Callable[[bytes], Said]]] = {
 # The table
 
 
-async def counts(engine: AsyncEngine) -> tuple[int, int]:
+async def counts(database: Database) -> tuple[int, int]:
     """How many reports there are, and acts in the audit."""
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         found = [
             await connection.scalar(select(func.count()).select_from(table))
             for table in (REPORT, AUDIT)
@@ -147,7 +146,7 @@ async def counts(engine: AsyncEngine) -> tuple[int, int]:
 
 
 async def ask_for(
-    engine: AsyncEngine, devices: Sequence[ReportDevice], format: ReportFormat
+    database: Database, devices: Sequence[ReportDevice], format: ReportFormat
 ) -> Mapping[ReportDetail, Any]:
     """What `createReport` answers to each detail, in one operation."""
     fields = " ".join(
@@ -156,7 +155,7 @@ async def ask_for(
         for detail in ReportDetail
     )
     document = f"mutation($id: ID!, $devices: [ReportDevice!]!) {{ {fields} }}"
-    data = await ask(engine, document, {"id": "message.1", "devices": devices})
+    data = await ask(database, document, {"id": "message.1", "devices": devices})
     return {detail: data[detail] for detail in ReportDetail}
 
 
@@ -165,15 +164,15 @@ async def ask_for(
 @pytest.mark.parametrize("format", ReportFormat)
 @pytest.mark.parametrize("status", MessageStatus)
 async def test_what_is_allowed_is_rendered_and_what_is_refused_changes_nothing(
-    engine: AsyncEngine, tmp_path: Path, status: MessageStatus, format: ReportFormat
+    database: Database, tmp_path: Path, status: MessageStatus, format: ReportFormat
 ) -> None:
-    await load(engine, district(), message("M-1", PEOPLE, subject=SUBJECT))
-    async with writing(engine) as connection:
+    await load(database, district(), message("M-1", PEOPLE, subject=SUBJECT))
+    async with database.writing() as connection:
         await connection.execute(update(MESSAGE).values(status=status))
-    report_runtime = printing(engine, tmp_path / "store")
+    report_runtime = printing(database, tmp_path / "store")
     wanted: dict[int, tuple[tuple[ReportDevice, ...], ReportDetail]] = {}
     for devices in CHOICES:
-        answers = await ask_for(engine, devices, format)
+        answers = await ask_for(database, devices, format)
         for detail, answer in answers.items():
             is_early = detail is ReportDetail.FAILED_DELIVERY and status in RUNNING
             if devices and not is_early:
@@ -183,12 +182,12 @@ async def test_what_is_allowed_is_rendered_and_what_is_refused_changes_nothing(
             else:
                 blamed = "detail" if devices else "devices"
                 assert answer == {"__typename": "ReportOptionUnavailable", "field": blamed}
-        assert await counts(engine) == (len(wanted), len(wanted))
+        assert await counts(database) == (len(wanted), len(wanted))
 
     assert len(wanted) == 15 * (2 if status in RUNNING else 3)
     assert await make_reports(report_runtime) == len(wanted)
     for id, (devices, detail) in wanted.items():
-        report = await row(engine, id)
+        report = await row(database, id)
         assert report.status is ReportStatus.READY
         title, subject, rows = READ[format](await made(report_runtime, id))
         assert (title.casefold(), subject) == (TITLE.casefold(), SUBJECT)

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
@@ -61,15 +60,15 @@ PEOPLE = [recipient("p1", inbox(), email(), voice()), recipient("p2")]
 
 
 @pytest.fixture
-async def world(engine: AsyncEngine) -> World:
+async def world(database: Database) -> World:
     """A log with one message of East, which went by every mode."""
-    world = World(engine)
+    world = World(database)
     await world.take(school("east"), message("M-1", PEOPLE, school="east", subject="Bus 7: late"))
     return world
 
 
 async def count(world: World) -> int:
-    async with reading(world.engine) as connection:
+    async with world.database.reading() as connection:
         return await connection.scalar(select(func.count()).select_from(REPORT)) or 0
 
 
@@ -142,13 +141,13 @@ RUNNING = (MessageStatus.WAITING, MessageStatus.IN_PROGRESS)
 
 @pytest.mark.parametrize("status", MessageStatus)
 async def test_every_combination_is_taken_or_refused_by_the_rule(
-    engine: AsyncEngine, status: MessageStatus
+    database: Database, status: MessageStatus
 ) -> None:
     """A message by inbox and email: with each set of devices, each detail and format, one operation each set."""
-    world = World(engine)
+    world = World(database)
     modes = [DeliveryMode.INBOX, DeliveryMode.EMAIL]
     await world.take(message("M-1", [], modes=modes))
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(update(MESSAGE).values(status=status))
     alike = list(product(ReportDetail, ReportFormat))
     fields = " ".join(
@@ -160,7 +159,7 @@ async def test_every_combination_is_taken_or_refused_by_the_rule(
     refused = 0
     for chosen in product((False, True), repeat=len(ReportDevice)):
         devices = [device for device, is_in in zip(ReportDevice, chosen, strict=True) if is_in]
-        data = await ask(engine, document, {"id": "message.1", "devices": devices})
+        data = await ask(database, document, {"id": "message.1", "devices": devices})
         for n, (detail, _) in enumerate(alike):
             is_running = detail is ReportDetail.FAILED_DELIVERY and status in RUNNING
             blamed = "detail" if is_running else None
@@ -239,7 +238,7 @@ async def test_names_stay_with_those_who_may_see_them(world: World) -> None:
 
 
 async def test_subscribers_see_the_progress_of_a_report(world: World, tmp_path: Path) -> None:
-    report_runtime = printing(world.engine, tmp_path, clock=lambda: world.now)
+    report_runtime = printing(world.database, tmp_path, clock=lambda: world.now)
     await world.do(CREATE, id="message.1", format="CSV")
     states = cast(
         AsyncGenerator[Any, None],
@@ -287,7 +286,7 @@ async def ticket_of(world: World, **request: Any) -> Ticket | None:
     answer = await world.do(LINK, id="message.1", **request)
     address = urlsplit(answer["report"]["downloadUrl"])
     assert (address.scheme, address.netloc, address.path) == ("", "", "/reports/report.1")
-    async with reading(world.engine) as connection:
+    async with world.database.reading() as connection:
         key = (await secrets(connection, [SECRET]))[SECRET]
     return read(parse_qs(address.query)["ticket"][0], key)
 
@@ -301,7 +300,7 @@ async def test_a_link_is_for_one_viewer_one_report_and_as_long_as_it_is_kept(wor
 
 async def test_a_link_carries_no_more_sight_than_its_viewer_has(world: World) -> None:
     east = viewer(schools=["east"], rights=set(Right) - {Right.VIEW_RECIPIENTS})
-    school_id = (await school_ids(world.engine))["east"]
+    school_id = (await school_ids(world.database))["east"]
     assert await ticket_of(world, viewer=east) == Ticket(1, "u1", 1, school_id, False, UNTIL)
 
 

@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import REPORT
 from delivery.gateways.base import Accepted
 from delivery.receipts.receipts import apply_receipts
@@ -43,8 +42,8 @@ async def requested(world: World, **choice: Any) -> str:
     return str(answer["report"]["id"])
 
 
-async def report_count(engine: AsyncEngine) -> int:
-    async with reading(engine) as connection:
+async def report_count(database: Database) -> int:
+    async with database.reading() as connection:
         return len((await connection.scalars(select(REPORT.c.id))).all())
 
 
@@ -68,7 +67,7 @@ async def _receipt(world: World, folder: Path) -> Change:
     await world.send(ONE_CALL)
     receipt = Receipt(world.now, DeliveryStatus.DELIVERED, 5, key="1.0.0")
     return lambda: apply_receipts(
-        world.engine, "provider", [receipt], source=EventSource.CALLBACK, now=world.now
+        world.database, "provider", [receipt], source=EventSource.CALLBACK, now=world.now
     )
 
 
@@ -91,8 +90,8 @@ async def _overdue(world: World, folder: Path) -> Change:
 
 
 async def _purge(world: World, folder: Path) -> Change:
-    await load_old(world.engine)
-    return lambda: run_purge(purge_of(world.engine, folder))
+    await load_old(world.database)
+    return lambda: run_purge(purge_of(world.database, folder))
 
 
 CHANGES: Final = [_begin, _cancel, _receipt, _refresh, _resend, _overdue, _purge]
@@ -100,9 +99,9 @@ CHANGES: Final = [_begin, _cancel, _receipt, _refresh, _resend, _overdue, _purge
 
 @pytest.mark.parametrize("prepare", CHANGES, ids=lambda one: one.__name__.strip("_"))
 async def test_a_report_of_an_earlier_state_answers_no_later_request(
-    engine: AsyncEngine, tmp_path: Path, prepare: Callable[[World, Path], Awaitable[Change]]
+    database: Database, tmp_path: Path, prepare: Callable[[World, Path], Awaitable[Change]]
 ) -> None:
-    world = World(engine)
+    world = World(database)
     change = await prepare(world, tmp_path)
     first = await requested(world)
     assert await requested(world) == first
@@ -120,10 +119,10 @@ async def test_a_report_of_an_earlier_state_answers_no_later_request(
 
 
 async def test_the_file_shows_the_cancellation_that_came_before_the_request(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    world = World(engine)
-    report_runtime = printing(engine, tmp_path, clock=lambda: world.now)
+    world = World(database)
+    report_runtime = printing(database, tmp_path, clock=lambda: world.now)
     await world.take(ONE_CALL)
     await requested(world)
     await make_reports(report_runtime)
@@ -137,22 +136,22 @@ async def test_the_file_shows_the_cancellation_that_came_before_the_request(
 
 
 async def test_a_message_that_did_not_change_keeps_its_report_while_another_one_changes(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    world = World(engine)
+    world = World(database)
     await world.take(ONE_CALL, message("M-2", [recipient("p2", voice("+16125550102"))]))
     first = await requested(world)
 
     await world.do(CANCEL.replace("message.1", "message.2"))
 
     assert await requested(world) == first
-    assert await report_count(engine) == 1
+    assert await report_count(database) == 1
 
 
 async def test_requests_that_come_together_after_a_change_get_one_report(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    world = World(engine)
+    world = World(database)
     await world.take(ONE_CALL)
     first = await requested(world)
     await world.do(CANCEL)
@@ -161,16 +160,16 @@ async def test_requests_that_come_together_after_a_change_get_one_report(
 
     assert set(ids) == {"report.2"}
     assert first == "report.1"
-    assert await report_count(engine) == 2
+    assert await report_count(database) == 2
 
 
 async def test_a_report_from_before_the_migration_answers_no_later_request(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    world = World(engine)
+    world = World(database)
     await world.take(ONE_CALL)
     first = await requested(world)
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(update(REPORT).values(message_revision=None))
 
     assert await requested(world) != first

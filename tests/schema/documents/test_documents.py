@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from graphql import DocumentNode, OperationDefinitionNode
-from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.extensions import SchemaExtension
 from strawberry.types.graphql import OperationType
 
+from db.connect.database import Database
 from domain.errors import BadUserInput, TooComplex
 from schema.contract import SCHEMA, Contract
 from schema.documents import documents as module
@@ -42,9 +42,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def test_a_document_is_parsed_and_validated_once(
-    engine: AsyncEngine, reads: list[str], monkeypatch: pytest.MonkeyPatch
+    database: Database, reads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await load(engine, district())
+    await load(database, district())
     monkeypatch.setattr("strawberry.schema.schema.parse", None)
     monkeypatch.setattr(
         "strawberry.schema.schema.validate_document", None
@@ -52,7 +52,7 @@ async def test_a_document_is_parsed_and_validated_once(
     text = "{ viewer { id name } } # read once"
 
     prepared = _prepare(text)
-    answers = [await ask(engine, text) for _ in range(2)]
+    answers = [await ask(database, text) for _ in range(2)]
 
     assert prepared == 1
     assert answers == [{"viewer": {"id": "u1", "name": "Administrator, System"}}] * 2
@@ -66,13 +66,13 @@ def _prepare(text: str) -> int:
 
 
 async def test_a_document_that_does_not_fit_is_validated_once_too(
-    engine: AsyncEngine, reads: list[str]
+    database: Database, reads: list[str]
 ) -> None:
-    await load(engine, district())
+    await load(database, district())
     text = "{ unknown } # and never known"
 
     assert SCHEMA.documents.prepare(text) is None
-    codes = [[code for code, _ in await refusals(engine, text)] for _ in range(2)]
+    codes = [[code for code, _ in await refusals(database, text)] for _ in range(2)]
 
     assert codes == [["GRAPHQL_VALIDATION_FAILED"]] * 2
     assert reads == ["parse", "validate_document"]
@@ -83,10 +83,10 @@ def test_a_schema_with_extensions_is_refused_since_nothing_would_run_them() -> N
         Contract(Query, extensions=[SchemaExtension])
 
 
-async def test_nothing_is_executed_past_the_limits(engine: AsyncEngine) -> None:
-    await load(engine, district())
+async def test_nothing_is_executed_past_the_limits(database: Database) -> None:
+    await load(database, district())
 
-    result = await execute(engine, "{" + "a:__typename " * 300 + "}")
+    result = await execute(database, "{" + "a:__typename " * 300 + "}")
 
     assert result.data is None
     assert [code for code, _ in codes_and_messages(result)] == ["TOO_COMPLEX"]

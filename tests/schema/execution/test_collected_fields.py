@@ -10,8 +10,8 @@ import pytest
 from graphql import FieldNode, GraphQLObjectType, OperationDefinitionNode, parse
 from graphql.execution.collect_fields import CollectedFields, FieldDetails
 from graphql.execution.values import VariableValues
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA, Contract, build, with_stock_executor
 from schema.documents.documents import Documents
@@ -27,11 +27,11 @@ LIST: Final = f"messages(createdBetween: {EVER}, first: $first) {{ nodes {{ subj
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     await load(
-        engine, district(), *(message(f"M-{one}", subject=f"No. {one}") for one in (1, 2, 3))
+        database, district(), *(message(f"M-{one}", subject=f"No. {one}") for one in (1, 2, 3))
     )
-    return engine
+    return database
 
 
 def fast(schema: Contract = SCHEMA, documents: Documents | None = None) -> Contract:
@@ -44,7 +44,7 @@ def fast(schema: Contract = SCHEMA, documents: Documents | None = None) -> Contr
 
 async def answer(
     schema: Contract,
-    log: AsyncEngine,
+    log: Database,
     text: str,
     variables: Mapping[str, Any] | None = None,
     name: str | None = None,
@@ -85,7 +85,7 @@ TEXTS: Final[Mapping[str, tuple[str, list[Mapping[str, Any]]]]] = {
 
 @pytest.mark.parametrize("of", TEXTS)
 async def test_the_same_text_with_other_variables_has_the_answer_of_those_variables(
-    log: AsyncEngine, of: str
+    log: Database, of: str
 ) -> None:
     text, given = TEXTS[of]
     schema = fast()
@@ -98,7 +98,7 @@ async def test_the_same_text_with_other_variables_has_the_answer_of_those_variab
     assert len(set(seen)) > 1
 
 
-async def test_each_operation_of_a_document_has_its_own_fields(log: AsyncEngine) -> None:
+async def test_each_operation_of_a_document_has_its_own_fields(log: Database) -> None:
     text = f"query A {{ {LIST.replace('$first', '1')} }} query B {{ {LIST.replace('$first', '1').replace('subject', 'status')} }}"
     schema = fast()
 
@@ -108,7 +108,7 @@ async def test_each_operation_of_a_document_has_its_own_fields(log: AsyncEngine)
 
 
 async def test_what_is_selected_and_what_is_read_are_found_once(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
 
@@ -131,7 +131,7 @@ async def test_what_is_selected_and_what_is_read_are_found_once(
 
 
 async def test_what_was_collected_goes_when_its_document_goes(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[weakref.ref[Collected]] = []
 
@@ -155,7 +155,7 @@ async def test_what_was_collected_goes_when_its_document_goes(
     assert kept() is None
 
 
-async def test_nothing_is_added_by_those_who_ask_again(log: AsyncEngine) -> None:
+async def test_nothing_is_added_by_those_who_ask_again(log: Database) -> None:
     schema = fast()
     text = f'{{ nodes(ids: ["message.1", "message.2"]) {{ id ... on Message {{ subject recipients {{ nodes {{ name }} }} }} }} {LIST.replace("$first", "2")} }}'
     sizes = []
@@ -252,7 +252,7 @@ def test_what_was_collected_goes_without_the_cyclic_collector() -> None:
         gc.enable()
 
 
-async def test_a_document_of_one_schema_serves_another(log: AsyncEngine) -> None:
+async def test_a_document_of_one_schema_serves_another(log: Database) -> None:
     other = build()
     documents = Documents(SCHEMA._schema)
     text = f"query($first: Int) {{ {LIST} }}"

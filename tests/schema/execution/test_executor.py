@@ -13,13 +13,12 @@ from graphql import GraphQLObjectType, parse
 from graphql.execution.collect_fields import CollectedFields, FieldDetails
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 from strawberry import Schema
 from strawberry.types import ExecutionResult
 from structlog.testing import capture_logs
 
-from db.connect.single_statement import KeyedStatements, SingleStatements
+from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
@@ -127,20 +126,20 @@ def at_once() -> Schema:
 
 
 async def answer(
-    schema: Schema, engine: AsyncEngine, asked: Drawn, *, viewer: Viewer = NORTH
+    schema: Schema, database: Database, asked: Drawn, *, viewer: Viewer = NORTH
 ) -> ExecutionResult:
-    context = await open_context(engine, viewer, now=NOON)
+    context = await open_context(database, viewer, now=NOON)
     result = await schema.execute(
         asked.document, variable_values=asked.variables, context_value=context
     )
-    assert held(engine) == 0, asked.document
+    assert held(database) == 0, asked.document
     return result
 
 
-def held(engine: AsyncEngine) -> int:
+def held(database: Database) -> int:
     """How many connections somebody has, of any kind."""
-    of_engine: int = cast(QueuePool, engine.pool).checkedout()
-    return of_engine + SingleStatements(engine).lent + KeyedStatements(engine).lent
+    of_engine: int = cast(QueuePool, database.engine.pool).checkedout()
+    return of_engine + database.custom.lent + database.generic.lent
 
 
 def comparable(result: ExecutionResult) -> tuple[bytes, Mapping[tuple[Any, ...], set[bytes]]]:
@@ -188,9 +187,9 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
-    await load_origins(engine)
-    return engine
+async def log(database: Database) -> Database:
+    await load_origins(database)
+    return database
 
 
 @CALLED_OFF
@@ -199,7 +198,7 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
 )
 @given(asked=operations(), planted=PLANTS, viewer=st.sampled_from(VIEWERS))
 async def test_whatever_is_asked_and_whatever_goes_wrong_the_answer_is_the_ordinary_one(
-    log: AsyncEngine, asked: Drawn, planted: Planted, viewer: Viewer
+    log: Database, asked: Drawn, planted: Planted, viewer: Viewer
 ) -> None:
     with planting(planted):
         ordinary = await answer(with_stock_executor(SCHEMA), log, asked, viewer=viewer)
@@ -215,7 +214,7 @@ EVERYTHING: Final = Drawn(
 )
 
 
-async def test_what_is_spoilt_below_is_there_when_it_is_not(log: AsyncEngine) -> None:
+async def test_what_is_spoilt_below_is_there_when_it_is_not(log: Database) -> None:
     result = await answer(at_once(), log, EVERYTHING)
 
     assert result.errors is None
@@ -225,7 +224,7 @@ async def test_what_is_spoilt_below_is_there_when_it_is_not(log: AsyncEngine) ->
 @CALLED_OFF
 @pytest.mark.parametrize("spoilt", SPOILT)
 async def test_a_record_that_is_not_as_it_should_be_is_answered_in_the_ordinary_way(
-    log: AsyncEngine, spoilt: str
+    log: Database, spoilt: str
 ) -> None:
     for every in (1, 2, 3):
         with planting(Planted(None, spoilt, every)):
@@ -236,7 +235,7 @@ async def test_a_record_that_is_not_as_it_should_be_is_answered_in_the_ordinary_
 
 
 @CALLED_OFF
-async def test_a_resolver_that_fails_for_one_record_fails_for_that_one(log: AsyncEngine) -> None:
+async def test_a_resolver_that_fails_for_one_record_fails_for_that_one(log: Database) -> None:
     told_of = 0
     for resolver in RESOLVERS:
         for every in (1, 3):
@@ -251,7 +250,7 @@ async def test_a_resolver_that_fails_for_one_record_fails_for_that_one(log: Asyn
 
 
 async def test_a_resolver_is_asked_once_for_all_records_of_a_level_and_in_the_ordinary_way_for_each(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolver = RESOLVERS["Recipient.deliveries"]
     of_all, asked = resolver.of_all, list[int]()
@@ -276,7 +275,7 @@ async def test_a_resolver_is_asked_once_for_all_records_of_a_level_and_in_the_or
 
 @CALLED_OFF
 async def test_a_resolver_whose_list_is_given_up_is_not_asked_again(
-    log: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolver = RESOLVERS["Message.body"]
     of_all, asked = resolver.of_all, list[int]()

@@ -7,9 +7,9 @@ from typing import Any, Final, cast
 import orjson
 import pytest
 from graphql import Executor, GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
 from db.log.messages import MessageRecord
 from db.sql.rows import Rows
 from domain.viewer import Right, Viewer
@@ -61,11 +61,11 @@ def asked_for(name: str, field: GraphQLField, depth: int) -> str:
     return f"{name} {{ {' '.join(parts)} }}"
 
 
-async def both(engine: AsyncEngine, document: str, who: Viewer) -> tuple[Any, Any]:
+async def both(database: Database, document: str, who: Viewer) -> tuple[Any, Any]:
     """The answer from what is asked for, and the ordinary one, from whole records."""
     answers = []
     for schema in (SCHEMA, with_stock_executor(SCHEMA)):
-        context = await open_context(engine, who, now=NOON)
+        context = await open_context(database, who, now=NOON)
         result = await schema.execute(document, context_value=context)
         answers.append((orjson.dumps(result.data), [str(error) for error in result.errors or ()]))
     return answers[0], answers[1]
@@ -83,26 +83,26 @@ pytestmark = pytest.mark.usefixtures("unlimited")
 @pytest.mark.parametrize("who", [NORTH, MASKED], ids=["all", "masked"])
 @pytest.mark.parametrize("listed", LISTS)
 async def test_each_field_alone_says_all_that_it_reads(
-    engine: AsyncEngine, listed: str, who: Viewer
+    database: Database, listed: str, who: Viewer
 ) -> None:
-    await load_origins(engine)
+    await load_origins(database)
     name, place = LISTS[listed]
     of = cast(GraphQLObjectType, SCHEMA._schema.type_map[name])
     for field, given in of.fields.items():
         document = place.replace("EVER", EVER).replace("FIELD", asked_for(field, given, 1))
-        whole, ordinary = await both(engine, document, who)
+        whole, ordinary = await both(database, document, who)
         assert whole == ordinary, document
         assert not whole[1], document
 
 
-async def test_a_statement_reads_no_column_that_nobody_asked_for(engine: AsyncEngine) -> None:
-    await load_origins(engine)
-    context = await open_context(engine, NORTH, now=NOON)
+async def test_a_statement_reads_no_column_that_nobody_asked_for(database: Database) -> None:
+    await load_origins(database)
+    context = await open_context(database, NORTH, now=NOON)
     document = f"""query($no: Boolean = false) {{ messages(createdBetween: {EVER}) {{ nodes {{
         about: subject ...More @include(if: $no) type {{ code }} school {{ name }} }} totalCount }} }}
         fragment More on Message {{ externalId }}"""
 
-    with recorded(engine) as statements:
+    with recorded(database) as statements:
         result = await SCHEMA.execute(document, context_value=context)
 
     assert result.errors is None
@@ -112,16 +112,16 @@ async def test_a_statement_reads_no_column_that_nobody_asked_for(engine: AsyncEn
 
 
 async def test_a_list_of_columns_is_answered_without_a_record_of_each_row(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await load_origins(engine)
+    await load_origins(database)
 
     def refused(*_: object) -> None:
         pytest.fail("it was not answered whole")
 
     monkeypatch.setattr(Rows, "_records", refused)
     monkeypatch.setattr(Executor, "complete_iterable_value", refused)
-    context = await open_context(engine, NORTH, now=NOON)
+    context = await open_context(database, NORTH, now=NOON)
     document = f"""{{ messages(createdBetween: {EVER}) {{
         nodes {{ id status createdAt type {{ label }} sender {{ name }} deliveryModes }} }}
         message(id: "message.1") {{
@@ -134,9 +134,9 @@ async def test_a_list_of_columns_is_answered_without_a_record_of_each_row(
 
 
 async def test_a_field_that_reads_what_it_does_not_name_fails_and_answers_no_null(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await load_origins(engine)
+    await load_origins(database)
     field = cast(GraphQLObjectType, SCHEMA._schema.type_map["Message"]).fields["scheduleId"]
 
     def reads(asked: object) -> Sequence[str]:
@@ -145,7 +145,7 @@ async def test_a_field_that_reads_what_it_does_not_name_fails_and_answers_no_nul
     monkeypatch.setattr("schema.execution.fields_read.reads_of", reads)
     # Neither what was found before, nor for those who come after.
     monkeypatch.setattr("schema.execution.executor.fields_read", fields_read.__wrapped__)
-    context = await open_context(engine, NORTH, now=NOON)
+    context = await open_context(database, NORTH, now=NOON)
     document = f"{{ messages(createdBetween: {EVER}) {{ nodes {{ scheduleId }} }} }}"
 
     with capture_logs():

@@ -4,8 +4,8 @@ from typing import Final
 
 import orjson
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA, with_stock_executor
@@ -26,23 +26,23 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def filled(engine: AsyncEngine) -> AsyncEngine:
+async def filled(database: Database) -> Database:
     people = [
         log.recipient("p1", log.email(at=log.NOON), log.voice(call_status=5, at=log.NOON)),
         log.recipient("p2", log.email("tad@nomail.example", at=log.NOON), name="Parent, Tad"),
         log.recipient("p3", name="Parent, Ann"),
     ]
-    await log.load(engine, log.district(), log.message("M-1", people))
-    return engine
+    await log.load(database, log.district(), log.message("M-1", people))
+    return database
 
 
-async def answered(engine: AsyncEngine, document: str, who: Viewer) -> tuple[bytes, int]:
+async def answered(database: Database, document: str, who: Viewer) -> tuple[bytes, int]:
     """The answer, the same as in the ordinary way, and in how many statements that ask for deliveries."""
     ordinary = await with_stock_executor(SCHEMA).execute(
-        document, context_value=await open_context(engine, who, now=log.NOON)
+        document, context_value=await open_context(database, who, now=log.NOON)
     )
-    context = await open_context(engine, who, now=log.NOON)
-    with recorded(engine) as statements:
+    context = await open_context(database, who, now=log.NOON)
+    with recorded(database) as statements:
         result = await SCHEMA.execute(document, context_value=context)
     assert (result.errors, ordinary.errors) == (None, None)
     answer = orjson.dumps(result.data)
@@ -66,7 +66,7 @@ async def answered(engine: AsyncEngine, document: str, who: Viewer) -> tuple[byt
     ],
 )
 async def test_the_deliveries_that_are_shown_come_with_the_recipients(
-    filled: AsyncEngine, shown: str, statements: int, who: Viewer
+    filled: Database, shown: str, statements: int, who: Viewer
 ) -> None:
     _, taken = await answered(filled, _MESSAGE % shown, who)
 
@@ -84,7 +84,7 @@ async def test_the_deliveries_that_are_shown_come_with_the_recipients(
     ],
 )
 async def test_the_counters_that_are_shown_come_with_the_message(
-    filled: AsyncEngine, shown: str, who: Viewer
+    filled: Database, shown: str, who: Viewer
 ) -> None:
     document = _MESSAGE % shown
     if "...More" in shown:
@@ -99,7 +99,7 @@ async def test_the_counters_that_are_shown_come_with_the_message(
     assert ("tally" in read[0]) is ("deliverySummary" in shown)
 
 
-async def test_a_message_that_nobody_may_see_has_no_counters(filled: AsyncEngine) -> None:
+async def test_a_message_that_nobody_may_see_has_no_counters(filled: Database) -> None:
     document = '{ message(id: "message.2") { deliverySummary { totalEmails } } }'
 
     answer, _ = await answered(filled, document, ALL)

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.operations import REPORT
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
@@ -115,7 +114,7 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """Five hundred messages to the same two people, and two to five hundred people."""
     few = [
         recipient("p1", email(at=NOON), voice(call_status=5, at=NOON), student=("s1", "Calvin")),
@@ -127,7 +126,7 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
     ]
     canceled = {"at": NOON.isoformat(), "reason": "a mistake"}
     await load(
-        engine,
+        database,
         district(),
         *[school(f"school-{n}") for n in range(MESSAGES)],
         *[
@@ -143,11 +142,11 @@ async def log(engine: AsyncEngine) -> AsyncEngine:
         message("many", many, school="school-0"),
         message("many again", many, school="school-0"),
     )
-    await add_reports(engine)
-    return engine
+    await add_reports(database)
+    return database
 
 
-async def add_reports(engine: AsyncEngine) -> None:
+async def add_reports(database: Database) -> None:
     """A report on every message."""
     fixed = {
         "district_id": 1,
@@ -165,13 +164,13 @@ async def add_reports(engine: AsyncEngine) -> None:
         "file_name": "report.csv",
         "attempts": 0,
     }
-    ids = (await message_ids(engine)).values()
-    async with writing(engine) as connection:
+    ids = (await message_ids(database)).values()
+    async with database.writing() as connection:
         await connection.execute(insert(REPORT), [fixed | {"message_id": id} for id in ids])
 
 
 async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as_for_one(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     known = {
         "message": f"message.{(await message_ids(log))['many']}",
@@ -200,7 +199,7 @@ SIMPLE = """{
 
 
 async def test_what_is_asked_without_a_list_takes_as_many_statements_for_a_viewer_of_many_schools(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     taken: list[int] = []
     for size in SIZES:
@@ -224,7 +223,7 @@ NODES = {
 }
 
 
-async def test_a_hundred_ids_take_as_many_statements_as_one(log: AsyncEngine) -> None:
+async def test_a_hundred_ids_take_as_many_statements_as_one(log: Database) -> None:
     many = (await message_ids(log))["many"]
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     taken: dict[str, list[int]] = {}
@@ -255,31 +254,29 @@ async def test_a_hundred_ids_take_as_many_statements_as_one(log: AsyncEngine) ->
         ("totalCount facets { statuses { count } types { count } schools { count } }", 4),
     ],
 )
-async def test_only_what_is_asked_for_is_counted(
-    engine: AsyncEngine, field: str, more: int
-) -> None:
-    await load(engine, district(), school("east"), message(school="east"))
+async def test_only_what_is_asked_for_is_counted(database: Database, field: str, more: int) -> None:
+    await load(database, district(), school("east"), message(school="east"))
 
     async def taken(fields: str) -> int:
-        with recorded(engine) as statements:
-            await ask(engine, f"{{ messages(createdBetween: {EVER}) {{ {fields} }} }}")
+        with recorded(database) as statements:
+            await ask(database, f"{{ messages(createdBetween: {EVER}) {{ {fields} }} }}")
         return count(statements)
 
     assert await taken(f"nodes {{ subject }} {field}") == await taken("nodes { subject }") + more
 
 
 async def test_the_deliveries_of_four_thousand_recipients_are_one_statement(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     crowd = [
         recipient(f"p{n}", email(f"p{n}@nomail.example"), voice(f"+1612555{n:04}", call_status=5))
         for n in range(4_000)
     ]
-    await load(engine, district(), message(recipients=crowd))
+    await load(database, district(), message(recipients=crowd))
 
-    with recorded(engine) as statements:
+    with recorded(database) as statements:
         data = await ask(
-            engine,
+            database,
             '{ message(id: "message.1") { recipients { nodes { deliveries { address } } } } }',
         )
 

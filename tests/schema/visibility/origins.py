@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.tables.log import DELIVERY, MESSAGE, RECIPIENT, SCHOOL
 from domain.ids import Kind, spell
 from domain.status import MessageStatus
@@ -77,10 +76,10 @@ def messages_of(name: str) -> bytes:
     )
 
 
-async def load_origins(engine: AsyncEngine) -> None:
+async def load_origins(database: Database) -> None:
     """Put all that they send into an empty log."""
     await load(
-        engine,
+        database,
         district("north", name="District of nord"),
         district("south", name="District of sued"),
         school("ost", district="north", name="School of nordost"),
@@ -90,7 +89,7 @@ async def load_origins(engine: AsyncEngine) -> None:
     )
 
 
-async def ids_of(engine: AsyncEngine, origins: Iterable[str]) -> set[str]:
+async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
     """The ids of all that belongs to these origins, as the tables have it."""
     subjects = [f"Subject of {name}" for name in origins]
     messages = select(MESSAGE.c.id).where(MESSAGE.c.subject.in_(subjects))
@@ -107,7 +106,7 @@ async def ids_of(engine: AsyncEngine, origins: Iterable[str]) -> set[str]:
             DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
         ).where(DELIVERY.c.message_id.in_(messages)),
     }
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return {
             spell(kind, *row)
             for kind, statement in statements.items()

@@ -6,8 +6,8 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.errors import Forbidden
 from domain.ids import WIDTHS, Kind, spell
 from domain.message import Source
@@ -53,9 +53,9 @@ PAIRS = [
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
-    await load_origins(engine)
-    return engine
+async def log(database: Database) -> Database:
+    await load_origins(database)
+    return database
 
 
 def without_audit(ids: Iterable[str]) -> set[str]:
@@ -67,7 +67,7 @@ def test_the_walk_asks_for_every_field_of_every_type() -> None:
     assert places_walked() == all_places()
 
 
-async def test_the_walk_sees_whatever_is_there_to_be_seen(log: AsyncEngine) -> None:
+async def test_the_walk_sees_whatever_is_there_to_be_seen(log: Database) -> None:
     """Each of these would show what others must not see."""
     seen = await walk(log, ONLOOKERS["north"].viewer, now=NOON)
 
@@ -96,7 +96,7 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: AsyncEngine) -> N
 
 @pytest.mark.parametrize("name", ONLOOKERS)
 async def test_a_viewer_comes_to_what_belongs_to_it_and_to_nothing_else(
-    log: AsyncEngine, name: str
+    log: Database, name: str
 ) -> None:
     looking = ONLOOKERS[name]
 
@@ -108,7 +108,7 @@ async def test_a_viewer_comes_to_what_belongs_to_it_and_to_nothing_else(
     }
 
 
-async def test_only_what_a_viewer_may_see_is_found_by_guessing_ids(log: AsyncEngine) -> None:
+async def test_only_what_a_viewer_may_see_is_found_by_guessing_ids(log: Database) -> None:
     """Ids are numbers, and can be guessed: every one that there is or could soon be is tried."""
     guesses = [
         spell(kind, *key)
@@ -129,7 +129,7 @@ async def test_only_what_a_viewer_may_see_is_found_by_guessing_ids(log: AsyncEng
     assert found == {name: await ids_of(log, looking.sees) for name, looking in ONLOOKERS.items()}
 
 
-async def test_an_id_of_somebody_else_leads_nowhere(log: AsyncEngine) -> None:
+async def test_an_id_of_somebody_else_leads_nowhere(log: Database) -> None:
     for name, other in PAIRS:
         looking = ONLOOKERS[name]
         foreign = await ids_of(log, ONLOOKERS[other].sees) - await ids_of(log, looking.sees)
@@ -142,7 +142,7 @@ async def test_an_id_of_somebody_else_leads_nowhere(log: AsyncEngine) -> None:
         assert (name, other, behind.ids, dict(behind.texts)) == (name, other, set(), {})
 
 
-async def test_no_filter_finds_anything_of_somebody_else(log: AsyncEngine) -> None:
+async def test_no_filter_finds_anything_of_somebody_else(log: Database) -> None:
     document = f"""query($filter: MessageFilter) {{ messages(createdBetween: {EVER}, filter: $filter) {{
         totalCount nodes {{ id }} facets {{ statuses {{ count }} types {{ count }} schools {{ count }} }} }} }}"""
     nothing: dict[str, list[Any]] = {"statuses": [], "types": [], "schools": []}
@@ -168,7 +168,7 @@ async def test_no_filter_finds_anything_of_somebody_else(log: AsyncEngine) -> No
                 assert data["messages"]["facets"] == nothing
 
 
-async def test_a_shared_address_finds_only_the_viewers_own_messages(log: AsyncEngine) -> None:
+async def test_a_shared_address_finds_only_the_viewers_own_messages(log: Database) -> None:
     document = f"""{{ messages(createdBetween: {EVER}, filter: {{recipient: "shared@nomail.example"}}) {{
         nodes {{ id }} }} }}"""
     for looking in ONLOOKERS.values():
@@ -178,7 +178,7 @@ async def test_a_shared_address_finds_only_the_viewers_own_messages(log: AsyncEn
         assert {node["id"] for node in data["messages"]["nodes"]} == own
 
 
-async def test_a_cursor_of_another_district_is_refused(log: AsyncEngine) -> None:
+async def test_a_cursor_of_another_district_is_refused(log: Database) -> None:
     document = f"""query($after: String) {{ messages(createdBetween: {EVER}, first: 1, after: $after) {{
         pageInfo {{ endCursor }} }} }}"""
     given = await ask(log, document, viewer=ONLOOKERS["south"].viewer)
@@ -193,7 +193,7 @@ async def test_a_cursor_of_another_district_is_refused(log: AsyncEngine) -> None
 
 
 async def test_a_cursor_of_another_school_leads_only_to_the_viewers_own_messages(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     document = f"""query($after: String) {{ messages(createdBetween: {EVER}, first: 1, after: $after) {{
         nodes {{ id }} pageInfo {{ endCursor }} }} }}"""
@@ -210,7 +210,7 @@ async def test_a_cursor_of_another_school_leads_only_to_the_viewers_own_messages
     assert set(found) <= own
 
 
-async def test_a_message_of_a_scheduler_is_nowhere_before_its_time(log: AsyncEngine) -> None:
+async def test_a_message_of_a_scheduler_is_nowhere_before_its_time(log: Database) -> None:
     hour = timedelta(hours=1)
     await load(
         log,
@@ -240,7 +240,7 @@ async def test_a_message_of_a_scheduler_is_nowhere_before_its_time(log: AsyncEng
     assert ("Delivery", "address") in after.places_with("spaeter")
 
 
-async def test_a_name_that_another_school_gave_a_person_is_not_seen(log: AsyncEngine) -> None:
+async def test_a_name_that_another_school_gave_a_person_is_not_seen(log: Database) -> None:
     """A person has the name that came last; a viewer sees the last one that came to it."""
     await load(
         log,
@@ -268,7 +268,7 @@ async def test_a_name_that_another_school_gave_a_person_is_not_seen(log: AsyncEn
 
 
 async def test_a_viewer_of_an_unknown_district_is_forbidden_with_the_reason(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     with pytest.raises(Forbidden) as refused:
         await execute(log, "{ viewer { id } }", viewer=viewer(district="nowhere"))
@@ -279,7 +279,7 @@ async def test_a_viewer_of_an_unknown_district_is_forbidden_with_the_reason(
 
 
 async def test_a_viewer_of_unknown_schools_is_forbidden_instead_of_seeing_an_empty_district(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     with pytest.raises(Forbidden) as refused:
         await execute(
@@ -292,7 +292,7 @@ async def test_a_viewer_of_unknown_schools_is_forbidden_instead_of_seeing_an_emp
 
 
 async def test_a_school_of_another_district_with_the_same_id_opens_nothing(
-    log: AsyncEngine,
+    log: Database,
 ) -> None:
     """Both districts have a school `ost`; a token names one within its own district."""
     data = await ask(

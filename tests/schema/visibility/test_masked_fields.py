@@ -12,9 +12,8 @@ from typing import Any, Final, cast
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from sqlalchemy import insert, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.log import DELIVERY_EVENT
 from db.tables.operations import REPORT
 from domain.report import ReportStatus
@@ -95,9 +94,9 @@ WATCHED: Final = {"messageChanged": "message.1", "reportChanged": "report.1"}
 
 
 @pytest.fixture
-async def world(engine: AsyncEngine) -> AsyncIterator[World]:
+async def world(database: Database) -> AsyncIterator[World]:
     """A canceled message of history, one of which something failed, and one that waits."""
-    world = World(engine)
+    world = World(database)
     await world.take(
         message(
             "PAST",
@@ -115,7 +114,7 @@ async def world(engine: AsyncEngine) -> AsyncIterator[World]:
         message("WAITS", FAMILY, status=None, scheduled_at=NOON.replace(year=2021), **SAID),
     )
     await world.work()
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         failed = "UPDATE delivery SET status = 'FAILED' WHERE message_id = 2 AND mode = 'EMAIL'"
         await connection.exec_driver_sql(failed)
         event = {
@@ -163,7 +162,7 @@ async def shown_to(world: World, who: Viewer) -> Seen:
         note(result.data, seen)
         if name == "createReport":
             await end_report(world)
-    queried = await walk(world.engine, who, now=NOON)
+    queried = await walk(world.database, who, now=NOON)
     for place, texts in queried.texts.items():
         seen.texts[place] |= texts
     return seen
@@ -171,7 +170,7 @@ async def shown_to(world: World, who: Viewer) -> Seen:
 
 async def end_report(world: World) -> None:
     """Have the report be made, and fail, as far as its row tells."""
-    async with writing(world.engine) as connection:
+    async with world.database.writing() as connection:
         await connection.execute(
             update(REPORT).values(
                 status=ReportStatus.FAILED, failure="It could not be made.", sha256="0" * 64
@@ -266,7 +265,7 @@ async def test_no_filter_finds_a_message_by_what_is_masked(
     world: World, part: str, is_list: bool, word: str
 ) -> None:
     result = await execute(
-        world.engine,
+        world.database,
         SEARCH,
         {"filter": {part: [word] if is_list else word}},
         viewer=MASKED,
@@ -285,9 +284,9 @@ async def test_no_filter_finds_a_message_by_what_is_masked(
 
 
 @pytest.mark.parametrize("direction", ["ASC", "DESC"])
-async def test_no_order_reveals_masked_values(engine: AsyncEngine, direction: str) -> None:
+async def test_no_order_reveals_masked_values(database: Database, direction: str) -> None:
     """Two messages that differ in what is masked alone stand in the order in which they came, or in its reverse."""
-    world = World(engine)
+    world = World(database)
     first = {**SAID, "body": "b", "reply_to": "b@nomail.example", "filter_criteria": [("L", "b")]}
     second = {**SAID, "body": "a", "reply_to": "a@nomail.example", "filter_criteria": [("L", "a")]}
     await world.take(
@@ -300,7 +299,7 @@ async def test_no_order_reveals_masked_values(engine: AsyncEngine, direction: st
     for field in fields:
         order = f"[{{field: {field}, direction: {direction}}}]"
         data = await ask(
-            engine,
+            database,
             f"{{ messages(createdBetween: {EVER}, orderBy: {order}) {{ nodes {{ id }} }} }}",
             viewer=MASKED,
         )

@@ -4,9 +4,8 @@ import base64
 
 import pytest
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.tables.log import DELIVERY_EVENT
 from domain.call_status import CALL_STATUSES
 from domain.masking import MASK
@@ -25,10 +24,10 @@ FORBIDDEN = (
 
 
 @pytest.mark.usefixtures("unlimited")
-async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(engine: AsyncEngine) -> None:
-    await load_origins(engine)
+async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(database: Database) -> None:
+    await load_origins(database)
 
-    seen = await walk(engine, viewer(district="north", rights=[Right.VIEW_LOG]), now=NOON)
+    seen = await walk(database, viewer(district="north", rights=[Right.VIEW_LOG]), now=NOON)
 
     assert seen.places_with("nordost") == {
         ("FilterCriterion", "label"),
@@ -55,11 +54,11 @@ async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(engine: AsyncE
     }
 
 
-async def test_what_is_not_there_is_not_masked(engine: AsyncEngine) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")]))
+async def test_what_is_not_there_is_not_masked(database: Database) -> None:
+    await load(database, district(), message(recipients=[recipient("p1")]))
 
     data = await ask(
-        engine,
+        database,
         """{ message(id: "message.1") {
             textBody voiceScript replyTo filterCriteria { label } cancellation { reason }
             recipients { nodes { student { name } } } } }""",
@@ -77,10 +76,10 @@ async def test_what_is_not_there_is_not_masked(engine: AsyncEngine) -> None:
 
 
 async def test_a_providers_own_words_are_masked_since_they_may_repeat_the_address(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1", email())]))
-    async with writing(engine) as connection:
+    await load(database, district(), message(recipients=[recipient("p1", email())]))
+    async with database.writing() as connection:
         await connection.execute(
             insert(DELIVERY_EVENT).values(
                 message_id=1,
@@ -94,8 +93,8 @@ async def test_a_providers_own_words_are_masked_since_they_may_repeat_the_addres
         )
     document = '{ node(id: "delivery.1.0.0") { ... on Delivery { events { status detail } } } }'
 
-    masked = await ask(engine, document, viewer=MASKED)
-    whole = await ask(engine, document)
+    masked = await ask(database, document, viewer=MASKED)
+    whole = await ask(database, document)
 
     assert masked["node"]["events"] == [{"status": "FAILED", "detail": MASK}]
     assert whole["node"]["events"] == [
@@ -111,16 +110,16 @@ async def test_a_providers_own_words_are_masked_since_they_may_repeat_the_addres
     ],
 )
 async def test_nobody_is_searched_for_by_who_may_not_see_them(
-    engine: AsyncEngine, document: str
+    database: Database, document: str
 ) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")]))
+    await load(database, district(), message(recipients=[recipient("p1")]))
 
-    assert await refusals(engine, document, viewer=MASKED) == [FORBIDDEN]
+    assert await refusals(database, document, viewer=MASKED) == [FORBIDDEN]
 
 
-async def test_neither_order_nor_cursors_reveal_names(engine: AsyncEngine) -> None:
+async def test_neither_order_nor_cursors_reveal_names(database: Database) -> None:
     await load(
-        engine,
+        database,
         district(),
         message(
             recipients=[
@@ -133,7 +132,7 @@ async def test_neither_order_nor_cursors_reveal_names(engine: AsyncEngine) -> No
         recipients { pageInfo { startCursor endCursor } edges { cursor node { id } } }
         deliveries { pageInfo { startCursor endCursor } edges { cursor node { id } } } } }"""
 
-    lists = (await ask(engine, document, viewer=MASKED))["message"]
+    lists = (await ask(database, document, viewer=MASKED))["message"]
 
     for name, ids in {
         "recipients": ["recipient.1.0", "recipient.1.1"],
@@ -147,14 +146,14 @@ async def test_neither_order_nor_cursors_reveal_names(engine: AsyncEngine) -> No
         assert b"zo" not in read
 
 
-async def test_a_cursor_by_name_does_not_serve_who_may_not_see_names(engine: AsyncEngine) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1"), recipient("p2")]))
+async def test_a_cursor_by_name_does_not_serve_who_may_not_see_names(database: Database) -> None:
+    await load(database, district(), message(recipients=[recipient("p1"), recipient("p2")]))
     document = """query($after: String) { message(id: "message.1") {
         recipients(first: 1, after: $after) { nodes { id } pageInfo { endCursor } } } }"""
-    given = await ask(engine, document)
+    given = await ask(database, document)
     cursor = given["message"]["recipients"]["pageInfo"]["endCursor"]
 
-    [(code, _)] = await refusals(engine, document, {"after": cursor}, viewer=MASKED)
+    [(code, _)] = await refusals(database, document, {"after": cursor}, viewer=MASKED)
 
     assert code == "BAD_USER_INPUT"
 
@@ -170,11 +169,11 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize("field", OUTSIDE.values(), ids=OUTSIDE)
-async def test_without_view_log_the_log_is_closed(engine: AsyncEngine, field: str) -> None:
-    await load(engine, district(), message(recipients=[recipient("p1")]))
+async def test_without_view_log_the_log_is_closed(database: Database, field: str) -> None:
+    await load(database, district(), message(recipients=[recipient("p1")]))
     others = viewer(rights=set(Right) - {Right.VIEW_LOG})
 
-    assert await refusals(engine, f"{{ {field} }}", viewer=others) == [
+    assert await refusals(database, f"{{ {field} }}", viewer=others) == [
         (
             "FORBIDDEN",
             "This needs the right VIEW_LOG, which your sign-in does not have. Ask your administrator for it.",
@@ -183,12 +182,12 @@ async def test_without_view_log_the_log_is_closed(engine: AsyncEngine, field: st
 
 
 async def test_without_any_right_one_sees_who_one_is_and_what_codes_mean(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), message())
+    await load(database, district(), message())
 
     data = await ask(
-        engine,
+        database,
         "{ viewer { id rights } schools { id } callStatuses { code } }",
         viewer=viewer(rights=[]),
     )

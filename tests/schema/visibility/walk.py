@@ -21,8 +21,8 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
 )
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from schema.contract import SCHEMA
 from tests.operations import EVER, ask
@@ -53,25 +53,25 @@ class Seen:
         return {place for place, texts in self.texts.items() if any(word in text for text in texts)}
 
 
-async def walk(engine: AsyncEngine, viewer: Viewer, *, now: datetime) -> Seen:
+async def walk(database: Database, viewer: Viewer, *, now: datetime) -> Seen:
     """All that `viewer` comes to see at `now`."""
     seen = Seen()
     audits = viewer.may(Right.VIEW_AUDIT) and not viewer.schools
-    note(await ask(engine, document(None, audits=audits), viewer=viewer, now=now), seen)
+    note(await ask(database, document(None, audits=audits), viewer=viewer, now=now), seen)
     followed: set[str] = set()
     while new := sorted(seen.ids - followed):
         followed |= set(new)
-        await follow(engine, new, seen, viewer=viewer, now=now)
+        await follow(database, new, seen, viewer=viewer, now=now)
     return seen
 
 
 async def follow(
-    engine: AsyncEngine, ids: Sequence[str], seen: Seen, *, viewer: Viewer, now: datetime
+    database: Database, ids: Sequence[str], seen: Seen, *, viewer: Viewer, now: datetime
 ) -> None:
     """Look behind each of at most a hundred ids, by every root field that takes one or several."""
-    note(await ask(engine, document("ids"), {"ids": list(ids)}, viewer=viewer, now=now), seen)
+    note(await ask(database, document("ids"), {"ids": list(ids)}, viewer=viewer, now=now), seen)
     for id in ids:
-        note(await ask(engine, document("id"), {"id": id}, viewer=viewer, now=now), seen)
+        note(await ask(database, document("id"), {"id": id}, viewer=viewer, now=now), seen)
 
 
 @cache

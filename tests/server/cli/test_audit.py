@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from tests.log import district, email, load, message, recipient
 from tests.operations import ask
 from tests.server.cli.test_main import run, stderr_lines
@@ -20,15 +19,15 @@ def settings(database_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-async def log(engine: AsyncEngine) -> AsyncEngine:
+async def log(database: Database) -> Database:
     """One look."""
-    await load(engine, district(), message(recipients=[recipient("p1", email())]))
-    await ask(engine, '{ person(id: "person.1") { name } }')
-    return engine
+    await load(database, district(), message(recipients=[recipient("p1", email())]))
+    await ask(database, '{ person(id: "person.1") { name } }')
+    return database
 
 
 async def test_what_was_sealed_is_verified_and_its_last_seal_can_be_kept(
-    settings: dict[str, str], log: AsyncEngine
+    settings: dict[str, str], log: Database
 ) -> None:
     before = await asyncio.to_thread(run, "audit", "verify", **settings)
     sealing = await asyncio.to_thread(run, "audit", "seal", **settings)
@@ -48,7 +47,7 @@ async def test_what_was_sealed_is_verified_and_its_last_seal_can_be_kept(
 
 
 async def test_a_seal_that_is_not_the_one_kept_ends_with_one(
-    settings: dict[str, str], log: AsyncEngine
+    settings: dict[str, str], log: Database
 ) -> None:
     await asyncio.to_thread(run, "audit", "seal", **settings)
 
@@ -63,11 +62,11 @@ async def test_a_seal_that_is_not_the_one_kept_ends_with_one(
 
 
 async def test_a_changed_row_is_printed_with_its_place_and_ends_with_one(
-    settings: dict[str, str], log: AsyncEngine
+    settings: dict[str, str], log: Database
 ) -> None:
     await asyncio.to_thread(run, "audit", "seal", **settings)
-    is_sqlite = log.dialect.name == "sqlite"
-    async with writing(log) as connection:
+    is_sqlite = not log.is_postgresql
+    async with log.writing() as connection:
         await connection.execute(
             text(
                 "DROP TRIGGER audit_keeps_update"

@@ -10,10 +10,9 @@ import httpx2
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import make_url, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db import migrations
-from db.connect.engine import make_engine, reading, writing
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.viewer import Right
 from schema.contract import SCHEMA
@@ -203,10 +202,10 @@ async def test_an_import_is_in_the_audit_under_the_user_of_the_machine(
 ) -> None:
     await asyncio.to_thread(run, "import", str(file), **settings)
 
-    engine = make_engine(settings["SENTLOG_DATABASE_URL"])
-    async with reading(engine) as connection:
+    database = Database(settings["SENTLOG_DATABASE_URL"])
+    async with database.reading() as connection:
         row = (await connection.execute(select(AUDIT))).one()
-    await engine.dispose()
+    await database.dispose()
     assert (row.viewer_id, row.action, row.subject, row.messages) == (
         f"os:{user_here()}",
         "INGEST",
@@ -269,9 +268,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, reason: 
 
 
 async def test_a_check_that_finds_nothing_says_so(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load(engine, GOOD)
+    await load(database, GOOD)
 
     result = await asyncio.to_thread(run, "check", **settings)
 
@@ -280,10 +279,10 @@ async def test_a_check_that_finds_nothing_says_so(
 
 
 async def test_a_check_prints_what_does_not_follow_from_the_rows_and_ends_with_one(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load(engine, GOOD)
-    async with writing(engine) as connection:
+    await load(database, GOOD)
+    async with database.writing() as connection:
         await connection.execute(text("UPDATE message SET people = 7 WHERE external_id = 'M-1'"))
 
     result = await asyncio.to_thread(run, "check", **settings)

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from server.cli.main import main
 from server.cli.purge import Age
@@ -68,12 +67,12 @@ def test_what_is_no_age_is_refused(age: str, said: str) -> None:
 
 
 async def test_a_dry_run_says_what_would_go_and_changes_nothing(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
     waiting = message("W-1", [recipient("p1", email())], created_at=NOON, status=None)
-    await load(engine, district("north", name="North"), waiting.replace(b"plainview", b"north"))
-    before = await world.everything(engine)
+    await load(database, district("north", name="North"), waiting.replace(b"plainview", b"north"))
+    before = await world.everything(database)
 
     result = await asyncio.to_thread(run, "purge", "--older-than", "1y", "--dry-run", **settings)
 
@@ -82,13 +81,13 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
         "plainview: 2 messages with 4 people in their lists and 7 deliveries",
         "north: 0 messages with 0 people in their lists and 0 deliveries; 1 have not ended and are left alone",
     ]
-    assert await world.everything(engine) == before
+    assert await world.everything(database) == before
 
 
 async def test_a_purge_says_what_it_removed_and_where_the_audit_has_it(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
 
     result = await asyncio.to_thread(run, "purge", "--older-than", "1y", "--yes", **settings)
 
@@ -100,31 +99,31 @@ async def test_a_purge_says_what_it_removed_and_where_the_audit_has_it(
         line,
     )
     assert said is not None
-    assert await places_with(engine, *WORDS) == []
-    async with reading(engine) as connection:
+    assert await places_with(database, *WORDS) == []
+    async with database.reading() as connection:
         of_run = select(func.count()).where(AUDIT.c.request_id == said[1])
         assert await connection.scalar(of_run) == 2
 
 
 async def test_without_a_yes_nothing_is_removed(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load_old(engine)
-    before = await world.everything(engine)
+    await load_old(database)
+    before = await world.everything(database)
 
     refused, silent = await asked(settings, "n\n"), await asked(settings, "")
 
     assert (refused.exit_code, silent.exit_code) == (1, 1)
     assert "This cannot be undone. Remove all that? [y/N]" in refused.stderr
-    assert await world.everything(engine) == before
+    assert await world.everything(database) == before
     assert (await asked(settings, "y\n")).exit_code == 0
-    assert await places_with(engine, *WORDS) == []
+    assert await places_with(database, *WORDS) == []
 
 
 async def test_where_nothing_is_old_nothing_is_asked(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load(engine, district())
+    await load(database, district())
 
     result = await asked(settings, "")
 
@@ -132,9 +131,9 @@ async def test_where_nothing_is_old_nothing_is_asked(
 
 
 async def test_an_unknown_district_is_reported(
-    settings: dict[str, str], engine: AsyncEngine
+    settings: dict[str, str], database: Database
 ) -> None:
-    await load_old(engine)
+    await load_old(database)
 
     result = await asyncio.to_thread(
         run, "purge", "--older-than", "1y", "--yes", "--district", "nord", **settings

@@ -5,9 +5,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.receipts import unmatched
 from delivery.receipts.receipts import apply_receipts
 from delivery.upkeep.expired_budgets import RECEIPTS_KEPT, forget
@@ -29,16 +28,16 @@ def settings(database_url: str, tmp_path: Path) -> dict[str, str]:
     return {"SENTLOG_DATABASE_URL": database_url, "SENTLOG_DATA_DIR": str(tmp_path)}
 
 
-async def hear(engine: AsyncEngine, *receipts: Receipt, hours: int = 0) -> None:
+async def hear(database: Database, *receipts: Receipt, hours: int = 0) -> None:
     now = NOON + timedelta(hours=hours)
-    await apply_receipts(engine, "mailgun", receipts, source=EventSource.CALLBACK, now=now)
+    await apply_receipts(database, "mailgun", receipts, source=EventSource.CALLBACK, now=now)
 
 
 async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_addresses(
-    engine: AsyncEngine, settings: dict[str, str]
+    database: Database, settings: dict[str, str]
 ) -> None:
-    await hear(engine, STRANGER, STRANGER)
-    await hear(engine, NAMED, hours=1)
+    await hear(database, STRANGER, STRANGER)
+    await hear(database, NAMED, hours=1)
 
     result = await asyncio.to_thread(run, "receipts", "--unmatched", **settings)
 
@@ -56,10 +55,10 @@ async def test_the_list_says_why_each_receipt_belongs_to_no_delivery_and_masks_a
 
 
 async def test_the_operator_may_show_addresses_and_limit_the_list(
-    engine: AsyncEngine, settings: dict[str, str]
+    database: Database, settings: dict[str, str]
 ) -> None:
-    await hear(engine, STRANGER)
-    await hear(engine, NAMED, hours=1)
+    await hear(database, STRANGER)
+    await hear(database, NAMED, hours=1)
 
     result = await asyncio.to_thread(
         run, "receipts", "--unmatched", "--show-addresses", "--limit", "1", **settings
@@ -77,13 +76,13 @@ def test_without_unmatched_the_command_says_what_is_missing() -> None:
     assert "--unmatched" in result.stderr
 
 
-async def test_readiness_notes_how_many_came_of_late(engine: AsyncEngine) -> None:
-    note = health.receipts_note(engine, clock=lambda: NOON + timedelta(hours=25))
+async def test_readiness_notes_how_many_came_of_late(database: Database) -> None:
+    note = health.receipts_note(database, clock=lambda: NOON + timedelta(hours=25))
     assert await note() is None
-    await hear(engine, STRANGER)
+    await hear(database, STRANGER)
     assert await note() is None, "that was yesterday"
 
-    await hear(engine, NAMED, hours=2)
+    await hear(database, NAMED, hours=2)
 
     assert await note() == (
         "1 receipts of the last 24 hours belong to no delivery: run `sentlog receipts --unmatched`."
@@ -91,14 +90,14 @@ async def test_readiness_notes_how_many_came_of_late(engine: AsyncEngine) -> Non
 
 
 async def test_they_go_thirty_days_after_they_last_came_which_is_before_any_purge(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     assert RECEIPTS_KEPT <= purge.SHORTEST
-    await hear(engine, STRANGER, NAMED)
-    await hear(engine, STRANGER, hours=1)
+    await hear(database, STRANGER, NAMED)
+    await hear(database, STRANGER, hours=1)
 
-    assert await forget(engine, now=NOON + RECEIPTS_KEPT) == 0
-    assert await forget(engine, now=NOON + RECEIPTS_KEPT + timedelta(minutes=1)) == 1
-    async with reading(engine) as connection:
+    assert await forget(database, now=NOON + RECEIPTS_KEPT) == 0
+    assert await forget(database, now=NOON + RECEIPTS_KEPT + timedelta(minutes=1)) == 1
+    async with database.reading() as connection:
         (left,) = await unmatched.latest(connection, most=10)
     assert left.reference == STRANGER.reference

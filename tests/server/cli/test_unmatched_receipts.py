@@ -9,9 +9,8 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading
+from db.connect.database import Database
 from db.tables.operations import UNMATCHED_RECEIPT
 from delivery.dispatch.delivery_names import spell
 from delivery.upkeep.purge import run_purge
@@ -69,17 +68,17 @@ def delivered(
     } | more
 
 
-async def batch(engine: AsyncEngine, size: int = 5) -> tuple[MailgunStandIn, int]:
+async def batch(database: Database, size: int = 5) -> tuple[MailgunStandIn, int]:
     """A message that went to Mailgun with one request, so that all its emails have one id."""
     mailgun = MailgunStandIn()
-    message_id = await load(engine, people(size, mail))
-    await work(runtime_of(engine, Clock(), mailgun.gateway))
+    message_id = await load(database, people(size, mail))
+    await work(runtime_of(database, Clock(), mailgun.gateway))
     assert len(mailgun.forms) == 1
-    assert {row.reference for row in await deliveries(engine, message_id)} == {BATCH_ID}
+    assert {row.reference for row in await deliveries(database, message_id)} == {BATCH_ID}
     return mailgun, message_id
 
 
-async def kept(engine: AsyncEngine) -> list[tuple[Any, ...]]:
+async def kept(database: Database) -> list[tuple[Any, ...]]:
     """The unmatched receipts: gateway, reason, how often, key, id, address."""
     columns = UNMATCHED_RECEIPT.c
     statement = select(
@@ -90,31 +89,32 @@ async def kept(engine: AsyncEngine) -> list[tuple[Any, ...]]:
         columns.reference,
         columns.address,
     ).order_by(columns.id)
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         return [tuple(row) for row in await connection.execute(statement)]
 
 
 @pytest.mark.parametrize("variables", [UNREPLACED, {}, None, [], {"delivery": 5}], ids=repr)
 @pytest.mark.parametrize("spelled", ["p2@nomail.example", "P2@NoMail.example"])
 async def test_an_event_without_our_key_is_booked_on_the_recipient_that_it_names(
-    engine: AsyncEngine, variables: object, spelled: str
+    database: Database, variables: object, spelled: str
 ) -> None:
-    mailgun, message_id = await batch(engine)
+    mailgun, message_id = await batch(database)
 
     assert (
-        await post(engine, mailgun.gateway, signed(delivered(spelled, variables=variables))) == 200
+        await post(database, mailgun.gateway, signed(delivered(spelled, variables=variables)))
+        == 200
     )
 
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert [row.status for row in rows] == [
         DeliveryStatus.DELIVERED if row.address == "p2@nomail.example" else DeliveryStatus.SENT
         for row in rows
     ]
     assert [
-        event.source for event in await events(engine, rows[2].key) if event.detail == "delivered"
+        event.source for event in await events(database, rows[2].key) if event.detail == "delivered"
     ] == [EventSource.CALLBACK]
-    assert await kept(engine) == []
-    await recount(engine)
+    assert await kept(database) == []
+    await recount(database)
 
 
 @pytest.mark.parametrize(
@@ -134,113 +134,115 @@ async def test_an_event_without_our_key_is_booked_on_the_recipient_that_it_names
     ids=str,
 )
 async def test_an_event_of_no_delivery_is_kept_and_changes_nothing(
-    engine: AsyncEngine, event: dict[str, Any], reason: Mismatch
+    database: Database, event: dict[str, Any], reason: Mismatch
 ) -> None:
-    mailgun, message_id = await batch(engine)
+    mailgun, message_id = await batch(database)
     assert message_id == 1
-    before = await everything(engine)
+    before = await everything(database)
 
-    assert await post(engine, mailgun.gateway, signed(event)) == 200
+    assert await post(database, mailgun.gateway, signed(event)) == 200
 
-    assert await everything(engine) == before
-    assert [(gateway, why, times) for gateway, why, times, *_ in await kept(engine)] == [
+    assert await everything(database) == before
+    assert [(gateway, why, times) for gateway, why, times, *_ in await kept(database)] == [
         ("mailgun", reason, 1)
     ]
 
 
-async def test_an_event_that_is_repeated_is_kept_once_and_counted(engine: AsyncEngine) -> None:
-    mailgun, _ = await batch(engine)
+async def test_an_event_that_is_repeated_is_kept_once_and_counted(database: Database) -> None:
+    mailgun, _ = await batch(database)
     stranger, other = delivered("stranger@nomail.example"), delivered("other@nomail.example")
 
     for event in (stranger, other, stranger, stranger):
-        assert await post(engine, mailgun.gateway, signed(event)) == 200
+        assert await post(database, mailgun.gateway, signed(event)) == 200
 
-    assert await kept(engine) == [
+    assert await kept(database) == [
         ("mailgun", Mismatch.NO_DELIVERY, 3, None, BATCH_ID, "stranger@nomail.example"),
         ("mailgun", Mismatch.NO_DELIVERY, 1, None, BATCH_ID, "other@nomail.example"),
     ]
 
 
 async def test_a_call_to_another_number_is_not_booked_on_the_delivery_that_it_names(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     calls = CallStandIn()
-    message_id = await load(engine, people(1, lambda _: call(1)))
-    await work(runtime_of(engine, Clock(), calls.gateway))
-    delivery = await one(engine, message_id)
-    before = await everything(engine)
+    message_id = await load(database, people(1, lambda _: call(1)))
+    await work(runtime_of(database, Clock(), calls.gateway))
+    delivery = await one(database, message_id)
+    before = await everything(database)
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
     about = {"CallSid": delivery.reference or "", "CallStatus": "busy"}
 
-    assert await post(engine, calls.gateway, by_twilio(target, To="+16125559999", **about)) == 200
+    assert await post(database, calls.gateway, by_twilio(target, To="+16125559999", **about)) == 200
 
-    assert await everything(engine) == before
-    assert [why for _, why, *_ in await kept(engine)] == [Mismatch.OTHER_ADDRESS]
+    assert await everything(database) == before
+    assert [why for _, why, *_ in await kept(database)] == [Mismatch.OTHER_ADDRESS]
 
-    assert await post(engine, calls.gateway, by_twilio(target, To=delivery.address, **about)) == 200
-    assert (await one(engine, message_id)).call_status == 1
+    assert (
+        await post(database, calls.gateway, by_twilio(target, To=delivery.address, **about)) == 200
+    )
+    assert (await one(database, message_id)).call_status == 1
 
 
 async def test_twilio_names_a_number_without_the_extension_that_it_dialed(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     calls = CallStandIn()
-    message_id = await load(engine, people(1, lambda _: voice("+16125550101;ext=12")))
-    await work(runtime_of(engine, Clock(), calls.gateway))
-    delivery = await one(engine, message_id)
+    message_id = await load(database, people(1, lambda _: voice("+16125550101;ext=12")))
+    await work(runtime_of(database, Clock(), calls.gateway))
+    delivery = await one(database, message_id)
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}&extension=1"
     fields = {"CallSid": delivery.reference or "", "CallStatus": "completed", "To": "+16125550101"}
 
-    assert await post(engine, calls.gateway, by_twilio(target, **fields)) == 200
+    assert await post(database, calls.gateway, by_twilio(target, **fields)) == 200
 
-    assert (await one(engine, message_id)).call_status == 13
-    assert await kept(engine) == []
+    assert (await one(database, message_id)).call_status == 13
+    assert await kept(database) == []
 
 
 async def test_a_provider_that_names_what_another_was_given_is_not_believed(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    _, message_id = await batch(engine, 1)
-    before = await everything(engine)
-    delivery = await one(engine, message_id)
+    _, message_id = await batch(database, 1)
+    before = await everything(database)
+    delivery = await one(database, message_id)
     target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "failed"}
 
-    assert await post(engine, TextStandIn().gateway, by_twilio(target, **fields)) == 200
+    assert await post(database, TextStandIn().gateway, by_twilio(target, **fields)) == 200
 
-    assert await everything(engine) == before
-    assert await kept(engine) == [
+    assert await everything(database) == before
+    assert await kept(database) == [
         ("twilio", Mismatch.OTHER_GATEWAY, 1, spell(delivery), "SM" + "0" * 32, None)
     ]
 
 
 async def test_what_is_said_of_a_duplicate_that_was_never_sent_is_not_booked(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     texts = TextStandIn()
-    message_id = await load(engine, people(2, lambda _: text_to(0)))
-    await work(runtime_of(engine, Clock(), texts.gateway))
-    before = await everything(engine)
-    _, duplicate = await deliveries(engine, message_id)
+    message_id = await load(database, people(2, lambda _: text_to(0)))
+    await work(runtime_of(database, Clock(), texts.gateway))
+    before = await everything(database)
+    _, duplicate = await deliveries(database, message_id)
     assert duplicate.is_duplicate
     target = f"/callbacks/twilio/text?delivery={spell(duplicate)}"
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
 
-    assert await post(engine, texts.gateway, by_twilio(target, **fields)) == 200
+    assert await post(database, texts.gateway, by_twilio(target, **fields)) == 200
 
-    assert await everything(engine) == before
-    assert [why for _, why, *_ in await kept(engine)] == [Mismatch.NO_DELIVERY]
+    assert await everything(database) == before
+    assert [why for _, why, *_ in await kept(database)] == [Mismatch.NO_DELIVERY]
 
 
 async def test_what_is_said_of_a_purged_message_does_not_bring_its_addresses_back(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    mailgun, message_id = await batch(engine)
-    keys = [spell(row) for row in await deliveries(engine, message_id)]
-    await run_purge(purge_of(engine, tmp_path, before=NOON + timedelta(days=1)))
-    assert await deliveries(engine, message_id) == []
+    mailgun, message_id = await batch(database)
+    keys = [spell(row) for row in await deliveries(database, message_id)]
+    await run_purge(purge_of(database, tmp_path, before=NOON + timedelta(days=1)))
+    assert await deliveries(database, message_id) == []
 
     event = delivered("p2@nomail.example", variables={"delivery": keys[2]})
-    assert await post(engine, mailgun.gateway, signed(event)) == 200
+    assert await post(database, mailgun.gateway, signed(event)) == 200
 
-    assert await kept(engine) == []
+    assert await kept(database) == []

@@ -8,10 +8,9 @@ from typing import Any, Final
 import pytest
 import strawberry
 from sqlalchemy import insert, select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 from strawberry.types.graphql import OperationType
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.tables.operations import BUDGET
 from domain.errors import TimedOut
 from schema.contract import Contract
@@ -28,11 +27,11 @@ _ENDLESS: Final = {
     "postgresql": "SELECT pg_sleep(600)",
     "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
 }
-Info = strawberry.Info[AsyncEngine, None]
+Info = strawberry.Info[Database, None]
 
 
-async def _never(engine: AsyncEngine) -> None:
-    async with reading(engine) as connection:
+async def _never(database: Database) -> None:
+    async with database.reading() as connection:
         await connection.execute(text(_ENDLESS[connection.dialect.name]))
 
 
@@ -52,7 +51,7 @@ class Query:
 class Mutation:
     @strawberry.mutation
     async def write(self, info: Info, viewer: str, slowly: bool) -> int | None:
-        async with writing(info.context) as connection:
+        async with info.context.writing() as connection:
             await connection.execute(insert(BUDGET).values(viewer=viewer, empty_at=NOON))
             if slowly:
                 await connection.execute(text(_ENDLESS[connection.dialect.name]))
@@ -70,21 +69,21 @@ class Subscription:
 SCHEMA: Final = Contract(Query, Mutation, Subscription)
 
 
-async def test_a_query_is_whole_or_is_none(engine: AsyncEngine) -> None:
-    running = SCHEMA.execute("{ quick slow }", context_value=engine)
+async def test_a_query_is_whole_or_is_none(database: Database) -> None:
+    running = SCHEMA.execute("{ quick slow }", context_value=database)
     with pytest.raises(TimedOut) as refused:
         await run_within(running, kind=OperationType.QUERY, seconds=SOON)
 
     assert refused.value.message == TOLD
 
 
-async def test_a_mutation_returns_what_was_done_before_its_deadline(engine: AsyncEngine) -> None:
+async def test_a_mutation_returns_what_was_done_before_its_deadline(database: Database) -> None:
     document = """mutation {
         first: write(viewer: "u1", slowly: false)
         second: write(viewer: "u2", slowly: true)
         third: write(viewer: "u3", slowly: false)
     }"""
-    running = SCHEMA.execute(document, context_value=engine)
+    running = SCHEMA.execute(document, context_value=database)
     result = await run_within(running, kind=OperationType.MUTATION, seconds=SOON)
 
     assert result.data == {"first": 1, "second": None, "third": None}
@@ -92,29 +91,29 @@ async def test_a_mutation_returns_what_was_done_before_its_deadline(engine: Asyn
         (["second"], TOLD, {"code": "TIMEOUT"}),
         (["third"], TOLD, {"code": "TIMEOUT"}),
     ]
-    async with reading(engine) as connection:
+    async with database.reading() as connection:
         assert list(await connection.scalars(select(BUDGET.c.viewer))) == ["u1"]
 
 
-async def _heard(document: str, engine: AsyncEngine, kind: OperationType) -> list[Any]:
-    results = await SCHEMA.stream(document, context_value=engine)
+async def _heard(document: str, database: Database, kind: OperationType) -> list[Any]:
+    results = await SCHEMA.stream(document, context_value=database)
     return [result async for result in stream_within(results, kind=kind, seconds=SOON)]
 
 
-async def test_a_query_in_a_stream_is_whole_or_is_none(engine: AsyncEngine) -> None:
-    (result,) = await _heard("{ quick slow }", engine, OperationType.QUERY)
+async def test_a_query_in_a_stream_is_whole_or_is_none(database: Database) -> None:
+    (result,) = await _heard("{ quick slow }", database, OperationType.QUERY)
 
     assert result.data is None
     assert [(error.message, error.extensions) for error in result.errors] == [
         (TOLD, {"code": "TIMEOUT"})
     ]
-    (result,) = await _heard("{ quick }", engine, OperationType.QUERY)
+    (result,) = await _heard("{ quick }", database, OperationType.QUERY)
     assert result.data == {"quick": 1}
 
 
-async def test_each_event_of_a_subscription_has_the_whole_time(engine: AsyncEngine) -> None:
+async def test_each_event_of_a_subscription_has_the_whole_time(database: Database) -> None:
     results = await _heard(
-        "subscription { states { quick slow } }", engine, OperationType.SUBSCRIPTION
+        "subscription { states { quick slow } }", database, OperationType.SUBSCRIPTION
     )
 
     assert [result.data for result in results] == [{"states": {"quick": 1, "slow": None}}] * 2

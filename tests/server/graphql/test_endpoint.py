@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from db.connect.engine import reading
 from db.tables.operations import AUDIT
 from domain.viewer import Right
 from server.http.accept import GRAPHQL_RESPONSE
@@ -260,12 +259,12 @@ async def test_the_audit_has_the_id_of_the_request_and_where_it_came_from(caller
     answer = caller.ask('{ person(id: "person.1") { name } }', **{"x-request-id": "asked-for-1"})
     assert answer.headers["x-request-id"] == "asked-for-1"
 
-    engine = caller.engine()
-    async with reading(engine) as connection:
+    database = caller.database()
+    async with database.reading() as connection:
         rows = await connection.execute(
             select(AUDIT.c.viewer_id, AUDIT.c.subject, AUDIT.c.origin, AUDIT.c.request_id)
         )
         written = [tuple(row) for row in rows]
-    await engine.dispose()
+    await database.dispose()
 
     assert written == [("u1", "person.1", "testclient", "asked-for-1")]

@@ -6,8 +6,8 @@ from unittest.mock import ANY
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.errors import RateLimited
 from domain.viewer import viewer_key
 from server.graphql.rate_budget import FRESH, BudgetLimits, RateBudget, local_budget, shared_budget
@@ -81,18 +81,18 @@ async def test_only_so_many_viewers_are_known() -> None:
     assert [await left(budget, 100, id=id) for id in ("u3", "u1")] == [800, 900]
 
 
-async def test_small_operations_need_no_statement_of_their_own(engine: AsyncEngine) -> None:
-    budget = shared_budget(engine, BudgetLimits(capacity=1_000, per_second=0.01))
-    with recorded(engine) as statements:
+async def test_small_operations_need_no_statement_of_their_own(database: Database) -> None:
+    budget = shared_budget(database, BudgetLimits(capacity=1_000, per_second=0.01))
+    with recorded(database) as statements:
         figures = [await left(budget, 1) for _ in range(20)]
 
     assert figures == list(range(999, 979, -1))
     assert [text for text, _ in statements if "BEGIN" not in text] == [ANY]
 
 
-async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
+async def test_processes_share_what_there_is(database: Database) -> None:
     bucket = BudgetLimits(capacity=1_000, per_second=0.01)
-    one, other = shared_budget(engine, bucket), shared_budget(engine, bucket)
+    one, other = shared_budget(database, bucket), shared_budget(database, bucket)
     assert await left(one, 500) == 500
     assert await left(other, 490) == 10
 
@@ -102,9 +102,9 @@ async def test_processes_share_what_there_is(engine: AsyncEngine) -> None:
         await left(other, 9)
 
 
-async def test_no_request_deletes_the_rows_of_others(engine: AsyncEngine) -> None:
-    budget = shared_budget(engine, BUCKET)
-    with recorded(engine) as statements:
+async def test_no_request_deletes_the_rows_of_others(database: Database) -> None:
+    budget = shared_budget(database, BUCKET)
+    with recorded(database) as statements:
         for n in range(1_100):
             await left(budget, 500, id=f"u{n}")
 

@@ -127,13 +127,13 @@ async def test_a_district_that_the_log_does_not_know_is_forbidden(
 
 
 async def test_each_operation_sees_its_own_moment(caller: Caller, address: str) -> None:
-    engine = caller.engine()
+    database = caller.database()
     later = NOON + timedelta(minutes=5)
     await load(
-        engine,
+        database,
         message("later", source=Source.SCHEDULER, scheduled_at=later, status=None),
     )
-    await engine.dispose()
+    await database.dispose()
     asked = {"query": '{ message(id: "message.2") { externalId } }'}
     seen = []
     async with opened(address, f"Bearer {caller.token()}") as socket:

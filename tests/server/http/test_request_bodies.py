@@ -12,7 +12,6 @@ import pytest
 import sqlalchemy as sa
 from starlette.requests import Request
 
-from db.connect.engine import reading
 from db.tables.log import MESSAGE
 from server.graphql import request
 from server.http.request_bodies import SLOWEST, BodyTimeout, read_pieces
@@ -63,10 +62,10 @@ def answer(line: socket.socket) -> tuple[int, dict[str, Any]]:
 
 
 async def messages(caller: Caller) -> int:
-    engine = caller.engine()
-    async with reading(engine) as connection:
+    database = caller.database()
+    async with database.reading() as connection:
         count = await connection.scalar(sa.select(sa.func.count()).select_from(MESSAGE))
-    await engine.dispose()
+    await database.dispose()
     assert count is not None
     return count
 

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 from structlog.testing import capture_logs
 
-from db.connect.engine import writing
 from tests.server.calling import Caller, calling, error
 
 UNDER = r"Internal error\. Give this id to your administrator: (\w{16})\."
@@ -24,10 +23,10 @@ def caller(tmp_path: Path, sqlite_template: Path) -> Iterator[Caller]:
 
 async def lose(caller: Caller, table: str) -> None:
     """Have every statement fail that needs a table."""
-    engine = caller.engine()
-    async with writing(engine) as connection:
+    database = caller.database()
+    async with database.writing() as connection:
         await connection.execute(text(f"ALTER TABLE {table} RENAME TO lost"))
-    await engine.dispose()
+    await database.dispose()
 
 
 @pytest.fixture

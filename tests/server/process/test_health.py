@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from db import migrations
-from db.connect.engine import make_engine, writing
+from db.connect.database import Database
 from db.tables.operations import BACKFILL, REPORT
 from delivery.reports.failures import FailureKind, viewer_message
 from domain.report import KEPT, ReportFormat, ReportStatus
@@ -31,11 +30,11 @@ class NoKeys:
 
 
 @pytest.fixture
-async def empty(empty_database_url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on a database in which nothing has been made."""
-    engine = make_engine(empty_database_url)
-    yield engine
-    await engine.dispose()
+async def empty(empty_database_url: str) -> AsyncIterator[Database]:
+    """A database in which nothing has been made."""
+    database = Database(empty_database_url)
+    yield database
+    await database.dispose()
 
 
 async def passes() -> str | None:
@@ -76,17 +75,17 @@ def test_a_process_lives_whatever_the_checks_find() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
 
 
-async def test_a_migrated_database_is_ready(engine: AsyncEngine) -> None:
-    assert await health.database_check(engine)() is None
+async def test_a_migrated_database_is_ready(database: Database) -> None:
+    assert await health.database_check(database)() is None
 
 
-async def test_a_database_without_tables_says_what_to_do(empty: AsyncEngine) -> None:
+async def test_a_database_without_tables_says_what_to_do(empty: Database) -> None:
     assert await health.database_check(empty)() == (
         f"The database has no tables yet, this program needs revision {migrations.head()}: run `sentlog migrate`."
     )
 
 
-async def test_a_database_of_an_older_program_says_what_to_do(empty: AsyncEngine) -> None:
+async def test_a_database_of_an_older_program_says_what_to_do(empty: Database) -> None:
     await migrations.upgrade(empty, "0001")
 
     assert await health.database_check(empty)() == (
@@ -95,19 +94,19 @@ async def test_a_database_of_an_older_program_says_what_to_do(empty: AsyncEngine
 
 
 async def test_a_database_whose_backfill_is_not_finished_says_what_to_do(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(
             update(BACKFILL).values(finished_at=None, done_up_to=1_000, last=5_000)
         )
 
-    assert await health.database_check(engine)() == (
+    assert await health.database_check(database)() == (
         "The backfill 'addresses' is not finished (id 1000 of 5000): run `sentlog migrate`, which goes on where it was."
     )
 
-    await migrations.upgrade(engine)
-    assert await health.database_check(engine)() is None
+    await migrations.upgrade(database)
+    assert await health.database_check(database)() is None
 
 
 @pytest.mark.parametrize(
@@ -118,30 +117,30 @@ async def test_a_database_whose_backfill_is_not_finished_says_what_to_do(
     ],
 )
 async def test_a_database_that_is_not_there_says_nothing_of_itself(url: str) -> None:
-    engine = make_engine(url)
+    database = Database(url)
 
-    assert await health.database_check(engine)() == "The database does not answer."
-    await engine.dispose()
+    assert await health.database_check(database)() == "The database does not answer."
+    await database.dispose()
 
 
 async def test_a_file_that_is_no_database_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("This is a letter, and a long one." * 100)
-    engine = make_engine(f"sqlite+aiosqlite:///{tmp_path / 'log'}")
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'log'}")
 
-    assert await health.database_check(engine)() == "The database does not answer."
-    await engine.dispose()
+    assert await health.database_check(database)() == "The database does not answer."
+    await database.dispose()
 
 
 async def test_reports_that_failed_are_noted_with_the_reason_of_the_last_one(
-    engine: AsyncEngine, tmp_path: Path
+    database: Database, tmp_path: Path
 ) -> None:
-    await load(engine, district(), message("M-1", [recipient("p1", email())]))
-    report_runtime = printing(engine, tmp_path)
+    await load(database, district(), message("M-1", [recipient("p1", email())]))
+    report_runtime = printing(database, tmp_path)
     ids = [await requested_report(report_runtime, format=format) for format in ReportFormat]
-    note = health.reports_note(engine, clock=lambda: NOON)
+    note = health.reports_note(database, clock=lambda: NOON)
     assert await note() is None
 
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for id, kind in zip(ids, (FailureKind.KILLED, FailureKind.STORE_FULL), strict=False):
             failed = update(REPORT).where(REPORT.c.id == id)
             await connection.execute(
@@ -152,7 +151,7 @@ async def test_reports_that_failed_are_noted_with_the_reason_of_the_last_one(
         "Reports of the last 24 hours that failed: 2. The last one: The report could not be made. "
         "The disk on which reports are kept is full. Tell your administrator. The log has the cause."
     )
-    assert await health.reports_note(engine, clock=lambda: NOON + KEPT)() is None
+    assert await health.reports_note(database, clock=lambda: NOON + KEPT)() is None
 
 
 async def test_without_keys_nobody_can_sign_in() -> None:

@@ -14,14 +14,13 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.routing import Route, WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from db.dispatch.changes import settle
 from db.dispatch.in_flight import lock
 from db.tables.log import MESSAGE
@@ -170,7 +169,7 @@ class Desk:
     async def change(self, times: int = 1) -> None:
         """Change the message so that a client can see it."""
         for _ in range(times):
-            async with writing(self.world.engine) as connection:
+            async with self.world.database.writing() as connection:
                 found = await lock(connection, 1)
                 assert found is not None
                 await settle(connection, found, now=self.world.now)
@@ -193,8 +192,8 @@ async def serving(app: Starlette) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
-    world = World(engine)
+async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
+    world = World(database)
     settings = Settings(data_dir=tmp_path, jwt_key=SecretStr(SECRET))
 
     def clock() -> Any:
@@ -204,7 +203,7 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
         keys = connect_keys(settings, client, clock=clock)
         endpoint = Endpoint(
             SCHEMA,
-            engine=engine,
+            database=database,
             authenticator=Authenticator(settings, keys, clock=clock),
             clock=clock,
             process_services=world.process_services,
@@ -322,7 +321,7 @@ async def test_what_goes_out_of_sight_is_shown_no_more(desk: Desk, way: str) -> 
     await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
     async with desk.watching(way) as stream:
         await stream.hear()
-        async with writing(desk.world.engine) as connection:
+        async with desk.world.database.writing() as connection:
             await connection.execute(update(MESSAGE).values(visible_from=LATER))
         await desk.change()
 

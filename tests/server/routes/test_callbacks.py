@@ -6,9 +6,9 @@ from typing import Final
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
+from db.connect.database import Database
 from delivery.gateways.base import Callback, Forged, Malformed, Parsed, Reply, SingleUseToken
 from delivery.gateways.port import Gateway
 from domain.receipts import Receipt
@@ -50,7 +50,7 @@ class Account(FakeGateway):
 
 
 async def post(
-    engine: AsyncEngine,
+    database: Database,
     accounts: Sequence[Gateway],
     body: bytes,
     *,
@@ -59,28 +59,28 @@ async def post(
     coding: str = "identity",
 ) -> httpx2.Response:
     """The answer to a callback."""
-    app = Starlette(routes=callbacks.routes({"fake": accounts}, engine=engine, clock=Clock()))
+    app = Starlette(routes=callbacks.routes({"fake": accounts}, database=database, clock=Clock()))
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://log") as client:
         headers = {"x-signature": signature, "content-encoding": coding}
         return await client.post(path, content=body, headers=headers)
 
 
-async def sent(engine: AsyncEngine) -> int:
+async def sent(database: Database) -> int:
     """The number of a message with one delivery, which its provider has."""
-    message_id = await load(engine, people(1, mail))
-    await work(runtime_of(engine, Clock(), FakeGateway()))
+    message_id = await load(database, people(1, mail))
+    await work(runtime_of(database, Clock(), FakeGateway()))
     return message_id
 
 
 @pytest.mark.parametrize("signature", ["house", "district"])
 async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_providers_way(
-    engine: AsyncEngine, signature: str
+    database: Database, signature: str
 ) -> None:
-    message_id = await sent(engine)
+    message_id = await sent(database)
 
     answer = await post(
-        engine,
+        database,
         [Account("house"), Account("district")],
         f"{message_id}.0.0".encode(),
         signature=signature,
@@ -88,7 +88,7 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
     assert answer.text == "<heard at='/callbacks/fake/status?x=%2F1'/>"
-    assert (await one(engine, message_id)).status is DeliveryStatus.DELIVERED
+    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
     ],
 )
 async def test_a_refused_callback_changes_and_reveals_nothing(
-    engine: AsyncEngine, signature: str, body: bytes, path: str, coding: str, status: int
+    database: Database, signature: str, body: bytes, path: str, coding: str, status: int
 ) -> None:
-    await sent(engine)
-    before = await everything(engine)
+    await sent(database)
+    before = await everything(database)
 
     answer = await post(
-        engine,
+        database,
         [Account("house"), Account("district")],
         body,
         signature=signature,
@@ -118,4 +118,4 @@ async def test_a_refused_callback_changes_and_reveals_nothing(
 
     assert (answer.status_code, answer.content) in ((status, b""), (404, b"Not Found"))
     assert answer.status_code == status
-    assert await everything(engine) == before
+    assert await everything(database) == before

@@ -10,10 +10,9 @@ from urllib.parse import quote
 import httpx2
 import pytest
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.reports.secrets import secrets
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
@@ -71,16 +70,16 @@ class Desk:
             .where(columns.action == "DOWNLOAD_REPORT")
             .order_by(columns.id)
         )
-        async with reading(self.report_runtime.engine) as connection:
+        async with self.report_runtime.database.reading() as connection:
             return [tuple(one) for one in await connection.execute(statement)]
 
 
 @pytest.fixture
-async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(database: Database, tmp_path: Path) -> AsyncIterator[Desk]:
     people = [recipient(f"p{n}", email(f"p{n}@nomail.example")) for n in range(20)]
     east = message("M-1", people, school="east")
-    await load(engine, district(), school("east"), school("west"), east)
-    report_runtime = printing(engine, tmp_path / "store")
+    await load(database, district(), school("east"), school("west"), east)
+    report_runtime = printing(database, tmp_path / "store")
     await requested_report(report_runtime)
     clock = Clock(NOON)
     config = settings()
@@ -88,14 +87,14 @@ async def desk(engine: AsyncEngine, tmp_path: Path) -> AsyncIterator[Desk]:
     app = Starlette(
         routes=[
             route(
-                engine=engine,
+                database=database,
                 store=open_store(report_runtime.place),
                 authenticator=Authenticator(config, keys, clock=clock),
                 clock=clock,
             )
         ]
     )
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         await connection.execute(update(REPORT).values(file_name=NAME))
         key = (await secrets(connection, [SECRET]))[SECRET]
     transport = httpx2.ASGITransport(app=app, client=("192.0.2.1", 5000))
@@ -140,7 +139,7 @@ async def test_the_file_comes_whole_under_its_name_and_the_audit_has_it(desk: De
 async def download_names(desk: Desk) -> list[str | None]:
     """The names in the audit of who downloaded."""
     statement = select(AUDIT.c.viewer_name).where(AUDIT.c.action == "DOWNLOAD_REPORT")
-    async with reading(desk.report_runtime.engine) as connection:
+    async with desk.report_runtime.database.reading() as connection:
         return list(await connection.scalars(statement.order_by(AUDIT.c.id)))
 
 
@@ -243,7 +242,7 @@ def test_no_name_breaks_out_of_its_header(name: str) -> None:
 
 @pytest.mark.parametrize("format", ReportFormat)
 async def test_every_format_has_its_type(desk: Desk, format: ReportFormat) -> None:
-    async with writing(desk.report_runtime.engine) as connection:
+    async with desk.report_runtime.database.writing() as connection:
         await connection.execute(update(REPORT).values(format=format))
     await desk.make()
     kind = (await desk.get()).headers["content-type"]
@@ -255,7 +254,7 @@ async def test_every_format_has_its_type(desk: Desk, format: ReportFormat) -> No
 
 async def test_what_could_not_be_made_says_why(desk: Desk) -> None:
     failure = viewer_message(FailureKind.STORE_FULL)
-    async with writing(desk.report_runtime.engine) as connection:
+    async with desk.report_runtime.database.writing() as connection:
         await connection.execute(update(REPORT).values(status=ReportStatus.FAILED, failure=failure))
     response = await desk.get()
     assert (response.status_code, message_of(response)) == (409, failure)
@@ -339,7 +338,7 @@ async def test_a_good_ticket_to_another_report_opens_this_one_no_more(desk: Desk
 
 
 async def test_the_sight_that_was_signed_is_held_to_at_download(desk: Desk) -> None:
-    schools = await school_ids(desk.report_runtime.engine)
+    schools = await school_ids(desk.report_runtime.database)
     east, west = (desk.ticket._replace(school_id=schools[name]) for name in ("east", "west"))
     assert (await desk.get(ticket=east)).status_code == 202
     assert (await desk.get(ticket=west)).status_code == 404
@@ -349,7 +348,7 @@ async def test_the_sight_that_was_signed_is_held_to_at_download(desk: Desk) -> N
 
 async def test_a_message_that_went_out_of_sight_takes_its_reports_along(desk: Desk) -> None:
     await desk.make()
-    async with writing(desk.report_runtime.engine) as connection:
+    async with desk.report_runtime.database.writing() as connection:
         later = NOON + timedelta(hours=1)
         await connection.execute(update(MESSAGE).values(visible_from=later))
     assert (await desk.get()).status_code == 404
@@ -358,7 +357,7 @@ async def test_a_message_that_went_out_of_sight_takes_its_reports_along(desk: De
 async def test_names_are_for_those_alone_whose_ticket_says_so(desk: Desk) -> None:
     blind = desk.ticket._replace(sees_recipients=False)
     assert (await desk.get(ticket=blind)).status_code == 404
-    async with writing(desk.report_runtime.engine) as connection:
+    async with desk.report_runtime.database.writing() as connection:
         await connection.execute(update(REPORT).values(is_masked=True))
     assert (await desk.get(ticket=blind)).status_code == 202
 

@@ -9,7 +9,6 @@ import pytest
 from httpx2 import Response
 from sqlalchemy import func, select
 
-from db.connect.engine import reading
 from db.tables.log import MESSAGE
 from domain.viewer import Right
 from tests.log import email, inbox, message, recipient, school, text, voice
@@ -29,10 +28,10 @@ def send(caller: Caller, *lines: bytes, content_type: str | None = NDJSON, **sai
 
 
 async def messages(caller: Caller) -> int:
-    engine = caller.engine()
-    async with reading(engine) as connection:
+    database = caller.database()
+    async with database.reading() as connection:
         count = await connection.scalar(select(func.count()).select_from(MESSAGE))
-    await engine.dispose()
+    await database.dispose()
     assert count is not None
     return count
 

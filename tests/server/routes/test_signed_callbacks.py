@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 
+from db.connect.database import Database
 from db.dispatch.in_flight import LiveDelivery
 from delivery.dispatch.delivery_names import spell
 from delivery.gateways.port import Gateway
@@ -48,10 +48,10 @@ Signed = tuple[str, bytes, dict[str, str]]
 """A request: where it goes, its body, its headers."""
 
 
-async def post(engine: AsyncEngine, gateway: Gateway, request: Signed) -> int:
+async def post(database: Database, gateway: Gateway, request: Signed) -> int:
     """The status with which a callback is answered."""
     target, body, headers = request
-    routes = callbacks.routes({gateway.name: [gateway]}, engine=engine, clock=Clock())
+    routes = callbacks.routes({gateway.name: [gateway]}, database=database, clock=Clock())
     transport = httpx2.ASGITransport(Starlette(routes=routes))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         return (await client.post(target, content=body, headers=headers)).status_code
@@ -60,7 +60,7 @@ async def post(engine: AsyncEngine, gateway: Gateway, request: Signed) -> int:
 class Sent(NamedTuple):
     """A delivery that its provider has, and who takes what the provider says of it."""
 
-    engine: AsyncEngine
+    database: Database
     message_id: int
     delivery: LiveDelivery
     gateway: Gateway
@@ -70,32 +70,32 @@ class Sent(NamedTuple):
         return spell(self.delivery)
 
     async def post(self, request: Signed) -> int:
-        return await post(self.engine, self.gateway, request)
+        return await post(self.database, self.gateway, request)
 
     async def heard(self) -> list[Event]:
         """What came by callback, in the order in which it was written."""
-        history = await events(self.engine, self.delivery.key)
+        history = await events(self.database, self.delivery.key)
         return [event for event in history if event.source is EventSource.CALLBACK]
 
     async def all_rows(self) -> tuple[Any, ...]:
         """Everything that a callback could change."""
         consents = "select key, opted_out_at from address order by id"
         return (
-            await everything(self.engine),
-            await columns_of(self.engine, SEALS),
-            await columns_of(self.engine, consents),
+            await everything(self.database),
+            await columns_of(self.database, SEALS),
+            await columns_of(self.database, consents),
         )
 
 
-async def sent(engine: AsyncEngine, provider: type[HttpStandIn]) -> Sent:
+async def sent(database: Database, provider: type[HttpStandIn]) -> Sent:
     """Hand one delivery to a provider."""
     device = {MailgunStandIn: log.email(), CallStandIn: log.voice(), TextStandIn: log.text()}
     gateway = provider().gateway
-    message_id = await load(engine, people(1, lambda _: device[provider]))
-    await work(runtime_of(engine, Clock(), gateway))
-    delivery = await one(engine, message_id)
+    message_id = await load(database, people(1, lambda _: device[provider]))
+    await work(runtime_of(database, Clock(), gateway))
+    delivery = await one(database, message_id)
     assert (delivery.gateway, delivery.reference is None) == (gateway.name, False)
-    return Sent(engine, message_id, delivery, gateway)
+    return Sent(database, message_id, delivery, gateway)
 
 
 def by_mailgun(
@@ -145,20 +145,20 @@ def about(sent: Sent, kind: str, *, token: str = AUTH_TOKEN, **fields: str) -> S
     ],
 )
 async def test_what_a_provider_has_signed_moves_its_delivery_and_is_shown(
-    engine: AsyncEngine,
+    database: Database,
     provider: type[HttpStandIn],
     word: str,
     status: DeliveryStatus,
     code: int | None,
 ) -> None:
-    delivery = await sent(engine, provider)
+    delivery = await sent(database, provider)
 
     assert await delivery.post(_saying(delivery, provider, word)) == 200
 
-    after = await one(engine, delivery.message_id)
+    after = await one(database, delivery.message_id)
     assert (after.status, after.call_status) == (status, code)
     assert await delivery.heard() == [Event(status, code, EventSource.CALLBACK, word)]
-    await recount(engine)
+    await recount(database)
 
 
 def _saying(sent: Sent, provider: type[HttpStandIn], word: str) -> Signed:
@@ -172,13 +172,13 @@ def _saying(sent: Sent, provider: type[HttpStandIn], word: str) -> Signed:
 
 @pytest.mark.parametrize("provider", [MailgunStandIn, CallStandIn, TextStandIn])
 async def test_a_word_that_is_not_known_is_kept_and_moves_nothing(
-    engine: AsyncEngine, provider: type[HttpStandIn]
+    database: Database, provider: type[HttpStandIn]
 ) -> None:
-    delivery = await sent(engine, provider)
+    delivery = await sent(database, provider)
 
     assert await delivery.post(_saying(delivery, provider, "teleported")) == 200
 
-    assert await one(engine, delivery.message_id) == delivery.delivery
+    assert await one(database, delivery.message_id) == delivery.delivery
     (event,) = await delivery.heard()
     assert (event.status, event.detail) == (delivery.delivery.status, "teleported")
 
@@ -199,9 +199,9 @@ async def test_a_word_that_is_not_known_is_kept_and_moves_nothing(
     ids=str,
 )
 async def test_mailgun_is_believed_by_its_signature_and_in_its_time(
-    engine: AsyncEngine, changes: dict[str, Any], status: int
+    database: Database, changes: dict[str, Any], status: int
 ) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     before = await delivery.all_rows()
 
     answer = await delivery.post(by_mailgun(happened(delivery, "delivered"), **changes))
@@ -211,9 +211,9 @@ async def test_mailgun_is_believed_by_its_signature_and_in_its_time(
 
 
 async def test_twilio_is_believed_by_its_signature_over_address_and_fields(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    delivery = await sent(engine, CallStandIn)
+    delivery = await sent(database, CallStandIn)
     before = await delivery.all_rows()
     target, body, headers = about(delivery, "call", CallStatus="busy")
     strangers = about(delivery, "call", token="somebody else's", CallStatus="busy")
@@ -232,14 +232,14 @@ async def test_twilio_is_believed_by_its_signature_over_address_and_fields(
         assert await delivery.all_rows() == before
 
     assert await delivery.post((target, body, headers)) == 200
-    assert (await one(engine, delivery.message_id)).call_status == 1
+    assert (await one(database, delivery.message_id)).call_status == 1
 
 
 async def test_what_mailgun_said_it_cannot_say_again_nor_anybody_else_with_its_token(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """The signature covers time and token only, so a leaked one could otherwise sign any event."""
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     assert await delivery.post(by_mailgun(happened(delivery, "opened"))) == 200
     before = await delivery.all_rows()
 
@@ -248,28 +248,28 @@ async def test_what_mailgun_said_it_cannot_say_again_nor_anybody_else_with_its_t
         assert await delivery.all_rows() == before
 
 
-async def test_a_fault_leaves_mailgun_s_token_good_for_the_next_try(engine: AsyncEngine) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+async def test_a_fault_leaves_mailgun_s_token_good_for_the_next_try(database: Database) -> None:
+    delivery = await sent(database, MailgunStandIn)
     before = await delivery.all_rows()
     assert await delivery.post(by_mailgun({"event": "delivered"})) == 406
     assert await delivery.all_rows() == before
 
     assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 200
-    assert (await one(engine, delivery.message_id)).status is DeliveryStatus.DELIVERED
-    assert await columns_of(engine, SEALS) == [("mailgun:0123456789",)]
+    assert (await one(database, delivery.message_id)).status is DeliveryStatus.DELIVERED
+    assert await columns_of(database, SEALS) == [("mailgun:0123456789",)]
 
 
-async def test_what_twilio_says_again_moves_nothing(engine: AsyncEngine) -> None:
+async def test_what_twilio_says_again_moves_nothing(database: Database) -> None:
     """Twilio signs neither time nor token. What it says again is an event, as every receipt is, and no more."""
-    delivery = await sent(engine, TextStandIn)
+    delivery = await sent(database, TextStandIn)
     known: set[LiveDelivery] = set()
     for word in ("delivered", "sent", "delivered", "sent"):
         assert await delivery.post(_saying(delivery, TextStandIn, word)) == 200
-        known.add(await one(engine, delivery.message_id))
+        known.add(await one(database, delivery.message_id))
 
     assert [after.status for after in known] == [DeliveryStatus.DELIVERED]
     assert [event.detail for event in await delivery.heard()] == ["delivered", "sent"] * 2
-    await recount(engine)
+    await recount(database)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +279,9 @@ async def test_what_twilio_says_again_moves_nothing(engine: AsyncEngine) -> None
 )
 @pytest.mark.parametrize("path", ["/callbacks/mailgun", "/callbacks/mailgun/more?x=%"])
 async def test_junk_for_mailgun_is_refused_and_changes_nothing(
-    engine: AsyncEngine, path: str, body: bytes
+    database: Database, path: str, body: bytes
 ) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post((path, body, {})) == 403
@@ -302,9 +302,9 @@ async def test_junk_for_mailgun_is_refused_and_changes_nothing(
     ids=repr,
 )
 async def test_junk_that_mailgun_has_signed_is_refused_and_changes_nothing(
-    engine: AsyncEngine, event: object
+    database: Database, event: object
 ) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post(by_mailgun(event)) == 406
@@ -325,9 +325,9 @@ async def test_junk_that_mailgun_has_signed_is_refused_and_changes_nothing(
     ids=str,
 )
 async def test_junk_that_twilio_has_signed_is_refused_and_changes_nothing(
-    engine: AsyncEngine, target: str, fields: dict[str, str]
+    database: Database, target: str, fields: dict[str, str]
 ) -> None:
-    delivery = await sent(engine, CallStandIn)
+    delivery = await sent(database, CallStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post(by_twilio(f"/callbacks/twilio/{target}", **fields)) == 406
@@ -336,58 +336,58 @@ async def test_junk_that_twilio_has_signed_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("named", ["x", "999.0.0", "1.999.0", "1.0.0.7", "9" * 40 + ".0.0"])
 async def test_what_is_about_no_delivery_of_ours_is_taken_and_moves_nothing(
-    engine: AsyncEngine, named: str
+    database: Database, named: str
 ) -> None:
     """A 4xx would have it repeated for hours, and nothing is wrong with the request."""
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     event = happened(delivery, "delivered", **{"user-variables": {"delivery": named}})
 
     assert await delivery.post(by_mailgun(event)) == 200
-    assert await one(engine, delivery.message_id) == delivery.delivery
+    assert await one(database, delivery.message_id) == delivery.delivery
 
 
 @pytest.mark.parametrize(
     ("word", "silent"), [("STOP", True), ("stop ", True), ("START", False), ("hello", False)]
 )
 async def test_who_texts_stop_gets_no_more_texts(
-    engine: AsyncEngine, word: str, silent: bool
+    database: Database, word: str, silent: bool
 ) -> None:
-    delivery = await sent(engine, TextStandIn)
+    delivery = await sent(database, TextStandIn)
     request = by_twilio("/callbacks/twilio/incoming", From=delivery.delivery.address, Body=word)
 
     assert await delivery.post(request) == 200
 
     who = "select key from address where opted_out_at is not null"
-    assert await columns_of(engine, who) == [(delivery.delivery.address,)] * silent
+    assert await columns_of(database, who) == [(delivery.delivery.address,)] * silent
 
 
-async def test_who_texts_stop_before_anything_was_sent_gets_no_text(engine: AsyncEngine) -> None:
-    await log.load(engine, log.district(), log.district("north"))
+async def test_who_texts_stop_before_anything_was_sent_gets_no_text(database: Database) -> None:
+    await log.load(database, log.district(), log.district("north"))
     texts = TextStandIn()
     number = texts.good[0]
     stop = by_twilio("/callbacks/twilio/incoming", From=number, Body="STOP")
-    assert [await post(engine, texts.gateway, stop) for _ in range(2)] == [200, 200]
+    assert [await post(database, texts.gateway, stop) for _ in range(2)] == [200, 200]
 
-    first = await load(engine, people(1, lambda _: log.text(number)))
-    await work(runtime_of(engine, Clock(), texts.gateway))
+    first = await load(database, people(1, lambda _: log.text(number)))
+    await work(runtime_of(database, Clock(), texts.gateway))
 
     assert texts.taken() == []
-    assert (await one(engine, first)).status is DeliveryStatus.OPTED_OUT
+    assert (await one(database, first)).status is DeliveryStatus.OPTED_OUT
 
     start = by_twilio("/callbacks/twilio/incoming", From=number, Body="START")
-    assert await post(engine, texts.gateway, start) == 200
-    await load(engine, people(1, lambda _: log.text(number)), id="M-2")
-    await work(runtime_of(engine, Clock(), texts.gateway))
+    assert await post(database, texts.gateway, start) == 200
+    await load(database, people(1, lambda _: log.text(number)), id="M-2")
+    await work(runtime_of(database, Clock(), texts.gateway))
 
     assert texts.taken() == [number]
 
 
 async def test_who_texts_start_before_anything_was_sent_leaves_no_trace(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await log.load(engine, log.district())
+    await log.load(database, log.district())
     texts = TextStandIn()
     start = by_twilio("/callbacks/twilio/incoming", From=texts.good[0], Body="START")
 
-    assert await post(engine, texts.gateway, start) == 200
-    assert await columns_of(engine, "select key from address") == []
+    assert await post(database, texts.gateway, start) == 200
+    assert await columns_of(database, "select key from address") == []

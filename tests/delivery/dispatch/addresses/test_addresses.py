@@ -3,9 +3,8 @@
 from collections import Counter
 
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import reading, writing
+from db.connect.database import Database
 from db.dispatch import cancel
 from db.tables.log import ADDRESS, CANCELLATION
 from delivery.gateways.base import Unsure
@@ -33,16 +32,16 @@ FAILED = DeliveryStatus.FAILED
 
 
 async def test_each_mailbox_gets_one_email_however_its_address_is_written(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     given = [case["given"] for case in cases("email_addresses")]
     keys = {case["key"] for case in cases("email_addresses") if case["key"] is not None}
     good = [f"p{number}@nomail.example" for number in range(20)]
     listed = [recipient(f"p{n}", email(address)) for n, address in enumerate([*given, *good])]
-    message_id = await load(engine, listed)
+    message_id = await load(database, listed)
 
     async with SmtpStandIn().running() as server:
-        runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(database, Clock(), {DeliveryMode.EMAIL: server.gateway})
         await work(runtime, rounds=3)
         await settle(runtime)
         await work(runtime)
@@ -50,26 +49,26 @@ async def test_each_mailbox_gets_one_email_however_its_address_is_written(
         sent = Counter(address for envelope in server.envelopes for address in envelope.rcpt_tos)
 
     assert sent == Counter([*keys, *good])
-    failed = [d for d in await deliveries(engine, message_id) if d.status is FAILED]
+    failed = [d for d in await deliveries(database, message_id) if d.status is FAILED]
     assert sorted(d.address for d in failed) == sorted(
         case["given"] for case in cases("email_addresses") if case["key"] is None
     )
     assert all(d.attempts == 0 for d in failed)
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
-async def test_a_gateway_gets_the_number_and_not_the_displayed_text(engine: AsyncEngine) -> None:
+async def test_a_gateway_gets_the_number_and_not_the_displayed_text(database: Database) -> None:
     gateway = FakeGateway()
     await load(
-        engine,
+        database,
         [
             recipient("p1", voice("+44 (0)20 7946 0018"), text("1-800-FLOWERS")),
             recipient("p2", email("Heather <Heather@BÜCHER.example>")),
         ],
     )
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert sorted(handover.address for handover in gateway.given) == [
         "+18003569377",
@@ -78,10 +77,10 @@ async def test_a_gateway_gets_the_number_and_not_the_displayed_text(engine: Asyn
     ]
 
 
-async def test_a_poll_uses_the_same_address_as_the_hand_over(engine: AsyncEngine) -> None:
+async def test_a_poll_uses_the_same_address_as_the_hand_over(database: Database) -> None:
     gateway = FakeGateway(answer=lambda handover: Unsure("no answer"))
-    await load(engine, [recipient("p1", email("Heather <heather@nomail.example>"))])
-    runtime = runtime_of(engine, Clock(), gateway)
+    await load(database, [recipient("p1", email("Heather <heather@nomail.example>"))])
+    runtime = runtime_of(database, Clock(), gateway)
     await work(runtime)
 
     await settle(runtime)
@@ -90,52 +89,60 @@ async def test_a_poll_uses_the_same_address_as_the_hand_over(engine: AsyncEngine
 
 
 async def test_a_canceled_message_with_unreadable_addresses_counts_none_of_them_as_sent(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     listed = [recipient("p1", email("heather@"), voice("555-0101"), voice(), inbox())]
-    message_id = await load(engine, listed)
-    async with writing(engine) as connection:
-        await cancel.cancel(connection, message_id, by_id="u1", by_name="A", reason=None, now=NOON)
-    runtime = runtime_of(engine, Clock(), FakeGateway())
+    message_id = await load(database, listed)
+    async with database.writing() as connection:
+        await cancel.cancel(
+            connection,
+            message_id,
+            database=database,
+            by_id="u1",
+            by_name="A",
+            reason=None,
+            now=NOON,
+        )
+    runtime = runtime_of(database, Clock(), FakeGateway())
 
     await work(runtime)
 
-    assert await status(engine, message_id) is MessageStatus.CANCELED
-    async with reading(engine) as connection:
+    assert await status(database, message_id) is MessageStatus.CANCELED
+    async with database.reading() as connection:
         row = (await connection.execute(select(CANCELLATION))).one()
     assert (row.stopped, row.already_sent, row.completed_at) == (2, 0, NOON)
-    await recount(engine)
+    await recount(database)
 
 
 async def test_an_old_delivery_with_an_unreadable_address_fails_when_it_is_due(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
-    message_id = await load(engine, [recipient("p1", email(), voice(), inbox())])
-    async with writing(engine) as connection:
+    message_id = await load(database, [recipient("p1", email(), voice(), inbox())])
+    async with database.writing() as connection:
         await connection.execute(update(ADDRESS).values(is_readable=False))
     gateways = {DeliveryMode.INBOX: InboxGateway()} | dict.fromkeys(gateway.modes, gateway)
 
-    await work(runtime_of(engine, Clock(), gateways))
+    await work(runtime_of(database, Clock(), gateways))
 
     assert gateway.given == []
     reason = "The address cannot be read."
-    found = await deliveries(engine, message_id)
+    found = await deliveries(database, message_id)
     assert [(d.status, d.call_status, d.attempts) for d in found] == [
         (FAILED, None, 0),
         (FAILED, -2, 0),
         (FAILED, None, 0),
     ]
-    assert [await events(engine, d.key) for d in found] == [
+    assert [await events(database, d.key) for d in found] == [
         [Event(FAILED, code, EventSource.DISPATCH, reason)] for code in (None, -2, None)
     ]
-    row = await message(engine, message_id)
+    row = await message(database, message_id)
     assert (row.status, row.has_open, row.overdue_at) == (MessageStatus.SENT, False, None)
-    await recount(engine)
+    await recount(database)
 
 
 async def test_two_old_deliveries_to_merged_addresses_are_sent_once(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
     listed = [
@@ -143,8 +150,8 @@ async def test_two_old_deliveries_to_merged_addresses_are_sent_once(
         recipient("p2", email("heather@nomail.example"), voice("+16125550101")),
         recipient("p3", email("other@nomail.example"), text("+16125550102")),
     ]
-    message_id = await load(engine, listed)
-    async with writing(engine) as connection:
+    message_id = await load(database, listed)
+    async with database.writing() as connection:
         rows = await connection.execute(select(ADDRESS.c.key, ADDRESS.c.id))
         ids = {row.key: row.id for row in rows}
         for merged, kept in (
@@ -158,16 +165,16 @@ async def test_two_old_deliveries_to_merged_addresses_are_sent_once(
                 update(ADDRESS).where(ADDRESS.c.id == ids[kept]).values(opted_out_at=NOON)
             )
 
-    await work(runtime_of(engine, Clock(), gateway))
+    await work(runtime_of(database, Clock(), gateway))
 
     assert Counter((h.mode.value, h.address) for h in gateway.given) == Counter(
         [("EMAIL", "heather@nomail.example"), ("VOICE", "+16125550101")]
     )
     duplicate = "Another delivery of this message goes to the same address."
-    found = {d.key[1:]: d for d in await deliveries(engine, message_id)}
+    found = {d.key[1:]: d for d in await deliveries(database, message_id)}
     assert (found[0, 0].status, found[0, 1].status) == (FAILED, FAILED)
     assert (found[0, 0].call_status, found[0, 1].call_status) == (None, -4)
-    assert (await events(engine, found[0, 0].key))[-1].detail == duplicate
+    assert (await events(database, found[0, 0].key))[-1].detail == duplicate
     assert found[2, 1].status is DeliveryStatus.OPTED_OUT, "an opt-out of either is one of both"
     assert found[2, 0].is_duplicate
-    await recount(engine)
+    await recount(database)

@@ -14,13 +14,12 @@ from typing import Final
 import httpx2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.connect.engine import writing
+from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from domain.addresses import InvalidAddress, normalise
 from domain.status import OPEN, DeliveryMode, DeliveryStatus
@@ -95,9 +94,9 @@ def readable(text: str) -> str | None:
         return None
 
 
-async def clear(engine: AsyncEngine) -> None:
+async def clear(database: Database) -> None:
     """Remove the rows of the last example."""
-    async with writing(engine) as connection:
+    async with database.writing() as connection:
         for table in (
             "delivery_event",
             "delivery",
@@ -111,7 +110,7 @@ async def clear(engine: AsyncEngine) -> None:
 
 
 async def send_to(
-    engine: AsyncEngine, provider: StandIn, bad: Sequence[str]
+    database: Database, provider: StandIn, bad: Sequence[str]
 ) -> tuple[int, Counter[str]]:
     """Send one message to good and bad addresses. Return how often each address got it."""
     clock = Clock()
@@ -120,8 +119,8 @@ async def send_to(
         bad[n // every] if n % every == every - 1 else f"good{n}@nomail.example"
         for n in range(PEOPLE)
     ]
-    message_id = await load(engine, people(PEOPLE, lambda n: log.email(addresses[n])))
-    runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: provider.gateway})
+    message_id = await load(database, people(PEOPLE, lambda n: log.email(addresses[n])))
+    runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: provider.gateway})
     for _ in range(6):
         await work(runtime)
         await settle(runtime)
@@ -129,41 +128,39 @@ async def send_to(
     return message_id, Counter(provider.taken())
 
 
-async def check(
-    engine: AsyncEngine, message_id: int, got: Counter[str], bad: Sequence[str]
-) -> None:
+async def check(database: Database, message_id: int, got: Counter[str], bad: Sequence[str]) -> None:
     """Check that each readable address got one email, others none, and that all figures match the rows."""
     every = PEOPLE // BAD
     good = {f"good{n}@nomail.example" for n in range(PEOPLE) if n % every != every - 1}
     assert got == Counter(good | {key for text in bad if (key := readable(text)) is not None})
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert len(rows) == PEOPLE
     assert not [row for row in rows if row.status in OPEN or row.claim]
     sent = [row for row in rows if not row.is_duplicate and row.status is DeliveryStatus.SENT]
     assert len(sent) == got.total()
-    await recount(engine)
+    await recount(database)
 
 
 @settings(LARGE, max_examples=4)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_a_mail_server_whatever_the_others_are(
-    engine: AsyncEngine, bad: list[str]
+    database: Database, bad: list[str]
 ) -> None:
-    await clear(engine)
+    await clear(database)
     async with SmtpStandIn().running() as server:
-        message_id, got = await send_to(engine, server, bad)
-    await check(engine, message_id, got, bad)
+        message_id, got = await send_to(database, server, bad)
+    await check(database, message_id, got, bad)
 
 
 @settings(LARGE, max_examples=6)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_mailgun_whatever_the_others_are(
-    engine: AsyncEngine, bad: list[str]
+    database: Database, bad: list[str]
 ) -> None:
-    await clear(engine)
+    await clear(database)
     mailgun = MailgunStandIn()
-    message_id, got = await send_to(engine, mailgun, bad)
-    await check(engine, message_id, got, bad)
+    message_id, got = await send_to(database, mailgun, bad)
+    await check(database, message_id, got, bad)
 
 
 # Killed in the middle
@@ -216,11 +213,11 @@ def twilio_app(calls: CallStandIn) -> Starlette:
 
 
 async def test_a_killed_worker_sends_nothing_again_that_was_recorded_and_calls_nobody_twice(
-    engine: AsyncEngine, database_url: str
+    database: Database, database_url: str
 ) -> None:
     calls = LiveCalls()
     message_id = await load(
-        engine,
+        database,
         people(
             FAMILIES,
             lambda n: log.email(f"good{n}@nomail.example" if n % 12 else f"bad{n}@@nomail.example"),
@@ -233,33 +230,33 @@ async def test_a_killed_worker_sends_nothing_again_that_was_recorded_and_calls_n
 
     async def all_are_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(engine, open_)
+        return not await columns_of(database, open_)
 
     async with SmtpStandIn().running() as server:
         port = server._server.sockets[0].getsockname()[1]
         async with AsyncExitStack() as stack:
             twilio_url = stack.enter_context(serving(twilio_app(calls)))
             victim = await stack.enter_async_context(worker(database_url, port, twilio_url))
-            await holds_anywhere(engine, message_id, some_have_left)
+            await holds_anywhere(database, message_id, some_have_left)
             victim.kill()
             await victim.wait()
             recorded = {
                 row.address
-                for row in await deliveries(engine, message_id)
+                for row in await deliveries(database, message_id)
                 if row.mode is DeliveryMode.EMAIL and row.status is DeliveryStatus.SENT
             }
             await stack.enter_async_context(worker(database_url, port, twilio_url))
-            await holds_anywhere(engine, message_id, all_are_settled)
+            await holds_anywhere(database, message_id, all_are_settled)
 
     emails, placed = Counter(server.taken()), Counter(calls.taken())
     assert set(placed.values()) == {1}
     assert {emails[address] for address in recorded} == {1}
     assert max(emails.values()) <= 2
-    rows = [row for row in await deliveries(engine, message_id) if not row.is_duplicate]
+    rows = [row for row in await deliveries(database, message_id) if not row.is_duplicate]
     given = {f"good{n}@nomail.example" for n in range(FAMILIES) if n % 12}
     assert emails.keys() == given
     assert not [row for row in rows if row.status in OPEN and row.reference is None]
     for row in rows:
         if row.mode is DeliveryMode.VOICE and row.status is not DeliveryStatus.FAILED:
             assert placed[row.address] == 1, spell(row)
-    await recount(engine)
+    await recount(database)

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import CannotTell
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -34,13 +34,13 @@ MAY_HAVE_ARRIVED: Final = "it may have arrived: sent 3 times, each without an an
 
 @pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
 async def test_an_email_without_an_answer_is_sent_three_times_and_then_fails(
-    engine: AsyncEngine, behaviour: Behaviour
+    database: Database, behaviour: Behaviour
 ) -> None:
     clock = Clock()
     async with SmtpStandIn().running() as server:
         server.behaviour = behaviour
-        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(engine, people(2, mail))
+        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(database, people(2, mail))
 
         for _ in range(30):
             await work(runtime)
@@ -54,85 +54,85 @@ async def test_an_email_without_an_answer_is_sent_three_times_and_then_fails(
     assert given >= 6
     assert len(server.envelopes) == taken
     assert len(names) == (2 if taken else 0), "the copies of one e-mail have one Message-ID"
-    rows = await deliveries(engine, message_id)
+    rows = await deliveries(database, message_id)
     assert {(row.status, row.attempts, row.claim) for row in rows} == {
         (DeliveryStatus.FAILED, 3, None)
     }
     for row in rows:
-        assert (await events(engine, row.key))[-1].detail == MAY_HAVE_ARRIVED
-    assert await status(engine, message_id) is MessageStatus.SENT
-    await recount(engine)
+        assert (await events(database, row.key))[-1].detail == MAY_HAVE_ARRIVED
+    assert await status(database, message_id) is MessageStatus.SENT
+    await recount(database)
 
 
 async def test_an_email_that_the_server_refused_does_not_count_as_a_copy(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """A server that is busy for hours has received nothing, so the email is retried without a limit of copies."""
     clock = Clock()
     async with SmtpStandIn().running() as server:
-        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(engine, people(1, mail))
+        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(database, people(1, mail))
         for number in range(12):
             silent = number in (4, 8)
             server.behaviour = Behaviour.LOSES if silent else Behaviour.IS_BUSY
             await work(runtime)
             await settle(runtime)
             clock.advance(minutes=40)
-        row = await one(engine, message_id)
+        row = await one(database, message_id)
         assert (row.status, row.copies) == (DeliveryStatus.PENDING, 2)
 
         server.behaviour = Behaviour.TAKES
         await work(runtime)
 
-    assert await statuses(engine, message_id) == {"SENT": 1}
-    await recount(engine)
+    assert await statuses(database, message_id) == {"SENT": 1}
+    await recount(database)
 
 
 async def test_an_email_without_an_answer_is_retried_after_half_an_hour(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
         runtime = runtime_of(
-            engine, Clock(), {DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5)
+            database, Clock(), {DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5)
         )
-        message_id = await load(engine, people(1, mail))
+        message_id = await load(database, people(1, mail))
         await work(runtime)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     ((begun,),) = await columns_of(
-        engine,
+        database,
         "select lease_until > CURRENT_TIMESTAMP from delivery"
-        if engine.dialect.name == "sqlite"
+        if not database.is_postgresql
         else "select lease_until > now() + interval '29 minutes' from delivery",
     )
     assert (row.status, bool(begun)) == (DeliveryStatus.IN_PROGRESS, True)
 
 
 async def test_a_resent_email_may_have_three_more_copies(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     clock = Clock()
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
-        runtime = runtime_of(engine, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(engine, people(1, mail))
+        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
+        message_id = await load(database, people(1, mail))
         for _ in range(4):
             await work(runtime)
             await settle(runtime)
             clock.advance(minutes=40)
-        assert await statuses(engine, message_id) == {"FAILED": 1}
+        assert await statuses(database, message_id) == {"FAILED": 1}
 
         async def no_announcement(_: object) -> None: ...
 
         await resend(runtime, message_id, modes=[DeliveryMode.EMAIL], announce=no_announcement)
 
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert (row.status, row.copies, row.resends) == (DeliveryStatus.PENDING, 0, 1)
 
 
 async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """It may have left."""
     clock, given = Clock(), asyncio.Event()
@@ -142,8 +142,8 @@ async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy
         await asyncio.Event().wait()
 
     gateway = FakeGateway(meanwhile=forever, find=lambda _: CannotTell("it cannot be asked"))
-    runtime = runtime_of(engine, clock, gateway)
-    message_id = await load(engine, people(1, mail))
+    runtime = runtime_of(database, clock, gateway)
+    message_id = await load(database, people(1, mail))
 
     for _ in range(5):
         given.clear()
@@ -157,7 +157,7 @@ async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy
         clock.advance(hours=1)
 
     assert len(gateway.given) == 3
-    row = await one(engine, message_id)
+    row = await one(database, message_id)
     assert row.status is DeliveryStatus.FAILED
-    assert (await events(engine, row.key))[-1].detail == MAY_HAVE_ARRIVED
-    await recount(engine)
+    assert (await events(database, row.key))[-1].detail == MAY_HAVE_ARRIVED
+    await recount(database)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.status import DeliveryMode, MessageStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import SmtpStandIn
@@ -24,7 +24,7 @@ TYPED: Final = "=?utf-8?q?x=0D=0ABcc:_eve@x.example?="
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["given"]))
 async def test_each_family_gets_the_email_whatever_the_reply_address_is(
-    engine: AsyncEngine, case: dict[str, Any]
+    database: Database, case: dict[str, Any]
 ) -> None:
     lines = log.message(
         "M-1",
@@ -34,9 +34,9 @@ async def test_each_family_gets_the_email_whatever_the_reply_address_is(
         sender=("u1", TYPED),
         reply_to=case["given"],
     )
-    await log.load(engine, log.district(), lines)
+    await log.load(database, log.district(), lines)
     async with SmtpStandIn().running() as server:
-        runtime = runtime_of(engine, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        runtime = runtime_of(database, Clock(), {DeliveryMode.EMAIL: server.gateway})
 
         await work(runtime, rounds=2)
 
@@ -47,7 +47,7 @@ async def test_each_family_gets_the_email_whatever_the_reply_address_is(
             assert headers.get("Reply-To") == case["header"]
             assert text_of(headers["Subject"]) == TYPED
             assert "Bcc" not in headers
-    assert await status(engine, 1) is MessageStatus.SENT
-    await recount(engine)
-    shown = await ask(engine, '{ message(id: "message.1") { replyTo subject } }', now=NOON)
+    assert await status(database, 1) is MessageStatus.SENT
+    await recount(database)
+    shown = await ask(database, '{ message(id: "message.1") { replyTo subject } }', now=NOON)
     assert shown["message"] == {"replyTo": case["given"], "subject": TYPED}

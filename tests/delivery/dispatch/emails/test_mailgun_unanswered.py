@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from delivery.dispatch.runtime import Runtime
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import Behaviour, MailgunStandIn
@@ -42,22 +42,22 @@ class Mailgun(MailgunStandIn):
         return type(answer)(200, json={"id": f"<{id}>", "message": "Queued."})
 
 
-def worked(engine: AsyncEngine, mailgun: Mailgun) -> tuple[Runtime, Clock]:
+def worked(database: Database, mailgun: Mailgun) -> tuple[Runtime, Clock]:
     clock = Clock()
-    return runtime_of(engine, clock, mailgun.gateway), clock
+    return runtime_of(database, clock, mailgun.gateway), clock
 
 
 @pytest.mark.parametrize("replaces_variables", [True, False])
 async def test_an_email_that_arrived_without_an_answer_is_found_and_sent_once(
-    engine: AsyncEngine, replaces_variables: bool
+    database: Database, replaces_variables: bool
 ) -> None:
     mailgun = Mailgun()
     mailgun.replaces_variables = replaces_variables
-    runtime, clock = worked(engine, mailgun)
+    runtime, clock = worked(database, mailgun)
     mailgun.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
-    message_id = await load(engine, people(3, mail))
+    message_id = await load(database, people(3, mail))
     await work(runtime)
-    assert await statuses(engine, message_id) == {"IN_PROGRESS": 3}
+    assert await statuses(database, message_id) == {"IN_PROGRESS": 3}
 
     mailgun.behaviour = Behaviour.TAKES
     clock.advance(hours=1)
@@ -65,18 +65,18 @@ async def test_an_email_that_arrived_without_an_answer_is_found_and_sent_once(
     clock.advance(hours=1)
     await work(runtime)
 
-    assert await statuses(engine, message_id) == {"SENT": 3}
+    assert await statuses(database, message_id) == {"SENT": 3}
     assert len(mailgun.taken()) == 3
-    await recount(engine)
+    await recount(database)
 
 
 async def test_find_returns_the_right_delivery_though_a_message_has_one_id(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     """Two requests have one message and the same Message-ID: the first got an answer, the second none."""
     mailgun = Mailgun()
     mailgun.gateway.batch = 2
-    runtime, clock = worked(engine, mailgun)
+    runtime, clock = worked(database, mailgun)
     take, requests = mailgun.take, 0
 
     def lose_the_second_answer(request: Any, form: Any) -> Any:
@@ -86,26 +86,26 @@ async def test_find_returns_the_right_delivery_though_a_message_has_one_id(
         return type(answer)(500) if requests == 2 else answer
 
     mailgun.take = lose_the_second_answer  # type: ignore[method-assign]
-    message_id = await load(engine, people(4, mail))
+    message_id = await load(database, people(4, mail))
     await work(runtime)
-    assert await statuses(engine, message_id) == {"SENT": 2, "IN_PROGRESS": 2}
+    assert await statuses(database, message_id) == {"SENT": 2, "IN_PROGRESS": 2}
 
     clock.advance(hours=1)
     await settle(runtime)
     clock.advance(hours=1)
     await work(runtime)
 
-    assert await statuses(engine, message_id) == {"SENT": 4}
+    assert await statuses(database, message_id) == {"SENT": 4}
     assert sorted(mailgun.taken()) == [f"p{number}@nomail.example" for number in range(4)]
-    assert len({row.reference for row in await deliveries(engine, message_id)}) == 1
-    await recount(engine)
+    assert len({row.reference for row in await deliveries(database, message_id)}) == 1
+    await recount(database)
 
 
-async def test_an_email_that_never_arrived_is_sent_again(engine: AsyncEngine) -> None:
+async def test_an_email_that_never_arrived_is_sent_again(database: Database) -> None:
     mailgun = Mailgun()
-    runtime, clock = worked(engine, mailgun)
+    runtime, clock = worked(database, mailgun)
     mailgun.behaviour = Behaviour.LOSES
-    message_id = await load(engine, people(1, mail))
+    message_id = await load(database, people(1, mail))
     await work(runtime)
     # Of another message to the same person: its id is another.
     other = mailgun.event("delivered", "p0@nomail.example", "", **{"user-variables": UNREPLACED})
@@ -117,15 +117,15 @@ async def test_an_email_that_never_arrived_is_sent_again(engine: AsyncEngine) ->
     await work(runtime)
 
     assert mailgun.taken() == ["p0@nomail.example"]
-    assert (await one(engine, message_id)).status is DeliveryStatus.SENT
+    assert (await one(database, message_id)).status is DeliveryStatus.SENT
 
 
 async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     mailgun = Mailgun()
-    runtime, clock = worked(engine, mailgun)
-    message_id = await load(engine, people(3, mail))
+    runtime, clock = worked(database, mailgun)
+    message_id = await load(database, people(3, mail))
     await work(runtime)
     id = mailgun.forms[0]["h:Message-Id"][0].strip("<>")
     event = mailgun.event("delivered", "p1@nomail.example", "", **{"user-variables": UNREPLACED})
@@ -133,7 +133,7 @@ async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(
 
     assert await refresh_now(runtime, message_id) == 1
 
-    assert [row.status.value for row in await deliveries(engine, message_id)] == [
+    assert [row.status.value for row in await deliveries(database, message_id)] == [
         "SENT",
         "DELIVERED",
         "SENT",

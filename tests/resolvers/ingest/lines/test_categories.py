@@ -5,8 +5,8 @@ import json
 from typing import Any, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.viewer import Right
 from resolvers.ingest.ingest import ingest
 from resolvers.ingest.line_types import BadLine
@@ -49,17 +49,17 @@ def test_a_category_is_a_text_of_up_to_500_characters(category: object) -> None:
     assert refused.value.field == "category"
 
 
-async def test_a_category_is_kept_and_shown_beside_the_type(engine: AsyncEngine) -> None:
+async def test_a_category_is_kept_and_shown_beside_the_type(database: Database) -> None:
     builder = ("MESSAGE_BUILDER", "Message Builder")
     await load(
-        engine,
+        database,
         district(),
         message("M-1", subject="A", type=builder, category="General Notification"),
         message("M-2", subject="B", type=builder),
     )
 
     for rights in (tuple(Right), (Right.VIEW_LOG,)):  # it tells nothing of a family
-        shown = await ask(engine, CATEGORIES, viewer=viewer(rights=rights))
+        shown = await ask(database, CATEGORIES, viewer=viewer(rights=rights))
         assert shown["messages"]["nodes"] == [
             *(
                 {
@@ -73,12 +73,12 @@ async def test_a_category_is_kept_and_shown_beside_the_type(engine: AsyncEngine)
 
 
 async def test_the_same_message_again_does_nothing_and_another_category_is_an_error(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    await load(engine, district(), message("M-1"), message("M-2", category="Emergency"))
-    before = await story(engine)
+    await load(database, district(), message("M-1"), message("M-2", category="Emergency"))
+    before = await story(database)
 
-    again = await load(engine, message("M-1"), message("M-2", category="Emergency"))
+    again = await load(database, message("M-1"), message("M-2", category="Emergency"))
     assert again.unchanged == 2
     for other in (
         message("M-1", category="Emergency"),
@@ -89,6 +89,6 @@ async def test_the_same_message_again_does_nothing_and_another_category_is_an_er
         async def chunks(lines: bytes = other) -> Any:
             yield lines
 
-        outcome = await ingest(engine, chunks(), viewer=None, clock=lambda: NOON)
+        outcome = await ingest(database, chunks(), viewer=None, clock=lambda: NOON)
         assert len(outcome.problems) == 1
-    assert await story(engine) == before
+    assert await story(database) == before

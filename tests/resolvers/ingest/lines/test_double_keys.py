@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from db.connect.database import Database
 from domain.status import DeliveryMode, DeliveryStatus
 from resolvers.ingest.double_keys import check_recipient
 from resolvers.ingest.line_types import BadLine, UploadedRecipient
@@ -64,19 +64,19 @@ def test_a_key_that_stands_twice_is_refused_with_its_field(line: str, field: str
     assert (raised.value.field, raised.value.reason) == (field, TWICE)
 
 
-async def test_a_message_with_such_a_line_leaves_no_trace(engine: AsyncEngine) -> None:
-    await send(engine, district(), message("M-0"))
-    before = await rows(engine)
+async def test_a_message_with_such_a_line_leaves_no_trace(database: Database) -> None:
+    await send(database, district(), message("M-0"))
+    before = await rows(database)
     bad = (
         b'{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"A"},'
         b'"devices":[{"mode":"EMAIL","address":"a@x.example","address":"b@x.example"}]}\n'
     )
 
-    outcome = await send(engine, message("M-1", ends=False), bad, end("M-1"))
+    outcome = await send(database, message("M-1", ends=False), bad, end("M-1"))
 
     assert outcome.problems == [Problem(2, "M-1", "devices[0].address", TWICE)]
     assert (outcome.accepted, outcome.refused) == (0, 1)
-    assert await rows(engine) == before
+    assert await rows(database) == before
 
 
 def check(text: bytes) -> None:

@@ -14,11 +14,10 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from db import migrations
-from db.connect.engine import make_engine
+from db.connect.database import Database
 from delivery.gateways.mailgun.gateway import MailgunGateway
 from delivery.gateways.simulator.gateway import SimulatorGateway
 from delivery.gateways.smtp import SmtpGateway
@@ -80,33 +79,33 @@ def command(settings: Settings, *arguments: str, **more: str) -> subprocess.Pope
 
 
 def services_of(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient, **said: Any
+    settings: Settings, database: Database, client: httpx2.AsyncClient, **said: Any
 ) -> DeliveryServices:
     """What is set up where this is said about gateways."""
     changed = Settings.model_validate({**settings.model_dump(exclude_unset=True), **said})
     # A URL is left out of dumps.
     changed = changed.model_copy(update={"database_url": settings.database_url})
-    return build_services(changed, engine=engine, client=client, clock=Clock())
+    return build_services(changed, database=database, client=client, clock=Clock())
 
 
 async def test_each_engine_has_its_runner_and_the_inbox_is_always_there(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
-    services = services_of(settings, engine, client)
+    services = services_of(settings, database, client)
 
     runners = {"sqlite": LocalRunner, "postgresql": ProcrastinateRunner}
-    assert type(services.runner) is runners[engine.dialect.name]
+    assert type(services.runner) is runners[database.engine.dialect.name]
     assert services.runtime.gateways.keys() == {DeliveryMode.INBOX}
     assert not settings.data_dir.exists()
 
 
 @on_sqlite
 async def test_a_district_has_what_is_other_for_it_and_else_what_the_house_has(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
     services = services_of(
         settings,
-        engine,
+        database,
         client,
         gateways={"EMAIL": "smtp", "VOICE": "simulator"},
         smtp_url="smtp://127.0.0.1:1",
@@ -147,30 +146,30 @@ async def test_a_district_has_what_is_other_for_it_and_else_what_the_house_has(
 )
 async def test_an_invalid_gateway_is_reported_before_the_start(
     settings: Settings,
-    engine: AsyncEngine,
+    database: Database,
     client: httpx2.AsyncClient,
     said: dict[str, Any],
     problem: str,
 ) -> None:
     with pytest.raises(SettingsError) as refused:
-        services_of(settings, engine, client, **said)
+        services_of(settings, database, client, **said)
 
     assert refused.value.problems == (problem,)
 
 
 async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
-    services = services_of(settings, engine, client)
+    services = services_of(settings, database, client)
     note = health.delivery_note(services)
     nobody = "No worker is running: start `sentlog worker`."
     missing = "Messages wait for a gateway for EMAIL, VOICE: set SENTLOG_GATEWAYS."
-    is_postgres = engine.dialect.name == "postgresql"
+    is_postgres = database.is_postgresql
     assert await note() == (nobody if is_postgres else None)
 
-    await load(engine, people(1, mail))
+    await load(database, people(1, mail))
     later = NOON + timedelta(hours=1)
-    await load(engine, people(1, call), id="M-2", scheduled_at=later)
+    await load(database, people(1, call), id="M-2", scheduled_at=later)
 
     assert await note() == (f"{missing} {nobody}" if is_postgres else missing)
     assert await services.modes_without_gateway() == [
@@ -178,37 +177,37 @@ async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
         ("plainview", DeliveryMode.VOICE),
     ]
     of_plainview = {"gateways": {"EMAIL": "simulator", "VOICE": "simulator"}}
-    other = services_of(settings, engine, client, districts={"plainview": of_plainview})
+    other = services_of(settings, database, client, districts={"plainview": of_plainview})
     assert await other.modes_without_gateway() == []
 
 
 async def test_history_waits_for_no_gateway(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
-    await log.load(engine, log.district(), log.message(recipients=people(1, mail), school=None))
+    await log.load(database, log.district(), log.message(recipients=people(1, mail), school=None))
 
-    assert await services_of(settings, engine, client).modes_without_gateway() == []
+    assert await services_of(settings, database, client).modes_without_gateway() == []
 
 
 async def test_a_server_works_itself_on_sqlite_and_leaves_it_to_workers_on_postgresql(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
-    message_id = await load(engine, [log.recipient("p1", log.inbox())])
+    message_id = await load(database, [log.recipient("p1", log.inbox())])
 
-    async with work_while_serving(settings, services_of(settings, engine, client)):
-        if engine.dialect.name == "sqlite":
-            await all_handed_over(engine, message_id)
+    async with work_while_serving(settings, services_of(settings, database, client)):
+        if not database.is_postgresql:
+            await all_handed_over(database, message_id)
 
-    expected = "SENT" if engine.dialect.name == "sqlite" else "PENDING"
-    assert await statuses(engine, message_id) == {expected: 1}
+    expected = "SENT" if not database.is_postgresql else "PENDING"
+    assert await statuses(database, message_id) == {expected: 1}
 
 
 @on_sqlite
 async def test_a_second_server_on_a_file_is_refused_with_a_way_out(
-    settings: Settings, engine: AsyncEngine, client: httpx2.AsyncClient
+    settings: Settings, database: Database, client: httpx2.AsyncClient
 ) -> None:
     file = settings.database_url.database
-    async with work_while_serving(settings, services_of(settings, engine, client)):
+    async with work_while_serving(settings, services_of(settings, database, client)):
         process = command(settings, "serve")
         _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert process.returncode == 1
@@ -224,7 +223,7 @@ async def test_a_second_server_on_a_file_is_refused_with_a_way_out(
 
 @on_sqlite
 async def test_what_is_imported_beside_a_running_server_is_noticed(
-    settings: Settings, engine: AsyncEngine, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "live.ndjson"
     recipients = [log.recipient("p1", log.inbox())]
@@ -234,17 +233,17 @@ async def test_what_is_imported_beside_a_running_server_is_noticed(
         process = command(settings, "import", str(file))
         await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert process.returncode == 0
-        (message_id,) = (await log.message_ids(engine)).values()
+        (message_id,) = (await log.message_ids(database)).values()
 
         async def is_in_the_inbox() -> bool:
-            return await statuses(engine, message_id) == {"SENT": 1}
+            return await statuses(database, message_id) == {"SENT": 1}
 
-        await holds_anywhere(engine, message_id, is_in_the_inbox)
+        await holds_anywhere(database, message_id, is_in_the_inbox)
 
 
 @on_postgres
 async def test_what_is_imported_is_announced_to_the_workers(
-    settings: Settings, engine: AsyncEngine, tmp_path: Path
+    settings: Settings, database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "live.ndjson"
     file.write_bytes(log.district() + log.message(recipients=people(1, mail), status=None))
@@ -253,21 +252,21 @@ async def test_what_is_imported_is_announced_to_the_workers(
     await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
     assert process.returncode == 0
-    assert await columns_of(engine, "select task_name from procrastinate_jobs") == [("look",)]
+    assert await columns_of(database, "select task_name from procrastinate_jobs") == [("look",)]
 
 
 @on_postgres
-async def test_a_worker_works_until_sigterm(settings: Settings, engine: AsyncEngine) -> None:
-    message_id = await load(engine, people(3, mail))
+async def test_a_worker_works_until_sigterm(settings: Settings, database: Database) -> None:
+    message_id = await load(database, people(3, mail))
 
     async def all_have_left() -> bool:
-        return "PENDING" not in await statuses(engine, message_id)
+        return "PENDING" not in await statuses(database, message_id)
 
     process = command(
         settings, "worker", SENTLOG_GATEWAYS='{"EMAIL":"simulator"}', SENTLOG_LOG_LEVEL="error"
     )
     try:
-        await holds_anywhere(engine, message_id, all_have_left)
+        await holds_anywhere(database, message_id, all_have_left)
         process.send_signal(signal.SIGTERM)
         _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
     finally:
@@ -279,10 +278,10 @@ async def test_a_worker_works_until_sigterm(settings: Settings, engine: AsyncEng
 
 @on_sqlite
 async def test_a_worker_on_sqlite_is_refused_since_the_server_does_its_work(
-    settings: Settings, engine: AsyncEngine
+    settings: Settings, database: Database
 ) -> None:
     with pytest.raises(SettingsError) as refused:
-        await background.work(settings, engine=engine, clock=utc_now)
+        await background.work(settings, database=database, clock=utc_now)
 
     assert refused.value.problems == (
         "SENTLOG_DATABASE_URL: on SQLite the server does the work itself, so `sentlog serve` is enough."
@@ -297,20 +296,20 @@ async def test_an_import_of_a_newer_program_does_not_change_the_tables_under_a_s
     older = settings.model_copy(
         update={"database_url": make_url(f"sqlite+aiosqlite:///{tmp_path / 'older.sqlite3'}")}
     )
-    engine = make_engine(older.database_url.render_as_string())
-    await migrations.upgrade(engine, "0002")
+    database = Database(older.database_url.render_as_string())
+    await migrations.upgrade(database, "0002")
 
     with (
         lock_database_file(older),
         pytest.raises(SettingsError, match="another server works on this file"),
     ):
         await _make_ready_for_import(older)
-    assert await migrations.current(engine) == "0002"
-    await engine.dispose()
+    assert await migrations.current(database) == "0002"
+    await database.dispose()
 
 
 async def _make_ready_for_import(settings: Settings) -> None:
-    async with serve.ready_engine(settings):
+    async with serve.ready_database(settings):
         pass
 
 

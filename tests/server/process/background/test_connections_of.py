@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from db.connect.engine import POOLED, make_engine
+from db.connect.database import Database
+from db.connect.engine import POOLED
 from delivery.runners import local, procrastinate
 from domain.status import DeliveryMode, DeliveryStatus
 from server.process.background import BESIDE, connections_of
@@ -26,12 +26,12 @@ from tests.delivery.world import (
 
 
 class Peak:
-    """How many connections of an engine were in use at once, at most."""
+    """How many connections of a database were in use at once, at most."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, database: Database) -> None:
         self.count = self.most = 0
-        event.listen(engine.sync_engine, "checkout", self._out)
-        event.listen(engine.sync_engine, "checkin", self._in)
+        event.listen(database.engine.sync_engine, "checkout", self._out)
+        event.listen(database.engine.sync_engine, "checkin", self._in)
 
     def _out(self, *_: Any) -> None:
         self.count += 1
@@ -63,7 +63,7 @@ def test_a_pool_has_a_connection_for_each_job_that_may_wait_for_one(
     ) == (*(3, 6, 4, 3, 10),)
     assert connections_of(make_url(url), serves=serves) == most
     if url.startswith("sqlite"):
-        pool: Any = make_engine(url, most=most).pool
+        pool: Any = Database(url, most=most).engine.pool
         assert pool.size() + pool._max_overflow == most
 
 
@@ -71,22 +71,22 @@ async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
     database_url: str,
 ) -> None:
     most = connections_of(make_url(database_url), serves=False)
-    engine = make_engine(database_url, most=most)
+    database = Database(database_url, most=most)
     gateways = {
         mode: FakeGateway(batch=2)
         for mode in (DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT)
     }
     for number in range(procrastinate.CONCURRENT_JOBS):
-        await load(engine, people(2, mail, call, text_to), id=f"M-{number}")
-    peak = Peak(engine)
+        await load(database, people(2, mail, call, text_to), id=f"M-{number}")
+    peak = Peak(database)
     open_ = f"select 1 from delivery where status = '{DeliveryStatus.PENDING}' limit 1"
 
     async def all_is_handed_over() -> bool:
-        return not await columns_of(engine, open_)
+        return not await columns_of(database, open_)
 
-    runner = runner_of(runtime_of(engine, Clock(), gateways, sleep=asyncio.sleep))
+    runner = runner_of(runtime_of(database, Clock(), gateways, sleep=asyncio.sleep))
     async with at_work(runner):
-        await holds(engine, all_is_handed_over)
+        await holds(database, all_is_handed_over)
 
     assert 1 < peak.most <= most
-    await engine.dispose()
+    await database.dispose()

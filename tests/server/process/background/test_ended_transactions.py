@@ -6,11 +6,10 @@ from pathlib import Path
 import httpx2
 import pytest
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.applications import Starlette
 from structlog.testing import capture_logs
 
-from db.connect.engine import after_commits
+from db.connect.database import Database
 from db.connect.unavailable import AWAY
 from delivery.gateways.port import Gateway
 from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGateway
@@ -50,11 +49,11 @@ from tests.server.routes.test_signed_callbacks import (
 )
 
 
-async def answered(engine: AsyncEngine, gateway: Gateway, request: Signed) -> httpx2.Response:
+async def answered(database: Database, gateway: Gateway, request: Signed) -> httpx2.Response:
     """What a callback is answered by an application that has the handlers of the whole one."""
     target, body, headers = request
     app = Starlette(
-        routes=callbacks.routes({gateway.name: [gateway]}, engine=engine, clock=Clock()),
+        routes=callbacks.routes({gateway.name: [gateway]}, database=database, clock=Clock()),
         exception_handlers=dict.fromkeys(AWAY, responses.unavailable),
     )
     transport = httpx2.ASGITransport(app)
@@ -72,11 +71,11 @@ def was_said(lines: list[object]) -> list[object]:
 
 @pytest.mark.parametrize("at", ["seal", "delivery_event"])
 async def test_a_callback_is_taken_in_though_the_database_ends_its_transaction(
-    engine: AsyncEngine, at: str
+    database: Database, at: str
 ) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
 
-    with interrupted(engine, at) as interruption, capture_logs() as lines:
+    with interrupted(database, at) as interruption, capture_logs() as lines:
         assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 200
 
     assert interruption
@@ -84,27 +83,27 @@ async def test_a_callback_is_taken_in_though_the_database_ends_its_transaction(
     assert await delivery.heard() == [
         Event(DeliveryStatus.DELIVERED, None, EventSource.CALLBACK, "delivered")
     ]
-    assert len(await columns_of(engine, SEALS)) == 1
+    assert len(await columns_of(database, SEALS)) == 1
     assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 406
-    await recount(engine)
+    await recount(database)
 
 
-async def test_a_callback_without_a_seal_is_taken_in_too(engine: AsyncEngine) -> None:
-    delivery = await sent(engine, CallStandIn)
+async def test_a_callback_without_a_seal_is_taken_in_too(database: Database) -> None:
+    delivery = await sent(database, CallStandIn)
 
-    with interrupted(engine) as interruption:
+    with interrupted(database) as interruption:
         assert await delivery.post(about(delivery, "call", CallStatus="busy")) == 200
 
     assert interruption
     assert len(await delivery.heard()) == 1
-    await recount(engine)
+    await recount(database)
 
 
 @pytest.mark.parametrize("provider", [MailgunStandIn, CallStandIn])
 async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
-    engine: AsyncEngine, provider: type[MailgunStandIn | CallStandIn]
+    database: Database, provider: type[MailgunStandIn | CallStandIn]
 ) -> None:
-    delivery = await sent(engine, provider)
+    delivery = await sent(database, provider)
     commits: list[None] = []
 
     def lose_the_answer() -> None:
@@ -117,7 +116,7 @@ async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
         if provider is MailgunStandIn
         else about(delivery, "call", CallStatus="busy")
     )
-    with after_commits(engine, lose_the_answer):
+    with database.after_commits(lose_the_answer):
         assert await delivery.post(request) == 200
 
     assert len(commits) == 2
@@ -125,18 +124,18 @@ async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
         DeliveryStatus.DELIVERED,
         DeliveryStatus.FAILED,
     }
-    await recount(engine)
+    await recount(database)
 
 
 async def test_a_callback_that_two_ended_transactions_refuse_may_come_again(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
-    delivery = await sent(engine, MailgunStandIn)
+    delivery = await sent(database, MailgunStandIn)
     before = await delivery.all_rows()
     request = by_mailgun(happened(delivery, "delivered"))
 
-    with interrupted(engine, times=2), capture_logs() as lines:
-        answer = await answered(engine, delivery.gateway, request)
+    with interrupted(database, times=2), capture_logs() as lines:
+        answer = await answered(database, delivery.gateway, request)
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
@@ -149,59 +148,59 @@ async def test_a_callback_that_two_ended_transactions_refuse_may_come_again(
 
 
 async def test_receipts_are_taken_in_though_the_database_ends_a_transaction(
-    engine: AsyncEngine,
+    database: Database,
 ) -> None:
     gateway = FakeGateway()
-    first = await load(engine, people(2, call))
-    second = await load(engine, people(1, call), id="M-2")
-    await work(runtime_of(engine, Clock(), gateway))
+    first = await load(database, people(2, call))
+    second = await load(database, people(1, call), id="M-2")
+    await work(runtime_of(database, Clock(), gateway))
     receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in gateway.keys]
 
-    with interrupted(engine) as interruption:
+    with interrupted(database) as interruption:
         changed = await apply_receipts(
-            engine, "fake", receipts, source=EventSource.CALLBACK, now=NOON
+            database, "fake", receipts, source=EventSource.CALLBACK, now=NOON
         )
 
     assert interruption
     assert changed == 3
     for message_id in (first, second):
-        for row in await deliveries(engine, message_id):
+        for row in await deliveries(database, message_id):
             callbacks = [
                 event
-                for event in await events(engine, row.key)
+                for event in await events(database, row.key)
                 if event.source is EventSource.CALLBACK
             ]
             assert (row.call_status, len(callbacks)) == (5, 1)
-    await recount(engine)
+    await recount(database)
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["ended once", "ended twice"])
 async def test_what_the_simulated_provider_reports_waits_for_the_database(
-    engine: AsyncEngine, tmp_path: Path, times: int
+    database: Database, tmp_path: Path, times: int
 ) -> None:
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = SimulatorGateway(
         Journal(journal), clock=clock, temper=SimulatorBehavior(outcome_after=(10.0, 10.0))
     )
-    await load(engine, people(3, mail))
-    await work(runtime_of(engine, clock, gateway))
+    await load(database, people(3, mail))
+    await work(runtime_of(database, clock, gateway))
     clock.advance(seconds=30)
     until = asyncio.Event()
     heard = "select 1 from delivery_event where source = 'CALLBACK'"
 
     async def all_are_heard() -> bool:
-        return len(await columns_of(engine, heard)) >= 3
+        return len(await columns_of(database, heard)) >= 3
 
-    with interrupted(engine, times=times) as interruptions:
+    with interrupted(database, times=times) as interruptions:
         feed = asyncio.create_task(
-            take_in_reports(gateway, engine=engine, clock=clock, journal=journal, until=until)
+            take_in_reports(gateway, database=database, clock=clock, journal=journal, until=until)
         )
-        await holds(engine, all_are_heard)
+        await holds(database, all_are_heard)
         until.set()
         async with asyncio.timeout(PATIENCE):
             await feed
 
     assert len(interruptions) == times
-    assert len(await columns_of(engine, heard)) == 3
+    assert len(await columns_of(database, heard)) == 3
     await gateway.close()
-    await recount(engine)
+    await recount(database)

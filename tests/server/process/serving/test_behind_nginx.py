@@ -15,7 +15,7 @@ from httpx2 import Client
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from db.connect.engine import make_engine, reading
+from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.status import DeliveryMode
 from tests.nginx import PREFIX, WAYS, Nginx
@@ -90,10 +90,10 @@ def test_the_audit_has_the_address_of_the_client(caller: Caller) -> None:
     caller.ask(CREATE)
 
     async def origins() -> set[str]:
-        engine = make_engine(caller.settings.database_url.render_as_string())
-        async with reading(engine) as connection:
+        database = Database(caller.settings.database_url.render_as_string())
+        async with database.reading() as connection:
             found = set(await connection.scalars(select(AUDIT.c.origin)))
-        await engine.dispose()
+        await database.dispose()
         return found
 
     assert asyncio.run(origins()) == {CLIENT}

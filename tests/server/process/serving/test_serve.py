@@ -10,11 +10,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from db.connect.database import Database
 from domain.viewer import Right
 from server.auth.issue import make_token
 from server.process.serve import listen
@@ -28,9 +28,9 @@ ASK = {"query": "{ viewer { name } }"}
 
 
 @pytest.fixture
-async def settings(engine: AsyncEngine, database_url: str, tmp_path: Path) -> dict[str, str]:
+async def settings(database: Database, database_url: str, tmp_path: Path) -> dict[str, str]:
     """The settings of a server on a migrated database that knows one district; on both engines."""
-    await load(engine, district())
+    await load(database, district())
     return {"SENTLOG_DATABASE_URL": database_url, "SENTLOG_DATA_DIR": str(tmp_path)}
 
 
