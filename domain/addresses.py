@@ -1,12 +1,12 @@
 """Addresses: their normalized form, which decides whether two are the same. Gateways do not parse them again."""
 
-from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 from domain import email_addresses, phone_numbers
 from domain.invisible import without_invisible
+from domain.modes import MODES, AddressKind
 from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.status import DeliveryMode
 
@@ -21,22 +21,6 @@ LONGEST_UNREADABLE: Final = 1_000
 
 REMEMBERED: Final = 8_192
 """Size of the cache of parsed addresses: the messages of one upload go to the same families."""
-
-
-class AddressKind(StrEnum):
-    """The kind of an address; voice and text share phone numbers."""
-
-    ACCOUNT = "ACCOUNT"
-    EMAIL = "EMAIL"
-    PHONE = "PHONE"
-
-
-KIND_OF_MODE: Final = {
-    DeliveryMode.INBOX: AddressKind.ACCOUNT,
-    DeliveryMode.EMAIL: AddressKind.EMAIL,
-    DeliveryMode.VOICE: AddressKind.PHONE,
-    DeliveryMode.TEXT: AddressKind.PHONE,
-}
 
 
 class InvalidAddress(ValueError):
@@ -67,7 +51,7 @@ def normalise(mode: DeliveryMode, text: str, *, country: str = DEFAULT_COUNTRY) 
     `email_addresses.read_email` returns the key of an email, and `phone_numbers.read_number` that of a phone number, which
     is also displayed. A portal account is trimmed. Raises `InvalidAddress`.
     """
-    kind = KIND_OF_MODE[mode]
+    kind = MODES[mode].address
     if kind is AddressKind.EMAIL:
         if (key := email_addresses.read_plain(text)) is not None:
             return Address(kind, text, key)
@@ -86,7 +70,7 @@ def unreadable(mode: DeliveryMode, text: str) -> Address:
 
     Its key has at most `LONGEST_UNREADABLE` bytes and is never that of a readable address. Equal texts have equal keys.
     """
-    kind = KIND_OF_MODE[mode]
+    kind = MODES[mode].address
     shown = without_invisible(text) if kind is not AddressKind.ACCOUNT else text.strip()
     plain = shown.casefold() if kind is not AddressKind.ACCOUNT else shown
     encoded = plain.encode(errors="surrogatepass")

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from domain.call_status import call_status as call_status_of
 from domain.counting import Tally
+from domain.modes import PHONE_MODES
 from domain.status import (
-    PHONE_MODES,
     STATUS_LABELS,
     DeliveryMode,
     DeliveryStatus,

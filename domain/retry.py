@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from domain.call_status import NO_RESPONSE
-from domain.status import PHONE_MODES, DeliveryMode
+from domain.modes import MODES, PHONE_MODES
+from domain.status import DeliveryMode
 
 FIRST_PAUSE: Final = timedelta(seconds=5)
 """The pause after the first refusal; it doubles with each further one."""
@@ -15,30 +16,11 @@ FIRST_PAUSE: Final = timedelta(seconds=5)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 """The longest pause: with a longer one, a provider that is available again would be idle."""
 
-PATIENCE: Final = {
-    DeliveryMode.INBOX: timedelta(days=2),
-    DeliveryMode.EMAIL: timedelta(days=2),
-    # In the evening, a call about a school that was closed in the morning is worse than no call.
-    DeliveryMode.VOICE: timedelta(hours=4),
-    DeliveryMode.TEXT: timedelta(hours=4),
-}
-"""How long after the first attempt a delivery is retried, by mode."""
-
 MOST_COPIES: Final = 3
 """How often an e-mail is sent if none of its sendings had a response, so that each may have arrived."""
 
 EMAIL_SILENCE: Final = timedelta(minutes=30)
 """The pause after an e-mail without a response: a slow server has often accepted it."""
-
-CALL_EXPIRED: Final = -11
-TEXT_FAILED: Final = -30
-
-_CODE_WHEN_GIVEN_UP: Final = {
-    DeliveryMode.INBOX: None,
-    DeliveryMode.EMAIL: None,
-    DeliveryMode.VOICE: CALL_EXPIRED,
-    DeliveryMode.TEXT: TEXT_FAILED,
-}
 
 
 class RetryAt(NamedTuple):
@@ -79,12 +61,11 @@ def after_refusal(
     but never beyond the last attempt.
     """
     wait = max(pause(attempts, chance=chance), asked_for or timedelta())
-    last = first_at + PATIENCE[mode]
+    rules = MODES[mode]
+    last = first_at + rules.patience
     if now >= last:
-        hours = PATIENCE[mode] // timedelta(hours=1)
-        return GivenUp(
-            _CODE_WHEN_GIVEN_UP[mode], f"not accepted within {hours} hours, {attempts} attempts"
-        )
+        hours = rules.patience // timedelta(hours=1)
+        return GivenUp(rules.given_up, f"not accepted within {hours} hours, {attempts} attempts")
     return RetryAt(min(now + wait, last))
 
 

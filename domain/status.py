@@ -14,9 +14,6 @@ class DeliveryMode(StrEnum):
     TEXT = "TEXT"
 
 
-PHONE_MODES: Final = frozenset({DeliveryMode.VOICE, DeliveryMode.TEXT})
-
-
 class DeliveryStatus(StrEnum):
     """The status of a delivery."""
 

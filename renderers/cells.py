@@ -7,21 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from domain.modes import MODES
 from domain.report import status_with_code
-from domain.status import DeliveryMode
 from renderers.document import DUPLICATE, NOT_CONTACTED, DetailRow, ReportDocument
 from renderers.texts import clean_line
 
 NO_DEVICE: Final = "No Device"
 NOTHING: Final = "–"
 """The text for a missing value on a page."""
-
-MODE_LABELS: Final = {
-    DeliveryMode.INBOX: "Inbox",
-    DeliveryMode.EMAIL: "Email",
-    DeliveryMode.VOICE: "Voice",
-    DeliveryMode.TEXT: "Text",
-}
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REMEMBERED: Final = 8192
@@ -83,7 +76,7 @@ def page_cells(report: ReportDocument) -> Callable[[DetailRow], tuple[str, str, 
         address = clean_line(address)
         if is_duplicate:
             address += DUPLICATE
-        device = f"{address} ({MODE_LABELS[mode]})"
+        device = f"{address} ({MODES[mode].label})"
         time = clock(at) if at is not None else ""
         return recipient, student, device, status_with_code(status, code), time
 

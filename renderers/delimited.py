@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import BinaryIO, Final
 
+from domain.modes import MODES, PHONE_MODES
 from domain.report import status_label
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
+from domain.status import DeliveryMode, DeliveryStatus
 from renderers.body import paragraphs, plain_text
-from renderers.cells import MODE_LABELS, NO_DEVICE, REMEMBERED, Clock, minute_of
+from renderers.cells import NO_DEVICE, REMEMBERED, Clock, minute_of
 from renderers.document import (
     COLUMNS,
     DUPLICATE_IN_CSV,
@@ -103,7 +104,7 @@ def detail_line(report: ReportDocument) -> Callable[[DetailRow], str]:
             if len(ends) >= REMEMBERED:
                 ends.clear()
             time = "" if at is None else clock.text(at)
-            labels = (MODE_LABELS[mode], status_label(status, code), "" if code is None else code)
+            labels = (MODES[mode].label, status_label(status, code), "" if code is None else code)
             end = ends[mode, status, code, minute] = _line((*labels, time))
         return f"{field(recipient)},{student},{field(address)},{end}"
 

@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from domain.counting import Figures
 from domain.message import BodyFormat, Criterion
+from domain.modes import PHONE_MODES
 from domain.report import DEVICE_LABELS, ReportDetail, ReportDevice
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
+from domain.status import DeliveryMode, DeliveryStatus
 from renderers.texts import clean_line, clean_text
 
 TITLE: Final = "Sent Message Report"

@@ -14,10 +14,11 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
+from domain.modes import MODES, PHONE_MODES
 from domain.report import status_label
-from domain.status import PHONE_MODES, DeliveryMode
+from domain.status import DeliveryMode
 from renderers.body import paragraphs, plain_text
-from renderers.cells import MODE_LABELS, NO_DEVICE, Clock
+from renderers.cells import NO_DEVICE, Clock
 from renderers.document import (
     COLUMNS,
     DUPLICATE,
@@ -267,7 +268,7 @@ class _DetailSheets:
                 self._time.value = self._clock.local(at)
             cells += (
                 self._address(mode, address + DUPLICATE if is_duplicate else address),
-                MODE_LABELS[mode],
+                MODES[mode].label,
                 status_label(status, code),
                 code,
                 self._time if at is not None else None,

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from db.log.counters import SpanRecord, ended_at, started_at
 from db.log.messages import MessageRecord
 from domain.counting import Figures, Tally, figures
+from domain.modes import PHONE_MODES, SCREEN_MODES
 from domain.status import (
-    PHONE_MODES,
     DeliveryMode,
     DeliveryStatus,
     MessageStatus,
@@ -20,9 +20,6 @@ from domain.status import (
 )
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.context import Info
-
-SCREEN_MODES: Final = frozenset({DeliveryMode.INBOX, DeliveryMode.EMAIL})
-
 
 _PLACES: Final = [(mode, status) for mode in DeliveryMode for status in DeliveryStatus]
 

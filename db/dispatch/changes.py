@@ -18,8 +18,8 @@ from db.log.counters import NO_CODE
 from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.key_lists import any_of
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, NEVER_SENT, TALLY
+from domain.modes import PHONE_MODES
 from domain.status import (
-    PHONE_MODES,
     DeliveryMode,
     DeliveryStatus,
     EventSource,

@@ -15,7 +15,8 @@ from db.sql.key_lists import any_of, is_there
 from db.tables.log import DELIVERY, RECIPIENT
 from domain.call_status import SUCCESSES
 from domain.counting import is_reached
-from domain.status import PHONE_MODES, DeliveryMode
+from domain.modes import PHONE_MODES
+from domain.status import DeliveryMode
 
 _PHONES: Final = sorted(PHONE_MODES)
 # With index hints below: without one, SQLite reads all recipients, or all deliveries, of the message for each change.
@@ -41,7 +42,7 @@ async def update_flags(
     for before, after in moves:
         if (is_hit := _is_hit(after)) != _is_hit(before):
             (hit if is_hit else missed).add(after.address_id)
-    changed = [after for _, after in moves if _is_phone(after)]
+    changed = [after for _, after in moves if after.mode in PHONE_MODES]
     # If so, `moves` has all deliveries to these numbers.
     is_all = len(PHONE_MODES & modes) == 1 and (hit | missed) <= {
         after.address_id for after in changed if not after.is_duplicate
@@ -70,13 +71,8 @@ async def update_flags(
     return len(gained) - len(lost)
 
 
-def _is_phone(delivery: LiveDelivery) -> bool:
-    # Not `in PHONE_MODES`: hashing a member of an enum takes longer than both comparisons, and this runs for each change.
-    return delivery.mode is DeliveryMode.VOICE or delivery.mode is DeliveryMode.TEXT
-
-
 def _is_hit(delivery: LiveDelivery) -> bool:
-    return _is_phone(delivery) and is_reached(delivery.call_status, delivery.confirmed)
+    return delivery.mode in PHONE_MODES and is_reached(delivery.call_status, delivery.confirmed)
 
 
 async def _flags(

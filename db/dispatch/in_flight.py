@@ -15,9 +15,10 @@ from db.sql.clock import clock
 from db.sql.key_lists import any_of, pairs_of, text_any_of
 from db.sql.upsert import insert_into
 from db.tables.log import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
-from domain.addresses import AddressKind, InvalidAddress, normalise
+from domain.addresses import InvalidAddress, normalise
 from domain.call_window import CallWindow
 from domain.message import BodyFormat
+from domain.modes import AddressKind
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 

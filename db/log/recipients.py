@@ -31,10 +31,11 @@ from db.sql.key_lists import any_of, pairs_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import RecordColumns
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
+from domain.modes import SCREEN_MODES
 from domain.paging import Page
 from domain.people import Role
 from domain.search import fold
-from domain.status import OPEN, DeliveryMode, DeliveryStatus
+from domain.status import OPEN, DeliveryStatus
 
 
 class RecipientRecord(NamedTuple):
@@ -278,7 +279,7 @@ def _has_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 _ARRIVED: Final = and_(
-    DELIVERY.c.mode.in_([DeliveryMode.INBOX, DeliveryMode.EMAIL]),
+    DELIVERY.c.mode.in_(sorted(SCREEN_MODES)),
     DELIVERY.c.status.in_([DeliveryStatus.SENT, DeliveryStatus.DELIVERED]),
 )
 _REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(_ARRIVED))

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db.migrations.places import BackfillPlace
 from db.sql.key_lists import any_of, text_any_of
 from db.tables.log import ADDRESS, DELIVERY, DISTRICT, MESSAGE
-from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise, unreadable
+from domain.addresses import UNREADABLE, InvalidAddress, normalise, unreadable
+from domain.modes import AddressKind
 from domain.status import DeliveryMode
 
 ROWS: Final = 1_000

@@ -31,8 +31,8 @@ from db.sql.column_types import (
     by_value,
     table_of,
 )
-from domain.addresses import AddressKind
 from domain.message import BodyFormat, Criterion, Source
+from domain.modes import AddressKind
 from domain.people import Role
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 

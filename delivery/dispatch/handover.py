@@ -48,7 +48,8 @@ from delivery.gateways.base import (
     Unsure,
 )
 from delivery.gateways.port import OUT_OF_TIME, Gateway
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus
+from domain.modes import PHONE_MODES
+from domain.status import DeliveryMode, DeliveryStatus
 
 LARGEST_WAVE: Final = 500
 """Most deliveries that one transaction claims: more would make a cancellation wait."""

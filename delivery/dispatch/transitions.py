@@ -28,9 +28,10 @@ from delivery.gateways.base import (
 from domain.addresses import InvalidAddress
 from domain.call_status import DUPLICATE, INVALID_NUMBER, OPTED_OUT
 from domain.mailbox import Mailbox, read_mailbox
+from domain.modes import PHONE_MODES
 from domain.receipts import Receipt, State, apply
 from domain.retry import EMAIL_SILENCE, GivenUp, RetryAt, after_refusal, after_silence
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
+from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 POLL_AFTER: Final = timedelta(minutes=1)
 """How long after an incomplete receipt the provider is polled first."""

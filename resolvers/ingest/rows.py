@@ -12,6 +12,7 @@ from domain.call_status import INVALID_NUMBER
 from domain.counting import is_reached
 from domain.mailbox import read_mailbox
 from domain.message import CHUNK, first_status, recorded_status, visible_from
+from domain.modes import PHONE_MODES
 from domain.search import date_text, fold
 from domain.status import DeliveryMode, DeliveryStatus
 from resolvers.ingest.line_types import BadLine, UploadedDevice, UploadedMessage, UploadedRecipient
@@ -171,7 +172,7 @@ def delivery_rows(
     unread: list[UnreadableAddress] = []
     for place, device in enumerate(line.devices):
         mode, code, confirmed = device.mode, device.callStatus, device.confirmed is True
-        is_phone = mode is DeliveryMode.VOICE or mode is DeliveryMode.TEXT
+        is_phone = mode in PHONE_MODES
         _check_device(device, place, message, is_phone=is_phone, has_voice=has_voice)
         status, at, attempts = DeliveryStatus.PENDING, device.at, 0
         try:

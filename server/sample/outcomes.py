@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from domain.addresses import normalise
 from domain.call_status import CALL_STATUSES, DUPLICATE, OPTED_OUT, TEXT_SENT
-from domain.status import PHONE_MODES, DeliveryMode, DeliveryStatus, MessageStatus
+from domain.modes import PHONE_MODES
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from server.sample.district.people import PersonDevice, SamplePerson
 from server.sample.line import DeviceLine, RecipientLine
 

@@ -23,9 +23,9 @@ from delivery.gateways.base import Accepted, Finding, Handover, NotAtProvider, O
 from delivery.gateways.gate import Passage
 from delivery.gateways.port import Gateway
 from domain.counting import is_reached
+from domain.modes import PHONE_MODES
 from domain.status import (
     OPEN,
-    PHONE_MODES,
     DeliveryMode,
     DeliveryStatus,
     EventSource,

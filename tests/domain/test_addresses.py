@@ -8,11 +8,11 @@ from domain.addresses import (
     LONGEST,
     LONGEST_UNREADABLE,
     Address,
-    AddressKind,
     InvalidAddress,
     normalise,
     unreadable,
 )
+from domain.modes import AddressKind
 from domain.phone_numbers import COUNTRIES
 from domain.status import DeliveryMode
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.modes import MODES
 from domain.retry import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
-    PATIENCE,
     GivenUp,
     RetryAt,
     after_refusal,
@@ -109,7 +109,7 @@ def test_every_delivery_is_given_up_at_its_time_limit_and_not_before(
     for attempts, chance in enumerate(chances * 3, start=1):
         verdict = after_refusal(mode, attempts, first_at=NOON, now=now, chance=chance)
         if isinstance(verdict, GivenUp):
-            assert now == NOON + PATIENCE[mode]
+            assert now == NOON + MODES[mode].patience
             return
         assert verdict.at > now
         now = verdict.at

@@ -15,7 +15,8 @@ from db.migrations import backfills, merged_addresses
 from db.migrations.backfills import BackfillProgress
 from db.tables.log import ADDRESS, DELIVERY
 from db.tables.operations import BACKFILL
-from domain.addresses import UNREADABLE, AddressKind, InvalidAddress, normalise
+from domain.addresses import UNREADABLE, InvalidAddress, normalise
+from domain.modes import AddressKind
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
 from tests.delivery.world import Clock, FakeGateway, deliveries, recount, runtime_of, work

@@ -9,7 +9,8 @@ from db.ingest.staging_tables import StagedDelivery, StagedFailure, StagedMessag
 from db.log.counters import NO_CODE
 from db.sql.statement_files import FileStatement, read_statements
 from domain.call_status import SUCCESSES
-from domain.status import OPEN, PHONE_MODES, DeliveryStatus
+from domain.modes import PHONE_MODES
+from domain.status import OPEN, DeliveryStatus
 
 INGEST = Path("db/ingest/statements")
 RECOUNTS = Path("db/upkeep/recounts.sql")

@@ -9,7 +9,8 @@ from db.dispatch import cancel
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, NotAccepted
 from delivery.receipts.receipts import apply_receipts
-from domain.status import PHONE_MODES, DeliveryStatus, EventSource, MessageStatus
+from domain.modes import PHONE_MODES
+from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.receipts.receiving import hand_over_all, receipt_of, receive
 from tests.delivery.world import (
     Clock,
