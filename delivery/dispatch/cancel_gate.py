@@ -14,7 +14,7 @@ import structlog
 from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import in_flight
-from delivery.gateways.gate import Closed
+from delivery.gateways.port import Closed
 from domain.status import MessageStatus
 
 RUNNING: Final = frozenset({MessageStatus.IN_PROGRESS, MessageStatus.ERROR})

@@ -15,7 +15,7 @@ import httpx2
 import msgspec
 
 from delivery.gateways.base import Malformed, NotAccepted, Unavailable, Unsure
-from delivery.gateways.gate import Passage
+from delivery.gateways.port import Passage
 from delivery.gateways.wording import redacted
 
 ANSWER_SECONDS: Final = 30.0

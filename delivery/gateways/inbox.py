@@ -6,8 +6,7 @@ Claim and outcome are one transaction, so a delivery happens exactly once.
 from collections.abc import Sequence
 
 from delivery.gateways.base import Accepted, Handover, Outcome
-from delivery.gateways.gate import Passage
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from domain.status import DeliveryMode, DeliveryStatus
 
 

@@ -15,7 +15,8 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import ClassVar, Final, Literal, NamedTuple
+from urllib.parse import unquote
 
 from aiosmtplib import (
     SMTP,
@@ -25,11 +26,19 @@ from aiosmtplib import (
     SMTPRecipientRefused,
     SMTPResponseException,
 )
+from pydantic import Field, SecretStr
 
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
-from delivery.gateways.gate import Passage
 from delivery.gateways.headers import mailbox_header, text_header, token_header
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
+from delivery.gateways.settings import (
+    Installation,
+    MailSettings,
+    is_loopback,
+    refuse,
+    require_sender,
+    require_url,
+)
 from delivery.gateways.wording import markup, message_id, plain, redacted, sender_name
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus
@@ -278,3 +287,36 @@ def _reply_text(error: Exception) -> str:
     if isinstance(error, SMTPResponseException):
         return redacted(f"{error.code} {error.message}")
     return type(error).__name__
+
+
+# Settings
+
+
+class SmtpSettings(MailSettings):
+    """A server of emails, and the login there."""
+
+    gateway: ClassVar[type[Gateway]] = SmtpGateway
+
+    smtp_url: SecretStr | None = Field(
+        default=None,
+        repr=False,
+        description="smtp://user:password@host:587, or smtps:// for port 465",
+    )
+
+    def make_gateway(self, installation: Installation) -> Gateway:
+        url = require_url("smtp_url", self.smtp_url)
+        if url.scheme not in ("smtp", "smtps") or not url.hostname:
+            refuse(
+                "smtp_url", "write it like smtp://user:password@host:587, or smtps:// for port 465"
+            )
+        starttls: Encryption = "offered" if is_loopback(url.hostname) else "required"
+        return SmtpGateway(
+            url.hostname,
+            url.port or (465 if url.scheme == "smtps" else 587),
+            mail_from=require_sender("mail_from", self.mail_from),
+            clock=installation.clock,
+            encryption="implicit" if url.scheme == "smtps" else starttls,
+            user=unquote(url.username) if url.username else None,
+            password=unquote(url.password) if url.password else None,
+            per_second=installation.limits.get(SmtpGateway.name),
+        )

@@ -23,8 +23,9 @@ from db.connect.engine import POOLED
 from db.dispatch import backlog
 from db.dispatch.in_flight import DeliveryTerms
 from delivery.dispatch.runtime import Runtime
-from delivery.gateways import GatewaySettings, GatewaySettingsError, build
+from delivery.gateways import GatewaySettings, build
 from delivery.gateways.port import Gateway
+from delivery.gateways.settings import GatewaySettingsError, Installation
 from delivery.gateways.simulator.gateway import SimulatorGateway
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import ReportRuntime
@@ -38,7 +39,6 @@ from delivery.upkeep import audit_seals, expired_budgets
 from domain.status import DeliveryMode
 from resolvers.request.process import Announce, announce_nothing
 from server.process import file_lock, simulator_feed
-from server.settings.gateways import merge
 from server.settings.settings import Settings, SettingsError, variable
 
 BESIDE: Final = 3
@@ -144,28 +144,21 @@ def build_services(
 ) -> DeliveryServices:
     """Build the services that the settings name, without starting them. Raises `SettingsError`."""
     journal = _beside(settings, "simulator.ndjson")
+    shared = Installation(client, clock, settings.public_url, settings.gateway_limits, journal)
 
-    def build_gateways(explicit: Mapping[str, Any]) -> Mapping[DeliveryMode, Gateway]:
-        if SimulatorGateway.name in explicit.get("gateways", {}).values():
-            journal.parent.mkdir(parents=True, exist_ok=True)
-        gateway_settings = GatewaySettings(
-            **explicit,
-            gateway_limits=settings.gateway_limits,
-            public_url=settings.public_url,
-            simulator_journal=journal,
-        )
-        return build(gateway_settings, client=client, clock=clock)
-
-    try:
-        gateways = build_gateways(settings.explicit())
-    except GatewaySettingsError as error:
-        raise SettingsError(str(error)) from None
-    of_district: dict[str, Mapping[DeliveryMode, Gateway]] = {}
-    for district, other in settings.districts.items():
+    def build_gateways(own: GatewaySettings, *, where: str = "") -> Mapping[DeliveryMode, Gateway]:
         try:
-            of_district[district] = build_gateways(merge(settings, other))
+            return build(own, shared)
         except GatewaySettingsError as error:
-            raise SettingsError(f"{variable('districts')}, {district}: {error}") from None
+            raise SettingsError(f"{where}{error}") from None
+
+    gateways = build_gateways(settings)
+    of_district = {
+        district: build_gateways(
+            settings.for_district(own), where=f"{variable('districts')}, {district}: "
+        )
+        for district, own in settings.districts.items()
+    }
     runtime = Runtime(
         database=database,
         gateways=gateways,

@@ -10,7 +10,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+import orjson
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -21,9 +29,9 @@ from pydantic_settings import (
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from delivery.gateways import GatewaySettings
 from domain.viewer import Right
 from server.settings.connections import ConnectionSettings
-from server.settings.gateways import ProviderSettings, json_object
 from server.settings.proxies import ProxySettings
 from server.settings.reports import ReportSettings
 
@@ -137,7 +145,7 @@ def _lower(value: object) -> object:
 Claim = Annotated[str, Field(min_length=1)]
 
 
-class Settings(ProviderSettings, ReportSettings, ConnectionSettings, ProxySettings, BaseSettings):
+class Settings(GatewaySettings, ReportSettings, ConnectionSettings, ProxySettings, BaseSettings):
     """All settings of the server.
 
     The constructor reads no environment; `from_environment` does. A field's description completes the sentence "It takes …"
@@ -197,18 +205,16 @@ class Settings(ProviderSettings, ReportSettings, ConnectionSettings, ProxySettin
     jwt_claim_schools: Claim = Field(default="schools", description="the name of a claim")
     jwt_claim_rights: Claim = Field(default="rights", description="the name of a claim")
     jwt_claim_name: Claim = Field(default="name", description="the name of a claim")
-    jwt_rights: Annotated[Mapping[Claim, tuple[Right, ...]], BeforeValidator(json_object)] = Field(
+    jwt_rights: Mapping[Claim, tuple[Right, ...]] = Field(
         default={},
         description='JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}',
     )
 
-    gateway_limits: Annotated[
-        Mapping[str, Annotated[float, Field(gt=0)]], BeforeValidator(json_object)
-    ] = Field(
+    gateway_limits: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
         default={},
         description='JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}',
     )
-    districts: Annotated[Mapping[str, ProviderSettings], BeforeValidator(json_object)] = Field(
+    districts: Mapping[str, GatewaySettings] = Field(
         default={},
         repr=False,
         description="JSON, a district's id to the settings of gateways that are other for it, in lower case:"
@@ -251,6 +257,20 @@ class Settings(ProviderSettings, ReportSettings, ConnectionSettings, ProxySettin
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = Field(
         default="json", description="json or console"
     )
+
+    @field_validator("gateways", "gateway_limits", "districts", "jwt_rights", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        """Parse a JSON object, unless it is parsed already. Raises `ValueError`."""
+        if not isinstance(value, str):
+            return value
+        try:
+            read = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise ValueError(f"it is not JSON ({error.msg}, character {error.pos + 1})") from None
+        if not isinstance(read, dict):
+            raise ValueError("it is no object of JSON")
+        return read
 
     @property
     def demo_dir(self) -> Path:

@@ -20,8 +20,7 @@ from delivery.dispatch.due_work import find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import Accepted, Finding, Handover, NotAtProvider, Outcome, Unavailable
-from delivery.gateways.gate import Passage
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from domain.counting import is_reached
 from domain.modes import PHONE_MODES
 from domain.status import (

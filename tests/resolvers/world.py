@@ -22,8 +22,7 @@ from db.tables.operations import AUDIT
 from delivery.dispatch.due_work import find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Polled, Sent
-from delivery.gateways.gate import Passage
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from delivery.reports.jobs import RenderJob
 from delivery.upkeep.background_tasks import BackgroundTasks
 from domain.receipts import Receipt

@@ -53,7 +53,6 @@ from delivery.gateways.exchange import (
     read,
     said,
 )
-from delivery.gateways.gate import Passage
 from delivery.gateways.headers import encoded_mailbox, plain_mailbox
 from delivery.gateways.mailgun.codes import is_about_an_address, is_about_the_message
 from delivery.gateways.mailgun.events import (
@@ -64,7 +63,7 @@ from delivery.gateways.mailgun.events import (
     read_event,
     webhook_event,
 )
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.wording import (
     markup,
     message_id,

@@ -28,8 +28,7 @@ from delivery.gateways.base import (
     Unavailable,
     Unsure,
 )
-from delivery.gateways.gate import Passage
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.simulator.journal import Journal, JournalEntry
 from domain.call_status import CALL_STATUSES, OPTED_OUT, TEXT_SENT
 from domain.receipts import Receipt, status_of_code

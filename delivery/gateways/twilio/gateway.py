@@ -48,8 +48,7 @@ from delivery.gateways.exchange import (
     read,
     said,
 )
-from delivery.gateways.gate import Passage
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.twilio import callbacks
 from delivery.gateways.twilio.callbacks import SID
 from delivery.gateways.twilio.codes import Standing, call_outcome, refusal, text_outcome

@@ -17,8 +17,7 @@ from db.dispatch import cancel
 from delivery.dispatch.cancel_gate import FRESH, CancelGate
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, NotAttempted
-from delivery.gateways.gate import Closed
-from delivery.gateways.port import Gateway
+from delivery.gateways.port import Closed, Gateway
 from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests.delivery.gateways.stand_ins import (

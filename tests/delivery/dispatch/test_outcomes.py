@@ -17,7 +17,7 @@ from delivery.gateways.base import (
     Refused,
     Unsure,
 )
-from delivery.gateways.gate import Passage
+from delivery.gateways.port import Passage
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.world import (
     Clock,

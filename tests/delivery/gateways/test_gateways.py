@@ -7,14 +7,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from delivery.gateways import GatewaySettings, GatewaySettingsError, build
+from delivery.gateways import GatewaySettings, build
 from delivery.gateways.base import Accepted
 from delivery.gateways.port import Gateway
+from delivery.gateways.settings import GatewaySettingsError, Installation
 from domain.status import DeliveryMode
 from tests.delivery.gateways.stand_ins import SmtpStandIn
 
 WHOLE: dict[str, Any] = {
-    "public_url": "https://log.plainview.example",
     "mail_from": "messages@plainview.example",
     "smtp_url": "smtp://sentlog:p%40ss@mail.plainview.example:2525",
     "mailgun_domain": "mg.plainview.example",
@@ -22,15 +22,26 @@ WHOLE: dict[str, Any] = {
     "twilio_account_sid": "AC1",
     "twilio_auth_token": "secret-token",
     "twilio_from": "+1 612 555 0199",
-    "gateway_limits": {"twilio": 20.0, "smtp": 5.0},
 }
 EMAIL, VOICE, TEXT = DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT
 
 
-def made(gateways: dict[DeliveryMode, str], **changes: Any) -> dict[DeliveryMode, Gateway]:
+def made(
+    gateways: dict[DeliveryMode, str],
+    *,
+    public_url: str | None = "https://log.plainview.example",
+    journal: Path | None = None,
+    **changes: Any,
+) -> dict[DeliveryMode, Gateway]:
     settings = GatewaySettings(gateways=gateways, **WHOLE | changes)
-    client = httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500)))
-    return dict(build(settings, client=client, clock=lambda: datetime(2026, 3, 2, tzinfo=UTC)))
+    installation = Installation(
+        httpx2.AsyncClient(transport=httpx2.MockTransport(lambda _: httpx2.Response(500))),
+        lambda: datetime(2026, 3, 2, tzinfo=UTC),
+        public_url,
+        {"twilio": 20.0, "smtp": 5.0},
+        journal,
+    )
+    return dict(build(settings, installation))
 
 
 def test_without_settings_only_the_inbox_has_a_gateway() -> None:
@@ -52,7 +63,7 @@ def test_each_mode_has_its_configured_gateway() -> None:
 
 async def test_the_simulator_serves_every_mode_but_the_inbox(tmp_path: Path) -> None:
     names = dict.fromkeys((EMAIL, VOICE, TEXT), "simulator")
-    gateways = made(names, simulator_journal=tmp_path / "journal")
+    gateways = made(names, journal=tmp_path / "journal")
 
     assert gateways[EMAIL] is gateways[VOICE] is gateways[TEXT]
     assert gateways[DeliveryMode.INBOX].name == "inbox"

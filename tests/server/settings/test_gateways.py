@@ -1,9 +1,10 @@
 """The settings of gateways, and how a district's own are merged with the common ones."""
 
 import pytest
+from pydantic import SecretStr
 
+from delivery.gateways import GatewaySettings
 from domain.status import DeliveryMode
-from server.settings.gateways import ProviderSettings, merge
 from server.settings.settings import Settings, SettingsError
 
 
@@ -52,31 +53,27 @@ def test_what_cannot_be_read_is_named_down_to_its_place(
     assert refused.value.problems == (f"{name}: {problem}",)
 
 
-def test_what_is_not_said_is_left_to_the_gateway() -> None:
-    assert ProviderSettings().explicit() == {}
-    assert Settings.from_environment({"SENTLOG_MAIL_FROM": "a@b.example"}).explicit() == {
-        "mail_from": "a@b.example"
-    }
-
-
 def test_a_district_says_only_what_is_other() -> None:
-    common = ProviderSettings.model_validate(
+    common = GatewaySettings.model_validate(
         {
             "gateways": {"EMAIL": "smtp", "VOICE": "twilio"},
             "smtp_url": "smtp://house",
+            "mail_from": "office@house.example",
             "twilio_from": "+16125550100",
         }
     )
-    district = ProviderSettings.model_validate(
+    district = GatewaySettings.model_validate(
         {
             "gateways": {"EMAIL": "mailgun"},
+            "mail_from": None,
             "twilio_from": "+16125550199",
         }
     )
 
-    assert merge(common, district) == {
+    assert common.for_district(district).model_dump(exclude_unset=True) == {
         "gateways": {DeliveryMode.EMAIL: "mailgun", DeliveryMode.VOICE: "twilio"},
-        "smtp_url": "smtp://house",
+        "smtp_url": SecretStr("smtp://house"),
+        "mail_from": None,
         "twilio_from": "+16125550199",
     }
 

@@ -21,9 +21,8 @@ from delivery.gateways.base import (
     Refused,
     Unsure,
 )
-from delivery.gateways.gate import Closed, Passage
 from delivery.gateways.inbox import InboxGateway
-from delivery.gateways.port import OUT_OF_TIME, Gateway
+from delivery.gateways.port import OUT_OF_TIME, Closed, Gateway, Passage
 from delivery.gateways.simulator.gateway import CALM, SimulatorBehavior
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
