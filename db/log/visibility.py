@@ -1,4 +1,4 @@
-"""The messages that a viewer may see: one predicate, in every statement that reads messages (ADR 10)."""
+"""The messages that a viewer may see: one predicate, in every statement that reads messages."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
