@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
@@ -28,6 +27,7 @@ from db.dispatch import changes, in_flight
 from db.dispatch.changes import EVENT, Change
 from db.log import counters
 from db.sql import bulk_write
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import DELIVERY, DELIVERY_EVENT
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
@@ -40,19 +40,19 @@ REACHED: Final = 5
 """The call status of an answered call."""
 
 
-Act = Callable[[AsyncConnection], Awaitable[None]]
+Act = Callable[[WriteConnection], Awaitable[None]]
 
 
 def reading(message: int) -> Act:
     """Return a function that reads the figures of a message."""
 
-    async def read(connection: AsyncConnection) -> None:
+    async def read(connection: ReadConnection) -> None:
         await counters.of_messages(connection, [message])
 
     return read
 
 
-async def counting(connection: AsyncConnection) -> None:
+async def counting(connection: ReadConnection) -> None:
     """Count the rows of the largest message, as needed without counters."""
     facts = (DELIVERY.c.mode, DELIVERY.c.status, DELIVERY.c.call_status, DELIVERY.c.is_duplicate)
     await connection.execute(
@@ -65,7 +65,7 @@ async def counting(connection: AsyncConnection) -> None:
 def changing(made: list[Change], *, counted: bool) -> Act:
     """Return a function that writes the changes, with everything that follows or alone."""
 
-    async def change(connection: AsyncConnection) -> None:
+    async def change(connection: WriteConnection) -> None:
         message = await in_flight.lock(connection, CROWD)
         assert message is not None
         if counted:
@@ -92,7 +92,7 @@ def changing(made: list[Change], *, counted: bool) -> Act:
     return change
 
 
-async def a_thousand(connection: AsyncConnection) -> list[Change]:
+async def a_thousand(connection: ReadConnection) -> list[Change]:
     """Return changes of failed calls of the largest message to answered ones."""
     statement = (
         select(*in_flight.COLUMNS)
@@ -120,7 +120,7 @@ async def milliseconds(database: Database, act: Act) -> float:
     async with database.engine.connect() as connection, connection.begin() as transaction:
         await connection.exec_driver_sql("SELECT 1")
         began = time.perf_counter()
-        await act(connection)
+        await act(WriteConnection(ReadConnection(connection)))
         took = time.perf_counter() - began
         await transaction.rollback()
     return took * 1_000
@@ -129,7 +129,7 @@ async def milliseconds(database: Database, act: Act) -> float:
 async def measure(url: str, *, rounds: int) -> None:
     """Print one line for each variant."""
     database = Database(url)
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         made = await a_thousand(connection)
     assert len(made) == CHANGED
     acts: dict[str, Act] = {

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
 from db.connect.database import Database
@@ -28,6 +27,7 @@ from db.search import facets, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
 from db.search.search import prepare
+from db.sql.connections import ReadConnection
 from db.sql.keyset_paging import Order
 from db.tables.log import MESSAGE
 from domain.paging import Page
@@ -51,7 +51,7 @@ class Case(NamedTuple):
     """A case; returns how many rows it found."""
 
     name: str
-    run: Callable[[AsyncConnection], Awaitable[int]]
+    run: Callable[[ReadConnection], Awaitable[int]]
 
 
 def _first(size: int = PAGE, after: str | None = None) -> Page:
@@ -62,7 +62,7 @@ def _page(name: str, visibility: Visibility, sort: Sort = NEWEST, **asked: Any) 
     order = log_page.order(sort, scope="")
     after, days = asked.pop("after", None), asked.pop("days", EVER)
 
-    async def run(connection: AsyncConnection) -> int:
+    async def run(connection: ReadConnection) -> int:
         search = await prepare(connection, Criteria(*days, **asked), visibility=visibility)
         page = await log_page.page_of(connection, search, order=order, page=_first(after=after))
         return len(page.rows)
@@ -75,7 +75,7 @@ def _count(
 ) -> Case:
     days = asked.pop("days", MONTH)
 
-    async def run(connection: AsyncConnection) -> int:
+    async def run(connection: ReadConnection) -> int:
         search = await prepare(connection, Criteria(*days, **asked), visibility=visibility)
         counted = await count(connection, search)
         return counted if isinstance(counted, int) else sum(some.count for some in counted)
@@ -86,7 +86,7 @@ def _count(
 def _recipients(name: str, *, counting: bool = False, **asked: Any) -> Case:
     order, wanted = recipients.by_name(""), recipients.RecipientFilter(**asked)
 
-    async def run(connection: AsyncConnection) -> int:
+    async def run(connection: ReadConnection) -> int:
         if counting:
             counts = await recipients.counts_of_messages(connection, [CROWD], wanted=wanted)
             return counts.get(CROWD, 0)
@@ -98,7 +98,7 @@ def _recipients(name: str, *, counting: bool = False, **asked: Any) -> Case:
     return Case(name, run)
 
 
-async def cases(connection: AsyncConnection, visibility: Visibility) -> Sequence[Case]:
+async def cases(connection: ReadConnection, visibility: Visibility) -> Sequence[Case]:
     """Return all cases."""
     return [
         *[_page(f"sort {_spell(sort)}", visibility, sort) for sort in _sorts()],
@@ -126,7 +126,7 @@ def _spell(sort: Sort) -> str:
     return ", ".join(f"{field} {'down' if down else 'up'}" for field, down in sort)
 
 
-async def _deep(connection: AsyncConnection, sort: Sort) -> str | None:
+async def _deep(connection: ReadConnection, sort: Sort) -> str | None:
     """Return the cursor before page 10,000 of the whole log."""
     order: Order = log_page.order(sort, scope="")
     statement = (
@@ -267,7 +267,7 @@ async def measure(database: Database, *, only: str, rounds: int) -> None:
 
 
 async def _measure(
-    connection: AsyncConnection, case: Case, visibility: Visibility, *, rounds: int
+    connection: ReadConnection, case: Case, visibility: Visibility, *, rounds: int
 ) -> None:
     count = await case.run(connection)
     first = _page("", visibility)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
+from db.sql.connections import ReadConnection
 
 
 class Statement(NamedTuple):
@@ -40,7 +40,7 @@ def recorded(database: Database) -> Iterator[list[Statement]]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", note)
 
 
-async def tables_read_whole(connection: AsyncConnection, statement: Statement) -> Sequence[str]:
+async def tables_read_whole(connection: ReadConnection, statement: Statement) -> Sequence[str]:
     """Return the tables that this statement scans according to its query plan, by their names or aliases in it."""
     if connection.dialect.name == "sqlite":
         plan = await connection.exec_driver_sql(

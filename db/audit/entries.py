@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import WriteConnection
 from db.tables.operations import AUDIT
 
 
@@ -48,7 +48,7 @@ ADDED: Final = insert(AUDIT).values({name: bindparam(name) for name in AuditEntr
 """Inserts an entry; its parameters are the fields of `AuditEntry`."""
 
 
-async def write(connection: AsyncConnection, entries: Sequence[AuditEntry]) -> None:
+async def write(connection: WriteConnection, entries: Sequence[AuditEntry]) -> None:
     """Insert entries in order."""
     if entries:
         await connection.execute(ADDED, [entry._asdict() for entry in entries])

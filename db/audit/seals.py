@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from domain.chain import AuditRow, AuditSeal
@@ -23,12 +23,12 @@ _WRITERS = text(
 )
 
 
-async def newest_id(connection: AsyncConnection) -> int:
+async def newest_id(connection: ReadConnection) -> int:
     """Return the greatest committed id of the audit; 0 if it is empty."""
     return await connection.scalar(select(func.max(AUDIT.c.id))) or 0
 
 
-async def writers(connection: AsyncConnection) -> frozenset[str]:
+async def writers(connection: ReadConnection) -> frozenset[str]:
     """Return the transactions that may have uncommitted rows in the audit; none on SQLite, which has one writer.
 
     PostgreSQL numbers rows at INSERT and shows them after COMMIT, in any order. An INSERT takes a RowExclusiveLock on the
@@ -41,14 +41,14 @@ async def writers(connection: AsyncConnection) -> frozenset[str]:
     return frozenset((await connection.scalars(_WRITERS)).all())
 
 
-async def last(connection: AsyncConnection) -> AuditSeal | None:
+async def last(connection: ReadConnection) -> AuditSeal | None:
     """Return the last seal of the chain; None if there is none."""
     statement = _seals().order_by(AUDIT_SEAL.c.number.desc()).limit(1)
     row = (await connection.execute(statement)).first()
     return row and AuditSeal(*row)
 
 
-async def after(connection: AsyncConnection, number: int, *, most: int) -> Sequence[AuditSeal]:
+async def after(connection: ReadConnection, number: int, *, most: int) -> Sequence[AuditSeal]:
     """Return the next `most` seals after number `number`, in order."""
     statement = (
         _seals().where(AUDIT_SEAL.c.number > number).order_by(AUDIT_SEAL.c.number).limit(most)
@@ -57,7 +57,7 @@ async def after(connection: AsyncConnection, number: int, *, most: int) -> Seque
 
 
 async def rows(
-    connection: AsyncConnection, before: AuditSeal | None, *, until: int, most: int
+    connection: ReadConnection, before: AuditSeal | None, *, until: int, most: int
 ) -> Sequence[AuditRow]:
     """Return the next `most` rows after those of a seal, up to the id `until`, in the order of their ids.
 
@@ -74,7 +74,7 @@ async def rows(
     return [AuditRow(*row) for row in await connection.execute(statement)]
 
 
-async def count_unsealed(connection: AsyncConnection, end: AuditSeal | None) -> int:
+async def count_unsealed(connection: ReadConnection, end: AuditSeal | None) -> int:
     """Return how many rows follow the last seal."""
     statement = select(func.count()).select_from(AUDIT)
     if end is not None:
@@ -82,7 +82,7 @@ async def count_unsealed(connection: AsyncConnection, end: AuditSeal | None) -> 
     return await connection.scalar(statement) or 0
 
 
-async def add(connection: AsyncConnection, sealed: AuditSeal) -> bool:
+async def add(connection: WriteConnection, sealed: AuditSeal) -> bool:
     """Insert a seal; return False if another process has inserted one with this number."""
     statement = (
         insert_into(connection, AUDIT_SEAL).values(sealed._asdict()).on_conflict_do_nothing()

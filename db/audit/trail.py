@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.audit.entries import Action
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of
 from db.sql.keyset_paging import Order, Slice, Term
 from db.sql.rows import RecordColumns
@@ -45,7 +44,7 @@ def newest_first(wanted: TrailFilter) -> Order:
 
 
 async def page_of(
-    connection: AsyncConnection, wanted: TrailFilter, *, order: Order, page: Page
+    connection: ReadConnection, wanted: TrailFilter, *, order: Order, page: Page
 ) -> Slice[AuditRecord]:
     """Return the page of the entries that pass the filter. Raises `BadUserInput` for a cursor of another list."""
     statement = _READING.select().where(AUDIT.c.district_id == wanted.district_id)
@@ -66,7 +65,7 @@ async def page_of(
 
 
 async def entries(
-    connection: AsyncConnection, ids: Sequence[int], *, district_id: int
+    connection: ReadConnection, ids: Sequence[int], *, district_id: int
 ) -> Mapping[int, AuditRecord]:
     """Return the entries of a district with these ids."""
     statement = _READING.select().where(any_of(AUDIT.c.id, ids), AUDIT.c.district_id == district_id)

@@ -23,11 +23,11 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.connect.single_statement import SingleStatements
 from db.connect.unavailable import AWAY, cause
+from db.sql.connections import WriteConnection
 
 LONGEST_STILL: Final = timedelta(seconds=2)
 """How long a transaction may be idle while another session waits for its lock. A healthy process needs milliseconds."""
@@ -77,7 +77,7 @@ _END: Final = _end_statement()
 
 @asynccontextmanager
 async def ending_blockers(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     database: Database,
     *,
     longest: timedelta | None = None,

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Insert, event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.engine import LARGE_CACHE, POOLED, make_engine
 from db.connect.single_statement import SingleStatements
+from db.sql.connections import ReadConnection, WriteConnection
 
 
 class Database:
@@ -39,19 +39,19 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[ReadConnection]:
         """Open a connection for reading.
 
         On SQLite all statements share one snapshot; on PostgreSQL each statement has its own (autocommit), because a
         transaction costs two more round trips. For a lock or SET LOCAL use `snapshot` or `writing`.
         """
         async with self.engine.connect() as connection:
-            yield connection
+            yield ReadConnection(connection)
 
     @asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+    async def snapshot(self) -> AsyncIterator[ReadConnection]:
         """Open a read-only connection whose statements all share the snapshot of the first."""
-        async with self.engine.connect() as connection:
+        async with self.reading() as connection:
             if self.is_postgresql:
                 await connection.execution_options(
                     isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -59,13 +59,13 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[WriteConnection]:
         """Open a connection in a transaction that commits at the end of the block and rolls back on an exception."""
-        async with self.engine.connect() as connection, self.begin_writing(connection):
-            yield connection
+        async with self.reading() as connection, self.begin_writing(connection) as writable:
+            yield writable
 
     @asynccontextmanager
-    async def begin_writing(self, connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
+    async def begin_writing(self, connection: ReadConnection) -> AsyncIterator[WriteConnection]:
         """Run a transaction on an open connection; on SQLite it acquires the write lock at its start.
 
         A SQLite transaction that reads first and writes later fails at once if another connection wrote in between, whatever
@@ -76,7 +76,7 @@ class Database:
         self._writers.add(connection.sync_connection)
         try:
             async with connection.begin():
-                yield connection
+                yield WriteConnection(connection)
         finally:
             self._writers.discard(connection.sync_connection)
         for callback in self._after_commit:

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple, cast
 
 import psycopg
 from sqlalchemy import Connection, Dialect, Insert, Select
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
 from db.connect.deadline import in_time
 from db.sql.column_types import Instant
+from db.sql.connections import ReadConnection
 from db.sql.rows import Reader
 
 MOST_STATEMENTS: Final = 500
@@ -35,7 +35,7 @@ def read_already(rows: Sequence[Sequence[Any]]) -> Fetched:
 
 
 async def fetch(
-    connection: AsyncConnection, statement: Select[Any], values: Mapping[str, Any]
+    connection: ReadConnection, statement: Select[Any], values: Mapping[str, Any]
 ) -> Fetched:
     """Return the rows of a cached statement with these values. `connection` must be one that only reads."""
     return await connection.run_sync(_fetch, statement, values)

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Dialect, Insert, Select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from db.connect.driver_pool import DriverPool, Plan, session_settings
 from db.connect.driver_rows import Fetched, fetch
+from db.sql.connections import ReadConnection
 from db.sql.rows import read_by
 
 MOST: Final = 10
@@ -42,10 +43,10 @@ class SingleStatements:
             return await self._pool.fetch(statement, values)
         assert isinstance(statement, Select), "SQLite writes in a transaction"
         async with self._engine.connect() as connection:
-            return await fetch(connection, statement, values)
+            return await fetch(ReadConnection(connection), statement, values)
 
 
-Source = AsyncConnection | SingleStatements
+Source = ReadConnection | SingleStatements
 """Where rows are read from: an open connection, or one that is taken for each statement."""
 
 

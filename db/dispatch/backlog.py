@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.changes import CANCELED
 from db.sql.clock import clock
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import CLAIMED, DELIVERY, DISTRICT, MESSAGE, TALLY, TO_BEGIN, UNDER_WAY
 from domain.status import DeliveryMode, DeliveryStatus
 
 
-async def waiting_modes(connection: AsyncConnection) -> Sequence[tuple[str, DeliveryMode]]:
+async def waiting_modes(connection: ReadConnection) -> Sequence[tuple[str, DeliveryMode]]:
     """Return the (district, mode) pairs with deliveries to hand over, now or later; districts by external id."""
     # From an alias, because the conditions of the indexes have no table name.
     open_ = (
@@ -33,12 +33,12 @@ async def waiting_modes(connection: AsyncConnection) -> Sequence[tuple[str, Deli
     return [(row.external_id, row.mode) for row in await connection.execute(statement)]
 
 
-async def end_leases(connection: AsyncConnection) -> None:
+async def end_leases(connection: WriteConnection) -> None:
     """End every lease now. Only for a caller that is the only process working on deliveries."""
     await connection.execute(update(DELIVERY).where(CLAIMED).values(lease_until=clock(connection)))
 
 
-async def has_workers(connection: AsyncConnection, *, within: timedelta) -> bool:
+async def has_workers(connection: ReadConnection, *, within: timedelta) -> bool:
     """Return whether a worker had a heartbeat within this time. PostgreSQL only: the table belongs to procrastinate."""
     statement = text(
         "SELECT EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - CAST(:within AS interval))"

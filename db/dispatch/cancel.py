@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.blockers import ending_blockers
 from db.connect.database import Database
 from db.dispatch import changes, in_flight
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import CANCELLATION, TALLY
 from domain.cancel import may_cancel
 from domain.status import MessageStatus
@@ -30,7 +30,7 @@ class NotCancelable(NamedTuple):
 
 
 async def cancel(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message_id: int,
     *,
     database: Database,
@@ -76,7 +76,7 @@ async def cancel(
     return CanceledMessage(is_new=True)
 
 
-async def _has_left(connection: AsyncConnection, message_id: int) -> bool:
+async def _has_left(connection: ReadConnection, message_id: int) -> bool:
     """Return whether any delivery of a message was handed over, according to its tallies."""
     handed_over: Any = select(func.sum(TALLY.c.deliveries)).where(
         TALLY.c.message_id == message_id,

@@ -10,12 +10,12 @@ from operator import attrgetter, ne
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
 from db.log.counters import NO_CODE
 from db.sql.bulk_write import insert_rows, update_rows
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, NEVER_SENT, TALLY
 from domain.modes import PHONE_MODES
@@ -100,7 +100,7 @@ _COUNT_UP: Final = (
 
 
 async def write(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message: LiveMessage,
     changes: Sequence[Change],
     *,
@@ -141,7 +141,7 @@ async def write(
 
 
 async def settle(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message: LiveMessage,
     *,
     now: datetime,
@@ -176,7 +176,7 @@ def is_visible(before: LiveDelivery, after: LiveDelivery) -> bool:
 
 
 async def _update(
-    connection: AsyncConnection, changes: Sequence[Change], fields: tuple[str, ...]
+    connection: WriteConnection, changes: Sequence[Change], fields: tuple[str, ...]
 ) -> None:
     """Write those of `fields` that differ in any of the changes."""
     before, after = [change.before for change in changes], [change.after for change in changes]
@@ -193,7 +193,7 @@ async def _update(
 
 
 async def _copies(
-    connection: AsyncConnection, message_id: int, changes: Sequence[Change]
+    connection: ReadConnection, message_id: int, changes: Sequence[Change]
 ) -> Sequence[Change]:
     """Return the changes of the duplicates of changed deliveries: one call was made for all who share the number."""
     firsts = {(c.after.mode, c.after.address_id): c for c in changes if not c.after.is_duplicate}
@@ -215,7 +215,7 @@ async def _copies(
     return copies
 
 
-async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) -> None:
+async def _add_events(connection: WriteConnection, changes: Sequence[Change]) -> None:
     rows = [
         (
             *change.after.key,
@@ -234,7 +234,7 @@ async def _add_events(connection: AsyncConnection, changes: Sequence[Change]) ->
 # The counters
 
 
-async def _counts(connection: AsyncConnection, message_id: int) -> Counter[Facts]:
+async def _counts(connection: ReadConnection, message_id: int) -> Counter[Facts]:
     rows = await connection.execute(
         select(
             TALLY.c.mode,
@@ -267,7 +267,7 @@ def _facts(plain: _PlainFacts) -> Facts:
 
 
 async def _count(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message_id: int,
     counts: Counter[Facts],
     changes: Sequence[Change],
@@ -296,7 +296,7 @@ async def _count(
 
 
 async def _settle(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message: LiveMessage,
     counts: Mapping[Facts, int],
     *,
@@ -356,7 +356,7 @@ async def _settle(
     return changed
 
 
-async def never_sent(connection: AsyncConnection, message_id: int) -> int:
+async def never_sent(connection: ReadConnection, message_id: int) -> int:
     """Return how many deliveries of a message failed because their addresses cannot be read, and so never left."""
     statement = (
         select(func.count())
@@ -367,7 +367,7 @@ async def never_sent(connection: AsyncConnection, message_id: int) -> int:
 
 
 async def _stopped_and_left(
-    connection: AsyncConnection, message_id: int, counts: Sequence[tuple[Facts, int]]
+    connection: ReadConnection, message_id: int, counts: Sequence[tuple[Facts, int]]
 ) -> tuple[int, int]:
     """Return how many deliveries a cancellation stopped, marked or not, and how many had left."""
     stopped = left = 0

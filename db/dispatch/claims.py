@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.log.deliveries import DeliveryKey
 from db.sql.clock import clock
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import pairs_of
 from db.tables.log import CLAIMED, DELIVERY, OPEN_DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
@@ -33,7 +33,7 @@ def may_be_claimed(modes: Collection[DeliveryMode], *, now: datetime) -> ColumnE
 
 
 async def due(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_id: int,
     chunk: int,
     *,
@@ -56,7 +56,7 @@ async def due(
 
 
 async def count_due(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_id: int,
     chunk: int,
     *,
@@ -77,7 +77,7 @@ async def count_due(
 
 
 async def still_claimed(
-    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, token: str
+    connection: ReadConnection, keys: Sequence[DeliveryKey], *, token: str
 ) -> set[DeliveryKey]:
     """Return those of these deliveries that `token` still claims. They are unchanged, because no other process writes them."""
     pairs = sorted({key[:2] for key in keys})
@@ -88,7 +88,7 @@ async def still_claimed(
     return set(keys).intersection(DeliveryKey(*row) for row in await connection.execute(statement))
 
 
-async def messages_with_lapsed(connection: AsyncConnection, *, most: int) -> Sequence[int]:
+async def messages_with_lapsed(connection: ReadConnection, *, most: int) -> Sequence[int]:
     """Return the messages of the `most` claims whose lease ended first."""
     statement = (
         select(DELIVERY.c.message_id)
@@ -100,7 +100,7 @@ async def messages_with_lapsed(connection: AsyncConnection, *, most: int) -> Seq
 
 
 async def lapsed(
-    connection: AsyncConnection, message_id: int, *, most: int
+    connection: ReadConnection, message_id: int, *, most: int
 ) -> Sequence[LiveDelivery]:
     """Return claimed deliveries of a message whose lease has ended, the oldest lease first. The caller holds the lock."""
     statement = (

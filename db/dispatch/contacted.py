@@ -7,9 +7,9 @@ from collections.abc import Sequence, Set
 from typing import Final
 
 from sqlalchemy import and_, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.in_flight import LiveDelivery
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import DELIVERY, RECIPIENT
@@ -27,7 +27,7 @@ _OF_RECIPIENT: Final = and_(
 
 
 async def update_flags(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message_id: int,
     moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
     *,
@@ -76,7 +76,7 @@ def _is_hit(delivery: LiveDelivery) -> bool:
 
 
 async def _flags(
-    connection: AsyncConnection, message_id: int, numbers: Sequence[int]
+    connection: ReadConnection, message_id: int, numbers: Sequence[int]
 ) -> dict[int, bool]:
     """Return the people with one of these numbers, and their flags."""
     statement = (
@@ -93,7 +93,7 @@ async def _flags(
 
 
 async def _flags_of(
-    connection: AsyncConnection, message_id: int, numbers: Sequence[int]
+    connection: ReadConnection, message_id: int, numbers: Sequence[int]
 ) -> dict[int, bool]:
     """Return the people at these places of the list, and their flags."""
     statement = select(RECIPIENT.c.person_id, RECIPIENT.c.contacted).where(
@@ -102,7 +102,7 @@ async def _flags_of(
     return {row.person_id: row.contacted for row in await connection.execute(statement)}
 
 
-async def _reached(connection: AsyncConnection, message_id: int, people: Sequence[int]) -> set[int]:
+async def _reached(connection: ReadConnection, message_id: int, people: Sequence[int]) -> set[int]:
     """Return those of these people with a number that any delivery reached."""
     hit = DELIVERY.alias("hit")
     # A join would read all deliveries of the message that reached anybody.

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.claims import may_be_claimed
 from db.dispatch.in_flight import COLUMNS, DeliveryTerms, LiveDelivery
+from db.sql.connections import ReadConnection
 from db.tables.log import (
     CANCELLATION,
     DELIVERY,
@@ -34,7 +34,7 @@ class WaitingMessage(NamedTuple):
     modes: frozenset[DeliveryMode]
 
 
-async def to_begin(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
+async def to_begin(connection: ReadConnection, *, now: datetime, most: int) -> Sequence[int]:
     """Return the waiting messages that are due, the longest due first."""
     statement = (
         select(MESSAGE.c.id)
@@ -45,7 +45,7 @@ async def to_begin(connection: AsyncConnection, *, now: datetime, most: int) -> 
     return list(await connection.scalars(statement))
 
 
-async def newly_overdue(connection: AsyncConnection, *, now: datetime) -> Sequence[int]:
+async def newly_overdue(connection: ReadConnection, *, now: datetime) -> Sequence[int]:
     """Return the messages past their providers' deadline that are not marked as such."""
     statement = (
         select(MESSAGE.c.id)
@@ -59,7 +59,7 @@ async def newly_overdue(connection: AsyncConnection, *, now: datetime) -> Sequen
     return list(await connection.scalars(statement))
 
 
-async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
+async def being_stopped(connection: ReadConnection) -> Sequence[int]:
     """Return the canceled messages with deliveries that are not marked yet or still in flight."""
     statement = (
         select(CANCELLATION.c.message_id)
@@ -69,7 +69,7 @@ async def being_stopped(connection: AsyncConnection) -> Sequence[int]:
     return list(await connection.scalars(statement))
 
 
-async def waiting(connection: AsyncConnection) -> Sequence[WaitingMessage]:
+async def waiting(connection: ReadConnection) -> Sequence[WaitingMessage]:
     """Return the messages in progress with deliveries to hand over, now or later, the oldest first."""
     # From an alias, because the condition of the index has no table name.
     running = (
@@ -103,19 +103,19 @@ async def waiting(connection: AsyncConnection) -> Sequence[WaitingMessage]:
 
 
 async def chunks_due(
-    connection: AsyncConnection, message_id: int, *, modes: Collection[DeliveryMode], now: datetime
+    connection: ReadConnection, message_id: int, *, modes: Collection[DeliveryMode], now: datetime
 ) -> Sequence[int]:
     """Return the chunks of a message with deliveries of these modes that may be claimed now."""
     return await _chunks(connection, message_id, may_be_claimed(modes, now=now))
 
 
-async def pending_chunks(connection: AsyncConnection, message_id: int) -> Sequence[int]:
+async def pending_chunks(connection: ReadConnection, message_id: int) -> Sequence[int]:
     """Return the chunks of a message with pending deliveries, due or not."""
     return await _chunks(connection, message_id, _is_pending())
 
 
 async def pending(
-    connection: AsyncConnection, message_id: int, chunk: int
+    connection: ReadConnection, message_id: int, chunk: int
 ) -> Sequence[LiveDelivery]:
     """Return every pending delivery of a chunk except duplicates, for a cancel. The caller holds the lock."""
     statement = select(*COLUMNS).where(
@@ -125,7 +125,7 @@ async def pending(
 
 
 async def _chunks(
-    connection: AsyncConnection, message_id: int, condition: ColumnElement[bool]
+    connection: ReadConnection, message_id: int, condition: ColumnElement[bool]
 ) -> Sequence[int]:
     """Return the chunks with deliveries that satisfy `condition`, with one index look-up per chunk instead of a scan."""
     is_open = and_(DELIVERY.c.message_id == message_id, OPEN_DELIVERY)

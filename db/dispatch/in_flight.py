@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy import and_, func, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.deliveries import DeliveryKey
 from db.sql.clock import clock
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, pairs_of, text_any_of
 from db.sql.upsert import insert_into
 from db.tables.log import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
@@ -109,7 +109,7 @@ A process on a busy machine may need seconds between two statements. A cancel wa
 
 
 async def lock(
-    connection: AsyncConnection, message_id: int, *, though_purged: bool = False
+    connection: WriteConnection, message_id: int, *, though_purged: bool = False
 ) -> LiveMessage | None:
     """Lock a message until the transaction ends and return it; None if it does not exist, or is purged unless `though_purged`.
 
@@ -130,7 +130,7 @@ async def lock(
     return None if row is None else LiveMessage._make(row[: len(LiveMessage._fields)])
 
 
-async def status(connection: AsyncConnection, message_id: int) -> MessageStatus | None:
+async def status(connection: ReadConnection, message_id: int) -> MessageStatus | None:
     """Return the status of a message, read without the lock; None if it does not exist."""
     value: MessageStatus | None = await connection.scalar(
         select(MESSAGE.c.status).where(MESSAGE.c.id == message_id)
@@ -138,7 +138,7 @@ async def status(connection: AsyncConnection, message_id: int) -> MessageStatus 
     return value
 
 
-async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
+async def content(connection: ReadConnection, message_id: int) -> LiveContent:
     """Return the texts of a message."""
     statement = (
         select(
@@ -158,7 +158,7 @@ async def content(connection: AsyncConnection, message_id: int) -> LiveContent:
     return LiveContent(*(await connection.execute(statement)).one())
 
 
-async def terms(connection: AsyncConnection, message_id: int) -> DeliveryTerms | None:
+async def terms(connection: ReadConnection, message_id: int) -> DeliveryTerms | None:
     """Return the terms of a message; None if it does not exist."""
     statement = (
         select(
@@ -176,9 +176,7 @@ async def terms(connection: AsyncConnection, message_id: int) -> DeliveryTerms |
     return DeliveryTerms(row[0], None if row[1] is None else CallWindow(*row[1:]))
 
 
-async def by_key(
-    connection: AsyncConnection, keys: Sequence[DeliveryKey]
-) -> Sequence[LiveDelivery]:
+async def by_key(connection: ReadConnection, keys: Sequence[DeliveryKey]) -> Sequence[LiveDelivery]:
     """Return the deliveries with these keys. They are locked only if their messages are."""
     requested = set(keys)
     pairs = sorted({key[:2] for key in requested})
@@ -190,7 +188,7 @@ async def by_key(
 
 
 async def by_reference_and_address(
-    connection: AsyncConnection, gateway: str, references: Sequence[str], addresses: Sequence[str]
+    connection: ReadConnection, gateway: str, references: Sequence[str], addresses: Sequence[str]
 ) -> Sequence[tuple[LiveDelivery, str]]:
     """Return the deliveries with these provider ids and addresses, each with its normalised address.
 
@@ -217,7 +215,7 @@ async def by_reference_and_address(
 
 
 async def open_with_provider(
-    connection: AsyncConnection, message_id: int, *, after: DeliveryKey | None, most: int
+    connection: ReadConnection, message_id: int, *, after: DeliveryKey | None, most: int
 ) -> Sequence[LiveDelivery]:
     """Return deliveries of a message that a provider has and whose outcome may still change, in the order of their keys."""
     statement = select(*COLUMNS).where(
@@ -253,7 +251,7 @@ class Target(NamedTuple):
     """The address of which it is another spelling, to which other deliveries of the same message go."""
 
 
-async def targets(connection: AsyncConnection, address_ids: Collection[int]) -> dict[int, Target]:
+async def targets(connection: ReadConnection, address_ids: Collection[int]) -> dict[int, Target]:
     """Return the targets of these addresses, by id."""
     if not address_ids:
         return {}
@@ -272,7 +270,7 @@ async def targets(connection: AsyncConnection, address_ids: Collection[int]) -> 
 
 
 async def repeats(
-    connection: AsyncConnection, deliveries: Mapping[DeliveryKey, tuple[DeliveryMode, int]]
+    connection: ReadConnection, deliveries: Mapping[DeliveryKey, tuple[DeliveryMode, int]]
 ) -> set[DeliveryKey]:
     """Return those of these deliveries of one message for which another delivery to the same address is sent.
 
@@ -306,7 +304,7 @@ async def repeats(
     return {key for key, place in deliveries.items() if firsts[place] != key}
 
 
-async def set_opted_out(connection: AsyncConnection, number: str, at: datetime | None) -> None:
+async def set_opted_out(connection: WriteConnection, number: str, at: datetime | None) -> None:
     """Record in every district that a phone number opted out of texts at an instant; None: that it opted in again.
 
     `number` is as the provider writes it, with its country code; anything else is ignored. A number to which nothing was

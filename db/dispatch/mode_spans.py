@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import case, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.in_flight import LiveDelivery
+from db.sql.connections import WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.log import DELIVERY, SPAN
 from domain.status import DeliveryMode, DeliveryStatus
@@ -20,7 +20,7 @@ SETTLED: Final = frozenset({DeliveryStatus.SENT, DeliveryStatus.DELIVERED, Deliv
 
 
 async def update_spans(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     message_id: int,
     moves: Sequence[tuple[LiveDelivery, LiveDelivery]],
 ) -> None:
@@ -61,7 +61,7 @@ def _ended_at(delivery: LiveDelivery) -> datetime | None:
     return delivery.at if delivery.status in SETTLED else None
 
 
-async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) -> None:
+async def _widen(connection: WriteConnection, rows: Iterable[dict[str, Any]]) -> None:
     new = insert_into(connection, SPAN)
     began, ended = new.excluded.started_at, new.excluded.ended_at
     statement = new.on_conflict_do_update(
@@ -84,7 +84,7 @@ async def _widen(connection: AsyncConnection, rows: Iterable[dict[str, Any]]) ->
 
 
 async def _recount_end(
-    connection: AsyncConnection, message_id: int, mode: DeliveryMode, *, was: datetime
+    connection: WriteConnection, message_id: int, mode: DeliveryMode, *, was: datetime
 ) -> None:
     """Set the end of a mode from its rows, if the outcome at `was` may have been the last.
 

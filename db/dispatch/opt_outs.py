@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch import in_flight
 from db.dispatch.in_flight import LiveDelivery
+from db.sql.connections import WriteConnection
 from db.sql.key_lists import any_of
 from db.tables.log import ADDRESS
 from domain.call_status import OPTED_OUT
@@ -30,7 +30,7 @@ class Moved(Protocol):
     def after(self) -> LiveDelivery: ...
 
 
-async def remember(connection: AsyncConnection, moves: Sequence[Moved], *, now: datetime) -> None:
+async def remember(connection: WriteConnection, moves: Sequence[Moved], *, now: datetime) -> None:
     """Record the numbers that opted out of texts according to these changes, in every district, as STOP does."""
     address_ids = sorted({move.after.address_id for move in moves if _is_news(move, now)})
     if not address_ids:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from sqlalchemy import case, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.sql.clock import clock, later
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import PACE
 
@@ -17,7 +17,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 async def reserve(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     gateway: str,
     *,
     handovers: int,
@@ -44,7 +44,7 @@ async def reserve(
     return None if row is None else max(row[0] - width - row[1], timedelta())
 
 
-async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -> None:
+async def hold(connection: WriteConnection, gateway: str, *, pause: timedelta) -> None:
     """Block a provider for `pause` from now, because it accepted nothing of a batch."""
     until = clock(connection, after=pause)
     await connection.execute(
@@ -58,7 +58,7 @@ async def hold(connection: AsyncConnection, gateway: str, *, pause: timedelta) -
     )
 
 
-async def waits(connection: AsyncConnection) -> Mapping[str, timedelta]:
+async def waits(connection: ReadConnection) -> Mapping[str, timedelta]:
     """Return the wait of each provider that cannot be used now: blocked, or its slots reserved."""
     now = clock(connection)
     statement = select(PACE.c.gateway, PACE.c.free_at, now).where(PACE.c.free_at > now)
@@ -66,7 +66,7 @@ async def waits(connection: AsyncConnection) -> Mapping[str, timedelta]:
     return {name: free_at - read_at for name, free_at, read_at in rows}
 
 
-def _width(connection: AsyncConnection, seconds: float) -> timedelta:
+def _width(connection: ReadConnection, seconds: float) -> timedelta:
     """Return the duration of the slots. Rounded up to SQLite's milliseconds: rounding down would exceed the limit."""
     width = timedelta(seconds=seconds)
     if connection.dialect.name == "sqlite":

@@ -3,16 +3,16 @@
 from collections.abc import Collection, Sequence
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection
 from db.tables.log import ADDRESS, DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
 
 
 async def failed(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_id: int,
     *,
     modes: Collection[DeliveryMode],

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.ingest import staging_tables
 from db.log.districts import SchoolRecord
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import text_any_of
 from db.sql.statement_files import FileStatement, read_statements
 from db.tables.log import CONTENT, DISTRICT, MESSAGE, SCHOOL
@@ -24,7 +24,7 @@ INGEST_LOCK: Final = 0x5E47106
 
 
 async def digests(
-    connection: AsyncConnection, district_id: int, external_ids: Sequence[str]
+    connection: ReadConnection, district_id: int, external_ids: Sequence[str]
 ) -> Mapping[str, bytes]:
     """Return the digests of those of these messages that are in the log, by external id."""
     statement = (
@@ -37,7 +37,7 @@ async def digests(
     return {row.external_id: row.digest for row in await connection.execute(statement)}
 
 
-async def call_hours(connection: AsyncConnection, district_id: int) -> tuple[time, time] | None:
+async def call_hours(connection: ReadConnection, district_id: int) -> tuple[time, time] | None:
     """Return the local times between which a district's calls are placed; None: at any time."""
     statement = select(DISTRICT.c.call_from, DISTRICT.c.call_until).where(
         DISTRICT.c.id == district_id
@@ -47,7 +47,7 @@ async def call_hours(connection: AsyncConnection, district_id: int) -> tuple[tim
 
 
 async def school_known_as(
-    connection: AsyncConnection, district_id: int, external_id: str
+    connection: ReadConnection, district_id: int, external_id: str
 ) -> SchoolRecord | None:
     """Return the school of a district with this id of the sending system; None if there is none."""
     statement = select(
@@ -57,13 +57,13 @@ async def school_known_as(
     return None if row is None else SchoolRecord(*row)
 
 
-async def take_lock(connection: AsyncConnection) -> None:
+async def take_lock(connection: WriteConnection) -> None:
     """Acquire the lock of the ingest until the transaction ends, so that two uploads cannot insert one message twice."""
     if connection.dialect.name == "postgresql":
         await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": INGEST_LOCK})
 
 
-async def staged_in_log(connection: AsyncConnection) -> Mapping[int, bool]:
+async def staged_in_log(connection: ReadConnection) -> Mapping[int, bool]:
     """Return the refs of staged messages that are in the log already, each with whether the content is the same."""
     rows = await connection.execute(
         text(
@@ -78,7 +78,7 @@ async def staged_in_log(connection: AsyncConnection) -> Mapping[int, bool]:
     return {row.ref: bool(row.same) for row in rows}
 
 
-async def move(connection: AsyncConnection) -> None:
+async def move(connection: WriteConnection) -> None:
     """Move every complete staged message into the log, with its counters.
 
     The caller holds the lock, and has removed staged messages that are in the log already.
@@ -101,7 +101,7 @@ def _steps(dialect: str) -> Sequence[FileStatement]:
     return [one for name in names for one in read_statements(_STATEMENTS / f"{name}.sql")]
 
 
-async def _analyze(connection: AsyncConnection, *tables: str) -> None:
+async def _analyze(connection: WriteConnection, *tables: str) -> None:
     """ANALYZE tables, because the planner has old statistics of them or none.
 
     Tables of the log use the server's statistics target. A small sample is enough for staging tables.

@@ -21,9 +21,9 @@ from sqlalchemy import (
     delete,
     select,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.sql.column_types import BigInt, Instant, KeyText
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of
 
 
@@ -244,12 +244,12 @@ STAGES: Final = (MESSAGES, RECIPIENTS, DELIVERIES, FAILURES, CONTACTED, REPEATS,
 FOUND: Final = (FOUND_PEOPLE, FOUND_ADDRESSES)
 
 
-async def create(connection: AsyncConnection) -> None:
+async def create(connection: ReadConnection) -> None:
     """Create the staging tables of this connection; they disappear when it is closed."""
     await connection.run_sync(lambda sync: METADATA.create_all(sync, checkfirst=False))
 
 
-async def clear(connection: AsyncConnection) -> None:
+async def clear(connection: ReadConnection) -> None:
     """Delete every complete message from the staging tables; rows of incomplete ones stay."""
     complete = select(MESSAGES.c.ref)
     for table in reversed(STAGES):
@@ -258,7 +258,7 @@ async def clear(connection: AsyncConnection) -> None:
         await _truncate(connection, FOUND)
 
 
-async def empty(connection: AsyncConnection) -> None:
+async def empty(connection: ReadConnection) -> None:
     """Delete everything from the staging tables: much faster than `clear`, if no message is incomplete."""
     if connection.dialect.name == "sqlite":
         # It has no TRUNCATE, but DELETE without a condition is as fast.
@@ -268,12 +268,12 @@ async def empty(connection: AsyncConnection) -> None:
         await _truncate(connection, (*STAGES, *FOUND))
 
 
-async def _truncate(connection: AsyncConnection, tables: Sequence[Table]) -> None:
+async def _truncate(connection: ReadConnection, tables: Sequence[Table]) -> None:
     names = ", ".join(table.name for table in tables)
     await connection.exec_driver_sql(f"TRUNCATE {names}")
 
 
-async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
+async def forget(connection: ReadConnection, refs: Sequence[int]) -> None:
     """Delete these messages from the staging tables, complete or not."""
     if not refs:
         return
@@ -281,7 +281,7 @@ async def forget(connection: AsyncConnection, refs: Sequence[int]) -> None:
         await connection.execute(delete(table).where(any_of(table.c.ref, refs)))
 
 
-async def load(connection: AsyncConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+async def load(connection: ReadConnection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
     """Load rows into a staging table, each a tuple in the order of its row class; instants are in UTC."""
     if not rows:
         return

@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, is_of_visible
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of, pair_parameters, pairs_of, pairs_of_parameters
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import RecordColumns, Rows
@@ -119,7 +119,7 @@ def _of_recipients(fields: frozenset[str] | None) -> Select[Any]:
 
 
 async def pages_of_messages(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_ids: Sequence[int],
     *,
     wanted: DeliveryFilter,
@@ -137,7 +137,7 @@ async def pages_of_messages(
 
 
 async def counts_of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: DeliveryFilter
+    connection: ReadConnection, message_ids: Sequence[int], *, wanted: DeliveryFilter
 ) -> Mapping[int, int]:
     """Return how many deliveries of each of these messages pass the filter; a message without any is left out."""
     statement = (
@@ -149,7 +149,7 @@ async def counts_of_messages(
 
 
 async def deliveries(
-    connection: AsyncConnection, keys: Sequence[DeliveryKey], *, visibility: Visibility
+    connection: ReadConnection, keys: Sequence[DeliveryKey], *, visibility: Visibility
 ) -> Mapping[DeliveryKey, DeliveryRecord]:
     """Return the deliveries with these keys whose messages are visible."""
     pairs = sorted({(key.message_id, key.recipient_number) for key in keys})

@@ -5,9 +5,9 @@ from datetime import time
 from typing import NamedTuple
 
 from sqlalchemy import exists, func, insert, select, true, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.single_statement import Source, rows_of
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, any_of_parameter
 from db.tables.log import ADDRESS, DISTRICT, MESSAGE, SCHOOL
 
@@ -47,15 +47,13 @@ _SCHOOL = select(
 _SCHOOLS = _SCHOOL.where(any_of_parameter(SCHOOL.c.id, "ids"))
 
 
-async def district_known_as(connection: AsyncConnection, external_id: str) -> DistrictRecord | None:
+async def district_known_as(connection: ReadConnection, external_id: str) -> DistrictRecord | None:
     """Return the district with this id of the sending system; None if there is none."""
     row = (await connection.execute(_DISTRICT.where(DISTRICT.c.external_id == external_id))).first()
     return None if row is None else DistrictRecord(*row)
 
 
-async def districts(
-    connection: AsyncConnection, ids: Sequence[int]
-) -> Mapping[int, DistrictRecord]:
+async def districts(connection: ReadConnection, ids: Sequence[int]) -> Mapping[int, DistrictRecord]:
     """Return the districts with these ids."""
     rows = await connection.execute(_DISTRICT.where(any_of(DISTRICT.c.id, ids)))
     return {row.id: DistrictRecord(*row) for row in rows}
@@ -67,7 +65,7 @@ async def schools(source: Source, ids: Sequence[int]) -> Mapping[int, SchoolReco
     return {row[0]: SchoolRecord(*row) for row in rows}
 
 
-async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[SchoolRecord]:
+async def schools_of(connection: ReadConnection, district_id: int) -> Sequence[SchoolRecord]:
     """Return all schools of a district, by name."""
     rows = await connection.execute(
         _SCHOOL.where(SCHOOL.c.district_id == district_id).order_by(SCHOOL.c.key, SCHOOL.c.id)
@@ -75,7 +73,7 @@ async def schools_of(connection: AsyncConnection, district_id: int) -> Sequence[
     return [SchoolRecord(*row) for row in rows]
 
 
-async def has_messages(connection: AsyncConnection, district_id: int) -> bool:
+async def has_messages(connection: ReadConnection, district_id: int) -> bool:
     """Return whether a district has any message."""
     return bool(
         await connection.scalar(select(exists().where(MESSAGE.c.district_id == district_id)))
@@ -83,7 +81,7 @@ async def has_messages(connection: AsyncConnection, district_id: int) -> bool:
 
 
 async def add_district(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     external_id: str,
     *,
     name: str,
@@ -108,7 +106,7 @@ async def add_district(
     await _copy_opt_outs(connection, external_id)
 
 
-async def _copy_opt_outs(connection: AsyncConnection, external_id: str) -> None:
+async def _copy_opt_outs(connection: WriteConnection, external_id: str) -> None:
     """Copy the numbers that opted out of texts from the other districts to a new one."""
     columns = ("district_id", "kind", "key", "opted_out_at")
     opted_out = (
@@ -122,7 +120,7 @@ async def _copy_opt_outs(connection: AsyncConnection, external_id: str) -> None:
 
 
 async def change_district(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     district_id: int,
     *,
     name: str,
@@ -148,7 +146,7 @@ async def change_district(
 
 
 async def add_school(
-    connection: AsyncConnection, external_id: str, *, district_id: int, name: str, key: str
+    connection: WriteConnection, external_id: str, *, district_id: int, name: str, key: str
 ) -> None:
     """Insert a school."""
     await connection.execute(
@@ -157,7 +155,7 @@ async def add_school(
 
 
 async def rename_school(
-    connection: AsyncConnection, school_id: int, *, name: str, key: str
+    connection: WriteConnection, school_id: int, *, name: str, key: str
 ) -> None:
     """Rename a school, also in the sort key of its messages."""
     await connection.execute(

@@ -22,10 +22,10 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.text_match import FEW, contains, few_addresses, few_people, in_address
 from db.log.visibility import Visibility, is_of_visible, visible
+from db.sql.connections import ReadConnection
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, pairs_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
@@ -122,7 +122,7 @@ def newest_first(scope: str) -> Order:
 
 
 async def pages_of_messages(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_ids: Sequence[int],
     *,
     wanted: RecipientFilter,
@@ -141,7 +141,7 @@ async def pages_of_messages(
 
 
 async def counts_of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int], *, wanted: RecipientFilter
+    connection: ReadConnection, message_ids: Sequence[int], *, wanted: RecipientFilter
 ) -> Mapping[int, int]:
     """Return how many recipients of each of these messages pass the filter; a message without any is left out."""
     matches = await _matches(connection, message_ids, wanted)
@@ -154,7 +154,7 @@ async def counts_of_messages(
 
 
 async def pages_of_people(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     person_ids: Sequence[int],
     *,
     created: ColumnElement[bool],
@@ -175,7 +175,7 @@ async def pages_of_people(
 
 
 async def counts_of_people(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     person_ids: Sequence[int],
     *,
     created: ColumnElement[bool],
@@ -192,7 +192,7 @@ async def counts_of_people(
 
 
 async def recipients(
-    connection: AsyncConnection, keys: Sequence[tuple[int, int]], *, visibility: Visibility
+    connection: ReadConnection, keys: Sequence[tuple[int, int]], *, visibility: Visibility
 ) -> Mapping[tuple[int, int], RecipientRecord]:
     """Return the recipients with these keys (message, number) whose messages are visible."""
     statement = READING.select().where(
@@ -204,7 +204,7 @@ async def recipients(
 
 
 async def people(
-    connection: AsyncConnection, person_ids: Sequence[int], *, visibility: Visibility
+    connection: ReadConnection, person_ids: Sequence[int], *, visibility: Visibility
 ) -> Mapping[int, PersonRecord]:
     """Return those of these people to whom a visible message was sent."""
     name = (
@@ -224,7 +224,7 @@ async def people(
 
 
 async def _matches(
-    connection: AsyncConnection, message_ids: Sequence[int], wanted: RecipientFilter
+    connection: ReadConnection, message_ids: Sequence[int], wanted: RecipientFilter
 ) -> ColumnElement[bool]:
     parts: list[ColumnElement[bool]] = []
     if wanted.search:
@@ -235,7 +235,7 @@ async def _matches(
 
 
 async def _contains_text(
-    connection: AsyncConnection, message_ids: Sequence[int], typed: str
+    connection: ReadConnection, message_ids: Sequence[int], typed: str
 ) -> ColumnElement[bool]:
     """Return the condition that a name or address of a recipient of these messages contains `typed`."""
     named = contains(RECIPIENT.c.key, fold(typed))
@@ -262,7 +262,7 @@ async def _contains_text(
 
 
 async def _few_of(
-    connection: AsyncConnection, lists: Sequence[Select[Any]]
+    connection: ReadConnection, lists: Sequence[Select[Any]]
 ) -> Sequence[tuple[int, int]] | None:
     """Return the keys that these statements select, if they are few; None otherwise."""
     statement = union_all(*lists).limit(FEW + 1)

@@ -24,11 +24,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import Predicate, is_there
 from db.tables.log import ADDRESS, MESSAGE, PERSON, PERSON_NAME
 from domain.invisible import without_invisible
@@ -118,7 +118,7 @@ def is_storable(text: str) -> bool:
 
 
 async def few_messages(
-    connection: AsyncConnection, needles: Mapping[str, str]
+    connection: ReadConnection, needles: Mapping[str, str]
 ) -> Sequence[int] | None:
     """Return the messages with the needles in their columns, if SQLite's index finds few; None otherwise.
 
@@ -140,7 +140,7 @@ async def few_messages(
 
 
 async def _few_with_short(
-    connection: AsyncConnection, name: str, needle: str
+    connection: ReadConnection, name: str, needle: str
 ) -> Sequence[int] | None:
     values = {"begin": needle, "end": _prefix_end(needle), "name": name, "most": MOST_PARTS}
     row = (await connection.execute(_MESSAGES_OF_SHORT, values)).one()
@@ -167,7 +167,7 @@ def has_short_parameter(name: str) -> ColumnElement[bool]:
 
 
 async def few_people(
-    connection: AsyncConnection, typed: str, *, district_id: int | None = None
+    connection: ReadConnection, typed: str, *, district_id: int | None = None
 ) -> Sequence[int] | None:
     """Return the people, of a district or of all, whose names contain `typed`; None if they are many."""
     needle = fold(typed)
@@ -189,7 +189,7 @@ async def few_people(
 
 
 async def few_addresses(
-    connection: AsyncConnection, typed: str, *, district_id: int | None = None
+    connection: ReadConnection, typed: str, *, district_id: int | None = None
 ) -> Sequence[int] | None:
     """Return the addresses, of a district or of all, that contain `typed`; None if they are many."""
     lists = [await _few_with(connection, needle, district_id) for needle in _address_needles(typed)]
@@ -197,7 +197,7 @@ async def few_addresses(
 
 
 async def _few_with(
-    connection: AsyncConnection, needle: str, district_id: int | None
+    connection: ReadConnection, needle: str, district_id: int | None
 ) -> Sequence[int] | None:
     if connection.dialect.name == "sqlite":
         return await _few_in_sqlite(
@@ -214,7 +214,7 @@ async def _few_with(
 
 
 async def _few_in_sqlite(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     needle: str,
     district_id: int | None,
     *,

@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.districts import DistrictRecord, district_known_as
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of, any_of_parameter, is_there, text_any_of
 from db.tables.log import MESSAGE, SCHOOL
 from domain.viewer import Viewer
@@ -21,7 +21,7 @@ class Visibility(NamedTuple):
 
 
 async def visibility_of(
-    connection: AsyncConnection, viewer: Viewer, *, now: datetime
+    connection: ReadConnection, viewer: Viewer, *, now: datetime
 ) -> Visibility | None:
     """Return the visibility of `viewer`; None if its district is unknown. If all its schools are unknown, it sees no message."""
     district = await district_known_as(connection, viewer.district)

@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Table, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.ingest import move_in
 from db.migrations import merged_addresses, refolded_texts
 from db.migrations.places import START, BackfillPlace
 from db.sql.clock import clock
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from db.tables.operations import BACKFILL
 
@@ -37,7 +37,7 @@ class Backfill(NamedTuple):
 
     name: str
     table: Table
-    do_piece: Callable[[AsyncConnection, BackfillPlace], Awaitable[BackfillPlace | None]]
+    do_piece: Callable[[WriteConnection, BackfillPlace], Awaitable[BackfillPlace | None]]
     """Does the next piece after a place, and returns the place up to which all is done; None if no rows are left.
 
     It may return the same place, if it did only a part of one row. It runs under the lock of the ingest.
@@ -128,7 +128,7 @@ async def _do_piece(database: Database, backfill: Backfill) -> BackfillProgress 
     return after
 
 
-async def _begin(connection: AsyncConnection, backfill: Backfill) -> BackfillProgress:
+async def _begin(connection: WriteConnection, backfill: Backfill) -> BackfillProgress:
     id_, *_ = backfill.table.primary_key
     last: int = await connection.scalar(select(func.max(id_))) or 0
     await connection.execute(
@@ -145,7 +145,7 @@ def _not_begun(backfill: Backfill) -> BackfillProgress:
     )
 
 
-async def _progress(connection: AsyncConnection, backfill: Backfill) -> BackfillProgress | None:
+async def _progress(connection: ReadConnection, backfill: Backfill) -> BackfillProgress | None:
     row = (
         await connection.execute(select(BACKFILL).where(BACKFILL.c.name == backfill.name))
     ).first()

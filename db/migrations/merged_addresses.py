@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.migrations.places import BackfillPlace
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, text_any_of
 from db.tables.log import ADDRESS, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import UNREADABLE, InvalidAddress, normalise, unreadable
@@ -48,7 +48,7 @@ class _Parsed(NamedTuple):
         return not self.new_key.startswith(UNREADABLE)
 
 
-async def do_piece(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
+async def do_piece(connection: WriteConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Do the next piece after an address, and return the one up to which all is done; None if none is left.
 
     The caller holds the lock of the ingest, so no address or delivery is added at the same time.
@@ -57,7 +57,7 @@ async def do_piece(connection: AsyncConnection, after: BackfillPlace) -> Backfil
     return BackfillPlace(await _do(connection, rows, after.id)) if rows else None
 
 
-async def _do(connection: AsyncConnection, rows: Sequence[_Parsed], after: int) -> int:
+async def _do(connection: WriteConnection, rows: Sequence[_Parsed], after: int) -> int:
     """Rename or merge the first of these addresses, and return the last that is done."""
     changed = [address for address in rows if address.new_key != address.key]
     taken = await _ids(connection, changed)
@@ -74,7 +74,7 @@ async def _do(connection: AsyncConnection, rows: Sequence[_Parsed], after: int) 
     return done
 
 
-async def _next(connection: AsyncConnection, after: int) -> Sequence[_Parsed]:
+async def _next(connection: ReadConnection, after: int) -> Sequence[_Parsed]:
     statement = (
         select(
             ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.kind, ADDRESS.c.key, DISTRICT.c.country
@@ -105,7 +105,7 @@ def _read(kind: AddressKind, key: str, country: str) -> str:
         return unreadable(mode, key).key
 
 
-async def _ids(connection: AsyncConnection, changed: Sequence[_Parsed]) -> dict[_Place, int]:
+async def _ids(connection: ReadConnection, changed: Sequence[_Parsed]) -> dict[_Place, int]:
     """Return the addresses that have the new keys already, by their places."""
     if not changed:
         return {}
@@ -118,7 +118,7 @@ async def _ids(connection: AsyncConnection, changed: Sequence[_Parsed]) -> dict[
     return {(row[1], row[2], row[3]): row[0] for row in await connection.execute(statement)}
 
 
-async def _rename(connection: AsyncConnection, address: _Parsed) -> None:
+async def _rename(connection: WriteConnection, address: _Parsed) -> None:
     await connection.execute(
         update(ADDRESS)
         .where(ADDRESS.c.id == address.id)
@@ -126,7 +126,7 @@ async def _rename(connection: AsyncConnection, address: _Parsed) -> None:
     )
 
 
-async def _merge(connection: AsyncConnection, address: _Parsed, other: int, after: int) -> int:
+async def _merge(connection: WriteConnection, address: _Parsed, other: int, after: int) -> int:
     """Move deliveries of `address` to `other`, or finish it if none is left to move; return the id up to which all is done."""
     if await _move(connection, address.id, other):
         return after
@@ -143,7 +143,7 @@ async def _merge(connection: AsyncConnection, address: _Parsed, other: int, afte
     return address.id
 
 
-async def _move(connection: AsyncConnection, from_id: int, to_id: int) -> bool:
+async def _move(connection: WriteConnection, from_id: int, to_id: int) -> bool:
     """Move the deliveries of some messages from one address to another; return whether there were any.
 
     Messages with deliveries to both addresses stay, and messages with a claimed delivery, because the process with the
@@ -185,7 +185,7 @@ def _may_move(from_id: int, to_id: int) -> ColumnElement[bool]:
     )
 
 
-async def _keep_opt_out(connection: AsyncConnection, from_id: int, to_id: int) -> None:
+async def _keep_opt_out(connection: WriteConnection, from_id: int, to_id: int) -> None:
     """Copy an opt-out from one spelling to the other, so that a later opt-in of the other clears it."""
     since: Any = await connection.scalar(
         select(ADDRESS.c.opted_out_at).where(ADDRESS.c.id == from_id)

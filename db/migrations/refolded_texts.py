@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row, Table, delete, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.districts import rename_school
 from db.migrations.places import BackfillPlace
 from db.sql.bulk_write import insert_rows, update_rows
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.tables.log import MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from domain.search import fold
@@ -29,7 +29,7 @@ _SOURCES: Final = {
 """The column from which each key of a message is made; `do_schools` updates its school's key."""
 
 
-async def do_schools(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
+async def do_schools(connection: WriteConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the name of the next school, also in its messages. Here and below, the caller holds the lock of the ingest."""
     statement = (
         select(SCHOOL.c.id, SCHOOL.c.key, SCHOOL.c.name)
@@ -47,7 +47,7 @@ async def do_schools(connection: AsyncConnection, after: BackfillPlace) -> Backf
     return BackfillPlace(row.id)
 
 
-async def do_messages(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
+async def do_messages(connection: WriteConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold subject, type, sender and schedule of the next messages."""
     rows = await _next(connection, MESSAGE, after, *_SOURCES, *_SOURCES.values())
     for key, source in _SOURCES.items():
@@ -61,7 +61,7 @@ async def do_messages(connection: AsyncConnection, after: BackfillPlace) -> Back
     return _last(rows)
 
 
-async def do_recipients(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
+async def do_recipients(connection: WriteConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the names of the next recipients and of their students, and add new keys to the names of these people."""
     place = tuple_(RECIPIENT.c.message_id, RECIPIENT.c.number)
     statement = (
@@ -100,7 +100,7 @@ async def do_recipients(connection: AsyncConnection, after: BackfillPlace) -> Ba
     return BackfillPlace(rows[-1].id, rows[-1].number) if rows else None
 
 
-async def do_names(connection: AsyncConnection, after: BackfillPlace) -> BackfillPlace | None:
+async def do_names(connection: WriteConnection, after: BackfillPlace) -> BackfillPlace | None:
     """Fold the keys of the next names again; delete a key if its person has the new one already.
 
     The table has no unfolded names. If the new folding keeps characters that the old one dropped, `do_recipients` has added
@@ -127,7 +127,7 @@ async def do_names(connection: AsyncConnection, after: BackfillPlace) -> Backfil
 
 
 async def _next(
-    connection: AsyncConnection, table: Table, after: BackfillPlace, *columns: str
+    connection: ReadConnection, table: Table, after: BackfillPlace, *columns: str
 ) -> Sequence[Row[Any]]:
     """Return id and these columns of the next rows."""
     statement = select(table.c.id, *(table.c[name] for name in columns)).where(

@@ -5,15 +5,15 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection
 from db.tables.log import DELIVERY, TO_POLL
 
 _KEY: Final = (DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number)
 
 
-async def due(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[DeliveryKey]:
+async def due(connection: ReadConnection, *, now: datetime, most: int) -> Sequence[DeliveryKey]:
     """Return the deliveries due for a poll, at most `most`, the longest due ones, in the order of their keys.
 
     Read without a lock; the caller checks again under the message's lock.

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import MESSAGE
 from domain.refresh import PAUSE
 
@@ -17,7 +17,7 @@ class Turn(NamedTuple):
     is_mine: bool
 
 
-async def last_turn(connection: AsyncConnection, message_id: int) -> datetime | None:
+async def last_turn(connection: ReadConnection, message_id: int) -> datetime | None:
     """Return when the providers were last polled for a message; None if never."""
     asked_at: datetime | None = await connection.scalar(
         select(MESSAGE.c.refreshed_at).where(MESSAGE.c.id == message_id)
@@ -25,7 +25,7 @@ async def last_turn(connection: AsyncConnection, message_id: int) -> datetime | 
     return asked_at
 
 
-async def take_turn(connection: AsyncConnection, message_id: int, *, now: datetime) -> Turn:
+async def take_turn(connection: WriteConnection, message_id: int, *, now: datetime) -> Turn:
     """Take the turn, if nobody took it within `domain.refresh.PAUSE`. The message must exist."""
     free = or_(MESSAGE.c.refreshed_at.is_(None), MESSAGE.c.refreshed_at <= now - PAUSE)
     updated = await connection.execute(
@@ -42,7 +42,7 @@ async def take_turn(connection: AsyncConnection, message_id: int, *, now: dateti
 
 
 async def keep_turn(
-    connection: AsyncConnection, message_id: int, *, taken_at: datetime, now: datetime
+    connection: WriteConnection, message_id: int, *, taken_at: datetime, now: datetime
 ) -> bool:
     """Extend the turn taken at `taken_at`, so that no other process takes one while the providers are polled.
 

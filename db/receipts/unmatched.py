@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 
 import orjson
 from sqlalchemy import delete, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import UNMATCHED_RECEIPT
 from domain.receipts import Mismatch, Unmatched
@@ -43,7 +43,7 @@ class KeptReceipt(NamedTuple):
 
 
 async def keep(
-    connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
+    connection: WriteConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
 ) -> None:
     """Store receipts of one gateway; count one that is stored already."""
     times = Counter(_digest(gateway, one) for one in unmatched)
@@ -67,25 +67,25 @@ async def keep(
     )
 
 
-async def count_since(connection: AsyncConnection, since: datetime) -> int:
+async def count_since(connection: ReadConnection, since: datetime) -> int:
     """Return how many different receipts were received since an instant, including repeated old ones."""
     statement = select(func.count()).where(_COLUMNS.received_at >= since)
     return await connection.scalar(statement.select_from(UNMATCHED_RECEIPT)) or 0
 
 
-async def count(connection: AsyncConnection) -> int:
+async def count(connection: ReadConnection) -> int:
     """Return how many different receipts are stored."""
     return await connection.scalar(select(func.count()).select_from(UNMATCHED_RECEIPT)) or 0
 
 
-async def latest(connection: AsyncConnection, *, most: int) -> Sequence[KeptReceipt]:
+async def latest(connection: ReadConnection, *, most: int) -> Sequence[KeptReceipt]:
     """Return the last received receipts, the latest first."""
     statement = select(*(_COLUMNS[field] for field in KeptReceipt._fields))
     statement = statement.order_by(_COLUMNS.received_at.desc(), _COLUMNS.id.desc()).limit(most)
     return [KeptReceipt(*row) for row in await connection.execute(statement)]
 
 
-async def forget(connection: AsyncConnection, *, before: datetime, most: int = MOST_KEPT) -> int:
+async def forget(connection: WriteConnection, *, before: datetime, most: int = MOST_KEPT) -> int:
     """Delete receipts that were last received before an instant, and the oldest beyond `most`; return how many."""
     table = UNMATCHED_RECEIPT
     old = await connection.execute(delete(table).where(_COLUMNS.received_at < before))

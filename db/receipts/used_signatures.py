@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import SEAL
 
@@ -13,7 +13,7 @@ _DELETED_AT_ONCE: Final = 20
 """More expired rows than one callback adds, so that they never accumulate."""
 
 
-async def use(connection: AsyncConnection, token: str, *, until: datetime, now: datetime) -> bool:
+async def use(connection: WriteConnection, token: str, *, until: datetime, now: datetime) -> bool:
     """Use a signature, which expires at `until`; return False if it was used before.
 
     If two callbacks have the same one, the second waits until the first commits or rolls back.

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.notices import CHANNEL
 from db.sql.clock import clock
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT, TO_EXPIRE, TO_MAKE
 from domain.ids import Kind, spell
@@ -52,7 +52,7 @@ class Failures(NamedTuple):
     """The failure text of the latest one; None if none failed."""
 
 
-async def waiting(connection: AsyncConnection, *, now: datetime, most: int) -> Sequence[int]:
+async def waiting(connection: ReadConnection, *, now: datetime, most: int) -> Sequence[int]:
     """Return the reports that may be started or given up, the oldest first."""
     statement = (
         select(REPORT.c.id)
@@ -64,7 +64,7 @@ async def waiting(connection: AsyncConnection, *, now: datetime, most: int) -> S
 
 
 async def claim(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     id: int,
     *,
     token: str,
@@ -102,7 +102,7 @@ async def claim(
     return ReportJob(*row)
 
 
-async def people_of(connection: AsyncConnection, message_id: int) -> tuple[int, int]:
+async def people_of(connection: ReadConnection, message_id: int) -> tuple[int, int]:
     """Return the counters of a message: people in its list, and those without a device."""
     statement = select(MESSAGE.c.people, MESSAGE.c.people_without_device).where(
         MESSAGE.c.id == message_id
@@ -111,7 +111,7 @@ async def people_of(connection: AsyncConnection, message_id: int) -> tuple[int, 
     return people, without_device
 
 
-async def failures(connection: AsyncConnection, *, now: datetime) -> Failures:
+async def failures(connection: ReadConnection, *, now: datetime) -> Failures:
     """Return the failed reports that have not expired."""
     failed = (TO_EXPIRE, REPORT.c.expires_at > now, REPORT.c.status == ReportStatus.FAILED)
     last = select(REPORT.c.failure).where(*failed).order_by(REPORT.c.id.desc()).limit(1)
@@ -120,7 +120,7 @@ async def failures(connection: AsyncConnection, *, now: datetime) -> Failures:
 
 
 async def renew(
-    connection: AsyncConnection, id: int, *, token: str, lease: timedelta, percent: int
+    connection: WriteConnection, id: int, *, token: str, lease: timedelta, percent: int
 ) -> bool:
     """Renew a claim, and set the progress of the report."""
     return await _write(
@@ -128,7 +128,7 @@ async def renew(
     )
 
 
-async def finish(connection: AsyncConnection, id: int, made: MadeReport, *, token: str) -> bool:
+async def finish(connection: WriteConnection, id: int, made: MadeReport, *, token: str) -> bool:
     """Mark the report as ready."""
     return await _write(
         connection,
@@ -142,13 +142,13 @@ async def finish(connection: AsyncConnection, id: int, made: MadeReport, *, toke
     )
 
 
-async def is_finished(connection: AsyncConnection, id: int, made: MadeReport) -> bool:
+async def is_finished(connection: ReadConnection, id: int, made: MadeReport) -> bool:
     """Return whether a report is ready with this file, in case the answer to the COMMIT of `finish` was lost."""
     statement = select(REPORT.c.id).where(REPORT.c.id == id, REPORT.c.file_key == made.file_key)
     return await connection.scalar(statement) is not None
 
 
-async def put_off(connection: AsyncConnection, id: int, *, token: str, pause: timedelta) -> bool:
+async def put_off(connection: WriteConnection, id: int, *, token: str, pause: timedelta) -> bool:
     """Queue a failed report again for a retry after a pause."""
     return await _write(
         connection,
@@ -162,7 +162,7 @@ async def put_off(connection: AsyncConnection, id: int, *, token: str, pause: ti
     )
 
 
-async def give_back(connection: AsyncConnection, id: int, *, token: str) -> bool:
+async def give_back(connection: WriteConnection, id: int, *, token: str) -> bool:
     """Queue a report again without counting the attempt, because the process that makes it has to stop."""
     return await _write(
         connection,
@@ -176,7 +176,7 @@ async def give_back(connection: AsyncConnection, id: int, *, token: str) -> bool
     )
 
 
-async def fail(connection: AsyncConnection, id: int, *, token: str, failure: str) -> bool:
+async def fail(connection: WriteConnection, id: int, *, token: str, failure: str) -> bool:
     """Mark the report as failed for good; `failure` is the text for its viewer."""
     return await _write(
         connection,
@@ -190,7 +190,7 @@ async def fail(connection: AsyncConnection, id: int, *, token: str, failure: str
 
 
 async def give_up(
-    connection: AsyncConnection, id: int, *, most_attempts: int, failure: str
+    connection: WriteConnection, id: int, *, most_attempts: int, failure: str
 ) -> bool:
     """Mark a report as failed if its lease ended and it had `most_attempts` attempts; return whether it did."""
     statement = (
@@ -209,7 +209,7 @@ async def give_up(
     return True
 
 
-async def end_leases(connection: AsyncConnection) -> int:
+async def end_leases(connection: WriteConnection) -> int:
     """End every lease now and return how many. Only for a caller that is the only process working on reports."""
     statement = (
         update(REPORT).where(REPORT.c.claim.is_not(None)).values(lease_until=clock(connection))
@@ -218,7 +218,7 @@ async def end_leases(connection: AsyncConnection) -> int:
 
 
 async def kept_long_enough(
-    connection: AsyncConnection, *, now: datetime, most: int
+    connection: ReadConnection, *, now: datetime, most: int
 ) -> Sequence[int]:
     """Return expired reports whose files may still exist, the oldest first."""
     statement = (
@@ -230,7 +230,7 @@ async def kept_long_enough(
     return list(await connection.scalars(statement))
 
 
-async def expire(connection: AsyncConnection, id: int) -> None:
+async def expire(connection: WriteConnection, id: int) -> None:
     """Mark a report as expired after its file was deleted; a process that still makes it loses the claim."""
     await connection.execute(
         update(REPORT)
@@ -240,7 +240,7 @@ async def expire(connection: AsyncConnection, id: int) -> None:
     await _notify(connection, id)
 
 
-def _may_begin(connection: AsyncConnection) -> ColumnElement[bool]:
+def _may_begin(connection: ReadConnection) -> ColumnElement[bool]:
     now = clock(connection)
     return or_(
         and_(
@@ -255,7 +255,7 @@ def _has_lapsed(now: Any) -> ColumnElement[bool]:
     return and_(REPORT.c.status == ReportStatus.RENDERING, REPORT.c.lease_until <= now)
 
 
-async def _write(connection: AsyncConnection, id: int, token: str, **values: Any) -> bool:
+async def _write(connection: WriteConnection, id: int, token: str, **values: Any) -> bool:
     statement = update(REPORT).where(REPORT.c.id == id, REPORT.c.claim == token).values(**values)
     if (await connection.execute(statement)).rowcount == 0:
         return False
@@ -263,7 +263,7 @@ async def _write(connection: AsyncConnection, id: int, token: str, **values: Any
     return True
 
 
-async def _notify(connection: AsyncConnection, id: int) -> None:
+async def _notify(connection: WriteConnection, id: int) -> None:
     if connection.dialect.name == "postgresql":
         subject = spell(Kind.REPORT, id)
         await connection.execute(select(func.pg_notify(CHANNEL, subject)))

@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.counters import Counters
+from db.sql.connections import ReadConnection
 from db.tables.log import DELIVERY, RECIPIENT
 from domain.report import RowRule
 from domain.status import DeliveryStatus
@@ -19,7 +19,7 @@ class Marks(NamedTuple):
 
 
 async def marks(
-    connection: AsyncConnection, message_id: int, *, rule: RowRule, counters: Counters
+    connection: ReadConnection, message_id: int, *, rule: RowRule, counters: Counters
 ) -> Marks:
     """Return the marks in the rows that `rule` selects for a report on a message; `counters` are of the same snapshot."""
     may_have_duplicates = any(

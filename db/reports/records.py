@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.visibility import Visibility, visible
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.sql.keyset_paging import Order, Slice, Term, slices
 from db.sql.rows import RecordColumns
@@ -76,7 +76,7 @@ def newest_first(scope: str) -> Order:
 
 
 async def reports(
-    connection: AsyncConnection, ids: Sequence[int], *, visibility: Visibility, masks: bool
+    connection: ReadConnection, ids: Sequence[int], *, visibility: Visibility, masks: bool
 ) -> Mapping[int, ReportRecord]:
     """Return the visible reports with these ids; `masks`: the viewer may not see recipients."""
     statement = (
@@ -89,7 +89,7 @@ async def reports(
 
 
 async def pages_of_messages(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     message_ids: Sequence[int],
     *,
     visibility: Visibility,
@@ -107,7 +107,7 @@ async def pages_of_messages(
 
 
 async def counts_of_messages(
-    connection: AsyncConnection, message_ids: Sequence[int], *, masks: bool
+    connection: ReadConnection, message_ids: Sequence[int], *, masks: bool
 ) -> Mapping[int, int]:
     """Return the number of reports of each of these messages; a message without any is left out."""
     statement = (
@@ -118,7 +118,7 @@ async def counts_of_messages(
     return {row[0]: row[1] for row in await connection.execute(statement)}
 
 
-async def request_report(connection: AsyncConnection, request: ReportRequest) -> tuple[int, bool]:
+async def request_report(connection: WriteConnection, request: ReportRequest) -> tuple[int, bool]:
     """Return the id of the report for `request`, and whether it is new: an equal request within a minute gets the same one.
 
     Requests are equal only for the same revision of the message. A failed report is made again at once. Call it in a

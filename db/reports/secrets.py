@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import text_any_of
 from db.tables.operations import SECRET
 
 
-async def secrets(connection: AsyncConnection, names: Sequence[str]) -> Mapping[str, bytes]:
+async def secrets(connection: ReadConnection, names: Sequence[str]) -> Mapping[str, bytes]:
     """Return those of these secrets that exist, by name."""
     rows = await connection.execute(
         select(SECRET.c.name, SECRET.c.value).where(text_any_of(SECRET.c.name, names))

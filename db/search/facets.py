@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.messages import select_by
 from db.log.visibility import Visibility, visible
 from db.search.search import Search
+from db.sql.connections import ReadConnection
 from db.tables.log import MESSAGE
 from domain.search import fold
 from domain.status import MessageStatus
@@ -46,14 +46,14 @@ class SchoolCount:
     count: int
 
 
-async def count(connection: AsyncConnection, search: Search) -> int:
+async def count(connection: ReadConnection, search: Search) -> int:
     """Return how many messages `search` finds."""
     hint = await search.indexes.to_count(connection)
     counted = select_by(hint, func.count()).where(search.where())
     return (await connection.scalar(counted, search.values)) or 0
 
 
-async def count_by_status(connection: AsyncConnection, search: Search) -> Sequence[StatusCount]:
+async def count_by_status(connection: ReadConnection, search: Search) -> Sequence[StatusCount]:
     """Return how many messages `search` without its statuses finds per status, in the order of statuses."""
     hint = await search.indexes.to_count(connection, leaving_out="status")
     statement = (
@@ -65,7 +65,7 @@ async def count_by_status(connection: AsyncConnection, search: Search) -> Sequen
     return [StatusCount(*row) for row in await connection.execute(statement, search.values)]
 
 
-async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence[TypeCount]:
+async def count_by_type(connection: ReadConnection, search: Search) -> Sequence[TypeCount]:
     """Return how many messages `search` without its types finds per type, by label; labels as in `types`."""
     hint = await search.indexes.to_count(connection, leaving_out="type")
     counted = (
@@ -86,7 +86,7 @@ async def count_by_type(connection: AsyncConnection, search: Search) -> Sequence
     return sorted(counts, key=lambda count: _by_label(count.type))
 
 
-async def count_by_school(connection: AsyncConnection, search: Search) -> Sequence[SchoolCount]:
+async def count_by_school(connection: ReadConnection, search: Search) -> Sequence[SchoolCount]:
     """Return how many messages `search` without its schools finds per school, by name; the district's own last."""
     hint = await search.indexes.to_count(connection, leaving_out="school")
     statement = (
@@ -98,7 +98,7 @@ async def count_by_school(connection: AsyncConnection, search: Search) -> Sequen
     return [SchoolCount(*row) for row in await connection.execute(statement, search.values)]
 
 
-async def types(connection: AsyncConnection, *, visibility: Visibility) -> Sequence[TypeRecord]:
+async def types(connection: ReadConnection, *, visibility: Visibility) -> Sequence[TypeRecord]:
     """Return the types of the visible messages, by label; the label is that of the newest message of a type.
 
     One index look-up per type instead of a scan, because there are few types and many messages.

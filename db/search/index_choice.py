@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.text_match import FEW
+from db.sql.connections import ReadConnection
 from db.sql.index_hints import BY_ROWID, by_index
 from db.tables.log import MESSAGE
 
@@ -46,7 +46,7 @@ class IndexChoice(NamedTuple):
     """The values of the search, for the predicates of the leads."""
 
     async def to_count(
-        self, connection: AsyncConnection, *, leaving_out: str | None = None
+        self, connection: ReadConnection, *, leaving_out: str | None = None
     ) -> str | None:
         """Return the hint for a statement that reads all messages of the search without the part `leaving_out`."""
         if connection.dialect.name != "sqlite":
@@ -56,7 +56,7 @@ class IndexChoice(NamedTuple):
         leads = [lead for part, lead in self.leads.items() if part != leaving_out]
         return by_index(await self._shortest(connection, leads, limit=MANY))
 
-    async def to_page(self, connection: AsyncConnection, *, walk: Walk | None) -> str | None:
+    async def to_page(self, connection: ReadConnection, *, walk: Walk | None) -> str | None:
         """Return the hint for a statement that reads one page; `walk` is the index in the order of the page, if any."""
         if connection.dialect.name != "sqlite":
             return None
@@ -80,7 +80,7 @@ class IndexChoice(NamedTuple):
 
     async def _shortest(
         self,
-        connection: AsyncConnection,
+        connection: ReadConnection,
         leads: Sequence[Lead],
         *,
         limit: int,

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Select, func, literal_column
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.connect.driver_rows import MOST_STATEMENTS, Fetched, fetch, read_already
@@ -18,6 +17,7 @@ from db.log.visibility import Visibility
 from db.search.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
 from db.search.index_choice import MANY, Walk
 from db.search.search import Search, prepare, where, without_look_up
+from db.sql.connections import ReadConnection
 from db.sql.grouped_paging import rows_by_group
 from db.sql.index_hints import BY_ROWID, by_index
 from db.sql.keyset_paging import Order, Slice, Term, sides
@@ -111,7 +111,7 @@ async def find_page(
 
 
 async def page_of(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     search: Search,
     *,
     order: Order,
@@ -190,7 +190,7 @@ def _beyond(search: Search, order: Order, page: Page) -> Search:
 
 
 async def _rows(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     search: Search,
     order: Order,
     page: Page,
@@ -241,7 +241,7 @@ def _page(
 
 
 async def _rows_by_group(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     search: Search,
     order: Order,
     page: Page,

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, union, union_all
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.log.text_match import (
     FEW,
@@ -34,6 +33,7 @@ from db.search.criteria import (
     shape_and_values,
 )
 from db.search.index_choice import IndexChoice, Lead
+from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.search import fold
@@ -71,7 +71,7 @@ class Search(NamedTuple):
             begin = max(begin, edge)
         return self._replace(values={**self.values, FROM: begin, UNTIL: end})
 
-    async def with_own_messages(self, connection: AsyncConnection) -> "Search":
+    async def with_own_messages(self, connection: ReadConnection) -> "Search":
         """Return the search with the ids of the viewer's own messages, if it has the part `MINE` and they are few.
 
         PostgreSQL expects every sender to have sent about as much. For a sender with no messages it would scan the whole
@@ -145,7 +145,7 @@ def _with_short(search: Search, texts: Mapping[str, str]) -> Search:
 
 
 async def prepare(
-    connection: AsyncConnection, criteria: Criteria, *, visibility: Visibility
+    connection: ReadConnection, criteria: Criteria, *, visibility: Visibility
 ) -> Search:
     """Return the search for the visible messages that match `criteria`."""
     search = _base(criteria, visibility)
@@ -166,7 +166,7 @@ async def prepare(
 
 
 async def _sent_to(
-    connection: AsyncConnection, typed: str, *, visibility: Visibility
+    connection: ReadConnection, typed: str, *, visibility: Visibility
 ) -> tuple[ColumnElement[bool], bool]:
     """Return the condition that a name or address of a message's recipients, or a student's name, contains `typed`.
 
@@ -195,9 +195,7 @@ async def _sent_to(
     return or_(*conditions), False
 
 
-async def _few_of(
-    connection: AsyncConnection, lists: Sequence[Select[Any]]
-) -> Sequence[int] | None:
+async def _few_of(connection: ReadConnection, lists: Sequence[Select[Any]]) -> Sequence[int] | None:
     """Return the messages that these statements select, if SQLite finds few; None otherwise, and on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return None

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import orjson
 from sqlalchemy import Table, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from db.sql.connections import WriteConnection
 
 _POSTGRESQL: Final = make_url("postgresql+psycopg://").get_dialect()()
 
@@ -21,7 +22,7 @@ Row = Sequence[Any]
 
 
 async def update_rows(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     table: Table,
     rows: Sequence[Row],
     *,
@@ -37,7 +38,7 @@ async def update_rows(
 
 
 async def insert_rows(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     table: Table,
     rows: Sequence[Row],
     *,
@@ -53,7 +54,7 @@ async def insert_rows(
 
 
 async def _run(
-    connection: AsyncConnection, statement: str, columns: tuple[str, ...], rows: Sequence[Row]
+    connection: WriteConnection, statement: str, columns: tuple[str, ...], rows: Sequence[Row]
 ) -> None:
     if not rows:
         return

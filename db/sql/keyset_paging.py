@@ -28,10 +28,10 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from db.sql.column_types import Instant
+from db.sql.connections import ReadConnection
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import each
 from db.sql.rows import Reader, RecordColumns, Rows
@@ -293,7 +293,7 @@ def _no_cursor(text: str) -> BadUserInput:
 
 
 async def slices(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     parents: Sequence[int],
     *,
     of: Callable[[Any], Select[Any]],

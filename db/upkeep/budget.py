@@ -6,15 +6,15 @@ A leaky bucket, stored as the instant at which it is empty. `server.graphql.rate
 from datetime import timedelta
 
 from sqlalchemy import case, delete
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.sql.clock import clock, later
+from db.sql.connections import WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import BUDGET
 
 
 async def draw(
-    connection: AsyncConnection, viewer: str, *, cost: int, capacity: int, per_second: float
+    connection: WriteConnection, viewer: str, *, cost: int, capacity: int, per_second: float
 ) -> int | None:
     """Take `cost` from a viewer's budget and return the rest; return None and take nothing if the rest is too small.
 
@@ -41,7 +41,7 @@ async def draw(
     return max(0, min(capacity - cost, round(capacity - taken)))
 
 
-async def forget_full(connection: AsyncConnection) -> int:
+async def forget_full(connection: WriteConnection) -> int:
     """Delete the rows of viewers with a full budget and return how many. A background task calls it, not a request."""
     statement = delete(BUDGET).where(BUDGET.c.empty_at <= clock(connection))
     return (await connection.execute(statement)).rowcount

@@ -11,10 +11,10 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Boolean, Integer, String, TextualSelect, column, func, select, text
 from sqlalchemy.exc import DatabaseError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from db.sql.column_types import Instant
+from db.sql.connections import ReadConnection
 from db.sql.statement_files import read_statements
 from db.tables.log import MESSAGE
 
@@ -32,19 +32,19 @@ class Difference(NamedTuple):
     counted: str | None
 
 
-async def count_messages(connection: AsyncConnection) -> int:
+async def count_messages(connection: ReadConnection) -> int:
     """Return the number of messages."""
     return await connection.scalar(select(func.count()).select_from(MESSAGE)) or 0
 
 
-async def next_messages(connection: AsyncConnection, after: int, *, count: int) -> Sequence[int]:
+async def next_messages(connection: ReadConnection, after: int, *, count: int) -> Sequence[int]:
     """Return the ids of the next `count` messages after the id `after`, in order."""
     statement = select(MESSAGE.c.id).where(MESSAGE.c.id > after).order_by(MESSAGE.c.id).limit(count)
     return (await connection.scalars(statement)).all()
 
 
 async def differences(
-    connection: AsyncConnection, *, after: int, until: int
+    connection: ReadConnection, *, after: int, until: int
 ) -> Sequence[Difference]:
     """Return the differences in the messages whose ids are greater than `after` and at most `until`.
 
@@ -79,7 +79,7 @@ def _recounts() -> Sequence[TextualSelect]:
     ]
 
 
-async def faults_of_file(connection: AsyncConnection) -> Sequence[str]:
+async def faults_of_file(connection: ReadConnection) -> Sequence[str]:
     """Return the faults in the pages and foreign keys of a SQLite file; none on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return []
@@ -94,7 +94,7 @@ async def faults_of_file(connection: AsyncConnection) -> Sequence[str]:
     ]
 
 
-async def faults_of_search(connection: AsyncConnection) -> Sequence[str]:
+async def faults_of_search(connection: ReadConnection) -> Sequence[str]:
     """Return the text indexes of SQLite that differ from their tables. FTS5's check is a write; none on PostgreSQL."""
     if connection.dialect.name != "sqlite":
         return []

@@ -22,10 +22,10 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch import in_flight
 from db.ingest.move_in import take_lock
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import (
     CANCELLATION,
     CLAIMED,
@@ -74,9 +74,7 @@ class PurgePreview(NamedTuple):
     """Messages of the same age that have not ended; the purge leaves them."""
 
 
-async def districts(
-    connection: AsyncConnection, *, known_as: str | None
-) -> Sequence[PurgeDistrict]:
+async def districts(connection: ReadConnection, *, known_as: str | None) -> Sequence[PurgeDistrict]:
     """Return all districts, or the one with the external id `known_as`; empty if it does not exist."""
     statement = select(DISTRICT.c.id, DISTRICT.c.external_id).order_by(DISTRICT.c.id)
     if known_as is not None:
@@ -85,7 +83,7 @@ async def districts(
 
 
 async def preview(
-    connection: AsyncConnection, district: PurgeDistrict, *, before: datetime
+    connection: ReadConnection, district: PurgeDistrict, *, before: datetime
 ) -> PurgePreview:
     """Return what a purge would remove of the messages that were created and sent before an instant."""
     is_purged = case((_has_ended(), 1), else_=0)
@@ -104,7 +102,7 @@ async def preview(
 
 
 async def next_messages(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     district: PurgeDistrict,
     *,
     before: datetime,
@@ -125,12 +123,12 @@ async def next_messages(
     ]
 
 
-async def unfinished(connection: AsyncConnection) -> Sequence[int]:
+async def unfinished(connection: ReadConnection) -> Sequence[int]:
     """Return the messages whose purge has begun and not ended: it is running, or it was interrupted."""
     return (await connection.scalars(select(PURGE.c.message_id).order_by(PURGE.c.message_id))).all()
 
 
-async def take_turn(connection: AsyncConnection) -> None:
+async def take_turn(connection: WriteConnection) -> None:
     """Acquire the lock of the ingest, first in each transaction of a purge, so that no new recipient refers to removed rows.
 
     Also makes SQLite overwrite deleted rows, which otherwise stay in the file until their page is reused.
@@ -141,7 +139,7 @@ async def take_turn(connection: AsyncConnection) -> None:
 
 
 async def begin(
-    connection: AsyncConnection, message_id: int, *, before: datetime, now: datetime
+    connection: WriteConnection, message_id: int, *, before: datetime, now: datetime
 ) -> bool:
     """Close a message to all further work and remove its content; return False and do nothing if it must not be purged (now).
 
@@ -170,7 +168,7 @@ async def begin(
     return True
 
 
-async def kept_reports(connection: AsyncConnection, message_id: int) -> Sequence[int]:
+async def kept_reports(connection: ReadConnection, message_id: int) -> Sequence[int]:
     """Return the reports of a message that may contain removed data: all except summaries requested after the purge."""
     since = select(MESSAGE.c.purged_at).where(MESSAGE.c.id == message_id).scalar_subquery()
     has_removed = or_(REPORT.c.detail != ReportDetail.SUMMARY, REPORT.c.requested_at < since)
@@ -178,7 +176,7 @@ async def kept_reports(connection: AsyncConnection, message_id: int) -> Sequence
     return (await connection.scalars(statement.order_by(REPORT.c.id))).all()
 
 
-async def end(connection: AsyncConnection, message_id: int) -> None:
+async def end(connection: WriteConnection, message_id: int) -> None:
     """Record that the purge of a message is complete."""
     await connection.execute(delete(PURGE).where(PURGE.c.message_id == message_id))
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import delete, func, literal, not_, select, text, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, PERSON, PERSON_NAME, RECIPIENT
 from domain.people import Role
@@ -20,7 +20,7 @@ MERGED_AT_ONCE: Final = 200
 _TEXT_INDEXES: Final = ("person_name_trigrams", "address_trigrams")
 
 
-async def remove_deliveries(connection: AsyncConnection, message_id: int, *, most: int) -> int:
+async def remove_deliveries(connection: WriteConnection, message_id: int, *, most: int) -> int:
     """Remove the next deliveries of a message with their events; return how many, 0 if there are none.
 
     Also removes addresses without other deliveries, unless they opted out of texts, which must be remembered for ever.
@@ -56,7 +56,7 @@ async def remove_deliveries(connection: AsyncConnection, message_id: int, *, mos
     return len(rows)
 
 
-async def remove_recipients(connection: AsyncConnection, message_id: int, *, most: int) -> int:
+async def remove_recipients(connection: WriteConnection, message_id: int, *, most: int) -> int:
     """Remove the next recipients of a message, whose deliveries are removed already; return how many, 0 if there are none.
 
     Also removes people who are in no other list, and the names of the others that are in no other list.
@@ -83,7 +83,7 @@ async def remove_recipients(connection: AsyncConnection, message_id: int, *, mos
     return len(rows)
 
 
-async def tidy(connection: AsyncConnection, *, is_first: bool) -> bool:
+async def tidy(connection: ReadConnection, *, is_first: bool) -> bool:
     """Merge a part of SQLite's text indexes, to drop deleted terms; return whether more is left to merge.
 
     An FTS5 index keeps deleted terms until it is merged. On PostgreSQL, VACUUM removes them.
@@ -105,7 +105,7 @@ async def tidy(connection: AsyncConnection, *, is_first: bool) -> bool:
     return more
 
 
-async def write_through(connection: AsyncConnection) -> None:
+async def write_through(connection: ReadConnection) -> None:
     """Checkpoint and truncate SQLite's WAL, which still has the removed rows. Call it first in a transaction.
 
     If another connection reads, a later checkpoint does it.
@@ -117,7 +117,7 @@ async def write_through(connection: AsyncConnection) -> None:
 _CHANGES: Final = text("SELECT total_changes()")
 
 
-async def _in_no_list(connection: AsyncConnection, people: Sequence[int]) -> Sequence[int]:
+async def _in_no_list(connection: ReadConnection, people: Sequence[int]) -> Sequence[int]:
     as_recipient = select(literal(1)).where(RECIPIENT.c.person_id == PERSON.c.id)
     as_student = select(literal(1)).where(RECIPIENT.c.student_id == PERSON.c.id)
     statement = select(PERSON.c.id).where(
@@ -126,7 +126,7 @@ async def _in_no_list(connection: AsyncConnection, people: Sequence[int]) -> Seq
     return (await connection.scalars(statement)).all()
 
 
-async def _remove_people(connection: AsyncConnection, people: Sequence[int]) -> None:
+async def _remove_people(connection: WriteConnection, people: Sequence[int]) -> None:
     if not people:
         return
     await connection.execute(delete(PERSON_NAME).where(any_of(PERSON_NAME.c.person_id, people)))
@@ -144,7 +144,7 @@ async def _remove_people(connection: AsyncConnection, people: Sequence[int]) -> 
     )
 
 
-async def _remove_names(connection: AsyncConnection, people: Sequence[int]) -> None:
+async def _remove_names(connection: WriteConnection, people: Sequence[int]) -> None:
     """Remove the names of these people that are in no remaining list."""
     if not people:
         return

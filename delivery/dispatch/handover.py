@@ -19,11 +19,11 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch import changes, claims, in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery, LiveMessage, Target
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch import provider_rate
 from delivery.dispatch.cancel_gate import RUNNING, CancelGate
 from delivery.dispatch.recording import record
@@ -197,7 +197,7 @@ async def _claim(runtime: Runtime, load: _Load, *, token: str, most: int) -> _Wa
 
 
 async def _repeats(
-    connection: AsyncConnection, due: Sequence[LiveDelivery], targets: Mapping[int, Target]
+    connection: ReadConnection, due: Sequence[LiveDelivery], targets: Mapping[int, Target]
 ) -> Collection[DeliveryKey]:
     """Return the keys of deliveries whose address another delivery of the same message goes to as well."""
     merged = {
@@ -303,7 +303,7 @@ async def _write(
 @asynccontextmanager
 async def _locked_message(
     runtime: Runtime, message_id: int
-) -> AsyncIterator[tuple[AsyncConnection, LiveMessage | None]]:
+) -> AsyncIterator[tuple[WriteConnection, LiveMessage | None]]:
     """Yield a transaction and the locked message; None if the message does not exist.
 
     Tasks of one process queue here and not in the database. There each would hold a connection. And if the process were

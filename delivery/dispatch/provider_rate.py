@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.dispatch import provider_rate
 from db.dispatch.in_flight import LiveDelivery
+from db.sql.connections import ReadConnection
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import NotAccepted, Outcome
 from delivery.gateways.port import Gateway
@@ -45,7 +45,7 @@ async def reserve(runtime: Runtime, gateway: Gateway, per_second: float, *, most
     return size
 
 
-async def is_held(connection: AsyncConnection, gateway: Gateway) -> bool:
+async def is_held(connection: ReadConnection, gateway: Gateway) -> bool:
     """Return whether a provider is on hold now."""
     return bool(held_gateways([gateway], await provider_rate.waits(connection)))
 

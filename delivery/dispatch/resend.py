@@ -8,13 +8,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
 from db.dispatch.resend import failed
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import WriteConnection
 from delivery.dispatch.runtime import Runtime
 from domain.resend import resend_refusal
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
@@ -28,7 +27,7 @@ async def resend(
     message_id: int,
     *,
     modes: Collection[DeliveryMode],
-    announce: Callable[[AsyncConnection], Awaitable[None]],
+    announce: Callable[[WriteConnection], Awaitable[None]],
 ) -> int:
     """Make the failed deliveries of these modes pending again. Return how many. Each is visited once.
 

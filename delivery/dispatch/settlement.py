@@ -12,13 +12,13 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY
 from db.dispatch import changes, claims, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import apply_finding, content_of, handover_of
@@ -174,7 +174,7 @@ async def _write(
 
 
 async def _holders(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     deliveries: Sequence[LiveDelivery],
     findings: Mapping[DeliveryKey, Finding | None],
     addresses: Mapping[int, str],

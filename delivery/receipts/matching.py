@@ -7,11 +7,10 @@ one delivery, the receipt is unmatched; it is never guessed. `delivery.receipts.
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.dispatch import in_flight
 from db.dispatch.in_flight import LiveDelivery
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection
 from delivery.dispatch import delivery_names
 from domain.addresses import InvalidAddress, normalise
 from domain.receipts import Mismatch, Receipt, Unmatched
@@ -30,7 +29,7 @@ class Matched(NamedTuple):
 
 
 async def match(
-    connection: AsyncConnection, gateway: str, receipts: Sequence[Receipt]
+    connection: ReadConnection, gateway: str, receipts: Sequence[Receipt]
 ) -> tuple[list[Matched], list[Unmatched]]:
     """Return the receipts that name one delivery, and those that name none or several.
 
@@ -93,7 +92,7 @@ def is_same_address(key: str, address: str) -> bool:
 
 
 async def _candidates(
-    connection: AsyncConnection, gateway: str, receipts: Sequence[Receipt]
+    connection: ReadConnection, gateway: str, receipts: Sequence[Receipt]
 ) -> Mapping[str, Sequence[tuple[LiveDelivery, str]]]:
     """Return the deliveries with the provider's ids of these receipts, with their normalised addresses, by that id."""
     candidates: dict[str, list[tuple[LiveDelivery, str]]] = {}

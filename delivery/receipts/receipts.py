@@ -11,7 +11,6 @@ from itertools import groupby
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.connect.unavailable import retry_once
@@ -21,6 +20,7 @@ from db.dispatch.in_flight import LiveDelivery
 from db.log import deliveries
 from db.log.deliveries import DeliveryKey
 from db.receipts import unmatched as unmatched_receipts
+from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch import delivery_names
 from delivery.dispatch.transitions import apply_receipt, keep_old_receipt
 from delivery.gateways.base import Consent
@@ -73,7 +73,7 @@ async def apply_receipts(
 
 
 async def apply_receipts_within(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     gateway: str,
     receipts: Sequence[Receipt],
     *,
@@ -102,7 +102,7 @@ class _Applied(NamedTuple):
 
 
 async def _apply(
-    connection: AsyncConnection,
+    connection: WriteConnection,
     gateway: str,
     message_id: int,
     receipts: Sequence[Matched],
@@ -154,7 +154,7 @@ def _change(delivery: LiveDelivery, matched: Matched, gateway: str, source: Even
 
 
 async def _keep(
-    connection: AsyncConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
+    connection: WriteConnection, gateway: str, unmatched: Sequence[Unmatched], *, now: datetime
 ) -> None:
     """Store receipts that belong to no delivery, and log a warning."""
     await unmatched_receipts.keep(connection, gateway, unmatched, now=now)
@@ -175,7 +175,7 @@ def _group(one: Unmatched) -> tuple[Mismatch, str | None]:
     return one.reason, spell(Kind.MESSAGE, sending.delivery.message_id) if sending else None
 
 
-async def _without_known(connection: AsyncConnection, moves: Sequence[Change]) -> list[Change]:
+async def _without_known(connection: ReadConnection, moves: Sequence[Change]) -> list[Change]:
     """Leave out changes that repeat an event: at each poll a provider reports the same events again."""
     keys = sorted({move.after.key for move in moves})
     known: set[tuple[object, ...]] = {
@@ -202,7 +202,7 @@ def _by_message(matched: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matc
             yield message_id, receipts[start : start + MOST]
 
 
-async def store_consents(connection: AsyncConnection, consents: Sequence[Consent]) -> None:
+async def store_consents(connection: WriteConnection, consents: Sequence[Consent]) -> None:
     """Store opt-outs and opt-ins of phone numbers; the latest one of each number counts."""
     # Ordered by number, so that concurrent callers lock the rows in the same order.
     for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):

@@ -10,8 +10,6 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.connect.database import Database
 from db.log import counters as message_counters
 from db.log import deliveries, districts, messages, recipients
@@ -23,6 +21,7 @@ from db.log.visibility import Visibility
 from db.reports import jobs
 from db.reports import marks as report_marks
 from db.reports.jobs import ReportJob
+from db.sql.connections import ReadConnection
 from db.sql.keyset_paging import Slice
 from delivery.reports.failures import Purged
 from domain.counting import figures
@@ -36,7 +35,7 @@ PAGE: Final = 500
 """Recipients of one page."""
 
 
-async def expected_rows(connection: AsyncConnection, job: ReportJob) -> int:
+async def expected_rows(connection: ReadConnection, job: ReportJob) -> int:
     """Return how many rows a report will have, from the counters of its message, without counting rows."""
     counters = (await message_counters.of_messages(connection, [job.message_id])).get(
         job.message_id
@@ -77,7 +76,7 @@ async def reading_report(
 
 
 async def _begin(
-    connection: AsyncConnection,
+    connection: ReadConnection,
     job: ReportJob,
     reading: ReportReader,
     *,
@@ -133,7 +132,7 @@ async def _begin(
     )
 
 
-async def _cancellation(connection: AsyncConnection, job: ReportJob) -> ReportCancellation | None:
+async def _cancellation(connection: ReadConnection, job: ReportJob) -> ReportCancellation | None:
     canceled = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
     if canceled is None:
         return None
@@ -170,7 +169,7 @@ def _wanted(rule: RowRule) -> RecipientFilter:
 
 
 def _rows(
-    connection: AsyncConnection, job: ReportJob, rule: RowRule, reading: ReportReader
+    connection: ReadConnection, job: ReportJob, rule: RowRule, reading: ReportReader
 ) -> Iterator[Sequence[DetailRow]]:
     """Return the Delivery Detail in pages, for the renderer's thread. Each page is fetched on the event loop of the connection.
 

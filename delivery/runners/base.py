@@ -11,9 +11,9 @@ from enum import Enum, auto
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
+from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch.due_work import Job, find_jobs, run_job, start_due
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import RenderJob, ReportRuntime, make_report
@@ -29,7 +29,7 @@ class Runner(ABC):
     """Runs background jobs, in this process or in others."""
 
     @abstractmethod
-    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
+    async def announce(self, connection: WriteConnection, job: RenderJob | None = None) -> None:
         """Look for work as soon as the transaction of `connection` commits, because it makes new work.
 
         `job` is the new report, if it makes one. An announcement may get lost: the next round finds the same work some
@@ -37,7 +37,7 @@ class Runner(ABC):
         """
 
     @abstractmethod
-    async def has_workers(self, connection: AsyncConnection) -> bool:
+    async def has_workers(self, connection: ReadConnection) -> bool:
         """Return whether a worker is running, as far as this process knows."""
 
     @abstractmethod

@@ -10,11 +10,11 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import backlog
 from db.reports import jobs
+from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch.due_work import Job
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
@@ -64,14 +64,14 @@ class LocalRunner(Runner):
         self._known = set[Job | RenderJob]()
         """Jobs that are queued, running or resting: they are not queued a second time."""
 
-    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
+    async def announce(self, connection: WriteConnection, job: RenderJob | None = None) -> None:
         def wake(_: Connection) -> None:
             self._announced.set()
 
         assert connection.sync_connection is not None
         event.listen(connection.sync_connection, "commit", wake, once=True)
 
-    async def has_workers(self, connection: AsyncConnection) -> bool:
+    async def has_workers(self, connection: ReadConnection) -> bool:
         return True  # the process that serves the file is the worker
 
     async def work(self, until: asyncio.Event) -> None:

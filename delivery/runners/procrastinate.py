@@ -15,10 +15,10 @@ from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Job as Hint
 from procrastinate.jobs import Status
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.unavailable import AWAY, cause
 from db.dispatch import backlog
+from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch.due_work import Job
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
@@ -121,7 +121,7 @@ class ProcrastinateRunner(Runner):
         task = self._app.task(name=name, queue=QUEUE, priority=FIRST_OF_ALL)(run)
         return self._app.periodic(cron=cron, queueing_lock=name)(task)
 
-    async def announce(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
+    async def announce(self, connection: WriteConnection, job: RenderJob | None = None) -> None:
         raw = (await connection.get_raw_connection()).driver_connection
         if job is None:
             # No queueing lock: it is a unique index, and would wait for every other transaction that announces.
@@ -133,7 +133,7 @@ class ProcrastinateRunner(Runner):
                 **job._asdict()
             )
 
-    async def has_workers(self, connection: AsyncConnection) -> bool:
+    async def has_workers(self, connection: ReadConnection) -> bool:
         return await backlog.has_workers(connection, within=timedelta(seconds=self._dead_after))
 
     async def work(self, until: asyncio.Event) -> None:

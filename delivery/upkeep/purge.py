@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
 from db.connect.database import Database
 from db.reports import jobs
+from db.sql.connections import WriteConnection
 from db.upkeep import purge, purge_rows
 from db.upkeep.purge import PurgeDistrict, PurgePlace, PurgePreview
 from delivery.reports.store import StoreLocation, open_store
@@ -164,7 +163,7 @@ async def _tidy(work: PurgeRun) -> None:
 
 
 @asynccontextmanager
-async def _turn(work: PurgeRun) -> AsyncIterator[AsyncConnection]:
+async def _turn(work: PurgeRun) -> AsyncIterator[WriteConnection]:
     """Yield a transaction. On SQLite, pause afterwards for as long as it took: waiters for SQLite's one lock do not queue."""
     now = asyncio.get_running_loop().time
     async with work.database.writing() as connection:

@@ -6,12 +6,12 @@ from datetime import time
 from typing import Final
 
 from msgspec import structs
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.ingest import move_in
 from db.log import districts
 from db.log.districts import DistrictRecord, SchoolRecord
+from db.sql.connections import ReadConnection, WriteConnection
 from domain.phone_numbers import DEFAULT_COUNTRY
 from domain.viewer import Viewer
 from resolvers.ingest import rows
@@ -34,7 +34,7 @@ class Districts:
     """The districts and schools of one upload; `viewer` None may write for all of them."""
 
     def __init__(
-        self, database: Database, connection: AsyncConnection, *, viewer: Viewer | None
+        self, database: Database, connection: ReadConnection, *, viewer: Viewer | None
     ) -> None:
         self._database = database
         self._connection = connection
@@ -94,25 +94,25 @@ class Districts:
 
     async def save(self, line: UploadedDistrict | UploadedSchool) -> None:
         """Add or update the district or school. Raises `BadLine` if the viewer may not (see `has`)."""
-        async with self._database.begin_writing(self._connection):
+        async with self._database.begin_writing(self._connection) as connection:
             # Another upload may save the same one now; the lock ensures that the second finds it.
-            await move_in.take_lock(self._connection)
+            await move_in.take_lock(connection)
             if isinstance(line, UploadedDistrict):
-                await self._save_district(line)
+                await self._save_district(connection, line)
             else:
-                await self._save_school(line)
+                await self._save_school(connection, line)
 
-    async def _save_district(self, line: UploadedDistrict) -> None:
+    async def _save_district(self, connection: WriteConnection, line: UploadedDistrict) -> None:
         if limit := self._limit():
             raise BadLine(
                 "id",
                 f"{line.id!r} differs from what is known: your sign-in writes for these schools only: {limit}",
             )
-        record = await districts.district_known_as(self._connection, line.id)
+        record = await districts.district_known_as(connection, line.id)
         zone, name, hours = line.timeZone, line.name, line.hours()
         if record is None:
             await districts.add_district(
-                self._connection,
+                connection,
                 line.id,
                 name=name,
                 time_zone=zone,
@@ -121,13 +121,13 @@ class Districts:
                 hours=hours,
             )
             return
-        if zone != record.time_zone and await districts.has_messages(self._connection, record.id):
+        if zone != record.time_zone and await districts.has_messages(connection, record.id):
             raise BadLine(
                 "timeZone",
                 f"{zone!r}: the messages of {line.id!r} are dated in {record.time_zone!r}, which stays",
             )
         await districts.change_district(
-            self._connection,
+            connection,
             record.id,
             name=name,
             time_zone=zone,
@@ -137,19 +137,19 @@ class Districts:
         )
         self._known.pop(line.id, None)
 
-    async def _save_school(self, line: UploadedSchool) -> None:
-        district = await districts.district_known_as(self._connection, line.district)
+    async def _save_school(self, connection: WriteConnection, line: UploadedSchool) -> None:
+        district = await districts.district_known_as(connection, line.district)
         if district is None:
             raise BadLine("district", f"no district {line.district!r} came before this line")
         key = rows.key(line.name, "name")
-        stored = await move_in.school_known_as(self._connection, district.id, line.id)
+        stored = await move_in.school_known_as(connection, district.id, line.id)
         if stored is None:
             await districts.add_school(
-                self._connection, line.id, district_id=district.id, name=line.name, key=key
+                connection, line.id, district_id=district.id, name=line.name, key=key
             )
         else:
-            await districts.rename_school(self._connection, stored.id, name=line.name, key=key)
-        saved = await move_in.school_known_as(self._connection, district.id, line.id)
+            await districts.rename_school(connection, stored.id, name=line.name, key=key)
+        saved = await move_in.school_known_as(connection, district.id, line.id)
         if saved is not None and (place := self._known.get(line.district)):
             place.schools[line.id] = saved
 

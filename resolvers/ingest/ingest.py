@@ -37,7 +37,7 @@ async def ingest(
     """
     if viewer is not None:
         viewer.require(Right.INGEST_MESSAGES)
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         try:
             async with connection.begin():
                 await staging_tables.create(connection)

@@ -9,13 +9,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
 from db.connect.database import Database
 from db.ingest import move_in, staging_tables
 from db.log import districts
+from db.sql.connections import ReadConnection, WriteConnection
 from domain.ids import Kind, spell
 from domain.viewer import Viewer
 from resolvers.ingest.districts import Districts
@@ -65,7 +64,7 @@ class Upload:
     def __init__(
         self,
         database: Database,
-        connection: AsyncConnection,
+        connection: ReadConnection,
         *,
         viewer: Viewer | None,
         clock: Callable[[], datetime],
@@ -233,8 +232,8 @@ class Upload:
         """Move the ready messages into the log, in one transaction."""
         if not self._ready:
             return
-        ready, now, connection = list(self._ready.values()), self._clock(), self._connection
-        async with self._database.begin_writing(connection):
+        ready, now = list(self._ready.values()), self._clock()
+        async with self._database.begin_writing(self._connection) as connection:
             await move_in.take_lock(connection)
             # Read under the lock: another upload may have changed the zone since the message began.
             ids = {message.place.record.id for message in ready}
@@ -246,7 +245,9 @@ class Upload:
             in_log_now = await move_in.staged_in_log(connection)
             await staging_tables.forget(connection, list(in_log_now))
             await move_in.move(connection)
-            await self._write_audit([m for m in ready if m.ref not in in_log_now], now=now)
+            await self._write_audit(
+                connection, [m for m in ready if m.ref not in in_log_now], now=now
+            )
             await self._announce(connection)
             if any(message.is_spilled for message in self._open.values()):
                 await staging_tables.clear(connection)
@@ -264,7 +265,9 @@ class Upload:
         self._moved |= self._ready.keys()
         self._ready.clear()
 
-    async def _write_audit(self, messages: Sequence[OpenMessage], *, now: datetime) -> None:
+    async def _write_audit(
+        self, connection: WriteConnection, messages: Sequence[OpenMessage], *, now: datetime
+    ) -> None:
         """Write audit entries for these messages, one per district."""
         if self._by is None:
             return
@@ -283,7 +286,7 @@ class Upload:
             )
             for district_id, count in sorted(counts.items())
         ]
-        await entries.write(self._connection, records)
+        await entries.write(connection, records)
 
     async def _refuse_line(self, numbered: Numbered, bad: BadLine) -> None:
         """Report a bad line, and leave out its whole message; all open messages if it cannot be determined."""

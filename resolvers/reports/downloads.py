@@ -6,8 +6,6 @@
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
 from db.connect.database import Database
@@ -15,6 +13,7 @@ from db.log.districts import districts
 from db.log.visibility import Visibility, visibility_of
 from db.reports.records import ReportRecord, reports
 from db.reports.secrets import secrets
+from db.sql.connections import ReadConnection
 from domain.errors import Forbidden
 from domain.ids import Kind, key_of, spell
 from domain.report import ReportStatus
@@ -82,7 +81,7 @@ async def admit(
 
 
 async def _visibility(
-    connection: AsyncConnection, ticket: Ticket, viewer: Viewer | None, *, now: datetime
+    connection: ReadConnection, ticket: Ticket, viewer: Viewer | None, *, now: datetime
 ) -> tuple[Visibility, bool] | None:
     """What the viewer may see, and whether it is masked; None if nothing."""
     if viewer is None:

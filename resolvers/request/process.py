@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from db.connect.database import Database
 from db.connect.notices import Notices
+from db.sql.connections import WriteConnection
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.jobs import RenderJob
 from delivery.upkeep.background_tasks import BackgroundTasks
@@ -19,7 +18,7 @@ from resolvers.request.visibility_cache import VisibilityCache
 class Announce(Protocol):
     """Announces to runners that a transaction has created work, once it commits (`delivery.runners.base`). Only a hint."""
 
-    async def __call__(self, connection: AsyncConnection, job: RenderJob | None = None) -> None: ...
+    async def __call__(self, connection: WriteConnection, job: RenderJob | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +32,7 @@ class ProcessServices:
     visibility_cache: VisibilityCache = field(default_factory=VisibilityCache)
 
 
-async def announce_nothing(connection: AsyncConnection, job: RenderJob | None = None) -> None:
+async def announce_nothing(connection: WriteConnection, job: RenderJob | None = None) -> None:
     """Announce nothing; runners find the work in their next round."""
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import orjson
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.connect.notices import Notices
+from db.sql.connections import ReadConnection
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
 from db.tables.operations import AUDIT
 from delivery.dispatch.due_work import find_jobs, run_job, start_due
@@ -134,7 +134,7 @@ class World:
             background_tasks=BackgroundTasks(),
         )
 
-    async def _hear(self, connection: AsyncConnection, job: RenderJob | None = None) -> None:
+    async def _hear(self, connection: ReadConnection, job: RenderJob | None = None) -> None:
         self.announced += 1
         self.announced_reports += [] if job is None else [job]
 

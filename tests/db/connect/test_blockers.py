@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 from structlog.testing import capture_logs
 
 from db.connect import blockers
@@ -15,6 +14,7 @@ from db.connect.database import Database
 from db.connect.unavailable import AWAY
 from db.dispatch import in_flight
 from db.dispatch.cancel import CanceledMessage, cancel
+from db.sql.connections import ReadConnection, WriteConnection
 from tests.delivery.world import call, load, people
 from tests.log import NOON
 
@@ -33,16 +33,16 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blockers, "PAUSE", 0.01)
 
 
-async def locked(database: Database, message_id: int) -> AsyncConnection:
+async def locked(database: Database, message_id: int) -> WriteConnection:
     """An idle connection with the lock of a message."""
-    connection = database.engine.connect()
+    connection = WriteConnection(ReadConnection(database.engine.connect()))
     await connection.start()
     await connection.execution_options(isolation_level="READ COMMITTED")
     await in_flight.lock(connection, message_id)
     return connection
 
 
-async def was_ended(suspended: AsyncConnection) -> None:
+async def was_ended(suspended: ReadConnection) -> None:
     """Fail unless the session of a connection was ended."""
     with pytest.raises(AWAY):
         await suspended.execute(select(1))

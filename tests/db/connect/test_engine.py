@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Integer, Text, column, event, func, select, table, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect import engine as engines
 from db.connect.database import Database
 from db.connect.engine import POOLED
+from db.sql.connections import ReadConnection
 
 ON_POSTGRESQL = pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
@@ -21,7 +21,7 @@ ACTIVITY = table("pg_stat_activity", column("pid", Integer), column("datname", T
 """Every connection to the server."""
 
 
-async def status(connection: AsyncConnection) -> TransactionStatus:
+async def status(connection: ReadConnection) -> TransactionStatus:
     """Return whether a used connection is still in a transaction on the server."""
     await connection.execute(text("SELECT 1"))
     raw = await connection.get_raw_connection()

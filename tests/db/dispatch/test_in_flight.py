@@ -11,6 +11,7 @@ from db.connect.database import Database
 from db.dispatch import in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveContent
 from db.log.deliveries import DeliveryKey
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE
 from domain.call_window import CallWindow
 from domain.message import BodyFormat
@@ -63,7 +64,7 @@ async def test_a_process_that_is_suspended_with_the_lock_loses_it(
         async with database.writing() as connection:
             return await in_flight.lock(connection, message_id) is not None
 
-    suspended = database.engine.connect()
+    suspended = WriteConnection(ReadConnection(database.engine.connect()))
     await suspended.start()
     await suspended.execution_options(isolation_level="READ COMMITTED")
     await in_flight.lock(suspended, message_id)

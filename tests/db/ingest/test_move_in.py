@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, event, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.connect.database import Database
 from db.ingest import move_in as log
 from db.ingest import staging_tables
 from db.ingest.staging_tables import StagedDelivery, StagedMessage, StagedRecipient
 from db.log import districts
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import DISTRICT
 from tests.log import district, load, message, school
 from tests.resolvers.uploads import rows, story
@@ -96,7 +96,7 @@ def statements(database: Database) -> Iterator[list[str]]:
         event.remove(database.engine.sync_engine, "before_cursor_execute", hear)
 
 
-async def put(connection: AsyncConnection, *refs: int, whole: bool = True) -> None:
+async def put(connection: ReadConnection, *refs: int, whole: bool = True) -> None:
     """Stage messages, each with a recipient and a delivery."""
     if whole:
         await staging_tables.load(
@@ -110,7 +110,7 @@ async def put(connection: AsyncConnection, *refs: int, whole: bool = True) -> No
     )
 
 
-async def staged(connection: AsyncConnection, table: Table) -> Sequence[int]:
+async def staged(connection: ReadConnection, table: Table) -> Sequence[int]:
     return (await connection.scalars(select(table.c.ref).order_by(table.c.ref))).all()
 
 
@@ -127,7 +127,7 @@ async def test_a_staged_row_equals_its_input(
     database: Database, table: Table, row: tuple[Any, ...]
 ) -> None:
     columns = [column for column in table.c if column.name != "message_id"]
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
             await staging_tables.load(connection, table, [row])
@@ -139,7 +139,7 @@ async def test_a_staged_row_equals_its_input(
 async def test_staged_rows_are_visible_only_to_their_connection_and_disappear_with_it(
     database: Database, places: None
 ) -> None:
-    async with database.engine.connect() as one, database.engine.connect() as other:
+    async with database.reading() as one, database.reading() as other:
         async with one.begin():
             await staging_tables.create(one)
             await put(one, 1)
@@ -158,7 +158,7 @@ async def test_staged_rows_are_visible_only_to_their_connection_and_disappear_wi
 async def test_forget_clear_and_empty_keep_the_rows_of_other_messages(
     database: Database,
 ) -> None:
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
             await put(connection, 1, 2, 3)
@@ -181,8 +181,8 @@ async def test_forget_clear_and_empty_keep_the_rows_of_other_messages(
 async def test_a_move_takes_complete_messages_and_leaves_the_others_staged(
     database: Database, places: None
 ) -> None:
-    async with database.engine.connect() as connection:
-        async with database.begin_writing(connection):
+    async with database.reading() as opened:
+        async with database.begin_writing(opened) as connection:
             await staging_tables.create(connection)
             await put(connection, 1)
             await put(connection, 2, whole=False)
@@ -202,8 +202,8 @@ async def test_a_move_takes_complete_messages_and_leaves_the_others_staged(
 async def test_a_move_needs_as_many_statements_for_one_message_as_for_five_hundred(
     database: Database, places: None, count: int
 ) -> None:
-    async with database.engine.connect() as connection:
-        async with database.begin_writing(connection):
+    async with database.reading() as opened:
+        async with database.begin_writing(opened) as connection:
             await staging_tables.create(connection)
             await put(connection, *range(1, count + 1))
             with statements(database) as asked:
@@ -217,8 +217,8 @@ async def test_a_move_needs_as_many_statements_for_one_message_as_for_five_hundr
 async def test_staged_messages_that_are_in_the_log_are_found_with_whether_they_are_equal(
     database: Database, places: None
 ) -> None:
-    async with database.engine.connect() as connection:
-        async with database.begin_writing(connection):
+    async with database.reading() as opened:
+        async with database.begin_writing(opened) as connection:
             await staging_tables.create(connection)
             await put(connection, 1, 2)
             await log.move(connection)
@@ -292,7 +292,7 @@ async def test_inserting_deliveries_does_not_scan_the_recipients_of_a_large_mess
     database: Database, places: None
 ) -> None:
     """Without statistics of a message, PostgreSQL may choose the index of names instead of that of keys."""
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
 
         async def take(ref: int, recipients: int) -> None:
             await staging_tables.load(connection, staging_tables.MESSAGES, [message_row(ref)])
@@ -301,7 +301,7 @@ async def test_inserting_deliveries_does_not_scan_the_recipients_of_a_large_mess
             calls = [delivery_row(ref, one) for one in range(recipients)]
             await staging_tables.load(connection, staging_tables.RECIPIENTS, named)
             await staging_tables.load(connection, staging_tables.DELIVERIES, calls)
-            await log.move(connection)
+            await log.move(WriteConnection(connection))
             await staging_tables.clear(connection)
 
         async def scans() -> tuple[int, ...]:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.large_log import build, size_of
 from db.connect.database import Database
@@ -19,6 +18,7 @@ from db.search import facets, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
 from db.search.search import prepare
+from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.keyset_paging import Order
 from db.upkeep import purge, purge_rows
 from domain.paging import Page
@@ -93,7 +93,7 @@ async def large(large_url: str) -> AsyncIterator[Database]:
     await database.dispose()
 
 
-async def read_without_index(connection: AsyncConnection) -> set[str]:
+async def read_without_index(connection: ReadConnection) -> set[str]:
     """Return the tables that a text search scans: none, except on a server without pg_trgm."""
     if connection.dialect.name == "sqlite":
         return set()
@@ -103,7 +103,7 @@ async def read_without_index(connection: AsyncConnection) -> set[str]:
 
 MASS: Final = {"message", "recipient", "delivery", "person", "person_name", "address", "content"}
 
-Run = Callable[[AsyncConnection, Visibility], Awaitable[Any]]
+Run = Callable[[WriteConnection, Visibility], Awaitable[Any]]
 
 
 async def read_whole(
@@ -114,7 +114,7 @@ async def read_whole(
     async with database.reading() as connection:
         await connection.exec_driver_sql("SELECT 1")
         with recorded(database) as statements:
-            await run(connection, visibility)
+            await run(WriteConnection(connection), visibility)
         assert statements
         excused = await read_without_index(connection) if for_text else set()
         return [
@@ -132,7 +132,7 @@ def search(
     parts = dict(asked)
     days = parts.pop("days", EVER)
 
-    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
         ready = await prepare(connection, Criteria(*days, **parts), visibility=visibility)
         page = await log_page.page_of(
             connection, ready, order=order, page=Page(50, None, None, backward=False)
@@ -162,7 +162,7 @@ async def test_no_filter_scans_the_log_in_any_order(large: Database, asked: dict
 async def test_no_count_of_a_month_scans_the_log(
     large: Database, count: Callable[..., Awaitable[Any]]
 ) -> None:
-    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
         await count(connection, await prepare(connection, Criteria(*MONTH), visibility=visibility))
 
     assert await read_whole(large, run) == []
@@ -175,7 +175,7 @@ async def test_reading_one_message_scans_no_table(
 ) -> None:
     wanted = RecipientFilter(search=typed, outcome=outcome)
 
-    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
         for page in (Page(50, None, None, backward=False), Page(50, None, None, backward=True)):
             await recipients.pages_of_messages(
                 connection,
@@ -192,7 +192,7 @@ async def test_reading_one_message_scans_no_table(
 
 
 async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:
-    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+    async def run(connection: WriteConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql(
             "UPDATE message SET status = 'SENT', is_recorded = true WHERE id = 2"
         )
@@ -210,7 +210,7 @@ async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:
 
 
 async def test_a_plan_that_scans_a_table_is_detected(large: Database) -> None:
-    async def run(connection: AsyncConnection, visibility: Visibility) -> None:
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
         await connection.exec_driver_sql("SELECT count(*) FROM content WHERE body = 'x'")
 
     assert [table for table, _ in await read_whole(large, run)] == ["content"]

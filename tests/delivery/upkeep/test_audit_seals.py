@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.audit.seals import add, after
 from db.connect.database import Database
+from db.sql.connections import ReadConnection
 from db.tables.operations import AUDIT, AUDIT_SEAL
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import run_periodically, seal_all
@@ -24,7 +24,7 @@ async def log(database: Database) -> Database:
     return database
 
 
-async def look(connection: AsyncConnection, *viewers: str) -> None:
+async def look(connection: ReadConnection, *viewers: str) -> None:
     """Write an audit entry of each viewer."""
     common = {"at": NOON, "district_id": 1, "action": "OPEN_PERSON", "subject": "person.1"}
     await connection.execute(insert(AUDIT), [common | {"viewer_id": viewer} for viewer in viewers])

@@ -125,7 +125,7 @@ async def test_memory_does_not_grow_with_the_size_of_a_message(
 ) -> None:
     monkeypatch.setattr(resolvers.ingest.upload, "BATCH", 20_000)
     lines = PLACE + message("M-1", ends=False, status=None) + numbered(2_000) + end()
-    async with database.engine.connect() as connection:
+    async with database.reading() as connection:
         async with connection.begin():
             await staging_tables.create(connection)
         upload = Upload(database, connection, viewer=None, clock=lambda: NOON)
