@@ -1,10 +1,11 @@
 """Render reports: a report value in, a file out. No access to the database, the clock or settings.
 
-`document` has the contents of a report. `pdf`, `docx`, `xlsx` and `delimited` each write one file format, row by row, in
+`document` has the contents of a report. `pdf`, `docx`, `xlsx` and `csv` each write one file format, row by row, in
 constant memory. They are synchronous and slow to import, so run them in a separate process.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import BinaryIO, Protocol
 
 from domain.report import ReportFormat
@@ -23,21 +24,9 @@ class Renderer(Protocol):
 
 
 def renderer(format: ReportFormat) -> Renderer:
-    """Return the renderer of `format`. Its libraries are imported now: fpdf2 alone takes most of a second."""
-    match format:
-        case ReportFormat.PDF:
-            from renderers import pdf
+    """Return the renderer of `format`: `render` in the module with its name.
 
-            return pdf.render
-        case ReportFormat.DOCX:
-            from renderers import docx
-
-            return docx.render
-        case ReportFormat.XLSX:
-            from renderers import xlsx
-
-            return xlsx.render
-        case ReportFormat.CSV:
-            from renderers import delimited
-
-            return delimited.render
+    Its libraries are imported now: fpdf2 alone takes most of a second.
+    """
+    render: Renderer = import_module(f"renderers.{format.lower()}").render
+    return render

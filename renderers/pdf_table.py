@@ -103,9 +103,8 @@ class DetailTable:
     def _is_plain(self, cells: tuple[str, ...]) -> bool:
         """Return whether every cell is Latin and fits on one line. If so, cache the encoded status and time."""
         latin = self._latin
-        for text, room in zip(cells, UNITS, strict=True):
-            if "\\n" in text or latin.width(text) > room:
-                return False
+        if any(latin.width(text) > room for text, room in zip(cells, UNITS, strict=True)):
+            return False
         if len(self._literals) > REMEMBERED:
             self._literals.clear()
         for text in cells[3:]:

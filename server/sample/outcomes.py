@@ -158,14 +158,13 @@ class Outcomes:
             case _Fate.OPEN:
                 return self._open(device)
         match device.mode:
-            case DeliveryMode.INBOX:
-                return _line(device, DeliveryStatus.SENT, at=self._after(at, 1, 20))
             case DeliveryMode.EMAIL:
                 return self._email(device, self._after(at, 10, 240))
             case DeliveryMode.VOICE:
                 return self._call(device, self._after(at, 30, 900))
             case DeliveryMode.TEXT:
                 return self._text(device, self._after(at, 3, 90))
+        return _line(device, DeliveryStatus.SENT, at=self._after(at, 1, 20))
 
     def _open(self, device: PersonDevice) -> DeviceLine:
         code = None

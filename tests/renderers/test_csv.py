@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.delimited import field, harmless, render
+from renderers.csv import field, harmless, render
 from renderers.document import ReportCancellation, ReportContent
 from renderers.texts import clean_line
 from tests.renderers.example import (
