@@ -135,7 +135,7 @@ async def _deep(connection: ReadConnection, sort: Sort) -> str | None:
         .order_by(*order.by())
     )
     key = (await connection.execute(statement.offset((DEPTH - 1) * PAGE - 1).limit(1))).first()
-    return None if key is None else order.cursor(tuple(key))
+    return None if key is None else order.cursors.encode(tuple(key))
 
 
 def _filters(visibility: Visibility) -> Sequence[Case]:

@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 
 from db.audit.entries import Action
 from db.sql.connections import ReadConnection
+from db.sql.cursors import Term
 from db.sql.key_lists import any_of
-from db.sql.keyset_paging import Order, Slice, Term
+from db.sql.keyset_paging import Order, Slice
 from db.sql.rows import RecordColumns
 from db.tables.operations import AUDIT
 from domain.paging import Page
@@ -59,9 +60,10 @@ async def page_of(
     if wanted.between is not None:
         begin, end = wanted.between
         statement = statement.where(AUDIT.c.at >= begin, AUDIT.c.at < end)
-    paged = order.apply(statement, _READING, page)
-    rows = (await connection.execute(paged, order.parameters(page))).all()
-    return order.cut(rows, page, _READING)
+    keys = order.cursors.page(page)
+    paged = order.apply(statement, _READING, keys)
+    rows = (await connection.execute(paged, keys.values)).all()
+    return order.cut(rows, keys, _READING)
 
 
 async def entries(

@@ -14,8 +14,9 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, is_of_visible
 from db.sql.connections import ReadConnection
+from db.sql.cursors import Term
 from db.sql.key_lists import any_of, pair_parameters, pairs_of, pairs_of_parameters
-from db.sql.keyset_paging import Order, Slice, Term, slices
+from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns, Rows
 from db.tables.log import DELIVERY, DELIVERY_EVENT
 from domain.paging import Page

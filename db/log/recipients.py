@@ -26,9 +26,10 @@ from sqlalchemy import (
 from db.log.text_match import FEW, contains, few_addresses, few_people, in_address
 from db.log.visibility import Visibility, is_of_visible, visible
 from db.sql.connections import ReadConnection
+from db.sql.cursors import Term
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, pairs_of
-from db.sql.keyset_paging import Order, Slice, Term, slices
+from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
 from domain.modes import SCREEN_MODES

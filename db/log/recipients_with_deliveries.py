@@ -14,7 +14,8 @@ from db.connect.single_statement import Source, fetch_from
 from db.log import deliveries
 from db.log.deliveries import DeliveryRecord
 from db.log.recipients import ALWAYS, READING, RecipientRecord
-from db.sql.keyset_paging import Order, Slice, sides
+from db.sql.cursors import KeyPage
+from db.sql.keyset_paging import Order, Slice
 from db.sql.rows import Reader, RecordColumns, Rows
 from db.tables.log import DELIVERY, RECIPIENT
 from domain.paging import Page
@@ -51,14 +52,14 @@ async def page_of_message(
 ) -> tuple[Slice[RecipientRecord], Deliveries]:
     """Return a page of a message's recipients and the deliveries to each; no deliveries unless `has_deliveries`."""
     order = ordered(scope)
-    statement, reading, fields = _page_statement(ordered, sides(page), shown)
-    values = {"message": message_id, **order.parameters(page)}
-    rows, readers = await fetch_from(source, statement, values)
+    keys = order.cursors.page(page)
+    statement, reading, fields = _page_statement(ordered, keys.form, shown)
+    rows, readers = await fetch_from(source, statement, {"message": message_id, **keys.values})
     own = readers[: len(reading.columns)]
     if fields is None:
-        return order.cut(rows, page, reading, own), {}
+        return order.cut(rows, keys, reading, own), {}
     people, to_each = group_by_recipient(rows, fields, readers)
-    return order.cut(people, page, reading, own), to_each
+    return order.cut(people, keys, reading, own), to_each
 
 
 def group_by_recipient(
@@ -102,8 +103,8 @@ class _PageStatement(NamedTuple):
 
 
 @lru_cache(MOST_STATEMENTS)
-def _page_statement(ordered: Ordered, page: Page, shown: RequestedFields) -> _PageStatement:
-    """Return the statement for all pages with the same `sides`."""
+def _page_statement(ordered: Ordered, page: KeyPage, shown: RequestedFields) -> _PageStatement:
+    """Return the statement for all pages of the same `form`."""
     order = ordered("")
     reading = READING.narrowed(shown.recipients, always=ALWAYS)
     people = reading.select().where(RECIPIENT.c.message_id == bindparam("message"))
@@ -119,7 +120,7 @@ def _page_statement(ordered: Ordered, page: Page, shown: RequestedFields) -> _Pa
 
 
 def _join_deliveries(
-    people: Select[Any], order: Order, page: Page, of_delivery: Sequence[ColumnElement[Any]]
+    people: Select[Any], order: Order, page: KeyPage, of_delivery: Sequence[ColumnElement[Any]]
 ) -> Select[Any]:
     listed = people.subquery("listed")
     is_to = and_(

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal,
 
 from db.log.visibility import Visibility, visible
 from db.sql.connections import ReadConnection, WriteConnection
+from db.sql.cursors import Term
 from db.sql.key_lists import any_of
-from db.sql.keyset_paging import Order, Slice, Term, slices
+from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT

@@ -64,19 +64,14 @@ class IndexChoice(NamedTuple):
             return BY_ROWID
         days = self.leads[DAYS]
         others = [lead for part, lead in self.leads.items() if part != DAYS]
-        if walk is None or walk.index_name != days.index_name:
-            if walk is None:
-                return by_index(await self._shortest(connection, [days, *others], limit=MANY))
-            return by_index(
-                await self._shortest(
-                    connection, [days, *others], limit=walk.beyond, otherwise=walk.index_name
-                )
-            )
-        if in_order := [lead for lead in others if lead.in_order]:
-            return by_index(await self._shortest(connection, in_order, limit=FEW))
-        return by_index(
-            await self._shortest(connection, others, limit=FEW, otherwise=days.index_name)
-        )
+        leads, limit, otherwise = [days, *others], MANY, None
+        if walk is not None and walk.index_name == days.index_name:
+            in_order = [lead for lead in others if lead.in_order]
+            leads, limit = in_order or others, FEW
+            otherwise = None if in_order else days.index_name
+        elif walk is not None:
+            limit, otherwise = walk.beyond, walk.index_name
+        return by_index(await self._shortest(connection, leads, limit=limit, otherwise=otherwise))
 
     async def _shortest(
         self,

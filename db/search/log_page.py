@@ -1,16 +1,17 @@
 """A page of the log in any order, and the index that is scanned for it.
 
-`db.search.search` finds the messages; `db.sql.keyset_paging` has the cursors.
+`db.search.search` finds the messages. `plan_page` makes each statement, and `PagePlan.rows` runs it.
 """
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Column, ColumnElement, Select, func, literal_column
+from sqlalchemy import Column, ColumnElement, Select, func, literal_column, true
 
 from db.connect.database import Database
+from db.connect.driver_pool import Plan
 from db.connect.driver_rows import MOST_STATEMENTS, Fetched, fetch, read_already
 from db.log.messages import KEY, READING, MessageRecord, select_by
 from db.log.visibility import Visibility
@@ -18,10 +19,9 @@ from db.search.criteria import MINE, WHOLE_LOG, Criteria, Shape, predicates
 from db.search.index_choice import MANY, Walk
 from db.search.search import Search, prepare, where, without_look_up
 from db.sql.connections import ReadConnection
-from db.sql.grouped_paging import rows_by_group
+from db.sql.cursors import KeyPage, Term
 from db.sql.index_hints import BY_ROWID, by_index
-from db.sql.keyset_paging import Order, Slice, Term, sides
-from db.sql.rows import RecordColumns
+from db.sql.keyset_paging import Order, Slice
 from db.tables.log import MESSAGE
 from domain.paging import Page
 
@@ -82,6 +82,12 @@ _COARSE: Final = frozenset({MESSAGE.c.status_rank, MESSAGE.c.type_key})
 """Columns with very many messages per value, oldest first: the scan to later days is long."""
 
 
+MOST_GROUPS: Final = 8
+"""Groups that are read one by one. If the page is not full then, they have few rows each, and the rest is read at once."""
+
+Columns = tuple[ColumnElement[Any], ...]
+
+
 def order(fields: Sequence[tuple[OrderField, bool]], *, scope: object) -> Order:
     """Return the order by `fields`, each with whether it descends; ties are ordered by id, in the direction of the last field."""
     terms = [
@@ -90,6 +96,24 @@ def order(fields: Sequence[tuple[OrderField, bool]], *, scope: object) -> Order:
     ]
     ties = Term("ID", MESSAGE.c.id, terms[-1].descending if terms else False)
     return Order([*terms, ties], scope=scope)
+
+
+class PagePlan(NamedTuple):
+    """A statement for the rows of a page, and of one more if there is one."""
+
+    statement: Select[Any]
+    values: Mapping[str, Any]
+    plan: Plan | None
+    """How PostgreSQL plans it; None if the statement contains values of the search, so that it is not cached."""
+
+    async def rows(self, source: Database | ReadConnection) -> Fetched:
+        """Return the rows, by an open connection or as a single statement."""
+        if isinstance(source, Database):
+            statements = source.generic if self.plan == "generic" else source.custom
+            return await statements.fetch(self.statement, self.values)
+        if self.plan is None:
+            return read_already((await source.execute(self.statement, self.values)).all())
+        return await fetch(source, self.statement, self.values)
 
 
 async def find_page(
@@ -103,67 +127,46 @@ async def find_page(
 ) -> tuple[Slice[MessageRecord], Search]:
     """Return the page of the visible messages that match `criteria`, and the search; `fields` as for `page_of`."""
     search = without_look_up(criteria, visibility=visibility) if database.is_postgresql else None
-    if search is not None and _is_one_statement(search, order):
-        return await _page_by_one_statement(database, search, order, page, fields), search
+    if search is not None and not _is_grouped(search, order) and not _needs_own(search, order):
+        return await page_of(database, search, order=order, page=page, fields=fields), search
     async with database.reading() as connection:
-        search = await prepare(connection, criteria, visibility=visibility)
+        search = search or await prepare(connection, criteria, visibility=visibility)
         return await page_of(connection, search, order=order, page=page, fields=fields), search
 
 
 async def page_of(
-    connection: ReadConnection,
+    source: Database | ReadConnection,
     search: Search,
     *,
     order: Order,
     page: Page,
     fields: frozenset[str] | None = None,
 ) -> Slice[MessageRecord]:
-    """Return the page of the messages that `search` finds, with the id and `fields` of each; all fields if None."""
-    read, columns = _reading_and_columns(order, fields)
-    if order.terms[0].column is not MESSAGE.c.created_at:
-        search = await search.with_own_messages(connection)
-    fetched = await _rows(connection, search, order, page, columns)
-    return order.cut(fetched.rows, page, read, fetched.readers)
+    """Return the page of the messages that `search` finds, with the id and `fields` of each; all fields if None.
+
+    If PostgreSQL needs one statement for it, `source` can be the database.
+    """
+    reading = READING.narrowed(fields, always=KEY)
+    columns = (*reading.columns.values(), *order.beside(reading))
+    keys = order.cursors.page(page)
+    if isinstance(source, Database):
+        plan: Plan = "generic" if _is_walked(search, order) else "custom"
+        fetched = await plan_page(search, order, keys, columns, plan=plan).rows(source)
+    else:
+        if _needs_own(search, order):
+            search = await search.with_own_messages(source)
+        fetched = await _rows(source, search, order, keys, columns)
+    return order.cut(fetched.rows, keys, reading, fetched.readers)
 
 
-def _reading_and_columns(
-    order: Order, fields: frozenset[str] | None
-) -> tuple[RecordColumns[MessageRecord], tuple[ColumnElement[Any], ...]]:
-    """Return what is read of each message, and the columns for it and for the order."""
-    read = READING.narrowed(fields, always=KEY)
-    return read, (*read.columns.values(), *order.beside(read))
-
-
-def _is_one_statement(search: Search, order: Order) -> bool:
-    """Return whether PostgreSQL needs one statement for a page: not group by group, and no look-up of own messages."""
-    needs_own = MINE in search.indexes.leads and order.terms[0].column is not MESSAGE.c.created_at
-    return not needs_own and not _is_grouped(search, order)
+def _needs_own(search: Search, order: Order) -> bool:
+    """Return whether the messages that the viewer sent are looked up before."""
+    return MINE in search.indexes.leads and order.terms[0].column is not MESSAGE.c.created_at
 
 
 def _is_grouped(search: Search, order: Order) -> bool:
     is_known = search.indexes.are_rows_known
     return order.terms[0].column in _GROUPED and len(order.terms) > 2 and not is_known
-
-
-async def _page_by_one_statement(
-    database: Database,
-    search: Search,
-    order: Order,
-    page: Page,
-    fields: frozenset[str] | None,
-) -> Slice[MessageRecord]:
-    read, columns = _reading_and_columns(order, fields)
-    values = {**_beyond(search, order, page).values, **order.parameters(page)}
-    if _is_walked(search, order):
-        walk = _walk_statement(order.terms, sides(page), columns)
-        fetched = await database.generic.fetch(walk, values)
-    else:
-        assert search.shape is not None, "a search of `without_look_up` has a shape"
-        statement = _page_statement(
-            search.shape, order.terms, sides(page)._replace(size=0), columns, None
-        )
-        fetched = await database.custom.fetch(statement, values)
-    return order.cut(fetched.rows, page, read, fetched.readers)
 
 
 def _is_walked(search: Search, order: Order) -> bool:
@@ -172,105 +175,113 @@ def _is_walked(search: Search, order: Order) -> bool:
     return search.shape == WHOLE_LOG and first is MESSAGE.c.created_at and len(order.terms) == 2
 
 
-@lru_cache(MOST_STATEMENTS)
-def _walk_statement(
-    terms: tuple[Term, ...], page: Page, columns: tuple[ColumnElement[Any], ...]
-) -> Select[Any]:
-    statement = _page(predicates(WHOLE_LOG).parts, Order(terms, scope=""), page, columns, None)
-    # The limit is part of the text: if it is a parameter of a generic plan, PostgreSQL expects a tenth of the log.
-    return statement.limit(literal_column(str(page.size + 1)))
-
-
-def _beyond(search: Search, order: Order, page: Page) -> Search:
-    """Return the search limited to the days beyond the cursor of `page`, if the order starts with the day."""
-    edge = order.edge(page)
-    if edge is None or order.terms[0].column is not MESSAGE.c.created_at:
-        return search
-    return search.beyond(edge[0], falls=edge[1])
-
-
 async def _rows(
-    connection: ReadConnection,
-    search: Search,
-    order: Order,
-    page: Page,
-    columns: tuple[ColumnElement[Any], ...],
+    connection: ReadConnection, search: Search, order: Order, page: KeyPage, columns: Columns
 ) -> Fetched:
     """Return the `columns` of the rows of `page`, and of one more if there is one."""
     if _is_grouped(search, order):
         return read_already(await _rows_by_group(connection, search, order, page, columns))
     hint = await search.indexes.to_page(connection, walk=_walk(order.terms))
-    search = _beyond(search, order, page)
-    values = {**search.values, **order.parameters(page)}
+    return await plan_page(search, order, page, columns, hint=hint).rows(connection)
+
+
+async def _rows_by_group(
+    connection: ReadConnection, search: Search, order: Order, page: KeyPage, columns: Columns
+) -> Sequence[Sequence[Any]]:
+    """Return the rows of `_rows`, one value of the first column after the other, each in the remaining order.
+
+    So an order by two columns needs no index over both: within one value the second column is walked like an order of one
+    column.
+    """
+    column, inner = order.terms[0].column, Order(order.terms[1:], scope="")
+    falls = order.falls(0, page.backward)
+    end = page.after if page.backward else page.before
+
+    async def next_value(condition: ColumnElement[bool]) -> Any:
+        value = func.max(column) if falls else func.min(column)
+        of_district = MESSAGE.c.district_id == search.visibility.district.id
+        statement = select_by(by_index(_WALKS[column]), value).where(of_district, condition)
+        return await connection.scalar(statement)
+
+    value = await next_value(true()) if page.start is None else page.start[0]
+    rows: list[Sequence[Any]] = []
+    for _ in range(MOST_GROUPS):
+        if value is None or (end and (value < end[0] if falls else value > end[0])):
+            return rows
+        after, before = (
+            key[1:] if key and key[0] == value else None for key in (page.after, page.before)
+        )
+        rest = KeyPage(page.size - len(rows), after, before, page.backward)
+        group = search.within(column, column == value)
+        rows += (await _rows(connection, group, inner, rest, columns)).rows
+        if len(rows) > page.size:
+            return rows
+        value = await next_value(column < value if falls else column > value)
+    if value is None:
+        return rows
+    others = search.within(column, column <= value if falls else column >= value)
+    hint = await others.indexes.to_page(connection, walk=None)
+    rest = page._replace(size=page.size - len(rows))
+    fetched = await plan_page(others, order, rest, columns, hint=hint).rows(connection)
+    return [*rows, *fetched.rows]
+
+
+def plan_page(
+    search: Search,
+    order: Order,
+    page: KeyPage,
+    columns: Columns,
+    *,
+    hint: str | None = None,
+    plan: Plan = "custom",
+) -> PagePlan:
+    """Return the plan for the `columns` of the rows of `page`; `hint` names the index for SQLite."""
+    values = {**search.values, **page.values}
+    if page.start is not None and order.terms[0].column is MESSAGE.c.created_at:
+        values |= search.days_beyond(page.start[0], falls=order.falls(0, page.backward))
     if search.shape is None:
-        statement = _page(search.parts, order, page, columns, hint)
-        return read_already((await connection.execute(statement, values)).all())
-    statement = _page_statement(
-        search.shape, order.terms, sides(page)._replace(size=0), columns, hint
-    )
-    return await fetch(connection, statement, values)
+        return PagePlan(_statement(search.parts, order, page, columns, hint), values, None)
+    form = page.form if plan == "generic" else page.form._replace(size=0)
+    statement = _cached_statement(search.shape, order.terms, form, columns, hint, plan)
+    return PagePlan(statement, values, plan)
 
 
 @lru_cache(MOST_STATEMENTS)
-def _page_statement(
+def _cached_statement(
     shape: Shape,
     terms: tuple[Term, ...],
-    page: Page,
-    columns: tuple[ColumnElement[Any], ...],
+    page: KeyPage,
+    columns: Columns,
     hint: str | None,
+    plan: Plan,
 ) -> Select[Any]:
-    return _page(predicates(shape).parts, Order(terms, scope=""), page, columns, hint)
+    parts, order = predicates(shape).parts, Order(terms, scope="")
+    statement = _statement(parts, order, page, columns, hint)
+    if plan == "custom":
+        return statement
+    # The limit is part of the text: if it is a parameter of a generic plan, PostgreSQL expects a tenth of the log.
+    return statement.limit(literal_column(str(page.size + 1)))
 
 
-def _page(
+def _statement(
     parts: Mapping[str, ColumnElement[bool]],
     order: Order,
-    page: Page,
-    columns: Sequence[ColumnElement[Any]],
+    page: KeyPage,
+    columns: Columns,
     hint: str | None,
 ) -> Select[Any]:
     """Return the statement for the rows of `page`, without values of the page."""
     statement = select_by(hint, *columns).where(where(parts))
     walk = _walk(order.terms)
-    first = order.terms[0].column
-    if walk is not None and hint == by_index(walk.index_name) and first not in _FINE:
+    if (
+        walk is not None
+        and hint == by_index(walk.index_name)
+        and order.terms[0].column not in _FINE
+    ):
         walked = order.numbers(select_by(hint, MESSAGE.c.id).where(where(parts)), page)
         if walked is not None:
             statement = select_by(BY_ROWID, *columns).where(MESSAGE.c.id.in_(walked))
     return order.narrow(statement, page)
-
-
-async def _rows_by_group(
-    connection: ReadConnection,
-    search: Search,
-    order: Order,
-    page: Page,
-    columns: tuple[ColumnElement[Any], ...],
-) -> Sequence[Sequence[Any]]:
-    column = order.terms[0].column
-    index = by_index(_WALKS[column])
-
-    async def next_value(condition: ColumnElement[bool], falls: bool) -> Any:
-        value = func.max(column) if falls else func.min(column)
-        of_district = MESSAGE.c.district_id == search.visibility.district.id
-        return await connection.scalar(select_by(index, value).where(of_district, condition))
-
-    async def read(
-        inner: Order, page: Page, condition: ColumnElement[bool]
-    ) -> Sequence[Sequence[Any]]:
-        if inner is not order:
-            fetched = await _rows(
-                connection, search.within(column, condition), inner, page, columns
-            )
-            return fetched.rows
-        others = search.within(column, condition)
-        hint = await others.indexes.to_page(connection, walk=None)
-        statement = order.narrow(select_by(hint, *columns).where(others.where()), page)
-        values = {**others.values, **order.parameters(page)}
-        rows: Sequence[Sequence[Any]] = (await connection.execute(statement, values)).all()
-        return rows
-
-    return await rows_by_group(order, page, next_value=next_value, read=read)
 
 
 def _walk(terms: Sequence[Term]) -> Walk | None:

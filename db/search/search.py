@@ -59,8 +59,8 @@ class Search(NamedTuple):
         """Return the condition of the search, without the part `leaving_out`."""
         return where(self.parts, leaving_out=leaving_out)
 
-    def beyond(self, edge: datetime, *, falls: bool) -> "Search":
-        """Return the search limited to the days on one side of `edge`, which lies within its days.
+    def days_beyond(self, edge: datetime, *, falls: bool) -> Mapping[str, datetime]:
+        """Return the values of the days of the search on one side of `edge`, which lies within them.
 
         The page has this bound from its cursor too, but SQLite may start its scan at the bound of the days.
         """
@@ -69,18 +69,17 @@ class Search(NamedTuple):
             end = edge + MOMENT if edge < end else end
         else:
             begin = max(begin, edge)
-        return self._replace(values={**self.values, FROM: begin, UNTIL: end})
+        return {FROM: begin, UNTIL: end}
 
     async def with_own_messages(self, connection: ReadConnection) -> "Search":
-        """Return the search with the ids of the viewer's own messages, if it has the part `MINE` and they are few.
+        """Return the search with the ids of the viewer's own messages, if they are few; it has the part `MINE`.
 
         PostgreSQL expects every sender to have sent about as much. For a sender with no messages it would scan the whole
         log in the requested order. In the order of creation it uses the index of senders.
         """
-        lead = self.indexes.leads.get(MINE)
-        if lead is None or connection.dialect.name != "postgresql":
+        if connection.dialect.name != "postgresql":
             return self
-        own = select(MESSAGE.c.id).where(lead.where).limit(FEW + 1)
+        own = select(MESSAGE.c.id).where(self.indexes.leads[MINE].where).limit(FEW + 1)
         ids = (await connection.scalars(own, self.values)).all()
         return self if len(ids) > FEW else self.with_part("own", PartKind.SOME, ids)
 
@@ -127,20 +126,16 @@ def without_look_up(criteria: Criteria, *, visibility: Visibility) -> Search | N
     """Return the search for PostgreSQL, which needs no look-up first; None if it is for a recipient, which does."""
     if criteria.recipient:
         return None
-    return _with_short(_base(criteria, visibility), needles(criteria))
+    return _base(criteria, visibility, has_short=True)
 
 
-def _base(criteria: Criteria, visibility: Visibility) -> Search:
+def _base(criteria: Criteria, visibility: Visibility, *, has_short: bool) -> Search:
+    """Return the search without look-ups; if `has_short`, with a part for PostgreSQL's index of short texts."""
     shape, values = shape_and_values(criteria, visibility=visibility)
     parts, leads = predicates(shape)
-    return Search(
-        visibility, parts, IndexChoice(leads, are_rows_known=False, values=values), values, shape
-    )
-
-
-def _with_short(search: Search, texts: Mapping[str, str]) -> Search:
-    """Return the search with a part for PostgreSQL's index of short texts, if there are any."""
-    short = short_among(texts)
+    indexes = IndexChoice(leads, are_rows_known=False, values=values)
+    search = Search(visibility, parts, indexes, values, shape)
+    short = short_among(needles(criteria)) if has_short else None
     return search.with_part("short", PartKind.SHORT, short) if short else search
 
 
@@ -148,13 +143,11 @@ async def prepare(
     connection: ReadConnection, criteria: Criteria, *, visibility: Visibility
 ) -> Search:
     """Return the search for the visible messages that match `criteria`."""
-    search = _base(criteria, visibility)
-    texts = needles(criteria)
-    are_known = False
-    if connection.dialect.name == "postgresql":
-        search = _with_short(search, texts)
-    elif (ids := await few_messages(connection, texts)) is not None:
-        search, are_known = search.with_part("ids", PartKind.SOME, ids), True
+    is_postgresql = connection.dialect.name == "postgresql"
+    search = _base(criteria, visibility, has_short=is_postgresql)
+    ids = None if is_postgresql else await few_messages(connection, needles(criteria))
+    if are_known := ids is not None:
+        search = search.with_part("ids", PartKind.SOME, ids)
     if criteria.recipient:
         sent_to, is_list = await _sent_to(connection, criteria.recipient, visibility=visibility)
         search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)

@@ -1,22 +1,15 @@
 """Keyset pagination: a page of a list in any order, found by the values at its edge, at the same cost at any depth."""
 
-import base64
-import hashlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
 
-import orjson
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     CompoundSelect,
     Integer,
     Select,
-    SmallInteger,
     and_,
     bindparam,
     func,
@@ -28,30 +21,19 @@ from sqlalchemy import (
     tuple_,
     union_all,
 )
-from sqlalchemy.types import TypeEngine
 
-from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection
+from db.sql.cursors import Cursors, KeyPage, Term
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import each
 from db.sql.rows import Reader, RecordColumns, Rows
-from domain.errors import BadUserInput
 from domain.paging import Page
 
 R = TypeVar("R")
 
 
-_AFTER: Final = "after"
-_BEFORE: Final = "before"
 _ROWS: Final = bindparam("rows", type_=Integer)
-
-
-class Term(NamedTuple):
-    """A column that a list is ordered by. It has no nulls, because the engines sort nulls differently."""
-
-    name: str
-    column: ColumnElement[Any]
-    descending: bool = False
+"""How many rows to read: one more than the page has."""
 
 
 class Slice(NamedTuple, Generic[R]):
@@ -61,11 +43,6 @@ class Slice(NamedTuple, Generic[R]):
     keys: "SortKeys"
     has_previous: bool
     has_next: bool
-
-
-def sides(page: Page) -> Page:
-    """Return the part of a page that the text of its statement depends on: size, direction, and which cursors it has."""
-    return page._replace(after=page.after and "", before=page.before and "")
 
 
 class SortKeys(Sequence[tuple[Any, ...]]):
@@ -96,46 +73,14 @@ class Order:
 
     def __init__(self, terms: Sequence[Term], *, scope: object) -> None:
         self.terms = tuple(terms)
-        self._scope = scope
+        self.cursors = Cursors(self.terms, scope=scope)
 
-    @cached_property
-    def mark(self) -> str:
-        """A hash of the order and its scope, with which each cursor of this list begins."""
-        terms = [(str(term.name), term.descending) for term in self.terms]
-        text = repr((self._scope, terms))
-        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-
-    def cursor(self, key: Sequence[Any]) -> str:
-        """Return the cursor of the row with this sort key."""
-        return base64.urlsafe_b64encode(orjson.dumps([self.mark, *key])).decode().rstrip("=")
-
-    def key(self, cursor: str) -> tuple[Any, ...]:
-        """Return the sort key in a cursor. Raises `BadUserInput` if it is broken or belongs to another list."""
-        try:
-            padded = cursor + "=" * (-len(cursor) % 4)
-            parts = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-            if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
-                raise ValueError
-        except ValueError:
-            raise _no_cursor(cursor) from None
-        mark, *key = parts
-        if mark != self.mark:
-            raise BadUserInput(
-                "This cursor comes from a list with another filter or order. Begin that list again without a cursor."
-            )
-        if len(key) != len(self.terms):
-            raise _no_cursor(cursor)
-        try:
-            return tuple(
-                _read(value, term.column.type) for value, term in zip(key, self.terms, strict=True)
-            )
-        except (ValueError, OverflowError):
-            raise _no_cursor(cursor) from None
-
-    def apply(self, statement: Select[Any], reading: RecordColumns[Any], page: Page) -> Select[Any]:
+    def apply(
+        self, statement: Select[Any], reading: RecordColumns[Any], page: KeyPage
+    ) -> Select[Any]:
         """Return `statement`, which selects the columns of `reading`, limited to the rows of `page` and one more.
 
-        Execute it with `parameters`.
+        Execute it with the `values` of the page.
         """
         return self.narrow(statement.add_columns(*self.beside(reading)), page)
 
@@ -157,7 +102,7 @@ class Order:
     def cut(
         self,
         rows: Sequence[Sequence[Any]],
-        page: Page,
+        page: KeyPage,
         reading: RecordColumns[R],
         readers: tuple[Reader | None, ...] = (),
     ) -> Slice[R]:
@@ -186,41 +131,27 @@ class Order:
             for term in self.terms
         ]
 
-    def narrow(self, statement: Select[Any], page: Page) -> Select[Any]:
+    def narrow(self, statement: Select[Any], page: KeyPage) -> Select[Any]:
         """Return `statement`, with any columns, limited to the rows of `page` and one more.
 
-        It contains no values of the page: pages with the same `sides` share the statement.
+        It contains no values of the page: pages with the same `form` share the statement.
         """
         if page.after is not None:
-            statement = statement.where(self._beyond(_AFTER, backward=False))
+            statement = statement.where(self._beyond("after", backward=False))
         if page.before is not None:
-            statement = statement.where(self._beyond(_BEFORE, backward=True))
+            statement = statement.where(self._beyond("before", backward=True))
         return statement.order_by(*self.by(backward=page.backward)).limit(_ROWS)
 
-    def parameters(self, page: Page) -> Mapping[str, Any]:
-        """Return the parameters of a statement of `narrow` for `page`. Raises `BadUserInput` as `key` does."""
-        values: dict[str, Any] = {_ROWS.key: page.size + 1}
-        for side, cursor in ((_AFTER, page.after), (_BEFORE, page.before)):
-            if cursor is not None:
-                values |= {f"{side}_{place}": value for place, value in enumerate(self.key(cursor))}
-        return values
-
-    def edge(self, page: Page) -> tuple[Any, bool] | None:
-        """Return the first value of the cursor where `page` starts, and whether values fall from there; None without a cursor."""
-        cursor = page.before if page.backward else page.after
-        return None if cursor is None else (self.key(cursor)[0], self.falls(0, page.backward))
-
-    def numbers(self, statement: Select[Any], page: Page) -> CompoundSelect[Any] | None:
+    def numbers(self, statement: Select[Any], page: KeyPage) -> CompoundSelect[Any] | None:
         """Return a statement for the ids of the rows of `page`, as the union of two index scans; None without a cursor.
 
-        `statement` selects the ids; execute the result with `parameters`. SQLite can start an index scan at a first
+        `statement` selects the ids; execute the result with the `values` of the page. SQLite can start an index scan at a first
         value, but not at an id within that value. So one scan reads the rows with the cursor's first value, and one
         those beyond it.
         """
-        cursor, side = (page.before, _BEFORE) if page.backward else (page.after, _AFTER)
-        if cursor is None or len(self.terms) != 2 or (page.after and page.before):
+        if page.start is None or len(self.terms) != 2:
             return None
-        first, ties = self._edge(side)
+        first, ties = self._edge("before" if page.backward else "after")
         shared, number = (term.column for term in self.terms)
         falls = self.falls(0, page.backward)
         arms = (
@@ -264,34 +195,6 @@ def _is_read(column: ColumnElement[Any], reading: RecordColumns[Any]) -> bool:
     return any(column is one for one in reading.columns.values())
 
 
-_RANGES: Final = ((SmallInteger, 2**15), (BigInteger, 2**63), (Integer, 2**31))
-"""The bound of the numbers of each column type; PostgreSQL fails on a parameter beyond it."""
-
-
-def _read(value: Any, kind: TypeEngine[Any]) -> Any:
-    """Return a cursor's value as a value of a column of `kind`. Raises `ValueError` or `OverflowError` if it is none."""
-    if isinstance(kind, Instant):
-        if not isinstance(value, str):
-            raise ValueError
-        instant = datetime.fromisoformat(value)
-        if instant.tzinfo is None:
-            raise ValueError
-        return instant.astimezone(UTC)
-    if type(value) is not kind.python_type:
-        raise ValueError
-    if isinstance(value, str) and "\0" in value:  # PostgreSQL cannot store NUL in a text
-        raise ValueError
-    if isinstance(value, int):
-        bound = next(limit for number, limit in _RANGES if isinstance(kind, number))
-        if not -bound <= value < bound:
-            raise ValueError
-    return value
-
-
-def _no_cursor(text: str) -> BadUserInput:
-    return BadUserInput(f"{text[:40]!r} is not a cursor. Take one from pageInfo or from an edge.")
-
-
 async def slices(
     connection: ReadConnection,
     parents: Sequence[int],
@@ -306,20 +209,21 @@ async def slices(
     `of` returns the statement that selects the columns of `reading` from the list of one parent. Its first column belongs
     to the table whose rows are the entries of the list.
     """
+    keys = order.cursors.page(page)
     if len(parents) == 1:
-        statement = order.apply(of(literal(parents[0])), reading, page)
-        rows = (await connection.execute(statement, order.parameters(page))).all()
-        return {parents[0]: order.cut(rows, page, reading)}
+        statement = order.apply(of(literal(parents[0])), reading, keys)
+        rows = (await connection.execute(statement, keys.values)).all()
+        return {parents[0]: order.cut(rows, keys, reading)}
     page_of_each = (
         _page_of_each_in_sqlite
         if connection.dialect.name == "sqlite"
         else _page_of_each_in_postgresql
     )
     by_parent: dict[int, list[Sequence[Any]]] = {parent: [] for parent in parents}
-    statement = page_of_each(parents, of, order, reading, page)
-    for row in await connection.execute(statement, order.parameters(page)):
+    statement = page_of_each(parents, of, order, reading, keys)
+    for row in await connection.execute(statement, keys.values):
         by_parent[row[-1]].append(row)
-    return {parent: order.cut(rows, page, reading) for parent, rows in by_parent.items()}
+    return {parent: order.cut(rows, keys, reading) for parent, rows in by_parent.items()}
 
 
 def _page_of_each_in_postgresql(
@@ -327,7 +231,7 @@ def _page_of_each_in_postgresql(
     of: Callable[[Any], Select[Any]],
     order: Order,
     reading: RecordColumns[Any],
-    page: Page,
+    page: KeyPage,
 ) -> Select[Any]:
     keys_table = each(parents, "postgresql")
     place = func.row_number().over(order_by=order.by(backward=page.backward)).label("place")
@@ -345,7 +249,7 @@ def _page_of_each_in_sqlite(
     of: Callable[[Any], Select[Any]],
     order: Order,
     reading: RecordColumns[Any],
-    page: Page,
+    page: KeyPage,
 ) -> Select[Any]:
     """Return the statement for SQLite, which has no LATERAL: a limited subquery in WHERE returns the rowids of each page."""
     keys_table = each(parents, "sqlite")

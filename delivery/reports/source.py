@@ -204,7 +204,7 @@ def _rows(
             part, rows = asyncio.run_coroutine_threadsafe(fetch(after), loop).result()
             reading.read += len(part.rows)
             is_last = not part.has_next
-            after = order.cursor(part.keys[-1]) if part.keys else None
+            after = order.cursors.encode(part.keys[-1]) if part.keys else None
             if rows:
                 yield rows
 

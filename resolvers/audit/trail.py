@@ -104,7 +104,9 @@ async def trail(
     order = newest_first(wanted)
     for cursor in (after, before):
         if cursor is not None:
-            order.key(cursor)  # refuse an invalid cursor before the audit entry is written
+            order.cursors.decode(
+                cursor
+            )  # refuse an invalid cursor before the audit entry is written
     await _record_reading(info)
     async with context.database.reading() as connection:
         return AuditListing(order, await page_of(connection, wanted, order=order, page=wanted_page))

@@ -18,7 +18,7 @@ class Edge(NamedTuple, Generic[R]):
 
     @property
     def cursor(self) -> str:
-        return self.order.cursor(self.key)
+        return self.order.cursors.encode(self.key)
 
 
 class PageInfo(NamedTuple):
@@ -54,6 +54,6 @@ class Listing(Generic[R]):
         return PageInfo(
             has_next_page=self.slice.has_next,
             has_previous_page=self.slice.has_previous,
-            start_cursor=self.order.cursor(keys[0]) if keys else None,
-            end_cursor=self.order.cursor(keys[-1]) if keys else None,
+            start_cursor=self.order.cursors.encode(keys[0]) if keys else None,
+            end_cursor=self.order.cursors.encode(keys[-1]) if keys else None,
         )

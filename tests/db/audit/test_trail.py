@@ -62,7 +62,7 @@ async def test_a_filter_reads_only_its_entries(audit: Database, asked: dict[str,
             first = await page_of(
                 connection, wanted, order=order, page=Page(5, None, None, backward=False)
             )
-            cursor = order.cursor(first.keys[-1]) if first.keys else None
+            cursor = order.cursors.encode(first.keys[-1]) if first.keys else None
             await page_of(
                 connection, wanted, order=order, page=Page(5, cursor, None, backward=False)
             )

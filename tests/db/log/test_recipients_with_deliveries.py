@@ -85,7 +85,7 @@ async def test_the_page_equals_the_recipients_and_deliveries_read_separately(
             assert list(beside[key]) == list(sent.get(key, ()))
         if not found.keys:
             break
-        cursor = ordered("list").cursor(found.keys[0 if backward else -1])
+        cursor = ordered("list").cursors.encode(found.keys[0 if backward else -1])
 
 
 async def test_only_the_requested_fields_are_read(filled: Database) -> None:

@@ -61,7 +61,7 @@ async def test_each_page_of_the_unfiltered_log_equals_the_one_planned_for_its_da
 ) -> None:
     order, criteria = log_page.order(sort, scope=""), Criteria(*DAYS)
     whole = await planned(messages, order, criteria, Page(10, None, None, backward=False))
-    cursors = [None, *(order.cursor(key) for key in whole.keys)]
+    cursors = [None, *(order.cursors.encode(key) for key in whole.keys)]
     assert len(whole.rows) == 7
 
     for size in (0, 1, 3, 10):

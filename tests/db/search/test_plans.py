@@ -138,7 +138,7 @@ def search(
             connection, ready, order=order, page=Page(50, None, None, backward=False)
         )
         if after and page.keys:
-            cursor = order.cursor(page.keys[-1])
+            cursor = order.cursors.encode(page.keys[-1])
             await log_page.page_of(
                 connection, ready, order=order, page=Page(50, cursor, None, backward=False)
             )

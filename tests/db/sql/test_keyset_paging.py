@@ -50,7 +50,7 @@ async def walk(fetch: Fetch, *, order: Order, size: int, backward: bool, arrive:
         if not (page.has_previous if backward else page.has_next):
             return shown
         assert len(page.keys) == size
-        cursor = order.cursor(page.keys[0] if backward else page.keys[-1])
+        cursor = order.cursors.encode(page.keys[0] if backward else page.keys[-1])
         await arrive()
 
 

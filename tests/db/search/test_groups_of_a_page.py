@@ -10,7 +10,6 @@ from db.search import log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
 from db.search.search import prepare
-from db.sql import grouped_paging
 from domain.paging import Page
 from domain.status import MessageStatus
 from tests import log
@@ -18,7 +17,7 @@ from tests.statements import recorded
 
 SORT: Final = ((OrderField.STATUS, False), (OrderField.SUBJECT, True))
 BY_SCHOOL: Final = ((OrderField.SCHOOL, False), (OrderField.SUBJECT, False))
-SCHOOLS: Final = [f"s{number:02}" for number in range(grouped_paging.MOST + 4)]
+SCHOOLS: Final = [f"s{number:02}" for number in range(log_page.MOST_GROUPS + 4)]
 
 
 async def page(
@@ -78,4 +77,4 @@ async def test_after_some_values_with_few_rows_the_rest_is_read_at_once(
     await log.load(database, log.district(), *schools, *lines)
 
     everything = [f"{school}-{number}" for school in SCHOOLS for number in (1, 2)]
-    assert await page(database, BY_SCHOOL, 50) == (everything, False, grouped_paging.MOST + 1)
+    assert await page(database, BY_SCHOOL, 50) == (everything, False, log_page.MOST_GROUPS + 1)
