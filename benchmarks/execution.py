@@ -32,7 +32,7 @@ from domain.viewer import Right, Viewer
 from resolvers.request.connection import Listing
 from resolvers.request.context import open_context
 from resolvers.request.process import database_only
-from schema.contract import SCHEMA, with_stock_executor
+from schema.contract import SCHEMA, with_executor
 
 MESSAGES: Final = 4_000
 RECIPIENTS: Final = 100
@@ -139,7 +139,7 @@ async def measure(url: str, *, rounds: int, profiled: str | None, folder: Path) 
         "100 by an interface": _ABSTRACT % ", ".join(f'"message.{id}"' for id in range(1, 101)),
         "100 recipients, deliveries": _NESTED % (MESSAGES + 1),
     }
-    ordinary = with_stock_executor(SCHEMA)
+    ordinary = with_executor(SCHEMA, "stock")
     if profiled:
         await profile(answering(SCHEMA, database, documents[profiled]), rounds)
     else:

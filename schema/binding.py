@@ -97,8 +97,8 @@ def source_of(field: GraphQLField) -> Source | BatchResolver[Any, ..., Any] | No
 
     None if a resolver takes one record at a time, or if the field has an extension, such as a permission.
     """
-    defined = field.extensions.get(_DEFINITION)
-    if not isinstance(defined, StrawberryField) or defined.extensions:
+    defined = field_of(field)
+    if defined is None or defined.extensions:
         return None
     if defined.base_resolver is None:
         return Source((defined.python_name,), None)
@@ -110,21 +110,16 @@ def source_of(field: GraphQLField) -> Source | BatchResolver[Any, ..., Any] | No
 
 def reads_of(field: GraphQLField) -> Sequence[str] | None:
     """The fields of its record that a field or its resolver reads; None if it may read any."""
-    source = source_of(field)
+    source, defined = source_of(field), field_of(field)
     if isinstance(source, Source):
         return source.names or None
+    return None if defined is None else defined.metadata.get(_READS)
+
+
+def field_of(field: GraphQLField) -> StrawberryField | None:
+    """Strawberry's definition of a field; None if the field is not ours, such as those of the introspection."""
     defined = field.extensions.get(_DEFINITION)
-    reads: Sequence[str] | None = (
-        defined.metadata.get(_READS) if isinstance(defined, StrawberryField) else None
-    )
-    return reads
-
-
-def field_of(field: GraphQLField) -> StrawberryField:
-    """Strawberry's definition of a field."""
-    defined = field.extensions[_DEFINITION]
-    assert isinstance(defined, StrawberryField), defined
-    return defined
+    return defined if isinstance(defined, StrawberryField) else None
 
 
 def record_of(of: GraphQLObjectType) -> type | None:

@@ -25,7 +25,7 @@ from resolvers.request.context import Context
 from schema.described.descriptions import describe
 from schema.documents.documents import Documents, PreparedRunner
 from schema.errors import client_error, remove_suggestion, with_choices
-from schema.execution.executor import FastExecutor, LogExecutor
+from schema.execution.executor import FastExecutor, LogExecutor, StrictExecutor
 from schema.parts import District, School
 from schema.roots.mutation import Mutation
 from schema.roots.query import Query
@@ -56,6 +56,7 @@ class Contract(strawberry.Schema):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"config": StrawberryConfig(name_converter=Names()), **options})
         assert not self.extensions, "PreparedRunner runs none"
+        assert not self.config.enable_experimental_incremental_execution, "a plan has no @defer"
         self.documents = Documents(cast(Any, self)._schema)
 
     def create_extensions_runner(
@@ -106,7 +107,7 @@ class Contract(strawberry.Schema):
             return None
         executor = self.execution_context_class.build(
             cast(Any, self)._schema,
-            document.node,
+            document,
             context_value=context_value,
             raw_variable_values=variable_values,
             operation_name=operation_name,
@@ -182,8 +183,12 @@ def hide_suggestions(schema: Contract) -> Contract:
     return other
 
 
-def with_stock_executor(schema: Contract) -> Contract:
-    """A copy of the schema with Strawberry's execution: slower, for comparison."""
+EXECUTORS: Final = {"fast": FastExecutor, "strict": StrictExecutor, "stock": LogExecutor}
+"""How operations are executed: lists whole; the same, and faults are raised; or as Strawberry does, for comparison."""
+
+
+def with_executor(schema: Contract, name: str) -> Contract:
+    """A copy of the schema that executes by `EXECUTORS[name]`."""
     other = copy(schema)
-    other.execution_context_class = LogExecutor
+    other.execution_context_class = EXECUTORS[name]
     return other

@@ -6,6 +6,7 @@ browser before a fixture needs it. So the tests of the domain start at once, and
 
 import os
 import re
+import sys
 from typing import Final
 
 import hypothesis
@@ -36,13 +37,29 @@ hypothesis.settings.load_profile(os.environ.get("SENTLOG_TEST_PROFILE", "sentlog
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Use the stock executor everywhere if `SENTLOG_TEST_EXECUTOR=stock`."""
+    """Use the stock executor everywhere if `SENTLOG_TEST_EXECUTOR=stock`; otherwise have faults of the list executor raised."""
+    os.environ["SENTLOG_EXECUTOR"] = "strict"  # for the servers that tests start
     if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
         from schema.contract import SCHEMA
         from schema.execution.executor import LogExecutor
 
         SCHEMA.execution_context_class = LogExecutor
-        os.environ["SENTLOG_EXECUTOR"] = "stock"  # for the servers that tests start
+        os.environ["SENTLOG_EXECUTOR"] = "stock"
+
+
+_strict: Final[list[str]] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Have faults of the list executor raised in this process, once a test has imported it."""
+    module = sys.modules.get("schema.execution.executor")
+    if module is not None and not _strict:
+        _strict.append(module.__name__)
+        module.FastExecutor.strict = True
+
+
+pytest_runtest_call = pytest_runtest_setup  # a fixture may have imported it
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own hook

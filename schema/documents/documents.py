@@ -4,72 +4,27 @@ All transports and the execution use it: see `schema.contract`. `schema.document
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext, suppress
+from typing import Any, Final, NamedTuple, cast
 
-from graphql import (
-    DocumentNode,
-    GraphQLError,
-    GraphQLSchema,
-    GraphQLSyntaxError,
-    OperationDefinitionNode,
-)
+from graphql import DocumentNode, GraphQLSchema, GraphQLSyntaxError
 from strawberry.extensions.runner import SchemaExtensionsRunner
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
 from domain.errors import TooComplex
-from schema.documents.costs import Costs, OperationCost, check_cost
-from schema.documents.limits import LIMITS, Limits, check_length, check_shape, operations_of
+from schema.documents.costs import Costs, check_cost
+from schema.documents.document_plan import DocumentPlan
+from schema.documents.limits import LIMITS, Limits, check_length, check_shape
 from schema.documents.parser import parse
 from schema.documents.validation import RULES
-from schema.errors import unexecutable
-from schema.execution.collected_fields import Text
 
 MOST_DOCUMENTS: Final = 1_000
 MOST_CHARACTERS: Final = 256 * 1024
 """The characters of all cached documents. Every other character is an object that the cyclic collector scans: a tenth of a
 second for this many."""
-
-
-class NamedOperation(NamedTuple):
-    """One operation of a document, and its cost."""
-
-    operation: OperationDefinitionNode
-    kind: OperationType
-    cost: OperationCost
-
-
-class Document:
-    """A parsed document, and the errors of its validation."""
-
-    def __init__(
-        self, text: Text, node: DocumentNode, problems: tuple[GraphQLError, ...], costs: Costs
-    ) -> None:
-        self.text = text
-        self.node = node
-        self.problems = problems
-        self._costs = costs
-        self._operations: dict[str | None, NamedOperation] = {}
-        """By name, and None."""
-
-    def operation_named(self, name: str | None) -> NamedOperation:
-        """The operation of that name, or the only one (GraphQL, 6.1, GetOperation). Raises `BadUserInput`."""
-        if name not in self._operations:
-            operations = operations_of(self.node)
-            if name is not None:
-                operations = [one for one in operations if one.name and one.name.value == name]
-            if len(operations) != 1:
-                raise unexecutable(CannotGetOperationTypeError(name))
-            (operation,) = operations
-            kind = OperationType(operation.operation.value)
-            self._operations[name] = NamedOperation(
-                operation, kind, self._costs.of(self.node, operation)
-            )
-        return self._operations[name]
 
 
 class Prepared(NamedTuple):
@@ -93,14 +48,14 @@ class Documents:
         self.limits = limits
         self._schema = schema
         self._costs = Costs(schema)
-        self._cache: OrderedDict[str, Document] = OrderedDict()
+        self._cache: OrderedDict[str, DocumentPlan] = OrderedDict()
         self._characters = 0
         self._most, self._most_characters = most, most_characters
 
     def __len__(self) -> int:
         return len(self._cache)
 
-    def read(self, text: str) -> Document:
+    def read(self, text: str) -> DocumentPlan:
         """The document. Raises `TooComplex`, `SpreadsItself` and `GraphQLSyntaxError`."""
         if text in self._cache:
             self._cache.move_to_end(text)
@@ -134,27 +89,23 @@ class Documents:
         check_cost(cost, most)
         return Prepared(operation_named.kind, cost)
 
-    def _read(self, text: str) -> Document:
-        source = Text(text)
-        node = _parse(source, self.limits)
+    def _read(self, text: str) -> DocumentPlan:
+        node = _parse(text, self.limits)
         check_shape(node, self.limits)
         problems = validate_document(self._schema, node, RULES)
-        if not problems:
-            source.keep(node)
-        return Document(source, node, tuple(problems), self._costs)
+        return DocumentPlan(node, tuple(problems), self._costs)
 
-    def _keep(self, text: str, document: Document) -> None:
+    def _keep(self, text: str, document: DocumentPlan) -> None:
         self._cache[text] = document
         self._characters += len(text)
         while len(self._cache) > self._most or self._characters > self._most_characters:
-            oldest, document = self._cache.popitem(last=False)
-            document.text.forget()
+            oldest, _ = self._cache.popitem(last=False)
             self._characters -= len(oldest)
 
 
-def _parse(source: Text, limits: Limits) -> DocumentNode:
+def _parse(text: str, limits: Limits) -> DocumentNode:
     try:
-        return parse(source, most_tokens=limits.tokens)
+        return parse(text, most_tokens=limits.tokens)
     except GraphQLSyntaxError as error:
         if f"more than {limits.tokens} tokens" in error.message:
             raise TooComplex(
@@ -163,56 +114,32 @@ def _parse(source: Text, limits: Limits) -> DocumentNode:
         raise
 
 
-class _DocumentOwner(Protocol):
-    """A schema with a cache of documents."""
-
-    documents: Documents
-
-
 class PreparedRunner(SchemaExtensionsRunner):
     """Passes the cached document to Strawberry's execution, which then neither parses nor validates; runs no extension."""
 
-    def operation(self) -> Any:
-        """No step."""
-        return _NOTHING
-
     def parsing(self) -> Any:
         """The step that sets the document of the execution."""
-        return _DocumentStep(self.execution_context)
+        return _set_document(self.execution_context)
 
-    def validation(self) -> Any:
+    def operation(self) -> Any:
         """No step."""
-        return _NOTHING
+        return nullcontext()
 
-    def executing(self) -> Any:
-        """No step."""
-        return _NOTHING
+    validation = executing = operation
 
     def on_stream_result(self, result: object) -> Any:
         """No step."""
-        return _NOTHING
+        return nullcontext()
 
 
-_NOTHING: Final = nullcontext()
+@asynccontextmanager
+async def _set_document(execution: ExecutionContext) -> AsyncIterator[None]:
+    """Leave a document that cannot be parsed to Strawberry, which reports the error.
 
-
-class _DocumentStep:
-    """Sets the cached document in place of the parsing."""
-
-    def __init__(self, operation_named: ExecutionContext) -> None:
-        self._operations = operation_named
-
-    async def __aenter__(self) -> None:
-        """Set the document. Leave a document that cannot be parsed to Strawberry, which reports the error.
-
-        Raises `TooComplex`; a streamed operation is prepared before, since a stream cannot report it.
-        """
-        operation_named = self._operations
-        documents = cast(_DocumentOwner, operation_named.schema).documents
-        with suppress(GraphQLSyntaxError):
-            document = documents.read(operation_named.query or "")
-            operation_named.graphql_document = document.node
-            operation_named.pre_execution_errors = list(document.problems)
-
-    async def __aexit__(self, *_: object) -> None:
-        """Do nothing."""
+    Raises `TooComplex`; a streamed operation is prepared before, since a stream cannot report it.
+    """
+    with suppress(GraphQLSyntaxError):
+        document = cast(Any, execution.schema).documents.read(execution.query or "")
+        execution.graphql_document = document
+        execution.pre_execution_errors = list(document.problems)
+    yield

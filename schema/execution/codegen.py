@@ -28,7 +28,8 @@ from strawberry.schema.types.base_scalars import DateTimeDefinition
 
 from db.sql.rows import Reader, Rows, concatenate
 from schema.binding import Source, record_of, source_of
-from schema.execution.selection import TYPENAME, Selected, Selection, Unforeseen
+from schema.execution.fallbacks import Unforeseen
+from schema.execution.selection import TYPENAME, Selected, Selection
 
 Complete = Callable[..., list[Any]]
 """Completes a list of resolved values; of objects, takes the completed columns that are not in the records."""
@@ -74,9 +75,9 @@ class ListCompleter:
     def __call__(self, lists: Sequence[Any]) -> list[Any]:
         """The completed lists, in their order."""
         if not (_LISTS_OR_NONE if self._may_be_none else LISTS).issuperset(map(type, lists)):
-            raise Unforeseen
-        parts = iter(self._complete(concatenate([one for one in lists if one])))
-        return [None if one is None else list(islice(parts, len(one))) for one in lists]
+            raise Unforeseen("no list")
+        parts = iter(self._complete(concatenate([values for values in lists if values])))
+        return [None if values is None else list(islice(parts, len(values))) for values in lists]
 
 
 class ObjectCompleter:
@@ -115,31 +116,23 @@ class ObjectCompleter:
         """Generate the function for records, or for rows of a layout."""
         code = _Code()
         row = None if layout is None else code.row(layout)
-        names_by_key = {
-            one.key: f"c{place}"
-            for place, one in enumerate(
-                one for one in self._selection.fields if one.key in self._columns
-            )
-        }
+        columns = [field.key for field in self._selection.fields if field.key in self._columns]
+        names_by_key = {key: f"c{place}" for place, key in enumerate(columns)}
         each = "r" if row is None else f"({', '.join(row.names)},)"
+        arguments = ", ".join(("records", *(f"{name}s" for name in names_by_key.values())))
         code.add("out = []", "append = out.append")
         if names_by_key:
-            whole = ", ".join(("records", *(f"{name}s" for name in names_by_key.values())))
-            code.add(
-                f"for {', '.join((each, *names_by_key.values()))} in zip({whole}, strict=True):"
-            )
+            each = ", ".join((each, *names_by_key.values()))
+            code.add(f"for {each} in zip({arguments}, strict=True):", deeper=True)
         else:
-            code.add(f"for {each} in records:")
-        code.deeper()
+            code.add(f"for {each} in records:", deeper=True)
         if row is not None:
             code.add(f"append({code.shown(self._selection, row, names_by_key)})")
         else:
             if self._may_be_none:
                 code.add("if r is None:", "    append(None)", "    continue")
             code.add(f"append({code.record(self._selection, 'r', names_by_key)})")
-        return code.function(
-            ", ".join(("records", *(f"{name}s" for name in names_by_key.values())))
-        )
+        return code.function(arguments)
 
 
 class _Layout(NamedTuple):
@@ -164,7 +157,7 @@ class _Thing(NamedTuple):
         if self.itself is not None:
             return f"{self.itself}.{name}"
         if name not in self.fields:
-            raise Unforeseen
+            raise Unforeseen("a row without the field")
         return self.fields[name]
 
 
@@ -181,9 +174,6 @@ class _Code:
     def add(self, *lines: str, deeper: bool = False) -> None:
         self._lines += [f"{'    ' * self._depth}{line}" for line in lines]
         self._depth += deeper
-
-    def deeper(self) -> None:
-        self._depth += 1
 
     def function(self, arguments: str) -> Complete:
         body = "\n".join(
@@ -219,7 +209,7 @@ class _Code:
     def record(self, selection: Selection, name: str, columns: Mapping[str, str]) -> str:
         """Write the completion of the object `name`; returns the expression of the completed object."""
         record = self._object("t", record_of(selection.of))
-        self.add(f"if not isinstance({name}, {record}):", "    raise Unforeseen")
+        self._refuse(f"not isinstance({name}, {record})", "another record")
         return self.shown(selection, _Thing({}, (), name), columns)
 
     def shown(self, selection: Selection, thing: _Thing, columns: Mapping[str, str]) -> str:
@@ -244,7 +234,7 @@ class _Code:
             return self.value(field.type, one.below, thing.field(name))
         if not source.names:
             if thing.itself is None:
-                raise Unforeseen
+                raise Unforeseen("a row without a record")
             return self.value(
                 field.type, one.below, f"{self._object('f', function)}({thing.itself})"
             )
@@ -281,7 +271,7 @@ class _Code:
 
     def _list(self, type_: GraphQLOutputType, below: Selection | None, name: str) -> None:
         kinds = self._object("k", LISTS)
-        self.add(f"if type({name}) not in {kinds}:", "    raise Unforeseen")
+        self._refuse(f"type({name}) not in {kinds}", "no list")
         if below is not None:
             self.add(f"{name} = {self._object('w', completer_of(type_, below))}({name})")
             return
@@ -293,19 +283,24 @@ class _Code:
 
     def _leaf(self, type_: GraphQLLeafType, name: str) -> None:
         if check := _CHECKS.get(type_.name):
-            self.add(f"if {check.format(name)}:", "    raise Unforeseen")
+            self._refuse(check.format(name), "another value")
         elif _is_instant(type_):
             # Not converted: orjson writes an instant in UTC as `isoformat` does, in a fifth of the time.
             instant, utc = self._object("t", datetime), self._object("z", UTC)
-            self.add(f"if type({name}) is not {instant} or {name}.tzinfo is not {utc}:")
-            self.add("    raise Unforeseen")
+            self._refuse(
+                f"type({name}) is not {instant} or {name}.tzinfo is not {utc}", "another value"
+            )
         elif members := _members(type_):
             self.add(f"{name} = {self._object('m', members)}[{name}]")
         else:
             coerce = self._object("s", type_.coerce_output_value)
             undefined = self._object("u", Undefined)
             self.add(f"{name} = {coerce}({name})")
-            self.add(f"if {name} is None or {name} is {undefined}:", "    raise Unforeseen")
+            self._refuse(f"{name} is None or {name} is {undefined}", "another value")
+
+    def _refuse(self, condition: str, reason: str) -> None:
+        """Write that graphql-core must do it under a condition."""
+        self.add(f"if {condition}:", f"    raise Unforeseen({reason!r})")
 
     def _name(self, kind: str) -> str:
         self._names += 1

@@ -8,28 +8,29 @@ from asyncio import gather
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from graphql import (
     GraphQLList,
     GraphQLNonNull,
+    GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    get_argument_values,
 )
 from graphql.execution.collect_fields import FieldDetails
 from graphql.pyutils import Path
 from strawberry import Info
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db.sql.rows import Rows, concatenate
 from resolvers.request.batch_resolver import BatchResolver
-from schema.binding import Source, field_of
+from schema.binding import Source
 from schema.execution.codegen import LISTS
-from schema.execution.collected_fields import Collected
+from schema.execution.fallbacks import Unforeseen, record_fallback
 from schema.execution.plan import Column, Completion, ObjectPlan
-from schema.execution.resolver_calls import Arguments
-from schema.execution.selection import Unforeseen
+from schema.execution.resolver_calls import Call
+
+if TYPE_CHECKING:
+    from schema.execution.executor import FastExecutor
 
 Place = Callable[[int], Path]
 """The path in the result of the value with this number."""
@@ -38,18 +39,15 @@ Place = Callable[[int], Path]
 class ListCompletion:
     """The completion of one list of an operation."""
 
-    def __init__(
-        self, executor: StrawberryGraphQLCoreExecutionContext, collected: Collected
-    ) -> None:
+    def __init__(self, executor: "FastExecutor") -> None:
         self._executor = executor
-        self._collected = collected
-        self._found: list[tuple[Place, Sequence[Any]]] = []
+        self._resolved: list[tuple[Place, Sequence[Any]]] = []
 
     def resolved_values(self) -> Mapping[Path, Any]:
         """The values that resolvers returned so far, by path."""
         return {
             place(number): value
-            for place, values in self._found
+            for place, values in self._resolved
             for number, value in enumerate(values)
         }
 
@@ -74,43 +72,28 @@ class ListCompletion:
         details: list[FieldDetails],
         place: Place,
     ) -> list[Any]:
+        """Complete values of a type: null, lists of values, or objects."""
         if isinstance(of, GraphQLNonNull):
-            return await self._present(of.of_type, objects, values, details, place)
-        if type(values) is Rows:
-            return await self._present(of, objects, values, details, place)
-        kept = [number for number, value in enumerate(values) if value is not None]
-        if len(kept) == len(values):
-            return await self._present(of, objects, values, details, place)
-        completed = await self._present(
-            of, objects, [values[number] for number in kept], details, lambda at: place(kept[at])
-        )
-        out: list[Any] = [None] * len(values)
-        for number, value in zip(kept, completed, strict=True):
-            out[number] = value
-        return out
-
-    async def _present(
-        self,
-        of: GraphQLOutputType,
-        objects: ObjectPlan,
-        values: Sequence[Any],
-        details: list[FieldDetails],
-        place: Place,
-    ) -> list[Any]:
-        """Complete values that must not be None."""
+            of = of.of_type
+        elif type(values) is not Rows and any(value is None for value in values):
+            kept = [number for number, value in enumerate(values) if value is not None]
+            present = [values[number] for number in kept]
+            completed = iter(
+                await self._values(of, objects, present, details, lambda at: place(kept[at]))
+            )
+            return [None if value is None else next(completed) for value in values]
         if not isinstance(of, GraphQLList):
             return await self._objects(objects, values, details, place)
         if not LISTS.issuperset(map(type, values)):
-            raise Unforeseen
+            raise Unforeseen("no list")
         ends = list(accumulate(map(len, values), initial=0))
 
         def place_of_part(number: int) -> Path:
             whole = bisect_right(ends, number) - 1
             return place(whole).add_key(number - ends[whole])
 
-        parts = concatenate(values)
-        completed = await self._values(of.of_type, objects, parts, details, place_of_part)
-        return [completed[start:end] for start, end in pairwise(ends)]
+        parts = await self._values(of.of_type, objects, concatenate(values), details, place_of_part)
+        return [parts[start:end] for start, end in pairwise(ends)]
 
     async def _objects(
         self,
@@ -123,10 +106,10 @@ class ListCompletion:
             return []
         is_of_rows = type(records) is Rows and records.record is objects.record
         if not is_of_rows and not all(isinstance(record, objects.record) for record in records):
-            raise Unforeseen
+            raise Unforeseen("another record")
         fields = self._executor.collect_subfields(objects.of, details).grouped_field_set
         columns = [
-            self._column(objects, column, records, fields[column.key], place)
+            self._column(objects.of, column, records, fields[column.key], place)
             for column in objects.columns
         ]
         if len(columns) == 1:
@@ -134,105 +117,61 @@ class ListCompletion:
         else:
             # Wait for all, also if one fails: the fallback uses their values.
             completed = await gather(*columns, return_exceptions=True)
-            for one in completed:
-                if isinstance(one, BaseException):
-                    raise one
+            for values in completed:
+                if isinstance(values, BaseException):
+                    raise values
         return objects.assemble(records, *completed)
 
     async def _column(
         self,
-        objects: ObjectPlan,
+        of: GraphQLObjectType,
         column: Column,
         records: Sequence[Any],
         details: list[FieldDetails],
         place: Place,
     ) -> list[Any]:
-        name = objects.of.name
-
         def place_of_field(number: int) -> Path:
-            return Path(place(number), column.key, name)
+            return Path(place(number), column.key, of.name)
 
-        source = column.source
-        if isinstance(source, Source):
-            values: Sequence[Any] = list(map(source.value, records))
+        if isinstance(column.source, Source):
+            values: Sequence[Any] = list(map(column.source.value, records))
         else:
-            resolve = self._resolve_each if source is None else self._resolve_all
-            values = await resolve(objects, column, records, details, place_of_field)
-            self._found.append((place_of_field, values))
+            call = self._executor.call(of, details)
+            if call is None:
+                raise Unforeseen("a resolver that Strawberry calls")
+            nodes = [one.node for one in details]
+
+            def info(number: int) -> GraphQLResolveInfo[Any]:
+                path = place_of_field(number)
+                return self._executor.build_resolve_info(call.field, nodes, of, path)
+
+            values = await self._resolve(call, column.source, records, info)
+            self._resolved.append((place_of_field, values))
         return await self.complete(column.completion, values, details, place_of_field)
 
-    async def _resolve_all(
+    async def _resolve(
         self,
-        objects: ObjectPlan,
-        column: Column,
+        call: Call,
+        batch: BatchResolver[Any, ..., Any] | None,
         records: Sequence[Any],
-        details: list[FieldDetails],
-        place: Place,
+        info: Callable[[int], GraphQLResolveInfo[Any]],
     ) -> Sequence[Any]:
-        """Call a resolver once for all records."""
-        assert isinstance(column.source, BatchResolver)
-        try:
-            info = Info(self._info(objects, column, details, place(0)), field_of(column.field))
-            values = await column.source.of_all(records, info, **self._given(column, details))
-        except Exception:
-            # Call it per record to find out which records it fails for.
-            return await self._resolve_each(objects, column, records, details, place)
-        if len(values) != len(records):
-            raise Unforeseen
-        return values
-
-    async def _resolve_each(
-        self,
-        objects: ObjectPlan,
-        column: Column,
-        records: Sequence[Any],
-        details: list[FieldDetails],
-        place: Place,
-    ) -> Sequence[Any]:
-        """Call a resolver for each record."""
-        resolve = column.field.resolve
-        if resolve is None:
-            raise Unforeseen
-        values: list[Any] = []
-        waiting: list[int] = []
-        for number, record in enumerate(records):
+        """The values of a resolver, which is called once if it takes all records; an error is a value."""
+        fault: Exception | None = None
+        if batch is not None:
             try:
-                info = self._info(objects, column, details, place(number))
-                value = resolve(record, info, **self._arguments(column, details))
+                first = Info(info(0), call.strawberry_field)
+                values = await batch.of_all(records, first, **(call.arguments or {}))
+                if len(values) == len(records):
+                    return values
+                fault = ValueError(
+                    f"{batch.__name__}: {len(values)} values, {len(records)} records"
+                )
             except Exception as error:
-                value = error
-            if self._executor.is_awaitable(value):
-                waiting.append(number)
-            values.append(value)
-        arrived = await gather(*(values[number] for number in waiting), return_exceptions=True)
-        for number, value in zip(waiting, arrived, strict=True):
-            values[number] = value
+                fault = error
+        # Call it per record: if it failed for all together, this tells for which ones it fails.
+        calls = [call.call(record, info(number)) for number, record in enumerate(records)]
+        values = await gather(*calls, return_exceptions=True)
+        if fault and not any(isinstance(value, BaseException) for value in values):
+            record_fallback(fault, strict=self._executor.strict)
         return values
-
-    def _info(
-        self, objects: ObjectPlan, column: Column, details: list[FieldDetails], path: Path
-    ) -> GraphQLResolveInfo[Any]:
-        nodes = [one.node for one in details]
-        return self._executor.build_resolve_info(column.field, nodes, objects.of, path)
-
-    def _given(self, column: Column, details: list[FieldDetails]) -> Arguments:
-        """The arguments of a resolver of many records."""
-        schema = self._executor.schema
-        call = self._collected.call(schema, column.field, details)
-        if call is None:
-            raise Unforeseen
-        return (
-            call.with_arguments(schema, details[0], self._executor.variable_values).arguments or {}
-        )
-
-    def _arguments(self, column: Column, details: list[FieldDetails]) -> dict[str, Any]:
-        node = details[0].node
-        if not column.field.args and not node.arguments:
-            return {}
-        return get_argument_values(
-            column.field,
-            node,
-            self._executor.variable_values,
-            details[0].fragment_variable_values,
-            self._executor.hide_suggestions,
-        )

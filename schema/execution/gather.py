@@ -2,8 +2,10 @@
 
 from asyncio import FIRST_EXCEPTION, CancelledError, Future, ensure_future, wait
 from collections.abc import Awaitable, Collection
+from importlib.metadata import version
 from typing import Any, cast
 
+from graphql import pyutils
 from graphql.execution import executor
 
 
@@ -41,5 +43,11 @@ def replace_gather() -> None:
 
     If it is canceled at the moment in which a field has failed, the original leaves the other fields running, and they load all
     that is selected below them after the response (https://github.com/graphql-python/graphql-core/issues/217).
+    Raises `ImportError` if there is nothing to replace: another version may run fields by another function.
     """
+    if vars(executor).get("gather_with_cancel") is not pyutils.gather_with_cancel:
+        raise ImportError(
+            "Expected graphql-core 3.3, whose executor runs fields by `graphql.pyutils.gather_with_cancel`; "
+            f"found {version('graphql-core')}, which does not. Install the version in requirements.txt."
+        )
     cast(Any, executor).gather_with_cancel = gather_with_cancel

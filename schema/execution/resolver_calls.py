@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from graphql import (
     FieldNode,
     GraphQLField,
+    GraphQLObjectType,
     GraphQLResolveInfo,
     GraphQLSchema,
     ListValueNode,
@@ -61,9 +62,12 @@ class Call(NamedTuple):
         return self._replace(arguments=arguments_of(schema, self.field, details, variables))
 
 
-def call_of(schema: GraphQLSchema, field: GraphQLField, details: FieldDetails) -> Call | None:
-    """The call of a field's resolver; None if Strawberry must call it."""
-    strawberry_field = field_of(field)
+def call_of(schema: GraphQLSchema, of: GraphQLObjectType, details: FieldDetails) -> Call | None:
+    """The call of a field's resolver; None if Strawberry must call it. Raises as `arguments_of`."""
+    field = of.fields.get(details.node.name.value)
+    strawberry_field = None if field is None else field_of(field)
+    if field is None or strawberry_field is None:
+        return None
     resolver = strawberry_field.base_resolver
     if resolver is None or strawberry_field.is_subscription or strawberry_field.extensions:
         return None
@@ -94,11 +98,13 @@ def arguments_of(
     node = details.node
     if not field.args and not node.arguments:
         return {}
+    strawberry_field = field_of(field)
+    assert strawberry_field is not None, field
     values = get_argument_values(field, node, variables, details.fragment_variable_values)
     converter = cast(Any, schema)._strawberry_schema.schema_converter
     return convert_arguments(
         values,
-        field_of(field).arguments,
+        strawberry_field.arguments,
         scalar_registry=converter.scalar_registry,
         config=converter.config,
     )

@@ -5,12 +5,12 @@ the result is built in the same way whatever they are.
 """
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
-from graphql import GraphQLObjectType, GraphQLOutputType, get_named_type, is_leaf_type
+from graphql import GraphQLNamedType, GraphQLObjectType, get_named_type, is_leaf_type
 from graphql.execution.collect_fields import CollectedFields, FieldDetails
 
-T = TypeVar("T")
+from schema.execution.fallbacks import Unforeseen
 
 Collect = Callable[[GraphQLObjectType, list[FieldDetails]], CollectedFields]
 """graphql-core's function that collects the fields of a type below some others, with the variables of the request."""
@@ -36,38 +36,30 @@ class Selection(NamedTuple):
     fields: tuple[Selected, ...]
 
 
-class Unforeseen(Exception):
-    """Fall back to graphql-core, which reports any error in its place."""
+def selection_of(of: GraphQLNamedType, details: list[FieldDetails], collect: Collect) -> Selection:
+    """The selection of `of` below the fields in `details`.
 
+    Raises `Unforeseen` if it depends on the records or has too many fields.
+    """
+    remaining = MOST_FIELDS
 
-def selection_of(of: GraphQLObjectType, details: list[FieldDetails], collect: Collect) -> Selection:
-    """The selection of `of` below the fields in `details`. Raises `Unforeseen` if it depends on the records."""
-    room = [MOST_FIELDS]
-
-    def select(of: GraphQLObjectType, details: list[FieldDetails]) -> Selection:
+    def select(of: GraphQLNamedType, details: list[FieldDetails]) -> Selection:
+        nonlocal remaining
+        if not isinstance(of, GraphQLObjectType):
+            raise Unforeseen("an interface or a union")
         grouped = collect(of, details).grouped_field_set
-        room[0] -= len(grouped)
-        if room[0] < 0:
-            raise Unforeseen
-        return Selection(of, tuple(chosen(of, key, some) for key, some in grouped.items()))
+        remaining -= len(grouped)
+        if remaining < 0:
+            raise Unforeseen("too many fields")
+        return Selection(of, tuple(selected(of, key, below) for key, below in grouped.items()))
 
-    def chosen(of: GraphQLObjectType, key: str, details: list[FieldDetails]) -> Selected:
+    def selected(of: GraphQLObjectType, key: str, details: list[FieldDetails]) -> Selected:
         name = details[0].node.name.value
-        if any(one.defer_usage is not None for one in details):
-            raise Unforeseen
         if name == TYPENAME:
             return Selected(key, name, None)
-        field = of.fields.get(name)
-        if field is None:
-            raise Unforeseen
-        return Selected(key, name, below(field.type, details))
-
-    def below(type_: GraphQLOutputType, details: list[FieldDetails]) -> Selection | None:
-        named = get_named_type(type_)
-        if is_leaf_type(named):
-            return None
-        if not isinstance(named, GraphQLObjectType):
-            raise Unforeseen  # of an interface or a union, the type depends on the object
-        return select(named, details)
+        if name not in of.fields:
+            raise Unforeseen("introspection")
+        below = get_named_type(of.fields[name].type)
+        return Selected(key, name, None if is_leaf_type(below) else select(below, details))
 
     return select(of, details)

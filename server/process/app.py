@@ -24,7 +24,7 @@ from delivery.reports.store import open_store
 from delivery.upkeep.background_tasks import BackgroundTasks
 from domain.errors import LogError
 from resolvers.request.process import ProcessServices
-from schema.contract import SCHEMA, hide_suggestions, with_stock_executor
+from schema.contract import SCHEMA, hide_suggestions, with_executor
 from server.auth.authenticator import Authenticator
 from server.auth.key_sources import connect_keys
 from server.graphql.endpoint import Endpoint
@@ -78,7 +78,7 @@ def create_app(
         notices=Notices(database),
         background_tasks=BackgroundTasks(),
     )
-    schema = SCHEMA if settings.executor == "fast" else with_stock_executor(SCHEMA)
+    schema = SCHEMA if settings.executor == "fast" else with_executor(SCHEMA, settings.executor)
     if settings.documents_mode == "only":
         schema = hide_suggestions(schema)
     graphql = Endpoint(

@@ -221,8 +221,9 @@ class Settings(GatewaySettings, ReportSettings, ConnectionSettings, ProxySetting
         ' {"plainview":{"twilio_from":"+16125550100"}}',
     )
 
-    executor: Annotated[Literal["fast", "stock"], BeforeValidator(_lower)] = Field(
-        default="fast", description="fast, or stock to answer as the GraphQL library does"
+    executor: Annotated[Literal["fast", "strict", "stock"], BeforeValidator(_lower)] = Field(
+        default="fast",
+        description="fast; stock to answer as the GraphQL library does; strict to report faults of fast",
     )
 
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = Field(

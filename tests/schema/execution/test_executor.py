@@ -24,10 +24,11 @@ from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import open_context
 from schema.binding import source_of
-from schema.contract import SCHEMA, with_stock_executor
+from schema.contract import SCHEMA, with_executor
 from schema.execution.executor import FastExecutor
-from schema.execution.plan import Plans
-from schema.execution.selection import MOST_FIELDS, Selected, Selection, Unforeseen, selection_of
+from schema.execution.fallbacks import Unforeseen
+from schema.execution.plan import MOST_PLANS, plan
+from schema.execution.selection import MOST_FIELDS, Selected, Selection, selection_of
 from tests.log import NOON, viewer
 from tests.operations import EVER
 from tests.schema.execution.drawn import Drawn, operations
@@ -138,7 +139,7 @@ async def answer(
 
 def held(database: Database) -> int:
     """How many connections somebody has, of any kind."""
-    of_engine: int = cast(QueuePool, database.engine.pool).checkedout()
+    of_engine: int = cast(QueuePool, database.engine.engine.pool).checkedout()
     return of_engine + database.custom.lent + database.generic.lent
 
 
@@ -201,7 +202,7 @@ async def test_whatever_is_asked_and_whatever_goes_wrong_the_answer_is_the_ordin
     log: Database, asked: Drawn, planted: Planted, viewer: Viewer
 ) -> None:
     with planting(planted):
-        ordinary = await answer(with_stock_executor(SCHEMA), log, asked, viewer=viewer)
+        ordinary = await answer(with_executor(SCHEMA, "stock"), log, asked, viewer=viewer)
         whole = await answer(at_once(), log, asked, viewer=viewer)
 
     assert comparable(whole) == comparable(ordinary), asked.document
@@ -228,7 +229,7 @@ async def test_a_record_that_is_not_as_it_should_be_is_answered_in_the_ordinary_
 ) -> None:
     for every in (1, 2, 3):
         with planting(Planted(None, spoilt, every)):
-            ordinary = await answer(with_stock_executor(SCHEMA), log, EVERYTHING)
+            ordinary = await answer(with_executor(SCHEMA, "stock"), log, EVERYTHING)
             whole = await answer(at_once(), log, EVERYTHING)
 
         assert comparable(whole) == comparable(ordinary), every
@@ -240,7 +241,7 @@ async def test_a_resolver_that_fails_for_one_record_fails_for_that_one(log: Data
     for resolver in RESOLVERS:
         for every in (1, 3):
             with planting(Planted(resolver, None, every)):
-                ordinary = await answer(with_stock_executor(SCHEMA), log, EVERYTHING)
+                ordinary = await answer(with_executor(SCHEMA, "stock"), log, EVERYTHING)
                 whole = await answer(at_once(), log, EVERYTHING)
 
             assert comparable(whole) == comparable(ordinary), (resolver, every)
@@ -267,7 +268,7 @@ async def test_a_resolver_is_asked_once_for_all_records_of_a_level_and_in_the_or
 
     whole = await answer(at_once(), log, drawn)
     together, asked[:] = asked[:], []
-    ordinary = await answer(with_stock_executor(SCHEMA), log, drawn)
+    ordinary = await answer(with_executor(SCHEMA, "stock"), log, drawn)
 
     assert whole.data == ordinary.data
     assert (together, asked) == ([12], [1] * 12)
@@ -294,19 +295,14 @@ async def test_a_resolver_whose_list_is_given_up_is_not_asked_again(
 
 
 def test_only_so_many_plans_are_kept_and_the_same_selection_has_the_same() -> None:
-    plans = Plans(2)
     school = cast(GraphQLObjectType, SCHEMA._schema.type_map["School"])
 
     def made(key: str) -> object:
-        return plans.plan(school, Selection(school, (Selected(key, "name", None),)))
+        return plan(school, Selection(school, (Selected(key, "name", None),)))
 
-    first, second = made("a"), made("b")
-
-    assert made("a") is first
-    made("c")
-    assert len(plans) == 2
-    assert made("a") is first
-    assert made("b") is not second
+    assert made("a") is made("a")
+    assert made("a") is not made("b")
+    assert plan.cache_info().maxsize == MOST_PLANS
 
 
 def test_what_selects_more_fields_than_anybody_reads_is_not_planned() -> None:

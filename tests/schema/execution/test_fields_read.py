@@ -15,9 +15,8 @@ from db.sql.rows import Rows
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.binding import Source, source_of
-from schema.contract import SCHEMA, with_stock_executor
+from schema.contract import SCHEMA, with_executor
 from schema.execution.executor import FastExecutor
-from schema.execution.fields_read import fields_read
 from tests.log import NOON, viewer
 from tests.operations import EVER
 from tests.schema.visibility.origins import load_origins
@@ -64,7 +63,7 @@ def asked_for(name: str, field: GraphQLField, depth: int) -> str:
 async def both(database: Database, document: str, who: Viewer) -> tuple[Any, Any]:
     """The answer from what is asked for, and the ordinary one, from whole records."""
     answers = []
-    for schema in (SCHEMA, with_stock_executor(SCHEMA)):
+    for schema in (SCHEMA, with_executor(SCHEMA, "stock")):
         context = await open_context(database, who, now=NOON)
         result = await schema.execute(document, context_value=context)
         answers.append((orjson.dumps(result.data), [str(error) for error in result.errors or ()]))
@@ -142,9 +141,7 @@ async def test_a_field_that_reads_what_it_does_not_name_fails_and_answers_no_nul
     def reads(asked: object) -> Sequence[str]:
         return ("id",) if asked is field else ("revision",)
 
-    monkeypatch.setattr("schema.execution.fields_read.reads_of", reads)
-    # Neither what was found before, nor for those who come after.
-    monkeypatch.setattr("schema.execution.executor.fields_read", fields_read.__wrapped__)
+    monkeypatch.setattr("schema.execution.lookahead.reads_of", reads)
     context = await open_context(database, NORTH, now=NOON)
     document = f"{{ messages(createdBetween: {EVER}) {{ nodes {{ scheduleId }} }} }}"
 

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import pytest
 from graphql import build_schema, execute, parse
+from graphql.execution import executor
 
 from schema.execution.executor import LogExecutor
-from schema.execution.gather import cancel_and_wait
+from schema.execution.gather import cancel_and_wait, replace_gather
 
 CALLED_OFF = pytest.mark.filterwarnings(
     "ignore:coroutine .* was never awaited:RuntimeWarning",
@@ -120,3 +121,12 @@ async def test_what_stands_beside_a_field_that_fails_before_it_waits_ends_with_t
     assert (result.data, len(result.errors or ())) == (None, 1)
     assert asyncio.all_tasks() == before
     assert slow.begun == slow.ended
+
+
+def test_a_graphql_core_that_runs_fields_by_another_function_is_refused_at_import(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(executor, "gather_with_cancel")
+
+    with pytest.raises(ImportError, match=r"Expected graphql-core 3\.3.*found \d"):
+        replace_gather()

@@ -8,7 +8,7 @@ import pytest
 from db.connect.database import Database
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
-from schema.contract import SCHEMA, with_stock_executor
+from schema.contract import SCHEMA, with_executor
 from schema.execution.executor import FastExecutor
 from tests import log
 from tests.statements import recorded
@@ -38,7 +38,7 @@ async def filled(database: Database) -> Database:
 
 async def answered(database: Database, document: str, who: Viewer) -> tuple[bytes, int]:
     """The answer, the same as in the ordinary way, and in how many statements that ask for deliveries."""
-    ordinary = await with_stock_executor(SCHEMA).execute(
+    ordinary = await with_executor(SCHEMA, "stock").execute(
         document, context_value=await open_context(database, who, now=log.NOON)
     )
     context = await open_context(database, who, now=log.NOON)

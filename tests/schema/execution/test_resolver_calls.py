@@ -13,7 +13,6 @@ from domain.status import MessageStatus
 from resolvers.messages import MessageFilter, search
 from resolvers.request.days import DateRange
 from schema.contract import SCHEMA
-from schema.execution.collected_fields import Collected
 from schema.execution.resolver_calls import Call, arguments_of, call_of
 from tests.operations import EVER
 
@@ -37,7 +36,7 @@ def field(of: str, name: str) -> GraphQLField:
 
 def call(text: str, *, of: str = "Query") -> Call | None:
     _, (details,) = asked(text)
-    return call_of(SCHEMA._schema, field(of, details.node.name.value), details)
+    return call_of(SCHEMA._schema, cast(GraphQLObjectType, TYPES[of]), details)
 
 
 def variables(operation: Operation, given: dict[str, Any]) -> VariableValues:
@@ -103,24 +102,5 @@ def test_only_what_has_to_be_awaited_once_is_called(of: str, text: str, is_calle
 
 
 def test_an_invalid_literal_is_left_to_strawberry() -> None:
-    _, details = asked(f'{{ messages(createdBetween: {EVER}, first: "many") }}')
-    messages = field("Query", "messages")
-
     with pytest.raises(GraphQLError):
-        call_of(SCHEMA._schema, messages, details[0])
-    assert Collected().call(SCHEMA._schema, messages, details) is None
-
-
-def test_a_call_is_kept_with_the_fields_that_are() -> None:
-    query = cast(GraphQLObjectType, TYPES["Query"])
-    _, kept = asked(f"{{ messages(createdBetween: {EVER}) }}")
-    _, other = asked(f"{{ messages(createdBetween: {EVER}) }}")
-    collected = Collected()
-    collected.root(query, {"messages": kept})
-
-    def found(details: list[FieldDetails]) -> Call | None:
-        return collected.call(SCHEMA._schema, field("Query", "messages"), details)
-
-    assert found(kept) is found(kept)
-    assert found(other) == found(other)
-    assert found(other) is not found(other)
+        call(f'{{ messages(createdBetween: {EVER}, first: "many") }}')

@@ -1,4 +1,4 @@
-"""Collected fields are cached with their document, per combination of deciding variables, as long as the document lives."""
+"""What is derived from a document is kept with it, per combination of deciding variables, as long as the document lives."""
 
 import gc
 import weakref
@@ -7,22 +7,21 @@ from copy import copy
 from typing import Any, Final, cast
 
 import pytest
-from graphql import FieldNode, GraphQLObjectType, OperationDefinitionNode, parse
-from graphql.execution.collect_fields import CollectedFields, FieldDetails
+from graphql import DocumentNode, GraphQLObjectType, print_ast
 from graphql.execution.values import VariableValues
 
 from db.connect.database import Database
 from resolvers.request.context import open_context
-from schema.contract import SCHEMA, Contract, build, with_stock_executor
+from schema.contract import SCHEMA, Contract, build, with_executor
+from schema.documents import document_plan as module
+from schema.documents.document_plan import MOST_VARIANTS, OperationPlan
 from schema.documents.documents import Documents
-from schema.execution import collected_fields as module
-from schema.execution.collected_fields import MOST_COLLECTED, Collected, Text, collected
+from schema.execution import executor
 from schema.execution.executor import FastExecutor
-from schema.execution.selection import Selection, Unforeseen, selection_of
+from schema.execution.selection import Selection, selection_of
 from tests.log import NOON, district, load, message, viewer
 from tests.operations import EVER
 
-MESSAGE: Final = cast(GraphQLObjectType, SCHEMA._schema.type_map["Message"])
 LIST: Final = f"messages(createdBetween: {EVER}, first: $first) {{ nodes {{ subject }} }}"
 
 
@@ -92,7 +91,9 @@ async def test_the_same_text_with_other_variables_has_the_answer_of_those_variab
     seen = []
     for variables in [*given, *reversed(given)]:
         found = await answer(schema, log, text, variables)
-        assert found == await answer(with_stock_executor(SCHEMA), log, text, variables), variables
+        assert found == await answer(with_executor(SCHEMA, "stock"), log, text, variables), (
+            variables
+        )
         seen.append(repr(found))
 
     assert len(set(seen)) > 1
@@ -104,7 +105,7 @@ async def test_each_operation_of_a_document_has_its_own_fields(log: Database) ->
 
     for name in "ABBA":
         found = await answer(schema, log, text, name=name)
-        assert found == await answer(with_stock_executor(SCHEMA), log, text, name=name)
+        assert found == await answer(with_executor(SCHEMA, "stock"), log, text, name=name)
 
 
 async def test_what_is_selected_and_what_is_read_are_found_once(
@@ -116,7 +117,7 @@ async def test_what_is_selected_and_what_is_read_are_found_once(
         asked.append(of.name)
         return selection_of(of, *rest)
 
-    monkeypatch.setattr(module, "selection_of", counted)
+    monkeypatch.setattr(executor, "selection_of", counted)
     schema, text = fast(), f"query($first: Int!) {{ {LIST} }}"
 
     asked_at_first: list[str] = []
@@ -133,14 +134,14 @@ async def test_what_is_selected_and_what_is_read_are_found_once(
 async def test_what_was_collected_goes_when_its_document_goes(
     log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[weakref.ref[Collected]] = []
+    made: list[weakref.ref[OperationPlan]] = []
 
-    class Watched(Collected):
+    class Watched(OperationPlan):
         def __init__(self) -> None:
             super().__init__()
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr(module, "Collected", Watched)
+    monkeypatch.setattr(module, "OperationPlan", Watched)
     documents = Documents(SCHEMA._schema, most=1)
     schema, text = fast(documents=documents), f"query($first: Int) {{ {LIST} }}"
     for _ in range(2):
@@ -168,19 +169,17 @@ async def test_nothing_is_added_by_those_who_ask_again(log: Database) -> None:
     assert min(sizes[0]) > 0
 
 
-def operation(documents: Documents, text: str) -> OperationDefinitionNode:
-    return documents.read(text).operation_named(None).operation
-
-
-def of(documents: Documents, text: str, **variables: Any) -> Collected:
-    return collected(operation(documents, text), VariableValues({}, variables))
+def of(documents: Documents, text: str, **variables: Any) -> OperationPlan:
+    document = documents.read(text)
+    operation = document.operation_named(None).operation
+    return document.operation_plan(operation, VariableValues({}, variables))
 
 
 def test_only_so_many_sets_of_variables_are_kept_and_the_oldest_makes_room() -> None:
     documents = Documents(SCHEMA._schema)
     names = "abc"
     text = f"query({' '.join(f'${name}: Boolean!' for name in names)}) {{ {' '.join(f'{name}: __typename @skip(if: ${name})' for name in names)} }}"
-    given = [dict(zip(names, f"{number:03b}", strict=True)) for number in range(MOST_COLLECTED + 1)]
+    given = [dict(zip(names, f"{number:03b}", strict=True)) for number in range(MOST_VARIANTS + 1)]
 
     first, *others = [of(documents, text, **one) for one in given]
 
@@ -188,61 +187,12 @@ def test_only_so_many_sets_of_variables_are_kept_and_the_oldest_makes_room() -> 
     assert of(documents, text, **given[0]) is not first
 
 
-def test_of_a_document_that_nobody_keeps_nothing_is_kept() -> None:
-    text = "{ viewer { id } }"
-    for node in (parse(text), parse(Text(text)), parse(text, no_location=True)):
-        one = node.definitions[0]
-        assert isinstance(one, OperationDefinitionNode)
-        nothing = VariableValues({}, {})
-        assert collected(one, nothing) is not collected(one, nothing)
-
-
-def only_field(text: str) -> FieldNode:
-    """The one field of a document of one operation."""
-    (operation,) = parse(text).definitions
-    assert isinstance(operation, OperationDefinitionNode)
-    (field,) = operation.selection_set.selections
-    assert isinstance(field, FieldNode)
-    return field
-
-
-def test_a_list_of_fields_that_somebody_else_made_is_not_kept() -> None:
-    kept = Collected()
-    node = only_field("{ id }")
-    below = CollectedFields({"id": [FieldDetails(node, None)]}, [], [])
-    own, foreign = [FieldDetails(node, None)], [FieldDetails(node, None)]
-    kept.root(MESSAGE, {"id": own})
-
-    for details in (own, foreign):
-        kept.collect(MESSAGE, details, lambda of, details: below)
-
-    assert list(kept.below) == [(MESSAGE, id(own))]
-
-
-def test_what_cannot_be_said_beforehand_is_asked_for_once() -> None:
-    kept, asked = Collected(), []
-    node = only_field("{ id }")
-
-    def refused(of: GraphQLObjectType, details: list[FieldDetails]) -> CollectedFields:
-        asked.append(of)
-        raise Unforeseen
-
-    for _ in range(2):
-        with pytest.raises(Unforeseen):
-            kept.selection(MESSAGE, [node], refused)
-
-    assert asked == [MESSAGE]
-
-
-def test_what_was_collected_goes_without_the_cyclic_collector() -> None:
+async def test_what_was_derived_goes_without_the_cyclic_collector(log: Database) -> None:
     documents = Documents(SCHEMA._schema, most=1)
-    text = "{ viewer { id } }"
-    kept = of(documents, text)
-    field = operation(documents, text).selection_set.selections[0]
-    assert isinstance(field, FieldNode)
-    kept.root(MESSAGE, {"viewer": [FieldDetails(field, None)]})
-    gone = weakref.ref(kept)
-    del kept, field
+    text = "{ viewer { id schools { name } } }"
+    assert (await answer(fast(documents=documents), log, text))[1] == []
+    gone = weakref.ref(of(documents, text))
+    gc.collect()
     gc.disable()
     try:
         assert gone() is not None
@@ -250,6 +200,13 @@ def test_what_was_collected_goes_without_the_cyclic_collector() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_plan_is_a_document_to_graphql_core() -> None:
+    document = Documents(SCHEMA._schema).read("{ __typename }")
+
+    assert document.kind == DocumentNode.kind
+    assert print_ast(document) == "{\n  __typename\n}"
 
 
 async def test_a_document_of_one_schema_serves_another(log: Database) -> None:
