@@ -15,7 +15,7 @@ from schema.parts import Node, PageInfo
 
 @describes(AuditRecord)
 class AuditEntry(Node):
-    """One look or act. Nobody can change it."""
+    """One action of one person or service. Nobody can change it."""
 
     id: strawberry.ID = pure(speller(Kind.AUDIT_ENTRY), "id")
     at: datetime
@@ -35,7 +35,7 @@ class AuditEntry(Node):
 
 @describes(Edge)
 class AuditEdge:
-    """An entry in the audit."""
+    """An audit entry and its cursor."""
 
     cursor: str
     node: AuditEntry

@@ -132,12 +132,15 @@ def record_of(of: GraphQLObjectType) -> type | None:
 
 
 @dataclass_transform(kw_only_default=True)
-def describes(record: type, *, description: str | None = None) -> Callable[[type[T]], type[T]]:
-    """Make a class the GraphQL type of `record`. Raises `Mismatch` if a field does not fit the record."""
+def describes(record: type) -> Callable[[type[T]], type[T]]:
+    """Make a class the GraphQL type of `record`, described by its docstring.
+
+    Raises `Mismatch` if a field does not fit the record.
+    """
 
     def decorate(cls: type[T]) -> type[T]:
         setattr(cls, RECORD, record)
-        cls.is_type_of = classmethod(lambda _, thing, info: _is_of(thing, record))  # type: ignore[attr-defined]
+        cls.is_type_of = classmethod(lambda _, value, info: isinstance(value, record))  # type: ignore[attr-defined]
         record_types = _field_types(record)
         for name, promised in _promises(cls).items():
             defined = getattr(cls, name, None)
@@ -146,13 +149,9 @@ def describes(record: type, *, description: str | None = None) -> Callable[[type
             for read in _named(defined):
                 if read not in record_types:
                     raise _absent(cls, name, record, read)
-        return strawberry.type(cls, description=description)
+        return strawberry.type(cls, description=" ".join((cls.__doc__ or "").split()) or None)
 
     return decorate
-
-
-def _is_of(thing: object, record: type) -> bool:
-    return isinstance(thing, record)
 
 
 def _promises(cls: type) -> Mapping[str, Any]:

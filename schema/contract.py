@@ -7,9 +7,6 @@ from typing import Any, Final, cast
 import strawberry
 from graphql import (
     GraphQLError,
-    GraphQLInputObjectType,
-    GraphQLInterfaceType,
-    GraphQLObjectType,
     GraphQLSyntaxError,
     OperationType,
     Undefined,
@@ -160,17 +157,11 @@ def build() -> Contract:
 def _hide_null_defaults(schema: strawberry.Schema) -> None:
     """Print optional arguments without `= null`, which means the same as leaving them out."""
     for type_ in cast(Any, schema)._schema.type_map.values():
-        if isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
-            arguments = [
-                argument for field in type_.fields.values() for argument in field.args.values()
-            ]
-        elif isinstance(type_, GraphQLInputObjectType):
-            arguments = list(type_.fields.values())
-        else:
-            continue
-        for argument in arguments:
-            if argument.default_value is None:
-                argument.default_value = Undefined
+        for field in getattr(type_, "fields", {}).values():
+            # A field of an input has no arguments and is itself optional.
+            for argument in getattr(field, "args", {"": field}).values():
+                if argument.default_value is None:
+                    argument.default_value = Undefined
 
 
 SCHEMA: Final = build()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from graphql import GraphQLEnumType, GraphQLError, GraphQLSchema
@@ -101,27 +101,14 @@ def _code_of_request(error: GraphQLError) -> str | None:
     return INVALID if error.path is None and (is_from_graphql or is_unreadable) else None
 
 
-def _with_message(error: GraphQLError, message: str) -> GraphQLError:
-    return GraphQLError(
-        message,
-        nodes=error.nodes,
-        source=error.source,
-        positions=error.positions,
-        path=error.path,
-        original_error=error.original_error,
-        extensions=error.extensions,
-    )
+def _with_message(error: GraphQLError, message: str, **changes: Any) -> GraphQLError:
+    names = ("nodes", "source", "positions", "path", "original_error", "extensions")
+    parts = {name: getattr(error, name) for name in names}
+    return GraphQLError(message, **(parts | changes))
 
 
 def _with_code(error: GraphQLError, message: str, code: str) -> GraphQLError:
-    return GraphQLError(
-        message,
-        nodes=error.nodes,
-        source=error.source,
-        positions=error.positions,
-        path=error.path,
-        extensions={"code": code},
-    )
+    return _with_message(error, message, original_error=None, extensions={"code": code})
 
 
 def _path(error: GraphQLError) -> str:

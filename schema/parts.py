@@ -46,7 +46,7 @@ class Node:
 
 @describes(connection.PageInfo)
 class PageInfo:
-    """What lies beyond a page."""
+    """Whether there are more pages, and the cursors of this one."""
 
     has_next_page: bool
     has_previous_page: bool
@@ -74,7 +74,7 @@ class School(Node):
 
 @describes(ViewerRecord)
 class Viewer:
-    """Who is signed in."""
+    """The person or service that is signed in."""
 
     id: strawberry.ID
     name: str
@@ -97,7 +97,7 @@ class MessageType:
 
 @describes(SenderRecord)
 class Sender:
-    """Who sent or did something."""
+    """The person or service that sent or did something."""
 
     id: strawberry.ID
     name: str
@@ -105,7 +105,7 @@ class Sender:
 
 @describes(Criterion)
 class FilterCriterion:
-    """One line of what the recipients were chosen by."""
+    """One criterion by which the recipients were selected."""
 
     label: str
     value: str
@@ -113,7 +113,7 @@ class FilterCriterion:
 
 @describes(call_status.CallStatus)
 class CallStatus:
-    """An outcome in the provider's words."""
+    """A call status code, as the voice and text provider reports it."""
 
     code: int
     label: str
@@ -124,7 +124,7 @@ class CallStatus:
 
 @describes(StatusCount)
 class StatusFacet:
-    """A status to choose."""
+    """A status, and the number of messages that have it."""
 
     status: MessageStatus
     count: int
@@ -132,15 +132,15 @@ class StatusFacet:
 
 @describes(TypeCount)
 class TypeFacet:
-    """A type to choose."""
+    """A message type, and the number of messages that have it."""
 
     type: MessageType
     count: int
 
 
-@describes(SchoolCount, description="`school` null: sent for the whole district.")
+@describes(SchoolCount)
 class SchoolFacet:
-    """A school to choose."""
+    """`school` null: sent for the whole district."""
 
     school: School | None = bound(messages.school_of)
     count: int
@@ -148,7 +148,7 @@ class SchoolFacet:
 
 @describes(messages.MessageListing)
 class MessageFacets:
-    """The values to offer in each column's drop-down."""
+    """The values to offer in each column's drop-down, with their counts."""
 
     statuses: list[StatusFacet] = bound(messages.status_facets, reads=())
     types: list[TypeFacet] = bound(messages.type_facets, reads=())
@@ -157,7 +157,7 @@ class MessageFacets:
 
 @describes(summary.ModeProgress)
 class ModeProgress:
-    """How far some modes of a message have come."""
+    """The progress of one or two ways of delivery."""
 
     status: MessageStatus
     started_at: datetime | None
@@ -167,19 +167,16 @@ class ModeProgress:
 
 @describes(summary.TallyCount)
 class DeliveryTally:
-    """How many deliveries of a mode stand at a status."""
+    """The number of deliveries of one mode in one state."""
 
     mode: DeliveryMode
     status: DeliveryStatus
     count: int = pure(lambda deliveries: deliveries, "deliveries")
 
 
-@describes(
-    summary.Summary,
-    description="The figures of a message: people and addresses are counted once each.",
-)
+@describes(summary.Summary)
 class DeliverySummary:
-    """The figures of a message."""
+    """The figures of a message: people and addresses are counted once each."""
 
     total_recipients: int
     total_no_device: int
@@ -209,7 +206,7 @@ class DeliverySummary:
 
 @describes(CancellationRecord)
 class Cancellation:
-    """Who stopped a message, and what that did."""
+    """Who canceled a message, when and why, and how many deliveries it stopped."""
 
     requested_at: datetime
     requested_by: Sender | None = pure(
@@ -228,7 +225,7 @@ class Cancellation:
 
 @describes(EventRecord)
 class DeliveryEvent:
-    """Something that happened to a delivery."""
+    """A change of a delivery, or a report of its provider."""
 
     at: datetime
     status: DeliveryStatus
@@ -239,7 +236,7 @@ class DeliveryEvent:
 
 @describes(report.ReportOptions)
 class ReportOptions:
-    """What a report of a message may have."""
+    """The report options that a message allows."""
 
     devices: list[report.ReportDevice]
     details: list[report.ReportDetail]

@@ -89,7 +89,7 @@ class Delivery(Node):
 
 @describes(StudentRecord)
 class Student:
-    """Whom a message is about."""
+    """The student whom a message is about."""
 
     id: strawberry.ID
     name: str
@@ -97,7 +97,7 @@ class Student:
 
 @describes(PersonRecord)
 class Person(Node):
-    """Somebody to whom messages were sent."""
+    """A person to whom, or about whom, messages were sent."""
 
     id: strawberry.ID = pure(speller(Kind.PERSON), "id")
     name: str
@@ -106,12 +106,9 @@ class Person(Node):
     )
 
 
-@describes(
-    RecipientRecord,
-    description="One person, for one student where the message was sent for each student.",
-)
+@describes(RecipientRecord)
 class Recipient(Node):
-    """One person in the list of a message."""
+    """One person, for one student where the message was sent for each student."""
 
     id: strawberry.ID = pure(speller(Kind.RECIPIENT), "message_id", "number")
     person: Person = bound(recipients.person_of, reads=["person_id"])
@@ -123,7 +120,7 @@ class Recipient(Node):
 
 @describes(Edge)
 class RecipientEdge:
-    """A recipient in a list."""
+    """A recipient and its cursor."""
 
     cursor: str
     node: Recipient
@@ -131,7 +128,7 @@ class RecipientEdge:
 
 @describes(recipients.RecipientListing)
 class RecipientConnection:
-    """A page of a message's recipients."""
+    """A page of the recipients of a message."""
 
     edges: list[RecipientEdge]
     nodes: list[Recipient]
@@ -141,7 +138,7 @@ class RecipientConnection:
 
 @describes(Edge)
 class DeliveryEdge:
-    """A delivery in a list."""
+    """A delivery and its cursor."""
 
     cursor: str
     node: Delivery
@@ -150,7 +147,7 @@ class DeliveryEdge:
 
 @describes(deliveries.DeliveryListing)
 class DeliveryConnection:
-    """A page of a message's deliveries."""
+    """A page of deliveries."""
 
     edges: list[DeliveryEdge]
     nodes: list[Delivery]
@@ -160,7 +157,7 @@ class DeliveryConnection:
 
 @describes(MessageRecord)
 class Message(Node):
-    """A message that somebody of the district sent."""
+    """A message, as it was sent to all its recipients."""
 
     id: strawberry.ID = pure(speller(Kind.MESSAGE), "id")
     external_id: str = plain(description="The id under which the sending system knows it.")
@@ -228,7 +225,7 @@ class Message(Node):
 
 @describes(Edge)
 class MessageEdge:
-    """A message in the log."""
+    """A message and its cursor."""
 
     cursor: str
     node: Message
@@ -252,7 +249,7 @@ class MessageConnection:
 
 @describes(Edge)
 class PersonRecipientEdge:
-    """A message that a person was sent."""
+    """A message that the person was sent, and its cursor."""
 
     cursor: str
     node: Recipient
@@ -261,7 +258,7 @@ class PersonRecipientEdge:
 
 @describes(recipients.PersonListing)
 class PersonRecipientConnection:
-    """A page of what a person was sent."""
+    """A page of the messages that one person was sent."""
 
     edges: list[PersonRecipientEdge]
     nodes: list[Recipient]
@@ -271,7 +268,7 @@ class PersonRecipientConnection:
 
 @describes(ReportRecord)
 class Report(Node):
-    """A report on a message that somebody asked for."""
+    """A report on a message, as a file to download."""
 
     id: strawberry.ID = pure(speller(Kind.REPORT), "id")
     message: Message = bound(reports.message_of)
@@ -300,7 +297,7 @@ class Report(Node):
 
 @describes(Edge)
 class ReportEdge:
-    """A report in a list."""
+    """A report and its cursor."""
 
     cursor: str
     node: Report
@@ -308,7 +305,7 @@ class ReportEdge:
 
 @describes(reports.ReportListing)
 class ReportConnection:
-    """A page of a message's reports."""
+    """A page of the reports on a message."""
 
     edges: list[ReportEdge]
     nodes: list[Report]

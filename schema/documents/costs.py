@@ -79,23 +79,23 @@ class OperationCost:
         """`measure` returns the cost with some variables, and the variables it depends on, which are always the same."""
         self._measure = measure
         self._defaults = {
-            one.variable.name.value: _literal(one.default_value, {})
-            for one in operation.variable_definitions or ()
+            defined.variable.name.value: _literal(defined.default_value, {})
+            for defined in operation.variable_definitions or ()
         }
         self._sizing: Set[str] | None = None
-        self._known: dict[tuple[object, ...], int] = {}
+        self._costs: dict[tuple[object, ...], int] = {}
 
     def with_variables(self, variables: Mapping[str, Any] | None) -> int:
         """The most objects that it can return; a page without a size counts as the largest."""
         values = {**self._defaults, **(variables or {})}
         if self._sizing is not None:
-            cost = self._known.get(self._sizes(values))
+            cost = self._costs.get(self._sizes(values))
             if cost is not None:
                 return cost
         cost, self._sizing = self._measure(values)
-        if len(self._known) >= MOST_SIZES:
-            self._known.clear()
-        self._known[self._sizes(values)] = cost
+        if len(self._costs) >= MOST_SIZES:
+            self._costs.clear()
+        self._costs[self._sizes(values)] = cost
         return cost
 
     def _sizes(self, values: Mapping[str, Any]) -> tuple[object, ...]:
@@ -116,7 +116,7 @@ class _Walk:
         self._introspected = introspected
         self._fragments = fragments
         self._variables = variables
-        self._known: dict[str, _Cost] = {}
+        self._costs: dict[str, _Cost] = {}
         self.sizing: set[str] = set()
         """The variables that contain sizes."""
 
@@ -138,12 +138,12 @@ class _Walk:
         return _Cost(fixed, each)
 
     def _of_fragment(self, name: str) -> _Cost:
-        if name not in self._known:
-            self._known[name] = _Cost()  # placeholder: validation refuses a cycle
+        if name not in self._costs:
+            self._costs[name] = _Cost()  # placeholder: validation refuses a cycle
             if fragment := self._fragments.get(name):
                 on = self._schema.get_type(fragment.type_condition.name.value)
-                self._known[name] = self.of(fragment.selection_set, on)
-        return self._known[name]
+                self._costs[name] = self.of(fragment.selection_set, on)
+        return self._costs[name]
 
     def _of_field(self, node: FieldNode, parent: GraphQLNamedType | None) -> _Cost:
         if node.selection_set is None:
@@ -224,10 +224,10 @@ def _defined(
 def _sizes_of_introspection(schema: GraphQLSchema) -> Mapping[str, int]:
     """The average length of each list of the introspection."""
     types = list(schema.type_map.values())
-    fields = [one for type in types for one in _fields(type)]
-    values = [one for type in types for one in getattr(type, "values", ())]
-    arguments = sum(len(one.args) for one in fields)
-    inputs = sum(len(getattr(one, "fields", ())) for one in types) - len(fields)
+    fields = [field for type_ in types for field in _fields(type_)]
+    values = [value for type_ in types for value in getattr(type_, "values", ())]
+    arguments = sum(len(field.args) for field in fields)
+    inputs = sum(len(getattr(type_, "fields", ())) for type_ in types) - len(fields)
 
     def average(number: int, of: int) -> int:
         return -(-number // max(of, 1))

@@ -75,7 +75,7 @@ class DocumentPlan(DocumentNode):
         if name not in self._operations:
             operations = operations_of(self)
             if name is not None:
-                operations = [one for one in operations if one.name and one.name.value == name]
+                operations = [node for node in operations if node.name and node.name.value == name]
             if len(operations) != 1:
                 raise unexecutable(CannotGetOperationTypeError(name))
             (operation,) = operations

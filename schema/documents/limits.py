@@ -77,21 +77,17 @@ class _Shape:
 
     def include(self, other: "_Shape") -> None:
         """Add a fragment in the same place."""
-        self.fields += other.fields
-        self.aliases += other.aliases
-        self.directives += other.directives
-        self.depth = max(self.depth, other.depth)
-        self.collisions += other.collisions
+        self.include_below(other, levels=0)
         for key, times in other.keys.items():
             self.collisions += self.keys[key] * times
             self.keys[key] += times
 
-    def include_below(self, other: "_Shape") -> None:
-        """Add a selection one level further down."""
+    def include_below(self, other: "_Shape", *, levels: int = 1) -> None:
+        """Add a selection further down."""
         self.fields += other.fields
         self.aliases += other.aliases
         self.directives += other.directives
-        self.depth = max(self.depth, other.depth + 1)
+        self.depth = max(self.depth, other.depth + levels)
         self.collisions += other.collisions
 
     def include_field(self, node: FieldNode) -> None:
@@ -168,15 +164,15 @@ class _Shapes:
 
 def operations_of(document: DocumentNode) -> Sequence[OperationDefinitionNode]:
     """The operations of a document, in its order."""
-    return [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
+    return [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
 
 
 def fragments_of(document: DocumentNode) -> Mapping[str, FragmentDefinitionNode]:
     """The fragments of a document by name."""
     return {
-        one.name.value: one
-        for one in document.definitions
-        if isinstance(one, FragmentDefinitionNode)
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
     }
 
 

@@ -127,7 +127,7 @@ class ObjectCompleter:
         else:
             code.add(f"for {each} in records:", deeper=True)
         if row is not None:
-            code.add(f"append({code.shown(self._selection, row, names_by_key)})")
+            code.add(f"append({code.fields(self._selection, row, names_by_key)})")
         else:
             if self._may_be_none:
                 code.add("if r is None:", "    append(None)", "    continue")
@@ -143,19 +143,19 @@ class _Layout(NamedTuple):
     width: int
 
 
-class _Thing(NamedTuple):
+class _Parent(NamedTuple):
     """The source of fields: an expression for each, or an object that has them."""
 
     fields: Mapping[str, str]
     names: Sequence[str]
     """The names into which a row is unpacked."""
-    itself: str | None = None
-    kept_as: Mapping[str, str] = {}
+    record: str | None = None
+    raw: Mapping[str, str] = {}
     """The raw expressions of fields that are converted when they are read; they have few distinct values."""
 
     def field(self, name: str) -> str:
-        if self.itself is not None:
-            return f"{self.itself}.{name}"
+        if self.record is not None:
+            return f"{self.record}.{name}"
         if name not in self.fields:
             raise Unforeseen("a row without the field")
         return self.fields[name]
@@ -183,16 +183,16 @@ class _Code:
         exec(compile(body, "<a selection>", "exec"), self._objects)
         return cast(Complete, self._objects["completed"])
 
-    def row(self, layout: _Layout) -> _Thing:
+    def row(self, layout: _Layout) -> _Parent:
         """The unpacked names of a row, and the expression of each field."""
         names = [f"x{place}" for place in range(layout.width)]
         fields = dict(zip(layout.fields, names, strict=False))
-        kept_as: dict[str, str] = {}
+        raw: dict[str, str] = {}
         for field, reader in zip(layout.fields, layout.readers, strict=False):
             if reader is not None:
-                kept_as[field] = fields[field]
+                raw[field] = fields[field]
                 fields[field] = f"{self._object('r', reader)}({fields[field]})"
-        return _Thing(fields, names, kept_as=kept_as)
+        return _Parent(fields, names, raw=raw)
 
     def value(self, type_: GraphQLOutputType, below: Selection | None, source: str) -> str:
         """Write the completion of `source`; returns the name of the completed value."""
@@ -210,53 +210,50 @@ class _Code:
         """Write the completion of the object `name`; returns the expression of the completed object."""
         record = self._object("t", record_of(selection.of))
         self._refuse(f"not isinstance({name}, {record})", "another record")
-        return self.shown(selection, _Thing({}, (), name), columns)
+        return self.fields(selection, _Parent({}, (), name), columns)
 
-    def shown(self, selection: Selection, thing: _Thing, columns: Mapping[str, str]) -> str:
-        """Write the completion of the fields of `thing`; returns the expression of the completed object."""
+    def fields(self, selection: Selection, parent: _Parent, columns: Mapping[str, str]) -> str:
+        """Write the completion of the fields of `parent`; returns the expression of the completed object."""
         parts = [
-            f"{one.key!r}: {columns.get(one.key) or self._field(selection.of, one, thing)}"
-            for one in selection.fields
+            f"{field.key!r}: {columns.get(field.key) or self._field(selection.of, field, parent)}"
+            for field in selection.fields
         ]
         return f"{{{', '.join(parts)}}}"
 
-    def _field(self, of: GraphQLObjectType, one: Selected, thing: _Thing) -> str:
-        if one.name == TYPENAME:
+    def _field(self, of: GraphQLObjectType, selected: Selected, parent: _Parent) -> str:
+        if selected.name == TYPENAME:
             return repr(of.name)
-        field = of.fields[one.name]
-        source = source_of(field)
-        assert isinstance(source, Source), f"{of}.{one.name} is not in the record"
+        type_, below = of.fields[selected.name].type, selected.below
+        source = source_of(of.fields[selected.name])
+        assert isinstance(source, Source), f"{of}.{selected.name} is not in the record"
         function = source.function
         if function is None:
             (name,) = source.names
-            if name in thing.kept_as:
-                return self._once(field.type, one.below, thing.field(name), thing.kept_as[name])
-            return self.value(field.type, one.below, thing.field(name))
+            if name in parent.raw:
+                return self._once(type_, below, parent.field(name), parent.raw[name])
+            return self.value(type_, below, parent.field(name))
         if not source.names:
-            if thing.itself is None:
+            if parent.record is None:
                 raise Unforeseen("a row without a record")
-            return self.value(
-                field.type, one.below, f"{self._object('f', function)}({thing.itself})"
-            )
-        values = [thing.field(name) for name in source.names]
-        if (template := _template(function)) is not None and _is_text(field.type):
+            return self.value(type_, below, f"{self._object('f', function)}({parent.record})")
+        values = [parent.field(name) for name in source.names]
+        if (template := _template(function)) is not None and _is_text(type_):
             # Inlined: a call takes three times as long, and the result needs no check.
             return "f" + repr(template.format(*(f"{{{value}}}" for value in values)))
-        if one.below is not None and _is_made_of(function, one.below.of):
+        if below is not None and _is_made_of(function, below.of):
             # A record that is built and unpacked at once: use its parts directly.
             names: Sequence[str] = cast(Any, function)._fields
-            return self.shown(one.below, _Thing(dict(zip(names, values, strict=True)), ()), {})
-        called = f"{self._object('f', function)}({', '.join(values)})"
-        return self.value(field.type, one.below, called)
+            return self.fields(below, _Parent(dict(zip(names, values, strict=True)), ()), {})
+        return self.value(type_, below, f"{self._object('f', function)}({', '.join(values)})")
 
     def _once(
-        self, type_: GraphQLOutputType, below: Selection | None, source: str, kept: str
+        self, type_: GraphQLOutputType, below: Selection | None, source: str, raw: str
     ) -> str:
-        """Write a completion that runs once per distinct raw value `kept`."""
-        known, name = self._name("d"), self._name("v")
-        self._begin.append(f"    {known} = {{}}")
-        self.add(f"{name} = {known}.get({kept})", f"if {name} is None:", deeper=True)
-        self.add(f"{name} = {known}[{kept}] = {self.value(type_, below, source)}")
+        """Write a completion that runs once per distinct raw value."""
+        results, name = self._name("d"), self._name("v")
+        self._begin.append(f"    {results} = {{}}")
+        self.add(f"{name} = {results}.get({raw})", f"if {name} is None:", deeper=True)
+        self.add(f"{name} = {results}[{raw}] = {self.value(type_, below, source)}")
         self._depth -= 1
         return name
 
@@ -307,8 +304,8 @@ class _Code:
         return f"{kind}{self._names}"
 
     def _object(self, kind: str, named: object) -> str:
-        for name, known in self._objects.items():
-            if known is named:
+        for name, value in self._objects.items():
+            if value is named:
                 return name
         name = self._name(kind)
         self._objects[name] = named

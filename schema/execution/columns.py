@@ -139,7 +139,7 @@ class ListCompletion:
             call = self._executor.call(of, details)
             if call is None:
                 raise Unforeseen("a resolver that Strawberry calls")
-            nodes = [one.node for one in details]
+            nodes = [field.node for field in details]
 
             def info(number: int) -> GraphQLResolveInfo[Any]:
                 path = place_of_field(number)

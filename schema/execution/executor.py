@@ -69,7 +69,7 @@ class LogExecutor(StrawberryGraphQLCoreExecutionContext):
         finally:
             # A field that fails early leaves its siblings to graphql-core's background tasks, where they would keep loading
             # after the response and outside of the timeout.
-            while pending := [one for one in self.background_futures if not one.done()]:
+            while pending := [future for future in self.background_futures if not future.done()]:
                 await cancel_and_wait(pending)
 
     def build_per_event_executor(self, payload: Any) -> Executor[Any]:
@@ -155,7 +155,7 @@ class FastExecutor(LogExecutor):
             return super().execute_field(
                 parent_type, source, field_details_list, path, position_context
             )
-        nodes = [one.node for one in field_details_list]
+        nodes = [field_details.node for field_details in field_details_list]
         field = call.field if call else parent_type.fields[nodes[0].name.value]
         info = self.build_resolve_info(field, nodes, parent_type, path)
         if call is None:
@@ -310,7 +310,7 @@ class FastExecutor(LogExecutor):
         return self._derive((plan, of, id(details)), self._plan_of, of, details)
 
     def _plan_of(self, of: GraphQLOutputType, details: list[FieldDetails]) -> Completion:
-        return plan(of, self._selection(of, [one.node for one in details]))
+        return plan(of, self._selection(of, [field.node for field in details]))
 
     def _fields_read(
         self, info: GraphQLResolveInfo[Context], record: type

@@ -11,7 +11,7 @@ from graphql.execution import executor
 
 async def gather_with_cancel(*awaitables: Awaitable[Any]) -> list[Any]:
     """The results, in order. Raises the error of the first that fails, after canceling the others."""
-    futures = [ensure_future(one) for one in awaitables]
+    futures = [ensure_future(awaitable) for awaitable in awaitables]
     try:
         await wait(futures, return_when=FIRST_EXCEPTION)
         return [future.result() for future in futures if future.done()]

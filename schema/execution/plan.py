@@ -54,9 +54,9 @@ def plan(of: GraphQLOutputType, selection: Selection | None) -> Completion:
         raise Unforeseen("introspection")
     fields = selection.of.fields
     columns = tuple(
-        Column(one.key, source_of(fields[one.name]), plan(fields[one.name].type, one.below))
-        for one in selection.fields
-        if not _is_in_record(selection.of, one)
+        Column(field.key, source_of(fields[field.name]), plan(fields[field.name].type, field.below))
+        for field in selection.fields
+        if not _is_in_record(selection.of, field)
     )
     if not columns:
         return Completion(of, completer_of(of, selection), None)
@@ -76,7 +76,7 @@ def _is_in_record(of: GraphQLObjectType, field: Selected) -> bool:
             below is None
             or (
                 record_of(below.of) is not None
-                and all(_is_in_record(below.of, one) for one in below.fields)
+                and all(_is_in_record(below.of, inner) for inner in below.fields)
             )
         )
     )

@@ -22,7 +22,7 @@ class UserError:
 
 @describes(refusals.NotFound)
 class NotFound(UserError):
-    """There is no such thing, or none that the viewer may see."""
+    """There is no such object, or the viewer may not see it."""
 
 
 @describes(cancel.CancelMessageSuccess)
@@ -35,14 +35,14 @@ class CancelMessageSuccess:
 
 @describes(cancel.MessageNotCancelable)
 class MessageNotCancelable(UserError):
-    """Nothing of the message can be stopped any more."""
+    """The message is neither waiting nor in progress, so it cannot be canceled."""
 
     status: MessageStatus
 
 
 @describes(refresh.RefreshMessageSuccess)
 class RefreshMessageSuccess:
-    """What the providers said is in the log."""
+    """The state of the message, with what the providers have answered so far."""
 
     refreshed_message: Message
     changed_deliveries: int
@@ -54,14 +54,14 @@ class RefreshMessageSuccess:
 
 @describes(reports.CreateReportSuccess)
 class CreateReportSuccess:
-    """The report is on its way."""
+    """The report is requested."""
 
     report: Report
 
 
 @describes(reports.ReportOptionUnavailable)
 class ReportOptionUnavailable(UserError):
-    """The message does not allow such a report now."""
+    """The message does not allow this report now."""
 
     field: str = plain(description="The input field refused: devices, detail or format.")
     available: ReportOptions
@@ -69,7 +69,7 @@ class ReportOptionUnavailable(UserError):
 
 @describes(resend.ResendFailedSuccess)
 class ResendFailedSuccess:
-    """What had failed is under way again."""
+    """The failed deliveries are waiting to be sent again."""
 
     resent_message: Message
     resent_deliveries: int
@@ -77,7 +77,7 @@ class ResendFailedSuccess:
 
 @describes(resend.NothingToResend)
 class NothingToResend(UserError):
-    """Nothing of the message failed that can be sent again."""
+    """No failed delivery of the message can be sent again."""
 
 
 CancelMessageResult = Annotated[
