@@ -139,7 +139,7 @@ async def answer(
 
 def held(database: Database) -> int:
     """How many connections somebody has, of any kind."""
-    of_engine: int = cast(QueuePool, database.engine.engine.pool).checkedout()
+    of_engine: int = cast(QueuePool, database.engine.pool).checkedout()
     return of_engine + database.custom.lent + database.generic.lent
 
 
