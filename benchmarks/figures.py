@@ -24,8 +24,9 @@ from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
 from db.connect.database import Database
 from db.dispatch import changes, in_flight
-from db.dispatch.changes import EVENT, Change
+from db.dispatch.changes import Change
 from db.log import counters
+from db.log.deliveries import EVENT
 from db.sql import bulk_write
 from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import DELIVERY, DELIVERY_EVENT

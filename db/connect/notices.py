@@ -3,7 +3,7 @@
 A notice says only that a subject may have changed; the waiter reads the new state. So a superfluous notice does no
 harm. When this process may have missed notices, it wakes all waiters.
 
-    PostgreSQL   one connection that LISTENs; `db.dispatch.changes` notifies in the transaction of the change
+    PostgreSQL   one connection that LISTENs; `notify` in the transaction of the change
     SQLite       the commits of this process, and a check once a second for commits of others
 """
 
@@ -13,12 +13,13 @@ from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
+from db.sql.connections import WriteConnection
 
 CHANNEL: Final = "sentlog"
 """The NOTIFY channel of PostgreSQL; the payload is the subject's id in the API, such as `message.7`."""
@@ -30,6 +31,12 @@ _KEEPALIVE: Final = {"keepalives_idle": 30, "keepalives_interval": 10, "keepaliv
 """TCP keepalive: a connection that only listens sends nothing, so it would not notice that the server is gone."""
 
 _log = structlog.get_logger(__name__)
+
+
+async def notify(connection: WriteConnection, subject: str) -> None:
+    """Notify all processes that `subject` changed, when the transaction commits; on SQLite each commit does."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_notify(CHANNEL, subject)))
 
 
 class Watch:

@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
+from db.connect.notices import notify
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
 from db.log.counters import NO_CODE
+from db.log.deliveries import EVENT
 from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
@@ -83,16 +85,6 @@ _WRITTEN: Final = (
     "copies",
 )
 _MIRRORED: Final = ("status", "call_status", "confirmed", "at")
-EVENT: Final = (
-    "message_id",
-    "recipient_number",
-    "delivery_number",
-    "at",
-    "status",
-    "call_status",
-    "source",
-    "detail",
-)
 _COUNT_UP: Final = (
     "ON CONFLICT (message_id, mode, status, call_status, is_duplicate) "
     "DO UPDATE SET deliveries = tally.deliveries + excluded.deliveries"
@@ -236,13 +228,7 @@ async def _add_events(connection: WriteConnection, changes: Sequence[Change]) ->
 
 async def _counts(connection: ReadConnection, message_id: int) -> Counter[Facts]:
     rows = await connection.execute(
-        select(
-            TALLY.c.mode,
-            TALLY.c.status,
-            TALLY.c.call_status,
-            TALLY.c.is_duplicate,
-            TALLY.c.deliveries,
-        ).where(TALLY.c.message_id == message_id)
+        select(*TALLY.c[*Facts._fields, "deliveries"]).where(TALLY.c.message_id == message_id)
     )
     return Counter({Facts(*row[:4]): row[4] for row in rows})
 
@@ -351,8 +337,7 @@ async def _settle(
                 ),
             )
         )
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_notify("sentlog", f"message.{message.id}")))
+    await notify(connection, f"message.{message.id}")
     return changed
 
 

@@ -97,7 +97,7 @@ _SAME: Final = (_OTHER, _OTHER.c.id == ADDRESS.c.same_as)
 _KEY: Final = func.coalesce(_OTHER.c.key, ADDRESS.c.key)
 """The key that is handed over: that of the address, or of the one of which it is another spelling."""
 
-COLUMNS: Final = tuple(DELIVERY.c[field] for field in LiveDelivery._fields)
+COLUMNS: Final = tuple(DELIVERY.c[LiveDelivery._fields])
 """The columns of a `LiveDelivery`."""
 
 
@@ -161,12 +161,7 @@ async def content(connection: ReadConnection, message_id: int) -> LiveContent:
 async def terms(connection: ReadConnection, message_id: int) -> DeliveryTerms | None:
     """Return the terms of a message; None if it does not exist."""
     statement = (
-        select(
-            DISTRICT.c.external_id,
-            DISTRICT.c.call_from,
-            DISTRICT.c.call_until,
-            DISTRICT.c.time_zone,
-        )
+        select(*DISTRICT.c["external_id", "call_from", "call_until", "time_zone"])
         .join(MESSAGE, MESSAGE.c.district_id == DISTRICT.c.id)
         .where(MESSAGE.c.id == message_id)
     )
@@ -282,13 +277,7 @@ async def repeats(
     family = ADDRESS.alias("family")
     same = func.coalesce(family.c.same_as, family.c.id)
     statement = (
-        select(
-            DELIVERY.c.message_id,
-            DELIVERY.c.recipient_number,
-            DELIVERY.c.number,
-            DELIVERY.c.mode,
-            same,
-        )
+        select(*DELIVERY.c[DeliveryKey._fields], DELIVERY.c.mode, same)
         .select_from(DELIVERY.join(family, family.c.id == DELIVERY.c.address_id))
         .where(
             DELIVERY.c.message_id == message_id,

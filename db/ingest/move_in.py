@@ -13,11 +13,10 @@ from typing import Final
 from sqlalchemy import select, text
 
 from db.ingest import staging_tables
-from db.log.districts import SchoolRecord
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import text_any_of
 from db.sql.statement_files import FileStatement, read_statements
-from db.tables.log import CONTENT, DISTRICT, MESSAGE, SCHOOL
+from db.tables.log import CONTENT, DISTRICT, MESSAGE
 
 INGEST_LOCK: Final = 0x5E47106
 """The key of PostgreSQL's advisory lock for moving messages into the log; any number that is unique here."""
@@ -44,17 +43,6 @@ async def call_hours(connection: ReadConnection, district_id: int) -> tuple[time
     )
     opens, closes = (await connection.execute(statement)).one()
     return None if opens is None or closes is None else (opens, closes)
-
-
-async def school_known_as(
-    connection: ReadConnection, district_id: int, external_id: str
-) -> SchoolRecord | None:
-    """Return the school of a district with this id of the sending system; None if there is none."""
-    statement = select(
-        SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
-    ).where(SCHOOL.c.district_id == district_id, SCHOOL.c.external_id == external_id)
-    row = (await connection.execute(statement)).first()
-    return None if row is None else SchoolRecord(*row)
 
 
 async def take_lock(connection: WriteConnection) -> None:

@@ -9,13 +9,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Select, and_, select, true
 
 from db.connect.single_statement import Source, rows_of
 from db.log.visibility import Visibility, is_of_visible
 from db.sql.connections import ReadConnection
 from db.sql.cursors import Term
-from db.sql.key_lists import any_of, pair_parameters, pairs_of, pairs_of_parameters
+from db.sql.key_lists import counts, pair_parameters, pairs_of, pairs_of_parameters
 from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns, Rows
 from db.tables.log import DELIVERY, DELIVERY_EVENT
@@ -141,12 +141,7 @@ async def counts_of_messages(
     connection: ReadConnection, message_ids: Sequence[int], *, wanted: DeliveryFilter
 ) -> Mapping[int, int]:
     """Return how many deliveries of each of these messages pass the filter; a message without any is left out."""
-    statement = (
-        select(DELIVERY.c.message_id, func.count())
-        .where(any_of(DELIVERY.c.message_id, message_ids), _matches(wanted))
-        .group_by(DELIVERY.c.message_id)
-    )
-    return dict((await connection.execute(statement)).all())
+    return await counts(connection, DELIVERY.c.message_id, message_ids, _matches(wanted))
 
 
 async def deliveries(
@@ -163,17 +158,20 @@ async def deliveries(
     return {record.key: record for record in records if record.key in requested}
 
 
+EVENT: Final = (
+    "message_id",
+    "recipient_number",
+    "delivery_number",
+    "at",
+    "status",
+    "call_status",
+    "source",
+    "detail",
+)
+
+
 _EVENTS: Final = (
-    select(
-        DELIVERY_EVENT.c.message_id,
-        DELIVERY_EVENT.c.recipient_number,
-        DELIVERY_EVENT.c.delivery_number,
-        DELIVERY_EVENT.c.at,
-        DELIVERY_EVENT.c.status,
-        DELIVERY_EVENT.c.call_status,
-        DELIVERY_EVENT.c.source,
-        DELIVERY_EVENT.c.detail,
-    )
+    select(*DELIVERY_EVENT.c[EVENT])
     .where(
         pairs_of_parameters(
             DELIVERY_EVENT.c.message_id, DELIVERY_EVENT.c.recipient_number, "recipients"

@@ -23,6 +23,17 @@ class DistrictRecord(NamedTuple):
     country: str
 
 
+class DistrictRow(NamedTuple):
+    """What an upload says of a district; calls may be placed from `call_from` until `call_until`, or always if None."""
+
+    name: str
+    time_zone: str
+    has_voice: bool
+    country: str
+    call_from: time | None
+    call_until: time | None
+
+
 class SchoolRecord(NamedTuple):
     """A school."""
 
@@ -33,17 +44,8 @@ class SchoolRecord(NamedTuple):
     key: str
 
 
-_DISTRICT = select(
-    DISTRICT.c.id,
-    DISTRICT.c.external_id,
-    DISTRICT.c.name,
-    DISTRICT.c.time_zone,
-    DISTRICT.c.has_voice,
-    DISTRICT.c.country,
-)
-_SCHOOL = select(
-    SCHOOL.c.id, SCHOOL.c.district_id, SCHOOL.c.external_id, SCHOOL.c.name, SCHOOL.c.key
-)
+_DISTRICT = select(*DISTRICT.c[DistrictRecord._fields])
+_SCHOOL = select(*SCHOOL.c[SchoolRecord._fields])
 _SCHOOLS = _SCHOOL.where(any_of_parameter(SCHOOL.c.id, "ids"))
 
 
@@ -73,6 +75,17 @@ async def schools_of(connection: ReadConnection, district_id: int) -> Sequence[S
     return [SchoolRecord(*row) for row in rows]
 
 
+async def school_known_as(
+    connection: ReadConnection, district_id: int, external_id: str
+) -> SchoolRecord | None:
+    """Return the school of a district with this id of the sending system; None if there is none."""
+    statement = _SCHOOL.where(
+        SCHOOL.c.district_id == district_id, SCHOOL.c.external_id == external_id
+    )
+    row = (await connection.execute(statement)).first()
+    return None if row is None else SchoolRecord(*row)
+
+
 async def has_messages(connection: ReadConnection, district_id: int) -> bool:
     """Return whether a district has any message."""
     return bool(
@@ -80,29 +93,9 @@ async def has_messages(connection: ReadConnection, district_id: int) -> bool:
     )
 
 
-async def add_district(
-    connection: WriteConnection,
-    external_id: str,
-    *,
-    name: str,
-    time_zone: str,
-    has_voice: bool,
-    country: str,
-    hours: tuple[time, time] | None,
-) -> None:
+async def add_district(connection: WriteConnection, external_id: str, row: DistrictRow) -> None:
     """Insert a district. Numbers that opted out of texts in other districts are opted out here too."""
-    call_from, call_until = hours or (None, None)
-    await connection.execute(
-        insert(DISTRICT).values(
-            external_id=external_id,
-            name=name,
-            time_zone=time_zone,
-            has_voice=has_voice,
-            country=country,
-            call_from=call_from,
-            call_until=call_until,
-        )
-    )
+    await connection.execute(insert(DISTRICT).values(external_id=external_id, **row._asdict()))
     await _copy_opt_outs(connection, external_id)
 
 
@@ -119,29 +112,10 @@ async def _copy_opt_outs(connection: WriteConnection, external_id: str) -> None:
     await connection.execute(insert(ADDRESS).from_select(columns, opted_out))
 
 
-async def change_district(
-    connection: WriteConnection,
-    district_id: int,
-    *,
-    name: str,
-    time_zone: str,
-    has_voice: bool,
-    country: str,
-    hours: tuple[time, time] | None,
-) -> None:
+async def change_district(connection: WriteConnection, district_id: int, row: DistrictRow) -> None:
     """Update a district."""
-    call_from, call_until = hours or (None, None)
     await connection.execute(
-        update(DISTRICT)
-        .where(DISTRICT.c.id == district_id)
-        .values(
-            name=name,
-            time_zone=time_zone,
-            has_voice=has_voice,
-            country=country,
-            call_from=call_from,
-            call_until=call_until,
-        )
+        update(DISTRICT).where(DISTRICT.c.id == district_id).values(row._asdict())
     )
 
 

@@ -28,7 +28,7 @@ from db.log.visibility import Visibility, is_of_visible, visible
 from db.sql.connections import ReadConnection
 from db.sql.cursors import Term
 from db.sql.index_hints import by_index
-from db.sql.key_lists import any_of, pairs_of
+from db.sql.key_lists import any_of, counts, pairs_of
 from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
@@ -146,12 +146,7 @@ async def counts_of_messages(
 ) -> Mapping[int, int]:
     """Return how many recipients of each of these messages pass the filter; a message without any is left out."""
     matches = await _matches(connection, message_ids, wanted)
-    statement = (
-        select(RECIPIENT.c.message_id, func.count())
-        .where(any_of(RECIPIENT.c.message_id, message_ids), matches)
-        .group_by(RECIPIENT.c.message_id)
-    )
-    return dict((await connection.execute(statement)).all())
+    return await counts(connection, RECIPIENT.c.message_id, message_ids, matches)
 
 
 async def pages_of_people(

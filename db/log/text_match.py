@@ -24,8 +24,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeDecorator
 
 from db.sql.connections import ReadConnection
@@ -61,10 +59,14 @@ _IN_SHORT_PARTS: Final = frozenset({"subject_key", "sender_key", "schedule_key"}
 
 class _Contains(Predicate):
     inherit_cache = True
+    sqlite = "instr({0}, {1}) > 0"
+    postgresql = "{0} LIKE {1}"
 
 
 class _ContainsInAnyCase(Predicate):
     inherit_cache = True
+    sqlite = "instr(lower({0}), {1}) > 0"
+    postgresql = "{0} ILIKE {1}"
 
 
 class _Needle(TypeDecorator[str]):
@@ -305,31 +307,3 @@ _ADDRESSES_OF_SHORT: Final = text(
     ) found ON true
     """
 )
-
-
-@compiles(_Contains, "sqlite")
-def _contains_in_sqlite(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"instr({key}, {needle}) > 0"
-
-
-@compiles(_Contains, "postgresql")
-def _contains_in_postgresql(element: _Contains, compiler: SQLCompiler, **options: Any) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{key} LIKE {needle}"
-
-
-@compiles(_ContainsInAnyCase, "sqlite")
-def _in_any_case_in_sqlite(
-    element: _ContainsInAnyCase, compiler: SQLCompiler, **options: Any
-) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"instr(lower({key}), {needle}) > 0"
-
-
-@compiles(_ContainsInAnyCase, "postgresql")
-def _in_any_case_in_postgresql(
-    element: _ContainsInAnyCase, compiler: SQLCompiler, **options: Any
-) -> str:
-    key, needle = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{key} ILIKE {needle}"

@@ -4,19 +4,26 @@ A claim is a token and a lease on the database's clock, as for deliveries: a pro
 Functions with a token return whether the claim still held. `db.reports.records` has the viewer's side.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 
-from db.connect.notices import CHANNEL
+from db.connect.notices import notify
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT, TO_EXPIRE, TO_MAKE
 from domain.ids import Kind, spell
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
+
+_RELEASED: Final[Mapping[str, Any]] = {"claim": None, "lease_until": None}
+_QUEUED: Final[Mapping[str, Any]] = {
+    **_RELEASED,
+    "status": ReportStatus.QUEUED,
+    "progress_percent": 0,
+}
 
 
 class ReportJob(NamedTuple):
@@ -98,7 +105,7 @@ async def claim(
     row = (await connection.execute(statement)).first()
     if row is None:
         return None
-    await _notify(connection, id)
+    await notify(connection, spell(Kind.REPORT, id))
     return ReportJob(*row)
 
 
@@ -135,10 +142,9 @@ async def finish(connection: WriteConnection, id: int, made: MadeReport, *, toke
         id,
         token,
         **made._asdict(),
+        **_RELEASED,
         status=ReportStatus.READY,
         progress_percent=100,
-        claim=None,
-        lease_until=None,
     )
 
 
@@ -150,42 +156,18 @@ async def is_finished(connection: ReadConnection, id: int, made: MadeReport) -> 
 
 async def put_off(connection: WriteConnection, id: int, *, token: str, pause: timedelta) -> bool:
     """Queue a failed report again for a retry after a pause."""
-    return await _write(
-        connection,
-        id,
-        token,
-        status=ReportStatus.QUEUED,
-        progress_percent=0,
-        due_at=clock(connection, after=pause),
-        claim=None,
-        lease_until=None,
-    )
+    return await _write(connection, id, token, **_QUEUED, due_at=clock(connection, after=pause))
 
 
 async def give_back(connection: WriteConnection, id: int, *, token: str) -> bool:
     """Queue a report again without counting the attempt, because the process that makes it has to stop."""
-    return await _write(
-        connection,
-        id,
-        token,
-        status=ReportStatus.QUEUED,
-        progress_percent=0,
-        attempts=REPORT.c.attempts - 1,
-        claim=None,
-        lease_until=None,
-    )
+    return await _write(connection, id, token, **_QUEUED, attempts=REPORT.c.attempts - 1)
 
 
 async def fail(connection: WriteConnection, id: int, *, token: str, failure: str) -> bool:
     """Mark the report as failed for good; `failure` is the text for its viewer."""
     return await _write(
-        connection,
-        id,
-        token,
-        status=ReportStatus.FAILED,
-        failure=failure,
-        claim=None,
-        lease_until=None,
+        connection, id, token, **_RELEASED, status=ReportStatus.FAILED, failure=failure
     )
 
 
@@ -201,11 +183,11 @@ async def give_up(
             _has_lapsed(clock(connection)),
             REPORT.c.attempts >= most_attempts,
         )
-        .values(status=ReportStatus.FAILED, failure=failure, claim=None, lease_until=None)
+        .values(**_RELEASED, status=ReportStatus.FAILED, failure=failure)
     )
     if (await connection.execute(statement)).rowcount == 0:
         return False
-    await _notify(connection, id)
+    await notify(connection, spell(Kind.REPORT, id))
     return True
 
 
@@ -235,9 +217,9 @@ async def expire(connection: WriteConnection, id: int) -> None:
     await connection.execute(
         update(REPORT)
         .where(REPORT.c.id == id)
-        .values(status=ReportStatus.EXPIRED, file_key=None, claim=None, lease_until=None)
+        .values(**_RELEASED, status=ReportStatus.EXPIRED, file_key=None)
     )
-    await _notify(connection, id)
+    await notify(connection, spell(Kind.REPORT, id))
 
 
 def _may_begin(connection: ReadConnection) -> ColumnElement[bool]:
@@ -259,11 +241,5 @@ async def _write(connection: WriteConnection, id: int, token: str, **values: Any
     statement = update(REPORT).where(REPORT.c.id == id, REPORT.c.claim == token).values(**values)
     if (await connection.execute(statement)).rowcount == 0:
         return False
-    await _notify(connection, id)
+    await notify(connection, spell(Kind.REPORT, id))
     return True
-
-
-async def _notify(connection: WriteConnection, id: int) -> None:
-    if connection.dialect.name == "postgresql":
-        subject = spell(Kind.REPORT, id)
-        await connection.execute(select(func.pg_notify(CHANNEL, subject)))

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal,
 from db.log.visibility import Visibility, visible
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.cursors import Term
-from db.sql.key_lists import any_of
+from db.sql.key_lists import any_of, counts
 from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns
 from db.tables.log import MESSAGE
@@ -111,12 +111,7 @@ async def counts_of_messages(
     connection: ReadConnection, message_ids: Sequence[int], *, masks: bool
 ) -> Mapping[int, int]:
     """Return the number of reports of each of these messages; a message without any is left out."""
-    statement = (
-        select(REPORT.c.message_id, func.count())
-        .where(any_of(REPORT.c.message_id, message_ids), _may_be_read(masks))
-        .group_by(REPORT.c.message_id)
-    )
-    return {row[0]: row[1] for row in await connection.execute(statement)}
+    return await counts(connection, REPORT.c.message_id, message_ids, _may_be_read(masks))
 
 
 async def request_report(connection: WriteConnection, request: ReportRequest) -> tuple[int, bool]:

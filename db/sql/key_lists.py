@@ -4,13 +4,15 @@ An `IN` with one parameter per key is another statement for each number of keys.
 than to execute it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Column,
     ColumnElement,
     Dialect,
     Integer,
@@ -19,6 +21,7 @@ from sqlalchemy import (
     bindparam,
     column,
     func,
+    select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.compiler import compiles
@@ -26,6 +29,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from db.sql.connections import ReadConnection
 
 _PARTS: Final = ("firsts", "seconds", "pairs")
 
@@ -50,10 +55,12 @@ class KeyList(TypeDecorator[Sequence[Any]]):
 
 
 class Predicate(FunctionElement[bool]):
-    """A condition whose SQL differs between the engines."""
+    """A condition whose SQL differs between the engines; `{0}` stands for its first clause, `{1}` for its second."""
 
     type = Boolean()
     inherit_cache = True
+    sqlite: ClassVar[str]
+    postgresql: ClassVar[str]
 
     def self_group(self, against: Any = None) -> Any:
         """Return the condition unchanged: on SQLite, SQLAlchemy would make it `… = 1`, which no index answers."""
@@ -62,10 +69,15 @@ class Predicate(FunctionElement[bool]):
 
 class _AnyOf(Predicate):
     inherit_cache = True
+    sqlite = "{0} IN (SELECT value FROM json_each({1}))"
+    postgresql = "{0} = ANY({1})"
 
 
 class _PairsOf(Predicate):
     inherit_cache = True
+    # One list of pairs: SQLite would join two lists by reading the second once for each item of the first.
+    sqlite = "({0}, {1}) IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({4}))"
+    postgresql = "({0}, {1}) IN (SELECT * FROM unnest({2}, {3}))"
 
 
 def any_of(key: Any, keys: Sequence[int]) -> ColumnElement[bool]:
@@ -108,6 +120,17 @@ def pair_parameters(name: str, keys: Sequence[tuple[int, int]]) -> Mapping[str, 
     return {f"{name}_{part}": values for part, values in zip(_PARTS, parts, strict=True)}
 
 
+async def counts(
+    connection: ReadConnection,
+    column: Column[int],
+    keys: Sequence[int],
+    *conditions: ColumnElement[bool],
+) -> Mapping[int, int]:
+    """Return how many rows of the table of `column` each of these keys has; one without any is left out."""
+    statement = select(column, func.count()).where(any_of(column, keys), *conditions)
+    return dict((await connection.execute(statement.group_by(column))).all())
+
+
 def is_there(rows: Select[Any]) -> ColumnElement[bool]:
     """Return the condition that `rows`, correlated with the enclosing statement, is not empty; evaluated per row.
 
@@ -128,30 +151,8 @@ def each(keys: Sequence[int], dialect: str) -> TableValuedAlias:
     )
 
 
-@compiles(_AnyOf, "sqlite")
-def _any_of_in_sqlite(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
-    key, keys = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{key} IN (SELECT value FROM json_each({keys}))"
-
-
-@compiles(_AnyOf, "postgresql")
-def _any_of_in_postgresql(element: _AnyOf, compiler: SQLCompiler, **options: Any) -> str:
-    key, keys = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"{key} = ANY({keys})"
-
-
-@compiles(_PairsOf, "sqlite")
-def _pairs_of_in_sqlite(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
-    first, second, _, _, pairs = element.clauses
-    key = f"({compiler.process(first, **options)}, {compiler.process(second, **options)})"
-    keys = compiler.process(pairs, **options)
-    # One list of pairs: SQLite would join two lists by reading the second once for each item of the first.
-    return f"{key} IN (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each({keys}))"
-
-
-@compiles(_PairsOf, "postgresql")
-def _pairs_of_in_postgresql(element: _PairsOf, compiler: SQLCompiler, **options: Any) -> str:
-    first, second, firsts, seconds = (
-        compiler.process(clause, **options) for clause in list(element.clauses)[:4]
-    )
-    return f"({first}, {second}) IN (SELECT * FROM unnest({firsts}, {seconds}))"
+@compiles(Predicate)
+def _for_dialect(element: Predicate, compiler: SQLCompiler, **options: Any) -> str:
+    clauses = list(element.clauses)
+    text: str = getattr(element, compiler.dialect.name)
+    return re.sub(r"\{(\d)\}", lambda at: compiler.process(clauses[int(at[1])], **options), text)

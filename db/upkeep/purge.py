@@ -23,6 +23,7 @@ from sqlalchemy import (
     update,
 )
 
+from db.connect.notices import notify
 from db.dispatch import in_flight
 from db.ingest.move_in import take_lock
 from db.sql.connections import ReadConnection, WriteConnection
@@ -163,8 +164,7 @@ async def begin(
         update(CANCELLATION).where(CANCELLATION.c.message_id == message_id).values(reason=None)
     )
     await connection.execute(insert(PURGE).values(message_id=message_id))
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_notify("sentlog", f"message.{message_id}")))
+    await notify(connection, f"message.{message_id}")
     return True
 
 

@@ -109,32 +109,18 @@ class Districts:
                 f"{line.id!r} differs from what is known: your sign-in writes for these schools only: {limit}",
             )
         record = await districts.district_known_as(connection, line.id)
-        zone, name, hours = line.timeZone, line.name, line.hours()
+        zone, country = line.timeZone, line.country or DEFAULT_COUNTRY
+        hours = line.hours() or (None, None)
+        row = districts.DistrictRow(line.name, zone, line.hasVoice, country, *hours)
         if record is None:
-            await districts.add_district(
-                connection,
-                line.id,
-                name=name,
-                time_zone=zone,
-                has_voice=line.hasVoice,
-                country=line.country or DEFAULT_COUNTRY,
-                hours=hours,
-            )
+            await districts.add_district(connection, line.id, row)
             return
         if zone != record.time_zone and await districts.has_messages(connection, record.id):
             raise BadLine(
                 "timeZone",
                 f"{zone!r}: the messages of {line.id!r} are dated in {record.time_zone!r}, which stays",
             )
-        await districts.change_district(
-            connection,
-            record.id,
-            name=name,
-            time_zone=zone,
-            has_voice=line.hasVoice,
-            country=line.country or DEFAULT_COUNTRY,
-            hours=hours,
-        )
+        await districts.change_district(connection, record.id, row)
         self._known.pop(line.id, None)
 
     async def _save_school(self, connection: WriteConnection, line: UploadedSchool) -> None:
@@ -142,14 +128,14 @@ class Districts:
         if district is None:
             raise BadLine("district", f"no district {line.district!r} came before this line")
         key = rows.key(line.name, "name")
-        stored = await move_in.school_known_as(connection, district.id, line.id)
+        stored = await districts.school_known_as(connection, district.id, line.id)
         if stored is None:
             await districts.add_school(
                 connection, line.id, district_id=district.id, name=line.name, key=key
             )
         else:
             await districts.rename_school(connection, stored.id, name=line.name, key=key)
-        saved = await move_in.school_known_as(connection, district.id, line.id)
+        saved = await districts.school_known_as(connection, district.id, line.id)
         if saved is not None and (place := self._known.get(line.district)):
             place.schools[line.id] = saved
 

@@ -256,12 +256,12 @@ async def test_the_call_hours_of_a_district_and_its_schools_are_found(
     async with database.reading() as connection:
         known = await connection.execute(select(DISTRICT.c.external_id, DISTRICT.c.id))
         ids = {row.external_id: row.id for row in known}
-        east = await log.school_known_as(connection, ids["riverside"], "east")
+        east = await districts.school_known_as(connection, ids["riverside"], "east")
 
         assert await log.call_hours(connection, ids["plainview"]) == (time(8), time(20))
         assert await log.call_hours(connection, ids["riverside"]) is None
         assert east == districts.SchoolRecord(2, ids["riverside"], "east", "East", "east")
-        assert await log.school_known_as(connection, ids["plainview"], "east") is None
+        assert await districts.school_known_as(connection, ids["plainview"], "east") is None
 
 
 async def test_two_moves_are_serialized(database: Database) -> None:
