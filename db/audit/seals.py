@@ -64,7 +64,7 @@ async def rows(
     Before None, also rows with ids below 1: only somebody who wants to hide a row inserts such an id.
     """
     statement = (
-        select(*(AUDIT.c[name] for name in AuditRow._fields))
+        select(*AUDIT.c[AuditRow._fields])
         .where(AUDIT.c.id <= until)
         .order_by(AUDIT.c.id)
         .limit(most)
@@ -91,4 +91,4 @@ async def add(connection: WriteConnection, sealed: AuditSeal) -> bool:
 
 
 def _seals() -> Select[Any]:
-    return select(*(AUDIT_SEAL.c[name] for name in AuditSeal._fields))
+    return select(*AUDIT_SEAL.c[AuditSeal._fields])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from db.audit.entries import Action
 from db.sql.connections import ReadConnection
@@ -74,20 +74,10 @@ async def entries(
     return {row.id: _record(*row) for row in await connection.execute(statement)}
 
 
-def _record(
-    id: int,
-    at: datetime,
-    viewer_id: str,
-    viewer_name: str | None,
-    action: str,
-    subject: str,
-    origin: str | None,
-    request_id: str | None,
-    messages: int | None,
-) -> AuditRecord:
-    known = _KNOWN.get(action, Action.OTHER)
-    return AuditRecord(id, at, viewer_id, viewer_name, known, subject, origin, request_id, messages)
+def _record(*values: Any) -> AuditRecord:
+    record = AuditRecord(*values)
+    return record._replace(action=_KNOWN.get(record.action, Action.OTHER))
 
 
-_KNOWN: Final = {action.value: action for action in Action}
+_KNOWN: Final[Mapping[str, Action]] = {action.value: action for action in Action}
 _READING: Final = RecordColumns(_record, {name: AUDIT.c[name] for name in AuditRecord._fields})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, and_, exists, func, select
 
 from db.dispatch.claims import may_be_claimed
-from db.dispatch.in_flight import COLUMNS, DeliveryTerms, LiveDelivery
+from db.dispatch.in_flight import COLUMNS, TERMS, DeliveryTerms, LiveDelivery, terms_of
 from db.sql.connections import ReadConnection
 from db.tables.log import (
     CANCELLATION,
@@ -22,7 +22,6 @@ from db.tables.log import (
     TO_BEGIN,
     UNDER_WAY,
 )
-from domain.call_window import CallWindow
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 
 
@@ -78,14 +77,7 @@ async def waiting(connection: ReadConnection) -> Sequence[WaitingMessage]:
         .subquery("running")
     )
     statement = (
-        select(
-            running.c.id,
-            DISTRICT.c.external_id,
-            DISTRICT.c.call_from,
-            DISTRICT.c.call_until,
-            DISTRICT.c.time_zone,
-            TALLY.c.mode,
-        )
+        select(running.c.id, TALLY.c.mode, *TERMS)
         .join(DISTRICT, DISTRICT.c.id == running.c.district_id)
         .join(TALLY, TALLY.c.message_id == running.c.id)
         .where(
@@ -94,9 +86,8 @@ async def waiting(connection: ReadConnection) -> Sequence[WaitingMessage]:
         .order_by(running.c.id)
     )
     by_message: dict[int, tuple[DeliveryTerms, set[DeliveryMode]]] = {}
-    for message_id, district, opens, closes, zone, mode in await connection.execute(statement):
-        window = None if opens is None else CallWindow(opens, closes, zone)
-        by_message.setdefault(message_id, (DeliveryTerms(district, window), set()))[1].add(mode)
+    for message_id, mode, *columns in await connection.execute(statement):
+        by_message.setdefault(message_id, (terms_of(*columns), set()))[1].add(mode)
     return [
         WaitingMessage(key, terms, frozenset(modes)) for key, (terms, modes) in by_message.items()
     ]

@@ -5,7 +5,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import and_, func, literal, or_, select, update
 
@@ -97,6 +97,9 @@ _SAME: Final = (_OTHER, _OTHER.c.id == ADDRESS.c.same_as)
 _KEY: Final = func.coalesce(_OTHER.c.key, ADDRESS.c.key)
 """The key that is handed over: that of the address, or of the one of which it is another spelling."""
 
+TERMS: Final = tuple(DISTRICT.c["external_id", "call_from", "call_until", "time_zone"])
+"""The columns of `terms_of`."""
+
 COLUMNS: Final = tuple(DELIVERY.c[LiveDelivery._fields])
 """The columns of a `LiveDelivery`."""
 
@@ -161,14 +164,17 @@ async def content(connection: ReadConnection, message_id: int) -> LiveContent:
 async def terms(connection: ReadConnection, message_id: int) -> DeliveryTerms | None:
     """Return the terms of a message; None if it does not exist."""
     statement = (
-        select(*DISTRICT.c["external_id", "call_from", "call_until", "time_zone"])
+        select(*TERMS)
         .join(MESSAGE, MESSAGE.c.district_id == DISTRICT.c.id)
         .where(MESSAGE.c.id == message_id)
     )
     row = (await connection.execute(statement)).first()
-    if row is None:
-        return None
-    return DeliveryTerms(row[0], None if row[1] is None else CallWindow(*row[1:]))
+    return None if row is None else terms_of(*row)
+
+
+def terms_of(district: str, *window: Any) -> DeliveryTerms:
+    """Return the terms for a row of `TERMS`."""
+    return DeliveryTerms(district, None if window[0] is None else CallWindow(*window))
 
 
 async def by_key(connection: ReadConnection, keys: Sequence[DeliveryKey]) -> Sequence[LiveDelivery]:

@@ -6,9 +6,9 @@ The row has the time at which the next hand-over may leave. `delivery.dispatch.p
 from collections.abc import Mapping
 from datetime import timedelta
 
-from sqlalchemy import case, select
+from sqlalchemy import select
 
-from db.sql.clock import clock, later
+from db.sql.clock import advance, clock
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.upsert import insert_into
 from db.tables.operations import PACE
@@ -29,19 +29,8 @@ async def reserve(
     Returns None and reserves nothing if the wait would exceed `longest`. Unused slots do not accumulate.
     """
     width = _width(connection, handovers / per_second)
-    now, free = clock(connection), clock(connection, after=width)
-    insertion = insert_into(connection, PACE).values(gateway=gateway, free_at=free)
-    statement = insertion.on_conflict_do_update(
-        index_elements=[PACE.c.gateway],
-        set_={
-            "free_at": case(
-                (PACE.c.free_at > now, later(connection, PACE.c.free_at, width)), else_=free
-            )
-        },
-        where=PACE.c.free_at <= clock(connection, after=longest),
-    ).returning(PACE.c.free_at, clock(connection))
-    row = (await connection.execute(statement)).first()
-    return None if row is None else max(row[0] - width - row[1], timedelta())
+    instants = await advance(connection, PACE.c.free_at, gateway, by=width, most=longest)
+    return None if instants is None else max(instants[0] - width - instants[1], timedelta())
 
 
 async def hold(connection: WriteConnection, gateway: str, *, pause: timedelta) -> None:

@@ -35,14 +35,8 @@ class Counters(NamedTuple):
 
 
 COLUMNS: Final = (
-    TALLY.c.message_id,
-    TALLY.c.mode,
-    TALLY.c.status,
-    TALLY.c.call_status,
-    TALLY.c.is_duplicate,
-    TALLY.c.deliveries,
-    SPAN.c.started_at,
-    SPAN.c.ended_at,
+    *TALLY.c["message_id", "mode", "status", "call_status", "is_duplicate", "deliveries"],
+    *SPAN.c["started_at", "ended_at"],
 )
 """The columns of a tally and of its mode's span. A mode with a span has deliveries, and so a tally."""
 

@@ -106,11 +106,11 @@ async def messages(
     return {row[0]: MessageRecord(*row) for row in rows}
 
 
-_CONTENTS: Final = select(
-    CONTENT.c.message_id, *(CONTENT.c[field] for field in ContentRecord._fields)
-).where(any_of_parameter(CONTENT.c.message_id, "ids"))
+_CONTENTS: Final = select(CONTENT.c.message_id, *CONTENT.c[ContentRecord._fields]).where(
+    any_of_parameter(CONTENT.c.message_id, "ids")
+)
 _CANCELLATIONS: Final = select(
-    CANCELLATION.c.message_id, *(CANCELLATION.c[field] for field in CancellationRecord._fields)
+    CANCELLATION.c.message_id, *CANCELLATION.c[CancellationRecord._fields]
 ).where(any_of_parameter(CANCELLATION.c.message_id, "ids"))
 
 

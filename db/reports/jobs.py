@@ -100,7 +100,7 @@ async def claim(
             claim=token,
             lease_until=clock(connection, after=lease),
         )
-        .returning(*(REPORT.c[field] for field in ReportJob._fields))
+        .returning(*REPORT.c[ReportJob._fields])
     )
     row = (await connection.execute(statement)).first()
     if row is None:

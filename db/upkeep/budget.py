@@ -5,11 +5,10 @@ A leaky bucket, stored as the instant at which it is empty. `server.graphql.rate
 
 from datetime import timedelta
 
-from sqlalchemy import case, delete
+from sqlalchemy import delete
 
-from db.sql.clock import clock, later
+from db.sql.clock import advance, clock
 from db.sql.connections import WriteConnection
-from db.sql.upsert import insert_into
 from db.tables.operations import BUDGET
 
 
@@ -21,23 +20,10 @@ async def draw(
     `cost` is at most `capacity`; the bucket leaks at `per_second`.
     """
     width, whole = timedelta(seconds=cost / per_second), timedelta(seconds=capacity / per_second)
-    now, from_empty = clock(connection), clock(connection, after=width)
-    insertion = insert_into(connection, BUDGET).values(viewer=viewer, empty_at=from_empty)
-    statement = insertion.on_conflict_do_update(
-        index_elements=[BUDGET.c.viewer],
-        set_={
-            "empty_at": case(
-                (BUDGET.c.empty_at > now, later(connection, BUDGET.c.empty_at, width)),
-                else_=from_empty,
-            )
-        },
-        where=BUDGET.c.empty_at <= clock(connection, after=whole - width),
-    ).returning(BUDGET.c.empty_at, clock(connection))
-    row = (await connection.execute(statement)).first()
-    if row is None:
+    instants = await advance(connection, BUDGET.c.empty_at, viewer, by=width, most=whole - width)
+    if instants is None:
         return None
-    until: timedelta = row[0] - row[1]
-    taken = until.total_seconds() * per_second
+    taken = (instants[0] - instants[1]).total_seconds() * per_second
     return max(0, min(capacity - cost, round(capacity - taken)))
 
 
