@@ -28,11 +28,10 @@ from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import summary
 from resolvers.request import enums
-from resolvers.request.argument_texts import folded_text, require_storable, visible_text
+from resolvers.request.arguments import DateRange, folded_text, require_storable, visible_text
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info, fields_read, fields_read_below
-from resolvers.request.days import DateRange
 
 MOST_CHOICES = 1_000
 """Maximum values of one filter part: with more, planning the statement takes longer than running it."""

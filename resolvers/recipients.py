@@ -19,11 +19,10 @@ from domain.ids import Kind, key_of, spell
 from domain.paging import page
 from domain.viewer import Right
 from resolvers.deliveries import of_recipient
-from resolvers.request.argument_texts import visible_text
+from resolvers.request.arguments import DateRange, visible_text
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Edge, Listing
 from resolvers.request.context import Info, fields_read, fields_read_below
-from resolvers.request.days import DateRange
 from resolvers.request.list_keys import PersonList, RecipientList
 
 strawberry.enum(RecipientOutcome)

@@ -13,10 +13,9 @@ from domain.ids import Kind, spell
 from domain.paging import page
 from domain.viewer import Right
 from resolvers.request import enums
-from resolvers.request.argument_texts import require_storable
+from resolvers.request.arguments import DateRange, require_storable
 from resolvers.request.connection import Listing
 from resolvers.request.context import Info
-from resolvers.request.days import DateRange
 
 assert enums  # makes the enumeration that the filter below names
 

@@ -14,7 +14,7 @@ from domain.status import MESSAGE_STATUS_LABELS, MessageStatus
 from domain.viewer import Right
 from resolvers import messages
 from resolvers.mutations.refusals import NO_MESSAGE, NotFound
-from resolvers.request.argument_texts import require_storable
+from resolvers.request.arguments import require_storable
 from resolvers.request.context import Info
 
 LONGEST_REASON: Final = 1_000

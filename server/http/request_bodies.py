@@ -7,7 +7,6 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.http.begun import EagerAwait
 from server.http.headers import first
 from server.http.responses import TooLarge, TooSlow, UnsupportedCoding
 
@@ -105,14 +104,11 @@ class _Body:
         """As the server's."""
         if self._is_whole:
             return await self._receive()
-        started = EagerAwait(self._receive())
-        if started.is_over:
-            return self._account(started.result, waited=0.0)
         now = asyncio.get_running_loop().time
         began = now()
         try:
             async with asyncio.timeout(self._left):
-                message = await started
+                message = await self._receive()
         except TimeoutError:
             if self._is_answered:
                 return {"type": "http.disconnect"}

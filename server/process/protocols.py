@@ -28,7 +28,6 @@ from server.graphql import request
 from server.http.request_bodies import SLOWEST
 from server.http.responses import HeadTooLarge, ServerFull, TooSlow, WrongMethod, refusal
 from server.http.security_headers import HEADERS
-from server.process.joined import Joined
 from server.settings.connections import ConnectionSettings
 
 LINGER: Final = 2.0
@@ -164,7 +163,6 @@ class Http(_WriteTimeout, HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the timeout of the first request."""
         super().connection_made(transport)
-        self._answers = Joined(self.transport, loop=self.loop)
         self.idle_since = time.monotonic()  # the loop's clock is coarse and has ties
         self._await_head()
         self._make_room()
@@ -220,8 +218,6 @@ class Http(_WriteTimeout, HttpToolsProtocol):
             self._refused = self._too_large()
             raise self._refused
         super().on_headers_complete()
-        if self.cycle is not None:
-            self.cycle.transport = cast(asyncio.Transport, self._answers)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""

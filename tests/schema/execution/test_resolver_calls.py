@@ -11,7 +11,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 
 from domain.status import MessageStatus
 from resolvers.messages import MessageFilter, search
-from resolvers.request.days import DateRange
+from resolvers.request.arguments import DateRange
 from schema.contract import SCHEMA
 from schema.execution.resolver_calls import Call, arguments_of, call_of
 from tests.operations import EVER

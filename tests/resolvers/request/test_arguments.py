@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import BadUserInput
-from resolvers.request.days import FIRST_DAY, LAST_DAY, DateRange
+from resolvers.request.arguments import FIRST_DAY, LAST_DAY, DateRange
 
 ZONES = [
     "America/Chicago",
