@@ -1,9 +1,14 @@
-"""The tests of the domain start at once, and run even if the rest of the code is broken."""
+"""The tests of the domain start at once, even if the rest of the code is broken; others see the faults of the list executor."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
+
+import pytest
+
+from schema.execution.executor import FastExecutor
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -30,3 +35,11 @@ def test_a_test_of_the_domain_runs_even_if_no_other_package_can_be_imported() ->
     )
 
     assert (run.returncode, "passed" in run.stdout) == (0, True), run.stdout + run.stderr
+
+
+@pytest.mark.skipif(
+    os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock", reason="the list executor is not used"
+)
+def test_faults_of_the_list_executor_are_raised_here_and_in_servers_that_tests_start() -> None:
+    assert FastExecutor.strict
+    assert os.environ["SENTLOG_EXECUTOR"] == "strict"
