@@ -41,7 +41,7 @@ class ReportedStatus(NamedTuple):
 class Change(NamedTuple):
     """A delivery before and after a change, and why; `event` is when it happened, None if no event is recorded.
 
-    The event shows `said`, or else the new state. Changes of one delivery are in sequence.
+    The event shows `reported`, or else the new state. Changes of one delivery are in sequence.
     """
 
     before: LiveDelivery
@@ -49,7 +49,7 @@ class Change(NamedTuple):
     source: EventSource
     event: datetime | None
     detail: str | None = None
-    said: ReportedStatus | None = None
+    reported: ReportedStatus | None = None
 
 
 class Facts(NamedTuple):
@@ -212,13 +212,13 @@ async def _add_events(connection: WriteConnection, changes: Sequence[Change]) ->
         (
             *change.after.key,
             change.event,
-            reported.status,
-            reported.call_status,
+            shown.status,
+            shown.call_status,
             change.source,
             change.detail,
         )
         for change in changes
-        if change.event is not None and (reported := change.said or change.after)
+        if change.event is not None and (shown := change.reported or change.after)
     ]
     await insert_rows(connection, DELIVERY_EVENT, rows, columns=EVENT)
 

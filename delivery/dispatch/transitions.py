@@ -246,8 +246,8 @@ def apply_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource)
             due_at=_poll_at(delivery, after, receipt, source),
             handed_at=delivery.handed_at or receipt.at,
         )
-    said = ReportedStatus(receipt.status or state.status, receipt.code)
-    return Change(delivery, after, source, receipt.at, receipt.detail, said)
+    reported = ReportedStatus(receipt.status or state.status, receipt.code)
+    return Change(delivery, after, source, receipt.at, receipt.detail, reported)
 
 
 def _poll_at(
@@ -267,8 +267,8 @@ def _poll_at(
 
 def keep_old_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
     """Keep a receipt of an earlier sending as an event only: the delivery was resent since."""
-    said = ReportedStatus(receipt.status or delivery.status, receipt.code)
-    return Change(delivery, delivery, source, receipt.at, receipt.detail, said)
+    reported = ReportedStatus(receipt.status or delivery.status, receipt.code)
+    return Change(delivery, delivery, source, receipt.at, receipt.detail, reported)
 
 
 def _retry_or_fail(

@@ -118,7 +118,7 @@ async def read(
     if answer.status == 404:
         return None
     if answer.status != 200:
-        raise Unavailable(said(answer))
+        raise Unavailable(excerpt(answer))
     try:
         return decode(answer.body, into)
     except Malformed as error:
@@ -131,15 +131,15 @@ def not_taken(answer: Answer) -> NotAccepted | Unsure | None:
     If the provider refuses our account, URL or rate, nothing is lost: the delivery is retried until that is fixed.
     """
     if answer.status in (429, 503):
-        return NotAccepted(said(answer), answer.after)
+        return NotAccepted(excerpt(answer), answer.after)
     if answer.status in (401, 402, 403, 404, 405, 407) or 300 <= answer.status < 400:
-        return NotAccepted(said(answer))
+        return NotAccepted(excerpt(answer))
     if answer.status >= 500:  # perhaps from a proxy that has already forwarded the request
-        return Unsure(said(answer))
+        return Unsure(excerpt(answer))
     return None
 
 
-def said(answer: Answer) -> str:
+def excerpt(answer: Answer) -> str:
     """Return the status and the start of the body, without addresses."""
     words = redacted(answer.body[:500].decode("utf-8", "replace"))
     return f"HTTP {answer.status}: {words}" if words else f"HTTP {answer.status}"

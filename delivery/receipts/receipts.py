@@ -185,8 +185,8 @@ async def _without_known(connection: ReadConnection, moves: Sequence[Change]) ->
     }
     new: list[Change] = []
     for move in moves:
-        said = move.said or ReportedStatus(move.after.status, move.after.call_status)
-        event = (move.after.key, move.event, *said)
+        reported = move.reported or ReportedStatus(move.after.status, move.after.call_status)
+        event = (move.after.key, move.event, *reported)
         if move.before != move.after or event not in known:
             known.add(event)
             new.append(move)

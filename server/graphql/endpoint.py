@@ -37,9 +37,9 @@ from server.graphql.request import Operation, read_body, read_url
 from server.graphql.sse import EventStream
 from server.graphql.websocket import Adapter, Connection, Socket
 from server.http.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
-from server.http.counted import ViewerCounter
 from server.http.request_log import current_id
 from server.http.responses import WrongMethod, json, refusal, require_content_type
+from server.http.viewer_counter import ViewerCounter
 
 INIT_TIMEOUT: Final = timedelta(seconds=10)
 

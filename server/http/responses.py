@@ -121,17 +121,19 @@ def refusal(error: LogError, *, media_type: str = JSON) -> Response:
     return _errors(error.message, error.code, status=status, headers=headers, media_type=media_type)
 
 
-def require_content_type(request: Request, wanted: str) -> None:
-    """Pass if the body of `request` has the type `wanted`, in UTF-8. Raises `UnsupportedType`."""
+def require_content_type(request: Request, expected: str) -> None:
+    """Pass if the body of `request` has the type `expected`, in UTF-8. Raises `UnsupportedType`."""
     sent, _, parameters = (first(request.scope, b"content-type") or "").partition(";")
     sent = sent.strip().lower()
-    if sent != wanted:
-        raise UnsupportedType(f"The content type is {sent or 'missing'}. Send {wanted}.")
+    if sent != expected:
+        raise UnsupportedType(f"The content type is {sent or 'missing'}. Send {expected}.")
     for parameter in parameters.split(";") if parameters else ():
         name, _, value = parameter.partition("=")
         charset = value.strip().strip('"').lower()
         if name.strip().lower() == "charset" and charset not in ("utf-8", "utf8"):
-            raise UnsupportedType(f"The charset is {charset or 'missing'}. Send {wanted} in UTF-8.")
+            raise UnsupportedType(
+                f"The charset is {charset or 'missing'}. Send {expected} in UTF-8."
+            )
 
 
 async def refuse(request: Request, error: Exception) -> Response:

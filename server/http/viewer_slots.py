@@ -8,27 +8,27 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.http.counted import ViewerCounter
+from server.http.viewer_counter import ViewerCounter
 
 
 class _Slot:
     """The slot of the current request; shared by all its tasks."""
 
     def __init__(self, counter: ViewerCounter) -> None:
-        self._held = counter
+        self._counter = counter
         self._key: str | None = None
 
     def take(self, key: str) -> None:
         if self._key is None:  # a second sign-in on a WebSocket takes no second slot
-            self._held.take(key)
+            self._counter.take(key)
             self._key = key
 
     def leave(self) -> None:
         if self._key is not None:
-            self._held.give_back(self._key)
+            self._counter.give_back(self._key)
 
 
-_current: Final[ContextVar[_Slot | None]] = ContextVar("place", default=None)
+_current: Final[ContextVar[_Slot | None]] = ContextVar("slot", default=None)
 
 
 def take_slot(key: str) -> None:
@@ -42,7 +42,7 @@ class ViewerSlots:
     """ASGI middleware: limits the concurrent requests and WebSockets of each viewer."""
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
-        self.held = ViewerCounter(most, what="requests and WebSockets")
+        self.counter = ViewerCounter(most, what="requests and WebSockets")
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +50,7 @@ class ViewerSlots:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        slot = _Slot(self.held)
+        slot = _Slot(self.counter)
         before = _current.set(slot)
         try:
             await self._app(scope, receive, send)

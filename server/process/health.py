@@ -58,11 +58,11 @@ def routes(checks: Mapping[str, Check], notes: Mapping[str, Check] | None = None
 
 async def revision_problem(database: Database) -> str | None:
     """Why this program cannot use the database in its present state; None if it can."""
-    revision, wanted = await migrations.current(database), migrations.head()
-    if revision == wanted:
+    revision, needed = await migrations.current(database), migrations.head()
+    if revision == needed:
         return await _backfill_problem(database)
     at = "has no tables yet" if revision is None else f"is at revision {revision}"
-    return f"The database {at}, this program needs revision {wanted}: run `sentlog migrate`."
+    return f"The database {at}, this program needs revision {needed}: run `sentlog migrate`."
 
 
 async def _backfill_problem(database: Database) -> str | None:

@@ -97,9 +97,9 @@ def configure(
 class _LogHandler(logging.StreamHandler[TextIO]):
     """The handler of all lines: `emit` takes records of libraries, `write` takes our own lines, which need no record."""
 
-    def __init__(self, stream: TextIO, shape: tuple[Processor, ...]) -> None:
+    def __init__(self, stream: TextIO, processors: tuple[Processor, ...]) -> None:
         super().__init__(stream)
-        self._processors = shape
+        self._processors = processors
 
     def write(self, line: Any) -> None:
         """Write a line. A line that cannot be written is dropped, as `emit` does with a record."""

@@ -137,12 +137,12 @@ def _requested_part(request: Request, report: ReportRecord) -> tuple[Part, Respo
     whole = Part(0, size)
     if _names(request.headers.get("if-none-match", ""), tag):
         return whole, Response(status_code=304, headers=headers)
-    wanted = request.headers.get("range")
+    ranges = request.headers.get("range")
     # If the file has changed, a part of it would not fit the part that the client has.
-    if wanted is None or request.headers.get("if-range", tag) != tag:
+    if ranges is None or request.headers.get("if-range", tag) != tag:
         part: Part | None = whole
     else:
-        part = part_of(wanted, size)
+        part = part_of(ranges, size)
     if part is None:
         beyond = {"content-range": f"bytes */{size}", "content-length": "0"}
         return whole, Response(status_code=416, headers=beyond)
@@ -153,12 +153,12 @@ def _requested_part(request: Request, report: ReportRecord) -> tuple[Part, Respo
     return part, Response(status_code=206, headers=headers)
 
 
-def part_of(wanted: str, size: int) -> Part | None:
+def part_of(ranges: str, size: int) -> Part | None:
     """The part that a `Range` names (RFC 9110, 14.2); None if it is outside of the file.
 
     An invalid range, or several, means the whole file, as the RFC allows.
     """
-    match = _ONE_RANGE.fullmatch(wanted)
+    match = _ONE_RANGE.fullmatch(ranges)
     first, last = match.groups() if match else ("", "")
     if not first and not last:
         return Part(0, size)

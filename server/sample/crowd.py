@@ -54,18 +54,18 @@ class _Outcomes(NamedTuple):
     text_stopped: str
 
 
-def possible_status(wanted: MessageStatus, *, first: int, size: int) -> MessageStatus:
-    """`wanted`, if a message to `size` people from number `first` on can have that status; else SENT."""
+def possible_status(status: MessageStatus, *, first: int, size: int) -> MessageStatus:
+    """`status`, if a message to `size` people from number `first` on can have that status; else SENT."""
     numbers = range(first, first + min(size, _CYCLE))
     letters = {letter for number in numbers for letter in _DEVICES[number % _CYCLE]}
-    match wanted:
+    match status:
         case MessageStatus.ERROR if "V" not in letters:
             return MessageStatus.SENT
         case MessageStatus.CANCELED if not letters:
             return MessageStatus.SENT
         case MessageStatus.CANCELED_IN_PROGRESS if "V" not in letters or not letters & {"I", "E"}:
             return MessageStatus.SENT
-    return wanted
+    return status
 
 
 def recipient_lines(

@@ -184,15 +184,15 @@ class _Text(NamedTuple):
 
 
 def _text(kind: MessageKind, wording: Wording) -> _Text:
-    def said(text: str | None) -> str:
+    def quoted(text: str | None) -> str:
         return "null" if text is None else as_json(text.format(school=_NAME, day="this week"))
 
     rest = (
-        f'"type":{{"code":"{kind.type["code"]}","label":"{kind.type["label"]}"}},"body":{said(wording.body)},'
-        f'"bodyFormat":"{wording.format}","textBody":{said(wording.text)},"voiceScript":{said(wording.voice)},'
+        f'"type":{{"code":"{kind.type["code"]}","label":"{kind.type["label"]}"}},"body":{quoted(wording.body)},'
+        f'"bodyFormat":"{wording.format}","textBody":{quoted(wording.text)},"voiceScript":{quoted(wording.voice)},'
         f'"replyTo":"office@lakeview.example"'
     )
-    return _Text(said(wording.subject)[1:-1], rest, kind.source)
+    return _Text(quoted(wording.subject)[1:-1], rest, kind.source)
 
 
 def _history(

@@ -49,9 +49,9 @@ from delivery.gateways.exchange import (
     Fields,
     ask,
     decode,
+    excerpt,
     not_taken,
     read,
-    said,
 )
 from delivery.gateways.headers import encoded_mailbox, plain_mailbox
 from delivery.gateways.mailgun.codes import is_about_an_address, is_about_the_message
@@ -300,12 +300,12 @@ def _outcome(answer: Answer | NotAccepted | Unsure) -> Outcome | NoneTaken:
             return Accepted(reference, DeliveryStatus.SENT)
         problem = decode(answer.body, _MailgunProblem).message
     except Malformed:
-        return Unsure(said(answer)) if answer.status < 300 else NotAccepted(said(answer))
+        return Unsure(excerpt(answer)) if answer.status < 300 else NotAccepted(excerpt(answer))
     if is_about_the_message(problem):
         return Refused(redacted(problem))
     if is_about_an_address(problem):
         return NoneTaken(redacted(problem))
-    return NotAccepted(said(answer))
+    return NotAccepted(excerpt(answer))
 
 
 def _requests(handovers: Sequence[Handover]) -> list[list[int]]:

@@ -43,10 +43,10 @@ from delivery.gateways.exchange import (
     Fields,
     ask,
     decode,
+    excerpt,
     mail_instant,
     not_taken,
     read,
-    said,
 )
 from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.twilio import callbacks
@@ -326,10 +326,10 @@ def _outcome(request: _TwilioRequest, answer: Answer | NotAccepted | Unsure) -> 
     handover = request.handover
     try:
         if answer.status >= 400:
-            return refusal(handover.mode, decode(answer.body, _TwilioProblem).code, said(answer))
+            return refusal(handover.mode, decode(answer.body, _TwilioProblem).code, excerpt(answer))
         resource = decode(answer.body, _Resource)
     except Malformed:
-        return NotAccepted(said(answer)) if answer.status >= 400 else Unsure(said(answer))
+        return NotAccepted(excerpt(answer)) if answer.status >= 400 else Unsure(excerpt(answer))
     status, code = _outcome_of(handover.mode, resource, handover.address)
     detail = f"{resource.status}, cut to fit" if request.was_cut else resource.status
     return Accepted(resource.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))

@@ -129,8 +129,8 @@ async def test_an_event_alone_is_a_revision_and_shows_the_report(database: Datab
     row = await one(database, message_id)
     before = (await message(database, message_id)).revision
 
-    said = ReportedStatus(DeliveryStatus.FAILED, 77)
-    await Writer(database, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", said))
+    reported = ReportedStatus(DeliveryStatus.FAILED, 77)
+    await Writer(database, message_id)(Change(row, row, EventSource.REFRESH, NOON, "odd", reported))
 
     assert await one(database, message_id) == row
     assert await events(database, row.key) == [

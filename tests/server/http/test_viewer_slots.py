@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from domain.errors import RateLimited
-from server.http.counted import ViewerCounter
+from server.http.viewer_counter import ViewerCounter
 from server.http.viewer_slots import ViewerSlots, take_slot
 from tests.server.calling import JSON, Caller, body_of, calling_a_server
 
@@ -123,7 +123,7 @@ async def test_two_sign_ins_on_a_connection_take_one_slot() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         take_slot("plainview/u1")
         take_slot("plainview/u1")
-        assert len(places.held) == 1
+        assert len(places.counter) == 1
 
     async def nothing(*message: Any) -> Any:
         pass
@@ -131,7 +131,7 @@ async def test_two_sign_ins_on_a_connection_take_one_slot() -> None:
     places = ViewerSlots(app, most=1)
     await places({"type": "http"}, nothing, nothing)
 
-    assert len(places.held) == 0
+    assert len(places.counter) == 0
 
 
 async def test_a_place_is_given_back_after_a_fault() -> None:
@@ -147,7 +147,7 @@ async def test_a_place_is_given_back_after_a_fault() -> None:
         with pytest.raises(ZeroDivisionError):
             await places({"type": "websocket"}, nothing, nothing)
 
-    assert len(places.held) == 0
+    assert len(places.counter) == 0
 
 
 def test_outside_of_a_request_there_are_no_places() -> None:
