@@ -9,10 +9,10 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from server.process.protocols import ConnectionLimits, configuration, limits_of
+from server.process.protocols import configuration
 from server.settings.connections import ConnectionSettings
 
-LIMITS: Final = limits_of(ConnectionSettings())
+LIMITS: Final = ConnectionSettings()
 
 
 class _Announced(uvicorn.Server):
@@ -35,7 +35,7 @@ class _Announced(uvicorn.Server):
 
 
 @contextmanager
-def serving(app: ASGIApp, limits: ConnectionLimits = LIMITS) -> Generator[str]:
+def serving(app: ASGIApp, limits: ConnectionSettings = LIMITS) -> Generator[str]:
     """Serve `app` by HTTP and WebSocket, as `sentlog serve` does; gives its address, `http://127.0.0.1:PORT`.
 
     The lifespan starts before the block and ends after it.

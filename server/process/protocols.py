@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
@@ -44,33 +44,14 @@ _BETWEEN: Final = len(": \r\n")
 _log = structlog.get_logger(__name__)
 
 
-class ConnectionLimits(NamedTuple):
-    """Limits of connections."""
-
-    most: int
-    """Connections per process."""
-    head_bytes: int
-    head_seconds: float
-    answer_seconds: float
-    keep_alive_seconds: int
-    process_seconds: int = 30
-    """Seconds for a process to answer its supervisor."""
-
-
-def limits_of(settings: ConnectionSettings) -> ConnectionLimits:
-    """The limits that the settings give."""
-    return ConnectionLimits(
-        most=settings.connections,
-        head_bytes=settings.header_bytes,
-        head_seconds=settings.header_seconds,
-        answer_seconds=settings.answer_seconds,
-        keep_alive_seconds=settings.keep_alive_seconds,
-        process_seconds=settings.process_seconds,
-    )
+def limits_of(settings: ConnectionSettings) -> ConnectionSettings:
+    """The limits alone, without the secrets of other settings: they are sent to each server process."""
+    limits = {name: getattr(settings, name) for name in ConnectionSettings.model_fields}
+    return ConnectionSettings.model_construct(**limits)
 
 
 def configuration(
-    app: ASGIApp | str, *, limits: ConnectionLimits, workers: int = 1
+    app: ASGIApp | str, *, limits: ConnectionSettings, workers: int = 1
 ) -> uvicorn.Config:
     """The configuration of uvicorn. A text as `app` is the import path of the factory that each worker calls."""
     return uvicorn.Config(
@@ -147,7 +128,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
     been idle longest.
     """
 
-    def __init__(self, *arguments: Any, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, *arguments: Any, limits: ConnectionSettings, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.limits = limits
         self.answer_seconds = limits.answer_seconds
@@ -178,7 +159,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
             return
         self._unread += len(data)
         super().data_received(data)
-        if self._unread > self.limits.head_bytes and self._refused is None:
+        if self._unread > self.limits.header_bytes and self._refused is None:
             self._refuse(self._too_large())
         if self._deadline is None and self.idle_since is not None:
             self._await_head()  # most heads arrive whole and need no timer
@@ -210,7 +191,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
         self.idle_since = None
         if not self._make_room():
             self._refused = ServerFull(
-                f"All {self.limits.most} connections of this server are in use. Ask again in a moment.",
+                f"All {self.limits.connections} connections of this server are in use. Ask again in a moment.",
                 retry_after=1,
             )
             raise self._refused
@@ -233,18 +214,18 @@ class Http(_WriteTimeout, HttpToolsProtocol):
     def _count(self, size: int) -> None:
         self._unread = 0
         self._head += size
-        if self._head > self.limits.head_bytes:
+        if self._head > self.limits.header_bytes:
             self._refused = self._too_large()
             raise self._refused
 
     def _too_large(self) -> LogError:
         return HeadTooLarge(
-            f"The address and the headers are larger than {self.limits.head_bytes} bytes. Send what is long in the body."
+            f"The address and the headers are larger than {self.limits.header_bytes} bytes. Send what is long in the body."
         )
 
     def _make_room(self) -> bool:
         """Whether there is room for this connection; closes the connection that has been idle longest if there is none."""
-        if len(self.connections) <= self.limits.most:
+        if len(self.connections) <= self.limits.connections:
             return True
         others = [
             (other.idle_since, number, other)
@@ -259,7 +240,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
         return True
 
     def _await_head(self) -> None:
-        self._deadline = self.loop.call_later(self.limits.head_seconds, self._end_of_patience)
+        self._deadline = self.loop.call_later(self.limits.header_seconds, self._end_of_patience)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -275,7 +256,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
             return
         self._refuse(
             TooSlow(
-                f"The head of the request was not whole in {self.limits.head_seconds:g} seconds. Send it at once."
+                f"The head of the request was not whole in {self.limits.header_seconds:g} seconds. Send it at once."
             )
         )
 
@@ -298,7 +279,7 @@ class Http(_WriteTimeout, HttpToolsProtocol):
 class Frames(_WriteTimeout, WebSocketsSansIOProtocol):
     """A WebSocket on a connection."""
 
-    def __init__(self, *arguments: Any, limits: ConnectionLimits, **options: Any) -> None:
+    def __init__(self, *arguments: Any, limits: ConnectionSettings, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.answer_seconds = limits.answer_seconds
         self._pongs = 0

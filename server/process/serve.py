@@ -19,8 +19,9 @@ from server.process import background, collector
 from server.process.app import create_app, utc_now
 from server.process.health import revision_problem
 from server.process.log_output import configure
-from server.process.protocols import ConnectionLimits, configuration, limits_of
+from server.process.protocols import configuration, limits_of
 from server.process.supervisor import Supervisor
+from server.settings.connections import ConnectionSettings
 from server.settings.settings import Settings, SettingsError, variable
 
 _log = structlog.get_logger(__name__)
@@ -112,7 +113,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None, workers: in
 
 
 def run(
-    listener: socket.socket, app: ASGIApp | str, *, limits: ConnectionLimits, workers: int = 1
+    listener: socket.socket, app: ASGIApp | str, *, limits: ConnectionSettings, workers: int = 1
 ) -> None:
     """Serve on `listener` until SIGINT or SIGTERM, then let running requests finish. `app` as for `configuration`."""
     config = configuration(app, limits=limits, workers=workers)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from server.process.protocols import ConnectionLimits
+from server.settings.connections import ConnectionSettings
 from tests.live_server import serving
 
 LONG: Final = 30.0
@@ -136,7 +136,7 @@ class Line:
 
 
 @contextmanager
-def served(app: App, limits: ConnectionLimits) -> Iterator[Any]:
+def served(app: App, limits: ConnectionSettings) -> Iterator[Any]:
     """Makes connections to the application, which all end with the block."""
     with ExitStack() as lines, serving(app, limits) as address:
 

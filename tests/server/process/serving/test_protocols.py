@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 from websockets.frames import Frame, Opcode
 
+from server.settings.connections import ConnectionSettings
 from tests.live_server import LIMITS
 from tests.server.process.serving.raw_connections import (
     GET,
@@ -39,11 +40,15 @@ TOO_SLOW = (
 )
 
 
+def limits(**changes: float) -> ConnectionSettings:
+    return LIMITS.model_copy(update=changes)
+
+
 @pytest.mark.parametrize(
     "begun", [b"GET /", b"GET / HTTP/1.1\r\nhost: here\r\nx: ", GET[:-2], UPGRADE], ids=repr
 )
 def test_a_head_that_comes_byte_for_byte_is_not_waited_for(app: App, begun: bytes) -> None:
-    with served(app, LIMITS._replace(head_seconds=SOON)) as connect:
+    with served(app, limits(header_seconds=SOON)) as connect:
         line = connect()
         line.send(begun)
         line.trickle(b"x")
@@ -52,7 +57,7 @@ def test_a_head_that_comes_byte_for_byte_is_not_waited_for(app: App, begun: byte
 
 
 def test_a_second_head_has_its_time_too(app: App) -> None:
-    with served(app, LIMITS._replace(head_seconds=SOON)) as connect:
+    with served(app, limits(header_seconds=SOON)) as connect:
         line = connect()
         line.send(GET)
         assert line.answer()[0] == 200
@@ -62,12 +67,12 @@ def test_a_second_head_has_its_time_too(app: App) -> None:
 
 
 def test_a_silent_connection_is_closed_without_a_response(app: App) -> None:
-    with served(app, LIMITS._replace(head_seconds=SOON)) as connect:
+    with served(app, limits(header_seconds=SOON)) as connect:
         assert connect().is_closed()
 
 
 def test_an_idle_connection_is_not_kept_for_ever(app: App) -> None:
-    with served(app, LIMITS._replace(keep_alive_seconds=0)) as connect:
+    with served(app, limits(keep_alive_seconds=0)) as connect:
         line = connect()
         line.send(GET)
 
@@ -99,7 +104,7 @@ HEAD_TOO_LARGE = (
     ids=lambda head: repr(head[:60]),
 )
 def test_a_head_has_a_largest_size(app: App, head: bytes) -> None:
-    with served(app, LIMITS._replace(head_bytes=LARGE)) as connect:
+    with served(app, limits(header_bytes=LARGE)) as connect:
         line = connect()
         line.send(head)
         begins_a_body = b"chunked" in head
@@ -111,7 +116,7 @@ def test_a_head_has_a_largest_size(app: App, head: bytes) -> None:
 
 
 def test_a_head_that_fits_is_taken_and_a_large_body_is_none(app: App) -> None:
-    with served(app, LIMITS._replace(head_bytes=LARGE)) as connect:
+    with served(app, limits(header_bytes=LARGE)) as connect:
         line = connect()
         for _ in range(3):  # each has the whole size for itself
             line.send(b"POST / HTTP/1.1\r\nx: " + b"x" * (LARGE - 100) + b"\r\n")
@@ -186,7 +191,7 @@ def test_an_invalid_request_is_refused_with_the_reason(app: App, junk: bytes) ->
 
 
 def test_a_connection_beyond_the_limit_is_refused_with_retry_after(app: App) -> None:
-    with served(app, LIMITS._replace(most=2)) as connect:
+    with served(app, limits(connections=2)) as connect:
         busy = [connect(), connect()]
         for line in busy:
             line.send(GET.replace(b"/", b"/held", 1))
@@ -212,7 +217,7 @@ def test_a_connection_beyond_the_limit_is_refused_with_retry_after(app: App) -> 
 
 
 def test_the_longest_idle_connection_is_closed_for_one_with_a_request(app: App) -> None:
-    with served(app, LIMITS._replace(most=2)) as connect:
+    with served(app, limits(connections=2)) as connect:
         kept = connect()
         kept.send(GET)
         assert kept.answer()[0] == 200
@@ -231,7 +236,7 @@ def test_the_longest_idle_connection_is_closed_for_one_with_a_request(app: App) 
 
 
 def test_an_answer_that_is_not_taken_is_not_kept_for_ever(app: App) -> None:
-    with capture_logs() as lines, served(app, LIMITS._replace(answer_seconds=SOON)) as connect:
+    with capture_logs() as lines, served(app, limits(answer_seconds=SOON)) as connect:
         line = connect()
         line.send(GET.replace(b"/", b"/much", 1))
 
@@ -241,7 +246,7 @@ def test_an_answer_that_is_not_taken_is_not_kept_for_ever(app: App) -> None:
 
 
 def test_frames_that_are_not_taken_are_not_kept_for_ever(app: App) -> None:
-    with served(app, LIMITS._replace(answer_seconds=SOON)) as connect:
+    with served(app, limits(answer_seconds=SOON)) as connect:
         line = connect()
         line.send(UPGRADE + b"\r\n")
         assert line.answer()[0] == 101
@@ -253,7 +258,7 @@ def test_frames_that_are_not_taken_are_not_kept_for_ever(app: App) -> None:
 
 def test_an_answer_that_is_taken_slowly_comes_whole(app: App) -> None:
     """What counts is that some of it is taken, again and again."""
-    with served(app, LIMITS._replace(answer_seconds=LONG)) as connect:
+    with served(app, limits(answer_seconds=LONG)) as connect:
         line = connect()
         line.send(GET.replace(b"/", b"/much", 1))
 
@@ -262,7 +267,7 @@ def test_an_answer_that_is_taken_slowly_comes_whole(app: App) -> None:
 
 def test_a_client_that_sends_pings_and_does_not_read_is_disconnected(app: App) -> None:
     """The answers would be kept, and pings come faster than any patience ends."""
-    with capture_logs() as lines, served(app, LIMITS._replace(answer_seconds=LONG)) as connect:
+    with capture_logs() as lines, served(app, limits(answer_seconds=LONG)) as connect:
         line = connect()
         line.send(UPGRADE + b"\r\n")
         assert line.answer()[0] == 101
