@@ -16,8 +16,7 @@ import structlog
 
 from db.audit import seals
 from db.connect.database import Database
-from db.connect.unavailable import AWAY, cause
-from delivery.runners.base import wait
+from delivery.upkeep.background_tasks import repeat
 from domain import chain
 
 MOST_ROWS: Final = 1_000
@@ -73,16 +72,9 @@ async def run_periodically(
     pause: float = 60.0,
 ) -> None:
     """Seal every `pause` seconds until the event is set. Raises nothing: failures are logged."""
-    while not until.is_set():
-        try:
-            if rows := await seal_all(database, clock=clock):
-                _log.debug("the audit was sealed", rows=rows)
-        except AWAY as error:
-            _log.warning(
-                "the audit could not be sealed: the database is unavailable",
-                reason=cause(error),
-                retry_in_s=pause,
-            )
-        except Exception as error:
-            _log.error("the audit could not be sealed", exc_info=error)
-        await wait(pause, until)
+
+    async def seal() -> None:
+        if rows := await seal_all(database, clock=clock):
+            _log.debug("the audit was sealed", rows=rows)
+
+    await repeat(seal, until, pause=pause, failure="the audit could not be sealed")

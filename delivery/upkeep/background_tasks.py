@@ -1,16 +1,18 @@
-"""Background tasks that a request starts and does not wait for.
+"""Background tasks: those that a request starts and does not wait for, and those that repeat.
 
 A task ends with the process, so it may only do work that is found again without it.
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
 import structlog
 
 from db.connect.deadline import untimed
+from db.connect.unavailable import AWAY, cause
+from delivery.runners.base import wait
 
 T = TypeVar("T")
 
@@ -45,3 +47,18 @@ class BackgroundTasks:
         for task in self._running:
             task.cancel()
         await self.settled()
+
+
+async def repeat(
+    job: Callable[[], Awaitable[object]], until: asyncio.Event, *, pause: float, failure: str
+) -> None:
+    """Do a job every `pause` seconds until the event is set. Raises nothing: an error is logged as `failure`."""
+    while not until.is_set():
+        try:
+            await job()
+        except AWAY as error:
+            event = f"{failure}: the database is unavailable"
+            _log.warning(event, reason=cause(error), retry_in_s=pause)
+        except Exception as error:
+            _log.error(failure, exc_info=error)
+        await wait(pause, until)

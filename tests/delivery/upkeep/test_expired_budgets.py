@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from db.connect.database import Database
 from db.tables.operations import BUDGET
-from delivery.upkeep import expired_budgets
+from delivery.upkeep import background_tasks, expired_budgets
 from tests.log import NOON
 
 
@@ -36,7 +36,7 @@ async def test_a_database_outage_does_not_end_the_deletion(
         if rounds == 3:
             until.set()
 
-    monkeypatch.setattr(expired_budgets, "wait", pause)
+    monkeypatch.setattr(background_tasks, "wait", pause)
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
 
     await expired_budgets.run_periodically(database, until, clock=lambda: NOON)
