@@ -39,7 +39,7 @@ from server.graphql.websocket import Adapter, Connection, Socket
 from server.http.accept import GRAPHQL_RESPONSE, JSON, json_type, prefers_events
 from server.http.request_log import current_id
 from server.http.responses import WrongMethod, json, refusal, require_content_type
-from server.http.viewer_counter import ViewerCounter
+from server.http.viewer_slots import ViewerCounter
 
 INIT_TIMEOUT: Final = timedelta(seconds=10)
 

@@ -35,7 +35,7 @@ from server.graphql import request
 from server.graphql.deadline import stream_within
 from server.graphql.persisted_documents import PersistedDocuments
 from server.graphql.rate_budget import Charge
-from server.http.viewer_counter import ViewerCounter
+from server.http.viewer_slots import ViewerCounter
 
 BAD_REQUEST: Final = 4400
 FORBIDDEN: Final = 4403

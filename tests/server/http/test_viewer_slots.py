@@ -13,8 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from domain.errors import RateLimited
-from server.http.viewer_counter import ViewerCounter
-from server.http.viewer_slots import ViewerSlots, take_slot
+from server.http.viewer_slots import ViewerCounter, ViewerSlots, take_slot
 from tests.server.calling import JSON, Caller, body_of, calling_a_server
 
 VIEWER: Final = "{ viewer { id } }"
