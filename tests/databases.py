@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from db.connect.database import Database
+    from tests.delivery.world import World
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +88,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     yield database
     await database.dispose()
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    """A log with a fake provider, for tests of delivery."""
+    from tests.delivery.world import World
+
+    return World(database)
 
 
 _numbers = itertools.count(1)

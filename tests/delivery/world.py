@@ -1,18 +1,14 @@
-"""Tools for tests of delivery: a manual clock, a fake gateway, and readers of the rows.
-
-`recount` checks every stored figure against the rows.
-"""
+"""Tools for tests of delivery: a manual clock, a fake gateway, and a `World`, which works with them and reads the rows."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
-from sqlalchemy import Table, select, text, update
+from sqlalchemy import select, text, update
 
 from db.connect.database import Database
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
-from db.log.counters import NO_CODE
 from db.log.deliveries import DeliveryKey
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
 from db.tables.operations import PACE
@@ -21,20 +17,19 @@ from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import Accepted, Finding, Handover, NotAtProvider, Outcome, Unavailable
 from delivery.gateways.port import Gateway, Passage
-from domain.counting import is_reached
-from domain.modes import PHONE_MODES
 from domain.status import (
-    OPEN,
     DeliveryMode,
     DeliveryStatus,
     EventSource,
     MessageStatus,
 )
 from tests import log
+from tests.delivery.recounting import recount
 from tests.log import NOON
 
+Fake = TypeVar("Fake", bound="FakeGateway")
+
 ALL_MODES: Final = frozenset(DeliveryMode)
-LEFT: Final = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
 
 
 class Clock:
@@ -155,63 +150,6 @@ def mail(person: int) -> log.Fields:
     return log.email(f"p{person}@nomail.example")
 
 
-async def load(
-    database: Database,
-    recipients: Iterable[log.Fields],
-    *,
-    id: str = "M-1",
-    call_window: tuple[str, str] | None = None,
-    scheduled_at: datetime = NOON,
-    now: datetime = NOON,
-) -> int:
-    """Import a message to be sent, and return its number."""
-    await log.load(
-        database,
-        log.district(call_window=call_window),
-        log.message(id, recipients, status=None, school=None, scheduled_at=scheduled_at),
-        now=now,
-    )
-    return (await log.message_ids(database))[id]
-
-
-# Working
-
-
-async def work(runtime: Runtime, *, rounds: int = 1) -> int:
-    """Start due messages and run all jobs, `rounds` times. Return the number of handled deliveries."""
-    handled = 0
-    for _ in range(rounds):
-        await start_due(runtime)
-        for job in await find_jobs(runtime):
-            handled += await run_job(runtime, job)
-    return handled
-
-
-async def settle(runtime: Runtime) -> int:
-    """End every lease, as if its time had passed, and settle the claims."""
-    await lapse(runtime.database)
-    return await settle_lapsed(runtime)
-
-
-async def lapse(database: Database) -> None:
-    """End every lease."""
-    async with database.writing() as connection:
-        await connection.execute(
-            update(DELIVERY)
-            .where(DELIVERY.c.claim.is_not(None))
-            .values(lease_until=datetime(2000, 1, 1, tzinfo=NOON.tzinfo))
-        )
-
-
-async def let_go(database: Database) -> None:
-    """End every hold on a provider, as if its time had passed: holds use the database's clock."""
-    async with database.writing() as connection:
-        await connection.execute(PACE.delete())
-
-
-# Reading the rows
-
-
 class Event(NamedTuple):
     """An event of a delivery."""
 
@@ -221,169 +159,146 @@ class Event(NamedTuple):
     detail: str | None
 
 
-async def deliveries(database: Database, message_id: int) -> list[LiveDelivery]:
-    """Return all deliveries of a message in the order of the list."""
-    statement = (
-        select(*COLUMNS)
-        .where(DELIVERY.c.message_id == message_id)
-        .order_by(DELIVERY.c.recipient_number, DELIVERY.c.number)
-    )
-    async with database.reading() as connection:
-        return [LiveDelivery(*row) for row in await connection.execute(statement)]
+By = Runtime | Mapping[DeliveryMode, Gateway] | Gateway | None
+"""Whose gateways work: a runtime's, these, or by default the world's."""
 
 
-async def one(database: Database, message_id: int) -> LiveDelivery:
-    """Return the only delivery of a message."""
-    (delivery,) = await deliveries(database, message_id)
-    return delivery
+class World:
+    """One log, with a clock that stands at noon, a fake gateway, and a runtime of both."""
 
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.clock = Clock()
+        self.gateway = self.use(FakeGateway())
 
-async def statuses(database: Database, message_id: int) -> dict[str, int]:
-    """Count the deliveries of a message by status, duplicates included."""
-    return dict(Counter(d.status.value for d in await deliveries(database, message_id)))
+    def use(self, gateway: Fake) -> Fake:
+        """Have the runtime use this gateway from now on, and return it."""
+        self.gateway = gateway
+        self.runtime = self.runtime_of(gateway)
+        return gateway
 
+    def runtime_of(
+        self, gateways: Mapping[DeliveryMode, Gateway] | Gateway, **more: Any
+    ) -> Runtime:
+        """Return another runtime for this log and clock."""
+        return runtime_of(self.database, self.clock, gateways, **more)
 
-async def message(database: Database, message_id: int) -> Any:
-    """Return the row of a message."""
-    async with database.reading() as connection:
-        return (await connection.execute(select(MESSAGE).where(MESSAGE.c.id == message_id))).one()
+    def _runtime(self, by: By) -> Runtime:
+        if by is None:
+            return self.runtime
+        return by if isinstance(by, Runtime) else self.runtime_of(by)
 
-
-async def status(database: Database, message_id: int) -> MessageStatus:
-    """Return the status of a message."""
-    value: MessageStatus = (await message(database, message_id)).status
-    return value
-
-
-async def events(database: Database, key: DeliveryKey) -> list[Event]:
-    """Return the events of a delivery in the order in which they were written."""
-    columns = DELIVERY_EVENT.c
-    statement = (
-        select(columns.status, columns.call_status, columns.source, columns.detail)
-        .where(
-            columns.message_id == key.message_id,
-            columns.recipient_number == key.recipient_number,
-            columns.delivery_number == key.number,
+    async def load(
+        self,
+        recipients: Iterable[log.Fields],
+        *,
+        id: str = "M-1",
+        call_window: tuple[str, str] | None = None,
+        scheduled_at: datetime = NOON,
+        now: datetime = NOON,
+    ) -> int:
+        """Import a message to be sent, and return its number."""
+        await log.load(
+            self.database,
+            log.district(call_window=call_window),
+            log.message(id, recipients, status=None, school=None, scheduled_at=scheduled_at),
+            now=now,
         )
-        .order_by(columns.id)
-    )
-    async with database.reading() as connection:
-        return [Event(*row) for row in await connection.execute(statement)]
+        return (await log.message_ids(self.database))[id]
 
+    # Working
 
-async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of the tables that delivery changes, to show that a refusal changes nothing."""
-    tables = (MESSAGE, DELIVERY, DELIVERY_EVENT, RECIPIENT, TALLY, SPAN, CANCELLATION)
-    contents: dict[str, list[tuple[Any, ...]]] = {}
-    async with database.reading() as connection:
-        for table in tables:
-            rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
-            contents[table.name] = [tuple(row) for row in rows]
-    return contents
+    async def work(self, by: By = None, *, rounds: int = 1) -> int:
+        """Start due messages and run all jobs, `rounds` times. Return the number of handled deliveries."""
+        runtime, handled = self._runtime(by), 0
+        for _ in range(rounds):
+            await start_due(runtime)
+            for job in await find_jobs(runtime):
+                handled += await run_job(runtime, job)
+        return handled
 
+    async def settle(self, by: By = None) -> int:
+        """End every lease, as if its time had passed, and settle the claims."""
+        await self.lapse()
+        return await settle_lapsed(self._runtime(by))
 
-async def recount(database: Database, message_id: int | None = None) -> None:
-    """Fail unless every figure of every message, or of one message, matches its rows."""
-    async with database.reading() as connection:
-
-        async def of(table: Table) -> list[Any]:
-            all_rows = await connection.execute(select(table))
-            key = "id" if table is MESSAGE else "message_id"
-            return [row for row in all_rows if message_id in (None, getattr(row, key))]
-
-        rows = [
-            LiveDelivery(*(getattr(row, name) for name in LiveDelivery._fields))
-            for row in await of(DELIVERY)
-        ]
-        lists = await of(RECIPIENT)
-        messages = await of(MESSAGE)
-        tallies = await of(TALLY)
-        cancellations = await of(CANCELLATION)
-        spans = await of(SPAN)
-    assert {(*row[:-1],): row.deliveries for row in tallies if row.deliveries} == Counter(
-        (
-            row.message_id,
-            row.mode,
-            row.status,
-            NO_CODE if row.call_status is None else row.call_status,
-            row.is_duplicate,
-        )
-        for row in rows
-    )
-    assert all(row.deliveries >= 0 for row in tallies)
-    _recount_duplicates(rows)
-    _recount_people(rows, lists, messages)
-    firsts = [row for row in rows if not row.is_duplicate]
-    for one_message in messages:
-        mine = [row for row in firsts if row.message_id == one_message.id]
-        assert one_message.has_open == any(row.status in OPEN for row in mine)
-        if one_message.status is MessageStatus.SENT:
-            assert not one_message.has_open
-    for cancellation in cancellations:
-        mine = [row for row in firsts if row.message_id == cancellation.message_id]
-        # A delivery that failed before its first attempt had not left.
-        counts = Counter(
-            row.status for row in mine if row.attempts or row.status is not DeliveryStatus.FAILED
-        )
-        assert cancellation.stopped == (
-            counts[DeliveryStatus.CANCELED] + counts[DeliveryStatus.PENDING]
-        )
-        assert cancellation.already_sent == (
-            sum(counts[status] for status in LEFT) + counts[DeliveryStatus.IN_PROGRESS]
-        )
-        assert (cancellation.completed_at is None) == any(row.status in OPEN for row in mine)
-    latest: dict[tuple[int, DeliveryMode], datetime] = {}
-    for row in firsts:
-        if row.status in LEFT and row.at is not None and row.attempts:
-            key = (row.message_id, row.mode)
-            latest[key] = max(latest.get(key, row.at), row.at)
-    assert {
-        (span.message_id, span.mode): span.ended_at for span in spans if span.ended_at is not None
-    } == latest
-
-
-def _recount_duplicates(rows: Sequence[LiveDelivery]) -> None:
-    """Check that a duplicate has the state of the first delivery to its address."""
-    firsts = {
-        (row.message_id, row.mode, row.address_id): row for row in rows if not row.is_duplicate
-    }
-    for row in rows:
-        if row.is_duplicate:
-            first = firsts[row.message_id, row.mode, row.address_id]
-            assert (row.status, row.call_status, row.confirmed, row.at) == (
-                first.status,
-                first.call_status,
-                first.confirmed,
-                first.at,
+    async def lapse(self) -> None:
+        """End every lease."""
+        async with self.database.writing() as connection:
+            await connection.execute(
+                update(DELIVERY)
+                .where(DELIVERY.c.claim.is_not(None))
+                .values(lease_until=datetime(2000, 1, 1, tzinfo=NOON.tzinfo))
             )
-            assert row.attempts == 0
-            assert row.claim is None
 
+    async def let_go(self) -> None:
+        """End every hold on a provider, as if its time had passed: holds use the database's clock."""
+        async with self.database.writing() as connection:
+            await connection.execute(PACE.delete())
 
-def _recount_people(
-    rows: Sequence[LiveDelivery], lists: Sequence[Any], messages: Sequence[Any]
-) -> None:
-    """Check that exactly the people with a reached number count as contacted, by any delivery to that number."""
-    hit = {
-        (row.message_id, row.address_id)
-        for row in rows
-        if row.mode in PHONE_MODES and is_reached(row.call_status, row.confirmed)
-    }
-    person_of = {(row.message_id, row.number): row.person_id for row in lists}
-    contacted = {
-        (row.message_id, person_of[row.message_id, row.recipient_number])
-        for row in rows
-        if row.mode in PHONE_MODES and (row.message_id, row.address_id) in hit
-    }
-    for row in lists:
-        assert row.contacted == ((row.message_id, row.person_id) in contacted)
-    for one_message in messages:
-        assert one_message.people_contacted == len(
-            {person for message_id, person in contacted if message_id == one_message.id}
+    # Reading the rows
+
+    async def deliveries(self, message_id: int) -> list[LiveDelivery]:
+        """Return all deliveries of a message in the order of the list."""
+        statement = (
+            select(*COLUMNS)
+            .where(DELIVERY.c.message_id == message_id)
+            .order_by(DELIVERY.c.recipient_number, DELIVERY.c.number)
         )
+        async with self.database.reading() as connection:
+            return [LiveDelivery(*row) for row in await connection.execute(statement)]
 
+    async def one(self, message_id: int) -> LiveDelivery:
+        """Return the only delivery of a message."""
+        (delivery,) = await self.deliveries(message_id)
+        return delivery
 
-async def columns_of(database: Database, statement: str) -> list[tuple[Any, ...]]:
-    """Return the rows of an SQL statement."""
-    async with database.reading() as connection:
-        return [tuple(row) for row in await connection.execute(text(statement))]
+    async def statuses(self, message_id: int) -> dict[str, int]:
+        """Count the deliveries of a message by status, duplicates included."""
+        return dict(Counter(d.status.value for d in await self.deliveries(message_id)))
+
+    async def message(self, message_id: int) -> Any:
+        """Return the row of a message."""
+        async with self.database.reading() as connection:
+            return (
+                await connection.execute(select(MESSAGE).where(MESSAGE.c.id == message_id))
+            ).one()
+
+    async def status(self, message_id: int) -> MessageStatus:
+        """Return the status of a message."""
+        value: MessageStatus = (await self.message(message_id)).status
+        return value
+
+    async def events(self, key: DeliveryKey) -> list[Event]:
+        """Return the events of a delivery in the order in which they were written."""
+        columns = DELIVERY_EVENT.c
+        statement = (
+            select(columns.status, columns.call_status, columns.source, columns.detail)
+            .where(
+                columns.message_id == key.message_id,
+                columns.recipient_number == key.recipient_number,
+                columns.delivery_number == key.number,
+            )
+            .order_by(columns.id)
+        )
+        async with self.database.reading() as connection:
+            return [Event(*row) for row in await connection.execute(statement)]
+
+    async def everything(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all rows of the tables that delivery changes, to show that a refusal changes nothing."""
+        tables = (MESSAGE, DELIVERY, DELIVERY_EVENT, RECIPIENT, TALLY, SPAN, CANCELLATION)
+        contents: dict[str, list[tuple[Any, ...]]] = {}
+        async with self.database.reading() as connection:
+            for table in tables:
+                rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
+                contents[table.name] = [tuple(row) for row in rows]
+        return contents
+
+    async def recount(self, message_id: int | None = None) -> None:
+        """Fail unless every figure of every message, or of one message, matches its rows."""
+        await recount(self.database, message_id)
+
+    async def columns_of(self, statement: str) -> list[tuple[Any, ...]]:
+        """Return the rows of an SQL statement."""
+        async with self.database.reading() as connection:
+            return [tuple(row) for row in await connection.execute(text(statement))]

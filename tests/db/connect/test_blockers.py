@@ -15,7 +15,7 @@ from db.connect.unavailable import AWAY
 from db.dispatch import in_flight
 from db.dispatch.cancel import CanceledMessage, cancel
 from db.sql.connections import ReadConnection, WriteConnection
-from tests.delivery.world import call, load, people
+from tests.delivery.world import World, call, people
 from tests.log import NOON
 
 pytestmark = [
@@ -58,14 +58,12 @@ async def canceled(database: Database, message_id: int) -> object:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_a_cancel_ends_the_idle_session_with_the_lock(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(1, call))
-    suspended = await locked(database, message_id)
+async def test_a_cancel_ends_the_idle_session_with_the_lock(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    suspended = await locked(world.database, message_id)
     with capture_logs() as lines:
         async with asyncio.timeout(30):
-            assert await canceled(database, message_id) == CanceledMessage(is_new=True)
+            assert await canceled(world.database, message_id) == CanceledMessage(is_new=True)
     await was_ended(suspended)
     ended = [line for line in lines if line["log_level"] == "warning"]
     assert [line["event"] for line in ended] == [
@@ -75,9 +73,9 @@ async def test_a_cancel_ends_the_idle_session_with_the_lock(
 
 @pytest.mark.usefixtures("soon")
 async def test_the_blocker_is_found_behind_another_waiter_and_with_a_full_pool(
-    database: Database, database_url: str
+    world: World, database_url: str
 ) -> None:
-    message_id = await load(database, people(1, call))
+    message_id = await world.load(people(1, call))
     suspended = await locked(Database(database_url), message_id)
     small = Database(database_url, most=2)
 
@@ -88,7 +86,7 @@ async def test_the_blocker_is_found_behind_another_waiter_and_with_a_full_pool(
     async with asyncio.timeout(30):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(wait_for_the_lock())
-            await _waiting(database, 1)
+            await _waiting(world.database, 1)
             tasks.create_task(canceled(small, message_id))  # both of the pool's connections wait
     await was_ended(suspended)
     await suspended.engine.dispose()
@@ -107,12 +105,12 @@ async def _waiting(database: Database, count: int) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_an_active_session_is_not_ended(database: Database) -> None:
-    message_id = await load(database, people(1, call))
-    working = await locked(database, message_id)
+async def test_an_active_session_is_not_ended(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    working = await locked(world.database, message_id)
     busy = asyncio.ensure_future(working.execute(text("select pg_sleep(0.5)")))
     async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
-        tasks.create_task(canceled(database, message_id))
+        tasks.create_task(canceled(world.database, message_id))
         await busy
         await working.rollback()
     assert await working.scalar(select(1)) == 1
@@ -120,14 +118,12 @@ async def test_an_active_session_is_not_ended(database: Database) -> None:
 
 
 @pytest.mark.usefixtures("soon")
-async def test_an_idle_session_that_blocks_nobody_stays(
-    database: Database,
-) -> None:
-    first = await load(database, people(1, call))
-    second = await load(database, people(1, call), id="M-2")
-    aside, in_the_way = await locked(database, second), await locked(database, first)
+async def test_an_idle_session_that_blocks_nobody_stays(world: World) -> None:
+    first = await world.load(people(1, call))
+    second = await world.load(people(1, call), id="M-2")
+    aside, in_the_way = await locked(world.database, second), await locked(world.database, first)
     async with asyncio.timeout(30):
-        await canceled(database, first)
+        await canceled(world.database, first)
     assert await aside.scalar(select(1)) == 1
     await aside.close()
     await was_ended(in_the_way)
@@ -152,11 +148,9 @@ async def test_an_unavailable_database_does_not_stop_the_search_for_blockers(
     assert {line["event"] for line in lines} == {"looking for idle sessions failed"}
 
 
-async def test_a_starved_process_keeps_its_transaction_for_half_a_minute(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(1, call))
-    async with database.writing() as connection:
+async def test_a_starved_process_keeps_its_transaction_for_half_a_minute(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    async with world.database.writing() as connection:
         await in_flight.lock(connection, message_id)
         limit = await connection.scalar(text("show idle_in_transaction_session_timeout"))
     assert limit == in_flight.LONGEST_IDLE == "30s"

@@ -13,7 +13,7 @@ from db.connect.database import Database
 from db.connect.notices import PAUSE, Notices, Watch
 from db.dispatch import in_flight
 from db.dispatch.changes import settle
-from tests.delivery.world import columns_of, load, mail, people
+from tests.delivery.world import World, mail, people
 from tests.log import NOON
 
 PATIENCE: Final = 30.0
@@ -139,15 +139,15 @@ async def test_a_waiter_that_leaves_is_removed_and_others_stay(database: Databas
 
 
 async def test_commits_of_this_process_and_of_another_wake_a_waiter(
-    database: Database, elsewhere: Database
+    world: World, elsewhere: Database
 ) -> None:
-    await load(database, people(1, mail))
+    await world.load(people(1, mail))
     pauses = Pauses()
-    async with listening(Notices(database, sleep=pauses)) as watch:
+    async with listening(Notices(world.database, sleep=pauses)) as watch:
         assert not await rings(watch)
-        for writer in (database, elsewhere):
+        for writer in (world.database, elsewhere):
             await change(writer)
-            if not database.is_postgresql:
+            if not world.database.is_postgresql:
                 await pauses.begun()
                 pauses.end()
             await watch.changed()
@@ -155,11 +155,11 @@ async def test_commits_of_this_process_and_of_another_wake_a_waiter(
 
 @on_postgres
 async def test_only_a_commit_wakes_and_only_the_waiters_for_its_subject(
-    database: Database, elsewhere: Database
+    world: World, elsewhere: Database
 ) -> None:
-    await load(database, people(1, mail))
-    await load(database, people(1, mail), id="M-2")
-    notices = Notices(database, sleep=Pauses())
+    await world.load(people(1, mail))
+    await world.load(people(1, mail), id="M-2")
+    notices = Notices(world.database, sleep=Pauses())
 
     async def change_and_fail() -> None:
         async with elsewhere.writing() as connection:
@@ -178,20 +178,20 @@ async def test_only_a_commit_wakes_and_only_the_waiters_for_its_subject(
 
 
 @on_sqlite
-async def test_on_sqlite_a_commit_of_this_process_wakes_at_once(database: Database) -> None:
-    await load(database, people(1, mail))
-    async with listening(Notices(database, sleep=Pauses())) as watch:
-        await change(database)
+async def test_on_sqlite_a_commit_of_this_process_wakes_at_once(world: World) -> None:
+    await world.load(people(1, mail))
+    async with listening(Notices(world.database, sleep=Pauses())) as watch:
+        await change(world.database)
         assert await rings(watch)
 
 
 @on_sqlite
 async def test_on_sqlite_a_check_without_a_change_wakes_nobody(
-    database: Database, elsewhere: Database
+    world: World, elsewhere: Database
 ) -> None:
-    await load(database, people(1, mail))
+    await world.load(people(1, mail))
     pauses = Pauses()
-    async with listening(Notices(database, sleep=pauses)) as watch:
+    async with listening(Notices(world.database, sleep=pauses)) as watch:
         for _ in range(3):
             await pauses.begun()
             pauses.end()
@@ -206,15 +206,15 @@ async def test_on_sqlite_a_check_without_a_change_wakes_nobody(
 
 @on_postgres
 async def test_a_lost_connection_is_reopened_and_all_waiters_wake(
-    database: Database, elsewhere: Database
+    world: World, elsewhere: Database
 ) -> None:
-    await load(database, people(1, mail))
+    await world.load(people(1, mail))
     pauses = Pauses()
     with capture_logs() as entries:
-        async with listening(Notices(database, sleep=pauses)) as watch:
+        async with listening(Notices(world.database, sleep=pauses)) as watch:
             for _ in range(2):
-                ((ear,),) = await columns_of(elsewhere, EARS)
-                await columns_of(elsewhere, f"select pg_terminate_backend({ear})")
+                ((ear,),) = await World(elsewhere).columns_of(EARS)
+                await World(elsewhere).columns_of(f"select pg_terminate_backend({ear})")
                 await pauses.begun()
                 await change(elsewhere)  # which nobody hears
                 assert not await rings(watch)
@@ -245,17 +245,17 @@ async def test_an_unavailable_database_is_retried_until_it_is_back(tmp_path: Pat
 
 
 async def test_after_the_end_nobody_is_woken_and_no_connection_is_left(
-    database: Database, elsewhere: Database
+    world: World, elsewhere: Database
 ) -> None:
-    await load(database, people(1, mail))
-    notices = Notices(database, sleep=Pauses())
+    await world.load(people(1, mail))
+    notices = Notices(world.database, sleep=Pauses())
     with notices.watch(FIRST) as watch:
         async with asyncio.timeout(PATIENCE), notices.listening():
             await watch.changed()
-        await change(database)
+        await change(world.database)
         assert not await rings(watch)
 
-    if database.is_postgresql:
+    if world.database.is_postgresql:
         async with asyncio.timeout(PATIENCE):
-            while await columns_of(elsewhere, EARS):  # the server closes it in its own time
+            while await World(elsewhere).columns_of(EARS):  # the server closes it in its own time
                 pass

@@ -13,7 +13,7 @@ from sqlalchemy import exc, text
 from db.connect.database import Database
 from db.connect.engine import POOLED
 from db.connect.unavailable import AWAY, cause, retry_once
-from tests.delivery.world import columns_of
+from tests.delivery.world import World
 from tests.interruptions import end_session
 
 on_postgres = pytest.mark.parametrize(
@@ -43,7 +43,7 @@ async def test_a_fault_of_ours_has_one_class_on_both_engines_and_is_never_an_out
 
 async def test_a_full_pool_is_an_outage(database: Database) -> None:
     small = Database(database.engine.url.render_as_string(hide_password=False), most=1)
-    small.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    small.database.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
     async with small.reading():
         with pytest.raises(AWAY) as raised:
             async with small.reading():
@@ -74,19 +74,19 @@ async def test_a_locked_file_is_an_outage(database: Database) -> None:
     ],
 )
 async def test_a_session_that_the_server_ended_is_an_outage(
-    database: Database, end: str, expected: str
+    world: World, end: str, expected: str
 ) -> None:
 
     async def be_ended() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             pid = await connection.scalar(text("select pg_backend_pid()"))
             assert pid is not None
             if end == "idle timeout":
                 short = text("set local idle_in_transaction_session_timeout = '1ms'")
                 await connection.execute(short)
-                await _is_gone(database, pid)
+                await _is_gone(world, pid)
             else:
-                end_session(database, pid)
+                end_session(world.database, pid)
             await connection.execute(text("select 1"))
 
     with pytest.raises(AWAY) as raised:
@@ -95,9 +95,9 @@ async def test_a_session_that_the_server_ended_is_an_outage(
     assert cause(raised.value) in (expected, "OperationalError")
 
 
-async def _is_gone(database: Database, pid: int) -> None:
+async def _is_gone(world: World, pid: int) -> None:
     async with asyncio.timeout(30):
-        while await columns_of(database, f"select 1 from pg_stat_activity where pid = {pid}"):
+        while await world.columns_of(f"select 1 from pg_stat_activity where pid = {pid}"):
             pass
 
 

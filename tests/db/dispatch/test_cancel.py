@@ -12,20 +12,7 @@ from db.dispatch.cancel import CanceledMessage, NotCancelable, cancel
 from db.tables.log import MESSAGE
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome, Refused, Unsure
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    everything,
-    load,
-    people,
-    recount,
-    runtime_of,
-    status,
-    statuses,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, call, people
 from tests.log import NOON
 
 
@@ -49,22 +36,22 @@ CANCELLATION = (
 )
 
 
-async def test_a_cancellation_records_who_when_why_and_how_many(database: Database) -> None:
-    message_id = await load(database, people(3, call))
-    await work(runtime_of(database, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy"))))
+async def test_a_cancellation_records_who_when_why_and_how_many(world: World) -> None:
+    message_id = await world.load(people(3, call))
+    await world.work(FakeGateway(answer=lambda _: NotAccepted("busy")))
 
-    assert await stop(database, message_id) == CanceledMessage(is_new=True)
+    assert await stop(world.database, message_id) == CanceledMessage(is_new=True)
 
-    assert await columns_of(database, CANCELLATION) == [("u1", "Admin", "late bus", 3, 0)]
-    await recount(database)
+    assert await world.columns_of(CANCELLATION) == [("u1", "Admin", "late bus", 3, 0)]
+    await world.recount()
 
 
-async def test_the_system_itself_can_cancel(database: Database) -> None:
-    message_id = await load(database, people(1, call))
+async def test_the_system_itself_can_cancel(world: World) -> None:
+    message_id = await world.load(people(1, call))
 
-    await stop(database, message_id, by=None, reason=None)
+    await stop(world.database, message_id, by=None, reason=None)
 
-    assert await columns_of(database, CANCELLATION) == [(None, None, None, 1, 0)]
+    assert await world.columns_of(CANCELLATION) == [(None, None, None, 1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -80,97 +67,95 @@ async def test_the_system_itself_can_cancel(database: Database) -> None:
     ids=["in flight", "delivered", "failed", "unsure", "not accepted", "opted out"],
 )
 async def test_the_status_depends_on_whether_anything_had_left(
-    database: Database, outcome: Outcome, stands: MessageStatus
+    world: World, outcome: Outcome, stands: MessageStatus
 ) -> None:
-    message_id = await load(database, people(2, call))
+    message_id = await world.load(people(2, call))
 
     def answer(handover: Handover) -> Outcome:
         return outcome if handover.key.endswith(".0.0") else NotAccepted("busy")
 
-    await work(runtime_of(database, Clock(), FakeGateway(answer=answer)))
+    await world.work(FakeGateway(answer=answer))
 
-    await stop(database, message_id)
+    await stop(world.database, message_id)
 
-    assert await status(database, message_id) is stands
-    await recount(database)
-
-
-async def test_a_waiting_message_is_canceled(database: Database) -> None:
-    message_id = await load(database, people(2, call), scheduled_at=NOON.replace(hour=20))
-
-    assert await stop(database, message_id) == CanceledMessage(is_new=True)
-    assert await status(database, message_id) is MessageStatus.CANCELED
+    assert await world.status(message_id) is stands
+    await world.recount()
 
 
-async def test_a_message_without_deliveries_is_canceled_completely(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(2), scheduled_at=NOON.replace(hour=20))
+async def test_a_waiting_message_is_canceled(world: World) -> None:
+    message_id = await world.load(people(2, call), scheduled_at=NOON.replace(hour=20))
 
-    await stop(database, message_id)
+    assert await stop(world.database, message_id) == CanceledMessage(is_new=True)
+    assert await world.status(message_id) is MessageStatus.CANCELED
 
-    assert await columns_of(
-        database, "select count(*) from cancellation where completed_at is not null"
+
+async def test_a_message_without_deliveries_is_canceled_completely(world: World) -> None:
+    message_id = await world.load(people(2), scheduled_at=NOON.replace(hour=20))
+
+    await stop(world.database, message_id)
+
+    assert await world.columns_of(
+        "select count(*) from cancellation where completed_at is not null"
     ) == [(1,)]
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize("stands", [MessageStatus.SENT, MessageStatus.ERROR])
 async def test_an_ended_message_cannot_be_canceled_and_does_not_change(
-    database: Database, stands: MessageStatus
+    world: World, stands: MessageStatus
 ) -> None:
-    message_id = await load(database, people(2, call))
-    async with database.writing() as connection:
+    message_id = await world.load(people(2, call))
+    async with world.database.writing() as connection:
         await connection.execute(update(MESSAGE).values(status=stands))
-    before = await everything(database)
+    before = await world.everything()
 
-    assert await stop(database, message_id) == NotCancelable(stands)
-    assert await everything(database) == before
+    assert await stop(world.database, message_id) == NotCancelable(stands)
+    assert await world.everything() == before
 
 
 async def test_a_message_that_does_not_exist_is_not_canceled(database: Database) -> None:
     assert await stop(database, 4711) is None
 
 
-async def test_a_second_cancel_by_anybody_changes_nothing(database: Database) -> None:
-    message_id = await load(database, people(2, call))
-    await stop(database, message_id)
-    before = await everything(database)
+async def test_a_second_cancel_by_anybody_changes_nothing(world: World) -> None:
+    message_id = await world.load(people(2, call))
+    await stop(world.database, message_id)
+    before = await world.everything()
 
-    assert await stop(database, message_id, by="u2", reason="other") == CanceledMessage(
+    assert await stop(world.database, message_id, by="u2", reason="other") == CanceledMessage(
         is_new=False
     )
-    assert await everything(database) == before
+    assert await world.everything() == before
 
 
-async def test_twenty_concurrent_cancels_are_one_cancellation(database: Database) -> None:
-    message_id = await load(database, people(5, call))
-    revision = (await columns_of(database, "select revision from message"))[0][0]
+async def test_twenty_concurrent_cancels_are_one_cancellation(world: World) -> None:
+    message_id = await world.load(people(5, call))
+    revision = (await world.columns_of("select revision from message"))[0][0]
 
     answers = await asyncio.gather(
-        *(stop(database, message_id, by=f"u{number}") for number in range(20))
+        *(stop(world.database, message_id, by=f"u{number}") for number in range(20))
     )
 
     assert answers.count(CanceledMessage(is_new=True)) == 1
     assert answers.count(CanceledMessage(is_new=False)) == 19
-    assert len(await columns_of(database, CANCELLATION)) == 1
-    assert await columns_of(database, "select revision from message") == [(revision + 1,)]
-    await recount(database)
+    assert len(await world.columns_of(CANCELLATION)) == 1
+    assert await world.columns_of("select revision from message") == [(revision + 1,)]
+    await world.recount()
 
 
-async def test_no_row_of_a_delivery_or_recipient_is_read_or_written(database: Database) -> None:
+async def test_no_row_of_a_delivery_or_recipient_is_read_or_written(world: World) -> None:
     """So that a cancel is as fast for 800,000 deliveries as for one."""
-    message_id = await load(database, people(5, call))
+    message_id = await world.load(people(5, call))
     statements: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         statements.append(statement)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    await stop(database, message_id)
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(world.database.engine.sync_engine, "before_cursor_execute", note)
+    await stop(world.database, message_id)
+    event.remove(world.database.engine.sync_engine, "before_cursor_execute", note)
 
     assert 4 <= len(statements) <= 8
     words = {word for statement in statements for word in re.findall(r"\w+", statement.lower())}
     assert words & {"delivery", "delivery_event", "recipient"} == set()
-    assert await statuses(database, message_id) == {"PENDING": 5}
+    assert await world.statuses(message_id) == {"PENDING": 5}

@@ -6,7 +6,7 @@ from db.connect.database import Database
 from db.dispatch import claims
 from db.tables.log import DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
-from tests.delivery.world import call, load, mail, people, text_to
+from tests.delivery.world import World, call, mail, people, text_to
 from tests.log import NOON
 
 LONG_AGO, FAR_AHEAD = NOON.replace(year=2000), NOON.replace(year=2100)
@@ -30,40 +30,38 @@ async def due(
     return [delivery.recipient_number for delivery in found]
 
 
-async def test_only_pending_due_deliveries_without_duplicates_may_be_claimed(
-    database: Database,
-) -> None:
-    message_id = await load(database, [*people(6, call), *people(1, call)])
-    await change(database, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO)
-    await change(database, 2, status=DeliveryStatus.CANCELED)
-    await change(database, 3, due_at=NOON + timedelta(microseconds=1))
-    await change(database, 4, due_at=NOON)
+async def test_only_pending_due_deliveries_without_duplicates_may_be_claimed(world: World) -> None:
+    message_id = await world.load([*people(6, call), *people(1, call)])
+    await change(
+        world.database, 1, status=DeliveryStatus.IN_PROGRESS, claim="x", lease_until=LONG_AGO
+    )
+    await change(world.database, 2, status=DeliveryStatus.CANCELED)
+    await change(world.database, 3, due_at=NOON + timedelta(microseconds=1))
+    await change(world.database, 4, due_at=NOON)
 
     # The seventh has the number of the first.
-    assert await due(database, message_id, DeliveryMode.VOICE) == [0, 4, 5]
+    assert await due(world.database, message_id, DeliveryMode.VOICE) == [0, 4, 5]
 
 
-async def test_only_the_given_modes_are_claimed_up_to_the_limit(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(4, call, text_to, mail))
+async def test_only_the_given_modes_are_claimed_up_to_the_limit(world: World) -> None:
+    message_id = await world.load(people(4, call, text_to, mail))
 
-    assert await due(database, message_id, DeliveryMode.EMAIL) == [0, 1, 2, 3]
-    assert await due(database, message_id, DeliveryMode.VOICE, DeliveryMode.TEXT, most=3) == [
+    assert await due(world.database, message_id, DeliveryMode.EMAIL) == [0, 1, 2, 3]
+    assert await due(world.database, message_id, DeliveryMode.VOICE, DeliveryMode.TEXT, most=3) == [
         0,
         0,
         1,
     ]
-    assert await due(database, message_id) == []
-    assert await due(database, message_id + 1, DeliveryMode.EMAIL) == []
+    assert await due(world.database, message_id) == []
+    assert await due(world.database, message_id + 1, DeliveryMode.EMAIL) == []
 
 
 async def test_claims_lapse_when_their_lease_ends_by_the_clock_of_the_database(
-    database: Database,
+    world: World,
 ) -> None:
-    message_id = await load(database, people(4, call))
-    other = await load(database, people(1, mail), id="M-2")
-    async with database.writing() as connection:
+    message_id = await world.load(people(4, call))
+    other = await world.load(people(1, mail), id="M-2")
+    async with world.database.writing() as connection:
         for person, until in enumerate((LONG_AGO, FAR_AHEAD, LONG_AGO - timedelta(days=1), None)):
             await connection.execute(
                 update(DELIVERY)

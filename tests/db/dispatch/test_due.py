@@ -4,7 +4,6 @@ from datetime import time, timedelta
 
 from sqlalchemy import update
 
-from db.connect.database import Database
 from db.dispatch import due
 from db.dispatch.cancel import cancel
 from db.dispatch.due import WaitingMessage
@@ -14,16 +13,15 @@ from delivery.gateways.base import Accepted
 from domain.call_window import CallWindow
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
-from tests.delivery.world import Clock, FakeGateway, call, load, mail, people, runtime_of, work
+from tests.delivery.world import FakeGateway, World, call, mail, people
 from tests.log import NOON
 
 SOON = NOON + timedelta(minutes=1)
 
 
-async def test_messages_begin_in_the_order_of_their_times(database: Database) -> None:
+async def test_messages_begin_in_the_order_of_their_times(world: World) -> None:
     ids = [
-        await load(
-            database,
+        await world.load(
             people(1, call),
             id=f"M-{minutes}",
             scheduled_at=NOON + timedelta(minutes=minutes),
@@ -31,63 +29,64 @@ async def test_messages_begin_in_the_order_of_their_times(database: Database) ->
         for minutes in (3, 1, 2, 9)
     ]
     await log.load(
-        database,
+        world.database,
         log.message("H-1", school=None, status=MessageStatus.WAITING, scheduled_at=SOON),
     )
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         now = NOON + timedelta(minutes=3)
         assert await due.to_begin(connection, now=now, most=9) == [ids[1], ids[2], ids[0]]
         assert await due.to_begin(connection, now=now, most=1) == [ids[1]]
         assert await due.to_begin(connection, now=NOON, most=9) == []
 
 
-async def test_a_waiting_message_has_the_modes_with_pending_deliveries(
-    database: Database,
-) -> None:
-    clock = Clock()
-    first = await load(database, people(1, call, mail), call_window=("08:00", "20:00"))
-    second = await load(database, people(1, call), id="M-2", call_window=("08:00", "20:00"))
+async def test_a_waiting_message_has_the_modes_with_pending_deliveries(world: World) -> None:
+    first = await world.load(people(1, call, mail), call_window=("08:00", "20:00"))
+    second = await world.load(people(1, call), id="M-2", call_window=("08:00", "20:00"))
     terms = DeliveryTerms("plainview", CallWindow(time(8), time(20), "America/Chicago"))
     both = frozenset({DeliveryMode.VOICE, DeliveryMode.EMAIL})
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         assert await due.waiting(connection) == [
             WaitingMessage(first, terms, both),
             WaitingMessage(second, terms, frozenset({DeliveryMode.VOICE})),
         ]
 
-    await work(runtime_of(database, clock, {DeliveryMode.VOICE: FakeGateway()}))
+    await world.work({DeliveryMode.VOICE: FakeGateway()})
 
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         assert await due.waiting(connection) == [
             WaitingMessage(first, terms, frozenset({DeliveryMode.EMAIL}))
         ]
 
 
-async def test_new_canceled_and_recorded_messages_do_not_wait(
-    database: Database,
-) -> None:
-    await load(database, people(1, call), id="later", scheduled_at=SOON)
-    stopped = await load(database, people(1, call), id="stopped")
+async def test_new_canceled_and_recorded_messages_do_not_wait(world: World) -> None:
+    await world.load(people(1, call), id="later", scheduled_at=SOON)
+    stopped = await world.load(people(1, call), id="stopped")
     voice = log.voice(status=DeliveryStatus.PENDING)
     await log.load(
-        database,
+        world.database,
         log.message(
             "history", [log.recipient("p", voice)], school=None, status=MessageStatus.IN_PROGRESS
         ),
     )
-    async with database.writing() as connection:
+    async with world.database.writing() as connection:
         await cancel(
-            connection, stopped, database=database, by_id=None, by_name=None, reason=None, now=NOON
+            connection,
+            stopped,
+            database=world.database,
+            by_id=None,
+            by_name=None,
+            reason=None,
+            now=NOON,
         )
         assert await due.waiting(connection) == []
         assert await due.being_stopped(connection) == [stopped]
 
 
 async def test_a_message_is_newly_overdue_from_its_deadline_until_it_is_marked(
-    database: Database,
+    world: World,
 ) -> None:
-    message_id = await load(database, people(1, call))
-    async with database.writing() as connection:
+    message_id = await world.load(people(1, call))
+    async with world.database.writing() as connection:
         await connection.execute(update(MESSAGE).values(overdue_at=SOON))
         before = SOON - timedelta(microseconds=1)
         assert await due.newly_overdue(connection, now=before) == []
@@ -96,10 +95,10 @@ async def test_a_message_is_newly_overdue_from_its_deadline_until_it_is_marked(
         assert await due.newly_overdue(connection, now=SOON) == []
 
 
-async def test_chunks_with_pending_deliveries_are_found(database: Database) -> None:
-    message_id = await load(database, people(2600, call))
+async def test_chunks_with_pending_deliveries_are_found(world: World) -> None:
+    message_id = await world.load(people(2600, call))
     voice = {DeliveryMode.VOICE}
-    async with database.writing() as connection:
+    async with world.database.writing() as connection:
         assert await due.chunks_due(connection, message_id, modes=voice, now=NOON) == [
             0,
             1,
@@ -130,15 +129,14 @@ async def test_chunks_with_pending_deliveries_are_found(database: Database) -> N
         assert await due.chunks_due(connection, 4711, modes=voice, now=NOON) == []
 
 
-async def test_a_cancellation_is_due_work_until_the_last_outcome(database: Database) -> None:
-    gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(2, call))
-    async with database.writing() as connection:
+async def test_a_cancellation_is_due_work_until_the_last_outcome(world: World) -> None:
+    world.use(FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5)))
+    message_id = await world.load(people(2, call))
+    async with world.database.writing() as connection:
         await cancel(
             connection,
             message_id,
-            database=database,
+            database=world.database,
             by_id=None,
             by_name=None,
             reason=None,
@@ -146,7 +144,7 @@ async def test_a_cancellation_is_due_work_until_the_last_outcome(database: Datab
         )
         assert await due.being_stopped(connection) == [message_id]
 
-    await work(runtime)
+    await world.work()
 
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         assert await due.being_stopped(connection) == []

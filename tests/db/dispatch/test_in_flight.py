@@ -17,16 +17,16 @@ from domain.call_window import CallWindow
 from domain.message import BodyFormat
 from domain.status import DeliveryStatus, MessageStatus
 from tests import log
-from tests.delivery.world import call, columns_of, load, number_of, people, text_to
+from tests.delivery.world import World, call, number_of, people, text_to
 from tests.log import NOON
 
 
-async def test_changes_under_the_lock_of_a_message_are_serialized(database: Database) -> None:
-    message_id = await load(database, people(1, call))
-    before = await columns_of(database, "select revision from message")
+async def test_changes_under_the_lock_of_a_message_are_serialized(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    before = await world.columns_of("select revision from message")
 
     async def read_and_write() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             message = await in_flight.lock(connection, message_id)
             assert message is not None
             await asyncio.sleep(0)
@@ -34,7 +34,7 @@ async def test_changes_under_the_lock_of_a_message_are_serialized(database: Data
 
     await asyncio.gather(*(read_and_write() for _ in range(20)))
 
-    assert await columns_of(database, "select revision from message") == [(before[0][0] + 20,)]
+    assert await world.columns_of("select revision from message") == [(before[0][0] + 20,)]
 
 
 # SQLite has one lock for the whole file, which the operating system manages.
@@ -44,27 +44,31 @@ on_postgres = pytest.mark.parametrize(
 
 
 @on_postgres
-async def test_the_lock_of_one_message_does_not_block_another(database: Database) -> None:
-    first = await load(database, people(1, call))
-    second = await load(database, people(1, call), id="M-2")
-    async with database.writing() as one, database.writing() as other, asyncio.timeout(30):
+async def test_the_lock_of_one_message_does_not_block_another(world: World) -> None:
+    first = await world.load(people(1, call))
+    second = await world.load(people(1, call), id="M-2")
+    async with (
+        world.database.writing() as one,
+        world.database.writing() as other,
+        asyncio.timeout(30),
+    ):
         assert await in_flight.lock(one, first) is not None
         assert await in_flight.lock(other, second) is not None
 
 
 @on_postgres
 async def test_a_process_that_is_suspended_with_the_lock_loses_it(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise no other process could change the message. A cancel waits less: `db.connect.blockers`."""
     monkeypatch.setattr(in_flight, "LONGEST_IDLE", "50ms")
-    message_id = await load(database, people(1, call))
+    message_id = await world.load(people(1, call))
 
     async def locked_by_another() -> bool:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             return await in_flight.lock(connection, message_id) is not None
 
-    suspended = WriteConnection(ReadConnection(database.engine.connect()))
+    suspended = WriteConnection(ReadConnection(world.database.engine.connect()))
     await suspended.start()
     await suspended.execution_options(isolation_level="READ COMMITTED")
     await in_flight.lock(suspended, message_id)
@@ -81,9 +85,9 @@ async def test_a_message_that_does_not_exist_has_no_lock_and_no_terms(database: 
         assert await in_flight.terms(connection, 4711) is None
 
 
-async def test_lock_returns_the_current_message(database: Database) -> None:
-    message_id = await load(database, people(1, call))
-    async with database.writing() as connection:
+async def test_lock_returns_the_current_message(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    async with world.database.writing() as connection:
         message = await in_flight.lock(connection, message_id)
     assert message is not None
     assert (message.id, message.status, message.scheduled_at, message.is_recorded) == (
@@ -95,29 +99,25 @@ async def test_lock_returns_the_current_message(database: Database) -> None:
     assert message.locked_at.utcoffset() is not None
 
 
-async def test_deliveries_are_found_exactly_by_their_keys(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(3, call, text_to))
-    other = await load(database, people(3, call, text_to), id="M-2")
+async def test_deliveries_are_found_exactly_by_their_keys(world: World) -> None:
+    message_id = await world.load(people(3, call, text_to))
+    other = await world.load(people(3, call, text_to), id="M-2")
     keys = [
         DeliveryKey(message_id, 0, 1),
         DeliveryKey(message_id, 2, 0),
         DeliveryKey(other, 1, 1),
         DeliveryKey(other, 9, 0),
     ]
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         found = await in_flight.by_key(connection, keys)
         assert await in_flight.by_key(connection, []) == []
 
     assert sorted(delivery.key for delivery in found) == keys[:3]
 
 
-async def test_a_reference_belongs_to_one_provider(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(2, call))
-    async with database.writing() as connection:
+async def test_a_reference_belongs_to_one_provider(world: World) -> None:
+    message_id = await world.load(people(2, call))
+    async with world.database.writing() as connection:
         await connection.execute(
             update(DELIVERY)
             .where(DELIVERY.c.recipient_number == 1)
@@ -130,8 +130,8 @@ async def test_a_reference_belongs_to_one_provider(
         assert await by_id(connection, "twilio", [], [number_of(1)]) == []
 
 
-async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(database: Database) -> None:
-    message_id = await load(database, people(6, call))
+async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(world: World) -> None:
+    message_id = await world.load(people(6, call))
     states = [
         (DeliveryStatus.IN_PROGRESS, "A"),
         (DeliveryStatus.DELIVERED, "B"),
@@ -140,7 +140,7 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(database: Da
         (DeliveryStatus.FAILED, "E"),
         (DeliveryStatus.IN_PROGRESS, "F"),
     ]
-    async with database.writing() as connection:
+    async with world.database.writing() as connection:
         for person, (stands, reference) in enumerate(states):
             await connection.execute(
                 update(DELIVERY)
@@ -155,14 +155,14 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(database: Da
     assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
 
 
-async def test_an_opt_out_applies_to_a_number_in_every_district(database: Database) -> None:
-    await log.load(database, log.district("north"))
-    await load(database, people(2, text_to))
+async def test_an_opt_out_applies_to_a_number_in_every_district(world: World) -> None:
+    await log.load(world.database, log.district("north"))
+    await world.load(people(2, text_to))
     await log.load(
-        database,
+        world.database,
         log.message("N-1", people(1, text_to), district="north", school=None, status=None),
     )
-    async with database.writing() as connection:
+    async with world.database.writing() as connection:
         await in_flight.set_opted_out(connection, number_of(0), NOON)
         ids = list(await connection.scalars(select(ADDRESS.c.id)))
         found = await in_flight.targets(connection, ids)
@@ -173,11 +173,9 @@ async def test_an_opt_out_applies_to_a_number_in_every_district(database: Databa
         assert [target.opted_out for target in found.values()] == [False] * 3
 
 
-async def test_an_opt_out_accepts_every_notation_of_a_number(
-    database: Database,
-) -> None:
-    await load(database, people(1, text_to))
-    async with database.writing() as connection:
+async def test_an_opt_out_accepts_every_notation_of_a_number(world: World) -> None:
+    await world.load(people(1, text_to))
+    async with world.database.writing() as connection:
         await in_flight.set_opted_out(connection, "\u202a+1 (612) 555-0000\u202c", NOON)
         await in_flight.set_opted_out(connection, "heather", NOON)
 
@@ -194,18 +192,16 @@ async def test_an_opt_out_accepts_every_notation_of_a_number(
     ],
 )
 async def test_the_terms_of_a_message_are_those_of_its_district(
-    database: Database, hours: tuple[str, str] | None, window: CallWindow | None
+    world: World, hours: tuple[str, str] | None, window: CallWindow | None
 ) -> None:
-    message_id = await load(database, people(1, call), call_window=hours)
-    async with database.reading() as connection:
+    message_id = await world.load(people(1, call), call_window=hours)
+    async with world.database.reading() as connection:
         assert await in_flight.terms(connection, message_id) == DeliveryTerms("plainview", window)
 
 
-async def test_content_has_the_names_of_sender_and_district(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(1, call))
-    async with database.reading() as connection:
+async def test_content_has_the_names_of_sender_and_district(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    async with world.database.reading() as connection:
         assert await in_flight.content(connection, message_id) == LiveContent(
             subject="Student Behavior",
             body="Your student was sent to the office.",

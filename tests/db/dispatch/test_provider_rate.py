@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from db.connect.database import Database
 from db.dispatch import provider_rate
 from db.tables.operations import PACE
-from tests.delivery.world import columns_of
+from tests.delivery.world import World
 from tests.log import NOON
 
 FOREVER = timedelta(days=1)
@@ -67,13 +67,13 @@ async def test_unused_slots_do_not_accumulate(database: Database) -> None:
     assert seconds(await reserve(database)) == pytest.approx(10, abs=2)
 
 
-async def test_a_wait_that_is_too_long_reserves_nothing(database: Database) -> None:
-    await reserve(database, 2)
-    before = await columns_of(database, "select * from pace")
+async def test_a_wait_that_is_too_long_reserves_nothing(world: World) -> None:
+    await reserve(world.database, 2)
+    before = await world.columns_of("select * from pace")
 
-    assert await reserve(database, longest=timedelta(seconds=15)) is None
-    assert await columns_of(database, "select * from pace") == before
-    assert seconds(await reserve(database, longest=timedelta(seconds=25))) <= 20
+    assert await reserve(world.database, longest=timedelta(seconds=15)) is None
+    assert await world.columns_of("select * from pace") == before
+    assert seconds(await reserve(world.database, longest=timedelta(seconds=25))) <= 20
 
 
 async def test_concurrent_reservations_get_different_slots(database: Database) -> None:

@@ -19,7 +19,7 @@ from domain.addresses import UNREADABLE, InvalidAddress, normalise
 from domain.modes import AddressKind
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
-from tests.delivery.world import Clock, FakeGateway, deliveries, recount, runtime_of, work
+from tests.delivery.world import FakeGateway, World
 from tests.log import NOON, district, email, message, message_ids, recipient, text, voice
 from tests.resolvers.uploads import send, story, wipe
 
@@ -200,34 +200,34 @@ async def test_an_interrupted_piece_changes_nothing(
     assert await handed_over(database) == ["heather@nomail.example"] * 3
 
 
-async def test_a_hand_over_during_a_merge_is_recorded_and_counted_correctly(
-    database: Database,
-) -> None:
+async def test_a_hand_over_during_a_merge_is_recorded_and_counted_correctly(world: World) -> None:
     people = [
         recipient("p1", email("a2@placeholder.example")),
         recipient("p2", email("a2@placeholder.example")),
     ]
-    await send(database, district(), message("M-0", [recipient("p0", mail("a1"))]))
-    await send(database, message("M-1", people, status=None), message("M-2", people, status=None))
-    await make_old(database)
+    await send(world.database, district(), message("M-0", [recipient("p0", mail("a1"))]))
+    await send(
+        world.database, message("M-1", people, status=None), message("M-2", people, status=None)
+    )
+    await make_old(world.database)
 
     async def merge() -> None:
-        if await backfills.unfinished(database):
-            await backfills.run(database)
+        if await backfills.unfinished(world.database):
+            await backfills.run(world.database)
 
-    gateway = FakeGateway(meanwhile=merge)
-    await work(runtime_of(database, Clock(), gateway), rounds=2)
+    gateway = world.use(FakeGateway(meanwhile=merge))
+    await world.work(rounds=2)
 
     assert [handover.address for handover in gateway.given] == [
         "heather <heather@nomail.example>",
         "heather@nomail.example",
     ]
-    ids = await message_ids(database)
+    ids = await message_ids(world.database)
     for name in ("M-1", "M-2"):
-        found = await deliveries(database, ids[name])
+        found = await world.deliveries(ids[name])
         assert [d.status for d in found] == [DeliveryStatus.IN_PROGRESS] * 2
-        await recount(database, ids[name])
-    assert {row[0] for row in await addresses(database)} == {
+        await world.recount(ids[name])
+    assert {row[0] for row in await addresses(world.database)} == {
         "heather@nomail.example",
         "heather <heather@nomail.example>",
     }

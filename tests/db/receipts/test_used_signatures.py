@@ -8,7 +8,7 @@ import pytest
 
 from db.connect.database import Database
 from db.receipts import used_signatures
-from tests.delivery.world import columns_of
+from tests.delivery.world import World
 from tests.log import NOON
 
 UNTIL: Final = NOON + timedelta(hours=12)
@@ -28,11 +28,11 @@ async def use(
         return await used_signatures.use(connection, token, until=until, now=now)
 
 
-async def test_a_signature_is_used_once(database: Database) -> None:
-    assert await use(database, "a")
-    assert not await use(database, "a")
-    assert await use(database, "b")
-    assert await columns_of(database, TOKENS) == [("a",), ("b",)]
+async def test_a_signature_is_used_once(world: World) -> None:
+    assert await use(world.database, "a")
+    assert not await use(world.database, "a")
+    assert await use(world.database, "b")
+    assert await world.columns_of(TOKENS) == [("a",), ("b",)]
 
 
 async def test_a_signature_is_used_once_in_one_transaction_too(database: Database) -> None:
@@ -42,36 +42,36 @@ async def test_a_signature_is_used_once_in_one_transaction_too(database: Databas
     assert uses == [True, False, False]
 
 
-async def test_a_replay_does_not_make_a_signature_last_longer(database: Database) -> None:
-    await use(database, "a")
-    assert not await use(database, "a", until=UNTIL + timedelta(days=1))
+async def test_a_replay_does_not_make_a_signature_last_longer(world: World) -> None:
+    await use(world.database, "a")
+    assert not await use(world.database, "a", until=UNTIL + timedelta(days=1))
 
     later = UNTIL + timedelta(seconds=1)
-    assert await use(database, "b", now=later, until=later)
-    assert await columns_of(database, TOKENS) == [("b",)]
+    assert await use(world.database, "b", now=later, until=later)
+    assert await world.columns_of(TOKENS) == [("b",)]
 
 
-async def test_a_transaction_that_fails_leaves_the_signature_unused(database: Database) -> None:
+async def test_a_transaction_that_fails_leaves_the_signature_unused(world: World) -> None:
     async def use_and_fail() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             assert await used_signatures.use(connection, "a", until=UNTIL, now=NOON)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await use_and_fail()
 
-    assert await columns_of(database, TOKENS) == []
-    assert await use(database, "a")
+    assert await world.columns_of(TOKENS) == []
+    assert await use(world.database, "a")
 
 
 @pytest.mark.parametrize("first_fails", [False, True])
 async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_first(
-    database: Database, first_fails: bool
+    world: World, first_fails: bool
 ) -> None:
     is_used, may_end = asyncio.Event(), asyncio.Event()
 
     async def first() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             assert await used_signatures.use(connection, "a", until=UNTIL, now=NOON)
             is_used.set()
             await may_end.wait()
@@ -81,8 +81,8 @@ async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_fi
     async with asyncio.timeout(PATIENCE):
         going = asyncio.create_task(first())
         await is_used.wait()
-        second = asyncio.create_task(use(database, "a"))
-        await columns_of(database, TOKENS)  # a callback that did not wait would be done by now
+        second = asyncio.create_task(use(world.database, "a"))
+        await world.columns_of(TOKENS)  # a callback that did not wait would be done by now
         assert not second.done()
         may_end.set()
         await asyncio.gather(going, return_exceptions=True)
@@ -98,39 +98,37 @@ async def test_of_two_concurrent_uses_the_second_waits_for_the_outcome_of_the_fi
         (UNTIL + timedelta(hours=1, microseconds=1), ["new"]),
     ],
 )
-async def test_expired_signatures_are_deleted(
-    database: Database, now: datetime, left: list[str]
-) -> None:
-    await use(database, "a")
-    await use(database, "b", until=UNTIL + timedelta(hours=1))
+async def test_expired_signatures_are_deleted(world: World, now: datetime, left: list[str]) -> None:
+    await use(world.database, "a")
+    await use(world.database, "b", until=UNTIL + timedelta(hours=1))
 
-    assert await use(database, "new", now=now, until=now + timedelta(hours=12))
-    assert await columns_of(database, TOKENS) == [(token,) for token in left]
+    assert await use(world.database, "new", now=now, until=now + timedelta(hours=12))
+    assert await world.columns_of(TOKENS) == [(token,) for token in left]
 
 
 async def test_many_expired_signatures_are_deleted_in_small_steps_the_oldest_first(
-    database: Database,
+    world: World,
 ) -> None:
     for number in range(25):
-        await use(database, f"old {number:02}", until=UNTIL + timedelta(minutes=number))
+        await use(world.database, f"old {number:02}", until=UNTIL + timedelta(minutes=number))
 
     later, end = UNTIL + timedelta(days=1), UNTIL + timedelta(days=2)
 
-    await use(database, "z1", until=end, now=later)
+    await use(world.database, "z1", until=end, now=later)
     kept = [(f"old {number:02}",) for number in range(20, 25)]
-    assert await columns_of(database, TOKENS) == [*kept, ("z1",)]
+    assert await world.columns_of(TOKENS) == [*kept, ("z1",)]
 
-    await use(database, "z2", until=end, now=later)
-    assert await columns_of(database, TOKENS) == [("z1",), ("z2",)]
+    await use(world.database, "z2", until=end, now=later)
+    assert await world.columns_of(TOKENS) == [("z1",), ("z2",)]
 
 
 @on_postgres
-async def test_concurrent_deletions_do_not_wait_for_each_other(database: Database) -> None:
-    await use(database, "old")
+async def test_concurrent_deletions_do_not_wait_for_each_other(world: World) -> None:
+    await use(world.database, "old")
     later, end = UNTIL + timedelta(days=1), UNTIL + timedelta(days=2)
 
-    async with database.writing() as slow, asyncio.timeout(PATIENCE):
+    async with world.database.writing() as slow, asyncio.timeout(PATIENCE):
         assert await used_signatures.use(slow, "a", until=end, now=later)
-        assert await use(database, "b", until=end, now=later)
+        assert await use(world.database, "b", until=end, now=later)
 
-    assert await columns_of(database, TOKENS) == [("a",), ("b",)]
+    assert await world.columns_of(TOKENS) == [("a",), ("b",)]

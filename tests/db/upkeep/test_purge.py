@@ -11,7 +11,6 @@ from db.connect.database import Database
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
 from delivery.upkeep.purge import PurgeProgress, run_purge
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery import world
 from tests.delivery.upkeep.purges import (
     CUT,
     OLD,
@@ -20,6 +19,7 @@ from tests.delivery.upkeep.purges import (
     rows,
     stand,
 )
+from tests.delivery.world import World
 from tests.log import NOON, district, email, load, message, recipient
 
 ROOT: Final = Path(__file__).parents[3]
@@ -47,12 +47,12 @@ async def test_only_ended_messages_are_purged(
     goes: bool,
 ) -> None:
     await stand(database, at, delivery)
-    before = await world.everything(database)
+    before = await World(database).everything()
 
     progress = await run_purge(purge_of(database, tmp_path))
 
     assert progress.messages == goes
-    assert (await world.everything(database) == before) is not goes
+    assert (await World(database).everything() == before) is not goes
 
 
 async def test_a_message_with_claimed_deliveries_is_not_purged(

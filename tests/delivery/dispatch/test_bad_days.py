@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from db.connect.database import Database
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, Handover, Outcome, Unsure
@@ -20,46 +19,32 @@ from delivery.gateways.simulator.gateway import SimulatorBehavior, SimulatorGate
 from delivery.gateways.simulator.journal import Journal
 from delivery.receipts.receipts import apply_receipts
 from domain.status import OPEN, DeliveryMode, DeliveryStatus, EventSource, MessageStatus
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    deliveries,
-    events,
-    let_go,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    status,
-    statuses,
-    text_to,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, call, mail, people, text_to
 from tests.log import NOON
 
 MINUTE: Final = timedelta(minutes=1)
 
 
 async def live_through(
-    runtime: Runtime, gateway: SimulatorGateway, clock: Clock, *, minutes: int, dice: random.Random
+    world: World, runtime: Runtime, gateway: SimulatorGateway, *, minutes: int, dice: random.Random
 ) -> None:
     """Simulate some minutes: rounds, hand-overs, due receipts, and settlement every five minutes."""
     for minute in range(minutes):
         for _ in range(2):
-            await work(runtime)
-            heard = gateway.due(clock.now)
+            await world.work(runtime)
+            heard = gateway.due(world.clock.now)
             dice.shuffle(heard)
             await apply_receipts(
-                runtime.database, gateway.name, heard, source=EventSource.CALLBACK, now=clock.now
+                runtime.database,
+                gateway.name,
+                heard,
+                source=EventSource.CALLBACK,
+                now=world.clock.now,
             )
-            clock.advance(seconds=30)
-        await let_go(runtime.database)
+            world.clock.advance(seconds=30)
+        await world.let_go()
         if minute % 5 == 4:
-            await settle(runtime)
+            await world.settle(runtime)
 
 
 @pytest.mark.parametrize(
@@ -89,18 +74,18 @@ async def live_through(
     ids=["down for ten minutes", "in a bad mood", "down while claims are open"],
 )
 async def test_any_provider_behavior_loses_and_doubles_nothing(
-    database: Database, temper: SimulatorBehavior
+    world: World, temper: SimulatorBehavior
 ) -> None:
-    clock, journal = Clock(), Journal()
+    journal = Journal()
     gateway = SimulatorGateway(
-        journal, clock=clock, seed=11, temper=temper, sleep=clock.sleep, batch=20
+        journal, clock=world.clock, seed=11, temper=temper, sleep=world.clock.sleep, batch=20
     )
-    runtime = runtime_of(database, clock, gateway, lease=5 * MINUTE)
-    message_id = await load(database, [*people(25, call, text_to, mail), *people(3, call)])
+    runtime = world.runtime_of(gateway, lease=5 * MINUTE)
+    message_id = await world.load([*people(25, call, text_to, mail), *people(3, call)])
 
-    await live_through(runtime, gateway, clock, minutes=60, dice=random.Random(5))
+    await live_through(world, runtime, gateway, minutes=60, dice=random.Random(5))
 
-    rows = [row for row in await deliveries(database, message_id) if not row.is_duplicate]
+    rows = [row for row in await world.deliveries(message_id) if not row.is_duplicate]
     arrived = Counter(entry.key for entry in journal.entries())
     assert len(rows) == 75
     for row in rows:
@@ -112,51 +97,47 @@ async def test_any_provider_behavior_loses_and_doubles_nothing(
             continue
         assert times >= 1, "nothing that the log says was sent is missing at the provider"
     assert not [row for row in rows if row.claim or row.status in OPEN]
-    await recount(database)
+    await world.recount()
 
 
-async def test_the_log_says_why_a_message_is_late(database: Database) -> None:
-    clock = Clock()
+async def test_the_log_says_why_a_message_is_late(world: World) -> None:
     temper = SimulatorBehavior(outages=((NOON, NOON + MINUTE),))
-    gateway = SimulatorGateway(Journal(), clock=clock, temper=temper, sleep=clock.sleep)
-    runtime = runtime_of(database, clock, gateway)
-    message_id = await load(database, people(1, mail))
+    gateway = SimulatorGateway(Journal(), clock=world.clock, temper=temper, sleep=world.clock.sleep)
+    runtime = world.runtime_of(gateway)
+    message_id = await world.load(people(1, mail))
 
-    await live_through(runtime, gateway, clock, minutes=3, dice=random.Random(1))
+    await live_through(world, runtime, gateway, minutes=3, dice=random.Random(1))
 
-    row = await one(database, message_id)
-    reasons = [event.detail for event in await events(database, row.key)]
+    row = await world.one(message_id)
+    reasons = [event.detail for event in await world.events(row.key)]
     assert reasons[-2:] == ["accepted (simulated)", "simulated"]
     assert set(reasons[:-2]) == {"no connection (simulated outage)"}
     assert row.status in (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
 
 
-async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
-    database: Database,
-) -> None:
+async def test_a_process_that_dies_between_claim_and_record_loses_nothing(world: World) -> None:
     class Killed(BaseException):
         """Not an Exception, so that no code in between can catch it."""
 
     async def die() -> None:
         raise Killed
 
-    gateway = FakeGateway(batch=10, meanwhile=die)
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(30, call))
+    gateway = world.use(FakeGateway(batch=10, meanwhile=die))
+    message_id = await world.load(people(30, call))
     with pytest.raises(Killed):
-        await hand_over(runtime, message_id, 0)
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
+        await hand_over(world.runtime, message_id, 0)
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 10, "PENDING": 20}
 
     gateway.meanwhile = None
-    await work(runtime)
+    await world.work()
     assert len(gateway.given) == 30
-    await settle(runtime)
-    await work(runtime)
+    await world.settle()
+    await world.work()
 
     # It surely had not arrived, says the provider of the ten.
     assert Counter(Counter(gateway.keys).values()) == {1: 20, 2: 10}
-    assert all(row.reference for row in await deliveries(database, message_id))
-    await recount(database)
+    assert all(row.reference for row in await world.deliveries(message_id))
+    await world.recount()
 
 
 @pytest.mark.parametrize(
@@ -164,7 +145,7 @@ async def test_a_process_that_dies_between_claim_and_record_loses_nothing(
 )
 @pytest.mark.parametrize("moment", ["while a provider is waited for", "between two waves"])
 async def test_a_short_database_outage_loses_no_delivery(
-    database: Database, database_url: str, moment: str
+    world: World, database_url: str, moment: str
 ) -> None:
     url = make_url(database_url)
 
@@ -189,30 +170,31 @@ async def test_a_short_database_outage_loses_no_delivery(
         return Accepted(f"R{handover.key}", DeliveryStatus.DELIVERED, 5)
 
     waits = moment == "while a provider is waited for"
-    gateway = FakeGateway(answer=answer, batch=5, meanwhile=while_waiting if waits else None)
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(20, call))
+    gateway = world.use(
+        FakeGateway(answer=answer, batch=5, meanwhile=while_waiting if waits else None)
+    )
+    message_id = await world.load(people(20, call))
     for round in range(6):
         if not waits and round % 2:
             restart()
         try:
-            await work(runtime)
+            await world.work()
         except DBAPIError:
             continue
     gateway.meanwhile = None
-    await work(runtime)
+    await world.work()
 
     assert len(arrived) == len(set(arrived)) == 20
-    assert await statuses(database, message_id) == {"DELIVERED": 20}
-    assert await status(database, message_id) is MessageStatus.SENT
-    await recount(database)
+    assert await world.statuses(message_id) == {"DELIVERED": 20}
+    assert await world.status(message_id) is MessageStatus.SENT
+    await world.recount()
 
 
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_an_outcome_is_written_when_the_database_is_back(
-    database: Database, database_url: str
+    world: World, database_url: str
 ) -> None:
     """Only this process has the provider's answer: without it a call would be marked as unsure."""
     url = make_url(database_url)
@@ -242,55 +224,50 @@ async def test_an_outcome_is_written_when_the_database_is_back(
             let_connect(True)
 
     gateway = FakeGateway(meanwhile=go_away)
-    runtime = runtime_of(database, Clock(), gateway, sleep=come_back)
-    message_id = await load(database, people(3, call))
+    runtime = world.runtime_of(gateway, sleep=come_back)
+    message_id = await world.load(people(3, call))
 
     assert await hand_over(runtime, message_id, 0) == 3
 
     assert len(pauses) == 3
-    assert [row.reference for row in await deliveries(database, message_id)] == [
+    assert [row.reference for row in await world.deliveries(message_id)] == [
         f"REF-{key}-1" for key in gateway.keys
     ]
-    await recount(database)
+    await world.recount()
     admin.dispose()
 
 
-async def test_a_slow_provider_keeps_its_claims_and_no_other_worker_sends(
-    database: Database,
-) -> None:
-    clock = Clock()
-    message_id = await load(database, people(4, call))
+async def test_a_slow_provider_keeps_its_claims_and_no_other_worker_sends(world: World) -> None:
+    message_id = await world.load(people(4, call))
     second = FakeGateway()
 
     async def long() -> None:
-        clock.advance(minutes=1, seconds=59)
-        await work(runtime_of(database, clock, second))
+        world.clock.advance(minutes=1, seconds=59)
+        await world.work(second)
 
-    await work(runtime_of(database, clock, FakeGateway(meanwhile=long)))
+    await world.work(FakeGateway(meanwhile=long))
 
     assert second.given == []
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 4}
-    assert all(row.reference for row in await deliveries(database, message_id))
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 4}
+    assert all(row.reference for row in await world.deliveries(message_id))
 
 
-async def test_every_unsure_delivery_gets_an_outcome_in_the_end(database: Database) -> None:
+async def test_every_unsure_delivery_gets_an_outcome_in_the_end(world: World) -> None:
     """A provider that never answers and is never reachable again makes the message an ERROR after the time limit."""
-    clock = Clock()
-    gateway = FakeGateway(answer=lambda _: Unsure("no answer"))
+    gateway = world.use(FakeGateway(answer=lambda _: Unsure("no answer")))
     gateway.is_reachable = False
-    runtime = runtime_of(database, clock, gateway)
-    message_id = await load(database, people(2, call))
-    await work(runtime)
+    message_id = await world.load(people(2, call))
+    await world.work()
 
     for _ in range(7):
-        clock.advance(minutes=10)
-        await settle(runtime)
-        await work(runtime)
+        world.clock.advance(minutes=10)
+        await world.settle()
+        await world.work()
 
-    assert await status(database, message_id) is MessageStatus.ERROR
+    assert await world.status(message_id) is MessageStatus.ERROR
     assert len(gateway.given) == 2
     gateway.is_reachable = True
-    await settle(runtime)
-    await work(runtime)
+    await world.settle()
+    await world.work()
     assert len(gateway.given) == 4, "surely not arrived: sent, an hour late"
-    await recount(database)
+    await world.recount()

@@ -26,22 +26,7 @@ from tests.delivery.gateways.stand_ins import (
     SmtpStandIn,
     TextStandIn,
 )
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    deliveries,
-    load,
-    mail,
-    people,
-    recount,
-    runtime_of,
-    status,
-    statuses,
-    text_to,
-    work,
-)
+from tests.delivery.world import Clock, FakeGateway, World, call, mail, people, text_to
 from tests.log import NOON
 
 ANSWERED: tuple[float, ...] = (0.25, 1.0, 3600.0)
@@ -66,9 +51,9 @@ async def canceled(database: Database, message_id: int) -> None:
     assert done == cancel.CanceledMessage(is_new=True)
 
 
-async def figures(database: Database) -> list[tuple[Any, ...]]:
+async def figures(world: World) -> list[tuple[Any, ...]]:
     """Return how many deliveries a cancellation stopped, and how many had left."""
-    return await columns_of(database, "select stopped, already_sent from cancellation")
+    return await world.columns_of("select stopped, already_sent from cancellation")
 
 
 # The gate
@@ -84,25 +69,23 @@ def gate_of(database: Database, message_id: int, clock: Clock, seconds: Monotoni
     )
 
 
-async def running(database: Database) -> int:
+async def running(world: World) -> int:
     """Import a message and start it."""
-    message_id = await load(database, people(1, call))
-    await work(runtime_of(database, Clock(), {}))
+    message_id = await world.load(people(1, call))
+    await world.work({})
     return message_id
 
 
-async def test_requests_share_a_read_of_the_status_for_200_ms(
-    database: Database,
-) -> None:
+async def test_requests_share_a_read_of_the_status_for_200_ms(world: World) -> None:
     seconds = Monotonic()
-    gate = gate_of(database, await running(database), Clock(), seconds)
+    gate = gate_of(world.database, await running(world), world.clock, seconds)
     reads: list[str] = []
 
     def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
         if statement.startswith("SELECT"):
             reads.append(statement)
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    event.listen(world.database.engine.sync_engine, "before_cursor_execute", note)
 
     await asyncio.gather(*(gate() for _ in range(20)))
     seconds.now += 0.9 * FRESH
@@ -115,13 +98,13 @@ async def test_requests_share_a_read_of_the_status_for_200_ms(
 
 @pytest.mark.parametrize("passed", ANSWERED)
 async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
-    database: Database, passed: float
+    world: World, passed: float
 ) -> None:
-    message_id, seconds = await running(database), Monotonic()
-    gate = gate_of(database, message_id, Clock(), seconds)
+    message_id, seconds = await running(world), Monotonic()
+    gate = gate_of(world.database, message_id, world.clock, seconds)
     await gate()
 
-    await canceled(database, message_id)
+    await canceled(world.database, message_id)
     seconds.now += passed
 
     for _ in range(2):  # and stays closed
@@ -129,41 +112,38 @@ async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
             await gate()
 
 
-async def test_the_age_of_a_status_counts_from_before_its_read(
-    database: Database,
-) -> None:
+async def test_the_age_of_a_status_counts_from_before_its_read(world: World) -> None:
     """A cancellation may commit while the result of the read is on its way."""
     seconds = Monotonic()
-    gate = gate_of(database, await running(database), Clock(), seconds)
+    gate = gate_of(world.database, await running(world), world.clock, seconds)
 
     def slow(*_: object) -> None:
         seconds.now += FRESH
 
-    event.listen(database.engine.sync_engine, "after_cursor_execute", slow)
+    event.listen(world.database.engine.sync_engine, "after_cursor_execute", slow)
 
     with pytest.raises(Closed, match="too slow"):
         await gate()
 
 
-async def test_the_gate_is_closed_while_the_database_does_not_answer(database: Database) -> None:
-    gate = gate_of(database, await running(database), Clock(), Monotonic())
+async def test_the_gate_is_closed_while_the_database_does_not_answer(world: World) -> None:
+    gate = gate_of(world.database, await running(world), world.clock, Monotonic())
 
     def gone(*_: object) -> None:
         raise OperationalError("select", {}, Exception("the connection is closed"))
 
-    event.listen(database.engine.sync_engine, "before_cursor_execute", gone)
+    event.listen(world.database.engine.sync_engine, "before_cursor_execute", gone)
     with pytest.raises(Closed, match="cannot show"):
         await gate()
-    event.remove(database.engine.sync_engine, "before_cursor_execute", gone)
+    event.remove(world.database.engine.sync_engine, "before_cursor_execute", gone)
     await gate()
 
 
-async def test_the_gate_is_closed_when_the_claim_is_about_to_end(database: Database) -> None:
-    clock = Clock()
-    gate = gate_of(database, await running(database), clock, Monotonic())
+async def test_the_gate_is_closed_when_the_claim_is_about_to_end(world: World) -> None:
+    gate = gate_of(world.database, await running(world), world.clock, Monotonic())
     await gate()
 
-    clock.advance(minutes=2)
+    world.clock.advance(minutes=2)
 
     with pytest.raises(Closed, match="its claim is about to end"):
         await gate()
@@ -204,7 +184,7 @@ async def cancel_meanwhile(
     runtime: Runtime, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
 ) -> None:
     """Work, and cancel the message when `enough` requests wait at the provider; it answers `passed` seconds later."""
-    working = asyncio.create_task(work(runtime))
+    working = asyncio.create_task(World(runtime.database).work(runtime))
     async with asyncio.timeout(30):
         await held_back.reached.wait()
         await canceled(runtime.database, message_id)
@@ -216,7 +196,7 @@ async def cancel_meanwhile(
 @pytest.mark.parametrize("passed", ANSWERED)
 @pytest.mark.parametrize(("provider", "device"), [(CallStandIn, call), (TextStandIn, text_to)])
 async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_counted_as_stopped(
-    database: Database,
+    world: World,
     provider: type[CallStandIn | TextStandIn],
     device: Callable[[int], Any],
     passed: float,
@@ -225,23 +205,23 @@ async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_count
     twilio, seconds, held_back = provider(), Monotonic(), HeldBack(16)
     holding(twilio, held_back)
     gateway: Gateway = twilio.gateway
-    runtime = runtime_of(database, Clock(), {twilio.mode: gateway}, monotonic=seconds)
+    runtime = world.runtime_of({twilio.mode: gateway}, monotonic=seconds)
     # From 1: the number of person 0 is the one that the provider refuses.
-    message_id = await load(database, people(150, lambda number: device(number + 1)))
+    message_id = await world.load(people(150, lambda number: device(number + 1)))
 
     await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=passed)
     assert held_back.waiting == len(twilio.made) == 16
-    await work(runtime)  # what was not claimed
+    await world.work(runtime)  # what was not claimed
 
     assert len(twilio.made) == 16
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
-    assert await figures(database) == [(134, 16)]
-    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(database)
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 16, "CANCELED": 134}
+    assert await figures(world) == [(134, 16)]
+    assert await world.status(message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await world.recount()
 
 
 async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has_one(
-    database: Database,
+    world: World,
 ) -> None:
     """Over a real connection: the second request passes the gate, then waits for the connection of the first."""
     seconds, held_back, requests = Monotonic(), HeldBack(1), list[bytes]()
@@ -268,13 +248,13 @@ async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has
             caller="+16125550199",
             public_url="https://log.plainview.example",
         )
-        runtime = runtime_of(database, Clock(), {DeliveryMode.VOICE: gateway}, monotonic=seconds)
-        message_id = await load(database, people(2, call))
+        runtime = world.runtime_of({DeliveryMode.VOICE: gateway}, monotonic=seconds)
+        message_id = await world.load(people(2, call))
         await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert len(requests) == 1
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
-    await recount(database)
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
+    await world.recount()
 
 
 class SlowToName(SmtpStandIn):
@@ -291,96 +271,87 @@ class SlowToName(SmtpStandIn):
         return await super().handle_RCPT(server, session, envelope, address, options)
 
 
-async def test_an_email_after_rcpt_is_not_sent_after_a_cancel(
-    database: Database,
-) -> None:
+async def test_an_email_after_rcpt_is_not_sent_after_a_cancel(world: World) -> None:
     seconds, held_back = Monotonic(), HeldBack(8)
     async with SlowToName(held_back).running() as server:
-        runtime = runtime_of(
-            database, Clock(), {DeliveryMode.EMAIL: server.gateway}, monotonic=seconds
-        )
-        message_id = await load(database, people(20, mail))
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway}, monotonic=seconds)
+        message_id = await world.load(people(20, mail))
 
         await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
         assert server.envelopes == []
-    assert await statuses(database, message_id) == {"CANCELED": 20}
-    assert await figures(database) == [(20, 0)]
-    await recount(database)
+    assert await world.statuses(message_id) == {"CANCELED": 20}
+    assert await figures(world) == [(20, 0)]
+    await world.recount()
 
 
 async def test_a_request_that_was_rejected_whole_is_not_retried_in_halves_after_a_cancel(
-    database: Database,
+    world: World,
 ) -> None:
     mailgun, seconds, held_back = MailgunStandIn(), Monotonic(), HeldBack(1)
     mailgun.bad = "p3@nomail.example"  # type: ignore[misc]
     holding(mailgun, held_back)
-    runtime = runtime_of(
-        database, Clock(), {DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds
-    )
-    message_id = await load(database, people(8, mail))
+    runtime = world.runtime_of({DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
+    message_id = await world.load(people(8, mail))
 
     await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
 
     assert (len(mailgun.requests), mailgun.taken()) == (1, [])
-    assert await statuses(database, message_id) == {"CANCELED": 8}
-    await recount(database)
+    assert await world.statuses(message_id) == {"CANCELED": 8}
+    await world.recount()
 
 
 # What follows
 
 
 async def test_a_message_of_which_nothing_left_is_canceled_and_not_canceled_in_progress(
-    database: Database,
+    world: World,
 ) -> None:
     """At the cancel its deliveries were claimed, so they might have left; then the gate stopped all of them."""
-    clock = Clock()
-    message_id = await load(database, people(3, call))
+    message_id = await world.load(people(3, call))
 
     class Stopped(FakeGateway):
         async def transmit(self, composed: Any, passage: Any) -> Any:
-            await canceled(database, message_id)
-            assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
+            await canceled(world.database, message_id)
+            assert await world.status(message_id) is MessageStatus.CANCELED_IN_PROGRESS
             seconds.now += 0.25
             return await super().transmit(composed, passage)
 
     seconds = Monotonic()
-    await work(runtime_of(database, clock, Stopped(), monotonic=seconds))
+    await world.work(world.runtime_of(Stopped(), monotonic=seconds))
 
-    assert await statuses(database, message_id) == {"CANCELED": 3}
-    assert await figures(database) == [(3, 0)]
-    assert await status(database, message_id) is MessageStatus.CANCELED
-    await recount(database)
+    assert await world.statuses(message_id) == {"CANCELED": 3}
+    assert await figures(world) == [(3, 0)]
+    assert await world.status(message_id) is MessageStatus.CANCELED
+    await world.recount()
 
 
 async def test_a_delivery_that_was_not_attempted_counts_no_attempt_and_goes_with_the_next_wave(
-    database: Database,
+    world: World,
 ) -> None:
-    clock = Clock()
-    message_id = await load(database, people(2, call))
+    message_id = await world.load(people(2, call))
 
     class LateOnce(FakeGateway):
         async def transmit(self, composed: Any, passage: Any) -> Any:
             if not self.waves:
                 self.waves.append(0)
-                clock.advance(minutes=2)  # as long as a claim allows
+                world.clock.advance(minutes=2)  # as long as a claim allows
             return await super().transmit(composed, passage)
 
-    gateway = LateOnce()
-    runtime = runtime_of(database, clock, gateway)
-    await work(runtime)
-    held = await deliveries(database, message_id)
+    gateway = world.use(LateOnce())
+    await world.work()
+    held = await world.deliveries(message_id)
     assert gateway.given == []
     assert {(row.status, row.attempts, row.claim) for row in held} == {
         (DeliveryStatus.PENDING, 0, None)
     }
 
-    await work(runtime)
+    await world.work()
 
-    rows = await deliveries(database, message_id)
+    rows = await world.deliveries(message_id)
     assert {(row.status, row.attempts) for row in rows} == {(DeliveryStatus.IN_PROGRESS, 1)}
     assert len(gateway.given) == 2
-    await recount(database)
+    await world.recount()
 
 
 async def test_a_gate_that_stops_some_requests_keeps_the_outcomes_of_the_others(

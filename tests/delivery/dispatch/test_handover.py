@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.event import listen
 
-from db.connect.database import Database
 from db.dispatch import cancel, in_flight
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.handover import hand_over
@@ -21,25 +20,7 @@ from delivery.gateways.base import (
 from delivery.gateways.inbox import InboxGateway
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests import log
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    deliveries,
-    events,
-    everything,
-    load,
-    mail,
-    message,
-    number_of,
-    people,
-    recount,
-    runtime_of,
-    status,
-    statuses,
-    text_to,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, call, mail, number_of, people, text_to
 from tests.log import NOON
 
 VOICE = DeliveryMode.VOICE
@@ -53,86 +34,76 @@ def busy(handover: Handover) -> Outcome:
 
 
 async def test_each_delivery_is_handed_over_once_in_repeated_runs_of_its_chunk(
-    database: Database,
+    world: World,
 ) -> None:
-    gateway = FakeGateway()
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(7, call, text_to))
+    message_id = await world.load(people(7, call, text_to))
 
-    assert await work(runtime) == 14
-    assert await hand_over(runtime, message_id, 0) == 0
-    assert await work(runtime) == 0
-    assert Counter(gateway.keys) == Counter(
+    assert await world.work() == 14
+    assert await hand_over(world.runtime, message_id, 0) == 0
+    assert await world.work() == 0
+    assert Counter(world.gateway.keys) == Counter(
         f"{message_id}.{person}.{device}" for person in range(7) for device in range(2)
     )
-    await recount(database)
+    await world.recount()
 
 
-async def test_concurrent_workers_share_a_chunk(database: Database) -> None:
-    gateway = FakeGateway(batch=7)
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(100, call))
+async def test_concurrent_workers_share_a_chunk(world: World) -> None:
+    gateway = world.use(FakeGateway(batch=7))
+    message_id = await world.load(people(100, call))
 
-    handed = await asyncio.gather(*(hand_over(runtime, message_id, 0) for _ in range(5)))
+    handed = await asyncio.gather(*(hand_over(world.runtime, message_id, 0) for _ in range(5)))
 
     assert sum(handed) == 100
     assert len(gateway.keys) == len(set(gateway.keys)) == 100
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_duplicate_is_never_sent_and_has_the_status_of_the_first(
-    database: Database,
-) -> None:
-    gateway = FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5))
+async def test_a_duplicate_is_never_sent_and_has_the_status_of_the_first(world: World) -> None:
+    gateway = world.use(FakeGateway(answer=lambda _: Accepted("R", DeliveryStatus.DELIVERED, 5)))
     shared = log.voice(number_of(1))
-    message_id = await load(
-        database, [log.recipient("p1", shared), log.recipient("p2", shared, shared)]
+    message_id = await world.load(
+        [log.recipient("p1", shared), log.recipient("p2", shared, shared)]
     )
 
-    await work(runtime_of(database, Clock(), gateway))
+    await world.work()
 
     assert gateway.keys == [f"{message_id}.0.0"]
-    assert [
-        (d.status, d.call_status, d.attempts) for d in await deliveries(database, message_id)
-    ] == [
+    assert [(d.status, d.call_status, d.attempts) for d in await world.deliveries(message_id)] == [
         (DeliveryStatus.DELIVERED, 5, 1),
         (DeliveryStatus.DELIVERED, 5, 0),
         (DeliveryStatus.DELIVERED, 5, 0),
     ]
-    assert (await message(database, message_id)).people_contacted == 2
-    await recount(database)
+    assert (await world.message(message_id)).people_contacted == 2
+    await world.recount()
 
 
-async def test_an_inbox_delivery_and_its_claim_are_one_transaction(
-    database: Database,
-) -> None:
-    message_id = await load(database, people(3, lambda person: log.inbox(f"account{person}")))
+async def test_an_inbox_delivery_and_its_claim_are_one_transaction(world: World) -> None:
+    message_id = await world.load(people(3, lambda person: log.inbox(f"account{person}")))
 
-    assert await work(runtime_of(database, Clock(), {DeliveryMode.INBOX: InboxGateway()})) == 3
+    assert await world.work({DeliveryMode.INBOX: InboxGateway()}) == 3
 
-    row = (await deliveries(database, message_id))[0]
+    row = (await world.deliveries(message_id))[0]
     assert (row.status, row.claim, row.attempts, row.at) == (DeliveryStatus.SENT, None, 1, NOON)
-    assert await status(database, message_id) is MessageStatus.SENT
-    assert [e.source for e in await events(database, row.key)] == [EventSource.DISPATCH]
-    await recount(database)
+    assert await world.status(message_id) is MessageStatus.SENT
+    assert [e.source for e in await world.events(row.key)] == [EventSource.DISPATCH]
+    await world.recount()
 
 
-async def test_recorded_messages_are_never_handed_over(database: Database) -> None:
-    gateway = FakeGateway()
+async def test_recorded_messages_are_never_handed_over(world: World) -> None:
     voice = log.voice(status=DeliveryStatus.PENDING)
     await log.load(
-        database,
+        world.database,
         log.district(),
         log.message(
             recipients=[log.recipient("p1", voice)], school=None, status=MessageStatus.IN_PROGRESS
         ),
     )
-    before = await everything(database)
+    before = await world.everything()
 
-    assert await work(runtime_of(database, Clock(), gateway)) == 0
-    assert await hand_over(runtime_of(database, Clock(), gateway), 1, 0) == 0
-    assert gateway.given == []
-    assert await everything(database) == before
+    assert await world.work() == 0
+    assert await hand_over(world.runtime, 1, 0) == 0
+    assert world.gateway.given == []
+    assert await world.everything() == before
 
 
 # Gateways, call windows and rate limits
@@ -149,131 +120,120 @@ async def test_recorded_messages_are_never_handed_over(database: Database) -> No
     ids=["before eight", "at eight", "before eight in the evening", "at eight in the evening"],
 )
 async def test_calls_keep_to_the_window_of_the_district_and_nothing_else_does(
-    database: Database, now: datetime, called: bool
+    world: World, now: datetime, called: bool
 ) -> None:
-    gateway = FakeGateway()
-    clock = Clock(now)
-    message_id = await load(
-        database,
+    world.clock.now = now
+    message_id = await world.load(
         people(1, call, text_to, mail),
         call_window=("08:00", "20:00"),
         scheduled_at=now,
         now=now,
     )
 
-    await work(runtime_of(database, clock, gateway))
+    await world.work()
 
-    assert {handover.mode for handover in gateway.given} == {
+    assert {handover.mode for handover in world.gateway.given} == {
         DeliveryMode.TEXT,
         DeliveryMode.EMAIL,
     } | ({VOICE} if called else set())
-    assert (await deliveries(database, message_id))[0].status is (
+    assert (await world.deliveries(message_id))[0].status is (
         DeliveryStatus.IN_PROGRESS if called else DeliveryStatus.PENDING
     )
-    await recount(database)
+    await world.recount()
 
 
 async def test_no_call_is_placed_after_the_window_closes_in_the_middle_of_a_chunk(
-    database: Database,
+    world: World,
 ) -> None:
-    clock = Clock(datetime(2020, 2, 1, 1, 59, tzinfo=UTC))
+    world.clock.now = datetime(2020, 2, 1, 1, 59, tzinfo=UTC)
 
     async def a_minute() -> None:
-        clock.advance(minutes=1)
+        world.clock.advance(minutes=1)
 
-    gateway = FakeGateway(batch=2, meanwhile=a_minute)
-    message_id = await load(
-        database,
+    gateway = world.use(FakeGateway(batch=2, meanwhile=a_minute))
+    message_id = await world.load(
         people(5, call),
         call_window=("08:00", "20:00"),
-        scheduled_at=clock.now,
-        now=clock.now,
+        scheduled_at=world.clock.now,
+        now=world.clock.now,
     )
 
-    await work(runtime_of(database, clock, gateway))
+    await world.work()
 
     assert len(gateway.given) == 2
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 2, "PENDING": 3}
 
 
-async def test_a_number_that_opted_out_gets_no_texts_and_is_still_called(
-    database: Database,
-) -> None:
-    gateway = FakeGateway()
-    message_id = await load(database, people(2, call, text_to))
-    async with database.writing() as connection:
+async def test_a_number_that_opted_out_gets_no_texts_and_is_still_called(world: World) -> None:
+    message_id = await world.load(people(2, call, text_to))
+    async with world.database.writing() as connection:
         await in_flight.set_opted_out(connection, number_of(1), NOON)
 
-    await work(runtime_of(database, Clock(), gateway))
+    await world.work()
 
-    assert [(h.mode, h.address) for h in gateway.given] == [
+    assert [(h.mode, h.address) for h in world.gateway.given] == [
         (VOICE, number_of(0)),
         (DeliveryMode.TEXT, number_of(0)),
         (VOICE, number_of(1)),
     ]
-    silent = (await deliveries(database, message_id))[3]
+    silent = (await world.deliveries(message_id))[3]
     assert (silent.status, silent.call_status) == (DeliveryStatus.OPTED_OUT, -33)
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_mode_without_a_gateway_stays_pending(database: Database) -> None:
-    gateway = FakeGateway()
-    message_id = await load(database, people(2, call, mail))
+async def test_a_mode_without_a_gateway_stays_pending(world: World) -> None:
+    message_id = await world.load(people(2, call, mail))
 
-    await work(runtime_of(database, Clock(), {VOICE: gateway}))
+    await world.work({VOICE: world.gateway})
 
-    assert {h.mode for h in gateway.given} == {VOICE}
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 2}
-    assert await status(database, message_id) is MessageStatus.IN_PROGRESS
+    assert {h.mode for h in world.gateway.given} == {VOICE}
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 2, "PENDING": 2}
+    assert await world.status(message_id) is MessageStatus.IN_PROGRESS
 
 
-async def test_a_district_with_its_own_gateway_uses_it(database: Database) -> None:
+async def test_a_district_with_its_own_gateway_uses_it(world: World) -> None:
     of_house, of_district = FakeGateway(), FakeGateway()
-    await load(database, people(1, call, text_to))
-    runtime = runtime_of(
-        database, Clock(), of_house, of_district={"plainview": {VOICE: of_district}, "other": {}}
+    await world.load(people(1, call, text_to))
+    runtime = world.runtime_of(
+        of_house, of_district={"plainview": {VOICE: of_district}, "other": {}}
     )
 
-    await work(runtime)
+    await world.work(runtime)
 
     assert [h.mode for h in of_district.given] == [VOICE]
     assert [h.mode for h in of_house.given] == [DeliveryMode.TEXT]
 
 
-async def test_one_transaction_claims_at_most_a_batch_of_the_gateway(
-    database: Database,
-) -> None:
-    gateway = FakeGateway(batch=40)
-    await load(database, people(100, call))
+async def test_one_transaction_claims_at_most_a_batch_of_the_gateway(world: World) -> None:
+    gateway = world.use(FakeGateway(batch=40))
+    await world.load(people(100, call))
 
-    await work(runtime_of(database, Clock(), gateway))
+    await world.work()
 
     assert gateway.waves == [40, 40, 20]
 
 
-async def test_a_provider_is_used_within_its_rate_limit(database: Database) -> None:
+async def test_a_provider_is_used_within_its_rate_limit(world: World) -> None:
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
     gateway = FakeGateway(per_second=0.5)
-    await load(database, people(5, call))
+    await world.load(people(5, call))
 
-    await work(runtime_of(database, Clock(), gateway, sleep=sleep))
+    await world.work(world.runtime_of(gateway, sleep=sleep))
 
     assert gateway.waves == [1, 1, 1, 1, 1]
     # A place every two seconds; nobody has really waited, so each wait is that much longer.
     assert waits == pytest.approx([2, 4, 6, 8], abs=1)
 
 
-async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(
-    database: Database,
-) -> None:
-    gateway = FakeGateway(per_second=40)
-    await load(database, people(25, call))
+async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(world: World) -> None:
+    gateway = world.use(FakeGateway(per_second=40))
+    await world.load(people(25, call))
 
-    await work(runtime_of(database, Clock(), gateway))
+    await world.work()
 
     assert gateway.waves == [10, 10, 5]
 
@@ -282,72 +242,63 @@ async def test_a_wave_uses_at_most_250_ms_of_a_rate_limit(
 
 
 async def test_nothing_is_claimed_after_a_cancel_and_earlier_claims_are_recorded(
-    database: Database,
+    world: World,
 ) -> None:
-    clock = Clock()
-    message_id = await load(database, people(6, call))
+    message_id = await world.load(people(6, call))
 
     async def canceled() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             await cancel.cancel(
                 connection,
                 message_id,
-                database=database,
+                database=world.database,
                 by_id="u",
                 by_name="U",
                 reason=None,
-                now=clock.now,
+                now=world.clock.now,
             )
 
-    gateway = FakeGateway(batch=2, meanwhile=canceled)
-    await work(runtime_of(database, clock, gateway))
+    gateway = world.use(FakeGateway(batch=2, meanwhile=canceled))
+    await world.work()
 
     assert gateway.keys == [f"{message_id}.0.0", f"{message_id}.1.0"]
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 2, "PENDING": 4}
-    assert (await deliveries(database, message_id))[0].reference is not None
-    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(database)
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 2, "PENDING": 4}
+    assert (await world.deliveries(message_id))[0].reference is not None
+    assert await world.status(message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await world.recount()
 
 
 # Effects on the message and the database
 
 
-async def test_the_revision_grows_with_each_visible_change_only(
-    database: Database,
-) -> None:
-    runtime = runtime_of(database, Clock(), FakeGateway())
-    message_id = await load(database, people(1, call))
-    before = (await message(database, message_id)).revision
+async def test_the_revision_grows_with_each_visible_change_only(world: World) -> None:
+    message_id = await world.load(people(1, call))
+    before = (await world.message(message_id)).revision
 
-    await work(runtime)
-    after = (await message(database, message_id)).revision
+    await world.work()
+    after = (await world.message(message_id)).revision
     assert after == before + 2  # handed over, accepted
 
-    await work(runtime)
-    assert (await message(database, message_id)).revision == after
+    await world.work()
+    assert (await world.message(message_id)).revision == after
 
 
-async def test_no_database_connection_is_held_during_a_request_to_a_provider(
-    database: Database,
-) -> None:
+async def test_no_database_connection_is_held_during_a_request_to_a_provider(world: World) -> None:
     held: list[int] = []
 
     async def look() -> None:
-        held.append(database.engine.pool.checkedout())  # type: ignore[attr-defined]
+        held.append(world.database.engine.pool.checkedout())  # type: ignore[attr-defined]
 
-    await load(database, people(1, call))
-    await work(runtime_of(database, Clock(), FakeGateway(meanwhile=look)))
+    await world.load(people(1, call))
+    await world.work(FakeGateway(meanwhile=look))
 
     assert held == [0]
 
 
-async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
-    database: Database,
-) -> None:
+async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(world: World) -> None:
     """With one connection each, suspended tasks would get the message's lock one after the other."""
-    gateway = FakeGateway(batch=10)
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(100, call))
+    gateway = world.use(FakeGateway(batch=10))
+    message_id = await world.load(people(100, call))
     all_have_read = asyncio.Event()
     given_back = itertools.count(1)
 
@@ -355,41 +306,39 @@ async def test_tasks_of_one_process_wait_for_a_message_without_a_connection(
         if next(given_back) == 8:
             all_have_read.set()
 
-    listen(database.engine.sync_engine, "checkin", give_back)
-    turn = runtime.turns.setdefault(message_id, asyncio.Lock())
+    listen(world.database.engine.sync_engine, "checkin", give_back)
+    turn = world.runtime.turns.setdefault(message_id, asyncio.Lock())
     async with turn, asyncio.timeout(30):
-        tasks = [asyncio.create_task(hand_over(runtime, message_id, 0)) for _ in range(8)]
+        tasks = [asyncio.create_task(hand_over(world.runtime, message_id, 0)) for _ in range(8)]
         await all_have_read.wait()
-        while database.engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
+        while world.database.engine.pool.checkedout():  # type: ignore[attr-defined]  # noqa: ASYNC110
             await asyncio.sleep(0)  # the last are being closed: more than the pool keeps
         for _ in range(10):
             await asyncio.sleep(0)
-        assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert world.database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         assert gateway.given == []
 
     assert sum(await asyncio.gather(*tasks)) == 100
     assert len(gateway.keys) == len(set(gateway.keys))
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_missing_message_is_no_work(database: Database) -> None:
-    assert await hand_over(runtime_of(database, Clock(), FakeGateway()), 4711, 0) == 0
+async def test_a_missing_message_is_no_work(world: World) -> None:
+    assert await hand_over(world.runtime, 4711, 0) == 0
 
 
-async def test_a_delivery_has_the_same_key_in_each_attempt(database: Database) -> None:
-    clock = Clock()
-    gateway = FakeGateway(answer=busy)
-    message_id = await load(database, people(1, mail))
-    runtime = runtime_of(database, clock, gateway)
+async def test_a_delivery_has_the_same_key_in_each_attempt(world: World) -> None:
+    gateway = world.use(FakeGateway(answer=busy))
+    message_id = await world.load(people(1, mail))
 
-    await work(runtime)
-    clock.advance(minutes=1)
-    await work(runtime)
+    await world.work()
+    world.clock.advance(minutes=1)
+    await world.work()
 
     assert [(h.key, h.attempt) for h in gateway.given] == [
         (f"{message_id}.0.0", 1),
         (f"{message_id}.0.0", 2),
     ]
-    async with database.reading() as connection:
+    async with world.database.reading() as connection:
         (row,) = await in_flight.by_key(connection, [DeliveryKey(message_id, 0, 0)])
     assert row.attempts == 2

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from db.connect.database import Database
 from delivery.dispatch.handover import hand_over
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import (
@@ -21,21 +20,7 @@ from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from resolvers.request.process import announce_nothing
-from tests.delivery.world import (
-    ALL_MODES,
-    Clock,
-    FakeGateway,
-    call,
-    events,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    work,
-)
+from tests.delivery.world import ALL_MODES, FakeGateway, World, call, mail, people
 from tests.log import NOON
 
 
@@ -52,110 +37,101 @@ def mute(handover: Handover) -> Outcome:
 
 
 async def test_a_process_that_was_suspended_after_its_claim_sends_nothing_when_it_resumes(
-    database: Database,
+    world: World,
 ) -> None:
     """Another process may have its claim now, and may have asked the provider whether it had left."""
-    clock = Clock()
     sleeper, other = FakeGateway(), FakeGateway()
-    message_id = await load(database, people(1, call))
+    message_id = await world.load(people(1, call))
 
-    runtime = runtime_of(database, clock, sleeper, send_limit=timedelta(minutes=2))
-    with database.after_commits(lambda: clock.advance(minutes=2)):
+    runtime = world.runtime_of(sleeper, send_limit=timedelta(minutes=2))
+    with world.database.after_commits(lambda: world.clock.advance(minutes=2)):
         await hand_over(runtime, message_id, 0)
 
     assert sleeper.given == []
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.claim) == (DeliveryStatus.PENDING, None)
-    await work(runtime_of(database, clock, other))
+    await world.work(other)
     assert other.keys == [f"{message_id}.0.0"]
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize("answer", [refuse, busy, mute])
 async def test_an_outcome_after_the_claim_was_lost_undoes_nothing(
-    database: Database, answer: object
+    world: World, answer: object
 ) -> None:
     """While the first waited for its answer, the lease ended, nothing had arrived, and another process sent it."""
-    clock = Clock()
-    message_id = await load(database, people(1, mail))
-    second = runtime_of(database, clock, FakeGateway())
+    message_id = await world.load(people(1, mail))
+    second = world.runtime
 
     async def taken_over() -> None:
-        await settle(second)
-        await work(second)
+        await world.settle(second)
+        await world.work(second)
 
     first = FakeGateway(answer=answer, meanwhile=taken_over)  # type: ignore[arg-type]
-    await work(runtime_of(database, clock, first))
+    await world.work(first)
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.reference, row.attempts) == (
         DeliveryStatus.IN_PROGRESS,
         f"REF-{message_id}.0.0-2",
         2,
     )
-    await recount(database)
+    await world.recount()
 
 
-async def test_an_acceptance_after_the_claim_was_lost_is_recorded(
-    database: Database,
-) -> None:
-    clock = Clock()
-    message_id = await load(database, people(1, call))
+async def test_an_acceptance_after_the_claim_was_lost_is_recorded(world: World) -> None:
+    message_id = await world.load(people(1, call))
     second = FakeGateway(find=lambda _: NotAtProvider())
 
     async def taken_over() -> None:
-        await settle(runtime_of(database, clock, second))
-        assert (await one(database, message_id)).status is DeliveryStatus.PENDING
+        await world.settle(second)
+        assert (await world.one(message_id)).status is DeliveryStatus.PENDING
 
-    await work(runtime_of(database, clock, FakeGateway(meanwhile=taken_over)))
-    await work(runtime_of(database, clock, second))
+    await world.work(FakeGateway(meanwhile=taken_over))
+    await world.work(second)
 
     assert second.given == []
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.reference) == (DeliveryStatus.IN_PROGRESS, f"REF-{message_id}.0.0-1")
-    await recount(database)
+    await world.recount()
 
 
-async def test_an_answer_after_a_resend_belongs_to_the_earlier_sending(
-    database: Database,
-) -> None:
-    clock = Clock()
-    message_id = await load(database, people(1, call))
+async def test_an_answer_after_a_resend_belongs_to_the_earlier_sending(world: World) -> None:
+    message_id = await world.load(people(1, call))
     other = FakeGateway(
         answer=lambda h: Accepted(f"REF-{h.key}", DeliveryStatus.DELIVERED, 5),
         find=lambda _: CannotTell("who knows"),
     )
-    second = runtime_of(database, clock, other)
+    second = world.runtime_of(other)
 
     async def sent_again() -> None:
-        await settle(second)
-        assert (await one(database, message_id)).status is DeliveryStatus.FAILED
+        await world.settle(second)
+        assert (await world.one(message_id)).status is DeliveryStatus.FAILED
         assert await resend(second, message_id, modes=ALL_MODES, announce=announce_nothing) == 1
 
-    await work(runtime_of(database, clock, FakeGateway(meanwhile=sent_again)))
+    await world.work(FakeGateway(meanwhile=sent_again))
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.reference, row.resends) == (DeliveryStatus.PENDING, None, 1)
-    assert (await events(database, row.key))[-1].status is DeliveryStatus.IN_PROGRESS
-    await work(second)
-    row = await one(database, message_id)
+    assert (await world.events(row.key))[-1].status is DeliveryStatus.IN_PROGRESS
+    await world.work(second)
+    row = await world.one(message_id)
     assert (row.status, row.reference) == (DeliveryStatus.DELIVERED, f"REF-{message_id}.0.0.1")
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_receipt_before_the_answer_stays_and_its_reference_is_kept(
-    database: Database,
-) -> None:
-    clock = Clock()
-    message_id = await load(database, people(1, call))
+async def test_a_receipt_before_the_answer_stays_and_its_reference_is_kept(world: World) -> None:
+    message_id = await world.load(people(1, call))
 
     async def called_back() -> None:
         receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=f"{message_id}.0.0")
-        await apply_receipts(database, "fake", [receipt], source=EventSource.CALLBACK, now=NOON)
+        await apply_receipts(
+            world.database, "fake", [receipt], source=EventSource.CALLBACK, now=NOON
+        )
 
-    await work(runtime_of(database, clock, FakeGateway(meanwhile=called_back)))
+    await world.work(FakeGateway(meanwhile=called_back))
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.call_status, row.claim) == (DeliveryStatus.DELIVERED, 5, None)
     assert row.reference == f"REF-{message_id}.0.0-1"
-    await recount(database)
+    await world.recount()

@@ -21,22 +21,7 @@ from delivery.runners.base import Attempt, attempt
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    deliveries,
-    lapse,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    statuses,
-    work,
-)
+from tests.delivery.world import Clock, FakeGateway, World, call, mail, people
 from tests.interruptions import end_all_sessions, interrupted
 from tests.log import NOON
 
@@ -103,13 +88,13 @@ class Restart(Outage):
 
 
 @pytest.fixture(params=["full pool", "database gone"])
-def outage(request: pytest.FixtureRequest, database: Database) -> Outage:
+def outage(request: pytest.FixtureRequest, world: World) -> Outage:
     """Each kind of outage of the engine."""
     if request.param == "full pool":
-        return FullPool(database, Clock())
-    if not database.is_postgresql:
-        return LockedFile(database, Clock())
-    return Restart(database, Clock(), attempts=1)
+        return FullPool(world.database, world.clock)
+    if not world.database.is_postgresql:
+        return LockedFile(world.database, world.clock)
+    return Restart(world.database, world.clock, attempts=1)
 
 
 @asynccontextmanager
@@ -127,26 +112,24 @@ async def smtp(meanwhile: Callable[[], Awaitable[None]]) -> AsyncIterator[SmtpSt
 
 
 async def test_an_email_that_was_accepted_while_the_database_was_away_is_not_sent_again(
-    database: Database, outage: Outage
+    world: World, outage: Outage
 ) -> None:
-    message_id = await load(database, people(1, mail))
+    message_id = await world.load(people(1, mail))
     async with smtp(outage.begin) as server:
-        runtime = runtime_of(
-            database, outage.clock, {DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep
-        )
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway}, sleep=outage.sleep)
         assert await hand_over(runtime, message_id, 0) == 1
-        await settle(runtime)
-        await work(runtime)
+        await world.settle(runtime)
+        await world.work(runtime)
         assert server.taken() == ["p0@nomail.example"]
 
     assert len(outage.pauses) == outage.attempts
-    assert await statuses(database, message_id) == {"SENT": 1}
-    await recount(database)
+    assert await world.statuses(message_id) == {"SENT": 1}
+    await world.recount()
 
 
 @pytest.mark.parametrize("provider", [CallStandIn, MailgunStandIn])
 async def test_an_acceptance_over_http_is_recorded_with_the_provider_s_id(
-    database: Database, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
+    world: World, outage: Outage, provider: type[CallStandIn | MailgunStandIn]
 ) -> None:
     class Slow(provider):  # type: ignore[misc, valid-type]  # each of the two
         async def _handle(self, request: Any) -> Any:
@@ -158,32 +141,29 @@ async def test_an_acceptance_over_http_is_recorded_with_the_provider_s_id(
     device, mode = (
         (call, DeliveryMode.VOICE) if provider is CallStandIn else (mail, DeliveryMode.EMAIL)
     )
-    message_id = await load(database, people(1, lambda _: device(7)))
+    message_id = await world.load(people(1, lambda _: device(7)))
     stand_in = Slow()
-    runtime = runtime_of(database, outage.clock, {mode: stand_in.gateway}, sleep=outage.sleep)
+    runtime = world.runtime_of({mode: stand_in.gateway}, sleep=outage.sleep)
 
     assert await hand_over(runtime, message_id, 0) == 1
-    await settle(runtime)
-    await work(runtime)
+    await world.settle(runtime)
+    await world.work(runtime)
 
     assert len(stand_in.taken()) == 1
-    delivery = await one(database, message_id)
+    delivery = await world.one(message_id)
     assert (delivery.reference is None, delivery.claim) == (False, None)
-    await recount(database)
+    await world.recount()
 
 
 def accepting(outage: Outage) -> FakeGateway:
     return FakeGateway(meanwhile=outage.begin)
 
 
-async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(
-    database: Database,
-) -> None:
-    clock = Clock()
-    outage = FullPool(database, clock, attempts=310)
-    message_id = await load(database, people(2, call))
+async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(world: World) -> None:
+    outage = FullPool(world.database, world.clock, attempts=310)
+    message_id = await world.load(people(2, call))
     gateway = accepting(outage)
-    runtime = runtime_of(database, clock, gateway, sleep=outage.sleep)
+    runtime = world.runtime_of(gateway, sleep=outage.sleep)
 
     with capture_logs() as lines:
         assert await hand_over(runtime, message_id, 0) == 2
@@ -192,26 +172,23 @@ async def test_an_outage_longer_than_the_lease_is_retried_with_growing_pauses(
     lease = int(runtime.lease.total_seconds())
     assert outage.pauses[:lease] == [FIRST_PAUSE] * lease
     assert outage.pauses[lease : lease + 6] == [2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
-    assert all(
-        row.reference and row.claim is None for row in await deliveries(database, message_id)
-    )
+    assert all(row.reference and row.claim is None for row in await world.deliveries(message_id))
     warning = lines[0]
     assert (warning["event"], warning["log_level"], warning["reason"]) == (
         "outcomes cannot be written: the database is unavailable",
         "warning",
         "TimeoutError",
     )
-    await recount(database)
+    await world.recount()
 
 
 async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_reference(
-    database: Database, database_url: str
+    world: World, database_url: str
 ) -> None:
     """And the number is not called again: the outcome shows that a provider has the call."""
-    clock = Clock()
     elsewhere = Database(database_url)
-    outage = FullPool(database, clock, attempts=305)
-    message_id = await load(database, people(1, call))
+    outage = FullPool(world.database, world.clock, attempts=305)
+    message_id = await world.load(people(1, call))
     gateway = accepting(outage)
     unreachable = FakeGateway()
     unreachable.is_reachable = False
@@ -219,29 +196,28 @@ async def test_a_delivery_that_was_taken_over_during_an_outage_still_gets_its_re
 
     async def meanwhile(seconds: float) -> None:
         if len(outage.pauses) == 303:
-            assert await settle(runtime_of(elsewhere, clock, unreachable)) == 1
+            assert await World(elsewhere).settle(unreachable) == 1
         await sleep(seconds)
 
-    assert (
-        await hand_over(runtime_of(database, clock, gateway, sleep=meanwhile), message_id, 0) == 1
-    )
+    assert await hand_over(world.runtime_of(gateway, sleep=meanwhile), message_id, 0) == 1
 
-    delivery = await one(database, message_id)
+    delivery = await world.one(message_id)
     assert delivery.reference == f"REF-{gateway.keys[0]}-1"
     assert unreachable.given == []
     await elsewhere.dispose()
-    await recount(database)
+    await world.recount()
 
 
-async def test_outcomes_are_given_up_after_two_days_with_an_error(database: Database) -> None:
-    clock = Clock()
-    outage = FullPool(database, clock, attempts=0)
-    message_id = await load(database, people(1, call))
+async def test_outcomes_are_given_up_after_two_days_with_an_error(world: World) -> None:
+    outage = FullPool(world.database, world.clock, attempts=0)
+    message_id = await world.load(people(1, call))
 
     async def sleep(seconds: float) -> None:
-        clock.advance(seconds=seconds if clock.now < NOON + LATE else KEPT.total_seconds())
+        world.clock.advance(
+            seconds=seconds if world.clock.now < NOON + LATE else KEPT.total_seconds()
+        )
 
-    runtime = runtime_of(database, clock, accepting(outage), sleep=sleep)
+    runtime = world.runtime_of(accepting(outage), sleep=sleep)
     with capture_logs() as lines, pytest.raises(exc.TimeoutError):
         await hand_over(runtime, message_id, 0)
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
@@ -250,34 +226,34 @@ async def test_outcomes_are_given_up_after_two_days_with_an_error(database: Data
     await outage._open.aclose()
 
 
-async def test_a_runner_that_stops_finishes_writing_its_outcomes(database: Database) -> None:
+async def test_a_runner_that_stops_finishes_writing_its_outcomes(world: World) -> None:
     """The event that ends a wait for a rate limit must not end this."""
-    clock, until = Clock(), asyncio.Event()
-    outage = FullPool(database, clock)
-    message_id = await load(database, people(1, call))
+    until = asyncio.Event()
+    outage = FullPool(world.database, world.clock)
+    message_id = await world.load(people(1, call))
 
     async def begin() -> None:
         until.set()
         await outage.begin()
 
-    runtime = runtime_of(database, clock, FakeGateway(meanwhile=begin), sleep=outage.sleep)
+    runtime = world.runtime_of(FakeGateway(meanwhile=begin), sleep=outage.sleep)
 
     assert await attempt(runtime, Job(message_id, 0), until=until) is Attempt.DONE
 
-    assert (await one(database, message_id)).reference is not None
+    assert (await world.one(message_id)).reference is not None
     assert len(outage.pauses) == 2
 
 
-async def test_lost_outcomes_at_a_process_stop_are_logged(database: Database) -> None:
-    outage = FullPool(database, Clock())
-    message_id = await load(database, people(1, call))
+async def test_lost_outcomes_at_a_process_stop_are_logged(world: World) -> None:
+    outage = FullPool(world.database, world.clock)
+    message_id = await world.load(people(1, call))
     waits = asyncio.Event()
 
     async def sleep(seconds: float) -> None:
         waits.set()
         await asyncio.Event().wait()
 
-    runtime = runtime_of(database, Clock(), accepting(outage), sleep=sleep)
+    runtime = world.runtime_of(accepting(outage), sleep=sleep)
     with capture_logs() as lines:
         working = asyncio.ensure_future(hand_over(runtime, message_id, 0))
         await waits.wait()
@@ -290,9 +266,7 @@ async def test_lost_outcomes_at_a_process_stop_are_logged(database: Database) ->
     await outage._open.aclose()
 
 
-async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(
-    database: Database,
-) -> None:
+async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(world: World) -> None:
     """A reason is a provider's text, with any content."""
     refused = "\ud800"  # a lone surrogate: neither database takes it
 
@@ -300,26 +274,26 @@ async def test_one_outcome_that_the_database_refuses_does_not_lose_the_others(
         odd = handover.key.split(".")[1] == "1"
         return Accepted(refused if odd else handover.key, DeliveryStatus.IN_PROGRESS)
 
-    gateway = FakeGateway(answer=answer)
-    message_id = await load(database, people(3, call))
+    world.use(FakeGateway(answer=answer))
+    message_id = await world.load(people(3, call))
     with capture_logs() as lines:
-        assert await hand_over(runtime_of(database, Clock(), gateway), message_id, 0) == 3
+        assert await hand_over(world.runtime, message_id, 0) == 3
 
-    rows = await deliveries(database, message_id)
+    rows = await world.deliveries(message_id)
     assert [row.claim is None for row in rows] == [True, False, True]
     assert [line["event"] for line in lines if line["log_level"] == "error"] == [
         "outcomes cannot be written together; each is written alone",
         "an outcome cannot be written",
     ]
-    await recount(database)
+    await world.recount()
 
 
 def found(handover: Handover) -> FoundAtProvider:
     return FoundAtProvider("SID", [Receipt(NOON, DeliveryStatus.DELIVERED, 5)])
 
 
-async def test_a_finding_is_recorded_after_an_outage(database: Database, outage: Outage) -> None:
-    message_id = await load(database, people(1, call))
+async def test_a_finding_is_recorded_after_an_outage(world: World, outage: Outage) -> None:
+    message_id = await world.load(people(1, call))
 
     class Killed(BaseException):
         """Simulates the death of the process after its claim."""
@@ -328,10 +302,8 @@ async def test_a_finding_is_recorded_after_an_outage(database: Database, outage:
         raise Killed
 
     with pytest.raises(Killed):
-        await hand_over(
-            runtime_of(database, outage.clock, FakeGateway(meanwhile=die)), message_id, 0
-        )
-    await lapse(database)
+        await hand_over(world.runtime_of(FakeGateway(meanwhile=die)), message_id, 0)
+    await world.lapse()
 
     class Asked(FakeGateway):
         async def find(self, handover: Handover, **more: Any) -> FoundAtProvider:
@@ -340,10 +312,10 @@ async def test_a_finding_is_recorded_after_an_outage(database: Database, outage:
             return found(handover)
 
     gateway = Asked()
-    assert await settle_lapsed(runtime_of(database, outage.clock, gateway, sleep=outage.sleep)) == 1
+    assert await settle_lapsed(world.runtime_of(gateway, sleep=outage.sleep)) == 1
 
-    delivery = await one(database, message_id)
+    delivery = await world.one(message_id)
     assert (delivery.status, delivery.reference) == (DeliveryStatus.DELIVERED, "SID")
     assert len(gateway.lookups) == 1
     assert len(outage.pauses) == outage.attempts
-    await recount(database)
+    await world.recount()

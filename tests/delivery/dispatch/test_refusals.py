@@ -6,7 +6,6 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from domain.status import DeliveryStatus
 from tests import log
@@ -17,19 +16,7 @@ from tests.delivery.gateways.stand_ins import (
     SmtpStandIn,
     TextStandIn,
 )
-from tests.delivery.world import (
-    Clock,
-    call,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    statuses,
-    text_to,
-    work,
-)
+from tests.delivery.world import World, call, mail, people, text_to
 from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 DEVICES: Final = {TextStandIn: text_to, CallStandIn: call, MailgunStandIn: mail}
@@ -58,20 +45,20 @@ def refusing(provider: type[HttpStandIn], status: int, body: Any) -> HttpStandIn
     ids=str,
 )
 async def test_a_permanent_refusal_fails_at_once(
-    database: Database, provider: type[HttpStandIn], body: dict[str, Any], code: int | None
+    world: World, provider: type[HttpStandIn], body: dict[str, Any], code: int | None
 ) -> None:
-    clock, stand_in = Clock(), refusing(provider, 400, body)
-    runtime = runtime_of(database, clock, stand_in.gateway)
-    message_id = await load(database, people(1, DEVICES[provider]))
+    stand_in = refusing(provider, 400, body)
+    runtime = world.runtime_of(stand_in.gateway)
+    message_id = await world.load(people(1, DEVICES[provider]))
 
     for _ in range(3):
-        await work(runtime)
-        clock.advance(hours=1)
+        await world.work(runtime)
+        world.clock.advance(hours=1)
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.call_status, row.attempts) == (DeliveryStatus.FAILED, code, 1)
     assert len(stand_in.requests) == 1
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize(
@@ -102,23 +89,23 @@ async def test_a_permanent_refusal_fails_at_once(
     ids=str,
 )
 async def test_a_refusal_that_an_administrator_can_fix_is_retried_and_logged_with_its_cause(
-    database: Database, provider: type[HttpStandIn], status: int, body: Any, reason: str
+    world: World, provider: type[HttpStandIn], status: int, body: Any, reason: str
 ) -> None:
-    clock, stand_in = Clock(), refusing(provider, status, body)
-    message_id = await load(database, people(3, lambda person: DEVICES[provider](person + 1)))
+    stand_in = refusing(provider, status, body)
+    message_id = await world.load(people(3, lambda person: DEVICES[provider](person + 1)))
 
     with capture_logs() as lines:
-        await work(runtime_of(database, clock, stand_in.gateway))
+        await world.work(stand_in.gateway)
 
     (line,) = [line for line in lines if line["event"] == "provider did not accept"]
     assert (line["log_level"], line["deliveries"], line["reason"]) == ("warning", 3, reason)
     assert line["message_id"] == f"message.{message_id}"
-    assert await statuses(database, message_id) == {"PENDING": 3}
+    assert await world.statuses(message_id) == {"PENDING": 3}
     del stand_in.take
-    clock.advance(minutes=1)
-    await work(runtime_of(database, clock, stand_in.gateway))
-    assert await statuses(database, message_id) != {"PENDING": 3}
-    await recount(database)
+    world.clock.advance(minutes=1)
+    await world.work(stand_in.gateway)
+    assert await world.statuses(message_id) != {"PENDING": 3}
+    await world.recount()
 
 
 @pytest.mark.parametrize(
@@ -133,24 +120,24 @@ async def test_a_refusal_that_an_administrator_can_fix_is_retried_and_logged_wit
     ],
 )
 async def test_the_reply_of_a_mail_server_decides_between_retry_and_failure(
-    database: Database, reply: str, status: DeliveryStatus
+    world: World, reply: str, status: DeliveryStatus
 ) -> None:
     async with SmtpStandIn().running() as server:
         server.reply_to_recipient = reply
-        message_id = await load(database, people(1, lambda _: log.email("zoe@nomail.example")))
-        await work(runtime_of(database, Clock(), server.gateway))
+        message_id = await world.load(people(1, lambda _: log.email("zoe@nomail.example")))
+        await world.work(server.gateway)
 
-        assert (await one(database, message_id)).status is status
+        assert (await world.one(message_id)).status is status
         assert server.taken() == []
 
 
 async def test_a_text_that_fails_because_of_the_account_is_logged_with_its_cause(
-    database: Database,
+    world: World,
 ) -> None:
     texts = TextStandIn()
-    message_id = await load(database, people(1, lambda _: text_to(1)))
-    await work(runtime_of(database, Clock(), texts.gateway))
-    delivery = await one(database, message_id)
+    message_id = await world.load(people(1, lambda _: text_to(1)))
+    await world.work(texts.gateway)
+    delivery = await world.one(message_id)
     fields = {
         "MessageSid": delivery.reference or "",
         "MessageStatus": "undelivered",
@@ -160,7 +147,7 @@ async def test_a_text_that_fails_because_of_the_account_is_logged_with_its_cause
     target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
 
     with capture_logs() as lines:
-        assert await post(database, texts.gateway, by_twilio(target, **fields)) == 200
+        assert await post(world.database, texts.gateway, by_twilio(target, **fields)) == 200
 
     (line,) = [line for line in lines if line["log_level"] == "warning"]
     assert (line["event"], line["code"]) == (
@@ -168,4 +155,4 @@ async def test_a_text_that_fails_because_of_the_account_is_logged_with_its_cause
         30034,
     )
     assert line["reason"] == "SENTLOG_TWILIO_FROM is not registered (A2P 10DLC)"
-    assert (await one(database, message_id)).call_status == -40
+    assert (await world.one(message_id)).call_status == -40

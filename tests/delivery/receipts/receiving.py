@@ -3,26 +3,20 @@
 from datetime import timedelta
 from typing import Any
 
-from db.connect.database import Database
 from delivery.dispatch.handover import hand_over
 from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource
 from tests import log
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    load,
-    runtime_of,
-)
+from tests.delivery.world import FakeGateway, World
 from tests.log import NOON
 
 
 async def receive(
-    database: Database, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
+    world: World, *receipts: Receipt, source: EventSource = EventSource.CALLBACK
 ) -> int:
     """Apply receipts of the fake provider. Return how many deliveries changed."""
-    return await apply_receipts(database, "fake", receipts, source=source, now=NOON)
+    return await apply_receipts(world.database, "fake", receipts, source=source, now=NOON)
 
 
 def receipt_of(
@@ -40,9 +34,8 @@ def receipt_of(
     return Receipt(at, status, code, key=f"{message_id}.{person}.{device}", **more)
 
 
-async def hand_over_all(database: Database, recipients: list[log.Fields], id: str = "M-1") -> int:
+async def hand_over_all(world: World, recipients: list[log.Fields], id: str = "M-1") -> int:
     """Import a message and hand all of it over to the fake provider."""
-    message_id = await load(database, recipients, id=id)
-    runtime = runtime_of(database, Clock(), FakeGateway(batch=500))
-    await hand_over(runtime, message_id, 0)
+    message_id = await world.load(recipients, id=id)
+    await hand_over(world.runtime_of(FakeGateway(batch=500)), message_id, 0)
     return message_id

@@ -8,28 +8,13 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.handover import hand_over
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, MessageStatus
 from tests import log
 from tests.delivery.receipts.receiving import hand_over_all, receipt_of, receive
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    deliveries,
-    load,
-    message,
-    people,
-    recount,
-    runtime_of,
-    status,
-    text_to,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, call, people, text_to
 from tests.log import NOON
 
 CODES = [5, 6, 13, 0, 1, 8, 17, -27, -28, -39, -40, -33, -5, 77, None]
@@ -64,7 +49,7 @@ _numbers = count(1)
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exact_figures(
-    database: Database, drawn: list[tuple[Any, ...]], dice: random.Random, stopped: bool
+    world: World, drawn: list[tuple[Any, ...]], dice: random.Random, stopped: bool
 ) -> None:
     ends = []
     for in_order in (True, False):
@@ -80,13 +65,13 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
             )
             for person in range(3)
         ]
-        message_id = await hand_over_all(database, shared, id=f"M-{number}")
+        message_id = await hand_over_all(world, shared, id=f"M-{number}")
         if stopped:
-            async with database.writing() as connection:
+            async with world.database.writing() as connection:
                 await cancel.cancel(
                     connection,
                     message_id,
-                    database=database,
+                    database=world.database,
                     by_id=None,
                     by_name=None,
                     reason=None,
@@ -104,25 +89,22 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
         while receipts:
             some = receipts[: dice.randint(1, 3)]
             del receipts[: len(some)]
-            await receive(database, *some)
-            await recount(database, message_id)
+            await receive(world, *some)
+            await world.recount(message_id)
         rows = [
             (row.status, row.call_status, row.confirmed, row.at)
-            for row in await deliveries(database, message_id)
+            for row in await world.deliveries(message_id)
         ]
-        found = await message(database, message_id)
-        spans = await columns_of(
-            database,
+        found = await world.message(message_id)
+        spans = await world.columns_of(
             f"select mode, started_at, ended_at from span where message_id = {message_id} order by mode",
         )
         ends.append((rows, found.status, found.people_contacted, found.has_open, spans))
     assert ends[0] == ends[1]
 
 
-async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(
-    database: Database,
-) -> None:
-    ids = [await hand_over_all(database, people(40, call), id=f"M-{number}") for number in range(3)]
+async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(world: World) -> None:
+    ids = [await hand_over_all(world, people(40, call), id=f"M-{number}") for number in range(3)]
     receipts = [
         receipt_of(message_id, person, after=after)
         for message_id in ids
@@ -132,48 +114,51 @@ async def test_many_receipts_of_many_messages_at_once_are_counted_exactly(
     random.Random(7).shuffle(receipts)
 
     changed = await asyncio.gather(
-        *(receive(database, *receipts[start::12]) for start in range(12)),
-        *(receive(database, *receipts[start::12]) for start in range(12)),
+        *(receive(world, *receipts[start::12]) for start in range(12)),
+        *(receive(world, *receipts[start::12]) for start in range(12)),
     )
 
     assert sum(changed) >= 120
     for message_id in ids:
-        assert (await message(database, message_id)).people_contacted == 40
-        assert await status(database, message_id) is MessageStatus.SENT
-    await recount(database)
+        assert (await world.message(message_id)).people_contacted == 40
+        assert await world.status(message_id) is MessageStatus.SENT
+    await world.recount()
 
 
-async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(
-    database: Database,
-) -> None:
+async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(world: World) -> None:
     """Nothing is handed over twice, and all figures are exact."""
-    clock = Clock()
-    ids = [await load(database, people(60, call, text_to), id=f"M-{number}") for number in range(3)]
+    ids = [await world.load(people(60, call, text_to), id=f"M-{number}") for number in range(3)]
     dice = random.Random(3)
 
     async def call_back() -> None:
         keys = dice.sample(gateway.keys, min(30, len(gateway.keys)))
         receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in keys]
-        await receive(database, *receipts)
+        await receive(world, *receipts)
 
-    gateway = FakeGateway(batch=10, meanwhile=call_back)
-    runtime = runtime_of(database, clock, gateway)
+    gateway = world.use(FakeGateway(batch=10, meanwhile=call_back))
 
     async def stop() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             await cancel.cancel(
-                connection, ids[0], database=database, by_id="u", by_name="U", reason=None, now=NOON
+                connection,
+                ids[0],
+                database=world.database,
+                by_id="u",
+                by_name="U",
+                reason=None,
+                now=NOON,
             )
-        await work(runtime)
+        await world.work()
 
     async with asyncio.timeout(60):
         await asyncio.gather(
-            *(hand_over(runtime, message_id, 0) for message_id in ids for _ in range(3)), stop()
+            *(hand_over(world.runtime, message_id, 0) for message_id in ids for _ in range(3)),
+            stop(),
         )
 
     assert len(gateway.keys) == len(set(gateway.keys))
-    assert await status(database, ids[0]) in (
+    assert await world.status(ids[0]) in (
         MessageStatus.CANCELED,
         MessageStatus.CANCELED_IN_PROGRESS,
     )
-    await recount(database)
+    await world.recount()

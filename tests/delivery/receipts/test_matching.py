@@ -19,19 +19,7 @@ from delivery.receipts.matching import is_same_address
 from delivery.receipts.receipts import apply_receipts
 from domain.receipts import Mismatch, Receipt, State, fold
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    deliveries,
-    everything,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, mail, people
 from tests.log import NOON
 
 PEOPLE = 4
@@ -83,41 +71,36 @@ def test_an_address_matches_in_every_spelling_of_the_provider(
     assert is_same_address(key, address) == is_same
 
 
-async def test_a_receipt_that_fits_two_messages_is_unmatched(
-    database: Database,
-) -> None:
-    runtime = runtime_of(database, Clock(), batch_gateway("B"))
+async def test_a_receipt_that_fits_two_messages_is_unmatched(world: World) -> None:
+    runtime = world.runtime_of(batch_gateway("B"))
     for id in ("M-1", "M-2"):
-        await hand_over(runtime, await load(database, people(2, mail), id=id), 0)
-    before = await everything(database)
+        await hand_over(runtime, await world.load(people(2, mail), id=id), 0)
+    before = await world.everything()
 
-    assert await hear(database, email_receipt(1, "B")) == 0
+    assert await hear(world.database, email_receipt(1, "B")) == 0
 
-    assert await everything(database) == before
-    assert await reasons(database) == [(Mismatch.SEVERAL_DELIVERIES, 1)]
+    assert await world.everything() == before
+    assert await reasons(world.database) == [(Mismatch.SEVERAL_DELIVERIES, 1)]
 
 
-async def test_a_receipt_of_a_resent_email_needs_our_key(
-    database: Database,
-) -> None:
-    gateway = FakeGateway(answer=lambda _: Refused("no such user"))
-    runtime = runtime_of(database, Clock(), gateway)
-    message_id = await load(database, people(1, mail))
-    await work(runtime)
+async def test_a_receipt_of_a_resent_email_needs_our_key(world: World) -> None:
+    gateway = world.use(FakeGateway(answer=lambda _: Refused("no such user")))
+    message_id = await world.load(people(1, mail))
+    await world.work()
 
     async def no_announcement(_: object) -> None: ...
 
-    await resend(runtime, message_id, modes={DeliveryMode.EMAIL}, announce=no_announcement)
+    await resend(world.runtime, message_id, modes={DeliveryMode.EMAIL}, announce=no_announcement)
     gateway.answer = lambda _: Accepted("B", DeliveryStatus.SENT)
-    await work(runtime)
-    before = await everything(database)
+    await world.work()
+    before = await world.everything()
 
-    assert await hear(database, email_receipt(0, "B")) == 0
-    assert await everything(database) == before
-    assert await reasons(database) == [(Mismatch.SEVERAL_SENDINGS, 1)]
+    assert await hear(world.database, email_receipt(0, "B")) == 0
+    assert await world.everything() == before
+    assert await reasons(world.database) == [(Mismatch.SEVERAL_SENDINGS, 1)]
 
-    assert await hear(database, email_receipt(0, "B", key=f"{message_id}.0.0.1")) == 1
-    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
+    assert await hear(world.database, email_receipt(0, "B", key=f"{message_id}.0.0.1")) == 1
+    assert (await world.one(message_id)).status is DeliveryStatus.DELIVERED
 
 
 class Word(NamedTuple):
@@ -162,24 +145,24 @@ def spelled(word: Word, message_id: int, id: str) -> Receipt:
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_any_order_books_each_receipt_on_its_own_delivery_and_keeps_the_others(
-    database: Database, said: list[Word], dice: random.Random
+    world: World, said: list[Word], dice: random.Random
 ) -> None:
     ends = []
     for in_order in (True, False):
         id = f"B-{next(_numbers)}"
-        message_id = await load(database, people(PEOPLE, mail), id=id)
-        await hand_over(runtime_of(database, Clock(), batch_gateway(id)), message_id, 0)
+        message_id = await world.load(people(PEOPLE, mail), id=id)
+        await hand_over(world.runtime_of(batch_gateway(id)), message_id, 0)
         receipts = [spelled(word, message_id, id) for word in said]
         if not in_order:
             dice.shuffle(receipts)
-        kept_before = sum(times for _, times in await reasons(database))
+        kept_before = sum(times for _, times in await reasons(world.database))
         while receipts:
             some = receipts[: dice.randint(1, 3)]
             del receipts[: len(some)]
-            await hear(database, *some)
-            await recount(database, message_id)
-        kept = sum(times for _, times in await reasons(database)) - kept_before
-        rows = await deliveries(database, message_id)
+            await hear(world.database, *some)
+            await world.recount(message_id)
+        kept = sum(times for _, times in await reasons(world.database)) - kept_before
+        rows = await world.deliveries(message_id)
         ends.append(([(row.status, row.at) for row in rows], kept))
 
     assert ends[0] == ends[1]

@@ -5,22 +5,12 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from domain.status import DeliveryStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import TextStandIn
 from tests.delivery.receipts.refreshing import refresh_now
-from tests.delivery.world import (
-    Clock,
-    columns_of,
-    load,
-    one,
-    people,
-    recount,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import World, people
 from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 NUMBER = TextStandIn.good[0]
@@ -30,15 +20,15 @@ SILENT = "select d.external_id, a.key from address a join district d on d.id = a
 class Texting:
     """A log that sends texts to one number through Twilio's stand-in."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.clock = Clock()
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.clock = world.clock
         self.texts = TextStandIn()
-        self.runtime = runtime_of(database, self.clock, self.texts.gateway)
+        self.runtime = world.runtime_of(self.texts.gateway)
 
     async def send(self, id: str) -> int:
-        message_id = await load(self.database, people(1, lambda _: log.text(NUMBER)), id=id)
-        await work(self.runtime)
+        message_id = await self.world.load(people(1, lambda _: log.text(NUMBER)), id=id)
+        await self.world.work(self.runtime)
         return message_id
 
     def refuses(self, code: int) -> None:
@@ -48,27 +38,29 @@ class Texting:
 
     async def report(self, message_id: int, **fields: str) -> None:
         """Send a status callback about the message's text."""
-        delivery = await one(self.database, message_id)
+        delivery = await self.world.one(message_id)
         target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
         about = {"MessageSid": delivery.reference or "", "To": NUMBER}
         assert (
-            await post(self.database, self.texts.gateway, by_twilio(target, **about, **fields))
+            await post(
+                self.world.database, self.texts.gateway, by_twilio(target, **about, **fields)
+            )
             == 200
         )
 
     async def says(self, word: str) -> None:
         """Send a text from the person."""
         request = by_twilio("/callbacks/twilio/incoming", From=NUMBER, Body=word)
-        assert await post(self.database, self.texts.gateway, request) == 200
+        assert await post(self.world.database, self.texts.gateway, request) == 200
 
     async def silent(self) -> list[tuple[str, str]]:
-        return [(row[0], row[1]) for row in await columns_of(self.database, SILENT)]
+        return [(row[0], row[1]) for row in await self.world.columns_of(SILENT)]
 
 
 @pytest.fixture
-async def texting(database: Database) -> Texting:
-    await log.load(database, log.district(), log.district("north"))
-    return Texting(database)
+async def texting(world: World) -> Texting:
+    await log.load(world.database, log.district(), log.district("north"))
+    return Texting(world)
 
 
 async def by_answer(texting: Texting) -> int:
@@ -96,28 +88,28 @@ async def test_a_number_that_twilio_reports_as_opted_out_gets_no_more_texts(
     texting: Texting, way: Callable[[Texting], object]
 ) -> None:
     first = await way(texting)  # type: ignore[misc]
-    assert (await one(texting.database, first)).call_status == -33
+    assert (await texting.world.one(first)).call_status == -33
     assert await texting.silent() == [("north", NUMBER), ("plainview", NUMBER)]
     requests = len(texting.texts.requests)
 
     second = await texting.send("M-2")
 
-    row = await one(texting.database, second)
+    row = await texting.world.one(second)
     assert (row.status, row.call_status) == (DeliveryStatus.OPTED_OUT, -33)
     assert len(texting.texts.requests) == requests
-    await recount(texting.database)
+    await texting.world.recount()
 
 
 async def test_an_opt_out_holds_in_districts_that_are_added_later(texting: Texting) -> None:
     await texting.says("STOP")
-    await log.load(texting.database, log.district("south"))
-    await log.load(texting.database, log.district("south", name="South"))
+    await log.load(texting.world.database, log.district("south"))
+    await log.load(texting.world.database, log.district("south", name="South"))
     assert [district for district, _ in await texting.silent()] == ["north", "plainview", "south"]
 
     people_there = [log.recipient("p1", log.text(NUMBER))]
     line = log.message("S-1", people_there, district="south", school=None, status=None)
-    await log.load(texting.database, line)
-    await work(texting.runtime)
+    await log.load(texting.world.database, line)
+    await texting.world.work(texting.runtime)
 
     assert texting.texts.requests == []
     await texting.says("START")
@@ -132,7 +124,7 @@ async def test_start_ends_an_opt_out_that_twilio_reported(texting: Texting) -> N
     third = await texting.send("M-3")
 
     assert texting.texts.taken() == [NUMBER]
-    assert (await one(texting.database, third)).status is DeliveryStatus.IN_PROGRESS
+    assert (await texting.world.one(third)).status is DeliveryStatus.IN_PROGRESS
 
 
 async def test_an_old_opt_out_report_does_not_override_a_later_start(
@@ -147,7 +139,7 @@ async def test_an_old_opt_out_report_does_not_override_a_later_start(
 
     await refresh_now(texting.runtime, first)
 
-    assert (await one(texting.database, first)).status is DeliveryStatus.OPTED_OUT
+    assert (await texting.world.one(first)).status is DeliveryStatus.OPTED_OUT
     assert await texting.silent() == []
 
 
@@ -156,5 +148,5 @@ async def test_another_failure_of_a_text_is_no_opt_out(texting: Texting, code: i
     message_id = await texting.send("M-1")
     await texting.report(message_id, MessageStatus="undelivered", ErrorCode=str(code))
 
-    assert (await one(texting.database, message_id)).status is DeliveryStatus.FAILED
+    assert (await texting.world.one(message_id)).status is DeliveryStatus.FAILED
     assert await texting.silent() == []

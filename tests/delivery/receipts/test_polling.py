@@ -5,63 +5,52 @@ from typing import Any
 
 import pytest
 
-from db.connect.database import Database
 from delivery.dispatch.delivery_names import spell
 from delivery.dispatch.runtime import Runtime
 from delivery.receipts.polling import poll_due
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.gateways.stand_ins import Behaviour, CallStandIn
 from tests.delivery.runners.kinds import at_work, holds, runner_of
-from tests.delivery.world import (
-    Clock,
-    call,
-    events,
-    everything,
-    load,
-    message,
-    one,
-    people,
-    recount,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import World, call, people
 from tests.server.routes.test_signed_callbacks import by_twilio, post
 
 
 class Placed:
     """One call that Twilio has placed, with a manual clock."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.clock = Clock()
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.clock = world.clock
         self.calls = CallStandIn()
-        self.runtime: Runtime = runtime_of(database, self.clock, self.calls.gateway)
+        self.runtime: Runtime = world.runtime_of(self.calls.gateway)
 
     async def place(self) -> "Placed":
-        self.message_id = await load(self.database, people(1, lambda _: call(1)))
-        await work(self.runtime)
+        self.message_id = await self.world.load(people(1, lambda _: call(1)))
+        await self.world.work(self.runtime)
         self.calls.requests.clear()
         return self
 
     async def report(self, **fields: str) -> None:
         """Send a signed status callback about the call."""
-        delivery = await one(self.database, self.message_id)
+        delivery = await self.world.one(self.message_id)
         target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
         about = {"CallSid": delivery.reference or "", "To": delivery.address} | fields
-        assert await post(self.database, self.calls.gateway, by_twilio(target, **about)) == 200
+        assert (
+            await post(self.world.database, self.calls.gateway, by_twilio(target, **about)) == 200
+        )
 
     def knows(self, **fields: Any) -> None:
         """Set Twilio's Call resource."""
         self.calls.made[0] |= {"status": "completed"} | fields
 
     async def standing(self) -> tuple[DeliveryStatus, int | None]:
-        delivery = await one(self.database, self.message_id)
+        delivery = await self.world.one(self.message_id)
         return delivery.status, delivery.call_status
 
 
 @pytest.fixture
-async def placed(database: Database) -> Placed:
-    return await Placed(database).place()
+async def placed(world: World) -> Placed:
+    return await Placed(world).place()
 
 
 async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
@@ -69,7 +58,7 @@ async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
 ) -> None:
     await placed.report(CallStatus="completed")
     assert await placed.standing() == (DeliveryStatus.IN_PROGRESS, None)
-    assert (await message(placed.database, placed.message_id)).people_contacted == 0
+    assert (await placed.world.message(placed.message_id)).people_contacted == 0
 
     assert await poll_due(placed.runtime) == 0, "it is asked about after a minute"
     placed.clock.advance(minutes=1)
@@ -77,16 +66,16 @@ async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
     assert await poll_due(placed.runtime) == 1
 
     assert await placed.standing() == (DeliveryStatus.DELIVERED, 6)
-    assert (await message(placed.database, placed.message_id)).people_contacted == 1
-    row = await one(placed.database, placed.message_id)
-    assert [(e.status, e.source) for e in await events(placed.database, row.key)][-2:] == [
+    assert (await placed.world.message(placed.message_id)).people_contacted == 1
+    row = await placed.world.one(placed.message_id)
+    assert [(e.status, e.source) for e in await placed.world.events(row.key)][-2:] == [
         (DeliveryStatus.IN_PROGRESS, EventSource.CALLBACK),
         (DeliveryStatus.DELIVERED, EventSource.REFRESH),
     ]
     assert row.due_at is None
     placed.clock.advance(hours=1)
     assert await poll_due(placed.runtime) == 0
-    await recount(placed.database)
+    await placed.world.recount()
 
 
 async def test_a_late_callback_with_who_answered_ends_the_polling(
@@ -114,21 +103,21 @@ async def test_a_call_without_who_answered_is_polled_at_growing_pauses(
 ) -> None:
     placed.knows(answered_by=None)
     await placed.report(CallStatus="completed")
-    before = await one(placed.database, placed.message_id)
+    before = await placed.world.one(placed.message_id)
     asked_at = []
     for minute in range(1, 181):
         placed.clock.advance(minutes=1)
-        await work(placed.runtime)  # marks what is overdue
+        await placed.world.work(placed.runtime)  # marks what is overdue
         if await poll_due(placed.runtime):
             asked_at.append(minute)
 
     assert asked_at == [1, 2, 4, 8, 16, 32]
     assert len(placed.calls.requests) == 6
-    after = await one(placed.database, placed.message_id)
+    after = await placed.world.one(placed.message_id)
     assert after == before._replace(due_at=None)
-    found = await message(placed.database, placed.message_id)
+    found = await placed.world.message(placed.message_id)
     assert (found.status, found.people_contacted) == (MessageStatus.ERROR, 0)
-    await recount(placed.database)
+    await placed.world.recount()
 
 
 async def test_an_unavailable_provider_is_polled_again(placed: Placed) -> None:
@@ -156,11 +145,11 @@ async def test_of_many_concurrent_polls_one_asks_the_provider(placed: Placed) ->
 
 async def test_a_call_without_an_incomplete_receipt_is_not_polled(placed: Placed) -> None:
     await placed.report(CallStatus="in-progress")
-    before = await everything(placed.database)
+    before = await placed.world.everything()
     placed.clock.now += timedelta(hours=3)
 
     assert await poll_due(placed.runtime) == 0
-    assert await everything(placed.database) == before
+    assert await placed.world.everything() == before
     assert placed.calls.requests == []
 
 
@@ -173,6 +162,6 @@ async def test_a_runner_polls(placed: Placed) -> None:
         return await placed.standing() == (DeliveryStatus.DELIVERED, 5)
 
     async with at_work(runner_of(placed.runtime)):
-        await holds(placed.database, is_answered)
+        await holds(placed.world.database, is_answered)
 
     assert len(placed.calls.requests) == 1

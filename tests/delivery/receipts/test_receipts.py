@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from db.connect.database import Database
 from db.dispatch import cancel
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, NotAccepted
@@ -12,66 +11,46 @@ from delivery.receipts.receipts import apply_receipts
 from domain.modes import PHONE_MODES
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from tests.delivery.receipts.receiving import hand_over_all, receipt_of, receive
-from tests.delivery.world import (
-    Clock,
-    Event,
-    FakeGateway,
-    call,
-    deliveries,
-    events,
-    everything,
-    load,
-    mail,
-    message,
-    number_of,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    status,
-    statuses,
-    work,
-)
+from tests.delivery.world import Event, FakeGateway, World, call, mail, number_of, people
 from tests.log import NOON
 
 # One receipt
 
 
-async def test_a_receipt_changes_state_event_figures_and_revision(database: Database) -> None:
-    message_id = await hand_over_all(database, people(1, call))
-    before = (await message(database, message_id)).revision
+async def test_a_receipt_changes_state_event_figures_and_revision(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
+    before = (await world.message(message_id)).revision
 
-    assert await receive(database, receipt_of(message_id, detail="completed")) == 1
+    assert await receive(world, receipt_of(message_id, detail="completed")) == 1
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.call_status, row.at) == (
         DeliveryStatus.DELIVERED,
         5,
         NOON + timedelta(seconds=1),
     )
-    assert (await events(database, row.key))[-1] == Event(
+    assert (await world.events(row.key))[-1] == Event(
         DeliveryStatus.DELIVERED, 5, EventSource.CALLBACK, "completed"
     )
-    found = await message(database, message_id)
+    found = await world.message(message_id)
     assert (found.people_contacted, found.status, found.revision) == (
         1,
         MessageStatus.SENT,
         before + 1,
     )
-    await recount(database)
+    await world.recount()
 
 
 async def test_a_receipt_finds_its_delivery_by_the_provider_s_id_and_the_address(
-    database: Database,
+    world: World,
 ) -> None:
-    message_id = await hand_over_all(database, people(2, call))
+    message_id = await hand_over_all(world, people(2, call))
     receipt = receipt_of(message_id)._replace(
         key=None, reference=f"REF-{message_id}.1.0-1", address=number_of(1)
     )
 
-    assert await receive(database, receipt) == 1
-    assert [row.call_status for row in await deliveries(database, message_id)] == [None, 5]
+    assert await receive(world, receipt) == 1
+    assert [row.call_status for row in await world.deliveries(message_id)] == [None, 5]
 
 
 @pytest.mark.parametrize(
@@ -89,165 +68,155 @@ async def test_a_receipt_finds_its_delivery_by_the_provider_s_id_and_the_address
     ],
 )
 async def test_a_receipt_of_no_delivery_of_ours_changes_nothing(
-    database: Database, key: str | None
+    world: World, key: str | None
 ) -> None:
-    message_id = await hand_over_all(database, people(1, call))
-    before = await everything(database)
+    message_id = await hand_over_all(world, people(1, call))
+    before = await world.everything()
 
     receipt = receipt_of(message_id)._replace(key=key, reference="nobody's")
-    assert await receive(database, receipt) == 0
-    assert await everything(database) == before
+    assert await receive(world, receipt) == 0
+    assert await world.everything() == before
 
 
-async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(database: Database) -> None:
-    message_id = await hand_over_all(database, people(1, call))
-    before = await everything(database)
+async def test_a_provider_s_receipts_apply_only_to_its_own_deliveries(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
+    before = await world.everything()
 
     receipts = [
         receipt_of(message_id),
         receipt_of(message_id)._replace(key=None, reference=f"REF-{message_id}.0.0-1"),
     ]
     changed = await apply_receipts(
-        database, "other", receipts, source=EventSource.CALLBACK, now=NOON
+        world.database, "other", receipts, source=EventSource.CALLBACK, now=NOON
     )
     assert changed == 0
-    assert await everything(database) == before
+    assert await world.everything() == before
 
 
-async def test_a_receipt_with_an_unknown_status_is_kept_and_changes_nothing(
-    database: Database,
-) -> None:
-    message_id = await hand_over_all(database, people(1, call))
-    before = await one(database, message_id)
+async def test_a_receipt_with_an_unknown_status_is_kept_and_changes_nothing(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
+    before = await world.one(message_id)
 
     assert (
-        await receive(database, receipt_of(message_id, status=None, code=None, detail="pondering"))
+        await receive(world, receipt_of(message_id, status=None, code=None, detail="pondering"))
         == 0
     )
 
-    assert await one(database, message_id) == before
-    assert (await events(database, before.key))[-1] == Event(
+    assert await world.one(message_id) == before
+    assert (await world.events(before.key))[-1] == Event(
         DeliveryStatus.IN_PROGRESS, None, EventSource.CALLBACK, "pondering"
     )
-    await recount(database)
+    await world.recount()
 
 
-async def test_every_receipt_is_kept_also_a_repeated_one(
-    database: Database,
-) -> None:
-    message_id = await hand_over_all(database, people(1, call))
+async def test_every_receipt_is_kept_also_a_repeated_one(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
     late = receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=17, after=0.5)
 
-    assert await receive(database, receipt_of(message_id)) == 1
-    assert await receive(database, receipt_of(message_id), late) == 0
+    assert await receive(world, receipt_of(message_id)) == 1
+    assert await receive(world, receipt_of(message_id), late) == 0
 
-    row = await one(database, message_id)
-    assert [(e.status, e.call_status) for e in (await events(database, row.key))[1:]] == [
+    row = await world.one(message_id)
+    assert [(e.status, e.call_status) for e in (await world.events(row.key))[1:]] == [
         (DeliveryStatus.DELIVERED, 5),
         (DeliveryStatus.DELIVERED, 5),
         (DeliveryStatus.IN_PROGRESS, 17),
     ]
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_poll_with_known_receipts_leaves_no_event(
-    database: Database,
-) -> None:
-    message_id = await hand_over_all(database, people(1, call))
+async def test_a_poll_with_known_receipts_leaves_no_event(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
     answer = [
         receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=17),
         receipt_of(message_id),
     ]
-    assert await receive(database, *answer, source=EventSource.REFRESH) == 1
-    before = await everything(database)
+    assert await receive(world, *answer, source=EventSource.REFRESH) == 1
+    before = await world.everything()
 
-    assert await receive(database, *answer, source=EventSource.REFRESH) == 0
-    assert await everything(database) == before
+    assert await receive(world, *answer, source=EventSource.REFRESH) == 0
+    assert await world.everything() == before
 
 
 # Cancellation, resend and claims
 
 
 async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_it_had_left(
-    database: Database,
+    world: World,
 ) -> None:
-    runtime = runtime_of(database, Clock(), FakeGateway(answer=lambda _: NotAccepted("busy")))
-    message_id = await load(database, people(2, call))
-    await work(runtime)
-    async with database.writing() as connection:
+    world.use(FakeGateway(answer=lambda _: NotAccepted("busy")))
+    message_id = await world.load(people(2, call))
+    await world.work()
+    async with world.database.writing() as connection:
         await cancel.cancel(
-            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
+            connection,
+            message_id,
+            database=world.database,
+            by_id="u",
+            by_name="U",
+            reason=None,
+            now=NOON,
         )
-    await work(runtime)
+    await world.work()
 
-    await receive(database, receipt_of(message_id))
+    await receive(world, receipt_of(message_id))
 
-    row = (await deliveries(database, message_id))[0]
+    row = (await world.deliveries(message_id))[0]
     assert (row.status, row.call_status, row.at) == (DeliveryStatus.CANCELED, 5, NOON)
-    assert (await events(database, row.key))[-1].status is DeliveryStatus.DELIVERED
-    assert await status(database, message_id) is MessageStatus.CANCELED
-    assert (await message(database, message_id)).people_contacted == 1
-    await recount(database)
+    assert (await world.events(row.key))[-1].status is DeliveryStatus.DELIVERED
+    assert await world.status(message_id) is MessageStatus.CANCELED
+    assert (await world.message(message_id)).people_contacted == 1
+    await world.recount()
 
 
 async def test_a_receipt_of_an_earlier_sending_does_not_change_the_current_one(
-    database: Database,
+    world: World,
 ) -> None:
-    message_id = await hand_over_all(database, people(1, call))
-    await receive(database, receipt_of(message_id, status=DeliveryStatus.FAILED, code=0))
+    message_id = await hand_over_all(world, people(1, call))
+    await receive(world, receipt_of(message_id, status=DeliveryStatus.FAILED, code=0))
 
     async def no_announcement(_: object) -> None: ...
 
-    runtime = runtime_of(database, Clock(), FakeGateway())
-    await resend(runtime, message_id, modes=PHONE_MODES, announce=no_announcement)
-    await receive(database, receipt_of(message_id))
+    await resend(world.runtime, message_id, modes=PHONE_MODES, announce=no_announcement)
+    await receive(world, receipt_of(message_id))
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.call_status) == (DeliveryStatus.PENDING, None)
-    assert (await events(database, row.key))[-1].status is DeliveryStatus.DELIVERED
-    await work(runtime)
+    assert (await world.events(row.key))[-1].status is DeliveryStatus.DELIVERED
+    await world.work()
     second = receipt_of(message_id)._replace(key=f"{message_id}.0.0.1")
-    await receive(database, second)
-    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
-    await recount(database)
+    await receive(world, second)
+    assert (await world.one(message_id)).status is DeliveryStatus.DELIVERED
+    await world.recount()
 
 
-async def test_a_receipt_for_a_pending_delivery_prevents_a_second_hand_over(
-    database: Database,
-) -> None:
+async def test_a_receipt_for_a_pending_delivery_prevents_a_second_hand_over(world: World) -> None:
     """The database was restored from a backup before the hand-over, or a claim was settled too early."""
-    gateway = FakeGateway()
-    message_id = await load(database, people(1, call))
+    message_id = await world.load(people(1, call))
 
     await receive(
-        database,
+        world,
         receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None, reference="R"),
     )
-    await work(runtime_of(database, Clock(), gateway))
+    await world.work()
 
-    assert gateway.given == []
-    row = await one(database, message_id)
+    assert world.gateway.given == []
+    row = await world.one(message_id)
     assert (row.status, row.gateway, row.reference) == (DeliveryStatus.IN_PROGRESS, "fake", "R")
     assert row.handed_at is not None
-    await recount(database)
+    await world.recount()
 
 
-async def test_the_first_receipt_ends_a_claim_that_waits_for_an_answer(
-    database: Database,
-) -> None:
-    runtime = runtime_of(
-        database, Clock(), FakeGateway(answer=lambda h: Accepted(None, DeliveryStatus.SENT))
-    )
-    message_id = await load(database, people(1, mail))
+async def test_the_first_receipt_ends_a_claim_that_waits_for_an_answer(world: World) -> None:
+    world.use(FakeGateway(answer=lambda h: Accepted(None, DeliveryStatus.SENT)))
+    message_id = await world.load(people(1, mail))
 
     async def called_back() -> None:
-        await receive(
-            database, receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None)
-        )
+        await receive(world, receipt_of(message_id, status=DeliveryStatus.IN_PROGRESS, code=None))
 
-    runtime.gateways[next(iter(runtime.gateways))].meanwhile = called_back  # type: ignore[attr-defined]
-    await work(runtime)
+    world.runtime.gateways[next(iter(world.runtime.gateways))].meanwhile = called_back  # type: ignore[attr-defined]
+    await world.work()
 
-    assert await settle(runtime) == 0
-    assert await statuses(database, message_id) == {"SENT": 1}
-    await recount(database)
+    assert await world.settle() == 0
+    assert await world.statuses(message_id) == {"SENT": 1}
+    await world.recount()

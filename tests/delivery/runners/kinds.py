@@ -23,7 +23,7 @@ from delivery.runners.procrastinate import ProcrastinateRunner
 from domain.ids import Kind, spell
 from domain.status import DeliveryStatus
 from tests.delivery.reports.printing import printing
-from tests.delivery.world import statuses
+from tests.delivery.world import World
 
 PATIENCE: Final = 30.0
 """Timeout in seconds: a test that waits longer fails."""
@@ -106,7 +106,7 @@ async def all_handed_over(database: Database, message_id: int) -> None:
     """Wait until a message has no pending delivery."""
 
     async def nothing_is_pending() -> bool:
-        return DeliveryStatus.PENDING.value not in await statuses(database, message_id)
+        return DeliveryStatus.PENDING.value not in await World(database).statuses(message_id)
 
     await holds(database, nothing_is_pending)
 

@@ -5,11 +5,10 @@ from datetime import datetime
 
 import pytest
 
-from db.connect.database import Database
 from delivery.dispatch.due_work import Job
 from delivery.runners.local import JobQueue
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, announce, at_work, runner_of
-from tests.delivery.world import Clock, FakeGateway, load, mail, people, runtime_of, statuses
+from tests.delivery.world import Clock, World, mail, people, runtime_of
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -40,31 +39,30 @@ async def test_a_closed_queue_gives_no_job() -> None:
 
 
 @on_sqlite
-async def test_an_announcement_goes_with_its_transaction(database: Database) -> None:
-    gateway = FakeGateway()
-    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
+async def test_an_announcement_goes_with_its_transaction(world: World) -> None:
+    runner = runner_of(world.runtime, has_rounds=False)
 
     async def announce_and_fail() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             await runner.announce(connection)
             raise ZeroDivisionError
 
-    first = await load(database, people(1, mail))
+    first = await world.load(people(1, mail))
     async with at_work(runner):
-        await all_handed_over(database, first)  # found when it began
-        second = await load(database, people(1, mail), id="M-2")
+        await all_handed_over(world.database, first)  # found when it began
+        second = await world.load(people(1, mail), id="M-2")
         with pytest.raises(ZeroDivisionError):
             await announce_and_fail()
-    assert await statuses(database, second) == {"PENDING": 1}
+    assert await world.statuses(second) == {"PENDING": 1}
 
-    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
+    runner = runner_of(world.runtime, has_rounds=False)
     async with at_work(runner):
-        await announce(database, runner)
-        await all_handed_over(database, second)
+        await announce(world.database, runner)
+        await all_handed_over(world.database, second)
 
 
 @on_sqlite
-async def test_a_failed_round_is_repeated(database: Database) -> None:
+async def test_a_failed_round_is_repeated(world: World) -> None:
     class LateClock(Clock):
         """A clock that fails at its first call."""
 
@@ -76,10 +74,9 @@ async def test_a_failed_round_is_repeated(database: Database) -> None:
                 raise ZeroDivisionError
             return super().__call__()
 
-    gateway = FakeGateway()
-    message_id = await load(database, people(1, mail))
+    message_id = await world.load(people(1, mail))
 
-    async with at_work(runner_of(runtime_of(database, LateClock(), gateway))):
-        await all_handed_over(database, message_id)
+    async with at_work(runner_of(runtime_of(world.database, LateClock(), world.gateway))):
+        await all_handed_over(world.database, message_id)
 
-    assert len(gateway.given) == 1
+    assert len(world.gateway.given) == 1

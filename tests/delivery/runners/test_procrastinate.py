@@ -28,19 +28,7 @@ from tests.delivery.runners.kinds import (
     runner_of,
     worker,
 )
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    deliveries,
-    load,
-    mail,
-    people,
-    recount,
-    runtime_of,
-    statuses,
-)
+from tests.delivery.world import Clock, FakeGateway, World, call, mail, people, runtime_of
 from tests.missing import missing
 from tests.postgres import find_programs, running_cluster
 
@@ -67,54 +55,54 @@ class AskedClock(Clock):
 
 @on_postgres
 async def test_an_announcement_is_committed_or_rolled_back_with_its_transaction(
-    database: Database,
+    world: World,
 ) -> None:
-    runner = runner_of(runtime_of(database, Clock(), FakeGateway()))
+    runner = runner_of(world.runtime)
 
     async def announce_and_fail() -> None:
-        async with database.writing() as connection:
+        async with world.database.writing() as connection:
             await runner.announce(connection)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await announce_and_fail()
-    assert await columns_of(database, JOBS) == []
+    assert await world.columns_of(JOBS) == []
 
-    await announce(database, runner)
-    assert await columns_of(database, JOBS) == [(LOOK, "todo")]
+    await announce(world.database, runner)
+    assert await world.columns_of(JOBS) == [(LOOK, "todo")]
 
 
 @on_postgres
-async def test_an_announcement_does_not_wait_for_another_transaction(database: Database) -> None:
+async def test_an_announcement_does_not_wait_for_another_transaction(world: World) -> None:
     """If a cancellation waited for an import's transaction, its response would be late."""
-    runner = runner_of(runtime_of(database, Clock(), FakeGateway()))
+    runner = runner_of(world.runtime)
 
-    async with database.writing() as slow, asyncio.timeout(PATIENCE):
+    async with world.database.writing() as slow, asyncio.timeout(PATIENCE):
         await runner.announce(slow)
-        await announce(database, runner)
+        await announce(world.database, runner)
 
-    assert await columns_of(database, JOBS) == [(LOOK, "todo")] * 2
+    assert await world.columns_of(JOBS) == [(LOOK, "todo")] * 2
 
 
 @on_postgres
-async def test_many_announcements_are_answered_by_few_looks(database: Database) -> None:
+async def test_many_announcements_are_answered_by_few_looks(world: World) -> None:
     clock = AskedClock()
-    runner = runner_of(runtime_of(database, clock, FakeGateway()), has_rounds=False)
-    message_id = await load(database, people(1, mail))
+    runner = runner_of(runtime_of(world.database, clock, FakeGateway()), has_rounds=False)
+    message_id = await world.load(people(1, mail))
     for _ in range(50):
-        await announce(database, runner)
+        await announce(world.database, runner)
 
     async with at_work(runner):
-        await all_handed_over(database, message_id)
+        await all_handed_over(world.database, message_id)
 
     # A look asks for the time more than once.
     assert 0 < clock.times < 50
-    assert (LOOK, "todo") not in await columns_of(database, JOBS)
+    assert (LOOK, "todo") not in await world.columns_of(JOBS)
 
 
 @on_postgres
 async def test_the_queue_is_bounded_and_all_jobs_get_their_turn(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(procrastinate, "AHEAD", 8)
     reached, opened = asyncio.Event(), asyncio.Event()
@@ -123,31 +111,29 @@ async def test_the_queue_is_bounded_and_all_jobs_get_their_turn(
         reached.set()
         await opened.wait()
 
-    gateway = FakeGateway(meanwhile=meanwhile)
+    gateway = world.use(FakeGateway(meanwhile=meanwhile))
     lines = [
         log.message(f"M-{number}", people(1, mail), status=None, school=None)
         for number in range(20)
     ]
-    await log.load(database, log.district(), *lines)
-    last = max((await log.message_ids(database)).values())
-    runner = runner_of(runtime_of(database, Clock(), gateway))
+    await log.load(world.database, log.district(), *lines)
+    last = max((await log.message_ids(world.database)).values())
+    runner = runner_of(world.runtime)
 
     async with at_work(runner):
-        await announce(database, runner)
+        await announce(world.database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
-        jobs = [name for name, _ in await columns_of(database, JOBS)]
+        jobs = [name for name, _ in await world.columns_of(JOBS)]
         assert jobs.count(HAND_OVER) == 8
         opened.set()
-        await all_handed_over(database, last)
+        await all_handed_over(world.database, last)
 
     assert len(set(gateway.keys)) == len(gateway.given) == 20
 
 
 @on_postgres
-async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(
-    database: Database,
-) -> None:
+async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(world: World) -> None:
     """A second worker would reserve sends at the provider, and then find nothing to hand over."""
     reached, opened = asyncio.Event(), asyncio.Event()
 
@@ -156,37 +142,37 @@ async def test_a_chunk_that_a_live_worker_processes_is_not_queued_again(
         await opened.wait()
 
     # One at a time, so that what is still pending has every look find the chunk.
-    gateway = FakeGateway(batch=1, meanwhile=meanwhile)
-    runner = runner_of(runtime_of(database, Clock(), gateway), has_rounds=False)
-    message_id = await load(database, people(3, mail))
+    gateway = world.use(FakeGateway(batch=1, meanwhile=meanwhile))
+    runner = runner_of(world.runtime, has_rounds=False)
+    message_id = await world.load(people(3, mail))
 
     async with at_work(runner):
-        await announce(database, runner)
+        await announce(world.database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
         for _ in range(3):
-            await announce(database, runner)
-            await _all_have_looked(database)
-            assert await columns_of(database, JOBS) == [(HAND_OVER, "doing")]
-        assert await statuses(database, message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
+            await announce(world.database, runner)
+            await _all_have_looked(world)
+            assert await world.columns_of(JOBS) == [(HAND_OVER, "doing")]
+        assert await world.statuses(message_id) == {"IN_PROGRESS": 1, "PENDING": 2}
         opened.set()
-        await all_handed_over(database, message_id)
+        await all_handed_over(world.database, message_id)
 
     assert sorted(gateway.keys) == [f"{message_id}.{number}.0" for number in range(3)]
 
 
-async def _all_have_looked(database: Database) -> None:
+async def _all_have_looked(world: World) -> None:
     """Wait until no look is queued or running: its job exists until the jobs that it found are queued."""
     async with asyncio.timeout(PATIENCE):
-        while LOOK in [name for name, _ in await columns_of(database, JOBS)]:
+        while LOOK in [name for name, _ in await world.columns_of(JOBS)]:
             pass
 
 
 @on_postgres
 async def test_jobs_of_a_dead_worker_are_deleted_and_their_work_is_found_again(
-    database: Database,
+    world: World,
 ) -> None:
-    async with database.writing() as connection:
+    async with world.database.writing() as connection:
         await connection.execute(
             text(
                 "with dead as (insert into procrastinate_workers (last_heartbeat)"
@@ -196,15 +182,15 @@ async def test_jobs_of_a_dead_worker_are_deleted_and_their_work_is_found_again(
             )
         )
     clock = AskedClock()
-    runner = runner_of(runtime_of(database, clock, FakeGateway()), has_rounds=False)
+    runner = runner_of(runtime_of(world.database, clock, FakeGateway()), has_rounds=False)
 
     async with at_work(runner), asyncio.timeout(PATIENCE):
         await clock.asked.wait()  # nothing but the rescue looks around
-        assert (HAND_OVER, "doing") not in await columns_of(database, JOBS)
+        assert (HAND_OVER, "doing") not in await world.columns_of(JOBS)
         dead = (
             "select 1 from procrastinate_workers where last_heartbeat < now() - interval '1 minute'"
         )
-        assert await columns_of(database, dead) == []
+        assert await world.columns_of(dead) == []
 
 
 @pytest.mark.postgres
@@ -220,7 +206,8 @@ async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: P
             # The suite's servers answer before they have written, and a kill would then lose what they answered.
             await connection.execute(text("alter role postgres set synchronous_commit = on"))
         await database.dispose()
-        message_id = await load(database, people(1_000, call))
+        world = World(database)
+        message_id = await world.load(people(1_000, call))
 
         async def some_have_left() -> bool:
             return len(journal.entries()) >= 250
@@ -228,7 +215,7 @@ async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: P
         async def all_are_settled() -> bool:
             open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
             try:
-                return not await columns_of(database, open_)
+                return not await world.columns_of(open_)
             except DBAPIError:
                 return False  # it has not come back
 
@@ -238,12 +225,12 @@ async def test_a_database_that_is_killed_and_restarted_loses_nothing(tmp_path: P
             await asyncio.to_thread(cluster.start)
             await holds_anywhere(database, message_id, all_are_settled)
 
-        rows = {spell(row): row for row in await deliveries(database, message_id)}
+        rows = {spell(row): row for row in await world.deliveries(message_id)}
         called = [entry.key for entry in journal.entries()]
         assert len(called) == len(set(called))
         # Of whom the provider cannot tell whether he was called is marked; everybody else was called.
         assert {rows[key].call_status for key in rows.keys() - set(called)} <= {NO_RESPONSE}
-        await recount(database)
+        await world.recount()
         await database.dispose()
     journal.close()
 

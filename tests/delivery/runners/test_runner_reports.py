@@ -10,7 +10,6 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from delivery.dispatch.runtime import Runtime
 from delivery.reports.child import Broken
@@ -38,32 +37,22 @@ from tests.delivery.runners.kinds import (
     holds,
     runner_of,
 )
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    load,
-    mail,
-    people,
-    runtime_of,
-    statuses,
-)
+from tests.delivery.world import FakeGateway, World, call, mail, people
 from tests.log import NOON
 
 JOBS = "select task_name, status::text from procrastinate_jobs order by id"
 
 
 @pytest.fixture
-def runtime(database: Database) -> Runtime:
-    return runtime_of(database, Clock(), FakeGateway())
+def runtime(world: World) -> Runtime:
+    return world.runtime
 
 
 @pytest.fixture
-async def report_runtime(database: Database, tmp_path: Path) -> ReportRuntime:
+async def report_runtime(world: World, tmp_path: Path) -> ReportRuntime:
     """A log with one message and no due deliveries."""
-    await load(database, people(2, mail), scheduled_at=NOON + timedelta(days=1))
-    return printing(database, tmp_path / "store")
+    await world.load(people(2, mail), scheduled_at=NOON + timedelta(days=1))
+    return printing(world.database, tmp_path / "store")
 
 
 async def has_become(report_runtime: ReportRuntime, status: ReportStatus, *ids: int) -> None:
@@ -128,40 +117,41 @@ async def test_a_job_of_a_missing_report_does_nothing(report_runtime: ReportRunt
 
 
 async def test_a_report_does_not_wait_for_busy_delivery_workers(
-    database: Database, tmp_path: Path
+    world: World, tmp_path: Path
 ) -> None:
     reached, opened = asyncio.Event(), asyncio.Event()
 
     async def meanwhile() -> None:
-        if len(gateway.waves) >= CONCURRENT_JOBS or not database.is_postgresql:
+        if len(gateway.waves) >= CONCURRENT_JOBS or not world.database.is_postgresql:
             reached.set()
         await opened.wait()
 
-    gateway = FakeGateway(meanwhile=meanwhile)
-    message_id = await load(database, people(500 * CONCURRENT_JOBS + 1, mail))
-    report_runtime = printing(database, tmp_path / "store")
-    runner = runner_of(runtime_of(database, Clock(), gateway), report_runtime)
+    gateway = world.use(FakeGateway(meanwhile=meanwhile))
+    message_id = await world.load(people(500 * CONCURRENT_JOBS + 1, mail))
+    report_runtime = printing(world.database, tmp_path / "store")
+    runner = runner_of(world.runtime, report_runtime)
     async with at_work(runner):
-        await announce(database, runner)
+        await announce(world.database, runner)
         async with asyncio.timeout(PATIENCE):
             await reached.wait()
         await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
         await has_become(report_runtime, ReportStatus.READY)
-        assert (await statuses(database, message_id))["PENDING"] > 0
+        assert (await world.statuses(message_id))["PENDING"] > 0
         opened.set()
-        await all_handed_over(database, message_id)
+        await all_handed_over(world.database, message_id)
 
 
-async def test_deliveries_do_not_wait_for_reports(report_runtime: ReportRuntime) -> None:
-    slow, gateway = Stuck(), FakeGateway()
-    runtime = runtime_of(report_runtime.database, Clock(), gateway)
-    runner = runner_of(runtime, replace(report_runtime, render=slow))
+async def test_deliveries_do_not_wait_for_reports(
+    world: World, report_runtime: ReportRuntime
+) -> None:
+    slow = Stuck()
+    runner = runner_of(world.runtime, replace(report_runtime, render=slow))
     async with at_work(runner):
         for format in ReportFormat:
             await ask_and_announce(report_runtime, runner, format)
         async with asyncio.timeout(PATIENCE):
             await slow.begun.wait()
-        message_id = await load(report_runtime.database, people(CONCURRENT_JOBS, call), id="M-2")
+        message_id = await world.load(people(CONCURRENT_JOBS, call), id="M-2")
         await announce(report_runtime.database, runner)
         await all_handed_over(report_runtime.database, message_id)
         slow.released.set()
@@ -280,7 +270,7 @@ async def test_a_report_job_is_committed_or_rolled_back_with_its_request(
 
     with pytest.raises(ZeroDivisionError):
         await announce_and_fail()
-    assert await columns_of(report_runtime.database, JOBS) == []
+    assert await World(report_runtime.database).columns_of(JOBS) == []
 
     await ask_and_announce(report_runtime, runner, ReportFormat.CSV)
-    assert await columns_of(report_runtime.database, JOBS) == [(PRINT, "todo")]
+    assert await World(report_runtime.database).columns_of(JOBS) == [(PRINT, "todo")]

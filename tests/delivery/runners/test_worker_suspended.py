@@ -22,16 +22,7 @@ from delivery.gateways.simulator.journal import Journal
 from domain.status import MessageStatus
 from tests.delivery.processes.worker_process import BATCH
 from tests.delivery.runners.kinds import holds_anywhere, worker
-from tests.delivery.world import (
-    call,
-    columns_of,
-    deliveries,
-    load,
-    people,
-    recount,
-    status,
-    statuses,
-)
+from tests.delivery.world import World, call, people
 from tests.log import NOON
 
 CALLS: Final = 3_000
@@ -64,10 +55,10 @@ def is_writing(database: Database) -> bool:
     return False
 
 
-async def nobody_is_in_a_transaction(database: Database) -> bool:
+async def nobody_is_in_a_transaction(world: World) -> bool:
     """Return whether no other session of this database is active or inside a transaction."""
     others = "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-    return not await columns_of(database, f"{others} and state <> 'idle'")
+    return not await world.columns_of(f"{others} and state <> 'idle'")
 
 
 async def canceled(database: Database, message_id: int) -> set[str]:
@@ -82,34 +73,34 @@ async def canceled(database: Database, message_id: int) -> set[str]:
 
 
 async def test_nothing_unclaimed_is_handed_over_after_a_cancel(
-    database: Database, database_url: str, tmp_path: Path
+    world: World, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
-    message_id = await load(database, people(CALLS, call))
+    message_id = await world.load(people(CALLS, call))
 
     async def some_have_left() -> bool:
         return len(journal.entries()) >= CALLS // 6
 
     async def all_is_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(database, open_)
+        return not await world.columns_of(open_)
 
     with worker(database_url, tmp_path / "journal", seconds=0.2) as victim:
-        await holds_anywhere(database, message_id, some_have_left)
+        await holds_anywhere(world.database, message_id, some_have_left)
         claimed: set[str] | None = None
         while claimed is None:
             with standing_still(victim):
-                if not is_writing(database):
-                    claimed = await canceled(database, message_id)
-        await holds_anywhere(database, message_id, all_is_settled)
+                if not is_writing(world.database):
+                    claimed = await canceled(world.database, message_id)
+        await holds_anywhere(world.database, message_id, all_is_settled)
 
     called = Counter(entry.key for entry in journal.entries())
     assert set(called.values()) == {1}
     assert called.keys() <= claimed
     assert len(claimed) < CALLS
-    assert (await statuses(database, message_id))["CANCELED"] >= CALLS - len(claimed)
-    assert await status(database, message_id) is MessageStatus.CANCELED_IN_PROGRESS
-    await recount(database)
+    assert (await world.statuses(message_id))["CANCELED"] >= CALLS - len(claimed)
+    assert await world.status(message_id) is MessageStatus.CANCELED_IN_PROGRESS
+    await world.recount()
     journal.close()
 
 
@@ -117,39 +108,37 @@ async def test_nothing_unclaimed_is_handed_over_after_a_cancel(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
 async def test_a_worker_whose_claims_were_taken_over_calls_nobody_twice(
-    database: Database, database_url: str, tmp_path: Path
+    world: World, database_url: str, tmp_path: Path
 ) -> None:
     journal = Journal(tmp_path / "journal")
-    message_id = await load(database, people(CALLS, call))
+    message_id = await world.load(people(CALLS, call))
 
     async def some_are_on_their_way() -> bool:
         """Return whether deliveries are claimed but not at the provider yet: there a resumed worker could do harm."""
-        ((claimed,),) = await columns_of(
-            database, "select count(*) from delivery where attempts > 0"
-        )
+        ((claimed,),) = await world.columns_of("select count(*) from delivery where attempts > 0")
         arrived = len(journal.entries())
         return arrived >= CALLS // 6 and claimed - arrived >= BATCH
 
     async def all_is_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(database, open_)
+        return not await world.columns_of(open_)
 
     with ExitStack() as workers:
         # Most of its time it waits for the provider: that is where it will stand still.
         victim = workers.enter_context(worker(database_url, tmp_path / "journal", seconds=0.5))
-        await holds_anywhere(database, message_id, some_are_on_their_way)
+        await holds_anywhere(world.database, message_id, some_are_on_their_way)
         stands_apart = False
         while not stands_apart:
             with standing_still(victim):
                 # Who stands still inside a transaction keeps the others from the message for `live.LONGEST_IDLE`.
-                stands_apart = await nobody_is_in_a_transaction(database)
+                stands_apart = await nobody_is_in_a_transaction(world)
                 if stands_apart:
                     workers.enter_context(worker(database_url, tmp_path / "journal"))
-                    await holds_anywhere(database, message_id, all_is_settled)
+                    await holds_anywhere(world.database, message_id, all_is_settled)
 
     called = Counter(entry.key for entry in journal.entries())
     assert set(called.values()) == {1}
-    missing = [row for row in await deliveries(database, message_id) if not called[spell(row)]]
+    missing = [row for row in await world.deliveries(message_id) if not called[spell(row)]]
     assert {row.call_status for row in missing} <= {-5}
-    await recount(database)
+    await world.recount()
     journal.close()

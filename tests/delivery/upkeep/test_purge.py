@@ -27,7 +27,6 @@ from delivery.upkeep.purge import PurgeProgress, preview_purge, run_purge
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryStatus, MessageStatus
 from resolvers.audit.recount import check
-from tests.delivery import world
 from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.delivery.upkeep.purges import (
     NEWER,
@@ -39,6 +38,7 @@ from tests.delivery.upkeep.purges import (
     purge_of,
     rows,
 )
+from tests.delivery.world import World
 from tests.log import NOON, district, email, load, message, recipient
 
 ROOT: Final = Path(__file__).parents[3]
@@ -232,10 +232,10 @@ async def test_each_message_is_in_the_audit_once_with_who_and_when(
 async def test_a_second_purge_does_nothing(database: Database, tmp_path: Path) -> None:
     await load_old(database)
     await run_purge(purge_of(database, tmp_path))
-    before = await world.everything(database)
+    before = await World(database).everything()
 
     assert await run_purge(purge_of(database, tmp_path)) == PurgeProgress()
-    assert await world.everything(database) == before
+    assert await World(database).everything() == before
 
 
 async def test_what_was_removed_does_not_come_in_again(database: Database, tmp_path: Path) -> None:
@@ -255,12 +255,12 @@ async def test_a_dry_run_counts_and_changes_nothing(database: Database, tmp_path
         district("north", name="North"),
         message("N-1", [recipient("p1", email())], district="north", created_at=OLD, status=None),
     )
-    before = await world.everything(database)
+    before = await World(database).everything()
 
     found = await preview_purge(purge_of(database, tmp_path))
 
     assert [tuple(one) for one in found] == [("plainview", 1, 3, 6, 0), ("north", 0, 0, 0, 1)]
-    assert await world.everything(database) == before
+    assert await World(database).everything() == before
 
 
 # Reports and files

@@ -20,7 +20,6 @@ from domain.receipts import Receipt
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from resolvers.audit.recount import check
 from resolvers.request.process import announce_nothing
-from tests.delivery import world
 from tests.delivery.upkeep.purges import (
     CUT,
     OLD,
@@ -31,7 +30,7 @@ from tests.delivery.upkeep.purges import (
     rows,
     stand,
 )
-from tests.delivery.world import Clock, FakeGateway, call, runtime_of
+from tests.delivery.world import ALL_MODES, World, call, people
 from tests.log import NOON, district, email, load, message, recipient
 
 ROOT: Final = Path(__file__).parents[3]
@@ -41,39 +40,38 @@ ROOT: Final = Path(__file__).parents[3]
 
 
 async def test_a_message_during_a_purge_takes_no_receipts_and_no_resend(
-    database: Database,
+    database: Database, world: World
 ) -> None:
     await stand(database, MessageStatus.SENT, DeliveryStatus.FAILED)
     async with database.writing() as connection:
         assert await purge.begin(connection, 1, before=CUT, now=NOON)
-    before = await world.everything(database)
-    runtime = runtime_of(database, Clock(), FakeGateway())
+    before = await world.everything()
     receipt = Receipt(NOON, DeliveryStatus.DELIVERED, 5, key="1.0.0")
 
     changed = await apply_receipts(
         database, "fake", [receipt], source=EventSource.CALLBACK, now=NOON
     )
-    resent = await resend(runtime, 1, modes=world.ALL_MODES, announce=announce_nothing)
+    resent = await resend(world.runtime, 1, modes=ALL_MODES, announce=announce_nothing)
 
     assert (changed, resent) == (0, 0)
-    assert await world.everything(database) == before
+    assert await world.everything() == before
 
 
-async def test_delivery_continues_during_a_purge(database: Database, tmp_path: Path) -> None:
+async def test_delivery_continues_during_a_purge(
+    database: Database, world: World, tmp_path: Path
+) -> None:
     """To the people and numbers whose old messages are purged."""
-    people = world.people(60, call)
-    await load(database, district(), message("OLD", people, created_at=OLD))
-    id = await world.load(database, people)
-    gateway = FakeGateway()
-    runtime = runtime_of(database, Clock(), gateway)
+    everybody = people(60, call)
+    await load(database, district(), message("OLD", everybody, created_at=OLD))
+    id = await world.load(everybody)
 
     progress, _ = await asyncio.gather(
-        run_purge(purge_of(database, tmp_path, rows=5)), world.work(runtime)
+        run_purge(purge_of(database, tmp_path, rows=5)), world.work()
     )
 
     assert (progress.recipients, progress.deliveries) == (60, 60)
-    assert len(gateway.given) == 60
-    await world.recount(database, id)
+    assert len(world.gateway.given) == 60
+    await world.recount(id)
     assert (await check(database)).is_clean
 
 

@@ -18,7 +18,7 @@ from delivery.receipts.refresh import FIRST_PAGE, KEEP_EVERY, PAGE
 from domain.status import DeliveryMode
 from resolvers.mutations.refresh import PATIENCE
 from tests.delivery.gateways.stand_ins import CallStandIn
-from tests.delivery.world import recount
+from tests.delivery.world import World as DeliveryWorld
 from tests.log import NOON, message, recipient, viewer, voice
 from tests.resolvers.mutations.test_refresh import REFRESH
 from tests.resolvers.world import World, limited
@@ -173,7 +173,7 @@ async def test_an_answer_about_3000_open_calls_comes_within_a_second_and_the_res
     pages = 3 + 15  # 25, 50 and 100, then 200 each
     assert await calls.world.revision() == revision + pages
     assert len(await calls.world.audit()) == 1
-    await recount(database)
+    await DeliveryWorld(database).recount()
 
 
 async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing(
@@ -190,7 +190,7 @@ async def test_a_refresh_that_is_cut_off_by_the_end_of_its_process_loses_nothing
     assert calls.time.lengths == []
     statuses = await calls.world.statuses()
     assert statuses == ["DELIVERED"] * FIRST_PAGE + ["IN_PROGRESS"] * (120 - FIRST_PAGE)
-    await recount(database)
+    await DeliveryWorld(database).recount()
 
 
 async def test_what_fails_behind_an_answer_is_in_the_log_with_its_message_and_is_asked_for_again(

@@ -13,8 +13,8 @@ from db.connect.database import Database
 from db.tables.operations import AUDIT
 from server.cli.main import main
 from server.cli.purge import Age
-from tests.delivery import world
 from tests.delivery.upkeep.purges import WORDS, load_old, places_with
+from tests.delivery.world import World
 from tests.log import NOON, district, email, load, message, recipient
 from tests.server.cli.test_main import run, stderr_lines
 
@@ -72,7 +72,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
     await load_old(database)
     waiting = message("W-1", [recipient("p1", email())], created_at=NOON, status=None)
     await load(database, district("north", name="North"), waiting.replace(b"plainview", b"north"))
-    before = await world.everything(database)
+    before = await World(database).everything()
 
     result = await asyncio.to_thread(run, "purge", "--older-than", "1y", "--dry-run", **settings)
 
@@ -81,7 +81,7 @@ async def test_a_dry_run_says_what_would_go_and_changes_nothing(
         "plainview: 2 messages with 4 people in their lists and 7 deliveries",
         "north: 0 messages with 0 people in their lists and 0 deliveries; 1 have not ended and are left alone",
     ]
-    assert await world.everything(database) == before
+    assert await World(database).everything() == before
 
 
 async def test_a_purge_says_what_it_removed_and_where_the_audit_has_it(
@@ -109,13 +109,13 @@ async def test_without_a_yes_nothing_is_removed(
     settings: dict[str, str], database: Database
 ) -> None:
     await load_old(database)
-    before = await world.everything(database)
+    before = await World(database).everything()
 
     refused, silent = await asked(settings, "n\n"), await asked(settings, "")
 
     assert (refused.exit_code, silent.exit_code) == (1, 1)
     assert "This cannot be undone. Remove all that? [y/N]" in refused.stderr
-    assert await world.everything(database) == before
+    assert await World(database).everything() == before
     assert (await asked(settings, "y\n")).exit_code == 0
     assert await places_with(database, *WORDS) == []
 

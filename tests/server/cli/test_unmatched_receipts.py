@@ -23,21 +23,7 @@ from tests.delivery.gateways.stand_ins import (
     TextStandIn,
 )
 from tests.delivery.upkeep.purges import purge_of
-from tests.delivery.world import (
-    Clock,
-    call,
-    deliveries,
-    events,
-    everything,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    text_to,
-    work,
-)
+from tests.delivery.world import Clock, World, call, mail, people, runtime_of, text_to
 from tests.log import NOON, voice
 from tests.server.routes.test_signed_callbacks import Signed, by_twilio, post
 
@@ -68,13 +54,13 @@ def delivered(
     } | more
 
 
-async def batch(database: Database, size: int = 5) -> tuple[MailgunStandIn, int]:
+async def batch(world: World, size: int = 5) -> tuple[MailgunStandIn, int]:
     """A message that went to Mailgun with one request, so that all its emails have one id."""
     mailgun = MailgunStandIn()
-    message_id = await load(database, people(size, mail))
-    await work(runtime_of(database, Clock(), mailgun.gateway))
+    message_id = await world.load(people(size, mail))
+    await world.work(runtime_of(world.database, Clock(), mailgun.gateway))
     assert len(mailgun.forms) == 1
-    assert {row.reference for row in await deliveries(database, message_id)} == {BATCH_ID}
+    assert {row.reference for row in await world.deliveries(message_id)} == {BATCH_ID}
     return mailgun, message_id
 
 
@@ -96,25 +82,25 @@ async def kept(database: Database) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("variables", [UNREPLACED, {}, None, [], {"delivery": 5}], ids=repr)
 @pytest.mark.parametrize("spelled", ["p2@nomail.example", "P2@NoMail.example"])
 async def test_an_event_without_our_key_is_booked_on_the_recipient_that_it_names(
-    database: Database, variables: object, spelled: str
+    world: World, variables: object, spelled: str
 ) -> None:
-    mailgun, message_id = await batch(database)
+    mailgun, message_id = await batch(world)
 
     assert (
-        await post(database, mailgun.gateway, signed(delivered(spelled, variables=variables)))
+        await post(world.database, mailgun.gateway, signed(delivered(spelled, variables=variables)))
         == 200
     )
 
-    rows = await deliveries(database, message_id)
+    rows = await world.deliveries(message_id)
     assert [row.status for row in rows] == [
         DeliveryStatus.DELIVERED if row.address == "p2@nomail.example" else DeliveryStatus.SENT
         for row in rows
     ]
     assert [
-        event.source for event in await events(database, rows[2].key) if event.detail == "delivered"
+        event.source for event in await world.events(rows[2].key) if event.detail == "delivered"
     ] == [EventSource.CALLBACK]
-    assert await kept(database) == []
-    await recount(database)
+    assert await kept(world.database) == []
+    await world.recount()
 
 
 @pytest.mark.parametrize(
@@ -134,115 +120,113 @@ async def test_an_event_without_our_key_is_booked_on_the_recipient_that_it_names
     ids=str,
 )
 async def test_an_event_of_no_delivery_is_kept_and_changes_nothing(
-    database: Database, event: dict[str, Any], reason: Mismatch
+    world: World, event: dict[str, Any], reason: Mismatch
 ) -> None:
-    mailgun, message_id = await batch(database)
+    mailgun, message_id = await batch(world)
     assert message_id == 1
-    before = await everything(database)
+    before = await world.everything()
 
-    assert await post(database, mailgun.gateway, signed(event)) == 200
+    assert await post(world.database, mailgun.gateway, signed(event)) == 200
 
-    assert await everything(database) == before
-    assert [(gateway, why, times) for gateway, why, times, *_ in await kept(database)] == [
+    assert await world.everything() == before
+    assert [(gateway, why, times) for gateway, why, times, *_ in await kept(world.database)] == [
         ("mailgun", reason, 1)
     ]
 
 
-async def test_an_event_that_is_repeated_is_kept_once_and_counted(database: Database) -> None:
-    mailgun, _ = await batch(database)
+async def test_an_event_that_is_repeated_is_kept_once_and_counted(world: World) -> None:
+    mailgun, _ = await batch(world)
     stranger, other = delivered("stranger@nomail.example"), delivered("other@nomail.example")
 
     for event in (stranger, other, stranger, stranger):
-        assert await post(database, mailgun.gateway, signed(event)) == 200
+        assert await post(world.database, mailgun.gateway, signed(event)) == 200
 
-    assert await kept(database) == [
+    assert await kept(world.database) == [
         ("mailgun", Mismatch.NO_DELIVERY, 3, None, BATCH_ID, "stranger@nomail.example"),
         ("mailgun", Mismatch.NO_DELIVERY, 1, None, BATCH_ID, "other@nomail.example"),
     ]
 
 
 async def test_a_call_to_another_number_is_not_booked_on_the_delivery_that_it_names(
-    database: Database,
+    world: World,
 ) -> None:
     calls = CallStandIn()
-    message_id = await load(database, people(1, lambda _: call(1)))
-    await work(runtime_of(database, Clock(), calls.gateway))
-    delivery = await one(database, message_id)
-    before = await everything(database)
+    message_id = await world.load(people(1, lambda _: call(1)))
+    await world.work(calls.gateway)
+    delivery = await world.one(message_id)
+    before = await world.everything()
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}"
     about = {"CallSid": delivery.reference or "", "CallStatus": "busy"}
 
-    assert await post(database, calls.gateway, by_twilio(target, To="+16125559999", **about)) == 200
+    assert (
+        await post(world.database, calls.gateway, by_twilio(target, To="+16125559999", **about))
+        == 200
+    )
 
-    assert await everything(database) == before
-    assert [why for _, why, *_ in await kept(database)] == [Mismatch.OTHER_ADDRESS]
+    assert await world.everything() == before
+    assert [why for _, why, *_ in await kept(world.database)] == [Mismatch.OTHER_ADDRESS]
 
     assert (
-        await post(database, calls.gateway, by_twilio(target, To=delivery.address, **about)) == 200
+        await post(world.database, calls.gateway, by_twilio(target, To=delivery.address, **about))
+        == 200
     )
-    assert (await one(database, message_id)).call_status == 1
+    assert (await world.one(message_id)).call_status == 1
 
 
-async def test_twilio_names_a_number_without_the_extension_that_it_dialed(
-    database: Database,
-) -> None:
+async def test_twilio_names_a_number_without_the_extension_that_it_dialed(world: World) -> None:
     calls = CallStandIn()
-    message_id = await load(database, people(1, lambda _: voice("+16125550101;ext=12")))
-    await work(runtime_of(database, Clock(), calls.gateway))
-    delivery = await one(database, message_id)
+    message_id = await world.load(people(1, lambda _: voice("+16125550101;ext=12")))
+    await world.work(calls.gateway)
+    delivery = await world.one(message_id)
     target = f"/callbacks/twilio/call?delivery={spell(delivery)}&extension=1"
     fields = {"CallSid": delivery.reference or "", "CallStatus": "completed", "To": "+16125550101"}
 
-    assert await post(database, calls.gateway, by_twilio(target, **fields)) == 200
+    assert await post(world.database, calls.gateway, by_twilio(target, **fields)) == 200
 
-    assert (await one(database, message_id)).call_status == 13
-    assert await kept(database) == []
+    assert (await world.one(message_id)).call_status == 13
+    assert await kept(world.database) == []
 
 
-async def test_a_provider_that_names_what_another_was_given_is_not_believed(
-    database: Database,
-) -> None:
-    _, message_id = await batch(database, 1)
-    before = await everything(database)
-    delivery = await one(database, message_id)
+async def test_a_provider_that_names_what_another_was_given_is_not_believed(world: World) -> None:
+    _, message_id = await batch(world, 1)
+    before = await world.everything()
+    delivery = await world.one(message_id)
     target = f"/callbacks/twilio/text?delivery={spell(delivery)}"
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "failed"}
 
-    assert await post(database, TextStandIn().gateway, by_twilio(target, **fields)) == 200
+    assert await post(world.database, TextStandIn().gateway, by_twilio(target, **fields)) == 200
 
-    assert await everything(database) == before
-    assert await kept(database) == [
+    assert await world.everything() == before
+    assert await kept(world.database) == [
         ("twilio", Mismatch.OTHER_GATEWAY, 1, spell(delivery), "SM" + "0" * 32, None)
     ]
 
 
-async def test_what_is_said_of_a_duplicate_that_was_never_sent_is_not_booked(
-    database: Database,
-) -> None:
+async def test_what_is_said_of_a_duplicate_that_was_never_sent_is_not_booked(world: World) -> None:
     texts = TextStandIn()
-    message_id = await load(database, people(2, lambda _: text_to(0)))
-    await work(runtime_of(database, Clock(), texts.gateway))
-    before = await everything(database)
-    _, duplicate = await deliveries(database, message_id)
+    message_id = await world.load(people(2, lambda _: text_to(0)))
+    await world.work(texts.gateway)
+    before = await world.everything()
+    _, duplicate = await world.deliveries(message_id)
     assert duplicate.is_duplicate
     target = f"/callbacks/twilio/text?delivery={spell(duplicate)}"
     fields = {"MessageSid": "SM" + "0" * 32, "MessageStatus": "delivered"}
 
-    assert await post(database, texts.gateway, by_twilio(target, **fields)) == 200
+    assert await post(world.database, texts.gateway, by_twilio(target, **fields)) == 200
 
-    assert await everything(database) == before
-    assert [why for _, why, *_ in await kept(database)] == [Mismatch.NO_DELIVERY]
+    assert await world.everything() == before
+    assert [why for _, why, *_ in await kept(world.database)] == [Mismatch.NO_DELIVERY]
 
 
 async def test_what_is_said_of_a_purged_message_does_not_bring_its_addresses_back(
-    database: Database, tmp_path: Path
+    world: World, tmp_path: Path
 ) -> None:
-    mailgun, message_id = await batch(database)
-    keys = [spell(row) for row in await deliveries(database, message_id)]
-    await run_purge(purge_of(database, tmp_path, before=NOON + timedelta(days=1)))
-    assert await deliveries(database, message_id) == []
+    mailgun, message_id = await batch(world)
+    keys = [spell(row) for row in await world.deliveries(message_id)]
+    await run_purge(purge_of(world.database, tmp_path, before=NOON + timedelta(days=1)))
+    assert await world.deliveries(message_id) == []
 
     event = delivered("p2@nomail.example", variables={"delivery": keys[2]})
-    assert await post(database, mailgun.gateway, signed(event)) == 200
+    assert await post(world.database, mailgun.gateway, signed(event)) == 200
 
-    assert await kept(database) == []
+    assert await kept(world.database) == []

@@ -14,17 +14,7 @@ from delivery.gateways.port import Gateway
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from server.routes import callbacks
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    everything,
-    load,
-    mail,
-    one,
-    people,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import Clock, FakeGateway, World, mail, people, runtime_of
 from tests.log import NOON
 
 DELIVERED: Final = Receipt(NOON, DeliveryStatus.DELIVERED)
@@ -66,21 +56,21 @@ async def post(
         return await client.post(path, content=body, headers=headers)
 
 
-async def sent(database: Database) -> int:
+async def sent(world: World) -> int:
     """The number of a message with one delivery, which its provider has."""
-    message_id = await load(database, people(1, mail))
-    await work(runtime_of(database, Clock(), FakeGateway()))
+    message_id = await world.load(people(1, mail))
+    await world.work(runtime_of(world.database, Clock(), FakeGateway()))
     return message_id
 
 
 @pytest.mark.parametrize("signature", ["house", "district"])
 async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_providers_way(
-    database: Database, signature: str
+    world: World, signature: str
 ) -> None:
-    message_id = await sent(database)
+    message_id = await sent(world)
 
     answer = await post(
-        database,
+        world.database,
         [Account("house"), Account("district")],
         f"{message_id}.0.0".encode(),
         signature=signature,
@@ -88,7 +78,7 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
 
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")
     assert answer.text == "<heard at='/callbacks/fake/status?x=%2F1'/>"
-    assert (await one(database, message_id)).status is DeliveryStatus.DELIVERED
+    assert (await world.one(message_id)).status is DeliveryStatus.DELIVERED
 
 
 @pytest.mark.parametrize(
@@ -102,13 +92,13 @@ async def test_what_any_account_has_signed_is_taken_in_and_answered_in_the_provi
     ],
 )
 async def test_a_refused_callback_changes_and_reveals_nothing(
-    database: Database, signature: str, body: bytes, path: str, coding: str, status: int
+    world: World, signature: str, body: bytes, path: str, coding: str, status: int
 ) -> None:
-    await sent(database)
-    before = await everything(database)
+    await sent(world)
+    before = await world.everything()
 
     answer = await post(
-        database,
+        world.database,
         [Account("house"), Account("district")],
         body,
         signature=signature,
@@ -118,4 +108,4 @@ async def test_a_refused_callback_changes_and_reveals_nothing(
 
     assert (answer.status_code, answer.content) in ((status, b""), (404, b"Not Found"))
     assert answer.status_code == status
-    assert await everything(database) == before
+    assert await world.everything() == before

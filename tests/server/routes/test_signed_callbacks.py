@@ -27,19 +27,7 @@ from tests.delivery.gateways.stand_ins import (
     MailgunStandIn,
     TextStandIn,
 )
-from tests.delivery.world import (
-    Clock,
-    Event,
-    columns_of,
-    events,
-    everything,
-    load,
-    one,
-    people,
-    recount,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import Event, World, people
 from tests.log import NOON
 
 SEALS: Final = "select token from seal"
@@ -51,7 +39,7 @@ Signed = tuple[str, bytes, dict[str, str]]
 async def post(database: Database, gateway: Gateway, request: Signed) -> int:
     """The status with which a callback is answered."""
     target, body, headers = request
-    routes = callbacks.routes({gateway.name: [gateway]}, database=database, clock=Clock())
+    routes = callbacks.routes({gateway.name: [gateway]}, database=database, clock=lambda: NOON)
     transport = httpx2.ASGITransport(Starlette(routes=routes))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         return (await client.post(target, content=body, headers=headers)).status_code
@@ -60,7 +48,7 @@ async def post(database: Database, gateway: Gateway, request: Signed) -> int:
 class Sent(NamedTuple):
     """A delivery that its provider has, and who takes what the provider says of it."""
 
-    database: Database
+    world: World
     message_id: int
     delivery: LiveDelivery
     gateway: Gateway
@@ -70,32 +58,32 @@ class Sent(NamedTuple):
         return spell(self.delivery)
 
     async def post(self, request: Signed) -> int:
-        return await post(self.database, self.gateway, request)
+        return await post(self.world.database, self.gateway, request)
 
     async def heard(self) -> list[Event]:
         """What came by callback, in the order in which it was written."""
-        history = await events(self.database, self.delivery.key)
+        history = await self.world.events(self.delivery.key)
         return [event for event in history if event.source is EventSource.CALLBACK]
 
     async def all_rows(self) -> tuple[Any, ...]:
         """Everything that a callback could change."""
         consents = "select key, opted_out_at from address order by id"
         return (
-            await everything(self.database),
-            await columns_of(self.database, SEALS),
-            await columns_of(self.database, consents),
+            await self.world.everything(),
+            await self.world.columns_of(SEALS),
+            await self.world.columns_of(consents),
         )
 
 
-async def sent(database: Database, provider: type[HttpStandIn]) -> Sent:
+async def sent(world: World, provider: type[HttpStandIn]) -> Sent:
     """Hand one delivery to a provider."""
     device = {MailgunStandIn: log.email(), CallStandIn: log.voice(), TextStandIn: log.text()}
     gateway = provider().gateway
-    message_id = await load(database, people(1, lambda _: device[provider]))
-    await work(runtime_of(database, Clock(), gateway))
-    delivery = await one(database, message_id)
+    message_id = await world.load(people(1, lambda _: device[provider]))
+    await world.work(gateway)
+    delivery = await world.one(message_id)
     assert (delivery.gateway, delivery.reference is None) == (gateway.name, False)
-    return Sent(database, message_id, delivery, gateway)
+    return Sent(world, message_id, delivery, gateway)
 
 
 def by_mailgun(
@@ -145,20 +133,20 @@ def about(sent: Sent, kind: str, *, token: str = AUTH_TOKEN, **fields: str) -> S
     ],
 )
 async def test_what_a_provider_has_signed_moves_its_delivery_and_is_shown(
-    database: Database,
+    world: World,
     provider: type[HttpStandIn],
     word: str,
     status: DeliveryStatus,
     code: int | None,
 ) -> None:
-    delivery = await sent(database, provider)
+    delivery = await sent(world, provider)
 
     assert await delivery.post(_saying(delivery, provider, word)) == 200
 
-    after = await one(database, delivery.message_id)
+    after = await world.one(delivery.message_id)
     assert (after.status, after.call_status) == (status, code)
     assert await delivery.heard() == [Event(status, code, EventSource.CALLBACK, word)]
-    await recount(database)
+    await world.recount()
 
 
 def _saying(sent: Sent, provider: type[HttpStandIn], word: str) -> Signed:
@@ -172,13 +160,13 @@ def _saying(sent: Sent, provider: type[HttpStandIn], word: str) -> Signed:
 
 @pytest.mark.parametrize("provider", [MailgunStandIn, CallStandIn, TextStandIn])
 async def test_a_word_that_is_not_known_is_kept_and_moves_nothing(
-    database: Database, provider: type[HttpStandIn]
+    world: World, provider: type[HttpStandIn]
 ) -> None:
-    delivery = await sent(database, provider)
+    delivery = await sent(world, provider)
 
     assert await delivery.post(_saying(delivery, provider, "teleported")) == 200
 
-    assert await one(database, delivery.message_id) == delivery.delivery
+    assert await world.one(delivery.message_id) == delivery.delivery
     (event,) = await delivery.heard()
     assert (event.status, event.detail) == (delivery.delivery.status, "teleported")
 
@@ -199,9 +187,9 @@ async def test_a_word_that_is_not_known_is_kept_and_moves_nothing(
     ids=str,
 )
 async def test_mailgun_is_believed_by_its_signature_and_in_its_time(
-    database: Database, changes: dict[str, Any], status: int
+    world: World, changes: dict[str, Any], status: int
 ) -> None:
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
     before = await delivery.all_rows()
 
     answer = await delivery.post(by_mailgun(happened(delivery, "delivered"), **changes))
@@ -210,10 +198,8 @@ async def test_mailgun_is_believed_by_its_signature_and_in_its_time(
     assert (await delivery.all_rows() == before) == (status == 403)
 
 
-async def test_twilio_is_believed_by_its_signature_over_address_and_fields(
-    database: Database,
-) -> None:
-    delivery = await sent(database, CallStandIn)
+async def test_twilio_is_believed_by_its_signature_over_address_and_fields(world: World) -> None:
+    delivery = await sent(world, CallStandIn)
     before = await delivery.all_rows()
     target, body, headers = about(delivery, "call", CallStatus="busy")
     strangers = about(delivery, "call", token="somebody else's", CallStatus="busy")
@@ -232,14 +218,14 @@ async def test_twilio_is_believed_by_its_signature_over_address_and_fields(
         assert await delivery.all_rows() == before
 
     assert await delivery.post((target, body, headers)) == 200
-    assert (await one(database, delivery.message_id)).call_status == 1
+    assert (await world.one(delivery.message_id)).call_status == 1
 
 
 async def test_what_mailgun_said_it_cannot_say_again_nor_anybody_else_with_its_token(
-    database: Database,
+    world: World,
 ) -> None:
     """The signature covers time and token only, so a leaked one could otherwise sign any event."""
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
     assert await delivery.post(by_mailgun(happened(delivery, "opened"))) == 200
     before = await delivery.all_rows()
 
@@ -248,28 +234,28 @@ async def test_what_mailgun_said_it_cannot_say_again_nor_anybody_else_with_its_t
         assert await delivery.all_rows() == before
 
 
-async def test_a_fault_leaves_mailgun_s_token_good_for_the_next_try(database: Database) -> None:
-    delivery = await sent(database, MailgunStandIn)
+async def test_a_fault_leaves_mailgun_s_token_good_for_the_next_try(world: World) -> None:
+    delivery = await sent(world, MailgunStandIn)
     before = await delivery.all_rows()
     assert await delivery.post(by_mailgun({"event": "delivered"})) == 406
     assert await delivery.all_rows() == before
 
     assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 200
-    assert (await one(database, delivery.message_id)).status is DeliveryStatus.DELIVERED
-    assert await columns_of(database, SEALS) == [("mailgun:0123456789",)]
+    assert (await world.one(delivery.message_id)).status is DeliveryStatus.DELIVERED
+    assert await world.columns_of(SEALS) == [("mailgun:0123456789",)]
 
 
-async def test_what_twilio_says_again_moves_nothing(database: Database) -> None:
+async def test_what_twilio_says_again_moves_nothing(world: World) -> None:
     """Twilio signs neither time nor token. What it says again is an event, as every receipt is, and no more."""
-    delivery = await sent(database, TextStandIn)
+    delivery = await sent(world, TextStandIn)
     known: set[LiveDelivery] = set()
     for word in ("delivered", "sent", "delivered", "sent"):
         assert await delivery.post(_saying(delivery, TextStandIn, word)) == 200
-        known.add(await one(database, delivery.message_id))
+        known.add(await world.one(delivery.message_id))
 
     assert [after.status for after in known] == [DeliveryStatus.DELIVERED]
     assert [event.detail for event in await delivery.heard()] == ["delivered", "sent"] * 2
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize(
@@ -279,9 +265,9 @@ async def test_what_twilio_says_again_moves_nothing(database: Database) -> None:
 )
 @pytest.mark.parametrize("path", ["/callbacks/mailgun", "/callbacks/mailgun/more?x=%"])
 async def test_junk_for_mailgun_is_refused_and_changes_nothing(
-    database: Database, path: str, body: bytes
+    world: World, path: str, body: bytes
 ) -> None:
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post((path, body, {})) == 403
@@ -302,9 +288,9 @@ async def test_junk_for_mailgun_is_refused_and_changes_nothing(
     ids=repr,
 )
 async def test_junk_that_mailgun_has_signed_is_refused_and_changes_nothing(
-    database: Database, event: object
+    world: World, event: object
 ) -> None:
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post(by_mailgun(event)) == 406
@@ -325,9 +311,9 @@ async def test_junk_that_mailgun_has_signed_is_refused_and_changes_nothing(
     ids=str,
 )
 async def test_junk_that_twilio_has_signed_is_refused_and_changes_nothing(
-    database: Database, target: str, fields: dict[str, str]
+    world: World, target: str, fields: dict[str, str]
 ) -> None:
-    delivery = await sent(database, CallStandIn)
+    delivery = await sent(world, CallStandIn)
     before = await delivery.all_rows()
 
     assert await delivery.post(by_twilio(f"/callbacks/twilio/{target}", **fields)) == 406
@@ -336,58 +322,54 @@ async def test_junk_that_twilio_has_signed_is_refused_and_changes_nothing(
 
 @pytest.mark.parametrize("named", ["x", "999.0.0", "1.999.0", "1.0.0.7", "9" * 40 + ".0.0"])
 async def test_what_is_about_no_delivery_of_ours_is_taken_and_moves_nothing(
-    database: Database, named: str
+    world: World, named: str
 ) -> None:
     """A 4xx would have it repeated for hours, and nothing is wrong with the request."""
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
     event = happened(delivery, "delivered", **{"user-variables": {"delivery": named}})
 
     assert await delivery.post(by_mailgun(event)) == 200
-    assert await one(database, delivery.message_id) == delivery.delivery
+    assert await world.one(delivery.message_id) == delivery.delivery
 
 
 @pytest.mark.parametrize(
     ("word", "silent"), [("STOP", True), ("stop ", True), ("START", False), ("hello", False)]
 )
-async def test_who_texts_stop_gets_no_more_texts(
-    database: Database, word: str, silent: bool
-) -> None:
-    delivery = await sent(database, TextStandIn)
+async def test_who_texts_stop_gets_no_more_texts(world: World, word: str, silent: bool) -> None:
+    delivery = await sent(world, TextStandIn)
     request = by_twilio("/callbacks/twilio/incoming", From=delivery.delivery.address, Body=word)
 
     assert await delivery.post(request) == 200
 
     who = "select key from address where opted_out_at is not null"
-    assert await columns_of(database, who) == [(delivery.delivery.address,)] * silent
+    assert await world.columns_of(who) == [(delivery.delivery.address,)] * silent
 
 
-async def test_who_texts_stop_before_anything_was_sent_gets_no_text(database: Database) -> None:
-    await log.load(database, log.district(), log.district("north"))
+async def test_who_texts_stop_before_anything_was_sent_gets_no_text(world: World) -> None:
+    await log.load(world.database, log.district(), log.district("north"))
     texts = TextStandIn()
     number = texts.good[0]
     stop = by_twilio("/callbacks/twilio/incoming", From=number, Body="STOP")
-    assert [await post(database, texts.gateway, stop) for _ in range(2)] == [200, 200]
+    assert [await post(world.database, texts.gateway, stop) for _ in range(2)] == [200, 200]
 
-    first = await load(database, people(1, lambda _: log.text(number)))
-    await work(runtime_of(database, Clock(), texts.gateway))
+    first = await world.load(people(1, lambda _: log.text(number)))
+    await world.work(texts.gateway)
 
     assert texts.taken() == []
-    assert (await one(database, first)).status is DeliveryStatus.OPTED_OUT
+    assert (await world.one(first)).status is DeliveryStatus.OPTED_OUT
 
     start = by_twilio("/callbacks/twilio/incoming", From=number, Body="START")
-    assert await post(database, texts.gateway, start) == 200
-    await load(database, people(1, lambda _: log.text(number)), id="M-2")
-    await work(runtime_of(database, Clock(), texts.gateway))
+    assert await post(world.database, texts.gateway, start) == 200
+    await world.load(people(1, lambda _: log.text(number)), id="M-2")
+    await world.work(texts.gateway)
 
     assert texts.taken() == [number]
 
 
-async def test_who_texts_start_before_anything_was_sent_leaves_no_trace(
-    database: Database,
-) -> None:
-    await log.load(database, log.district())
+async def test_who_texts_start_before_anything_was_sent_leaves_no_trace(world: World) -> None:
+    await log.load(world.database, log.district())
     texts = TextStandIn()
     start = by_twilio("/callbacks/twilio/incoming", From=texts.good[0], Body="START")
 
-    assert await post(database, texts.gateway, start) == 200
-    assert await columns_of(database, "select key from address") == []
+    assert await post(world.database, texts.gateway, start) == 200
+    assert await world.columns_of("select key from address") == []

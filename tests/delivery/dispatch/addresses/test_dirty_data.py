@@ -26,18 +26,7 @@ from domain.status import OPEN, DeliveryMode, DeliveryStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn, StandIn
 from tests.delivery.runners.kinds import PATIENCE, ROOT, holds_anywhere
-from tests.delivery.world import (
-    Clock,
-    columns_of,
-    deliveries,
-    load,
-    number_of,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    work,
-)
+from tests.delivery.world import Clock, World, number_of, people, runtime_of
 from tests.live_server import serving
 
 PEOPLE: Final = 1_000
@@ -109,9 +98,7 @@ async def clear(database: Database) -> None:
             await connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
-async def send_to(
-    database: Database, provider: StandIn, bad: Sequence[str]
-) -> tuple[int, Counter[str]]:
+async def send_to(world: World, provider: StandIn, bad: Sequence[str]) -> tuple[int, Counter[str]]:
     """Send one message to good and bad addresses. Return how often each address got it."""
     clock = Clock()
     every = PEOPLE // BAD
@@ -119,48 +106,48 @@ async def send_to(
         bad[n // every] if n % every == every - 1 else f"good{n}@nomail.example"
         for n in range(PEOPLE)
     ]
-    message_id = await load(database, people(PEOPLE, lambda n: log.email(addresses[n])))
-    runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: provider.gateway})
+    message_id = await world.load(people(PEOPLE, lambda n: log.email(addresses[n])))
+    runtime = runtime_of(world.database, clock, {DeliveryMode.EMAIL: provider.gateway})
     for _ in range(6):
-        await work(runtime)
-        await settle(runtime)
+        await world.work(runtime)
+        await world.settle(runtime)
         clock.advance(minutes=40)
     return message_id, Counter(provider.taken())
 
 
-async def check(database: Database, message_id: int, got: Counter[str], bad: Sequence[str]) -> None:
+async def check(world: World, message_id: int, got: Counter[str], bad: Sequence[str]) -> None:
     """Check that each readable address got one email, others none, and that all figures match the rows."""
     every = PEOPLE // BAD
     good = {f"good{n}@nomail.example" for n in range(PEOPLE) if n % every != every - 1}
     assert got == Counter(good | {key for text in bad if (key := readable(text)) is not None})
-    rows = await deliveries(database, message_id)
+    rows = await world.deliveries(message_id)
     assert len(rows) == PEOPLE
     assert not [row for row in rows if row.status in OPEN or row.claim]
     sent = [row for row in rows if not row.is_duplicate and row.status is DeliveryStatus.SENT]
     assert len(sent) == got.total()
-    await recount(database)
+    await world.recount()
 
 
 @settings(LARGE, max_examples=4)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_a_mail_server_whatever_the_others_are(
-    database: Database, bad: list[str]
+    world: World, bad: list[str]
 ) -> None:
-    await clear(database)
+    await clear(world.database)
     async with SmtpStandIn().running() as server:
-        message_id, got = await send_to(database, server, bad)
-    await check(database, message_id, got, bad)
+        message_id, got = await send_to(world, server, bad)
+    await check(world, message_id, got, bad)
 
 
 @settings(LARGE, max_examples=6)
 @given(bad=st.lists(malformed, min_size=BAD, max_size=BAD))
 async def test_each_good_address_gets_one_email_from_mailgun_whatever_the_others_are(
-    database: Database, bad: list[str]
+    world: World, bad: list[str]
 ) -> None:
-    await clear(database)
+    await clear(world.database)
     mailgun = MailgunStandIn()
-    message_id, got = await send_to(database, mailgun, bad)
-    await check(database, message_id, got, bad)
+    message_id, got = await send_to(world, mailgun, bad)
+    await check(world, message_id, got, bad)
 
 
 # Killed in the middle
@@ -213,11 +200,10 @@ def twilio_app(calls: CallStandIn) -> Starlette:
 
 
 async def test_a_killed_worker_sends_nothing_again_that_was_recorded_and_calls_nobody_twice(
-    database: Database, database_url: str
+    world: World, database_url: str
 ) -> None:
     calls = LiveCalls()
-    message_id = await load(
-        database,
+    message_id = await world.load(
         people(
             FAMILIES,
             lambda n: log.email(f"good{n}@nomail.example" if n % 12 else f"bad{n}@@nomail.example"),
@@ -230,33 +216,33 @@ async def test_a_killed_worker_sends_nothing_again_that_was_recorded_and_calls_n
 
     async def all_are_settled() -> bool:
         open_ = "select 1 from delivery where status = 'PENDING' or claim is not null limit 1"
-        return not await columns_of(database, open_)
+        return not await world.columns_of(open_)
 
     async with SmtpStandIn().running() as server:
         port = server._server.sockets[0].getsockname()[1]
         async with AsyncExitStack() as stack:
             twilio_url = stack.enter_context(serving(twilio_app(calls)))
             victim = await stack.enter_async_context(worker(database_url, port, twilio_url))
-            await holds_anywhere(database, message_id, some_have_left)
+            await holds_anywhere(world.database, message_id, some_have_left)
             victim.kill()
             await victim.wait()
             recorded = {
                 row.address
-                for row in await deliveries(database, message_id)
+                for row in await world.deliveries(message_id)
                 if row.mode is DeliveryMode.EMAIL and row.status is DeliveryStatus.SENT
             }
             await stack.enter_async_context(worker(database_url, port, twilio_url))
-            await holds_anywhere(database, message_id, all_are_settled)
+            await holds_anywhere(world.database, message_id, all_are_settled)
 
     emails, placed = Counter(server.taken()), Counter(calls.taken())
     assert set(placed.values()) == {1}
     assert {emails[address] for address in recorded} == {1}
     assert max(emails.values()) <= 2
-    rows = [row for row in await deliveries(database, message_id) if not row.is_duplicate]
+    rows = [row for row in await world.deliveries(message_id) if not row.is_duplicate]
     given = {f"good{n}@nomail.example" for n in range(FAMILIES) if n % 12}
     assert emails.keys() == given
     assert not [row for row in rows if row.status in OPEN and row.reference is None]
     for row in rows:
         if row.mode is DeliveryMode.VOICE and row.status is not DeliveryStatus.FAILED:
             assert placed[row.address] == 1, spell(row)
-    await recount(database)
+    await world.recount()

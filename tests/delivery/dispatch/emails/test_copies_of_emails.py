@@ -6,46 +6,28 @@ from typing import Final
 
 import pytest
 
-from db.connect.database import Database
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import CannotTell
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests.delivery.gateways.stand_ins import Behaviour, SmtpStandIn
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    columns_of,
-    deliveries,
-    events,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    status,
-    statuses,
-    work,
-)
+from tests.delivery.world import FakeGateway, World, mail, people
 
 MAY_HAVE_ARRIVED: Final = "it may have arrived: sent 3 times, each without an answer"
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour.TAKES_WITHOUT_ANSWER, Behaviour.LOSES])
 async def test_an_email_without_an_answer_is_sent_three_times_and_then_fails(
-    database: Database, behaviour: Behaviour
+    world: World, behaviour: Behaviour
 ) -> None:
-    clock = Clock()
     async with SmtpStandIn().running() as server:
         server.behaviour = behaviour
-        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(database, people(2, mail))
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway})
+        message_id = await world.load(people(2, mail))
 
         for _ in range(30):
-            await work(runtime)
-            await settle(runtime)
-            clock.advance(minutes=40)
+            await world.work(runtime)
+            await world.settle(runtime)
+            world.clock.advance(minutes=40)
 
         given = server.connections
         names = {email["Message-ID"] for email in server.emails()}
@@ -54,110 +36,99 @@ async def test_an_email_without_an_answer_is_sent_three_times_and_then_fails(
     assert given >= 6
     assert len(server.envelopes) == taken
     assert len(names) == (2 if taken else 0), "the copies of one e-mail have one Message-ID"
-    rows = await deliveries(database, message_id)
+    rows = await world.deliveries(message_id)
     assert {(row.status, row.attempts, row.claim) for row in rows} == {
         (DeliveryStatus.FAILED, 3, None)
     }
     for row in rows:
-        assert (await events(database, row.key))[-1].detail == MAY_HAVE_ARRIVED
-    assert await status(database, message_id) is MessageStatus.SENT
-    await recount(database)
+        assert (await world.events(row.key))[-1].detail == MAY_HAVE_ARRIVED
+    assert await world.status(message_id) is MessageStatus.SENT
+    await world.recount()
 
 
-async def test_an_email_that_the_server_refused_does_not_count_as_a_copy(
-    database: Database,
-) -> None:
+async def test_an_email_that_the_server_refused_does_not_count_as_a_copy(world: World) -> None:
     """A server that is busy for hours has received nothing, so the email is retried without a limit of copies."""
-    clock = Clock()
     async with SmtpStandIn().running() as server:
-        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(database, people(1, mail))
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway})
+        message_id = await world.load(people(1, mail))
         for number in range(12):
             silent = number in (4, 8)
             server.behaviour = Behaviour.LOSES if silent else Behaviour.IS_BUSY
-            await work(runtime)
-            await settle(runtime)
-            clock.advance(minutes=40)
-        row = await one(database, message_id)
+            await world.work(runtime)
+            await world.settle(runtime)
+            world.clock.advance(minutes=40)
+        row = await world.one(message_id)
         assert (row.status, row.copies) == (DeliveryStatus.PENDING, 2)
 
         server.behaviour = Behaviour.TAKES
-        await work(runtime)
+        await world.work(runtime)
 
-    assert await statuses(database, message_id) == {"SENT": 1}
-    await recount(database)
+    assert await world.statuses(message_id) == {"SENT": 1}
+    await world.recount()
 
 
-async def test_an_email_without_an_answer_is_retried_after_half_an_hour(
-    database: Database,
-) -> None:
+async def test_an_email_without_an_answer_is_retried_after_half_an_hour(world: World) -> None:
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
-        runtime = runtime_of(
-            database, Clock(), {DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5)
-        )
-        message_id = await load(database, people(1, mail))
-        await work(runtime)
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway}, lease=timedelta(minutes=5))
+        message_id = await world.load(people(1, mail))
+        await world.work(runtime)
 
-    row = await one(database, message_id)
-    ((begun,),) = await columns_of(
-        database,
+    row = await world.one(message_id)
+    ((begun,),) = await world.columns_of(
         "select lease_until > CURRENT_TIMESTAMP from delivery"
-        if not database.is_postgresql
+        if not world.database.is_postgresql
         else "select lease_until > now() + interval '29 minutes' from delivery",
     )
     assert (row.status, bool(begun)) == (DeliveryStatus.IN_PROGRESS, True)
 
 
-async def test_a_resent_email_may_have_three_more_copies(
-    database: Database,
-) -> None:
-    clock = Clock()
+async def test_a_resent_email_may_have_three_more_copies(world: World) -> None:
     async with SmtpStandIn().running() as server:
         server.behaviour = Behaviour.LOSES
-        runtime = runtime_of(database, clock, {DeliveryMode.EMAIL: server.gateway})
-        message_id = await load(database, people(1, mail))
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway})
+        message_id = await world.load(people(1, mail))
         for _ in range(4):
-            await work(runtime)
-            await settle(runtime)
-            clock.advance(minutes=40)
-        assert await statuses(database, message_id) == {"FAILED": 1}
+            await world.work(runtime)
+            await world.settle(runtime)
+            world.clock.advance(minutes=40)
+        assert await world.statuses(message_id) == {"FAILED": 1}
 
         async def no_announcement(_: object) -> None: ...
 
         await resend(runtime, message_id, modes=[DeliveryMode.EMAIL], announce=no_announcement)
 
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert (row.status, row.copies, row.resends) == (DeliveryStatus.PENDING, 0, 1)
 
 
 async def test_an_email_that_a_process_had_claimed_when_it_died_counts_as_a_copy(
-    database: Database,
+    world: World,
 ) -> None:
     """It may have left."""
-    clock, given = Clock(), asyncio.Event()
+    given = asyncio.Event()
 
     async def forever() -> None:
         given.set()
         await asyncio.Event().wait()
 
     gateway = FakeGateway(meanwhile=forever, find=lambda _: CannotTell("it cannot be asked"))
-    runtime = runtime_of(database, clock, gateway)
-    message_id = await load(database, people(1, mail))
+    runtime = world.runtime_of(gateway)
+    message_id = await world.load(people(1, mail))
 
     for _ in range(5):
         given.clear()
-        working = asyncio.ensure_future(work(runtime))
+        working = asyncio.ensure_future(world.work(runtime))
         until = asyncio.ensure_future(given.wait())
         await asyncio.wait({working, until}, return_when=asyncio.FIRST_COMPLETED)
         for task in (working, until):
             task.cancel()
         await asyncio.gather(working, until, return_exceptions=True)
-        await settle(runtime)
-        clock.advance(hours=1)
+        await world.settle(runtime)
+        world.clock.advance(hours=1)
 
     assert len(gateway.given) == 3
-    row = await one(database, message_id)
+    row = await world.one(message_id)
     assert row.status is DeliveryStatus.FAILED
-    assert (await events(database, row.key))[-1].detail == MAY_HAVE_ARRIVED
-    await recount(database)
+    assert (await world.events(row.key))[-1].detail == MAY_HAVE_ARRIVED
+    await world.recount()

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from db.connect.database import Database
 from domain.status import DeliveryMode, MessageStatus
 from tests import log
 from tests.delivery.gateways.stand_ins import SmtpStandIn
 from tests.delivery.gateways.strict_reader import headers_of, text_of
-from tests.delivery.world import Clock, mail, people, recount, runtime_of, status, work
+from tests.delivery.world import World, mail, people
 from tests.log import NOON
 from tests.operations import ask
 
@@ -24,7 +23,7 @@ TYPED: Final = "=?utf-8?q?x=0D=0ABcc:_eve@x.example?="
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["given"]))
 async def test_each_family_gets_the_email_whatever_the_reply_address_is(
-    database: Database, case: dict[str, Any]
+    world: World, case: dict[str, Any]
 ) -> None:
     lines = log.message(
         "M-1",
@@ -34,11 +33,11 @@ async def test_each_family_gets_the_email_whatever_the_reply_address_is(
         sender=("u1", TYPED),
         reply_to=case["given"],
     )
-    await log.load(database, log.district(), lines)
+    await log.load(world.database, log.district(), lines)
     async with SmtpStandIn().running() as server:
-        runtime = runtime_of(database, Clock(), {DeliveryMode.EMAIL: server.gateway})
+        runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway})
 
-        await work(runtime, rounds=2)
+        await world.work(runtime, rounds=2)
 
         assert sorted(server.taken()) == [f"p{number}@nomail.example" for number in range(3)]
         for envelope in server.envelopes:
@@ -47,7 +46,7 @@ async def test_each_family_gets_the_email_whatever_the_reply_address_is(
             assert headers.get("Reply-To") == case["header"]
             assert text_of(headers["Subject"]) == TYPED
             assert "Bcc" not in headers
-    assert await status(database, 1) is MessageStatus.SENT
-    await recount(database)
-    shown = await ask(database, '{ message(id: "message.1") { replyTo subject } }', now=NOON)
+    assert await world.status(1) is MessageStatus.SENT
+    await world.recount()
+    shown = await ask(world.database, '{ message(id: "message.1") { replyTo subject } }', now=NOON)
     assert shown["message"] == {"replyTo": case["given"], "subject": TYPED}

@@ -4,24 +4,11 @@ from typing import Any
 
 import pytest
 
-from db.connect.database import Database
-from delivery.dispatch.runtime import Runtime
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import Behaviour, MailgunStandIn
 from tests.delivery.receipts.refreshing import refresh_now
-from tests.delivery.world import (
-    Clock,
-    deliveries,
-    load,
-    mail,
-    one,
-    people,
-    recount,
-    runtime_of,
-    settle,
-    statuses,
-    work,
-)
+from tests.delivery.world import World, mail, people
+from tests.log import NOON
 
 UNREPLACED = {"delivery": "%recipient.delivery%"}
 
@@ -36,47 +23,40 @@ class Mailgun(MailgunStandIn):
         id = form["h:Message-Id"][0].strip("<>")
         for event in self.events[-len(form["to"]) :]:
             event["message"] = {"headers": {"message-id": id}}
-            event["timestamp"] = Clock()().timestamp()
+            event["timestamp"] = NOON.timestamp()
             if not self.replaces_variables:
                 event["user-variables"] = UNREPLACED
         return type(answer)(200, json={"id": f"<{id}>", "message": "Queued."})
 
 
-def worked(database: Database, mailgun: Mailgun) -> tuple[Runtime, Clock]:
-    clock = Clock()
-    return runtime_of(database, clock, mailgun.gateway), clock
-
-
 @pytest.mark.parametrize("replaces_variables", [True, False])
 async def test_an_email_that_arrived_without_an_answer_is_found_and_sent_once(
-    database: Database, replaces_variables: bool
+    world: World, replaces_variables: bool
 ) -> None:
     mailgun = Mailgun()
     mailgun.replaces_variables = replaces_variables
-    runtime, clock = worked(database, mailgun)
+    runtime = world.runtime_of(mailgun.gateway)
     mailgun.behaviour = Behaviour.TAKES_WITHOUT_ANSWER
-    message_id = await load(database, people(3, mail))
-    await work(runtime)
-    assert await statuses(database, message_id) == {"IN_PROGRESS": 3}
+    message_id = await world.load(people(3, mail))
+    await world.work(runtime)
+    assert await world.statuses(message_id) == {"IN_PROGRESS": 3}
 
     mailgun.behaviour = Behaviour.TAKES
-    clock.advance(hours=1)
-    assert await settle(runtime) == 3
-    clock.advance(hours=1)
-    await work(runtime)
+    world.clock.advance(hours=1)
+    assert await world.settle(runtime) == 3
+    world.clock.advance(hours=1)
+    await world.work(runtime)
 
-    assert await statuses(database, message_id) == {"SENT": 3}
+    assert await world.statuses(message_id) == {"SENT": 3}
     assert len(mailgun.taken()) == 3
-    await recount(database)
+    await world.recount()
 
 
-async def test_find_returns_the_right_delivery_though_a_message_has_one_id(
-    database: Database,
-) -> None:
+async def test_find_returns_the_right_delivery_though_a_message_has_one_id(world: World) -> None:
     """Two requests have one message and the same Message-ID: the first got an answer, the second none."""
     mailgun = Mailgun()
     mailgun.gateway.batch = 2
-    runtime, clock = worked(database, mailgun)
+    runtime = world.runtime_of(mailgun.gateway)
     take, requests = mailgun.take, 0
 
     def lose_the_second_answer(request: Any, form: Any) -> Any:
@@ -86,54 +66,55 @@ async def test_find_returns_the_right_delivery_though_a_message_has_one_id(
         return type(answer)(500) if requests == 2 else answer
 
     mailgun.take = lose_the_second_answer  # type: ignore[method-assign]
-    message_id = await load(database, people(4, mail))
-    await work(runtime)
-    assert await statuses(database, message_id) == {"SENT": 2, "IN_PROGRESS": 2}
+    message_id = await world.load(people(4, mail))
+    await world.work(runtime)
+    assert await world.statuses(message_id) == {"SENT": 2, "IN_PROGRESS": 2}
 
-    clock.advance(hours=1)
-    await settle(runtime)
-    clock.advance(hours=1)
-    await work(runtime)
+    world.clock.advance(hours=1)
+    await world.settle(runtime)
+    world.clock.advance(hours=1)
+    await world.work(runtime)
 
-    assert await statuses(database, message_id) == {"SENT": 4}
+    assert await world.statuses(message_id) == {"SENT": 4}
     assert sorted(mailgun.taken()) == [f"p{number}@nomail.example" for number in range(4)]
-    assert len({row.reference for row in await deliveries(database, message_id)}) == 1
-    await recount(database)
+    assert len({row.reference for row in await world.deliveries(message_id)}) == 1
+    await world.recount()
 
 
-async def test_an_email_that_never_arrived_is_sent_again(database: Database) -> None:
+async def test_an_email_that_never_arrived_is_sent_again(world: World) -> None:
     mailgun = Mailgun()
-    runtime, clock = worked(database, mailgun)
+    runtime = world.runtime_of(mailgun.gateway)
     mailgun.behaviour = Behaviour.LOSES
-    message_id = await load(database, people(1, mail))
-    await work(runtime)
+    message_id = await world.load(people(1, mail))
+    await world.work(runtime)
     # Of another message to the same person: its id is another.
     other = mailgun.event("delivered", "p0@nomail.example", "", **{"user-variables": UNREPLACED})
-    other["timestamp"] = clock().timestamp()
+    other["timestamp"] = world.clock().timestamp()
 
     mailgun.behaviour = Behaviour.TAKES
-    clock.advance(hours=1)
-    await settle(runtime)
-    await work(runtime)
+    world.clock.advance(hours=1)
+    await world.settle(runtime)
+    await world.work(runtime)
 
     assert mailgun.taken() == ["p0@nomail.example"]
-    assert (await one(database, message_id)).status is DeliveryStatus.SENT
+    assert (await world.one(message_id)).status is DeliveryStatus.SENT
 
 
-async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(
-    database: Database,
-) -> None:
+async def test_a_refresh_books_an_event_without_our_key_on_its_recipient(world: World) -> None:
     mailgun = Mailgun()
-    runtime, clock = worked(database, mailgun)
-    message_id = await load(database, people(3, mail))
-    await work(runtime)
+    runtime = world.runtime_of(mailgun.gateway)
+    message_id = await world.load(people(3, mail))
+    await world.work(runtime)
     id = mailgun.forms[0]["h:Message-Id"][0].strip("<>")
     event = mailgun.event("delivered", "p1@nomail.example", "", **{"user-variables": UNREPLACED})
-    event |= {"timestamp": clock().timestamp() + 1, "message": {"headers": {"message-id": id}}}
+    event |= {
+        "timestamp": world.clock().timestamp() + 1,
+        "message": {"headers": {"message-id": id}},
+    }
 
     assert await refresh_now(runtime, message_id) == 1
 
-    assert [row.status.value for row in await deliveries(database, message_id)] == [
+    assert [row.status.value for row in await world.deliveries(message_id)] == [
         "SENT",
         "DELIVERED",
         "SENT",

@@ -36,7 +36,7 @@ from server.process.background import (
 from server.settings.settings import Settings, SettingsError
 from tests import log
 from tests.delivery.runners.kinds import PATIENCE, all_handed_over, holds_anywhere
-from tests.delivery.world import Clock, call, columns_of, load, mail, people, statuses
+from tests.delivery.world import Clock, World, call, mail, people
 from tests.live_server import serving
 from tests.log import NOON
 
@@ -158,18 +158,18 @@ async def test_an_invalid_gateway_is_reported_before_the_start(
 
 
 async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
-    settings: Settings, database: Database, client: httpx2.AsyncClient
+    settings: Settings, world: World, client: httpx2.AsyncClient
 ) -> None:
-    services = services_of(settings, database, client)
+    services = services_of(settings, world.database, client)
     note = health.delivery_note(services)
     nobody = "No worker is running: start `sentlog worker`."
     missing = "Messages wait for a gateway for EMAIL, VOICE: set SENTLOG_GATEWAYS."
-    is_postgres = database.is_postgresql
+    is_postgres = world.database.is_postgresql
     assert await note() == (nobody if is_postgres else None)
 
-    await load(database, people(1, mail))
+    await world.load(people(1, mail))
     later = NOON + timedelta(hours=1)
-    await load(database, people(1, call), id="M-2", scheduled_at=later)
+    await world.load(people(1, call), id="M-2", scheduled_at=later)
 
     assert await note() == (f"{missing} {nobody}" if is_postgres else missing)
     assert await services.modes_without_gateway() == [
@@ -177,7 +177,7 @@ async def test_readyz_lists_the_modes_that_wait_for_a_gateway(
         ("plainview", DeliveryMode.VOICE),
     ]
     of_plainview = {"gateways": {"EMAIL": "simulator", "VOICE": "simulator"}}
-    other = services_of(settings, database, client, districts={"plainview": of_plainview})
+    other = services_of(settings, world.database, client, districts={"plainview": of_plainview})
     assert await other.modes_without_gateway() == []
 
 
@@ -190,16 +190,16 @@ async def test_history_waits_for_no_gateway(
 
 
 async def test_a_server_works_itself_on_sqlite_and_leaves_it_to_workers_on_postgresql(
-    settings: Settings, database: Database, client: httpx2.AsyncClient
+    settings: Settings, world: World, client: httpx2.AsyncClient
 ) -> None:
-    message_id = await load(database, [log.recipient("p1", log.inbox())])
+    message_id = await world.load([log.recipient("p1", log.inbox())])
 
-    async with work_while_serving(settings, services_of(settings, database, client)):
-        if not database.is_postgresql:
-            await all_handed_over(database, message_id)
+    async with work_while_serving(settings, services_of(settings, world.database, client)):
+        if not world.database.is_postgresql:
+            await all_handed_over(world.database, message_id)
 
-    expected = "SENT" if not database.is_postgresql else "PENDING"
-    assert await statuses(database, message_id) == {expected: 1}
+    expected = "SENT" if not world.database.is_postgresql else "PENDING"
+    assert await world.statuses(message_id) == {expected: 1}
 
 
 @on_sqlite
@@ -223,7 +223,7 @@ async def test_a_second_server_on_a_file_is_refused_with_a_way_out(
 
 @on_sqlite
 async def test_what_is_imported_beside_a_running_server_is_noticed(
-    settings: Settings, database: Database, tmp_path: Path
+    settings: Settings, world: World, tmp_path: Path
 ) -> None:
     file = tmp_path / "live.ndjson"
     recipients = [log.recipient("p1", log.inbox())]
@@ -233,17 +233,17 @@ async def test_what_is_imported_beside_a_running_server_is_noticed(
         process = command(settings, "import", str(file))
         await asyncio.to_thread(process.communicate, timeout=PATIENCE)
         assert process.returncode == 0
-        (message_id,) = (await log.message_ids(database)).values()
+        (message_id,) = (await log.message_ids(world.database)).values()
 
         async def is_in_the_inbox() -> bool:
-            return await statuses(database, message_id) == {"SENT": 1}
+            return await world.statuses(message_id) == {"SENT": 1}
 
-        await holds_anywhere(database, message_id, is_in_the_inbox)
+        await holds_anywhere(world.database, message_id, is_in_the_inbox)
 
 
 @on_postgres
 async def test_what_is_imported_is_announced_to_the_workers(
-    settings: Settings, database: Database, tmp_path: Path
+    settings: Settings, world: World, tmp_path: Path
 ) -> None:
     file = tmp_path / "live.ndjson"
     file.write_bytes(log.district() + log.message(recipients=people(1, mail), status=None))
@@ -252,21 +252,21 @@ async def test_what_is_imported_is_announced_to_the_workers(
     await asyncio.to_thread(process.communicate, timeout=PATIENCE)
 
     assert process.returncode == 0
-    assert await columns_of(database, "select task_name from procrastinate_jobs") == [("look",)]
+    assert await world.columns_of("select task_name from procrastinate_jobs") == [("look",)]
 
 
 @on_postgres
-async def test_a_worker_works_until_sigterm(settings: Settings, database: Database) -> None:
-    message_id = await load(database, people(3, mail))
+async def test_a_worker_works_until_sigterm(settings: Settings, world: World) -> None:
+    message_id = await world.load(people(3, mail))
 
     async def all_have_left() -> bool:
-        return "PENDING" not in await statuses(database, message_id)
+        return "PENDING" not in await world.statuses(message_id)
 
     process = command(
         settings, "worker", SENTLOG_GATEWAYS='{"EMAIL":"simulator"}', SENTLOG_LOG_LEVEL="error"
     )
     try:
-        await holds_anywhere(database, message_id, all_have_left)
+        await holds_anywhere(world.database, message_id, all_have_left)
         process.send_signal(signal.SIGTERM)
         _, said = await asyncio.to_thread(process.communicate, timeout=PATIENCE)
     finally:

@@ -12,21 +12,11 @@ from delivery.runners import local, procrastinate
 from domain.status import DeliveryMode, DeliveryStatus
 from server.process.background import BESIDE, connections_of
 from tests.delivery.runners.kinds import at_work, holds, runner_of
-from tests.delivery.world import (
-    Clock,
-    FakeGateway,
-    call,
-    columns_of,
-    load,
-    mail,
-    people,
-    runtime_of,
-    text_to,
-)
+from tests.delivery.world import FakeGateway, World, call, mail, people, text_to
 
 
 class Peak:
-    """How many connections of a database were in use at once, at most."""
+    """How many connections of an engine were in use at once, at most."""
 
     def __init__(self, database: Database) -> None:
         self.count = self.most = 0
@@ -76,15 +66,16 @@ async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
         mode: FakeGateway(batch=2)
         for mode in (DeliveryMode.EMAIL, DeliveryMode.VOICE, DeliveryMode.TEXT)
     }
+    world = World(database)
     for number in range(procrastinate.CONCURRENT_JOBS):
-        await load(database, people(2, mail, call, text_to), id=f"M-{number}")
+        await world.load(people(2, mail, call, text_to), id=f"M-{number}")
     peak = Peak(database)
     open_ = f"select 1 from delivery where status = '{DeliveryStatus.PENDING}' limit 1"
 
     async def all_is_handed_over() -> bool:
-        return not await columns_of(database, open_)
+        return not await world.columns_of(open_)
 
-    runner = runner_of(runtime_of(database, Clock(), gateways, sleep=asyncio.sleep))
+    runner = runner_of(world.runtime_of(gateways, sleep=asyncio.sleep))
     async with at_work(runner):
         await holds(database, all_is_handed_over)
 

@@ -22,21 +22,7 @@ from server.process.simulator_feed import take_in_reports
 from server.routes import callbacks
 from tests.delivery.gateways.stand_ins import PUBLIC_URL, CallStandIn, MailgunStandIn
 from tests.delivery.runners.kinds import PATIENCE, holds
-from tests.delivery.world import (
-    Clock,
-    Event,
-    FakeGateway,
-    call,
-    columns_of,
-    deliveries,
-    events,
-    load,
-    mail,
-    people,
-    recount,
-    runtime_of,
-    work,
-)
+from tests.delivery.world import Clock, Event, World, call, mail, people, runtime_of
 from tests.interruptions import interrupted
 from tests.log import NOON
 from tests.server.routes.test_signed_callbacks import (
@@ -71,11 +57,11 @@ def was_said(lines: list[object]) -> list[object]:
 
 @pytest.mark.parametrize("at", ["seal", "delivery_event"])
 async def test_a_callback_is_taken_in_though_the_database_ends_its_transaction(
-    database: Database, at: str
+    world: World, at: str
 ) -> None:
-    delivery = await sent(database, MailgunStandIn)
+    delivery = await sent(world, MailgunStandIn)
 
-    with interrupted(database, at) as interruption, capture_logs() as lines:
+    with interrupted(world.database, at) as interruption, capture_logs() as lines:
         assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 200
 
     assert interruption
@@ -83,27 +69,27 @@ async def test_a_callback_is_taken_in_though_the_database_ends_its_transaction(
     assert await delivery.heard() == [
         Event(DeliveryStatus.DELIVERED, None, EventSource.CALLBACK, "delivered")
     ]
-    assert len(await columns_of(database, SEALS)) == 1
+    assert len(await world.columns_of(SEALS)) == 1
     assert await delivery.post(by_mailgun(happened(delivery, "delivered"))) == 406
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_callback_without_a_seal_is_taken_in_too(database: Database) -> None:
-    delivery = await sent(database, CallStandIn)
+async def test_a_callback_without_a_seal_is_taken_in_too(world: World) -> None:
+    delivery = await sent(world, CallStandIn)
 
-    with interrupted(database) as interruption:
+    with interrupted(world.database) as interruption:
         assert await delivery.post(about(delivery, "call", CallStatus="busy")) == 200
 
     assert interruption
     assert len(await delivery.heard()) == 1
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize("provider", [MailgunStandIn, CallStandIn])
 async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
-    database: Database, provider: type[MailgunStandIn | CallStandIn]
+    world: World, provider: type[MailgunStandIn | CallStandIn]
 ) -> None:
-    delivery = await sent(database, provider)
+    delivery = await sent(world, provider)
     commits: list[None] = []
 
     def lose_the_answer() -> None:
@@ -116,7 +102,7 @@ async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
         if provider is MailgunStandIn
         else about(delivery, "call", CallStatus="busy")
     )
-    with database.after_commits(lose_the_answer):
+    with world.database.after_commits(lose_the_answer):
         assert await delivery.post(request) == 200
 
     assert len(commits) == 2
@@ -124,18 +110,16 @@ async def test_a_callback_whose_commit_got_no_answer_is_no_replay(
         DeliveryStatus.DELIVERED,
         DeliveryStatus.FAILED,
     }
-    await recount(database)
+    await world.recount()
 
 
-async def test_a_callback_that_two_ended_transactions_refuse_may_come_again(
-    database: Database,
-) -> None:
-    delivery = await sent(database, MailgunStandIn)
+async def test_a_callback_that_two_ended_transactions_refuse_may_come_again(world: World) -> None:
+    delivery = await sent(world, MailgunStandIn)
     before = await delivery.all_rows()
     request = by_mailgun(happened(delivery, "delivered"))
 
-    with interrupted(database, times=2), capture_logs() as lines:
-        answer = await answered(database, delivery.gateway, request)
+    with interrupted(world.database, times=2), capture_logs() as lines:
+        answer = await answered(world.database, delivery.gateway, request)
 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
@@ -147,60 +131,59 @@ async def test_a_callback_that_two_ended_transactions_refuse_may_come_again(
     assert await delivery.post(request) == 200
 
 
-async def test_receipts_are_taken_in_though_the_database_ends_a_transaction(
-    database: Database,
-) -> None:
-    gateway = FakeGateway()
-    first = await load(database, people(2, call))
-    second = await load(database, people(1, call), id="M-2")
-    await work(runtime_of(database, Clock(), gateway))
-    receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in gateway.keys]
+async def test_receipts_are_taken_in_though_the_database_ends_a_transaction(world: World) -> None:
+    first = await world.load(people(2, call))
+    second = await world.load(people(1, call), id="M-2")
+    await world.work()
+    receipts = [Receipt(NOON, DeliveryStatus.DELIVERED, 5, key=key) for key in world.gateway.keys]
 
-    with interrupted(database) as interruption:
+    with interrupted(world.database) as interruption:
         changed = await apply_receipts(
-            database, "fake", receipts, source=EventSource.CALLBACK, now=NOON
+            world.database, "fake", receipts, source=EventSource.CALLBACK, now=NOON
         )
 
     assert interruption
     assert changed == 3
     for message_id in (first, second):
-        for row in await deliveries(database, message_id):
+        for row in await world.deliveries(message_id):
             callbacks = [
                 event
-                for event in await events(database, row.key)
+                for event in await world.events(row.key)
                 if event.source is EventSource.CALLBACK
             ]
             assert (row.call_status, len(callbacks)) == (5, 1)
-    await recount(database)
+    await world.recount()
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["ended once", "ended twice"])
 async def test_what_the_simulated_provider_reports_waits_for_the_database(
-    database: Database, tmp_path: Path, times: int
+    world: World, tmp_path: Path, times: int
 ) -> None:
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = SimulatorGateway(
         Journal(journal), clock=clock, temper=SimulatorBehavior(outcome_after=(10.0, 10.0))
     )
-    await load(database, people(3, mail))
-    await work(runtime_of(database, clock, gateway))
+    await world.load(people(3, mail))
+    await world.work(runtime_of(world.database, clock, gateway))
     clock.advance(seconds=30)
     until = asyncio.Event()
     heard = "select 1 from delivery_event where source = 'CALLBACK'"
 
     async def all_are_heard() -> bool:
-        return len(await columns_of(database, heard)) >= 3
+        return len(await world.columns_of(heard)) >= 3
 
-    with interrupted(database, times=times) as interruptions:
+    with interrupted(world.database, times=times) as interruptions:
         feed = asyncio.create_task(
-            take_in_reports(gateway, database=database, clock=clock, journal=journal, until=until)
+            take_in_reports(
+                gateway, database=world.database, clock=clock, journal=journal, until=until
+            )
         )
-        await holds(database, all_are_heard)
+        await holds(world.database, all_are_heard)
         until.set()
         async with asyncio.timeout(PATIENCE):
             await feed
 
     assert len(interruptions) == times
-    assert len(await columns_of(database, heard)) == 3
+    assert len(await world.columns_of(heard)) == 3
     await gateway.close()
-    await recount(database)
+    await world.recount()

@@ -11,7 +11,7 @@ from delivery.gateways.simulator.journal import Journal
 from server.process import file_lock
 from server.process.simulator_feed import take_in_reports
 from tests.delivery.runners.kinds import PATIENCE, holds
-from tests.delivery.world import Clock, columns_of, load, mail, people, runtime_of, statuses, work
+from tests.delivery.world import Clock, World, mail, people, runtime_of
 
 EVENTS = "select status from delivery_event where source = 'CALLBACK'"
 
@@ -40,59 +40,57 @@ async def passing_on(database: Database, journal: Path, clock: Clock) -> AsyncIt
         await gateway.close()
 
 
-async def test_outcomes_are_heard_once_also_after_a_restart(
-    database: Database, tmp_path: Path
-) -> None:
+async def test_outcomes_are_heard_once_also_after_a_restart(world: World, tmp_path: Path) -> None:
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = simulator(journal, clock)
-    first = await load(database, people(3, mail))
-    await work(runtime_of(database, clock, gateway))
+    first = await world.load(people(3, mail))
+    await world.work(runtime_of(world.database, clock, gateway))
     clock.advance(seconds=30)
 
     async def first_has_ended() -> bool:
         return (
-            "IN_PROGRESS" not in await statuses(database, first)
-            and len(await columns_of(database, EVENTS)) == 3
+            "IN_PROGRESS" not in await world.statuses(first)
+            and len(await world.columns_of(EVENTS)) == 3
         )
 
-    async with passing_on(database, journal, clock):
-        await holds(database, first_has_ended)
+    async with passing_on(world.database, journal, clock):
+        await holds(world.database, first_has_ended)
 
-    second = await load(database, people(2, mail), id="M-2", now=clock.now)
-    await work(runtime_of(database, clock, gateway))
+    second = await world.load(people(2, mail), id="M-2", now=clock.now)
+    await world.work(runtime_of(world.database, clock, gateway))
     clock.advance(seconds=30)
 
     async def second_has_ended() -> bool:
-        return len(await columns_of(database, EVENTS)) >= 5
+        return len(await world.columns_of(EVENTS)) >= 5
 
-    async with passing_on(database, journal, clock):
-        await holds(database, second_has_ended)
+    async with passing_on(world.database, journal, clock):
+        await holds(world.database, second_has_ended)
 
-    assert len(await columns_of(database, EVENTS)) == 5
-    assert sum((await statuses(database, second)).values()) == 2
+    assert len(await world.columns_of(EVENTS)) == 5
+    assert sum((await world.statuses(second)).values()) == 2
     await gateway.close()
 
 
 async def test_one_process_of_a_machine_passes_on_and_another_takes_its_place(
-    database: Database, tmp_path: Path
+    world: World, tmp_path: Path
 ) -> None:
     clock, journal = Clock(), tmp_path / "simulator.ndjson"
     gateway = simulator(journal, clock)
-    message_id = await load(database, people(1, mail))
-    await work(runtime_of(database, clock, gateway))
+    message_id = await world.load(people(1, mail))
+    await world.work(runtime_of(world.database, clock, gateway))
     clock.advance(seconds=30)
 
     async def is_heard() -> bool:
-        return len(await columns_of(database, EVENTS)) == 1
+        return len(await world.columns_of(EVENTS)) == 1
 
     with file_lock.try_lock(journal.with_suffix(".lock")):
-        async with passing_on(database, journal, clock):
+        async with passing_on(world.database, journal, clock):
             pass
-        assert await columns_of(database, EVENTS) == []
-    async with passing_on(database, journal, clock):
-        await holds(database, is_heard)
+        assert await world.columns_of(EVENTS) == []
+    async with passing_on(world.database, journal, clock):
+        await holds(world.database, is_heard)
 
-    assert set(await statuses(database, message_id)) <= {"DELIVERED", "FAILED"}
+    assert set(await world.statuses(message_id)) <= {"DELIVERED", "FAILED"}
     await gateway.close()
 
 
