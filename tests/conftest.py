@@ -7,6 +7,7 @@ browser before a fixture needs it. So the tests of the domain start at once, and
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Final
 
 import hypothesis
@@ -20,6 +21,14 @@ SLOW: Final = re.compile(
     r"tests/(clients|console|fuzz|db/migrations|delivery/(reports|runners|upkeep)|server/(cli|process|sample))/|_killed\.py$|test_supply"
 )
 """Tests that start processes, or try very many inputs: `make quick` leaves them out."""
+
+# Where the environment forbids bytecode files, as images of containers do, each process that a test starts would compile all
+# modules again, which is most of its time. So they have a folder beside the sources.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    del os.environ["PYTHONDONTWRITEBYTECODE"]
 
 # No deadline, because the time of an example depends on the load of the machine. No `explain` phase, because it runs a test
 # some hundred times more under a tracer: a test with a database then exceeded its timeout before it printed the example.

@@ -50,7 +50,7 @@ async def _running(database: Database) -> list[Any]:
         found = await connection.execute(
             text(
                 "SELECT query FROM pg_stat_activity WHERE datname = current_database()"
-                " AND state <> 'idle' AND pid <> pg_backend_pid()"
+                " AND state <> 'idle' AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
             )
         )
         return list(found)

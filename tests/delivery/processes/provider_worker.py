@@ -2,7 +2,7 @@
 
     python -m tests.delivery.processes.provider_worker DATABASE_URL SMTP_PORT TWILIO_URL
 
-It works until SIGTERM. Leases are short, so that another worker soon takes over its claims.
+It works until SIGTERM.
 """
 
 import asyncio
@@ -22,7 +22,8 @@ from domain.status import DeliveryMode
 from server.process.log_output import configure
 from tests.delivery.runners.kinds import runner_of
 
-LEASE: Final = timedelta(seconds=8)
+LEASE: Final = timedelta(seconds=60)
+"""Long, for a machine that is busy: when a test has killed this worker, it ends the leases itself."""
 
 
 def utc_now() -> datetime:
