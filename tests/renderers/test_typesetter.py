@@ -111,9 +111,7 @@ def test_an_emoji_of_several_characters_is_one_picture(setter: Typesetter, text:
     assert setter.width(text, Style.REGULAR) == setter.width("🎉", Style.REGULAR)
 
 
-def test_a_soft_hyphen_is_visible_only_at_a_line_break(
-    setter: Typesetter,
-) -> None:
+def test_a_soft_hyphen_is_visible_only_at_a_line_break(setter: Typesetter) -> None:
     (broken,) = setter.runs("Nach\xad", Style.REGULAR, 10.0)
     (whole,) = setter.runs("Nach\xadricht", Style.REGULAR, 10.0)
     assert broken == setter.runs("Nach-", Style.REGULAR, 10.0)[0]

@@ -7,9 +7,7 @@ from tests.log import district, email, load, message, recipient, school, viewer
 from tests.operations import ask
 
 
-async def test_a_viewer_reads_its_rights_in_the_order_of_the_contract(
-    database: Database,
-) -> None:
+async def test_a_viewer_reads_its_rights_in_the_order_of_the_contract(database: Database) -> None:
     await load(database, district(), school("east"), school("west"))
     asked = "{ viewer { id name rights district { id name timeZone hasVoice } schools { name } } }"
 

@@ -43,9 +43,7 @@ async def test_equal_receipts_are_one_row_and_the_last_time_counts(database: Dat
     assert (first.status, first.code, first.detail) == (DeliveryStatus.FAILED, 3, "no such user")
 
 
-async def test_old_receipts_and_those_beyond_the_limit_are_deleted(
-    database: Database,
-) -> None:
+async def test_old_receipts_and_those_beyond_the_limit_are_deleted(database: Database) -> None:
     for number in range(6):
         async with database.writing() as connection:
             await unmatched.keep(connection, "fake", [stray(number)], now=NOON + number * HOUR)

@@ -11,14 +11,7 @@ from db.connect.database import Database
 from db.tables.log import ADDRESS, DELIVERY, PERSON, RECIPIENT
 from delivery.upkeep.purge import PurgeProgress, run_purge
 from domain.status import DeliveryStatus, MessageStatus
-from tests.delivery.upkeep.purges import (
-    CUT,
-    OLD,
-    load_old,
-    purge_of,
-    rows,
-    stand,
-)
+from tests.delivery.upkeep.purges import CUT, OLD, load_old, purge_of, rows, stand
 from tests.delivery.world import World
 from tests.log import NOON, district, email, load, message, recipient
 

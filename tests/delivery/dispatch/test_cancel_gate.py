@@ -20,12 +20,7 @@ from delivery.gateways.base import Accepted, NotAttempted
 from delivery.gateways.port import Closed, Gateway
 from delivery.gateways.twilio.gateway import TwilioGateway
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
-from tests.delivery.gateways.stand_ins import (
-    CallStandIn,
-    MailgunStandIn,
-    SmtpStandIn,
-    TextStandIn,
-)
+from tests.delivery.gateways.stand_ins import CallStandIn, MailgunStandIn, SmtpStandIn, TextStandIn
 from tests.delivery.world import Clock, FakeGateway, World, call, mail, people, text_to
 from tests.log import NOON
 

@@ -11,12 +11,7 @@ from sqlalchemy.event import listen
 from db.dispatch import cancel, in_flight
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.handover import hand_over
-from delivery.gateways.base import (
-    Accepted,
-    Handover,
-    NotAccepted,
-    Outcome,
-)
+from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests import log

@@ -127,9 +127,7 @@ async def test_start_ends_an_opt_out_that_twilio_reported(texting: Texting) -> N
     assert (await texting.world.one(third)).status is DeliveryStatus.IN_PROGRESS
 
 
-async def test_an_old_opt_out_report_does_not_override_a_later_start(
-    texting: Texting,
-) -> None:
+async def test_an_old_opt_out_report_does_not_override_a_later_start(texting: Texting) -> None:
     """The callback was lost, the person texted START a day later, and then a viewer refreshes the old message."""
     first = await texting.send("M-1")
     texting.texts.made[0] |= {"status": "failed", "error_code": 21610}

@@ -78,9 +78,7 @@ async def test_a_completed_call_stays_open_until_twilio_reports_who_answered(
     await placed.world.recount()
 
 
-async def test_a_late_callback_with_who_answered_ends_the_polling(
-    placed: Placed,
-) -> None:
+async def test_a_late_callback_with_who_answered_ends_the_polling(placed: Placed) -> None:
     await placed.report(CallStatus="completed")
     await placed.report(CallStatus="completed", AnsweredBy="human")
     placed.clock.advance(minutes=1)
@@ -98,9 +96,7 @@ async def test_a_late_ringing_callback_does_not_stop_the_polling(placed: Placed)
     assert await poll_due(placed.runtime) == 1
 
 
-async def test_a_call_without_who_answered_is_polled_at_growing_pauses(
-    placed: Placed,
-) -> None:
+async def test_a_call_without_who_answered_is_polled_at_growing_pauses(placed: Placed) -> None:
     placed.knows(answered_by=None)
     await placed.report(CallStatus="completed")
     before = await placed.world.one(placed.message_id)

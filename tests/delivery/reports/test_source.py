@@ -133,9 +133,7 @@ async def test_rows_are_ordered_by_name_then_student_over_all_pages(
     ]
 
 
-async def test_a_masked_report_has_no_name_address_or_body(
-    report_runtime: ReportRuntime,
-) -> None:
+async def test_a_masked_report_has_no_name_address_or_body(report_runtime: ReportRuntime) -> None:
     people = [
         recipient("p2", email("heather@nomail.example"), student=("s1", "Student, Calvin")),
         recipient("p1", voice("+16125550101"), name="Abel"),

@@ -228,9 +228,7 @@ async def test_a_fork_server_that_was_killed_is_replaced(one_press: ReportRuntim
         assert await make_reports(usual) == 1
 
 
-async def test_concurrent_reports_share_a_restarted_fork_server(
-    one_press: ReportRuntime,
-) -> None:
+async def test_concurrent_reports_share_a_restarted_fork_server(one_press: ReportRuntime) -> None:
     order = await order_of(one_press)
     async with forking("nothing") as forks:
         await forks.start()

@@ -76,9 +76,7 @@ async def test_many_rows_get_several_seals(log: Database, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(
-    log: Database,
-) -> None:
+async def test_nothing_is_sealed_over_a_row_that_is_still_to_be_committed(log: Database) -> None:
     async with log.writing() as slow:
         await look(slow, "slow")  # has the smaller number
         await looks(log, "quick")
@@ -120,9 +118,7 @@ async def test_nothing_is_sealed_over_a_number_that_was_taken_by_a_transaction_w
 @pytest.mark.parametrize(
     "database_url", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )
-async def test_writing_an_entry_does_not_wait_for_a_seal(
-    log: Database,
-) -> None:
+async def test_writing_an_entry_does_not_wait_for_a_seal(log: Database) -> None:
     await looks(log, "u1")
     async with log.writing() as sealer:
         assert await add(sealer, AuditSeal(1, NOON, 1, 1, 1, "0" * 64, "0" * 64))

@@ -109,9 +109,7 @@ async def test_rows_that_changed_places_are_found(log: Database) -> None:
     assert (await check(log)).faults == [broken(1)]
 
 
-async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(
-    log: Database,
-) -> None:
+async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(log: Database) -> None:
     end = (await check(log)).end
     assert end is not None
     await tamper(log, "DELETE FROM audit_seal WHERE number = 3", "DELETE FROM audit WHERE id >= 5")
@@ -122,9 +120,7 @@ async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(
     ]
 
 
-async def test_a_kept_seal_reveals_a_replaced_chain(
-    log: Database,
-) -> None:
+async def test_a_kept_seal_reveals_a_replaced_chain(log: Database) -> None:
     end = (await check(log)).end
     assert end is not None
     kept = Kept(end.number, end.hash)

@@ -298,9 +298,7 @@ async def test_a_bad_line_of_something_else_leaves_the_open_message_alone(
     assert (after["district"], after["school"]) == (before["district"], before["school"])
 
 
-async def test_an_unreadable_line_leaves_out_every_open_message(
-    database: Database,
-) -> None:
+async def test_an_unreadable_line_leaves_out_every_open_message(database: Database) -> None:
     outcome = await send(
         database,
         PLACE,

@@ -16,12 +16,7 @@ from delivery.dispatch.delivery_names import spell
 from delivery.upkeep.purge import run_purge
 from domain.receipts import Mismatch
 from domain.status import DeliveryStatus, EventSource
-from tests.delivery.gateways.stand_ins import (
-    SIGNING_KEY,
-    CallStandIn,
-    MailgunStandIn,
-    TextStandIn,
-)
+from tests.delivery.gateways.stand_ins import SIGNING_KEY, CallStandIn, MailgunStandIn, TextStandIn
 from tests.delivery.upkeep.purges import purge_of
 from tests.delivery.world import Clock, World, call, mail, people, runtime_of, text_to
 from tests.log import NOON, voice

@@ -4,11 +4,7 @@ import httpx2
 import pytest
 
 from delivery.gateways.base import NotAccepted, Refused
-from delivery.gateways.mailgun.codes import (
-    event_status,
-    is_about_an_address,
-    is_about_the_message,
-)
+from delivery.gateways.mailgun.codes import event_status, is_about_an_address, is_about_the_message
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import MailgunStandIn
 

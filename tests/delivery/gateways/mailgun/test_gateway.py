@@ -193,9 +193,7 @@ async def test_the_event_log_is_read_page_by_page(mailgun: MailgunStandIn) -> No
     assert len(mailgun.requests) == 4
 
 
-async def test_the_key_is_sent_only_to_the_host_in_the_settings(
-    mailgun: MailgunStandIn,
-) -> None:
+async def test_the_key_is_sent_only_to_the_host_in_the_settings(mailgun: MailgunStandIn) -> None:
     for _ in range(3):
         mailgun.event("accepted", HEATHER, "d-0")
 
@@ -226,9 +224,7 @@ async def test_an_unreadable_event_hides_no_other(mailgun: MailgunStandIn) -> No
     assert [receipt.status for receipt in finding.receipts] == [DeliveryStatus.DELIVERED]
 
 
-async def test_a_missing_domain_decides_nothing_about_a_delivery(
-    mailgun: MailgunStandIn,
-) -> None:
+async def test_a_missing_domain_decides_nothing_about_a_delivery(mailgun: MailgunStandIn) -> None:
     [handover] = mailgun.handovers(HEATHER)
     gateway = _answering(httpx2.Response(404, text="Domain not found"))
 

@@ -8,12 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from delivery.gateways.base import (
-    Callback,
-    Forged,
-    Malformed,
-    SingleUseToken,
-)
+from delivery.gateways.base import Callback, Forged, Malformed, SingleUseToken
 from delivery.gateways.mailgun.codes import STATUSES
 from delivery.gateways.mailgun.events import CALLBACKS_GOOD_FOR
 from delivery.gateways.mailgun.gateway import MailgunGateway

@@ -11,12 +11,7 @@ from delivery.gateways.inbox import InboxGateway
 from delivery.gateways.port import Gateway
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.simulator.stand_in import SimulatorStandIn
-from tests.delivery.gateways.stand_ins import (
-    NOON,
-    CallStandIn,
-    MailgunStandIn,
-    SmtpStandIn,
-)
+from tests.delivery.gateways.stand_ins import NOON, CallStandIn, MailgunStandIn, SmtpStandIn
 
 GATEWAYS = [
     InboxGateway(),

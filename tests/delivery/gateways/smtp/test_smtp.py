@@ -8,12 +8,7 @@ from delivery.gateways.base import Accepted, NotAccepted, Refused, Unsure
 from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.status import DeliveryStatus
-from tests.delivery.gateways.stand_ins import (
-    MAIL_FROM,
-    Behaviour,
-    SmtpStandIn,
-    content,
-)
+from tests.delivery.gateways.stand_ins import MAIL_FROM, Behaviour, SmtpStandIn, content
 
 HEATHER = "heather@nomail.example"
 
@@ -119,9 +114,7 @@ async def test_nothing_is_sent_without_tls_if_tls_is_required() -> None:
         assert server.taken() == []
 
 
-async def test_a_server_with_a_wrong_certificate_gets_nothing(
-    for_server: ssl.SSLContext,
-) -> None:
+async def test_a_server_with_a_wrong_certificate_gets_nothing(for_server: ssl.SSLContext) -> None:
     stand_in = SmtpStandIn(encryption="required", tls=ssl.create_default_context())
     async with stand_in.running(tls_context=for_server) as server:
         [outcome] = await server.gateway.send(server.handovers(HEATHER))

@@ -17,13 +17,7 @@ from delivery.gateways.base import (
 )
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
-from tests.delivery.gateways.stand_ins import (
-    NOON,
-    CallStandIn,
-    TextStandIn,
-    TwilioStandIn,
-    content,
-)
+from tests.delivery.gateways.stand_ins import NOON, CallStandIn, TextStandIn, TwilioStandIn, content
 
 NUMBER = "+16125550101"
 
@@ -63,9 +57,7 @@ async def test_a_call_is_found_by_the_key_in_its_requests(calls: CallStandIn) ->
     assert finding.reference == of_second
 
 
-async def test_a_call_without_requests_cannot_be_attributed(
-    calls: CallStandIn,
-) -> None:
+async def test_a_call_without_requests_cannot_be_attributed(calls: CallStandIn) -> None:
     await calls.gateway.send(calls.handovers(NUMBER))
     calls.called_back.clear()
 

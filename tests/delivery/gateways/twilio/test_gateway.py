@@ -6,13 +6,7 @@ from xml.etree import ElementTree
 import httpx2
 import pytest
 
-from delivery.gateways.base import (
-    Accepted,
-    NotAccepted,
-    Outcome,
-    Refused,
-    Unsure,
-)
+from delivery.gateways.base import Accepted, NotAccepted, Outcome, Refused, Unsure
 from delivery.gateways.twilio.codes import CALL_ERRORS, TEXT_ERRORS
 from domain.message import BodyFormat
 from domain.receipts import status_of_code

@@ -57,9 +57,7 @@ def test_a_pool_has_a_connection_for_each_job_that_may_wait_for_one(
         assert pool.size() + pool._max_overflow == most
 
 
-async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(
-    database_url: str,
-) -> None:
+async def test_a_runner_with_all_hands_at_work_uses_no_more_than_its_sum(database_url: str) -> None:
     most = connections_of(make_url(database_url), serves=False)
     database = Database(database_url, most=most)
     gateways = {

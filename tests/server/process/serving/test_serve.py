@@ -64,9 +64,7 @@ def ask(server: Server, headers: dict[str, str]) -> httpx2.Response:
     return httpx2.post(f"{server.address}/graphql", json=ASK, headers=headers, timeout=LONG)
 
 
-def test_a_server_accepts_the_printed_token_and_stops_on_sigterm(
-    settings: dict[str, str],
-) -> None:
+def test_a_server_accepts_the_printed_token_and_stops_on_sigterm(settings: dict[str, str]) -> None:
     printed = sentlog("token", "--name", "Matthews, Dexter", **settings).stdout.decode()
     headers = {"authorization": f"Bearer {printed.strip()}"}
     with serving(**settings) as server:
