@@ -49,8 +49,38 @@ NOT_VALID: Final = {
     "extensions": {"code": "UNAUTHENTICATED"},
 }
 
+NO_SUCH_FIELD: Final = {
+    "message": "Cannot query field 'nothing' on type 'Query'.",
+    "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+}
+
+NOT_SEEN: Final = {
+    "message": "There is no message with this id that you may see.",
+    "locations": [{"line": 3, "column": 5}],
+    "path": ["messageChanged"],
+    "extensions": {"code": "BAD_USER_INPUT"},
+}
+"""Of a subscriber to a message that does not exist."""
+
+SIGNED_IN: Final = {"data": {"viewer": {"id": "u1"}}}
+
+SUBJECTS: Final = ["Late bus", *(f"Message {number}" for number in range(1, SENT + 1))]
+"""Of all messages, the newest first."""
+
 PARTLY_ALLOWED: Final = '{ viewer { id } message(id: "message.1") { id } }'
 """An operation of which somebody without rights gets the first field."""
+
+
+def changed(status: str) -> dict[str, Any]:
+    """The event of a subscriber to the message that waits."""
+    return {"data": {"messageChanged": {"id": WAITING, "status": status}}}
+
+
+def canceled(**more: Any) -> dict[str, Any]:
+    """The answer to who cancels the message that waits."""
+    message = {"id": WAITING, "status": "CANCELED"} | more
+    success = {"__typename": "CancelMessageSuccess", "isNew": True, "canceledMessage": message}
+    return {"cancelMessage": success}
 
 
 @dataclass

@@ -1,10 +1,17 @@
 """graphql-sse, each operation on a connection of its own."""
 
-from typing import Final
-
-from tests.clients.playing import DEEP, NOT_VALID, TOO_DEEP, WAITING, Log
-
-SIGNED_IN: Final = {"data": {"viewer": {"id": "u1"}}}
+from tests.clients.playing import (
+    DEEP,
+    NO_SUCH_FIELD,
+    NOT_SEEN,
+    NOT_VALID,
+    SIGNED_IN,
+    TOO_DEEP,
+    WAITING,
+    Log,
+    canceled,
+    changed,
+)
 
 
 def test_a_query_is_answered_once(log: Log) -> None:
@@ -17,19 +24,8 @@ def test_a_subscriber_hears_of_what_happens(log: Log) -> None:
     result = log.play("graphql_sse", "subscription", id=WAITING)
 
     assert result == {
-        "seen": [
-            {"data": {"messageChanged": {"id": WAITING, "status": status}}}
-            for status in ("WAITING", "CANCELED")
-        ],
-        "canceled": {
-            "data": {
-                "cancelMessage": {
-                    "__typename": "CancelMessageSuccess",
-                    "isNew": True,
-                    "canceledMessage": {"id": WAITING, "status": "CANCELED"},
-                }
-            }
-        },
+        "seen": [changed("WAITING"), changed("CANCELED")],
+        "canceled": {"data": canceled()},
     }
 
 
@@ -38,33 +34,9 @@ def test_errors_are_events_and_what_is_refused_is_a_status(log: Log) -> None:
 
     assert result == {
         "invalid": {
-            "answered": [
-                {
-                    "errors": [
-                        {
-                            "message": "Cannot query field 'nothing' on type 'Query'.",
-                            "locations": [{"line": 1, "column": 3}],
-                            "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
-                        }
-                    ]
-                }
-            ]
+            "answered": [{"errors": [{**NO_SUCH_FIELD, "locations": [{"line": 1, "column": 3}]}]}]
         },
-        "unseen": {
-            "answered": [
-                {
-                    "errors": [
-                        {
-                            "message": "There is no message with this id that you may see.",
-                            "locations": [{"line": 3, "column": 5}],
-                            "path": ["messageChanged"],
-                            "extensions": {"code": "BAD_USER_INPUT"},
-                        }
-                    ],
-                    "data": None,
-                }
-            ]
-        },
+        "unseen": {"answered": [{"errors": [NOT_SEEN], "data": None}]},
         "tooDeep": {"name": "NetworkError", "status": 400, "body": {"errors": [TOO_DEEP]}},
         "after": [SIGNED_IN],
     }

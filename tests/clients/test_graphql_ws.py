@@ -1,17 +1,19 @@
 """graphql-ws, the client of the protocol graphql-transport-ws."""
 
 from datetime import timedelta
-from typing import Any, Final
 
 import pytest
 
-from tests.clients.playing import NOT_VALID, WAITING, Log
-
-SIGNED_IN: Final = {"data": {"viewer": {"id": "u1"}}}
-
-
-def changed(status: str) -> dict[str, Any]:
-    return {"data": {"messageChanged": {"id": WAITING, "status": status}}}
+from tests.clients.playing import (
+    NO_SUCH_FIELD,
+    NOT_SEEN,
+    NOT_VALID,
+    SIGNED_IN,
+    WAITING,
+    Log,
+    canceled,
+    changed,
+)
 
 
 def test_a_query_is_answered_once(log: Log) -> None:
@@ -35,15 +37,7 @@ def test_a_subscriber_hears_of_what_happens_on_the_same_socket(log: Log) -> None
 
     assert result == {
         "seen": [changed("WAITING"), changed("CANCELED")],
-        "canceled": {
-            "data": {
-                "cancelMessage": {
-                    "__typename": "CancelMessageSuccess",
-                    "isNew": True,
-                    "canceledMessage": {"id": WAITING, "status": "CANCELED"},
-                }
-            }
-        },
+        "canceled": {"data": canceled()},
         "after": SIGNED_IN,
         "connections": 1,
     }
@@ -53,13 +47,7 @@ def test_errors_end_their_operation_and_no_other(log: Log) -> None:
     result = log.play("graphql_ws", "errors")
 
     assert result == {
-        "invalid": [
-            {
-                "message": "Cannot query field 'nothing' on type 'Query'.",
-                "locations": [{"line": 1, "column": 3}],
-                "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
-            }
-        ],
+        "invalid": [{**NO_SUCH_FIELD, "locations": [{"line": 1, "column": 3}]}],
         "coerced": {
             "answered": [
                 {
@@ -73,14 +61,7 @@ def test_errors_end_their_operation_and_no_other(log: Log) -> None:
                 }
             ]
         },
-        "unseen": [
-            {
-                "message": "There is no message with this id that you may see.",
-                "locations": [{"line": 3, "column": 5}],
-                "path": ["messageChanged"],
-                "extensions": {"code": "BAD_USER_INPUT"},
-            }
-        ],
+        "unseen": [NOT_SEEN],
         "after": [SIGNED_IN],
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from sqlalchemy import select, text, update
 
 from db.connect.database import Database
+from db.dispatch.cancel import CanceledMessage, cancel
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
 from db.log.deliveries import DeliveryKey
 from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, RECIPIENT, SPAN, TALLY
@@ -235,6 +236,20 @@ class World:
         """End every hold on a provider, as if its time had passed: holds use the database's clock."""
         async with self.database.writing() as connection:
             await connection.execute(PACE.delete())
+
+    async def cancel(self, message_id: int) -> None:
+        """Cancel a message that was not canceled, now."""
+        async with self.database.writing() as connection:
+            done = await cancel(
+                connection,
+                message_id,
+                database=self.database,
+                by_id="u",
+                by_name="U",
+                reason=None,
+                now=self.clock.now,
+            )
+        assert done == CanceledMessage(is_new=True)
 
     # Reading the rows
 

@@ -1,17 +1,11 @@
 // graphql-sse: each operation a stream of its own (distinct connections mode).
 
 import { createClient } from "graphql-sse";
-import { CANCEL, LOG, WATCH } from "./operations.js";
+import { all, LOG, WATCH, watchAndCancel } from "./operations.js";
 import { play } from "./scenario.js";
 
 function client(log) {
   return createClient({ url: log.http, headers: { authorization: log.authorization }, retryAttempts: 0 });
-}
-
-async function all(client, operation) {
-  const answers = [];
-  for await (const answer of client.iterate(operation)) answers.push(answer);
-  return answers;
 }
 
 async function thrown(client, operation) {
@@ -25,15 +19,7 @@ async function thrown(client, operation) {
 await play({
   query: (log) => all(client(log), { query: LOG, variables: { first: 1 } }),
 
-  async subscription(log) {
-    const sse = client(log);
-    const events = sse.iterate({ query: WATCH, variables: { id: log.id } });
-    const seen = [(await events.next()).value];
-    const [canceled] = await all(sse, { query: CANCEL, variables: { id: log.id } });
-    seen.push((await events.next()).value);
-    await events.return();
-    return { seen, canceled };
-  },
+  subscription: (log) => watchAndCancel(client(log), log.id),
 
   async errors(log) {
     const sse = client(log);

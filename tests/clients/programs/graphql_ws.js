@@ -3,7 +3,7 @@
 import { connect, createServer } from "node:net";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { CANCEL, LOG, WATCH } from "./operations.js";
+import { all, CANCEL, LOG, WATCH, watchAndCancel } from "./operations.js";
 import { play } from "./scenario.js";
 
 function client(log, options = {}) {
@@ -14,13 +14,6 @@ function client(log, options = {}) {
     retryAttempts: 0,
     ...options,
   });
-}
-
-/** All that one operation is answered. */
-async function all(client, operation) {
-  const answers = [];
-  for await (const answer of client.iterate(operation)) answers.push(answer);
-  return answers;
 }
 
 /** What an operation throws. */
@@ -64,14 +57,10 @@ await play({
   async subscription(log) {
     let connections = 0;
     const ws = client(log, { lazy: false, on: { connected: () => (connections += 1) } });
-    const events = ws.iterate({ query: WATCH, variables: { id: log.id } });
-    const seen = [(await events.next()).value];
-    const [canceled] = await all(ws, { query: CANCEL, variables: { id: log.id } });
-    seen.push((await events.next()).value);
-    await events.return();
+    const shown = await watchAndCancel(ws, log.id);
     const [after] = await all(ws, { query: "{ viewer { id } }" });
     await ws.dispose();
-    return { seen, canceled, after, connections };
+    return { ...shown, after, connections };
   },
 
   async errors(log) {

@@ -50,3 +50,20 @@ export const CANCEL = /* GraphQL */ `
     }
   }
 `;
+
+/** All that an operation is answered, by a client that iterates. */
+export async function all(client, operation) {
+  const answers = [];
+  for await (const answer of client.iterate(operation)) answers.push(answer);
+  return answers;
+}
+
+/** What a subscriber to a message sees, who cancels it after the first event, and what the cancellation is answered. */
+export async function watchAndCancel(client, id) {
+  const events = client.iterate({ query: WATCH, variables: { id } });
+  const seen = [(await events.next()).value];
+  const [canceled] = await all(client, { query: CANCEL, variables: { id } });
+  seen.push((await events.next()).value);
+  await events.return();
+  return { seen, canceled };
+}

@@ -13,7 +13,6 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from db.connect.database import Database
-from db.dispatch import cancel
 from delivery.dispatch.cancel_gate import FRESH, CancelGate
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Accepted, NotAttempted
@@ -36,14 +35,6 @@ class Monotonic:
 
     def __call__(self) -> float:
         return self.now
-
-
-async def canceled(database: Database, message_id: int) -> None:
-    async with database.writing() as connection:
-        done = await cancel.cancel(
-            connection, message_id, database=database, by_id="u", by_name="U", reason=None, now=NOON
-        )
-    assert done == cancel.CanceledMessage(is_new=True)
 
 
 async def figures(world: World) -> list[tuple[Any, ...]]:
@@ -99,7 +90,7 @@ async def test_the_gate_is_closed_when_the_answer_is_a_quarter_of_a_second_old(
     gate = gate_of(world.database, message_id, world.clock, seconds)
     await gate()
 
-    await canceled(world.database, message_id)
+    await world.cancel(message_id)
     seconds.now += passed
 
     for _ in range(2):  # and stays closed
@@ -176,13 +167,13 @@ def holding(provider: CallStandIn | TextStandIn | MailgunStandIn, held_back: Hel
 
 
 async def cancel_meanwhile(
-    runtime: Runtime, held_back: HeldBack, message_id: int, seconds: Monotonic, *, passed: float
+    world: World, runtime: Runtime, held_back: HeldBack, seconds: Monotonic, *, passed: float
 ) -> None:
-    """Work, and cancel the message when `enough` requests wait at the provider; it answers `passed` seconds later."""
-    working = asyncio.create_task(World(runtime.database).work(runtime))
+    """Work, and cancel message 1 when `enough` requests wait at the provider; it answers `passed` seconds later."""
+    working = asyncio.create_task(world.work(runtime))
     async with asyncio.timeout(30):
         await held_back.reached.wait()
-        await canceled(runtime.database, message_id)
+        await world.cancel(1)
         seconds.now += passed
         held_back.opened.set()
         await working
@@ -204,7 +195,7 @@ async def test_claimed_calls_and_texts_that_have_not_left_are_canceled_and_count
     # From 1: the number of person 0 is the one that the provider refuses.
     message_id = await world.load(people(150, lambda number: device(number + 1)))
 
-    await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=passed)
+    await cancel_meanwhile(world, runtime, held_back, seconds, passed=passed)
     assert held_back.waiting == len(twilio.made) == 16
     await world.work(runtime)  # what was not claimed
 
@@ -245,7 +236,7 @@ async def test_a_request_that_waits_for_a_connection_passes_the_gate_when_it_has
         )
         runtime = world.runtime_of({DeliveryMode.VOICE: gateway}, monotonic=seconds)
         message_id = await world.load(people(2, call))
-        await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
+        await cancel_meanwhile(world, runtime, held_back, seconds, passed=0.25)
 
     assert len(requests) == 1
     assert await world.statuses(message_id) == {"IN_PROGRESS": 1, "CANCELED": 1}
@@ -272,7 +263,7 @@ async def test_an_email_after_rcpt_is_not_sent_after_a_cancel(world: World) -> N
         runtime = world.runtime_of({DeliveryMode.EMAIL: server.gateway}, monotonic=seconds)
         message_id = await world.load(people(20, mail))
 
-        await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
+        await cancel_meanwhile(world, runtime, held_back, seconds, passed=0.25)
 
         assert server.envelopes == []
     assert await world.statuses(message_id) == {"CANCELED": 20}
@@ -289,7 +280,7 @@ async def test_a_request_that_was_rejected_whole_is_not_retried_in_halves_after_
     runtime = world.runtime_of({DeliveryMode.EMAIL: mailgun.gateway}, monotonic=seconds)
     message_id = await world.load(people(8, mail))
 
-    await cancel_meanwhile(runtime, held_back, message_id, seconds, passed=0.25)
+    await cancel_meanwhile(world, runtime, held_back, seconds, passed=0.25)
 
     assert (len(mailgun.requests), mailgun.taken()) == (1, [])
     assert await world.statuses(message_id) == {"CANCELED": 8}
@@ -307,7 +298,7 @@ async def test_a_message_of_which_nothing_left_is_canceled_and_not_canceled_in_p
 
     class Stopped(FakeGateway):
         async def transmit(self, composed: Any, passage: Any) -> Any:
-            await canceled(world.database, message_id)
+            await world.cancel(message_id)
             assert await world.status(message_id) is MessageStatus.CANCELED_IN_PROGRESS
             seconds.now += 0.25
             return await super().transmit(composed, passage)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy.event import listen
 
-from db.dispatch import cancel, in_flight
+from db.dispatch import in_flight
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.handover import hand_over
 from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
@@ -242,16 +242,7 @@ async def test_nothing_is_claimed_after_a_cancel_and_earlier_claims_are_recorded
     message_id = await world.load(people(6, call))
 
     async def canceled() -> None:
-        async with world.database.writing() as connection:
-            await cancel.cancel(
-                connection,
-                message_id,
-                database=world.database,
-                by_id="u",
-                by_name="U",
-                reason=None,
-                now=world.clock.now,
-            )
+        await world.cancel(message_id)
 
     gateway = world.use(FakeGateway(batch=2, meanwhile=canceled))
     await world.work()

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from db.dispatch import cancel
 from delivery.dispatch.provider_rate import DOWN_FROM
 from delivery.gateways.base import (
     Accepted,
@@ -180,16 +179,7 @@ async def test_an_unaccepted_delivery_of_a_canceled_message_is_canceled_and_not_
     message_id = await world.load(people(2, mail))
 
     async def canceled() -> None:
-        async with world.database.writing() as connection:
-            await cancel.cancel(
-                connection,
-                message_id,
-                database=world.database,
-                by_id=None,
-                by_name=None,
-                reason=None,
-                now=world.clock.now,
-            )
+        await world.cancel(message_id)
 
     world.use(FakeGateway(answer=busy, meanwhile=canceled))
     await world.work()

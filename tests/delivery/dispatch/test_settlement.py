@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
-from db.dispatch import cancel
 from delivery.dispatch.settlement import settle_lapsed
 from delivery.gateways.base import (
     Accepted,
@@ -258,16 +257,7 @@ async def test_nothing_of_a_canceled_message_is_sent_again_for_any_finding(
     gateway = world.use(FakeGateway(answer=mute, find=find))  # type: ignore[arg-type]
     message_id = await world.load(people(1, device))  # type: ignore[arg-type]
     await world.work()
-    async with world.database.writing() as connection:
-        await cancel.cancel(
-            connection,
-            message_id,
-            database=world.database,
-            by_id="u",
-            by_name="U",
-            reason=None,
-            now=world.clock.now,
-        )
+    await world.cancel(message_id)
 
     await world.settle()
     world.clock.advance(hours=1)

@@ -8,7 +8,6 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from db.dispatch import cancel
 from delivery.dispatch.handover import hand_over
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus, MessageStatus
@@ -67,16 +66,7 @@ async def test_receipts_in_any_order_and_repetition_give_the_same_state_with_exa
         ]
         message_id = await hand_over_all(world, shared, id=f"M-{number}")
         if stopped:
-            async with world.database.writing() as connection:
-                await cancel.cancel(
-                    connection,
-                    message_id,
-                    database=world.database,
-                    by_id=None,
-                    by_name=None,
-                    reason=None,
-                    now=NOON,
-                )
+            await world.cancel(message_id)
         receipts = [
             receipt_of(
                 message_id, person, status, code, device=device, after=after, confirmed=confirmed
@@ -138,16 +128,7 @@ async def test_concurrent_receipts_claims_and_a_cancel_do_not_deadlock(world: Wo
     gateway = world.use(FakeGateway(batch=10, meanwhile=call_back))
 
     async def stop() -> None:
-        async with world.database.writing() as connection:
-            await cancel.cancel(
-                connection,
-                ids[0],
-                database=world.database,
-                by_id="u",
-                by_name="U",
-                reason=None,
-                now=NOON,
-            )
+        await world.cancel(ids[0])
         await world.work()
 
     async with asyncio.timeout(60):

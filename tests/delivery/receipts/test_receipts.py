@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from db.dispatch import cancel
 from delivery.dispatch.resend import resend
 from delivery.gateways.base import Accepted, NotAccepted
 from delivery.receipts.receipts import apply_receipts
@@ -147,16 +146,7 @@ async def test_a_late_receipt_cannot_revive_a_canceled_delivery_and_shows_that_i
     world.use(FakeGateway(answer=lambda _: NotAccepted("busy")))
     message_id = await world.load(people(2, call))
     await world.work()
-    async with world.database.writing() as connection:
-        await cancel.cancel(
-            connection,
-            message_id,
-            database=world.database,
-            by_id="u",
-            by_name="U",
-            reason=None,
-            now=NOON,
-        )
+    await world.cancel(message_id)
     await world.work()
 
     await receive(world, receipt_of(message_id))

@@ -69,48 +69,27 @@ class Case(NamedTuple):
     logged: dict[str, Any]
 
 
+def refused(kind: FailureKind, call: str, number: int, **where: str) -> Case:
+    """A system call of the report that fails with this error."""
+    cause = type(OSError(number, "")).__name__
+    logged = {"cause": cause, "errno": number, **(where or {"store": "STORE"})}
+    return Case(kind, {}, (f"delivery.reports.{call}", refusing(number)), logged)
+
+
+FSYNC, MKDIR = "store.os.fsync", "store.Path.mkdir"
+TEMPORARY_FILE = "process.tempfile.TemporaryFile"
+
 CASES = {
-    "the disk is full": Case(
-        FailureKind.STORE_FULL,
-        {},
-        ("delivery.reports.store.os.fsync", refusing(errno.ENOSPC)),
-        {"cause": "OSError", "errno": errno.ENOSPC, "store": "STORE"},
+    "the disk is full": refused(FailureKind.STORE_FULL, FSYNC, errno.ENOSPC),
+    "the quota is used up": refused(FailureKind.STORE_FULL, FSYNC, errno.EDQUOT),
+    "the folder is not writable": refused(FailureKind.STORE_NOT_WRITABLE, MKDIR, errno.EACCES),
+    "the file system is read-only": refused(FailureKind.STORE_NOT_WRITABLE, MKDIR, errno.EROFS),
+    "the device fails": refused(FailureKind.STORE_FAILED, FSYNC, errno.EIO),
+    "the disk for temporary files is full": refused(
+        FailureKind.TEMPORARY_FULL, TEMPORARY_FILE, errno.ENOSPC, folder=TEMPORARY
     ),
-    "the quota is used up": Case(
-        FailureKind.STORE_FULL,
-        {},
-        ("delivery.reports.store.os.fsync", refusing(errno.EDQUOT)),
-        {"cause": "OSError", "errno": errno.EDQUOT, "store": "STORE"},
-    ),
-    "the folder is not writable": Case(
-        FailureKind.STORE_NOT_WRITABLE,
-        {},
-        ("delivery.reports.store.Path.mkdir", refusing(errno.EACCES)),
-        {"cause": "PermissionError", "errno": errno.EACCES, "store": "STORE"},
-    ),
-    "the file system is read-only": Case(
-        FailureKind.STORE_NOT_WRITABLE,
-        {},
-        ("delivery.reports.store.Path.mkdir", refusing(errno.EROFS)),
-        {"cause": "OSError", "errno": errno.EROFS, "store": "STORE"},
-    ),
-    "the device fails": Case(
-        FailureKind.STORE_FAILED,
-        {},
-        ("delivery.reports.store.os.fsync", refusing(errno.EIO)),
-        {"cause": "OSError", "errno": errno.EIO, "store": "STORE"},
-    ),
-    "the disk for temporary files is full": Case(
-        FailureKind.TEMPORARY_FULL,
-        {},
-        ("delivery.reports.process.tempfile.TemporaryFile", refusing(errno.ENOSPC)),
-        {"cause": "OSError", "errno": errno.ENOSPC, "folder": TEMPORARY},
-    ),
-    "no temporary file may be made": Case(
-        FailureKind.TEMPORARY_NOT_WRITABLE,
-        {},
-        ("delivery.reports.process.tempfile.TemporaryFile", refusing(errno.EACCES)),
-        {"cause": "PermissionError", "errno": errno.EACCES, "folder": TEMPORARY},
+    "no temporary file may be made": refused(
+        FailureKind.TEMPORARY_NOT_WRITABLE, TEMPORARY_FILE, errno.EACCES, folder=TEMPORARY
     ),
     "the process is killed": Case(
         FailureKind.KILLED,

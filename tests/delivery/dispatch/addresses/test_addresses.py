@@ -4,7 +4,6 @@ from collections import Counter
 
 from sqlalchemy import select, update
 
-from db.dispatch import cancel
 from db.tables.log import ADDRESS, CANCELLATION
 from delivery.gateways.base import Unsure
 from delivery.gateways.inbox import InboxGateway
@@ -74,16 +73,7 @@ async def test_a_canceled_message_with_unreadable_addresses_counts_none_of_them_
 ) -> None:
     listed = [recipient("p1", email("heather@"), voice("555-0101"), voice(), inbox())]
     message_id = await world.load(listed)
-    async with world.database.writing() as connection:
-        await cancel.cancel(
-            connection,
-            message_id,
-            database=world.database,
-            by_id="u1",
-            by_name="A",
-            reason=None,
-            now=NOON,
-        )
+    await world.cancel(message_id)
 
     await world.work()
 

@@ -25,11 +25,6 @@ HEATHER, CALVIN, ZOE = MailgunStandIn.good
 LATER = NOON + timedelta(hours=1)
 
 
-@pytest.fixture
-def mailgun() -> MailgunStandIn:
-    return MailgunStandIn()
-
-
 # Requests
 
 

@@ -20,11 +20,6 @@ HEATHER, _, _ = MailgunStandIn.good
 LATER = NOON + timedelta(hours=1)
 
 
-@pytest.fixture
-def mailgun() -> MailgunStandIn:
-    return MailgunStandIn()
-
-
 def webhook(event: dict[str, Any], **changes: Any) -> Callback:
     """Return a signed webhook of Mailgun; `changes` are applied to its signature afterwards."""
     timestamp = changes.pop("signed_at", str(int(NOON.timestamp())))

@@ -20,19 +20,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.stand_ins import NOON, CallStandIn, TextStandIn, TwilioStandIn, content
 
 NUMBER = "+16125550101"
-
-
 LATER = NOON + timedelta(hours=1)
-
-
-@pytest.fixture
-def calls() -> CallStandIn:
-    return CallStandIn()
-
-
-@pytest.fixture
-def texts() -> TextStandIn:
-    return TextStandIn()
 
 
 def _answering(twilio: TwilioStandIn, status: int, body: Any) -> TwilioStandIn:

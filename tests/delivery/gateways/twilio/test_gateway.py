@@ -24,16 +24,6 @@ NUMBER = "+16125550101"
 LATER = NOON + timedelta(hours=1)
 
 
-@pytest.fixture
-def calls() -> CallStandIn:
-    return CallStandIn()
-
-
-@pytest.fixture
-def texts() -> TextStandIn:
-    return TextStandIn()
-
-
 # Requests
 
 
