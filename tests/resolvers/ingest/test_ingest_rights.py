@@ -13,69 +13,28 @@ from tests.resolvers.uploads import send, story
 EAST = viewer(schools=["east"])
 
 
+OF_DISTRICT = "your sign-in writes for district 'plainview' only"
+OF_SCHOOLS = "your sign-in writes for these schools only: east"
+
+
 @pytest.mark.parametrize(
     ("lines", "message_id", "field", "reason"),
     [
-        (
-            message("M-1", district="riverside"),
-            "M-1",
-            "district",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
-        (
-            message("M-1", district="nowhere"),
-            "M-1",
-            "district",
-            "'nowhere': your sign-in writes for district 'plainview' only",
-        ),
-        (
-            message("M-1", school="harrison-high"),
-            "M-1",
-            "school",
-            "'harrison-high': your sign-in writes for these schools only: east",
-        ),
-        (
-            message("M-1", school="nowhere"),
-            "M-1",
-            "school",
-            "'nowhere': your sign-in writes for these schools only: east",
-        ),
-        (
-            message("M-1"),
-            "M-1",
-            "school",
-            "it is missing: your sign-in writes for these schools only: east",
-        ),
-        (
-            district("riverside", name="Ours now"),
-            None,
-            "id",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
+        (message("M-1", district="riverside"), "M-1", "district", f"'riverside': {OF_DISTRICT}"),
+        (message("M-1", district="nowhere"), "M-1", "district", f"'nowhere': {OF_DISTRICT}"),
+        (message("M-1", school="harrison-high"), "M-1", "school", f"'harrison-high': {OF_SCHOOLS}"),
+        (message("M-1", school="nowhere"), "M-1", "school", f"'nowhere': {OF_SCHOOLS}"),
+        (message("M-1"), "M-1", "school", f"it is missing: {OF_SCHOOLS}"),
+        (district("riverside", name="Ours now"), None, "id", f"'riverside': {OF_DISTRICT}"),
         (
             district(name="Ours now"),
             None,
             "id",
-            "'plainview' differs from what is known: your sign-in writes for these schools only: east",
+            f"'plainview' differs from what is known: {OF_SCHOOLS}",
         ),
-        (
-            school("harrison-high", name="Ours now"),
-            None,
-            "id",
-            "'harrison-high': your sign-in writes for these schools only: east",
-        ),
-        (
-            school("north"),
-            None,
-            "id",
-            "'north': your sign-in writes for these schools only: east",
-        ),
-        (
-            school("east", district="riverside"),
-            None,
-            "district",
-            "'riverside': your sign-in writes for district 'plainview' only",
-        ),
+        (school("harrison-high", name="Ours now"), None, "id", f"'harrison-high': {OF_SCHOOLS}"),
+        (school("north"), None, "id", f"'north': {OF_SCHOOLS}"),
+        (school("east", district="riverside"), None, "district", f"'riverside': {OF_DISTRICT}"),
     ],
 )
 async def test_a_sign_in_writes_for_its_own_district_and_schools_only(

@@ -6,51 +6,27 @@ from pydantic import SecretStr
 from delivery.gateways import GatewaySettings
 from domain.status import DeliveryMode
 from server.settings.settings import Settings, SettingsError
+from tests.tables import table
+
+BAD_VALUES = """
+    SENTLOG_GATEWAYS | smtp | it is not JSON (unexpected character, expected a JSON value, character 1) | JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}
+    SENTLOG_GATEWAYS | ["smtp"] | it is no object of JSON | JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}
+    SENTLOG_GATEWAYS | {"FAX":"smtp"} | FAX: it should be 'INBOX', 'EMAIL', 'VOICE' or 'TEXT' | JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}
+    SENTLOG_GATEWAY_LIMITS | {"twilio":0} | twilio: it should be greater than 0 | JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}
+    SENTLOG_DISTRICTS | {"plainview":{"twilo_from":"a secret"}} | plainview.twilo_from: there is no such setting | JSON, a district's id to the settings of gateways that are other for it, in lower case: {"plainview":{"twilio_from":"+16125550100"}}
+"""
+"""A variable, its value, why that is refused, and what the variable takes."""
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "problem"),
-    [
-        (
-            "SENTLOG_GATEWAYS",
-            "smtp",
-            "'smtp' is refused: it is not JSON (unexpected character, expected a JSON value, character 1)."
-            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
-        ),
-        (
-            "SENTLOG_GATEWAYS",
-            '["smtp"]',
-            "'[\"smtp\"]' is refused: it is no object of JSON."
-            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
-        ),
-        (
-            "SENTLOG_GATEWAYS",
-            '{"FAX":"smtp"}',
-            "'{\"FAX\":\"smtp\"}' is refused: FAX: it should be 'INBOX', 'EMAIL', 'VOICE' or 'TEXT'."
-            ' It takes JSON, mode to gateway: {"EMAIL":"smtp","VOICE":"twilio","TEXT":"twilio"}.',
-        ),
-        (
-            "SENTLOG_GATEWAY_LIMITS",
-            '{"twilio":0}',
-            "'{\"twilio\":0}' is refused: twilio: it should be greater than 0."
-            ' It takes JSON, gateway to hand-overs a second: {"twilio":1,"mailgun":100}.',
-        ),
-        (
-            "SENTLOG_DISTRICTS",
-            '{"plainview":{"twilo_from":"a secret"}}',
-            "the value (a secret, not shown) is refused: plainview.twilo_from: there is no such setting."
-            " It takes JSON, a district's id to the settings of gateways that are other for it, in lower case:"
-            ' {"plainview":{"twilio_from":"+16125550100"}}.',
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "reason", "takes"), table(BAD_VALUES))
 def test_what_cannot_be_read_is_named_down_to_its_place(
-    name: str, value: str, problem: str
+    name: str, value: str, reason: str, takes: str
 ) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.from_environment({name: value})
 
-    assert refused.value.problems == (f"{name}: {problem}",)
+    shown = "the value (a secret, not shown)" if "secret" in value else repr(value)
+    assert refused.value.problems == (f"{name}: {shown} is refused: {reason}. It takes {takes}.",)
 
 
 def test_a_district_says_only_what_is_other() -> None:

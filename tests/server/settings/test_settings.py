@@ -19,6 +19,7 @@ from server.settings.settings import (
     variable,
     variables,
 )
+from tests.tables import table
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "settings.md"
 
@@ -250,74 +251,27 @@ def test_another_database_is_refused_without_showing_the_password(
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "problem"),
-    [
-        (
-            "SENTLOG_PORT",
-            "65536",
-            "'65536' is refused: it should be less than or equal to 65535."
-            " It takes the TCP port to listen on, 0 for any that is free.",
-        ),
-        (
-            "SENTLOG_PORT",
-            "http",
-            "'http' is refused: it should be a valid integer, unable to parse string as an integer."
-            " It takes the TCP port to listen on, 0 for any that is free.",
-        ),
-        (
-            "SENTLOG_JWT_LEEWAY",
-            "301",
-            "'301' is refused: it should be less than or equal to 300."
-            " It takes the seconds by which clocks may differ, 0 to 300.",
-        ),
-        (
-            "SENTLOG_JWT_CLAIM_DISTRICT",
-            " ",
-            "' ' is refused: String should have at least 1 character. It takes the name of a claim.",
-        ),
-        (
-            "SENTLOG_JWT_RIGHTS",
-            '{"Admins":["VIEW"]}',
-            """'{"Admins":["VIEW"]}' is refused: Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', """
-            "'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES' or 'VIEW_AUDIT'. It takes JSON, a group"
-            ' or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}.',
-        ),
-        (
-            "SENTLOG_JWT_RIGHTS",
-            "[]",
-            "'[]' is refused: it is no object of JSON. It takes JSON, a group or role of an identity provider"
-            ' to rights: {"Sentlog Admins":["VIEW_LOG"]}.',
-        ),
-        (
-            "SENTLOG_CORS_ORIGINS",
-            "https://portal.example *",
-            "'https://portal.example *' is refused: * is not the origin of a page."
-            " It takes origins of pages, with commas between: https://portal.example.",
-        ),
-        (
-            "SENTLOG_LOG_LEVEL",
-            "LOUD",
-            "'LOUD' is refused: it should be 'debug', 'info', 'warning' or 'error'."
-            " It takes debug, info, warning or error.",
-        ),
-        (
-            "SENTLOG_LOG_FORMAT",
-            "xml",
-            "'xml' is refused: it should be 'json' or 'console'. It takes json or console.",
-        ),
-        (
-            "SENTLOG_DATA_DIR",
-            "~nobody-of-this-name/log",
-            "'~nobody-of-this-name/log' is refused: there is no user with this name."
-            " It takes the folder for the server's own files.",
-        ),
-    ],
-)
+BAD_VALUES = """
+    SENTLOG_PORT | 65536 | it should be less than or equal to 65535 | the TCP port to listen on, 0 for any that is free
+    SENTLOG_PORT | http | it should be a valid integer, unable to parse string as an integer | the TCP port to listen on, 0 for any that is free
+    SENTLOG_JWT_LEEWAY | 301 | it should be less than or equal to 300 | the seconds by which clocks may differ, 0 to 300
+    SENTLOG_JWT_CLAIM_DISTRICT |   | String should have at least 1 character | the name of a claim
+    SENTLOG_JWT_RIGHTS | {"Admins":["VIEW"]} | Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', 'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES' or 'VIEW_AUDIT' | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
+    SENTLOG_JWT_RIGHTS | [] | it is no object of JSON | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
+    SENTLOG_CORS_ORIGINS | https://portal.example * | * is not the origin of a page | origins of pages, with commas between: https://portal.example
+    SENTLOG_LOG_LEVEL | LOUD | it should be 'debug', 'info', 'warning' or 'error' | debug, info, warning or error
+    SENTLOG_LOG_FORMAT | xml | it should be 'json' or 'console' | json or console
+    SENTLOG_DATA_DIR | ~nobody-of-this-name/log | there is no user with this name | the folder for the server's own files
+"""
+"""A variable, its value, why that is refused, and what the variable takes."""
+
+
+@pytest.mark.parametrize(("name", "value", "reason", "takes"), table(BAD_VALUES))
 def test_a_bad_value_is_named_with_what_the_variable_takes(
-    name: str, value: str, problem: str
+    name: str, value: str, reason: str, takes: str
 ) -> None:
-    assert problems(**{name: value}) == (f"{name}: {problem}",)
+    problem = f"{name}: {value!r} is refused: {reason}. It takes {takes}."
+    assert problems(**{name: value}) == (problem,)
 
 
 @pytest.mark.parametrize(

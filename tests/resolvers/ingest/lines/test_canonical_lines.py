@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from resolvers.ingest.parse import canonical, parse
-from tests.resolvers.ingest.lines.test_parse import EVERY_KIND, MESSAGE, spelled
+from tests.resolvers.ingest.lines.test_parse import BASES, MESSAGE, spelled
 
 
-@pytest.mark.parametrize("fields", EVERY_KIND, ids=lambda fields: str(fields["kind"]))
+@pytest.mark.parametrize("fields", BASES.values(), ids=BASES)
 def test_one_content_has_one_spelling(fields: dict[str, Any]) -> None:
     reversed_ = dict(reversed(list(fields.items())))
     other = json.dumps(reversed_, indent=2).replace("\n", " ").encode()
@@ -25,7 +25,7 @@ def test_one_instant_has_one_spelling() -> None:
 
 
 def test_another_content_has_another_spelling() -> None:
-    spellings = {canonical(parse(spelled(fields))) for fields in EVERY_KIND}
+    spellings = {canonical(parse(spelled(fields))) for fields in BASES.values()}
     changed = {
         canonical(parse(spelled(MESSAGE | {name: value})))
         for name, value in {

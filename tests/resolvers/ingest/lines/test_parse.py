@@ -17,6 +17,7 @@ from resolvers.ingest.line_types import (
     UploadedRecipient,
 )
 from resolvers.ingest.parse import LineOwner, owner_of, parse
+from tests.tables import table
 
 DISTRICT = {
     "kind": "district",
@@ -47,7 +48,13 @@ RECIPIENT = {
     "devices": [{"mode": "VOICE", "address": "+16125550101"}],
 }
 END = {"kind": "end", "message": "M-1"}
-EVERY_KIND: list[dict[str, Any]] = [DISTRICT, SCHOOL, MESSAGE, RECIPIENT, END]
+BASES: dict[str, dict[str, Any]] = {
+    "DISTRICT": DISTRICT,
+    "SCHOOL": SCHOOL,
+    "MESSAGE": MESSAGE,
+    "RECIPIENT": RECIPIENT,
+    "END": END,
+}
 NO_INSTANT = "this is no instant: write it with its offset, like 2020-01-31T11:00:00-06:00"
 NO_NUL = "the character U+0000 cannot be stored: leave it out"
 
@@ -66,7 +73,7 @@ def device(**fields: Any) -> dict[str, Any]:
     return RECIPIENT | {"devices": [{"mode": "INBOX", "address": "hparent"}, fields]}
 
 
-@pytest.mark.parametrize("fields", EVERY_KIND, ids=lambda fields: str(fields["kind"]))
+@pytest.mark.parametrize("fields", BASES.values(), ids=BASES)
 def test_the_lines_of_the_format_are_taken(fields: dict[str, Any]) -> None:
     assert type(parse(spelled(fields))).__name__.removeprefix("Uploaded").lower() == fields["kind"]
 
@@ -125,9 +132,71 @@ def test_a_recipient_is_what_its_line_says() -> None:
     )
 
 
+INVALID = r"""
+    END | {"kind": "finish"} | kind | a line's kind is district, school, message, recipient or end
+    END | {"kind": 5} | kind | a line's kind is district, school, message, recipient or end
+    END | {"note": 1} | note | this field is unknown here: is it spelled right?
+    END | {"message": ""} | message | expected `str` of length >= 1
+    END | {"message": "a\u0000b"} | message | NO_NUL
+    DISTRICT | {"timeZone": "America/Plainview"} | timeZone | 'America/Plainview' is no time zone: write one of the IANA names, like America/Chicago
+    DISTRICT | {"timeZone": "localtime"} | timeZone | 'localtime' is no time zone: write one of the IANA names, like America/Chicago
+    DISTRICT | {"hasVoice": 1} | hasVoice | expected `bool`, got `int`
+    DISTRICT | {"callWindow": ["08:00"]} | callWindow | expected `array` of length 2
+    DISTRICT | {"callWindow": ["8 am", "20:00"]} | callWindow | ['8 am', '20:00'] are no times of day: write ["08:00","20:00"]
+    DISTRICT | {"callWindow": ["08:00", "20:00+02:00"]} | callWindow | ['08:00', '20:00+02:00'] are no times of day: write ["08:00","20:00"]
+    DISTRICT | {"callWindow": ["08:00", "24:00"]} | callWindow | ['08:00', '24:00'] are no times of day: write ["08:00","20:00"]
+    DISTRICT | {"callWindow": ["20:00", "08:00"]} | callWindow | ['20:00', '08:00']: it closes before it opens; leave it out where calls may be placed at any time
+    SCHOOL | {"name": ""} | name | expected `str` of length >= 1
+    SCHOOL | {"name": "a\u0000"} | name | NO_NUL
+    MESSAGE | {"subject": null} | subject | expected `str`, got `null`
+    MESSAGE | {"body": "a\u0000b"} | body | NO_NUL
+    MESSAGE | {"type": {"code": "B"}} | type.label | this field is required
+    MESSAGE | {"type": {"code": "OLR", "label": "Online Registration"}} | type.code | OLR mail is kept in a log of its own: leave it out of this file
+    MESSAGE | {"type": {"code": " olr ", "label": "Online Registration"}} | type.code |  olr  mail is kept in a log of its own: leave it out of this file
+    MESSAGE | {"sender": {"id": "u1", "name": "A", "mail": "x"}} | sender.mail | this field is unknown here: is it spelled right?
+    MESSAGE | {"bodyFormat": "MARKDOWN"} | bodyFormat | 'MARKDOWN' is not one of PLAIN, HTML
+    MESSAGE | {"source": "PERSON"} | source | 'PERSON' is not one of TEMPLATE, SCHEDULER, SYSTEM
+    MESSAGE | {"modes": ["INBOX", "FAX"]} | modes[1] | 'FAX' is not one of INBOX, EMAIL, VOICE, TEXT
+    MESSAGE | {"modes": ["TEXT", "TEXT"]} | modes | ['TEXT', 'TEXT']: a mode stands twice
+    MESSAGE | {"status": "DONE"} | status | 'DONE' is not one of WAITING, IN_PROGRESS, SENT, ERROR, CANCELED, CANCELED_IN_PROGRESS
+    MESSAGE | {"createdAt": "2020-01-31T11:00:00"} | createdAt | NO_INSTANT
+    MESSAGE | {"createdAt": "01/31/2020 11:00 AM"} | createdAt | NO_INSTANT
+    MESSAGE | {"scheduledAt": 1580490000} | scheduledAt | NO_INSTANT
+    MESSAGE | {"createdAt": "0001-01-01T00:00:00+14:00"} | createdAt | 0001-01-01T00:00:00+14:00: its year is not between 1970 and 9998
+    MESSAGE | {"scheduledAt": "9999-12-31T23:59:59-12:00"} | scheduledAt | 9999-12-31T23:59:59-12:00: its year is not between 1970 and 9998
+    MESSAGE | {"filterCriteria": [{"label": "Deliver To"}]} | filterCriteria[0].value | this field is required
+    MESSAGE | {"filterCriteria": [{"label": "a", "value": "b\u0000"}]} | filterCriteria[0].value | NO_NUL
+    MESSAGE | {"status": "SENT", "cancellation": {"at": "2020-01-31T11:00:00-06:00"}} | cancellation | only a message whose status is CANCELED or CANCELED_IN_PROGRESS has one
+    MESSAGE | {"status": "CANCELED", "cancellation": {"at": "yesterday"}} | cancellation.at | NO_INSTANT
+    MESSAGE | {"status": "CANCELED", "cancellation": {"at": "9999-12-31T23:00:00-12:00"}} | cancellation.at | 9999-12-31T23:00:00-12:00: its year is not between 1970 and 9998
+    RECIPIENT | {"devices": null} | devices | expected `array`, got `null`
+    RECIPIENT | {"person": {"id": "p1", "name": "a\u0000b"}} | person.name | NO_NUL
+    DEVICE | {"mode": "VOICE"} | devices[1].address | this field is required
+    DEVICE | {"mode": "INBOX", "address": "a\u0000b"} | devices[1].address | NO_NUL
+    DEVICE | {"mode": "FAX", "address": "+16125550101"} | devices[1].mode | 'FAX' is not one of INBOX, EMAIL, VOICE, TEXT
+    DEVICE | {"mode": "VOICE", "address": "+16125550101", "status": "ANSWERED"} | devices[1].status | 'ANSWERED' is not one of PENDING, IN_PROGRESS, SENT, DELIVERED, FAILED, CANCELED, OPTED_OUT
+    DEVICE | {"mode": "VOICE", "address": "+16125550101", "callStatus": -32001} | devices[1].callStatus | expected `int` >= -32000
+    DEVICE | {"mode": "VOICE", "address": "+16125550101", "callStatus": "5"} | devices[1].callStatus | expected `int | null`, got `str`
+    DEVICE | {"mode": "VOICE", "address": "+16125550101", "at": "noon"} | devices[1].at | NO_INSTANT
+    DEVICE | {"mode": "VOICE", "address": "+16125550101", "at": "0001-01-01T00:00:00Z"} | devices[1].at | 0001-01-01T00:00:00+00:00: its year is not between 1970 and 9998
+"""
+"""A line, what is wrong in it, and the field and the reason that are reported."""
+
+REASONS = {"NO_INSTANT": NO_INSTANT, "NO_NUL": NO_NUL}
+
+
+def invalid(base: str, fields: str, field: str, *reason: str) -> tuple[bytes, str, str]:
+    """Return a row of `INVALID` as the line, the field and the reason."""
+    given = json.loads(fields)
+    line = device(**given) if base == "DEVICE" else BASES[base] | given
+    said = " | ".join(reason)
+    return spelled(line), field, REASONS.get(said, said)
+
+
 @pytest.mark.parametrize(
     ("line", "field", "reason"),
     [
+        *(invalid(*row) for row in table(INVALID)),
         (b"[1]", None, "expected `object`, got `array`"),
         (b"null", None, "expected `object`, got `null`"),
         (b"{", None, "this is not a JSON object in UTF-8: Input data was truncated"),
@@ -157,198 +226,16 @@ def test_a_recipient_is_what_its_line_says() -> None:
             f"this line is longer than {LONGEST_LINE} bytes: does the file have line ends?",
         ),
         (b"{}", "kind", "this field is required"),
-        (
-            spelled(END | {"kind": "finish"}),
-            "kind",
-            "a line's kind is district, school, message, recipient or end",
-        ),
-        (
-            spelled(END | {"kind": 5}),
-            "kind",
-            "a line's kind is district, school, message, recipient or end",
-        ),
-        (
-            spelled(END | {"note": 1}),
-            "note",
-            "this field is unknown here: is it spelled right?",
-        ),
-        (spelled(END | {"message": ""}), "message", "expected `str` of length >= 1"),
         (spelled(END | {"message": "x" * 201}), "message", "expected `str` of length <= 200"),
-        (spelled(END | {"message": "a\0b"}), "message", NO_NUL),
-        # Districts and schools
-        (
-            spelled(DISTRICT | {"timeZone": "America/Plainview"}),
-            "timeZone",
-            "'America/Plainview' is no time zone: write one of the IANA names, like America/Chicago",
-        ),
-        (
-            spelled(DISTRICT | {"timeZone": "localtime"}),
-            "timeZone",
-            "'localtime' is no time zone: write one of the IANA names, like America/Chicago",
-        ),
-        (spelled(DISTRICT | {"hasVoice": 1}), "hasVoice", "expected `bool`, got `int`"),
-        (
-            spelled(DISTRICT | {"callWindow": ["08:00"]}),
-            "callWindow",
-            "expected `array` of length 2",
-        ),
-        (
-            spelled(DISTRICT | {"callWindow": ["8 am", "20:00"]}),
-            "callWindow",
-            """['8 am', '20:00'] are no times of day: write ["08:00","20:00"]""",
-        ),
-        (
-            spelled(DISTRICT | {"callWindow": ["08:00", "20:00+02:00"]}),
-            "callWindow",
-            """['08:00', '20:00+02:00'] are no times of day: write ["08:00","20:00"]""",
-        ),
-        (
-            spelled(DISTRICT | {"callWindow": ["08:00", "24:00"]}),
-            "callWindow",
-            """['08:00', '24:00'] are no times of day: write ["08:00","20:00"]""",
-        ),
-        (
-            spelled(DISTRICT | {"callWindow": ["20:00", "08:00"]}),
-            "callWindow",
-            "['20:00', '08:00']: it closes before it opens; leave it out where calls may be placed at any time",
-        ),
-        (spelled(SCHOOL | {"name": ""}), "name", "expected `str` of length >= 1"),
-        (spelled(SCHOOL | {"name": "a\0"}), "name", NO_NUL),
-        # Messages
-        (spelled(MESSAGE | {"subject": None}), "subject", "expected `str`, got `null`"),
         (
             spelled(MESSAGE | {"subject": "x" * 1_001}),
             "subject",
             "expected `str` of length <= 1000",
         ),
-        (spelled(MESSAGE | {"body": "a\0b"}), "body", NO_NUL),
-        (spelled(MESSAGE | {"type": {"code": "B"}}), "type.label", "this field is required"),
-        (
-            spelled(MESSAGE | {"type": {"code": "OLR", "label": "Online Registration"}}),
-            "type.code",
-            "OLR mail is kept in a log of its own: leave it out of this file",
-        ),
-        (
-            spelled(MESSAGE | {"type": {"code": " olr ", "label": "Online Registration"}}),
-            "type.code",
-            " olr  mail is kept in a log of its own: leave it out of this file",
-        ),
-        (
-            spelled(MESSAGE | {"sender": {"id": "u1", "name": "A", "mail": "x"}}),
-            "sender.mail",
-            "this field is unknown here: is it spelled right?",
-        ),
-        (
-            spelled(MESSAGE | {"bodyFormat": "MARKDOWN"}),
-            "bodyFormat",
-            "'MARKDOWN' is not one of PLAIN, HTML",
-        ),
-        (
-            spelled(MESSAGE | {"source": "PERSON"}),
-            "source",
-            "'PERSON' is not one of TEMPLATE, SCHEDULER, SYSTEM",
-        ),
-        (
-            spelled(MESSAGE | {"modes": ["INBOX", "FAX"]}),
-            "modes[1]",
-            "'FAX' is not one of INBOX, EMAIL, VOICE, TEXT",
-        ),
-        (
-            spelled(MESSAGE | {"modes": ["TEXT", "TEXT"]}),
-            "modes",
-            "['TEXT', 'TEXT']: a mode stands twice",
-        ),
-        (
-            spelled(MESSAGE | {"status": "DONE"}),
-            "status",
-            "'DONE' is not one of WAITING, IN_PROGRESS, SENT, ERROR, CANCELED, CANCELED_IN_PROGRESS",
-        ),
-        (spelled(MESSAGE | {"createdAt": "2020-01-31T11:00:00"}), "createdAt", NO_INSTANT),
-        (spelled(MESSAGE | {"createdAt": "01/31/2020 11:00 AM"}), "createdAt", NO_INSTANT),
-        (spelled(MESSAGE | {"scheduledAt": 1580490000}), "scheduledAt", NO_INSTANT),
-        (
-            spelled(MESSAGE | {"createdAt": "0001-01-01T00:00:00+14:00"}),
-            "createdAt",
-            "0001-01-01T00:00:00+14:00: its year is not between 1970 and 9998",
-        ),
-        (
-            spelled(MESSAGE | {"scheduledAt": "9999-12-31T23:59:59-12:00"}),
-            "scheduledAt",
-            "9999-12-31T23:59:59-12:00: its year is not between 1970 and 9998",
-        ),
-        (
-            spelled(MESSAGE | {"filterCriteria": [{"label": "Deliver To"}]}),
-            "filterCriteria[0].value",
-            "this field is required",
-        ),
-        (
-            spelled(MESSAGE | {"filterCriteria": [{"label": "a", "value": "b\0"}]}),
-            "filterCriteria[0].value",
-            NO_NUL,
-        ),
-        (
-            spelled(
-                MESSAGE | {"status": "SENT", "cancellation": {"at": "2020-01-31T11:00:00-06:00"}}
-            ),
-            "cancellation",
-            "only a message whose status is CANCELED or CANCELED_IN_PROGRESS has one",
-        ),
-        (
-            spelled(MESSAGE | {"status": "CANCELED", "cancellation": {"at": "yesterday"}}),
-            "cancellation.at",
-            NO_INSTANT,
-        ),
-        (
-            spelled(
-                MESSAGE
-                | {"status": "CANCELED", "cancellation": {"at": "9999-12-31T23:00:00-12:00"}}
-            ),
-            "cancellation.at",
-            "9999-12-31T23:00:00-12:00: its year is not between 1970 and 9998",
-        ),
-        # Recipients
-        (spelled(RECIPIENT | {"devices": None}), "devices", "expected `array`, got `null`"),
-        (
-            spelled(RECIPIENT | {"person": {"id": "p1", "name": "a\0b"}}),
-            "person.name",
-            NO_NUL,
-        ),
-        (spelled(device(mode="VOICE")), "devices[1].address", "this field is required"),
-        (spelled(device(mode="INBOX", address="a\0b")), "devices[1].address", NO_NUL),
-        (
-            spelled(device(mode="FAX", address="+16125550101")),
-            "devices[1].mode",
-            "'FAX' is not one of INBOX, EMAIL, VOICE, TEXT",
-        ),
-        (
-            spelled(device(mode="VOICE", address="+16125550101", status="ANSWERED")),
-            "devices[1].status",
-            "'ANSWERED' is not one of PENDING, IN_PROGRESS, SENT, DELIVERED, FAILED, CANCELED, OPTED_OUT",
-        ),
         (
             spelled(device(mode="VOICE", address="+16125550101", callStatus=10**400)),
             "devices[1].callStatus",
             "expected `int` <= 32000",
-        ),
-        (
-            spelled(device(mode="VOICE", address="+16125550101", callStatus=-32_001)),
-            "devices[1].callStatus",
-            "expected `int` >= -32000",
-        ),
-        (
-            spelled(device(mode="VOICE", address="+16125550101", callStatus="5")),
-            "devices[1].callStatus",
-            "expected `int | null`, got `str`",
-        ),
-        (
-            spelled(device(mode="VOICE", address="+16125550101", at="noon")),
-            "devices[1].at",
-            NO_INSTANT,
-        ),
-        (
-            spelled(device(mode="VOICE", address="+16125550101", at="0001-01-01T00:00:00Z")),
-            "devices[1].at",
-            "0001-01-01T00:00:00+00:00: its year is not between 1970 and 9998",
         ),
         (
             spelled(RECIPIENT | {"devices": RECIPIENT["devices"] * 1_001}),  # type: ignore[operator]
