@@ -1,4 +1,4 @@
-"""The promise: a file of ours that a document names is there."""
+"""The promise: a file of ours that a document names is there, and each room has tests where CONTRIBUTING.md says."""
 
 import re
 from pathlib import Path
@@ -24,3 +24,19 @@ def test_each_file_that_a_document_names_exists() -> None:
     ]
 
     assert missing == []
+
+
+TESTED_ELSEWHERE: Final = {"schema/roots", "renderers/fonts", "db/migrations/versions"}
+"""CONTRIBUTING.md says where, except for the migrations: the tests of their room run all of them."""
+
+
+def test_each_room_has_its_tests_in_the_folder_of_its_name() -> None:
+    layers = FOLDERS[: FOLDERS.index("tests")]
+    rooms = {module.parent for layer in layers for module in (ROOT / layer).rglob("*.py")}
+    untested = {
+        name
+        for name in (room.relative_to(ROOT).as_posix() for room in rooms)
+        if not any((ROOT / "tests" / name).rglob("test_*.py"))
+    }
+
+    assert untested == TESTED_ELSEWHERE

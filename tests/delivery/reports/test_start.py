@@ -118,9 +118,8 @@ async def test_a_small_report_has_the_ordinary_priority_and_a_large_one_the_idle
     large = replace(order, is_large=True)
     async with forking("policy") as forks:
         for start in (forks.fork, new_process((*ODD, "new", "policy"))):
-            assert await failure_of(order, start) == (FailureKind.RENDERING, "Ordinary")
             assert await failure_of(large, start) == (FailureKind.RENDERING, "Idle")
-            # The large one took nothing from those that come after it.
+            # After the large one, which took nothing from those that come later.
             assert await failure_of(order, start) == (FailureKind.RENDERING, "Ordinary")
 
 
