@@ -17,8 +17,6 @@ from tests.server.sample.upload import (
     MODES,
     Entry,
     Upload,
-    contradictions,
-    expected_status,
 )
 
 CHICAGO: Final = ZoneInfo("America/Chicago")
@@ -124,11 +122,11 @@ def test_every_type_of_message_occurs_and_never_online_registration(demo: Upload
 
 
 def test_every_status_mode_source_and_format_occurs(demo: Upload) -> None:
-    deliveries = [device for entry in demo.messages for device in entry.deliveries]
-
     assert {entry.message["status"] for entry in demo.messages} == MESSAGE_STATUSES
-    assert {device["mode"] for device in deliveries} == MODES
-    assert {device["status"] for device in deliveries if "status" in device} == DELIVERY_STATUSES
+    assert {device["mode"] for device in demo.deliveries} == MODES
+    assert {
+        device["status"] for device in demo.deliveries if "status" in device
+    } == DELIVERY_STATUSES
     assert {entry.message["source"] for entry in demo.messages} == {
         "TEMPLATE",
         "SCHEDULER",
@@ -138,42 +136,17 @@ def test_every_status_mode_source_and_format_occurs(demo: Upload) -> None:
 
 
 def test_every_call_code_occurs_and_one_that_no_table_has(demo: Upload) -> None:
-    codes = {
-        device["callStatus"]
-        for entry in demo.messages
-        for device in entry.deliveries
-        if "callStatus" in device
-    }
-
-    assert codes == {*CALL_STATUSES, UNLISTED}
+    assert demo.codes == {*CALL_STATUSES, UNLISTED}
 
 
-def test_every_status_agrees_with_its_deliveries(demo: Upload) -> None:
-    assert {
-        entry.message["id"]: contradictions(entry)
-        for entry in demo.messages
-        if contradictions(entry)
-    } == {}
-
-
-def test_every_call_code_agrees_with_the_status_of_its_delivery(demo: Upload) -> None:
-    coded = [
-        device for entry in demo.messages for device in entry.deliveries if "callStatus" in device
-    ]
-
-    assert [
-        device
-        for device in coded
-        if device["status"]
-        != expected_status(device["callStatus"], confirmed=device.get("confirmed", False))
-    ] == []
+def test_every_status_and_call_code_agrees_with_the_deliveries(demo: Upload) -> None:
+    demo.check_statuses()
 
 
 def test_texts_have_the_codes_of_texts_and_calls_those_of_calls(demo: Upload) -> None:
     codes = defaultdict(set)
-    for entry in demo.messages:
-        for device in entry.deliveries:
-            codes[device["mode"]].add(device.get("callStatus"))
+    for device in demo.deliveries:
+        codes[device["mode"]].add(device.get("callStatus"))
 
     assert codes["TEXT"] == {None, -27, -28, -30, -33, -39, -40}
     assert codes["VOICE"] & codes["TEXT"] == {None}
@@ -216,10 +189,9 @@ def test_people_share_addresses_within_a_message(demo: Upload, mode: str) -> Non
 
 def test_a_shared_mailbox_is_spelt_in_two_ways(demo: Upload) -> None:
     spellings = defaultdict(set)
-    for entry in demo.messages:
-        for device in entry.deliveries:
-            if device["mode"] == "EMAIL":
-                spellings[device["address"].casefold()].add(device["address"])
+    for device in demo.deliveries:
+        if device["mode"] == "EMAIL":
+            spellings[device["address"].casefold()].add(device["address"])
 
     assert max(map(len, spellings.values())) == 2
 
@@ -234,9 +206,7 @@ def test_a_parent_is_written_to_for_several_students_at_once(demo: Upload) -> No
 
 
 def test_opt_outs_are_recorded_with_the_code_by_the_status_and_as_a_blank(demo: Upload) -> None:
-    texts = [
-        device for entry in demo.messages for device in entry.deliveries if device["mode"] == "TEXT"
-    ]
+    texts = [device for device in demo.deliveries if device["mode"] == "TEXT"]
 
     assert any(text.get("callStatus") == -33 for text in texts)
     assert any(text.get("status") == "OPTED_OUT" and "callStatus" not in text for text in texts)
@@ -246,11 +216,10 @@ def test_opt_outs_are_recorded_with_the_code_by_the_status_and_as_a_blank(demo: 
 def test_a_number_that_has_stopped_texts_never_gets_one(demo: Upload) -> None:
     stopped: set[tuple[str, str]] = set()
     got: set[tuple[str, str]] = set()
-    for entry in demo.messages:
-        for device in entry.deliveries:
-            if device["mode"] == "TEXT":
-                status = device.get("status", "OPTED_OUT")
-                (stopped if status == "OPTED_OUT" else got).add((device["address"], status))
+    for device in demo.deliveries:
+        if device["mode"] == "TEXT":
+            status = device.get("status", "OPTED_OUT")
+            (stopped if status == "OPTED_OUT" else got).add((device["address"], status))
 
     numbers = {address for address, _ in stopped}
     assert numbers
@@ -260,10 +229,7 @@ def test_a_number_that_has_stopped_texts_never_gets_one(demo: Upload) -> None:
 
 def test_somebody_confirms_by_pressing_zero_even_behind_a_switchboard(demo: Upload) -> None:
     confirmed = Counter(
-        device["callStatus"]
-        for entry in demo.messages
-        for device in entry.deliveries
-        if device.get("confirmed")
+        device["callStatus"] for device in demo.deliveries if device.get("confirmed")
     )
 
     assert set(confirmed) == {5, 8}
@@ -272,8 +238,7 @@ def test_somebody_confirms_by_pressing_zero_even_behind_a_switchboard(demo: Uplo
 def test_calls_keep_to_the_call_window(demo: Upload) -> None:
     placed = [
         instant(device["at"])
-        for entry in demo.messages
-        for device in entry.deliveries
+        for device in demo.deliveries
         if device["mode"] == "VOICE" and device["status"] in {"DELIVERED", "FAILED"}
     ]
 

@@ -62,6 +62,27 @@ class Upload:
     schools: dict[str, Json] = field(default_factory=dict)
     messages: list[Entry] = field(default_factory=list)
 
+    @property
+    def deliveries(self) -> list[Json]:
+        return [device for entry in self.messages for device in entry.deliveries]
+
+    @property
+    def codes(self) -> set[int]:
+        return {device["callStatus"] for device in self.deliveries if "callStatus" in device}
+
+    def check_statuses(self) -> None:
+        """Fail unless each status agrees with the deliveries of its message, and each call code with its delivery."""
+        assert {
+            entry.message["id"]: found
+            for entry in self.messages
+            if (found := contradictions(entry))
+        } == {}
+        for device in self.deliveries:
+            if "callStatus" in device:
+                is_confirmed = device.get("confirmed", False)
+                expected = expected_status(device["callStatus"], confirmed=is_confirmed)
+                assert device["status"] == expected, device
+
     def of(self, ident: str) -> Entry:
         return next(entry for entry in self.messages if entry.message["id"] == ident)
 
