@@ -2,6 +2,7 @@
 
 import json
 import string
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.opt_out import START_WORDS, STOP_WORDS, Keyword, read_keyword
+from tests.tables import table
 
 CASES = [
     json.loads(line)
@@ -23,69 +25,17 @@ def test_a_text_from_the_field_is_understood_as_its_sender_meant_it(
     assert read_keyword(text) == meaning
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *(
-            "  STOP\r\n",
-            "S T O P",
-            "s.t.o.p.",
-            "'stop'",
-            "«STOP»",
-            "„Stop“",
-            "(stop)",
-            "STOP 🛑",
-            "*STOP*",
-        ),
-        *(
-            "\N{FULLWIDTH LATIN CAPITAL LETTER S}TOP",
-            "\uff33\uff34\uff2f\uff30",
-            "st\u200bop",
-            "\ufeffSTOP",
-            "\u202aSTOP\u202c",
-        ),
-        *(
-            "Stop all",
-            "STOP-ALL",
-            "Opt–out",
-            "opt_out",
-            "Opt me out",
-            "QUIT!!!",
-            "End.",
-            "Cancel",
-            "revoke",
-        ),
-        *(
-            "Please stop.",
-            "stop, please",
-            "STOP TEXTING ME",
-            "No more texts",
-            "Remove me",
-            "remove",
-        ),
-        *(
-            "¡Alto!",
-            "PARAR",
-            "Pare",
-            "¡BASTA!",
-            "Darme de baja",
-            "baja",
-            "cancelar",
-            "No más",
-            "NO MÁS MENSAJES",
-        ),
-        *(
-            "ARRÊT",
-            "arre\u0302t",
-            "Arrêter",
-            "arrêtez !",
-            "Désabonner",
-            "désinscription",
-            "Annuler",
-            "FIN",
-        ),
-    ],
-)
+STOPS = """
+    S T O P | s.t.o.p. | 'stop' | «STOP» | „Stop“ | (stop) | STOP 🛑 | *STOP*
+    \N{FULLWIDTH LATIN CAPITAL LETTER S}TOP | \uff33\uff34\uff2f\uff30 | st\u200bop | \ufeffSTOP | \u202aSTOP\u202c
+    Stop all | STOP-ALL | Opt–out | opt_out | Opt me out | QUIT!!! | End. | Cancel | revoke
+    Please stop. | stop, please | STOP TEXTING ME | No more texts | Remove me | remove
+    ¡Alto! | PARAR | Pare | ¡BASTA! | Darme de baja | baja | cancelar | No más | NO MÁS MENSAJES
+    ARRÊT | arre\u0302t | Arrêter | arrêtez ! | Désabonner | désinscription | Annuler | FIN
+"""
+
+
+@pytest.mark.parametrize("text", ["  STOP\r\n", *chain(*table(STOPS))])
 def test_an_opt_out_keyword_is_recognized_however_it_is_typed(text: str) -> None:
     assert read_keyword(text) is Keyword.STOP
 
@@ -98,32 +48,15 @@ def test_an_opt_in_keyword_is_recognized_however_it_is_typed(text: str) -> None:
     assert read_keyword(text) is Keyword.START
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", " ", "!", "🛑", "HELP", "INFO", "AYUDA", "AIDE", "no", "ok", "1"),
-        *(
-            "don't stop",
-            "Do not stop sending these",
-            "bus stop",
-            "Is this the end?",
-            "stop by the office today",
-        ),
-        *(
-            "please cancel my appointment",
-            "We will be at the stop",
-            "no puedo parar ahí",
-            "l'arrêt de bus",
-        ),
-        *(
-            "START date of school?",
-            "yes she will come",
-            "STOP2",
-            "stopping",
-            "the END of year party",
-        ),
-    ],
-)
+OTHERS = """
+    ! | 🛑 | HELP | INFO | AYUDA | AIDE | no | ok | 1 | STOP2 | stopping
+    don't stop | Do not stop sending these | bus stop | Is this the end? | stop by the office today
+    please cancel my appointment | We will be at the stop | no puedo parar ahí | l'arrêt de bus
+    START date of school? | yes she will come | the END of year party
+"""
+
+
+@pytest.mark.parametrize("text", ["", " ", *chain(*table(OTHERS))])
 def test_any_other_text_is_no_keyword(text: str) -> None:
     assert read_keyword(text) is None
 

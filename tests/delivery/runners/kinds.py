@@ -25,7 +25,7 @@ from domain.status import DeliveryStatus
 from tests.delivery.reports.printing import printing
 from tests.delivery.world import World
 
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 """Timeout in seconds: a test that waits longer fails."""
 
 ROOT: Final = Path(__file__).parents[3]

@@ -123,7 +123,7 @@ async def test_writing_an_entry_does_not_wait_for_a_seal(log: Database) -> None:
     async with log.writing() as sealer:
         assert await add(sealer, AuditSeal(1, NOON, 1, 1, 1, "0" * 64, "0" * 64))
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await looks(log, "u2")
 
     async with log.reading() as connection:

@@ -160,7 +160,7 @@ class Desk:
     async def after_pauses(self, wanted: Awaitable[Any]) -> Any:
         """What is waited for, every pause between two states being over at once."""
         task = asyncio.ensure_future(wanted)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while not task.done():
                 self.world.naps.wake(PAUSE)
                 await asyncio.sleep(0)
@@ -309,7 +309,7 @@ async def test_a_subscription_ends_when_the_sign_in_expires_even_without_events(
 async def _wake_until(desk: Desk, wanted: Awaitable[Any]) -> Any:
     """What is waited for, every wait being over at once; of a WebSocket, what it says beside is passed over."""
     task = asyncio.ensure_future(wanted)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not task.done():
             desk.world.naps.wake()
             await asyncio.sleep(0)
