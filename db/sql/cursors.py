@@ -43,7 +43,7 @@ class KeyPage(NamedTuple):
     @property
     def form(self) -> "KeyPage":
         """What the text of its statement depends on: size, direction, and which cursors it has."""
-        return self._replace(after=self.after and (), before=self.before and ())
+        return KeyPage(self.size, self.after and (), self.before and (), self.backward)
 
     @property
     def values(self) -> Mapping[str, Any]:

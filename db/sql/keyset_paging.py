@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Generic, NamedTuple, TypeVar, overload
 
 from sqlalchemy import (
@@ -87,7 +88,7 @@ class Order:
     def beside(self, reading: RecordColumns[Any]) -> Sequence[ColumnElement[Any]]:
         """Return the columns of the order that `reading` does not read."""
         return [
-            term.column.label(f"key_{place}")
+            _key_column(term.column, place)
             for place, term in enumerate(self.terms)
             if not _is_read(term.column, reading)
         ]
@@ -189,6 +190,12 @@ class Order:
     def falls(self, place: int, backward: bool) -> bool:
         """Return whether the values of the term at `place` fall in the direction of the page."""
         return self.terms[place].descending != backward
+
+
+@cache
+def _key_column(column: ColumnElement[Any], place: int) -> ColumnElement[Any]:
+    # One object per column: with a new one each time, no cache of statements would find the statement again.
+    return column.label(f"key_{place}")
 
 
 def _is_read(column: ColumnElement[Any], reading: RecordColumns[Any]) -> bool:

@@ -99,3 +99,16 @@ async def test_a_page_in_an_order_without_one_index_is_planned_for_its_values(
     _, is_keyed = await walked(messages, order, Criteria(*DAYS, **parts), page)
 
     assert not is_keyed
+
+
+async def test_equal_searches_share_one_statement_in_an_order_by_a_column_that_is_not_read(
+    messages: Database,
+) -> None:
+    order, criteria = log_page.order([(OrderField.SUBJECT, False)], scope=""), Criteria(*DAYS)
+    page = Page(3, None, None, backward=False)
+
+    await walked(messages, order, criteria, page)
+    made = log_page._cached_statement.cache_info().misses
+    await walked(messages, order, criteria, page)
+
+    assert log_page._cached_statement.cache_info().misses == made
