@@ -20,6 +20,13 @@ TWICE = "this key stands twice: leave one out"
 OPENING = message("M-1", ends=False).decode().strip()
 
 
+def listed(*, person: str = '{"id":"p1","name":"A"}', devices: str = "[]", **more: str) -> str:
+    """Return the line of a recipient with these spellings."""
+    fields = {"person": person, **more, "devices": devices}
+    rest = ",".join(f'"{name}":{spelling}' for name, spelling in fields.items())
+    return f'{{"kind":"recipient","message":"M-1",{rest}}}'
+
+
 @pytest.mark.parametrize(
     ("line", "field"),
     [
@@ -32,27 +39,24 @@ OPENING = message("M-1", ends=False).decode().strip()
         (OPENING.replace('"label"', '"label":"Other","label"'), "type.label"),
         (OPENING.replace('"name"', '"name":"Other","name"'), "sender.name"),
         (OPENING.replace('"modes"', '"replyTo":null,"replyTo":null,"modes"'), "replyTo"),
+        (listed(person='{"id":"p1","name":"A","name":"B"}'), "person.name"),
+        (listed(devices='[],"devices":[]'), "devices"),
         (
-            '{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"A","name":"B"},"devices":[]}',
-            "person.name",
-        ),
-        (
-            '{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"A"},"devices":[],"devices":[]}',
-            "devices",
-        ),
-        (
-            '{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"\\\\\\"A"},"devices":['
-            '{"mode":"INBOX","address":"a"},{"mode":"EMAIL","address":"a","address":"b"}]}',
+            listed(
+                person=r'{"id":"p1","name":"\\\"A"}',
+                devices='[{"mode":"INBOX","address":"a"},{"mode":"EMAIL","address":"a","address":"b"}]',
+            ),
             "devices[1].address",
         ),
         (
-            '{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"A"},"devices":['
-            '{"mode":"VOICE","address":"a","callStatus":5,"callStatus":6}]}',
+            listed(devices='[{"mode":"VOICE","address":"a","callStatus":5,"callStatus":6}]'),
             "devices[0].callStatus",
         ),
         (
-            '{"kind":"recipient","message":"M-1","person":{"id":"p1","name":"A"},"student":null,"devices":['
-            '{"mode":"VOICE","address":"a","status":null,"status":null}]}',
+            listed(
+                student="null",
+                devices='[{"mode":"VOICE","address":"a","status":null,"status":null}]',
+            ),
             "devices[0].status",
         ),
     ],
