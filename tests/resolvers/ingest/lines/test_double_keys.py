@@ -90,7 +90,8 @@ def check(text: bytes) -> None:
         check_recipient(line, text)
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1) | (
+CHARACTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+TEXT = st.text(CHARACTERS, min_size=1, max_size=60) | (
     st.sampled_from(['"', "\\", '\\"', '":', ' " : ', '\\\\"', "null", '","name":"'])
 )
 OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
