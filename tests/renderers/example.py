@@ -12,6 +12,7 @@ from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail, ReportDevice
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.document import DetailRow, Rendered, ReportContent, ReportDocument
+from tests.tables import table
 
 CHICAGO: Final = ZoneInfo("America/Chicago")
 EMAIL = DeliveryMode.EMAIL
@@ -120,6 +121,13 @@ def row(
 ) -> DetailRow:
     """Return a row of a contacted person; `rest` changes it."""
     return DetailRow(recipient, student, rest.pop("contacted", True), mode, address, status, **rest)
+
+
+DETAIL: Final = table("""
+    Parent, Heather | Student, Calvin | +16125550101 (Voice) | 5 Live Person | 12/02/2019 08:57 AM
+    Parent, Kris* | Student, Lauren | +16125550101† (Text) | -30 Text Message Failed | 12/02/2019 12:05 PM
+""")
+"""The first rows of the next as a page shows them."""
 
 
 def by_phone(**changes: Any) -> ReportDocument:

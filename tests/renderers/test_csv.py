@@ -24,6 +24,7 @@ from tests.renderers.example import (
     row,
     school_is_cancelled,
 )
+from tests.tables import table
 
 THE_EXAMPLE = """\
 Sent Message Report,,,,,,
@@ -94,25 +95,11 @@ def test_failed_delivery_has_rows_but_neither_criteria_nor_message() -> None:
 
 def test_marks_codes_and_numbers_stand_in_their_columns() -> None:
     assert read(rendered(render, by_phone()))[-4:] == [
-        ["Recipient", "Student", "Delivery Device", "Mode", "Status", "Code", "Time"],
-        [
-            "Parent, Heather",
-            "Student, Calvin",
-            "+16125550101",
-            "Voice",
-            "Live Person",
-            "5",
-            "12/02/2019 08:57 AM",
-        ],
-        [
-            "Parent, Kris*",
-            "Student, Lauren",
-            "+16125550101&",
-            "Text",
-            "Text Message Failed",
-            "-30",
-            "12/02/2019 12:05 PM",
-        ],
+        *table("""
+            Recipient | Student | Delivery Device | Mode | Status | Code | Time
+            Parent, Heather | Student, Calvin | +16125550101 | Voice | Live Person | 5 | 12/02/2019 08:57 AM
+            Parent, Kris* | Student, Lauren | +16125550101& | Text | Text Message Failed | -30 | 12/02/2019 12:05 PM
+        """),
         ["Parent, Tad*", "", "No Device", "", "", "", ""],
     ]
 

@@ -19,6 +19,7 @@ from renderers.docx_skeleton import FURNITURE_ROOM
 from renderers.estimate import about_width
 from renderers.texts import clean_line
 from tests.renderers.example import (
+    DETAIL,
     EVERY_SCRIPT,
     at,
     by_phone,
@@ -113,20 +114,7 @@ def test_the_manuals_example_reads() -> None:
 def test_rows_have_their_marks_and_a_legend() -> None:
     document = read(by_phone())
     assert texts(document.tables[-1])[1:] == [
-        [
-            "Parent, Heather",
-            "Student, Calvin",
-            "+16125550101 (Voice)",
-            "5 Live Person",
-            "12/02/2019 08:57 AM",
-        ],
-        [
-            "Parent, Kris*",
-            "Student, Lauren",
-            "+16125550101† (Text)",
-            "-30 Text Message Failed",
-            "12/02/2019 12:05 PM",
-        ],
+        *DETAIL,
         ["Parent, Tad*", "", "No Device", "", ""],
     ]
     assert (

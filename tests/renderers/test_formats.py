@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
 from renderers.document import DetailRow, ReportDocument
 from tests.missing import missing
-from tests.renderers.example import by_phone, many_rows, rendered, row, school_is_cancelled
+from tests.renderers.example import DETAIL, by_phone, many_rows, rendered, row, school_is_cancelled
 from tests.renderers.reading import READERS
 
 BEGINNINGS: Final = {
@@ -171,20 +171,7 @@ def test_libreoffice_opens_the_word_document(tmp_path: Path) -> None:
     start = lines.index("Recipient")
     assert [line for line in lines[start:] if line] == [
         *("Recipient", "Student", "Delivery Device", "Status", "Time"),
-        *(
-            "Parent, Heather",
-            "Student, Calvin",
-            "+16125550101 (Voice)",
-            "5 Live Person",
-            "12/02/2019 08:57 AM",
-        ),
-        *(
-            "Parent, Kris*",
-            "Student, Lauren",
-            "+16125550101† (Text)",
-            "-30 Text Message Failed",
-            "12/02/2019 12:05 PM",
-        ),
+        *chain(*DETAIL),
         *("Parent, Tad*", "No Device"),
     ]
 

@@ -17,6 +17,7 @@ from domain.status import DeliveryMode, DeliveryStatus
 from renderers.document import ReportCancellation, ReportContent, ReportDocument
 from renderers.pdf import render
 from tests.renderers.example import (
+    DETAIL,
     EVERY_SCRIPT,
     at,
     by_phone,
@@ -104,8 +105,7 @@ def test_rows_have_their_marks_and_a_legend() -> None:
     assert lines(page)[-6:-1] == [
         "* Recipient not contacted by phone † Duplicate address: shown, not sent again, not in the totals",
         HEAD,
-        "Parent, Heather Student, Calvin +16125550101 (Voice) 5 Live Person 12/02/2019 08:57 AM",
-        "Parent, Kris* Student, Lauren +16125550101† (Text) -30 Text Message Failed 12/02/2019 12:05 PM",
+        *map(" ".join, DETAIL),
         "Parent, Tad* No Device",
     ]
 
