@@ -19,7 +19,7 @@ from delivery.gateways.headers import (
 from domain.addresses import InvalidAddress
 from domain.mailbox import read_mailbox
 from domain.texts import one_line
-from tests.delivery.gateways.strict_reader import Address, addresses_of, headers_of, text_of
+from tests.delivery.gateways.emails.strict_reader import Address, addresses_of, headers_of, text_of
 
 ROOT: Final = Path(__file__).parents[3]
 CASES: Final[list[dict[str, str]]] = [

@@ -8,8 +8,8 @@ import pytest
 
 from domain.status import DeliveryMode, MessageStatus
 from tests import log
+from tests.delivery.gateways.emails.strict_reader import headers_of, text_of
 from tests.delivery.gateways.stand_ins import SmtpStandIn
-from tests.delivery.gateways.strict_reader import headers_of, text_of
 from tests.delivery.world import World, mail, people
 from tests.log import NOON
 from tests.operations import ask

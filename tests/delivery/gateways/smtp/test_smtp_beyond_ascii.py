@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from delivery.gateways.base import Accepted, NotAccepted, Refused
 from delivery.gateways.headers import check_address
 from domain.mailbox import Mailbox
+from tests.delivery.gateways.emails.strict_reader import Address, addresses_of, headers_of, text_of
 from tests.delivery.gateways.stand_ins import MAIL_FROM, Behaviour, SmtpStandIn, content
-from tests.delivery.gateways.strict_reader import Address, addresses_of, headers_of, text_of
 
 HEATHER: Final = "heather@nomail.example"
 ZOE: Final = "zoë@nomail.example"

@@ -16,10 +16,10 @@ from delivery.gateways.smtp import compose
 from domain.mailbox import Mailbox
 from domain.message import BodyFormat
 from domain.texts import one_line
+from tests.delivery.gateways.emails.strict_reader import Address, addresses_of, headers_of, text_of
 from tests.delivery.gateways.stand_ins import MAIL_FROM, NOON, MailgunStandIn, SmtpStandIn, content
-from tests.delivery.gateways.strict_reader import Address, addresses_of, headers_of, text_of
 
-CASES: Final = Path(__file__).parents[2] / "cases"
+CASES: Final = Path(__file__).parents[3] / "cases"
 HEADER_TEXTS: Final = [
     json.loads(line) for line in (CASES / "header_texts.jsonl").read_text().splitlines()
 ]
