@@ -163,7 +163,7 @@ class Endpoint(GraphQL[Any, None]):
         )
 
     async def charge(self, viewer: Viewer, prepared: Prepared | None) -> Charge | None:
-        """Charge the cost of an operation, at least 1, to the viewer's rate budget. Raises `TooMuch`."""
+        """Charge the cost of an operation, at least 1, to the viewer's rate budget. Raises `RateLimited`."""
         if self.budget is None:
             return None
         cost = 1 if prepared is None else max(prepared.cost, 1)

@@ -79,7 +79,7 @@ class RateBudget:
         self._portions: OrderedDict[str, _Portion] = OrderedDict()
 
     async def charge(self, viewer: Viewer, cost: int, *, limit: int) -> Charge:
-        """Charge an operation to the viewer's bucket. Raises `TooMuch`."""
+        """Charge an operation to the viewer's bucket. Raises `RateLimited`."""
         key = viewer_key(viewer)
         left = self._from_portion(key, cost)
         if left is None:

@@ -74,7 +74,7 @@ class EndpointPort(Protocol):
         """The measured operation; None if its document is invalid. Raises as `Documents.prepare`."""
 
     async def charge(self, viewer: Viewer, prepared: Prepared | None) -> Charge | None:
-        """Charge an operation to the viewer's rate budget. Raises `TooMuch`."""
+        """Charge an operation to the viewer's rate budget. Raises `RateLimited`."""
 
     async def open(self, viewer: Viewer, connection: Connection) -> Context:
         """The context of a new operation."""
