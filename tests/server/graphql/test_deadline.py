@@ -15,24 +15,11 @@ from db.tables.operations import BUDGET
 from domain.errors import TimedOut
 from schema.contract import Contract
 from server.graphql.deadline import run_within, stream_within
+from tests.db.connect.test_deadline import ENDLESS, SOON, TOLD, never
 from tests.log import NOON
 from tests.server.calling import Caller, calling, error
 
-SOON: Final = 0.2
-TOLD: Final = (
-    "The operation took longer than 0.2 seconds and was stopped. "
-    "Request less at once, or try again later."
-)
-_ENDLESS: Final = {
-    "postgresql": "SELECT pg_sleep(600)",
-    "sqlite": "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n",
-}
 Info = strawberry.Info[Database, None]
-
-
-async def _never(database: Database) -> None:
-    async with database.reading() as connection:
-        await connection.execute(text(_ENDLESS[connection.dialect.name]))
 
 
 @strawberry.type
@@ -43,7 +30,7 @@ class Query:
 
     @strawberry.field
     async def slow(self, info: Info) -> int | None:
-        await _never(info.context)
+        await never(info.context)
         return 1
 
 
@@ -54,7 +41,7 @@ class Mutation:
         async with info.context.writing() as connection:
             await connection.execute(insert(BUDGET).values(viewer=viewer, empty_at=NOON))
             if slowly:
-                await connection.execute(text(_ENDLESS[connection.dialect.name]))
+                await connection.execute(text(ENDLESS[connection.dialect.name]))
         return 1
 
 
