@@ -19,7 +19,7 @@ from domain.viewer import Right
 from schema.contract import SCHEMA
 from tests.fuzz.looking import NAMES, called, leaks, still_answers
 
-EXAMPLES: Final = 600
+EXAMPLES: Final = 1_000
 """On each engine."""
 
 IDS: Final = (
