@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from db.tables.log import DELIVERY_EVENT
@@ -30,10 +31,10 @@ KEY: Final = "a key that its owner does not tell"
 GATEWAYS: Final = {
     "gateways": {"EMAIL": "mailgun", "VOICE": "twilio", "TEXT": "twilio"},
     "mailgun_domain": "mail.example",
-    "mailgun_key": KEY,
-    "mailgun_signing_key": KEY,
+    "mailgun_key": SecretStr(KEY),
+    "mailgun_signing_key": SecretStr(KEY),
     "twilio_account_sid": "AC" + "0" * 32,
-    "twilio_auth_token": KEY,
+    "twilio_auth_token": SecretStr(KEY),
     "twilio_from": "+16125550100",
     "public_url": "https://log.example",
 }

@@ -43,7 +43,7 @@ async def test_a_fault_of_ours_has_one_class_on_both_engines_and_is_never_an_out
 
 async def test_a_full_pool_is_an_outage(database: Database) -> None:
     small = Database(database.engine.url.render_as_string(hide_password=False), most=1)
-    small.database.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
+    small.engine.pool._timeout = 0.01  # type: ignore[attr-defined]
     async with small.reading():
         with pytest.raises(AWAY) as raised:
             async with small.reading():
