@@ -14,7 +14,7 @@ from domain.viewer import Right, Viewer
 from resolvers.ingest.ingest import ingest
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA
-from server.sample.demo import manual_lines
+from server.sample import manual_lines
 
 NOW = datetime(2020, 2, 3, tzinfo=UTC)
 ADMINISTRATOR = Viewer(

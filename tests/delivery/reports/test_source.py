@@ -20,7 +20,7 @@ from delivery.reports.process import RenderOrder, make
 from domain.report import ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from server.sample.demo import manual_lines
+from server.sample import manual_lines
 from tests.delivery.reports.printing import (
     detail_rows,
     made,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from server.sample.demo import demo_lines, manual_lines
+from server.sample import demo_lines, manual_lines
 from tests.server.sample.upload import Upload, read
 
 

@@ -23,7 +23,7 @@ CHICAGO: Final = ZoneInfo("America/Chicago")
 UNLISTED: Final = 77
 HASHES_THE_DEMO: Final = """
 import hashlib
-from server.sample.demo import demo_lines
+from server.sample import demo_lines
 digest = hashlib.sha256()
 for line in demo_lines():
     digest.update(line)
