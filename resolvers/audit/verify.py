@@ -20,8 +20,8 @@ MOST_LISTED: Final = 1_000
 """Maximum faults to list; all are counted."""
 
 
-class Kept(NamedTuple):
-    """A seal that was kept outside the database."""
+class SavedSeal(NamedTuple):
+    """A seal that was saved outside the database."""
 
     number: int
     hash: str
@@ -56,7 +56,7 @@ Watch = Callable[[VerifyResult], None]
 
 
 async def check(
-    database: Database, *, kept: Kept | None = None, watch: Watch = lambda finding: None
+    database: Database, *, kept: SavedSeal | None = None, watch: Watch = lambda finding: None
 ) -> VerifyResult:
     """Verify the chain from its beginning; `watch` is called after each batch of seals.
 

@@ -56,7 +56,7 @@ class Documents:
         return len(self._cache)
 
     def read(self, text: str) -> DocumentPlan:
-        """The document. Raises `TooComplex`, `SpreadsItself` and `GraphQLSyntaxError`."""
+        """The document. Raises `TooComplex`, `FragmentCycle` and `GraphQLSyntaxError`."""
         if text in self._cache:
             self._cache.move_to_end(text)
             return self._cache[text]

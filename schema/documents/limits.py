@@ -26,7 +26,7 @@ NESTING: Final = 100
 """Maximum nesting of selections, with fragments: functions that walk a document recurse, and the stack is limited."""
 
 
-class SpreadsItself(BadUserInput):
+class FragmentCycle(BadUserInput):
     """A fragment contains itself."""
 
     code = INVALID
@@ -101,7 +101,7 @@ class _Shape:
 
 
 def check_shape(document: DocumentNode, limits: Limits = LIMITS) -> None:
-    """Pass if each operation of a document is within the limits. Raises `TooComplex` and `SpreadsItself`."""
+    """Pass if each operation of a document is within the limits. Raises `TooComplex` and `FragmentCycle`."""
     shapes = _Shapes(document, limits)
     for name in shapes.fragments:
         shapes.of_fragment(name)
@@ -125,7 +125,7 @@ class _Shapes:
         if name in self._made:
             shape = self._made[name]
             if shape is None:
-                raise SpreadsItself(f"The fragment {name!r} spreads itself. Take the spread out.")
+                raise FragmentCycle(f"The fragment {name!r} spreads itself. Take the spread out.")
             return shape
         if name not in self.fragments:
             return _Shape()

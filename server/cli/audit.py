@@ -5,20 +5,20 @@ import sys
 
 import click
 
-from resolvers.audit.verify import Kept
+from resolvers.audit.verify import SavedSeal
 from server.cli.errors import exit_on_error, settings_here
 from server.cli.progress import note
 
 
-class KeptSeal(click.ParamType[Kept]):
+class SealOption(click.ParamType[SavedSeal]):
     """NUMBER:HASH, as `sentlog audit verify` prints it."""
 
     name = "NUMBER:HASH"
 
     def convert(
-        self, value: str | Kept, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Kept:
-        if isinstance(value, Kept):
+        self, value: str | SavedSeal, param: click.Parameter | None, ctx: click.Context | None
+    ) -> SavedSeal:
+        if isinstance(value, SavedSeal):
             return value
         number, _, hash = value.partition(":")
         if not (number.isascii() and number.isdigit() and len(hash) == 64):
@@ -27,7 +27,7 @@ class KeptSeal(click.ParamType[Kept]):
                 param,
                 ctx,
             )
-        return Kept(int(number), hash.lower())
+        return SavedSeal(int(number), hash.lower())
 
 
 @click.group()
@@ -38,10 +38,10 @@ def audit() -> None:
 @audit.command()
 @click.option(
     "--kept",
-    type=KeptSeal(),
+    type=SealOption(),
     help="A seal that an earlier check printed; the chain must still contain it.",
 )
-def verify(kept: Kept | None) -> None:
+def verify(kept: SavedSeal | None) -> None:
     """Follow the chain of seals over the audit, and print where it breaks.
 
     Keep the last seal, which is printed, outside the database, and pass it to the next check: an attacker with write access

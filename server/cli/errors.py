@@ -19,22 +19,24 @@ def exit_on_error() -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        complain(*error.problems)
+        print_errors(*error.problems)
         sys.exit(1)
     except LogError as error:
-        complain(error.message)
+        print_errors(error.message)
         sys.exit(1)
     except AWAY as error:
         # The driver's message, without the statement and its values, which SQLAlchemy adds.
         reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
         if getattr(error, "statement", None) is None:
-            complain(f"The database cannot be reached: {reason}. Check {variable('database_url')}.")
+            print_errors(
+                f"The database cannot be reached: {reason}. Check {variable('database_url')}."
+            )
         else:
-            complain(f"The database did not finish: {reason}. Run the command again.")
+            print_errors(f"The database did not finish: {reason}. Run the command again.")
         sys.exit(1)
 
 
-def complain(*problems: str) -> None:
+def print_errors(*problems: str) -> None:
     """Print problems to standard error, one per line and unwrapped, so that they can be searched for."""
     for problem in problems:
         note.print(problem, style="red", markup=False, soft_wrap=True)

@@ -12,7 +12,7 @@ import click
 from domain.viewer import Right
 from resolvers.ingest.ingest import Outcome
 from server.cli.audit import audit
-from server.cli.errors import complain, exit_on_error, settings_here, spell, user_here, warn
+from server.cli.errors import exit_on_error, print_errors, settings_here, spell, user_here, warn
 from server.cli.progress import check_bar, chunks, import_bar, migration_bar, note
 from server.cli.purge import purge
 from server.cli.receipts import receipts
@@ -125,9 +125,9 @@ def import_(file: BinaryIO) -> None:
     with exit_on_error():
         outcome = asyncio.run(run(settings_here()))
     for problem in outcome.problems:
-        complain(spell(problem))
+        print_errors(spell(problem))
     if outcome.problem_count > len(outcome.problems):
-        complain(f"… and {outcome.problem_count - len(outcome.problems)} more")
+        print_errors(f"… and {outcome.problem_count - len(outcome.problems)} more")
     for warning in outcome.warnings:
         warn(f"warning: {spell(warning)}")
     if outcome.warning_count > len(outcome.warnings):

@@ -16,7 +16,7 @@ import orjson
 
 from domain.call_status import OPTED_OUT, TEXT_SENT
 from domain.status import DeliveryStatus, MessageStatus
-from server.sample.district.names import tongues
+from server.sample.district.names import name_languages
 from server.sample.outcomes import (
     ANSWERING_MACHINE,
     LIVE_PERSON,
@@ -186,15 +186,15 @@ _NOTHING_YET: Final = _Outcomes("", ("",) * _LUCK, ("",) * _LUCK, ("",) * _LUCK,
 def names() -> tuple[tuple[str, str], ...]:
     """Names of parents and their children as JSON; all different pairs, in random order."""
     pairs: list[tuple[str, str]] = []
-    for tongue in tongues():
+    for language in name_languages():
         # A middle initial makes names differ; scripts without initials repeat names instead.
         initials = [""] * (1 + len(ascii_uppercase))
-        if tongue.is_latin:
+        if language.is_latin:
             initials[1:] = [f" {letter}." for letter in ascii_uppercase]
-        for family, (place, adult) in product(tongue.families, enumerate(tongue.adults)):
+        for family, (place, adult) in product(language.families, enumerate(language.adults)):
             for initial in initials:
-                child = tongue.children[(place + len(pairs)) % len(tongue.children)]
-                pairs.append((tongue.full(family, adult) + initial, tongue.full(family, child)))
+                child = language.children[(place + len(pairs)) % len(language.children)]
+                pairs.append((language.full(family, adult) + initial, language.full(family, child)))
     Random(0).shuffle(pairs)
     return tuple((as_json(parent), as_json(child)) for parent, child in pairs)
 

@@ -14,7 +14,7 @@ _FORMS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tongue:
+class NameLanguage:
     """The names of one language; `share` percent of the families have them."""
 
     code: str
@@ -35,12 +35,12 @@ class Tongue:
 
 
 @cache
-def tongues() -> tuple[Tongue, ...]:
+def name_languages() -> tuple[NameLanguage, ...]:
     """All languages; their shares add up to a hundred."""
     with (files("server.sample.district") / "names.toml").open("rb") as file:
-        entries = tomllib.load(file)["tongue"]
+        entries = tomllib.load(file)["language"]
     return tuple(
-        Tongue(
+        NameLanguage(
             code=entry["code"],
             share=entry["share"],
             order=entry["order"],

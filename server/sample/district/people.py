@@ -10,7 +10,7 @@ from typing import Final
 
 from domain.search import fold
 from domain.status import DeliveryMode
-from server.sample.district.names import Tongue, tongues
+from server.sample.district.names import NameLanguage, name_languages
 from server.sample.district.plainview import HARRISON, SCHOOLS, SampleSchool
 from server.sample.line import Named
 
@@ -130,23 +130,23 @@ class _Registry:
         self._enter_student(f"Student, {child}", HARRISON, (contact,))
 
     def _enter_household(self) -> None:
-        draw, tongue = self._random, self._tongue()
-        family = draw.choice(tongue.families)
+        draw, language = self._random, self._tongue()
+        family = draw.choice(language.families)
         landline = next(self._phones) if draw.random() < 0.3 else None
         contacts: list[SamplePerson] = []
-        for adult in draw.sample(tongue.adults, draw.choice((1, 2, 2))):
+        for adult in draw.sample(language.adults, draw.choice((1, 2, 2))):
             # One parent in six has another family name.
-            surname = draw.choice(tongue.families) if draw.random() < 0.16 else family
-            contacts.append(self._contact(tongue, surname, adult, landline))
+            surname = draw.choice(language.families) if draw.random() < 0.16 else family
+            contacts.append(self._contact(language, surname, adult, landline))
         if len(contacts) == 2 and draw.random() < 0.2:
             contacts[1] = _with_email_of(contacts[0], contacts[1])
         street = draw.random()  # siblings of one age go to one school
-        for child in draw.sample(tongue.children, draw.choice((1, 1, 2, 2, 3))):
+        for child in draw.sample(language.children, draw.choice((1, 1, 2, 2, 3))):
             school = _school(draw.randrange(13), street)
-            self._enter_student(tongue.full(family, child), school, tuple(contacts))
+            self._enter_student(language.full(family, child), school, tuple(contacts))
 
     def _contact(
-        self, tongue: Tongue, family: str, given: str, landline: str | None
+        self, language: NameLanguage, family: str, given: str, landline: str | None
     ) -> SamplePerson:
         draw = self._random
         ident = self._next_id("contact")
@@ -164,7 +164,7 @@ class _Registry:
                 mobile = next(self._phones)
                 devices.append(PersonDevice(DeliveryMode.VOICE, mobile))
                 devices.append(PersonDevice(DeliveryMode.TEXT, mobile, draw.random() < 0.05))
-        return SamplePerson(ident, tongue.full(family, given), tuple(devices))
+        return SamplePerson(ident, language.full(family, given), tuple(devices))
 
     def _enter_student(
         self, name: str, school: SampleSchool, contacts: tuple[SamplePerson, ...]
@@ -181,18 +181,18 @@ class _Registry:
         matthews = SamplePerson(MATTHEWS["id"], MATTHEWS["name"], _work_devices("dexter.matthews"))
         self._staff.append(Employee(matthews, None))
         for number in range(_STAFF):
-            tongue = self._tongue()
-            given, family = draw.choice(tongue.adults), draw.choice(tongue.families)
+            language = self._tongue()
+            given, family = draw.choice(language.adults), draw.choice(language.families)
             ident = self._next_id("staff")
             devices = _work_devices(_account(given, family, ident))
             if draw.random() < 0.5:
                 devices += (PersonDevice(DeliveryMode.TEXT, next(self._phones)),)
-            person = SamplePerson(ident, tongue.full(family, given), devices)
+            person = SamplePerson(ident, language.full(family, given), devices)
             self._staff.append(Employee(person, SCHOOLS[number % len(SCHOOLS)]))
 
-    def _tongue(self) -> Tongue:
-        every = tongues()
-        return self._random.choices(every, [tongue.share for tongue in every])[0]
+    def _tongue(self) -> NameLanguage:
+        every = name_languages()
+        return self._random.choices(every, [language.share for language in every])[0]
 
     def _next_id(self, role: str) -> str:
         return f"{role}-{next(self._numbers):04}"

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from db.connect.database import Database
 from delivery.upkeep import audit_seals
 from delivery.upkeep.audit_seals import seal_all
-from resolvers.audit.verify import Kept, VerifyResult, check
+from resolvers.audit.verify import SavedSeal, VerifyResult, check
 from tests.log import NOON, district, email, load, message, recipient
 from tests.operations import ask
 
@@ -115,7 +115,7 @@ async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(log: D
     await tamper(log, "DELETE FROM audit_seal WHERE number = 3", "DELETE FROM audit WHERE id >= 5")
 
     assert (await check(log)).faults == []
-    assert (await check(log, kept=Kept(end.number, end.hash))).faults == [
+    assert (await check(log, kept=SavedSeal(end.number, end.hash))).faults == [
         "seal 3, which was kept, is missing: the end of the chain was cut off"
     ]
 
@@ -123,7 +123,7 @@ async def test_an_end_that_was_cut_off_shows_against_a_seal_that_was_kept(log: D
 async def test_a_kept_seal_reveals_a_replaced_chain(log: Database) -> None:
     end = (await check(log)).end
     assert end is not None
-    kept = Kept(end.number, end.hash)
+    kept = SavedSeal(end.number, end.hash)
     await tamper(log, "DELETE FROM audit_seal", "UPDATE audit SET viewer_id = 'x' WHERE id = 1")
     await seal_all(log, clock=lambda: NOON, pause=0)
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from domain.errors import LogError, TooComplex, TooLong
-from schema.documents.limits import LIMITS, SpreadsItself
+from schema.documents.limits import LIMITS, FragmentCycle
 
 DAYS: Final = 'createdBetween: {from: "2020-01-01", to: "2020-01-31"}'
 
@@ -59,6 +59,6 @@ EXCESSIVE: Final[dict[str, tuple[str, type[LogError]]]] = {
     ),
     "a fragment in itself": (
         "{ viewer { ...A } } fragment A on Viewer { ...B } fragment B on Viewer { id ...A }",
-        SpreadsItself,
+        FragmentCycle,
     ),
 }

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from domain.status import DeliveryMode
-from server.sample.district.names import tongues
+from server.sample.district.names import name_languages
 from server.sample.district.people import directory
 from server.sample.district.plainview import HARRISON, SCHOOLS
 
@@ -43,14 +43,14 @@ def test_latin_names_have_the_form_of_the_manual() -> None:
 
 
 def test_the_shares_of_the_languages_make_a_hundred() -> None:
-    assert sum(tongue.share for tongue in tongues()) == 100
+    assert sum(language.share for language in name_languages()) == 100
 
 
 def test_names_are_composed() -> None:
     written = [
         name
-        for tongue in tongues()
-        for name in (*tongue.families, *tongue.adults, *tongue.children)
+        for language in name_languages()
+        for name in (*language.families, *language.adults, *language.children)
     ]
 
     assert [name for name in written if not unicodedata.is_normalized("NFC", name)] == []
