@@ -22,8 +22,9 @@ from domain.report import (
     ReportStatus,
     status_label,
 )
-from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
+from resolvers.log import labels
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
@@ -162,6 +163,11 @@ class Message(Node):
     id: strawberry.ID = pure(speller(Kind.MESSAGE), "id")
     external_id: str = plain(description="The id under which the sending system knows it.")
     status: MessageStatus
+    status_label: str = pure(
+        MESSAGE_STATUS_LABELS.__getitem__,
+        "status",
+        description='As the log shows it: "In-Progress", "Canceled IP".',
+    )
     type: MessageType = pure(TypeRecord, "type_code", "type_label")
     category: str | None = plain(
         description=(
@@ -171,11 +177,26 @@ class Message(Node):
     school: School | None = bound(
         messages.school_of, reads=["school_id"], description="Null: sent for the whole district."
     )
+    origin_label: str = bound(
+        labels.origin_label,
+        reads=["school_id"],
+        description=(
+            "The school's name, or the district's where it was sent for the whole district: the District/School column."
+        ),
+    )
     district: District = bound(directory.district, reads=())
     subject: str
     sender: Sender = pure(SenderRecord, "sender_id", "sender_name")
     created_at: datetime
+    created_text: str = bound(
+        labels.created_text,
+        reads=["created_at"],
+        description=(
+            'As the log shows it, in the district\'s time: "01/31/2020 3:00 PM". What `createdText` searches.'
+        ),
+    )
     scheduled_at: datetime
+    scheduled_text: str = bound(labels.scheduled_text, reads=["scheduled_at"])
     schedule_id: str | None
     delivery_modes: list[DeliveryMode] = plain(
         description="The ways of delivery chosen for this message."

@@ -59,6 +59,7 @@ FIELDS: Final = {
     "Message.sender": "Who sent it.",
     "Message.createdAt": "When it was created.",
     "Message.scheduledAt": "When its delivery starts.",
+    "Message.scheduledText": "When its delivery starts, written as `createdText` is. What `scheduledText` searches.",
     "Message.scheduleId": "The id of the schedule that made it. Null: a person sent it.",
     "Message.deliverySummary": "The figures of the message.",
     "Message.filterCriteria": "The criteria by which the recipients were selected.",

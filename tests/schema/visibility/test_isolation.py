@@ -78,6 +78,7 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: Database) -> None
         ("FilterCriterion", "value"),
         ("Message", "body"),
         ("Message", "category"),
+        ("Message", "originLabel"),
         ("Message", "replyTo"),
         ("Message", "scheduleId"),
         ("Message", "subject"),

@@ -32,6 +32,7 @@ async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(database: Data
     assert seen.places_with("nordost") == {
         ("FilterCriterion", "label"),
         ("Message", "category"),
+        ("Message", "originLabel"),
         ("Message", "scheduleId"),
         ("Message", "subject"),
         ("MessageType", "code"),
