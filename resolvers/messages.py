@@ -17,7 +17,6 @@ from db.search.criteria import Criteria
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
 from db.search.log_page import OrderField
 from db.search.search import Search
-from domain.cancel import may_cancel
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
 from domain.message import BodyFormat, Criterion
@@ -284,13 +283,6 @@ async def cancellation(
 ) -> Sequence[CancellationRecord | None]:
     """The cancellation of each, if there is one."""
     return await info.context.loaders.cancellation.load_all([message.id for message in root])
-
-
-@BatchResolver
-async def viewer_can_cancel(root: Sequence[MessageRecord], info: Info) -> Sequence[bool]:
-    """Whether the viewer can cancel each now."""
-    may = info.context.viewer.may(Right.CANCEL_MESSAGES)
-    return [may and may_cancel(message.status) for message in root]
 
 
 async def types(info: Info) -> Sequence[TypeRecord]:

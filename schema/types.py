@@ -24,7 +24,7 @@ from domain.report import (
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
-from resolvers.log import labels
+from resolvers.log import labels, permissions
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
@@ -233,7 +233,13 @@ class Message(Node):
             "the lists are empty. Null: it is whole."
         )
     )
-    viewer_can_cancel: bool = bound(messages.viewer_can_cancel, reads=["status"])
+    viewer_can_cancel: bool = bound(permissions.viewer_can_cancel, reads=["status"])
+    viewer_can_refresh: bool = bound(
+        permissions.viewer_can_refresh, reads=["id", "is_recorded", "purged_at"]
+    )
+    viewer_can_resend: bool = bound(
+        permissions.viewer_can_resend, reads=["id", "status", "is_recorded", "purged_at"]
+    )
     report_options: ReportOptions = pure(
         reports.options,
         "status",

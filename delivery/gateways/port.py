@@ -166,6 +166,11 @@ class Gateway(ABC, Generic[Composed]):
         """Return the provider's current receipts for each delivery. Raises nothing: see `Polled.unanswered`."""
         return Polled([])
 
+    @property
+    def can_be_polled(self) -> bool:
+        """Whether the provider can be asked for outcomes: the gateway has its own `poll`."""
+        return type(self).poll is not Gateway.poll
+
     def verify(self, callback: Callback, *, now: datetime) -> SingleUseToken | None:
         """Check that the provider made this callback. Return its single-use token, if it has one. Raises `Forged`."""
         raise Forged(f"{self.name} makes no callbacks")

@@ -40,6 +40,7 @@ from resolvers.request.list_keys import (
 )
 from resolvers.request.loader import Loader
 from resolvers.request.masks import Masker
+from resolvers.request.message_state import MessageStateLoaders
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -50,13 +51,11 @@ FetchPages = Callable[[Sequence[L], Page], Awaitable[Mapping[int, Slice[V]]]]
 PageLoader = Loader[tuple[L, Page], Slice[V]]
 
 
-class Loaders:
+class Loaders(MessageStateLoaders):
     """The loaders of one request, created on first use."""
 
     def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
-        self._database = database
-        self._keyed = database.generic
-        self._visibility = visibility
+        super().__init__(database, visibility)
         self._masker = Masker(masks=masks)
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}

@@ -69,6 +69,8 @@ FIELDS: Final = {
     "Message.voiceScript": "What the voice call said. Null: the same as `body`.",
     "Message.deliveries": "The deliveries, in the order of the recipients.",
     "Message.viewerCanCancel": "Whether the viewer may cancel the message now.",
+    "Message.viewerCanRefresh": "Whether a provider can be asked for an outcome that is still open or may still change.",
+    "Message.viewerCanResend": "Whether the viewer may send failed deliveries of the message again now.",
     "MessageFacets.statuses": "The statuses.",
     "MessageFacets.types": "The message types.",
     "MessageFacets.schools": "The schools.",

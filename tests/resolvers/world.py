@@ -134,6 +134,11 @@ class World:
             background_tasks=BackgroundTasks(),
         )
 
+    def use(self, gateways: Mapping[DeliveryMode, Gateway]) -> None:
+        """Have these gateways from now on, and no others."""
+        runtime = replace(self.runtime, gateways=gateways)
+        self.process_services = replace(self.process_services, runtime=runtime)
+
     async def _hear(self, connection: ReadConnection, job: RenderJob | None = None) -> None:
         self.announced += 1
         self.announced_reports += [] if job is None else [job]
