@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import strawberry
 
+from db.log import outcome_counts
 from db.log.deliveries import EventRecord
 from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
+from db.log.recipients import RecipientOutcome
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
 from domain import call_status, report
 from domain.ids import Kind, speller
@@ -202,6 +204,14 @@ class DeliverySummary:
             "The progress of voice and text. Null: the district has no voice, or the message was sent without voice and text."
         )
     )
+
+
+@describes(outcome_counts.OutcomeCount)
+class OutcomeCount:
+    """The number of recipients with an outcome. A recipient may have several, such as REACHED and HAS_FAILURE."""
+
+    outcome: RecipientOutcome
+    count: int = pure(lambda recipients: recipients, "recipients")
 
 
 @describes(CancellationRecord)

@@ -24,7 +24,7 @@ from domain.report import (
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
-from resolvers.log import labels, permissions
+from resolvers.log import labels, outcomes, permissions
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
@@ -38,6 +38,7 @@ from schema.parts import (
     MessageFacets,
     MessageType,
     Node,
+    OutcomeCount,
     PageInfo,
     ReportOptions,
     School,
@@ -239,6 +240,13 @@ class Message(Node):
     )
     viewer_can_resend: bool = bound(
         permissions.viewer_can_resend, reads=["id", "status", "is_recorded", "purged_at"]
+    )
+    outcomes: list[OutcomeCount] = bound(
+        outcomes.outcomes,
+        reads=["id", "purged_at"],
+        description=(
+            "How many recipients have each outcome, by the rules of `recipients(outcome:)`. Empty for a purged message."
+        ),
     )
     report_options: ReportOptions = pure(
         reports.options,

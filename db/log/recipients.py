@@ -274,15 +274,20 @@ def _has_delivery(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-_ARRIVED: Final = and_(
+HAS_ARRIVED: Final = and_(
     DELIVERY.c.mode.in_(sorted(SCREEN_MODES)),
     DELIVERY.c.status.in_([DeliveryStatus.SENT, DeliveryStatus.DELIVERED]),
 )
-_REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(_ARRIVED))
+"""The condition that a delivery reached its recipient by inbox or e-mail."""
+HAS_FAILED: Final = DELIVERY.c.status == DeliveryStatus.FAILED
+IS_PENDING: Final = DELIVERY.c.status.in_(list(OPEN))
+
+_REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(HAS_ARRIVED))
 _OUTCOMES: Final[Mapping[RecipientOutcome, ColumnElement[bool]]] = {
     RecipientOutcome.REACHED: _REACHED,
     RecipientOutcome.NOT_REACHED: not_(_REACHED),
-    RecipientOutcome.HAS_FAILURE: _has_delivery(DELIVERY.c.status == DeliveryStatus.FAILED),
+    RecipientOutcome.HAS_FAILURE: _has_delivery(HAS_FAILED),
     RecipientOutcome.NO_DEVICE: not_(_has_delivery()),
-    RecipientOutcome.PENDING: _has_delivery(DELIVERY.c.status.in_(list(OPEN))),
+    RecipientOutcome.PENDING: _has_delivery(IS_PENDING),
 }
+"""The rule for each outcome; `db.log.outcome_counts` counts by the same."""

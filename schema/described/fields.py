@@ -88,6 +88,8 @@ FIELDS: Final = {
     "ModeProgress.startedAt": "When the first of them was attempted.",
     "ModeProgress.endedAt": "When the last outcome came.",
     "Node.id": "The id, for `node` and for other operations.",
+    "OutcomeCount.outcome": "The outcome.",
+    "OutcomeCount.count": "The number of recipients that have it.",
     "PageInfo.hasNextPage": "Whether there are items after this page.",
     "PageInfo.hasPreviousPage": "Whether there are items before this page.",
     "PageInfo.startCursor": "The cursor of the first item. Null: the page is empty.",

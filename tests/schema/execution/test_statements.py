@@ -35,7 +35,7 @@ SIGHT = 1
 
 RELATIONS = """
     school { name } district { name } sender { name } type { label }
-    statusLabel originLabel createdText scheduledText viewerCanCancel viewerCanRefresh viewerCanResend
+    statusLabel originLabel createdText scheduledText viewerCanCancel viewerCanRefresh viewerCanResend outcomes { count }
     body bodyFormat textBody voiceScript replyTo filterCriteria { label value }
     deliverySummary { totalRecipients startedAt tallies { count } inboxEmail { status } voiceText { status } }
     cancellation { reason stopped } reportOptions { devices }
@@ -47,8 +47,8 @@ RECIPIENT = (
 OPERATIONS = {
     "a page of the log": (
         f"query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{ nodes {{ {RELATIONS} }} }} }}",
-        # the page; schools, contents, counters, cancellations
-        5,
+        # the page; schools, contents, counters, cancellations, outcomes
+        6,
     ),
     "a page of the log with recipients": (
         f"""query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{
