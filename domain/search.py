@@ -5,7 +5,7 @@ A key is a plain string, so any database can search for one inside another. `db.
 
 import re
 import unicodedata
-from datetime import datetime
+from datetime import datetime, time
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -125,7 +125,12 @@ def _fold_character(character: str) -> str:
 def date_text(instant: datetime, zone: ZoneInfo) -> str:
     """Return `instant` as the log shows it in `zone`: `01/31/2020 3:00 PM`, without a leading zero in the hour."""
     local = instant.astimezone(zone)
-    return f"{local:%m/%d/%Y} {local.hour % 12 or 12}:{local.minute:02} {'PM' if local.hour >= 12 else 'AM'}"
+    return f"{local:%m/%d/%Y} {clock_text(local.time())}"
+
+
+def clock_text(local: time) -> str:
+    """Return a time of day as the log shows it: `3:00 PM`, without a leading zero in the hour."""
+    return f"{local.hour % 12 or 12}:{local.minute:02} {'PM' if local.hour >= 12 else 'AM'}"
 
 
 def fold_date(typed: str) -> str:

@@ -11,7 +11,7 @@ from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
 from db.log.recipients import RecipientOutcome
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
-from domain import call_status, report
+from domain import call_status, report, waits
 from domain.ids import Kind, speller
 from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -212,6 +212,17 @@ class OutcomeCount:
 
     outcome: RecipientOutcome
     count: int = pure(lambda recipients: recipients, "recipients")
+
+
+@describes(waits.WaitReason)
+class WaitReason:
+    """Why deliveries of one mode wait. Each delivery is in one reason at most."""
+
+    mode: DeliveryMode
+    reason: waits.WaitCause
+    deliveries: int
+    until: datetime | None = plain(description="When it is tried next, where that is known.")
+    message: str = plain(description="For a person to read.")
 
 
 @describes(CancellationRecord)

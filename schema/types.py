@@ -24,7 +24,7 @@ from domain.report import (
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
-from resolvers.log import labels, outcomes, permissions
+from resolvers.log import labels, outcomes, permissions, waits
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
@@ -44,6 +44,7 @@ from schema.parts import (
     School,
     Sender,
     SenderRecord,
+    WaitReason,
     call_status_of,
 )
 
@@ -246,6 +247,13 @@ class Message(Node):
         reads=["id", "purged_at"],
         description=(
             "How many recipients have each outcome, by the rules of `recipients(outcome:)`. Empty for a purged message."
+        ),
+    )
+    waits_for: list[WaitReason] = bound(
+        waits.waits_for,
+        reads=["id", "status", "scheduled_at", "is_recorded", "purged_at"],
+        description=(
+            "Why something still waits; empty where nothing does, or where it is about to be handed over."
         ),
     )
     report_options: ReportOptions = pure(

@@ -10,10 +10,11 @@ from db.connect.single_statement import Source, rows_of
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, any_of_parameter
 from db.tables.log import ADDRESS, DISTRICT, MESSAGE, SCHOOL
+from domain.call_window import CallWindow
 
 
 class DistrictRecord(NamedTuple):
-    """A district."""
+    """A district; calls may be placed from `call_from` until `call_until`, or always if None."""
 
     id: int
     external_id: str
@@ -21,6 +22,15 @@ class DistrictRecord(NamedTuple):
     time_zone: str
     has_voice: bool
     country: str
+    call_from: time | None
+    call_until: time | None
+
+    @property
+    def call_window(self) -> CallWindow | None:
+        """When calls may be placed; None: at any time."""
+        if self.call_from is None or self.call_until is None:
+            return None
+        return CallWindow(self.call_from, self.call_until, self.time_zone)
 
 
 class DistrictRow(NamedTuple):

@@ -13,6 +13,7 @@ from domain.message import BodyFormat
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
+from domain.waits import WaitCause
 
 
 def _enum(members: type[Enum], *, name: str | None = None, **meanings: str) -> None:
@@ -53,6 +54,16 @@ _enum(
     OPEN_AUDIT="Looked at the audit itself.",
     PURGE_MESSAGE="Removed the recipients of an old message, and what it said.",
     OTHER="What a later release wrote, and this one has no word for.",
+)
+_enum(
+    WaitCause,
+    SCHEDULED="The delivery starts later.",
+    CALL_WINDOW="The district's hours for calls are over, or have not begun.",
+    RATE_LIMIT="The provider takes a limited number each second, and others are first.",
+    NO_GATEWAY="This installation has no provider for this way of delivery.",
+    PROVIDER_DOWN="The provider accepts nothing. It is tried again after a pause.",
+    RETRY="The provider did not accept these yet. They are tried again after a pause.",
+    NO_WORKER="No process that sends was seen lately.",
 )
 _enum(DeliveryMode)
 _enum(ReportDevice)

@@ -56,6 +56,9 @@ class Loaders(MessageStateLoaders):
 
     def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
         super().__init__(database, visibility)
+        self._database = database
+        self._keyed = database.generic
+        self._visibility = visibility
         self._masker = Masker(masks=masks)
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}

@@ -48,6 +48,7 @@ TYPES: Final = {
     "ResendFailedResult": "The result of `resendFailed`.",
     "Right": "A permission of a viewer.",
     "Subscription": "The operations that report changes as they happen.",
+    "WaitCause": "Why a delivery waits.",
     "UserError": "A request that a business rule refuses.",
 }
 

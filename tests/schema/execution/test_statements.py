@@ -35,7 +35,7 @@ SIGHT = 1
 
 RELATIONS = """
     school { name } district { name } sender { name } type { label }
-    statusLabel originLabel createdText scheduledText viewerCanCancel viewerCanRefresh viewerCanResend outcomes { count }
+    statusLabel originLabel createdText scheduledText viewerCanCancel viewerCanRefresh viewerCanResend outcomes { count } waitsFor { reason }
     body bodyFormat textBody voiceScript replyTo filterCriteria { label value }
     deliverySummary { totalRecipients startedAt tallies { count } inboxEmail { status } voiceText { status } }
     cancellation { reason stopped } reportOptions { devices }
