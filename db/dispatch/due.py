@@ -3,15 +3,18 @@
 Read without locks; a caller checks again under the message's lock before it acts.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select
 
+from db.connect.single_statement import Source, rows_of
 from db.dispatch.claims import may_be_claimed
 from db.dispatch.in_flight import COLUMNS, TERMS, DeliveryTerms, LiveDelivery, terms_of
+from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection
+from db.sql.key_lists import any_of_parameter
 from db.tables.log import (
     CANCELLATION,
     DELIVERY,
@@ -23,6 +26,7 @@ from db.tables.log import (
     UNDER_WAY,
 )
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
+from domain.waits import Retries
 
 
 class WaitingMessage(NamedTuple):
@@ -113,6 +117,32 @@ async def pending(
         DELIVERY.c.message_id == message_id, DELIVERY.c.chunk == chunk, _is_pending()
     )
     return [LiveDelivery(*row) for row in await connection.execute(statement)]
+
+
+_RETRIES: Final = (
+    select(
+        DELIVERY.c.message_id,
+        DELIVERY.c.mode,
+        func.count(),
+        func.min(DELIVERY.c.due_at).label("at"),
+    )
+    .where(
+        any_of_parameter(DELIVERY.c.message_id, "ids"),
+        OPEN_DELIVERY,  # the condition of the index
+        DELIVERY.c.status == DeliveryStatus.PENDING,
+        ~DELIVERY.c.is_duplicate,
+        DELIVERY.c.due_at > bindparam("now", type_=Instant()),
+    )
+    .group_by(DELIVERY.c.message_id, DELIVERY.c.mode)
+)
+
+
+async def retries(
+    source: Source, message_ids: Sequence[int], *, now: datetime
+) -> Mapping[tuple[int, DeliveryMode], Retries]:
+    """Return, by message and mode, the pending deliveries that are due after `now`; a pair without any is left out."""
+    rows = await rows_of(source, _RETRIES, {"ids": message_ids, "now": now})
+    return {(message_id, mode): Retries(*found) for message_id, mode, *found in rows}
 
 
 async def _chunks(

@@ -5,8 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from db.connect.database import Database
-from db.dispatch import provider_rate, resend
-from db.dispatch.retries import retries
+from db.dispatch import due, provider_rate, resend
 from db.log.outcome_counts import NOBODY, OutcomeCount, outcome_counts
 from db.log.visibility import Visibility
 from domain.status import DeliveryMode
@@ -47,7 +46,7 @@ class MessageStateLoaders:
         """The pending deliveries of a message that wait for their next attempt, by mode."""
 
         async def fetch(ids: list[int]) -> list[Mapping[DeliveryMode, Retries]]:
-            found = await retries(self.database.generic, ids, now=self.visibility.now)
+            found = await due.retries(self.database.generic, ids, now=self.visibility.now)
             by_message: dict[int, dict[DeliveryMode, Retries]] = {id: {} for id in ids}
             for (id, mode), one in found.items():
                 by_message[id][mode] = one
