@@ -43,7 +43,8 @@ def run(settings: Settings, *, port: int, say: Callable[[str], None]) -> None:
         asyncio.run(make_ready(settings))
         say("Loading the log of Plainview Schools …")
         outcome = asyncio.run(load(settings))
-        say(f"{outcome.accepted + outcome.unchanged} messages are in the log.")
+        messages = outcome.accepted + outcome.unchanged + outcome.refused
+        say(f"{messages} messages are in the log.")
         token = make_token(
             settings,
             id="demo-admin",
@@ -81,10 +82,14 @@ def demo_settings(settings: Settings) -> Settings:
 
 
 async def load(settings: Settings) -> Outcome:
-    """Take in the sample; a second run changes nothing, since all messages are there."""
+    """Take in the sample; a second run changes nothing, since all messages are there.
+
+    A demo of an earlier release keeps its messages, where the sample of this release says something else under their ids.
+    """
     async with ready_database(settings) as database:
         outcome = await ingest(database, _chunks(demo_lines()), viewer=None, clock=utc_now)
-    assert outcome.is_clean, outcome.problems[:3]
+    problems = [problem for problem in outcome.problems if problem.field != "id"]
+    assert not problems, problems[:3]
     return outcome
 
 

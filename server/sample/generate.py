@@ -192,6 +192,8 @@ def _text(kind: MessageKind, wording: Wording) -> _Text:
         f'"bodyFormat":"{wording.format}","textBody":{quoted(wording.text)},"voiceScript":{quoted(wording.voice)},'
         f'"replyTo":"office@lakeview.example"'
     )
+    if kind.category is not None:
+        rest += f',"category":{as_json(kind.category)}'
     return _Text(quoted(wording.subject)[1:-1], rest, kind.source)
 
 

@@ -91,6 +91,7 @@ class MessageLine(TypedDict):
     source: Source
     modes: tuple[DeliveryMode, ...]
     filterCriteria: tuple[FilterCriterion, ...]
+    category: NotRequired[str]
     status: NotRequired[MessageStatus]
     cancellation: NotRequired[CancellationLine]
 

@@ -29,6 +29,8 @@ _EMAIL: Final = DeliveryMode.EMAIL
 _EVERY_MODE: Final = tuple(DeliveryMode)
 
 # The manual's report says "Message Builder - General Notification", its log "Message Builder".
+_GENERAL: Final = "General Notification"
+"""The category of messages that a person writes."""
 _MESSAGE_BUILDER: Final[MessageType] = {"code": "MESSAGE_BUILDER", "label": "Message Builder"}
 
 _FOR_EACH_STUDENT: Final = criteria(
@@ -87,6 +89,7 @@ def _school_is_cancelled(*, made_at: datetime, begun_at: datetime) -> Iterator[L
         MessageStatus.IN_PROGRESS,
         made_at,
         type=_MESSAGE_BUILDER,
+        category=_GENERAL,
         subject="School is Cancelled",
         body="School is cancelled due to weather.",
         modes=(_INBOX, _EMAIL),
@@ -105,6 +108,7 @@ def _library_hours() -> Iterator[Line]:
         MessageStatus.WAITING,
         _at(13, 39),
         type=_MESSAGE_BUILDER,
+        category=_GENERAL,
         subject="Library Hours",
         body="From Monday the library is open from 7:00 AM to 4:30 PM, on Fridays to 3:00 PM.",
         modes=(_INBOX, _EMAIL),
@@ -125,6 +129,7 @@ def _conferences(outcomes: Outcomes, status: MessageStatus) -> Iterator[Line]:
         status,
         _at(10, 24),
         type=_MESSAGE_BUILDER,
+        category=_GENERAL,
         subject="Parent/Teacher Conferences 1st Week in March",
         body="Parent/teacher conferences are held in the first week of March. Appointments can be made in the portal.",
         modes=_EVERY_MODE,
@@ -197,10 +202,11 @@ def _message(
     subject: str,
     body: str,
     modes: tuple[DeliveryMode, ...],
+    category: str | None = None,
     scheduled_at: datetime | None = None,
     source: Source = Source.TEMPLATE,
 ) -> MessageLine:
-    return {
+    line: MessageLine = {
         "kind": "message",
         "id": f"{made_at:%Y-%m-%d-%H%M}-{name}",
         "district": DISTRICT["id"],
@@ -221,6 +227,9 @@ def _message(
         "filterCriteria": _FOR_EACH_STUDENT,
         "status": status,
     }
+    if category is not None:
+        line["category"] = category
+    return line
 
 
 def _recorded(

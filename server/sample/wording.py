@@ -41,6 +41,7 @@ class MessageKind:
 
     name: str
     type: MessageType
+    category: str | None
     source: Source
     audience: Audience
     modes: tuple[DeliveryMode, ...]
@@ -64,6 +65,7 @@ def _kind(entry: Mapping[str, Any]) -> MessageKind:
     return MessageKind(
         name=entry.get("name", entry["code"].lower().replace("_", "-")),
         type={"code": entry["code"], "label": entry["label"]},
+        category=entry.get("category"),
         source=Source(entry["source"]),
         audience=Audience(entry["to"]),
         modes=tuple(DeliveryMode(mode) for mode in entry["modes"]),

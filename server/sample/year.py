@@ -104,7 +104,7 @@ def message_line(sending: PlannedMessage, ident: str) -> MessageLine:
         place = DISTRICT["name"] if school is None else school.name
         return text.format(school=place, day=f"{day:%B} {day.day}")
 
-    return {
+    line: MessageLine = {
         "kind": "message",
         "id": ident,
         "district": DISTRICT["id"],
@@ -124,6 +124,9 @@ def message_line(sending: PlannedMessage, ident: str) -> MessageLine:
         "modes": kind.modes,
         "filterCriteria": _criteria(kind.audience, school, day),
     }
+    if kind.category is not None:
+        line["category"] = kind.category
+    return line
 
 
 def _reply_to(school: SampleSchool | None) -> str:

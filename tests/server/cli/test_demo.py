@@ -88,6 +88,22 @@ def test_a_second_start_finds_what_the_first_one_left(served: list[Any], tmp_pat
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
 
+def test_a_demo_of_an_earlier_release_keeps_its_messages(
+    served: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    demo.run(Settings(data_dir=tmp_path), port=free_port(), say=said.append)
+
+    def lines() -> Iterator[bytes]:
+        yield from (district(), message("M-1", category="New"), message("M-2"), message("M-3"))
+
+    monkeypatch.setattr(demo, "demo_lines", lines)
+    demo.run(Settings(data_dir=tmp_path), port=free_port(), say=said.append)
+
+    counts = [line for line in said if line.endswith("in the log.")]
+    assert counts == ["2 messages are in the log.", "3 messages are in the log."]
+
+
 def test_the_demo_keeps_away_from_a_real_log(served: list[Any], tmp_path: Path) -> None:
     real = tmp_path / "real.sqlite3"
     settings = Settings(

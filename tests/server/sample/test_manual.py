@@ -158,6 +158,7 @@ def test_school_is_cancelled_says_what_the_report_prints(manual: Upload, ident: 
 
     assert message["status"] == "IN_PROGRESS"
     assert message["type"]["label"] == "Message Builder"
+    assert message["category"] == "General Notification"
     assert message["subject"] == "School is Cancelled"
     assert message["sender"]["name"] == ADMINISTRATOR
     assert message["replyTo"] == "sysadmin@nomail.com"

@@ -121,6 +121,18 @@ def test_every_type_of_message_occurs_and_never_online_registration(demo: Upload
     }
 
 
+def test_a_type_with_several_kinds_of_notices_has_a_category_for_each(demo: Upload) -> None:
+    categories = {
+        (entry.message["type"]["code"], entry.message.get("category")) for entry in demo.messages
+    }
+
+    assert {code for code, category in categories if category} == {"MESSAGE_BUILDER"}
+    assert {category for code, category in categories if code == "MESSAGE_BUILDER"} == {
+        "General Notification",
+        "Newsletter",
+    }
+
+
 def test_every_status_mode_source_and_format_occurs(demo: Upload) -> None:
     assert {entry.message["status"] for entry in demo.messages} == MESSAGE_STATUSES
     assert {device["mode"] for device in demo.deliveries} == MODES

@@ -145,6 +145,7 @@ def check_message(line: Json, upload: Upload, at: object) -> None:
         "replyTo",
         "scheduleId",
         "filterCriteria",
+        "category",
         "status",
         "cancellation",
     }
