@@ -6,7 +6,7 @@ import strawberry
 
 from db.audit import entries
 from db.audit.entries import Action
-from db.dispatch.cancel import NotCancelable, cancel
+from db.dispatch.cancel import CanceledMessage, NotCancelable, cancel
 from db.log.messages import MessageRecord
 from domain.errors import BadUserInput
 from domain.ids import Kind, spell
@@ -15,7 +15,7 @@ from domain.viewer import Right
 from resolvers import messages
 from resolvers.mutations.refusals import NO_MESSAGE, NotFound
 from resolvers.request.arguments import require_storable
-from resolvers.request.context import Info
+from resolvers.request.context import Context, Info
 
 LONGEST_REASON: Final = 1_000
 """Characters; the reason is printed in the report's summary."""
@@ -47,35 +47,44 @@ async def cancel_message(
     info: Info, *, input: CancelMessageInput
 ) -> CancelMessageSuccess | NotFound | MessageNotCancelable:
     """Cancel a message by changing one row, whatever the number of deliveries. Raises `BadUserInput` and `Forbidden`."""
-    context, viewer = info.context, info.context.viewer
-    viewer.require(Right.CANCEL_MESSAGES)
-    reason = _reason(input.reason)
+    info.context.viewer.require(Right.CANCEL_MESSAGES)
+    reason = reason_of(input.reason)
     message = await messages.by_id(info, input.message_id)
     if message is None:
         return NO_MESSAGE
+    outcome = await cancel_by_viewer(info.context, message.id, reason=reason)
+    if outcome is None:
+        return NO_MESSAGE
+    if isinstance(outcome, NotCancelable):
+        return not_cancelable(outcome.status)
+    canceled = await messages.reload(info, message)
+    return CancelMessageSuccess(canceled, outcome.is_new)
+
+
+async def cancel_by_viewer(
+    context: Context, message_id: int, *, reason: str | None
+) -> CanceledMessage | NotCancelable | None:
+    """Cancel a visible message in a transaction of its own, with its audit entry; None if it does not exist any more."""
+    viewer = context.viewer
     async with context.database.writing() as connection:
         outcome = await cancel(
             connection,
-            message.id,
+            message_id,
             database=context.database,
             by_id=viewer.id,
             by_name=viewer.name,
             reason=reason,
             now=context.now,
         )
-        if outcome is None:
-            return NO_MESSAGE
-        if isinstance(outcome, NotCancelable):
-            return _not_cancelable(outcome.status)
-        if outcome.is_new:
-            act = context.entry(Action.CANCEL_MESSAGE, spell(Kind.MESSAGE, message.id))
+        if isinstance(outcome, CanceledMessage) and outcome.is_new:
+            act = context.entry(Action.CANCEL_MESSAGE, spell(Kind.MESSAGE, message_id))
             await entries.write(connection, [act])
             await context.process_services.announce(connection)
-    canceled = await messages.reload(info, message)
-    return CancelMessageSuccess(canceled, outcome.is_new)
+    return outcome
 
 
-def _reason(visible_text: str | None) -> str | None:
+def reason_of(visible_text: str | None) -> str | None:
+    """The reason as it is stored. Raises `BadUserInput`."""
     reason = require_storable(visible_text or "", argument="input.reason").strip()
     if len(reason) > LONGEST_REASON:
         raise BadUserInput(
@@ -84,7 +93,8 @@ def _reason(visible_text: str | None) -> str | None:
     return reason or None
 
 
-def _not_cancelable(status: MessageStatus) -> MessageNotCancelable:
+def not_cancelable(status: MessageStatus) -> MessageNotCancelable:
+    """The refusal for a message with this status."""
     label = MESSAGE_STATUS_LABELS[status]
     return MessageNotCancelable(
         f"This message is {label}. Only one that is Waiting or In-Progress can be canceled.",

@@ -14,6 +14,8 @@ FIELDS: Final = {
     "CallStatus.note": "What the code means.",
     "CancelMessageInput.messageId": "The id of the message.",
     "CancelMessageInput.reason": "Why, for others to read.",
+    "CancelMessagesInput.messageIds": "The ids of the messages, 1 to 100.",
+    "CancelMessagesInput.reason": "Why, for others to read. The same for all.",
     "CancelMessageSuccess.canceledMessage": "The message after the cancellation.",
     "Cancellation.requestedAt": "When the message was canceled.",
     "Cancellation.reason": "Why, in the words of who canceled it.",

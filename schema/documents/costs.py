@@ -19,6 +19,7 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     VariableNode,
@@ -36,7 +37,10 @@ USUAL: Final = 5
 """Objects in a list without a page size, such as the deliveries of a recipient: about the average in a log."""
 
 MOST_IDS: Final = 100
-"""The limit of `nodes`."""
+"""The limit of `nodes` and `cancelMessages`."""
+
+IDS: Final = ("ids", "messageIds")
+"""The arguments, and the fields of `input`, that have an id for each object of a list."""
 
 MOST_SIZES: Final = 16
 """Sizes for which the cost of an operation is cached; clients use few page sizes."""
@@ -177,14 +181,18 @@ class _Walk:
         if parent is not None and parent.name.startswith("__"):
             return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
         for argument in node.arguments or ():
-            if argument.name.value == "ids":
+            if argument.name.value in (*IDS, "input"):
                 ids = self._value_of(argument.value)
+                if isinstance(ids, dict):
+                    ids = next((ids[name] for name in IDS if name in ids), None)
                 return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
         return USUAL
 
     def _value_of(self, node: object) -> object:
         if isinstance(node, VariableNode):
             self.sizing.add(node.name.value)
+        if isinstance(node, ObjectValueNode):
+            return {field.name.value: self._value_of(field.value) for field in node.fields}
         return _literal(node, self._variables)
 
 
@@ -206,10 +214,12 @@ def _literal(node: object, variables: Mapping[str, Any]) -> object:
     return list(node.values) if isinstance(node, ListValueNode) else None
 
 
-def _size(value: object) -> tuple[type, int] | None:
+def _size(value: object) -> object:
     """The part of a value that the cost depends on; None if it is not a size."""
     if type(value) is int:
         return int, value
+    if isinstance(value, dict):
+        return tuple(size for name in IDS if (size := _size(value.get(name)))) or None
     return (list, len(value)) if isinstance(value, list) else None
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import strawberry
 
 from domain.status import MessageStatus
-from resolvers.mutations import cancel, refresh, refusals, resend
+from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend
 from resolvers.reports import reports
 from schema.binding import bound, describes, plain
 from schema.parts import ReportOptions
@@ -114,4 +114,8 @@ class Mutation:
     resend_failed: ResendFailedResult = bound(
         resend.resend_failed,
         description="Sends again what failed, to those addresses alone; each at most once for each failure.",
+    )
+    cancel_messages: list[CancelMessageResult] = bound(
+        cancel_many.cancel_messages,
+        description="Cancels up to 100 messages; each gets a result of its own, in the order of the ids.",
     )

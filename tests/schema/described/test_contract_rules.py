@@ -133,10 +133,16 @@ def inputs_are_named_as_such(schema: GraphQLSchema) -> Broken:
 
 
 def mutations_take_an_input_and_give_a_result(schema: GraphQLSchema) -> Broken:
-    mutation = schema.mutation_type
-    for name, field in mutation.fields.items() if mutation else ():
+    mutations = schema.mutation_type.fields if schema.mutation_type else {}
+    for name, field in mutations.items():
         verb = name[0].upper() + name[1:]
         arguments = {argument: str(taken.type) for argument, taken in field.args.items()}
+        one = name.removesuffix("s")
+        if one != name and one in mutations and arguments == {"input": f"{verb}Input!"}:
+            # Many at once: for each the result of the mutation of one.
+            if str(field.type) != f"[{mutations[one].type}]!":
+                yield f"Mutation.{name}"
+            continue
         if arguments != {"input": f"{verb}Input!"} or str(field.type) != f"{verb}Result!":
             yield f"Mutation.{name}"
             continue
@@ -186,9 +192,10 @@ BAD: Final = build_schema(
     input Options { a: Int }
     input MakeInput { a: Int }
     input FailInput { a: Int }
+    input DropsInput { a: Int }
     enum Colour { red LIGHT_RED }
     type MakeSuccess { a: Int }
-    type Mutation { make(input: MakeInput!): MakeResult! drop(id: ID!): Int fail(input: FailInput!): FailResult! }
+    type Mutation { make(input: MakeInput!): MakeResult! drop(id: ID!): Int drops(input: DropsInput!): [Int] fail(input: FailInput!): FailResult! }
     union MakeResult = MakeSuccess
     union FailResult = MakeSuccess | PageInfo
     '''
@@ -203,7 +210,12 @@ FINDS: Final = {
     "connections_are_paged": {"Query.things"},
     "nodes_have_an_id": {"Node", "ThingInput"},
     "inputs_are_named_as_such": {"ThingInput", "Options"},
-    "mutations_take_an_input_and_give_a_result": {"MakeResult", "Mutation.drop", "FailResult"},
+    "mutations_take_an_input_and_give_a_result": {
+        "MakeResult",
+        "Mutation.drop",
+        "Mutation.drops",
+        "FailResult",
+    },
     "deprecations_say_what_to_use": {"Query.old"},
 }
 """What each rule finds in `BAD`: of `described`, among others."""

@@ -89,6 +89,8 @@ def test_graphiql_may_ask_for_the_whole_schema() -> None:
         (f"{{ messages({DAYS}, first: 2) {{ nodes {{ recipients(first: 3) {{ nodes {{ deliveries {{ id }} }} }} }} }} }}", 1 + 2 * (1 + 1 + 3 * (1 + 5))),
         ('{ nodes(ids: ["a", "b"]) { id } }', 2),
         ('{ nodes(ids: "a") { id } }', 1),
+        ('mutation { cancelMessages(input: {messageIds: ["a", "b"]}) { ... on UserError { message } } }', 2),
+        ('mutation { cancelMessages(input: {messageIds: "a"}) { ... on CancelMessageSuccess { canceledMessage { id } } } }', 2),
         (f"{{ messages({DAYS}, first: 9) {{ facets {{ statuses {{ count }} }} }} }}", 7),
     ],
 )  # fmt: skip
@@ -110,6 +112,17 @@ def test_ids_may_be_a_variable() -> None:
     text = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
     assert [cost(text, ids=["a"] * 7), cost(text, ids=["a"] * 101), cost(text)] == [7, 100, 1]
+
+
+def test_ids_may_be_in_an_input() -> None:
+    fields = "{ ... on UserError { message } }"
+    whole = f"mutation($input: CancelMessagesInput!) {{ cancelMessages(input: $input) {fields} }}"
+    part = f"mutation($ids: [ID!]!) {{ cancelMessages(input: {{messageIds: $ids}}) {fields} }}"
+
+    for ids, expected in ((["a"] * 7, 7), (["a"] * 101, 100), (["a"], 1)):
+        assert cost(whole, input={"messageIds": ids, "reason": "x"}) == expected
+        assert cost(part, ids=ids) == expected
+    assert [cost(whole), cost(whole, input={}), cost(part)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ SAID: Final[Mapping[str, Any]] = {
 
 INPUTS: Final = {
     "cancelMessage": {"messageId": "message.3", "reason": "Zephyrine moved away"},
+    "cancelMessages": {"messageIds": ["message.3"], "reason": "Zephyrine moved away"},
     "refreshMessage": {"messageId": "message.2"},
     "createReport": {"messageId": "message.1", "devices": ["EMAIL"]},
     "resendFailed": {"messageId": "message.2"},
