@@ -113,7 +113,7 @@ async def search(
     context = info.context
     context.viewer.require(Right.VIEW_LOG)
     wanted = page(first=first, after=after, last=last, before=before)
-    criteria = _criteria(context, created_between, filter or MessageFilter())
+    criteria = criteria_of(context, created_between, filter or MessageFilter())
     order_by_given = (
         [MessageOrder(field=OrderField.CREATED_AT, direction=OrderDirection.DESC)]
         if order_by is None
@@ -134,7 +134,8 @@ async def search(
     return MessageListing(order, rows, found)
 
 
-def _criteria(context: Context, days: DateRange, filter: MessageFilter) -> Criteria:
+def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Criteria:
+    """The criteria of a search by these arguments. Raises `BadUserInput` and `Forbidden`."""
     if filter.recipient:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     for name, values in (

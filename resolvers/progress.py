@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import strawberry
 
+from db.connect.log_watch import LogWatch
 from db.connect.notices import Watch
 from db.log.messages import MessageRecord
 from db.reports.records import ReportRecord
@@ -27,7 +28,8 @@ PAUSE: Final = 1.0
 class Moment(NamedTuple):
     """An event of a subscription, and the context in which its fields are resolved."""
 
-    shown: MessageRecord | ReportRecord
+    shown: object
+    """The record of the event."""
     context: Context
 
 
@@ -73,8 +75,7 @@ async def _states(
         seen = None
         while True:
             now = runtime.clock()
-            if context.viewer.expires_at <= now:
-                raise Unauthenticated("Your sign-in has expired. Sign in again to go on watching.")
+            require_valid_sign_in(context, now=now)
             context = await context.reopen(now=now)
             shown = await load(context)
             if shown is None:
@@ -83,10 +84,16 @@ async def _states(
                 seen = mark(shown)
                 yield Moment(shown, context)
                 await runtime.sleep(PAUSE)
-            await _wait_for_notice(watch, runtime, until=context.viewer.expires_at)
+            await wait_for_notice(watch, runtime, until=context.viewer.expires_at)
 
 
-async def _wait_for_notice(watch: Watch, runtime: Runtime, *, until: datetime) -> None:
+def require_valid_sign_in(context: Context, *, now: datetime) -> None:
+    """Pass if the viewer may go on watching. Raises `Unauthenticated`."""
+    if context.viewer.expires_at <= now:
+        raise Unauthenticated("Your sign-in has expired. Sign in again to go on watching.")
+
+
+async def wait_for_notice(watch: Watch | LogWatch, runtime: Runtime, *, until: datetime) -> None:
     """Wait for a notice, or until `until`."""
     seconds = (until - runtime.clock()).total_seconds()
     waits = [asyncio.ensure_future(watch.changed()), asyncio.ensure_future(runtime.sleep(seconds))]

@@ -3,15 +3,23 @@
 `db.connect.engine` configures the connections, so that SQLite and PostgreSQL behave alike.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Insert, event
 
 from db.connect.engine import LARGE_CACHE, POOLED, make_engine
 from db.connect.single_statement import SingleStatements
 from db.sql.connections import ReadConnection, WriteConnection
+
+_NOTES: Final = "sentlog notes"
+"""The key of a connection's `info` under which its transaction has its notes."""
+
+
+def note(connection: WriteConnection, text: str) -> None:
+    """Have the callbacks of `Database.after_notes` called with `text`, if the transaction commits."""
+    connection.info.setdefault(_NOTES, []).append(text)
 
 
 class Database:
@@ -30,6 +38,7 @@ class Database:
         self.generic = SingleStatements(self.engine, plan="generic")
         """Single statements that find rows by keys: one plan is right for all values."""
         self._after_commit: tuple[Callable[[], None], ...] = ()
+        self._after_notes: tuple[Callable[[Sequence[str]], None], ...] = ()
         self._writers: set[Connection | None] = set()
         if not self.is_postgresql:
             event.listen(self.engine.sync_engine, "begin", self._begin_sqlite)
@@ -76,9 +85,13 @@ class Database:
         self._writers.add(connection.sync_connection)
         try:
             async with connection.begin():
+                connection.info.pop(_NOTES, None)  # of a transaction that failed
                 yield WriteConnection(connection)
         finally:
             self._writers.discard(connection.sync_connection)
+        if notes := connection.info.pop(_NOTES, None):
+            for take in self._after_notes:
+                take(notes)
         for callback in self._after_commit:
             callback()
 
@@ -99,6 +112,16 @@ class Database:
             yield
         finally:
             self._after_commit = before
+
+    @contextmanager
+    def after_notes(self, callback: Callable[[Sequence[str]], None]) -> Iterator[None]:
+        """Inside the block, call `callback` with the notes of each transaction that commits and has some (`note`)."""
+        before = self._after_notes
+        self._after_notes = (*before, callback)
+        try:
+            yield
+        finally:
+            self._after_notes = before
 
     def _begin_sqlite(self, connection: Connection) -> None:
         writes = connection in self._writers

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
-from db.connect.notices import notify
+from db.connect.notices import notify_of_message
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
 from db.log.counters import NO_CODE
@@ -337,7 +337,13 @@ async def _settle(
                 ),
             )
         )
-    await notify(connection, f"message.{message.id}")
+    await notify_of_message(
+        connection,
+        message.id,
+        district_id=message.district_id,
+        school_id=message.school_id,
+        revision=changed.revision,
+    )
     return changed
 
 

@@ -26,6 +26,8 @@ class LiveMessage(NamedTuple):
     """A message in flight, locked until the transaction ends."""
 
     id: int
+    district_id: int
+    school_id: int | None
     status: MessageStatus
     scheduled_at: datetime
     is_recorded: bool

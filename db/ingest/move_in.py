@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import select, text
 
+from db.connect.notices import notify_of_new
 from db.ingest import staging_tables
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import text_any_of
@@ -80,6 +81,9 @@ async def move(connection: WriteConnection) -> None:
         filled = notes.get("analyze")
         if is_postgresql and filled and result.rowcount >= int(notes.get("from", 0)):
             await _analyze(connection, filled)
+    columns = staging_tables.MESSAGES.c["district_id", "school_id"]
+    places = (await connection.execute(select(*columns).distinct().order_by(*columns))).all()
+    await notify_of_new(connection, [(district, school) for district, school in places])
 
 
 @cache

@@ -52,6 +52,11 @@ class Criteria(NamedTuple):
     sender_id: str | None = None
     recipient: str | None = None
 
+    @property
+    def can_be_left(self) -> bool:
+        """Whether a message that matches may match no more after it changes."""
+        return self.statuses is not None or self.recipient is not None
+
 
 class PartKind(Enum):
     """The form of the predicate of a part of a search."""

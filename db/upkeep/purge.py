@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from db.connect.notices import notify
+from db.connect.notices import notify_of_message
 from db.dispatch import in_flight
 from db.ingest.move_in import take_lock
 from db.sql.connections import ReadConnection, WriteConnection
@@ -146,7 +146,8 @@ async def begin(
 
     Removes body, voice script, text, reply address, filter criteria, and the reason of its cancellation.
     """
-    if await in_flight.lock(connection, message_id) is None:
+    message = await in_flight.lock(connection, message_id)
+    if message is None:
         return False
     updated = await connection.execute(
         update(MESSAGE)
@@ -164,7 +165,13 @@ async def begin(
         update(CANCELLATION).where(CANCELLATION.c.message_id == message_id).values(reason=None)
     )
     await connection.execute(insert(PURGE).values(message_id=message_id))
-    await notify(connection, f"message.{message_id}")
+    await notify_of_message(
+        connection,
+        message_id,
+        district_id=message.district_id,
+        school_id=message.school_id,
+        revision=message.revision + 1,
+    )
     return True
 
 

@@ -80,6 +80,8 @@ ARGUMENTS: Final = {
     "Query.node(id:)": "The id of the object.",
     "Query.nodes(ids:)": "The ids of the objects, at most 100.",
     "Query.person(id:)": "The id of the person.",
+    "Subscription.logChanged(createdBetween:)": "The days on which the messages were created.",
+    "Subscription.logChanged(filter:)": "Only messages that pass this filter.",
     "Subscription.messageChanged(id:)": "The id of the message.",
     "Subscription.reportChanged(id:)": "The id of the report.",
 }

@@ -39,6 +39,9 @@ USUAL: Final = 5
 MOST_IDS: Final = 100
 """The limit of `nodes` and `cancelMessages`."""
 
+LONG: Final = {"LogChange.changed": 100}
+"""Objects in a list that may be longer than usual."""
+
 IDS: Final = ("ids", "messageIds")
 """The arguments, and the fields of `input`, that have an id for each object of a list."""
 
@@ -186,7 +189,8 @@ class _Walk:
                 if isinstance(ids, dict):
                     ids = next((ids[name] for name in IDS if name in ids), None)
                 return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
-        return USUAL
+        name = "" if parent is None else f"{parent.name}.{node.name.value}"
+        return LONG.get(name, USUAL)
 
     def _value_of(self, node: object) -> object:
         if isinstance(node, VariableNode):

@@ -91,6 +91,7 @@ def test_graphiql_may_ask_for_the_whole_schema() -> None:
         ('{ nodes(ids: "a") { id } }', 1),
         ('mutation { cancelMessages(input: {messageIds: ["a", "b"]}) { ... on UserError { message } } }', 2),
         ('mutation { cancelMessages(input: {messageIds: "a"}) { ... on CancelMessageSuccess { canceledMessage { id } } } }', 2),
+        (f"subscription {{ logChanged({DAYS}) {{ changed {{ id }} totalCount }} }}", 101),
         (f"{{ messages({DAYS}, first: 9) {{ facets {{ statuses {{ count }} }} }} }}", 7),
     ],
 )  # fmt: skip

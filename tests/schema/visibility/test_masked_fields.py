@@ -91,7 +91,12 @@ INPUTS: Final = {
 }
 """What each mutation is done with. One that is not here fails the test."""
 
-WATCHED: Final = {"messageChanged": "message.1", "reportChanged": "report.1"}
+WATCHED: Final[Mapping[str, tuple[str, Any]]] = {
+    "messageChanged": ("id", "message.1"),
+    "reportChanged": ("id", "report.1"),
+    "logChanged": ("createdBetween", {"from": "2020-01-01", "to": "2020-12-31"}),
+}
+"""The argument with which each subscription is watched."""
 
 
 @pytest.fixture
@@ -139,7 +144,7 @@ def documents() -> dict[str, str]:
     mutations = cast(GraphQLObjectType, types["Mutation"]).fields
     watched = cast(GraphQLObjectType, types["Subscription"]).fields
     return {name: operation("Mutation", name, "input") for name in mutations} | {
-        name: operation("Subscription", name, "id") for name in watched
+        name: operation("Subscription", name, WATCHED[name][0]) for name in watched
     }
 
 
@@ -150,7 +155,7 @@ async def shown_to(world: World, who: Viewer) -> Seen:
         if name in WATCHED:
             context = await world.open(who)
             stream = await SCHEMA.subscribe(
-                document, variable_values={"id": WATCHED[name]}, context_value=context
+                document, variable_values=dict([WATCHED[name]]), context_value=context
             )
             result: Any = await anext(cast(Any, stream))
         else:
