@@ -17,6 +17,7 @@ class Kind(StrEnum):
     SCHOOL = "school"
     MESSAGE = "message"
     PERSON = "person"
+    STUDENT = "student"
     RECIPIENT = "recipient"
     DELIVERY = "delivery"
     REPORT = "report"

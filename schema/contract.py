@@ -27,7 +27,7 @@ from schema.parts import District, School
 from schema.roots.mutation import Mutation
 from schema.roots.query import Query
 from schema.roots.subscription import Subscription
-from schema.types import Delivery, Message, Person, Recipient, Report
+from schema.types import Delivery, Message, Person, Recipient, Report, Student
 
 
 class Names(NameConverter):
@@ -147,7 +147,7 @@ def build() -> Contract:
         Mutation,
         Subscription,
         execution_context_class=FastExecutor,
-        types=[District, School, Message, Person, Recipient, Delivery, Report],
+        types=[District, School, Message, Person, Student, Recipient, Delivery, Report],
     )
     _hide_null_defaults(schema)
     describe(cast(Any, schema)._schema)

@@ -4,13 +4,13 @@ They are in one module because of these references; `schema.parts` has the types
 """
 
 from datetime import datetime
-from typing import NamedTuple
 
 import strawberry
 
 from db.log.deliveries import DeliveryRecord
 from db.log.messages import MessageRecord
-from db.log.recipients import PersonRecord, RecipientRecord
+from db.log.people import PersonRecord, StudentRecord
+from db.log.recipients import RecipientRecord
 from db.reports.records import ReportRecord
 from db.search.facets import TypeRecord
 from domain.ids import Kind, speller
@@ -23,7 +23,7 @@ from domain.report import (
     status_label,
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
-from resolvers import deliveries, directory, messages, recipients, summary
+from resolvers import deliveries, directory, messages, people, recipients, summary
 from resolvers.log import labels, outcomes, permissions, waits
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
@@ -49,16 +49,9 @@ from schema.parts import (
 )
 
 
-class StudentRecord(NamedTuple):
-    """Whom a message is about."""
-
-    id: str
-    name: str
-
-
 def student_of(id: int | None, name: str | None) -> StudentRecord | None:
     """The student; None without an id."""
-    return None if id is None else StudentRecord(f"student.{id}", name or "")
+    return None if id is None else StudentRecord(id, None, name or "")
 
 
 @describes(DeliveryRecord)
@@ -91,21 +84,42 @@ class Delivery(Node):
 
 
 @describes(StudentRecord)
-class Student:
-    """The student whom a message is about."""
+class Student(Node):
+    """A student about whom messages were sent."""
 
-    id: strawberry.ID
+    id: strawberry.ID = pure(speller(Kind.STUDENT), "id")
+    external_id: str = bound(
+        people.external_id_of_student,
+        reads=["id"],
+        description="The id under which the sending system knows the student.",
+    )
     name: str
+    contacts: list["Person"] = bound(
+        people.contacts_of_student,
+        reads=["id"],
+        description=(
+            "People who were sent messages about this student, latest first. Nothing else is known of who is whose guardian."
+        ),
+    )
+    recipients: "PersonRecipientConnection" = bound(
+        people.recipients_of_student, reads=["id"], description="Newest first."
+    )
 
 
 @describes(PersonRecord)
 class Person(Node):
-    """A person to whom, or about whom, messages were sent."""
+    """A person to whom messages were sent."""
 
     id: strawberry.ID = pure(speller(Kind.PERSON), "id")
+    external_id: str = plain(description="The id under which the sending system knows the person.")
     name: str
+    students: list[Student] = bound(
+        people.students_of_contact,
+        reads=["id"],
+        description="Students about whom this person was sent messages, latest first.",
+    )
     recipients: "PersonRecipientConnection" = bound(
-        recipients.of_person, description="Newest first."
+        people.recipients_of_contact, reads=["id"], description="Newest first."
     )
 
 
@@ -114,7 +128,7 @@ class Recipient(Node):
     """One person, for one student where the message was sent for each student."""
 
     id: strawberry.ID = pure(speller(Kind.RECIPIENT), "message_id", "number")
-    person: Person = bound(recipients.person_of, reads=["person_id"])
+    person: Person = bound(people.person_of, reads=["person_id"])
     name: str
     student: Student | None = pure(student_of, "student_id", "student_name")
     contacted_by_phone: bool
@@ -292,21 +306,21 @@ class MessageConnection:
 
 @describes(Edge)
 class PersonRecipientEdge:
-    """A message that the person was sent, and its cursor."""
+    """A message that a person was sent, or that is about a student, and its cursor."""
 
     cursor: str
     node: Recipient
     message: Message = bound(recipients.message_of_edge)
 
 
-@describes(recipients.PersonListing)
+@describes(people.PersonListing)
 class PersonRecipientConnection:
-    """A page of the messages that one person was sent."""
+    """A page of the messages that one person was sent, or that are about one student."""
 
     edges: list[PersonRecipientEdge]
     nodes: list[Recipient]
     page_info: PageInfo
-    total_count: int = bound(recipients.total_of_person, reads=())
+    total_count: int = bound(people.total_of_person, reads=())
 
 
 @describes(ReportRecord)

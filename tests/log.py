@@ -242,11 +242,11 @@ async def school_ids(database: Database, *, district: str = "plainview") -> Mapp
     return await _ids(database, SCHOOL, DISTRICT.c.external_id == district)
 
 
-async def person_ids(database: Database, *, district: str = "plainview") -> Mapping[str, int]:
-    """Return our ids of a district's contacts, by external id."""
-    return await _ids(
-        database, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == Role.CONTACT
-    )
+async def person_ids(
+    database: Database, *, district: str = "plainview", role: Role = Role.CONTACT
+) -> Mapping[str, int]:
+    """Return our ids of a district's people of a role, by external id."""
+    return await _ids(database, PERSON, DISTRICT.c.external_id == district, PERSON.c.role == role)
 
 
 async def _ids(

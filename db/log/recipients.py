@@ -1,10 +1,9 @@
-"""Recipients as records: the recipient lists of messages, and the messages of a person.
+"""Recipients as records: the recipient lists of messages.
 
-`db.search.search` finds messages by the names of their recipients.
+`db.log.people` has people and what they were sent; `db.search.search` finds messages by the names of their recipients.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +13,6 @@ from sqlalchemy import (
     and_,
     exists,
     false,
-    func,
     not_,
     or_,
     select,
@@ -24,17 +22,16 @@ from sqlalchemy import (
 )
 
 from db.log.text_match import FEW, contains, few_addresses, few_people, in_address
-from db.log.visibility import Visibility, is_of_visible, visible
+from db.log.visibility import Visibility, is_of_visible
 from db.sql.connections import ReadConnection
 from db.sql.cursors import Term
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, counts, pairs_of
 from db.sql.keyset_paging import Order, Slice, slices
 from db.sql.rows import RecordColumns
-from db.tables.log import ADDRESS, DELIVERY, MESSAGE, PERSON, RECIPIENT
+from db.tables.log import ADDRESS, DELIVERY, RECIPIENT
 from domain.modes import SCREEN_MODES
 from domain.paging import Page
-from domain.people import Role
 from domain.search import fold
 from domain.status import OPEN, DeliveryStatus
 
@@ -49,13 +46,6 @@ class RecipientRecord(NamedTuple):
     student_id: int | None
     student_name: str | None
     contacted_by_phone: bool
-
-
-class PersonRecord(NamedTuple):
-    """A person, with the name in the newest visible message."""
-
-    id: int
-    name: str
 
 
 class RecipientOutcome(StrEnum):
@@ -105,23 +95,6 @@ def in_order_of_list(scope: str) -> Order:
     return Order([Term("NUMBER", RECIPIENT.c.number)], scope=scope)
 
 
-def created_between(instants: tuple[datetime, datetime] | None) -> ColumnElement[bool]:
-    """Return the condition that a message was created in [first, second); None: any message."""
-    if instants is None:
-        return true()
-    return and_(MESSAGE.c.created_at >= instants[0], MESSAGE.c.created_at < instants[1])
-
-
-def newest_first(scope: str) -> Order:
-    """Return the order of a person's list: newest message first."""
-    terms = (
-        Term("CREATED_AT", MESSAGE.c.created_at, descending=True),
-        Term("MESSAGE", RECIPIENT.c.message_id, descending=True),
-        Term("NUMBER", RECIPIENT.c.number, descending=True),
-    )
-    return Order(terms, scope=scope)
-
-
 async def pages_of_messages(
     connection: ReadConnection,
     message_ids: Sequence[int],
@@ -149,44 +122,6 @@ async def counts_of_messages(
     return await counts(connection, RECIPIENT.c.message_id, message_ids, matches)
 
 
-async def pages_of_people(
-    connection: ReadConnection,
-    person_ids: Sequence[int],
-    *,
-    created: ColumnElement[bool],
-    visibility: Visibility,
-    order: Order,
-    page: Page,
-) -> Mapping[int, Slice[RecipientRecord]]:
-    """Return the same page of the visible messages of each of these people, as recipients."""
-
-    def of(person_id: Any) -> Select[Any]:
-        return (
-            READING.select()
-            .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-            .where(RECIPIENT.c.person_id == person_id, visible(visibility), created)
-        )
-
-    return await slices(connection, person_ids, of=of, order=order, page=page, reading=READING)
-
-
-async def counts_of_people(
-    connection: ReadConnection,
-    person_ids: Sequence[int],
-    *,
-    created: ColumnElement[bool],
-    visibility: Visibility,
-) -> Mapping[int, int]:
-    """Return how many recipients of visible messages each of these people is; a person with none is left out."""
-    statement = (
-        select(RECIPIENT.c.person_id, func.count())
-        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-        .where(any_of(RECIPIENT.c.person_id, person_ids), visible(visibility), created)
-        .group_by(RECIPIENT.c.person_id)
-    )
-    return dict((await connection.execute(statement)).all())
-
-
 async def recipients(
     connection: ReadConnection, keys: Sequence[tuple[int, int]], *, visibility: Visibility
 ) -> Mapping[tuple[int, int], RecipientRecord]:
@@ -197,26 +132,6 @@ async def recipients(
     )
     rows = await connection.execute(statement)
     return {(row.message_id, row.number): RecipientRecord(*row) for row in rows}
-
-
-async def people(
-    connection: ReadConnection, person_ids: Sequence[int], *, visibility: Visibility
-) -> Mapping[int, PersonRecord]:
-    """Return those of these people to whom a visible message was sent."""
-    name = (
-        select(RECIPIENT.c.name)
-        .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-        .where(RECIPIENT.c.person_id == PERSON.c.id, visible(visibility))
-        .order_by(RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
-        .limit(1)
-        .correlate(PERSON)
-        .scalar_subquery()
-    )
-    statement = select(PERSON.c.id, name).where(
-        any_of(PERSON.c.id, person_ids), PERSON.c.role == Role.CONTACT
-    )
-    rows = await connection.execute(statement)
-    return {row[0]: PersonRecord(*row) for row in rows if row[1] is not None}
 
 
 async def _matches(

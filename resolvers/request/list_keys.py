@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from db.log import deliveries, recipients
+from db.log import deliveries, people, recipients
 from db.log.recipients_with_deliveries import Ordered, RequestedFields
 from db.reports import records
 from db.sql.keyset_paging import Order
+from domain.people import Role
 
 
 class RecipientList(NamedTuple):
@@ -51,13 +52,22 @@ class DeliveriesOf(NamedTuple):
 
 
 class PersonList(NamedTuple):
-    """What a person was sent, in messages created in a range of instants, the end excluded."""
+    """What a contact was sent, or was sent about a student, in messages created in a range of instants, the end excluded."""
 
     person_id: int
     created: tuple[datetime, datetime] | None
+    role: Role = Role.CONTACT
 
     def order(self) -> Order:
-        return recipients.newest_first(f"sent to {self.person_id}: {self.created}")
+        concerns = "sent to" if self.role is Role.CONTACT else "sent about"
+        return people.newest_first(f"{concerns} {self.person_id}: {self.created}")
+
+
+class RelatedPeople(NamedTuple):
+    """The students of a contact, or the contacts of a student."""
+
+    person_id: int
+    role: Role
 
 
 class ReportList(NamedTuple):

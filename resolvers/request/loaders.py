@@ -4,10 +4,9 @@ Each batch uses its own connection, since batches of one level run concurrently.
 not read them.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from db.connect.database import Database
 from db.log import (
@@ -16,6 +15,7 @@ from db.log import (
     districts,
     message_with_counters,
     messages,
+    people,
     recipients,
     recipients_with_deliveries,
 )
@@ -23,7 +23,8 @@ from db.log.counters import Counters
 from db.log.deliveries import DeliveryKey, DeliveryRecord, EventRecord
 from db.log.districts import SchoolRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
-from db.log.recipients import PersonRecord, RecipientRecord
+from db.log.people import PersonRecord, StudentRecord
+from db.log.recipients import RecipientRecord
 from db.log.visibility import Visibility
 from db.reports import records, secrets
 from db.reports.records import ReportRecord
@@ -36,19 +37,19 @@ from resolvers.request.list_keys import (
     DeliveryList,
     PersonList,
     RecipientList,
+    RelatedPeople,
     ReportList,
 )
-from resolvers.request.loader import Loader
+from resolvers.request.loader import (
+    Loader,
+    PageLoader,
+    count_loader,
+    page_loader,
+    union_of,
+    value_loader,
+)
 from resolvers.request.masks import Masker
 from resolvers.request.message_state import MessageStateLoaders
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-L = TypeVar("L", RecipientList, DeliveryList, PersonList, ReportList)
-Fetch = Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]
-FetchPages = Callable[[Sequence[L], Page], Awaitable[Mapping[int, Slice[V]]]]
-
-PageLoader = Loader[tuple[L, Page], Slice[V]]
 
 
 class Loaders(MessageStateLoaders):
@@ -85,7 +86,7 @@ class Loaders(MessageStateLoaders):
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
             return await messages.messages(self._keyed, ids, visibility=self._visibility)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def counted_message(self) -> Loader[int, MessageRecord | None]:
@@ -100,14 +101,14 @@ class Loaders(MessageStateLoaders):
                 self.counters.prime(id, own)
             return {id: message for id, (message, _) in rows.items()}
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def counters(self) -> Loader[int, Counters]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, Counters]:
             return await counters.of_messages(self._keyed, ids)
 
-        return _one(fetch, Counters())
+        return value_loader(fetch, Counters())
 
     @cached_property
     def content(self) -> Loader[int, ContentRecord | None]:
@@ -115,7 +116,7 @@ class Loaders(MessageStateLoaders):
             rows = await messages.contents(self._keyed, ids)
             return self._masker.records(rows, masks.OF_CONTENT)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
@@ -123,14 +124,14 @@ class Loaders(MessageStateLoaders):
             rows = await messages.cancellations(self._keyed, ids)
             return self._masker.records(rows, masks.OF_CANCELLATION)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def school(self) -> Loader[int, SchoolRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, SchoolRecord]:
             return await districts.schools(self._keyed, ids)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     # Recipients and people
 
@@ -143,7 +144,7 @@ class Loaders(MessageStateLoaders):
                 rows = await recipients.recipients(connection, keys, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_RECIPIENT)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def recipient_page(self) -> PageLoader[RecipientList, RecipientRecord]:
@@ -151,7 +152,7 @@ class Loaders(MessageStateLoaders):
             lists: Sequence[RecipientList], page: Page
         ) -> Mapping[int, Slice[RecipientRecord]]:
             if len(lists) == 1 and lists[0].wanted == recipients.ALL:
-                return {lists[0].message_id: await self._recipients_of_one(lists[0], page)}
+                return {lists[0].message_id: await self._recipients_ofvalue_loader(lists[0], page)}
             async with self._database.reading() as connection:
                 pages = await recipients.pages_of_messages(
                     connection,
@@ -163,9 +164,11 @@ class Loaders(MessageStateLoaders):
                 )
             return self._masker.pages(pages, masks.OF_RECIPIENT)
 
-        return _pages(fetch)
+        return page_loader(fetch)
 
-    async def _recipients_of_one(self, wanted: RecipientList, page: Page) -> Slice[RecipientRecord]:
+    async def _recipients_ofvalue_loader(
+        self, wanted: RecipientList, page: Page
+    ) -> Slice[RecipientRecord]:
         rows, sent = await recipients_with_deliveries.page_of_message(
             self._keyed,
             wanted.message_id,
@@ -187,16 +190,42 @@ class Loaders(MessageStateLoaders):
             async with self._database.reading() as connection:
                 return await recipients.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
-        return _counts(fetch)
+        return count_loader(fetch)
 
     @cached_property
     def person(self) -> Loader[int, PersonRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
             async with self._database.reading() as connection:
-                rows = await recipients.people(connection, ids, visibility=self._visibility)
+                rows = await people.contacts(connection, ids, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_PERSON)
 
-        return _one(fetch)
+        return value_loader(fetch)
+
+    @cached_property
+    def student(self) -> Loader[int, StudentRecord | None]:
+        async def fetch(ids: Sequence[int]) -> Mapping[int, StudentRecord]:
+            async with self._database.reading() as connection:
+                rows = await people.students(connection, ids, visibility=self._visibility)
+            return self._masker.records(rows, masks.OF_PERSON)
+
+        return value_loader(fetch)
+
+    @cached_property
+    def related_people(self) -> Loader[RelatedPeople, Sequence[int]]:
+        async def fetch(
+            lists: Sequence[RelatedPeople],
+        ) -> Mapping[RelatedPeople, Sequence[int]]:
+            related: dict[RelatedPeople, Sequence[int]] = {}
+            for role in {wanted.role for wanted in lists}:
+                ids = [wanted.person_id for wanted in lists if wanted.role is role]
+                async with self._database.reading() as connection:
+                    rows = await people.related_people(
+                        connection, ids, role=role, visibility=self._visibility
+                    )
+                related |= {RelatedPeople(id, role): others for id, others in rows.items()}
+            return related
+
+        return value_loader(fetch, ())
 
     @cached_property
     def person_page(self) -> PageLoader[PersonList, RecipientRecord]:
@@ -204,30 +233,32 @@ class Loaders(MessageStateLoaders):
             lists: Sequence[PersonList], page: Page
         ) -> Mapping[int, Slice[RecipientRecord]]:
             async with self._database.reading() as connection:
-                pages = await recipients.pages_of_people(
+                pages = await people.pages_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
-                    created=recipients.created_between(lists[0].created),
+                    role=lists[0].role,
+                    created=people.created_between(lists[0].created),
                     visibility=self._visibility,
                     order=lists[0].order(),
                     page=page,
                 )
             return self._masker.pages(pages, masks.OF_RECIPIENT)
 
-        return _pages(fetch)
+        return page_loader(fetch)
 
     @cached_property
     def person_count(self) -> Loader[PersonList, int]:
         async def fetch(lists: Sequence[PersonList]) -> Mapping[int, int]:
             async with self._database.reading() as connection:
-                return await recipients.counts_of_people(
+                return await people.counts_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
-                    created=recipients.created_between(lists[0].created),
+                    role=lists[0].role,
+                    created=people.created_between(lists[0].created),
                     visibility=self._visibility,
                 )
 
-        return _counts(fetch)
+        return count_loader(fetch)
 
     # Deliveries
 
@@ -238,7 +269,7 @@ class Loaders(MessageStateLoaders):
                 rows = await deliveries.deliveries(connection, keys, visibility=self._visibility)
             return self._masker.records(rows, masks.OF_DELIVERY)
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def deliveries_of_recipient(self) -> Loader[DeliveriesOf, Sequence[DeliveryRecord]]:
@@ -246,12 +277,12 @@ class Loaders(MessageStateLoaders):
             lists: Sequence[DeliveriesOf],
         ) -> Mapping[DeliveriesOf, Sequence[DeliveryRecord]]:
             keys = list({(wanted.message_id, wanted.number): None for wanted in lists})
-            fields = _union(wanted.fields for wanted in lists)
+            fields = union_of(wanted.fields for wanted in lists)
             rows = await deliveries.of_recipients(self._keyed, keys, fields=fields)
             rows = self._masker.rows(rows, masks.OF_DELIVERY)
             return {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
 
-        return _one(fetch, ())
+        return value_loader(fetch, ())
 
     @cached_property
     def delivery_page(self) -> PageLoader[DeliveryList, DeliveryRecord]:
@@ -269,7 +300,7 @@ class Loaders(MessageStateLoaders):
                 )
             return self._masker.pages(pages, masks.OF_DELIVERY)
 
-        return _pages(fetch)
+        return page_loader(fetch)
 
     @cached_property
     def delivery_count(self) -> Loader[DeliveryList, int]:
@@ -278,7 +309,7 @@ class Loaders(MessageStateLoaders):
             async with self._database.reading() as connection:
                 return await deliveries.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
-        return _counts(fetch)
+        return count_loader(fetch)
 
     @cached_property
     def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
@@ -286,7 +317,7 @@ class Loaders(MessageStateLoaders):
             rows = await deliveries.events(self._keyed, keys)
             return self._masker.lists(rows, masks.OF_EVENT)
 
-        return _one(fetch, ())
+        return value_loader(fetch, ())
 
     # Reports
 
@@ -298,7 +329,7 @@ class Loaders(MessageStateLoaders):
                     connection, ids, visibility=self._visibility, masks=self.masks
                 )
 
-        return _one(fetch)
+        return value_loader(fetch)
 
     @cached_property
     def report_page(self) -> PageLoader[ReportList, ReportRecord]:
@@ -315,7 +346,7 @@ class Loaders(MessageStateLoaders):
                     page=page,
                 )
 
-        return _pages(fetch)
+        return page_loader(fetch)
 
     @cached_property
     def report_count(self) -> Loader[ReportList, int]:
@@ -324,7 +355,7 @@ class Loaders(MessageStateLoaders):
             async with self._database.reading() as connection:
                 return await records.counts_of_messages(connection, ids, masks=self.masks)
 
-        return _counts(fetch)
+        return count_loader(fetch)
 
     @cached_property
     def secret(self) -> Loader[str, bytes | None]:
@@ -332,62 +363,4 @@ class Loaders(MessageStateLoaders):
             async with self._database.reading() as connection:
                 return await secrets.secrets(connection, names)
 
-        return _one(fetch)
-
-
-@overload
-def _one(fetch: Fetch[K, V]) -> Loader[K, V | None]: ...
-@overload
-def _one(fetch: Fetch[K, V], absent: V) -> Loader[K, V]: ...
-def _one(fetch: Fetch[K, Any], absent: Any = None) -> Loader[K, Any]:
-    """A loader of single values; `absent` if there is none."""
-
-    async def batch(keys: list[K]) -> list[Any]:
-        rows = await fetch(keys)
-        return [rows.get(key, absent) for key in keys]
-
-    return Loader(batch)
-
-
-def _pages(fetch: FetchPages[L, V]) -> PageLoader[L, V]:
-    """A loader of pages: equal pages of equal lists of many parents are one statement."""
-
-    async def batch(keys: list[tuple[L, Page]]) -> list[Slice[V]]:
-        alike: dict[Hashable, list[tuple[L, Page]]] = defaultdict(list)
-        for wanted, page in keys:
-            # A cursor belongs to the list of one parent, so a page with a cursor is loaded alone.
-            has_cursor = page.after is not None or page.before is not None
-            alike[(wanted if has_cursor else wanted[1:], page)].append((wanted, page))
-        rows: dict[tuple[L, Page], Slice[V]] = {}
-        for group in alike.values():
-            pages = await fetch([wanted for wanted, _ in group], group[0][1])
-            rows |= {(wanted, page): pages[wanted[0]] for wanted, page in group}
-        return [rows[key] for key in keys]
-
-    return Loader(batch)
-
-
-def _counts(fetch: Callable[[Sequence[L]], Awaitable[Mapping[int, int]]]) -> Loader[L, int]:
-    """A loader of the totals of lists."""
-
-    async def batch(keys: list[L]) -> list[int]:
-        alike: dict[Hashable, list[L]] = defaultdict(list)
-        for wanted in keys:
-            alike[wanted[1:]].append(wanted)
-        rows: dict[L, int] = {}
-        for group in alike.values():
-            counts = await fetch(group)
-            rows |= {wanted: counts.get(wanted[0], 0) for wanted in group}
-        return [rows[key] for key in keys]
-
-    return Loader(batch)
-
-
-def _union(sets: Iterable[frozenset[str] | None]) -> frozenset[str] | None:
-    """The union of some sets of fields; None, for all fields, if one of them is None."""
-    fields: frozenset[str] = frozenset()
-    for some in sets:
-        if some is None:
-            return None
-        fields |= some
-    return fields
+        return value_loader(fetch)

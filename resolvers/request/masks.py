@@ -27,7 +27,8 @@ OF_CONTENT: Final[FieldMask] = {
 }
 OF_CANCELLATION: Final[FieldMask] = {"reason": mask}
 """Staff write the reason for staff, so it may name a recipient."""
-OF_PERSON: Final[FieldMask] = {"name": _hidden}
+OF_PERSON: Final[FieldMask] = {"name": _hidden, "external_id": _hidden}
+"""An id of the sending system identifies a person as its name does, and is often a login name."""
 OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": mask}
 OF_DELIVERY: Final[FieldMask] = {"address": _hidden}
 OF_EVENT: Final[FieldMask] = {"detail": mask}

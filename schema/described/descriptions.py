@@ -72,6 +72,7 @@ ARGUMENTS: Final = {
     "Mutation.refreshMessage(input:)": "Which message to refresh.",
     "Mutation.resendFailed(input:)": "Which failed deliveries to send again.",
     "Person.recipients(createdBetween:)": "Only messages created on these days.",
+    "Student.recipients(createdBetween:)": "Only messages created on these days.",
     "Query.auditTrail(filter:)": "Only entries that pass this filter.",
     "Query.message(id:)": "The id of the message.",
     "Query.messages(createdBetween:)": "The days on which the messages were created.",

@@ -137,8 +137,7 @@ FIELDS: Final = {
     "Sender.name": "The name, as the sending system gave it.",
     "StatusFacet.status": "The status.",
     "StatusFacet.count": "The number of messages.",
-    "Student.id": "The id of the student. It tells students apart and is not an id for `node`.",
-    "Student.name": "The name of the student.",
+    "Student.name": "The name of the student: in a recipient that of its message, otherwise as it came last.",
     "TypeFacet.type": "The message type.",
     "TypeFacet.count": "The number of messages.",
     "WaitReason.mode": "The way of delivery.",
@@ -152,7 +151,7 @@ FIELDS: Final = {
 
 VALUES: Final = {
     "AuditAction.OPEN_RECIPIENTS": "Opened the recipients or deliveries of a message.",
-    "AuditAction.OPEN_PERSON": "Opened a person.",
+    "AuditAction.OPEN_PERSON": "Opened a person or a student.",
     "AuditAction.CANCEL_MESSAGE": "Canceled a message.",
     "AuditAction.REFRESH_MESSAGE": "Asked the providers for the open outcomes of a message.",
     "AuditAction.RESEND_FAILED": "Sent failed deliveries of a message again.",

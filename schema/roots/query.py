@@ -2,7 +2,7 @@
 
 import strawberry
 
-from resolvers import directory, recipients
+from resolvers import directory, people
 from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
 from schema.audit import AuditConnection
@@ -32,7 +32,7 @@ class Query:
     )
     message: Message | None = bound(by_id)
     person: Person | None = bound(
-        recipients.person_by_id, description="What one person was sent: the recipient log."
+        people.person_by_id, description="What one person was sent: the recipient log."
     )
     schools: list[School] = bound(directory.schools)
     message_types: list[MessageType] = bound(types)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Table, insert
 
 from db.connect.database import Database
-from db.log import deliveries, recipients
+from db.log import deliveries, people, recipients
 from db.search import index_choice, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
@@ -19,6 +19,7 @@ from db.search.search import prepare
 from db.sql.keyset_paging import Order, Slice
 from db.tables.log import DELIVERY, RECIPIENT
 from domain.paging import Page
+from domain.people import Role
 from domain.search import fold
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
@@ -300,7 +301,7 @@ async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arri
     await log.load(database, log.district(district), *lines(sent))
     visibility = await log.visibility(database, district=district)
     person_id = (await log.person_ids(database, district=district))["p1"]
-    order = recipients.newest_first("")
+    order = people.newest_first("")
     later = iter(arriving)
 
     async def arrive() -> None:
@@ -309,10 +310,11 @@ async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arri
 
     async def fetch(page: Page) -> Slice[Any]:
         async with database.reading() as connection:
-            pages = await recipients.pages_of_people(
+            pages = await people.pages_of_people(
                 connection,
                 [person_id],
-                created=recipients.created_between(None),
+                role=Role.CONTACT,
+                created=people.created_between(None),
                 visibility=visibility,
                 order=order,
                 page=page,

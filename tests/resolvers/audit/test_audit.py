@@ -15,7 +15,10 @@ Entry = tuple[str, str]
 
 @pytest.fixture
 async def log(database: Database) -> Database:
-    people = [recipient("p1", email()), recipient("p2", email("tad@nomail.example"))]
+    people = [
+        recipient("p1", email(), student=("s1", "Calvin")),
+        recipient("p2", email("tad@nomail.example")),
+    ]
     await load(database, district(), message("M-1", people), message("M-2", people))
     return database
 
@@ -33,6 +36,7 @@ RECIPIENTS_1 = ("OPEN_RECIPIENTS", "message.1")
 RECIPIENTS_2 = ("OPEN_RECIPIENTS", "message.2")
 PERSON_1 = ("OPEN_PERSON", "person.1")
 PERSON_2 = ("OPEN_PERSON", "person.2")
+STUDENT_3 = ("OPEN_PERSON", "student.3")
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,12 @@ PERSON_2 = ("OPEN_PERSON", "person.2")
             '{ nodes(ids: ["person.2", "person.1", "recipient.2.0"]) { id } }',
             [PERSON_2, PERSON_1, RECIPIENTS_2],
         ),
+        ('{ node(id: "student.3") { ... on Student { name externalId } } }', [STUDENT_3]),
+        ('{ node(id: "student.3") { ... on Student { contacts { name } } } }', [STUDENT_3]),
+        (
+            '{ person(id: "person.1") { students { name recipients { totalCount } } } }',
+            [PERSON_1, STUDENT_3],
+        ),
         # A name in a list that is open says nothing more; what else the person was sent does.
         (
             '{ message(id: "message.1") { recipients { nodes { person { name } } } } }',
@@ -67,7 +77,7 @@ PERSON_2 = ("OPEN_PERSON", "person.2")
         ),
         (
             '{ message(id: "message.1") { recipients { nodes { person { recipients { totalCount } } } } } }',
-            [RECIPIENTS_1, PERSON_1, PERSON_2],
+            [RECIPIENTS_1, PERSON_2, PERSON_1],
         ),
         # Once a request, whatever it asks for how often.
         (
@@ -79,7 +89,10 @@ PERSON_2 = ("OPEN_PERSON", "person.2")
         ),
         # What is not there is not opened.
         ('{ message(id: "message.9") { recipients { totalCount } } }', []),
-        ('{ nodes(ids: ["recipient.9.0", "delivery.1.0.9", "person.9", "x"]) { id } }', []),
+        (
+            '{ nodes(ids: ["recipient.9.0", "delivery.1.0.9", "person.9", "person.3", "student.1", "x"]) { id } }',
+            [],
+        ),
     ],
 )
 async def test_a_look_is_written_down(

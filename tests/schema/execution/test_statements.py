@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from db.connect.database import Database
 from db.tables.operations import REPORT
+from domain.people import Role
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
 from schema.contract import SCHEMA
@@ -82,6 +83,18 @@ OPERATIONS = {
         # the person, audit; what it was sent, counts; messages, deliveries; schools
         7,
     ),
+    "the students of people": (
+        """query($size: Int!, $message: ID!) { message(id: $message) { recipients(first: $size) {
+             nodes { person { externalId students { name externalId contacts { name } } } } } } }""",
+        # the message; recipients, audit; people; who belongs to them, students, audit; who belongs to these, audit
+        9,
+    ),
+    "what was sent about a student": (
+        """query($size: Int!, $student: ID!) { node(id: $student) { ... on Student { name recipients(first: $size) {
+             totalCount edges { message { subject } node { name student { externalId } } } } } } }""",
+        # the student, audit; what was sent, counts; messages
+        5,
+    ),
     "the figures of a message": (
         """query($message: ID!) { message(id: $message) {
              subject deliverySummary { totalEmails startedAt tallies { count } } } }""",
@@ -122,7 +135,12 @@ async def log(database: Database) -> Database:
         recipient("p2", email("tad@nomail.example", at=NOON), name="Parent, Tad"),
     ]
     many = [
-        recipient(f"q{n}", email(f"q{n}@nomail.example", at=NOON), name=f"Parent, {n}")
+        recipient(
+            f"q{n}",
+            email(f"q{n}@nomail.example", at=NOON),
+            name=f"Parent, {n}",
+            student=(f"t{n}", f"Student, {n}"),
+        )
         for n in range(MESSAGES)
     ]
     canceled = {"at": NOON.isoformat(), "reason": "a mistake"}
@@ -176,6 +194,7 @@ async def test_an_operation_takes_as_many_statements_for_five_hundred_objects_as
     known = {
         "message": f"message.{(await message_ids(log))['many']}",
         "person": f"person.{(await person_ids(log))['p1']}",
+        "student": f"student.{(await person_ids(log, role=Role.STUDENT))['s1']}",
     }
     taken: dict[str, list[int]] = {}
     for name, (document, _) in OPERATIONS.items():
@@ -219,6 +238,7 @@ NODES = {
     "school": 1,
     "report": 1,
     "person": 2,
+    "student": 2,
     "recipient": 2,
     "delivery": 2,
 }
@@ -226,15 +246,18 @@ NODES = {
 
 async def test_a_hundred_ids_take_as_many_statements_as_one(log: Database) -> None:
     many = (await message_ids(log))["many"]
+    students = list((await person_ids(log, role=Role.STUDENT)).values())
     document = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
     taken: dict[str, list[int]] = {}
     for kind in NODES:
         taken[kind] = []
         for size in (1, 50, 100):
-            keys = {
+            own: dict[str, Sequence[object]] = {
                 "recipient": [f"{many}.{n}" for n in range(size)],
                 "delivery": [f"{many}.{n}.0" for n in range(size)],
-            }.get(kind, range(1, size + 1))
+                "student": students[:size],
+            }
+            keys = own.get(kind, range(1, size + 1))
             with recorded(log) as statements:
                 data = await ask(log, document, {"ids": [f"{kind}.{key}" for key in keys]})
             assert all(data["nodes"])

@@ -101,6 +101,9 @@ async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
         ),
         Kind.MESSAGE: messages,
         Kind.PERSON: select(RECIPIENT.c.person_id).where(of_message),
+        Kind.STUDENT: select(RECIPIENT.c.student_id).where(
+            of_message, RECIPIENT.c.student_id.is_not(None)
+        ),
         Kind.RECIPIENT: select(RECIPIENT.c.message_id, RECIPIENT.c.number).where(of_message),
         Kind.DELIVERY: select(
             DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number

@@ -86,11 +86,13 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: Database) -> None
         ("Message", "voiceScript"),
         ("MessageType", "code"),
         ("MessageType", "label"),
+        ("Person", "externalId"),
         ("Person", "name"),
         ("Recipient", "name"),
         ("School", "name"),
         ("Sender", "id"),
         ("Sender", "name"),
+        ("Student", "externalId"),
         ("Student", "name"),
     }
 
@@ -139,7 +141,7 @@ async def test_an_id_of_somebody_else_leads_nowhere(log: Database) -> None:
         await follow(log, sorted(foreign), behind, viewer=looking.viewer, now=NOON)
 
         kinds = {id.partition(".")[0] for id in foreign}
-        assert kinds >= {"message", "person", "recipient", "delivery"}
+        assert kinds >= {"message", "person", "student", "recipient", "delivery"}
         assert (name, other, behind.ids, dict(behind.texts)) == (name, other, set(), {})
 
 

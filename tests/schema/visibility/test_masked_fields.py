@@ -48,8 +48,10 @@ PLANTED: Final = {
     ("Message", "replyTo"),
     ("Message", "textBody"),
     ("Message", "voiceScript"),
+    ("Person", "externalId"),
     ("Person", "name"),
     ("Recipient", "name"),
+    ("Student", "externalId"),
     ("Student", "name"),
     # A cursor holds what its list is sorted by: for who may see names, that is the name.
     *(("RecipientEdge", "cursor"), ("PageInfo", "startCursor"), ("PageInfo", "endCursor")),
@@ -63,13 +65,13 @@ UNSHOWN: Final = {
 
 FAMILY: Final = [
     recipient(
-        "p1",
+        "zephyrine-p",
         inbox("zephyrine"),
         email("zephyrine@nomail.example"),
         voice("+16125550177"),
         text("+16125550177"),
         name="Parent, Zephyrine",
-        student=("s1", "Kid, Zephyrine"),
+        student=("zephyrine-s", "Kid, Zephyrine"),
     )
 ]
 SAID: Final[Mapping[str, Any]] = {

@@ -49,8 +49,10 @@ async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(database: Data
         ("Message", "body"): {MASK},
         ("Message", "textBody"): {MASK},
         ("Message", "voiceScript"): {MASK},
+        ("Person", "externalId"): {MASK},
         ("Person", "name"): {MASK},
         ("Recipient", "name"): {MASK},
+        ("Student", "externalId"): {MASK},
         ("Student", "name"): {MASK},
     }
 
