@@ -87,6 +87,11 @@ def fold(text: str) -> str:
     return key.strip(" ")
 
 
+def count_visible(text: str) -> int:
+    """Return how many characters of `text` a reader sees and a search compares; accents belong to their letter."""
+    return sum(bool(fold(character)) for character in unicodedata.normalize("NFC", text))
+
+
 class _Folded(dict[int, str]):
     """The folded form of each character, computed on first access."""
 

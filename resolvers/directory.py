@@ -11,8 +11,9 @@ from domain.call_status import CALL_STATUSES, CallStatus
 from domain.errors import BadUserInput
 from domain.ids import Kind, Reference, read
 from domain.viewer import Right, Viewer
-from resolvers import deliveries, people, recipients
+from resolvers import deliveries, recipients
 from resolvers.audit import trail
+from resolvers.people import persons
 from resolvers.reports import reports
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.context import Info
@@ -97,8 +98,8 @@ _BY_KIND: Final = {
     Kind.DISTRICT: _districts,
     Kind.SCHOOL: _schools,
     Kind.MESSAGE: _messages,
-    Kind.PERSON: people.contacts_by_keys,
-    Kind.STUDENT: people.students_by_keys,
+    Kind.PERSON: persons.contacts_by_keys,
+    Kind.STUDENT: persons.students_by_keys,
     Kind.RECIPIENT: recipients.by_keys,
     Kind.DELIVERY: deliveries.by_keys,
     Kind.REPORT: reports.by_keys,

@@ -27,13 +27,16 @@ from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import summary
 from resolvers.request import enums
-from resolvers.request.arguments import DateRange, folded_text, require_storable, visible_text
+from resolvers.request.arguments import (
+    MOST_CHOICES,
+    DateRange,
+    folded_text,
+    require_storable,
+    visible_text,
+)
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info, fields_read, fields_read_below
-
-MOST_CHOICES = 1_000
-"""Maximum values of one filter part: with more, planning the statement takes longer than running it."""
 
 assert enums  # makes the enumerations that the arguments below name
 

@@ -4,6 +4,7 @@ They are in one module because of these references; `schema.parts` has the types
 """
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -23,8 +24,9 @@ from domain.report import (
     status_label,
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
-from resolvers import deliveries, directory, messages, people, recipients, summary
+from resolvers import deliveries, directory, messages, recipients, summary
 from resolvers.log import labels, outcomes, permissions, waits
+from resolvers.people import persons
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
@@ -89,20 +91,20 @@ class Student(Node):
 
     id: strawberry.ID = pure(speller(Kind.STUDENT), "id")
     external_id: str = bound(
-        people.external_id_of_student,
+        persons.external_id_of_student,
         reads=["id"],
         description="The id under which the sending system knows the student.",
     )
     name: str
     contacts: list["Person"] = bound(
-        people.contacts_of_student,
+        persons.contacts_of_student,
         reads=["id"],
         description=(
             "People who were sent messages about this student, latest first. Nothing else is known of who is whose guardian."
         ),
     )
     recipients: "PersonRecipientConnection" = bound(
-        people.recipients_of_student, reads=["id"], description="Newest first."
+        persons.recipients_of_student, reads=["id"], description="Newest first."
     )
 
 
@@ -114,13 +116,19 @@ class Person(Node):
     external_id: str = plain(description="The id under which the sending system knows the person.")
     name: str
     students: list[Student] = bound(
-        people.students_of_contact,
+        persons.students_of_contact,
         reads=["id"],
         description="Students about whom this person was sent messages, latest first.",
     )
     recipients: "PersonRecipientConnection" = bound(
-        people.recipients_of_contact, reads=["id"], description="Newest first."
+        persons.recipients_of_contact, reads=["id"], description="Newest first."
     )
+
+
+PersonOrStudent = Annotated[
+    Person | Student,
+    strawberry.union("PersonOrStudent", description="A person or a student that a search found."),
+]
 
 
 @describes(RecipientRecord)
@@ -128,7 +136,7 @@ class Recipient(Node):
     """One person, for one student where the message was sent for each student."""
 
     id: strawberry.ID = pure(speller(Kind.RECIPIENT), "message_id", "number")
-    person: Person = bound(people.person_of, reads=["person_id"])
+    person: Person = bound(persons.person_of, reads=["person_id"])
     name: str
     student: Student | None = pure(student_of, "student_id", "student_name")
     contacted_by_phone: bool
@@ -313,14 +321,14 @@ class PersonRecipientEdge:
     message: Message = bound(recipients.message_of_edge)
 
 
-@describes(people.PersonListing)
+@describes(persons.PersonListing)
 class PersonRecipientConnection:
     """A page of the messages that one person was sent, or that are about one student."""
 
     edges: list[PersonRecipientEdge]
     nodes: list[Recipient]
     page_info: PageInfo
-    total_count: int = bound(people.total_of_person, reads=())
+    total_count: int = bound(persons.total_of_person, reads=())
 
 
 @describes(ReportRecord)

@@ -144,12 +144,12 @@ async def few_messages(
 async def _few_with_short(
     connection: ReadConnection, name: str, needle: str
 ) -> Sequence[int] | None:
-    values = {"begin": needle, "end": _prefix_end(needle), "name": name, "most": MOST_PARTS}
+    values = {"begin": needle, "end": prefix_end(needle), "name": name, "most": MOST_PARTS}
     row = (await connection.execute(_MESSAGES_OF_SHORT, values)).one()
     return None if row.parts == MOST_PARTS else _if_few(orjson.loads(row.ids))
 
 
-def _prefix_end(needle: str) -> str:
+def prefix_end(needle: str) -> str:
     """Return a text that sorts after every text with the prefix `needle`."""
     return needle + "\U0010ffff"
 
@@ -227,7 +227,7 @@ async def _few_in_sqlite(
     if len(needle) >= TRIGRAM:
         values["match"] = _phrase(needle)
         return _if_few((await connection.scalars(indexed, values)).all())
-    values |= {"begin": needle, "end": _prefix_end(needle), "most": MOST_PARTS}
+    values |= {"begin": needle, "end": prefix_end(needle), "most": MOST_PARTS}
     rows = (await connection.execute(short, values)).all()
     if rows[0].parts == MOST_PARTS:
         return None

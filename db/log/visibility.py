@@ -76,3 +76,12 @@ def _visible(
 def is_of_visible(message_id: Any, visibility: Visibility) -> ColumnElement[bool]:
     """Return the condition that the message of a row is visible, evaluated per row and never used as an access path."""
     return is_there(select(MESSAGE.c.id).where(MESSAGE.c.id == message_id, visible(visibility)))
+
+
+def is_of_visible_by_parameters(message_id: Any, *, limited: bool) -> ColumnElement[bool]:
+    """Return the condition of `is_of_visible` with the parameters of `visibility_parameters`; `limited`: to some schools."""
+    return is_there(
+        select(MESSAGE.c.id).where(
+            MESSAGE.c.id == message_id, visible_by_parameters(limited=limited)
+        )
+    )

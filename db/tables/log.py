@@ -205,7 +205,10 @@ class ContentTable(TableModel, table=True):
 class PersonTable(TableModel, table=True):
     """A person to whom, or about whom, messages were sent."""
 
-    __table_args__ = (UniqueConstraint("district_id", "role", "external_id"),)
+    __table_args__ = (
+        UniqueConstraint("district_id", "role", "external_id"),
+        Index("person_by_external_key", "district_id", "external_key"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     district_id: int = Field(foreign_key="district.id")
@@ -213,12 +216,21 @@ class PersonTable(TableModel, table=True):
     external_id: str
     name: str
     """The name in the newest message."""
+    external_key: str | None = Field(
+        default=None,
+        sa_type=KeyText,
+        sa_column_args=(Computed("lower(external_id)", persisted=True),),
+    )
+    """The external id without the difference of case, for searches. SQLite stores it in the index alone."""
 
 
 class PersonNameTable(TableModel, table=True):
     """A folded name of a person in any message, for searches by name."""
 
-    __table_args__ = (UniqueConstraint("person_id", "key"),)
+    __table_args__ = (
+        UniqueConstraint("person_id", "key"),
+        Index("person_name_by_key", "key", "person_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
     person_id: int = Field(foreign_key="person.id", sa_type=BigInt)

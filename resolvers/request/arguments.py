@@ -14,6 +14,9 @@ FIRST_DAY: Final = date(1900, 1, 1)
 
 LAST_DAY: Final = date(9999, 12, 30)
 
+MOST_CHOICES: Final = 1_000
+"""Maximum values of one part of a filter: with more, planning the statement takes longer than running it."""
+
 
 @strawberry.input(description="Local days in the district's time zone, both ends included.")
 class DateRange:

@@ -10,6 +10,7 @@ import strawberry
 
 from db.audit.entries import Action
 from domain.message import BodyFormat
+from domain.people import Role
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
@@ -50,6 +51,7 @@ _enum(
 _enum(
     Action,
     name="AuditAction",
+    SEARCH_PEOPLE="Searched people. Each person on the page that was read has an entry of its own.",
     INGEST="Messages came in. An upload has one entry for each of its transactions.",
     OPEN_AUDIT="Looked at the audit itself.",
     PURGE_MESSAGE="Removed the recipients of an old message, and what it said.",
@@ -64,6 +66,12 @@ _enum(
     PROVIDER_DOWN="The provider accepts nothing. It is tried again after a pause.",
     RETRY="The provider did not accept these yet. They are tried again after a pause.",
     NO_WORKER="No process that sends was seen lately.",
+)
+_enum(
+    Role,
+    name="PersonRole",
+    CONTACT="Somebody to whom messages are sent.",
+    STUDENT="Somebody about whom messages are sent.",
 )
 _enum(DeliveryMode)
 _enum(ReportDevice)

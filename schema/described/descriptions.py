@@ -41,6 +41,7 @@ TYPES: Final = {
     "RecipientOutcome": "What became of the deliveries to a recipient.",
     "RefreshMessageInput": "Which message to refresh.",
     "RefreshMessageResult": "The result of `refreshMessage`.",
+    "PersonRole": "What a person is in a message.",
     "ReportDetail": "Which sections a report has.",
     "ReportDevice": "A group of deliveries to include in a report.",
     "ReportFormat": "The file format of a report.",
@@ -80,6 +81,11 @@ ARGUMENTS: Final = {
     "Query.messages(orderBy:)": "The columns to sort by, the most important one first. Ties end by id.",
     "Query.node(id:)": "The id of the object.",
     "Query.nodes(ids:)": "The ids of the objects, at most 100.",
+    "Query.people(search:)": (
+        "A part of a name, or a whole id, email address or phone number: 2 visible characters at least, 200 at most."
+    ),
+    "Query.people(role:)": "Only people of this role.",
+    "Query.people(schoolIds:)": "Only people in messages of these schools, by what these messages have of them.",
     "Query.person(id:)": "The id of the person.",
     "Subscription.logChanged(createdBetween:)": "The days on which the messages were created.",
     "Subscription.logChanged(filter:)": "Only messages that pass this filter.",

@@ -2,12 +2,15 @@
 
 import strawberry
 
-from resolvers import directory, people
+from resolvers import directory
 from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
+from resolvers.people import persons
+from resolvers.people.search import people
 from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.parts import CallStatus, MessageType, Node, School, Viewer
+from schema.people import PersonConnection
 from schema.types import Message, MessageConnection, Person
 
 
@@ -32,7 +35,15 @@ class Query:
     )
     message: Message | None = bound(by_id)
     person: Person | None = bound(
-        people.person_by_id, description="What one person was sent: the recipient log."
+        persons.person_by_id, description="What one person was sent: the recipient log."
+    )
+    people: PersonConnection = bound(
+        people,
+        description=(
+            "People by name, id in the sending system, e-mail address or phone number, however these are written; best "
+            "match first: an id or address that is the text, a name that begins with it, a name with it inside. Needs "
+            "VIEW_RECIPIENTS. Only people to whom, or about whom, the viewer may see a message."
+        ),
     )
     schools: list[School] = bound(directory.schools)
     message_types: list[MessageType] = bound(types)

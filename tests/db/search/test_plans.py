@@ -17,6 +17,7 @@ from db.log.visibility import Visibility
 from db.search import facets, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
+from db.search.people import PeopleSearch, best_first, find_people
 from db.search.search import prepare
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.keyset_paging import Order
@@ -166,6 +167,29 @@ async def test_no_count_of_a_month_scans_the_log(
         await count(connection, await prepare(connection, Criteria(*MONTH), visibility=visibility))
 
     assert await read_whole(large, run) == []
+
+
+@pytest.mark.parametrize(
+    "typed", ["calvin of 98", "calvin", "ca", "p471", "p471@nomail.example", "612 555 0471"]
+)
+@pytest.mark.parametrize("schools", [None, (3, 4)])
+async def test_no_search_for_people_scans_a_table(
+    large: Database, typed: str, schools: tuple[int, ...] | None
+) -> None:
+    async def run(connection: WriteConnection, visibility: Visibility) -> None:
+        wanted = PeopleSearch(typed, None, visibility._replace(school_ids=schools))
+        order = best_first(wanted)
+        slice_ = await find_people(
+            connection, wanted, order=order, page=Page(20, None, None, backward=False)
+        )
+        if slice_.keys:
+            cursor = order.cursors.encode(slice_.keys[-1])
+            await find_people(
+                connection, wanted, order=order, page=Page(20, cursor, None, backward=False)
+            )
+
+    read = await read_whole(large, run, for_text=True)
+    assert [table for table, _ in read] == []
 
 
 @pytest.mark.parametrize("outcome", [None, *RecipientOutcome])

@@ -36,6 +36,7 @@ RECIPIENTS_1 = ("OPEN_RECIPIENTS", "message.1")
 RECIPIENTS_2 = ("OPEN_RECIPIENTS", "message.2")
 PERSON_1 = ("OPEN_PERSON", "person.1")
 PERSON_2 = ("OPEN_PERSON", "person.2")
+SEARCH = ("SEARCH_PEOPLE", "district.1")
 STUDENT_3 = ("OPEN_PERSON", "student.3")
 
 
@@ -69,6 +70,14 @@ STUDENT_3 = ("OPEN_PERSON", "student.3")
         (
             '{ person(id: "person.1") { students { name recipients { totalCount } } } }',
             [PERSON_1, STUDENT_3],
+        ),
+        # A search, and each person on the page that it shows; what it finds beyond the page is not opened.
+        ('{ people(search: "parent") { totalCount } }', [SEARCH, PERSON_1, PERSON_2]),
+        ('{ people(search: "parent", first: 1) { nodes { __typename } } }', [SEARCH, PERSON_1]),
+        ('{ people(search: "nobody") { totalCount } }', [SEARCH]),
+        (
+            '{ a: people(search: "calvin") { totalCount } b: people(search: "s1") { totalCount } }',
+            {SEARCH: 1, STUDENT_3: 1},
         ),
         # A name in a list that is open says nothing more; what else the person was sent does.
         (

@@ -95,6 +95,13 @@ OPERATIONS = {
         # the student, audit; what was sent, counts; messages
         5,
     ),
+    "a search for people": (
+        """query($size: Int!) { people(search: "parent", first: $size) { totalCount edges { cursor matched node {
+             ... on Person { name externalId students { name } } ... on Student { name contacts { name } } } } } }""",
+        # addresses, ids, a look-up of names, the page, the names as written; people, audit; the first three again, counts;
+        # who belongs to them, students
+        13,
+    ),
     "the figures of a message": (
         """query($message: ID!) { message(id: $message) {
              subject deliverySummary { totalEmails startedAt tallies { count } } } }""",

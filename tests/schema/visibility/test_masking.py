@@ -110,6 +110,7 @@ async def test_a_providers_own_words_are_masked_since_they_may_repeat_the_addres
     [
         f'{{ messages(createdBetween: {EVER}, filter: {{recipient: "heather"}}) {{ totalCount }} }}',
         '{ message(id: "message.1") { recipients(search: "heather") { totalCount } } }',
+        '{ people(search: "heather") { totalCount } }',
     ],
 )
 async def test_nobody_is_searched_for_by_who_may_not_see_them(
@@ -165,6 +166,7 @@ OUTSIDE = {
     "messages": f"messages(createdBetween: {EVER}) {{ totalCount }}",
     "message": 'message(id: "message.1") { id }',
     "person": 'person(id: "person.1") { id }',
+    "people": 'people(search: "heather") { totalCount }',
     "node": 'node(id: "message.1") { id }',
     "nodes": 'nodes(ids: ["district.1"]) { id }',
     "messageTypes": "messageTypes { code }",

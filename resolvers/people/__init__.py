@@ -1,0 +1,1 @@
+"""Resolves people: by id, by search, and the inbox of one account."""
