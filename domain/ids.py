@@ -22,6 +22,7 @@ class Kind(StrEnum):
     DELIVERY = "delivery"
     REPORT = "report"
     AUDIT_ENTRY = "audit-entry"
+    SAVED_SEARCH = "saved-search"
 
 
 WIDTHS: Final = dict.fromkeys(Kind, 1) | {Kind.RECIPIENT: 2, Kind.DELIVERY: 3}

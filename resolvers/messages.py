@@ -6,6 +6,7 @@ Recipients, deliveries and the summary have modules of their own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import strawberry
@@ -17,10 +18,11 @@ from db.search.criteria import Criteria
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
 from db.search.log_page import OrderField
 from db.search.search import Search
+from db.sql.keyset_paging import Order
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
 from domain.message import BodyFormat, Criterion
-from domain.paging import page
+from domain.paging import Page, page
 from domain.search import fold_date
 from domain.status import MessageStatus
 from domain.texts import with_line_feeds
@@ -114,18 +116,16 @@ async def search(
 ) -> MessageListing:
     """The page of the log for the arguments. Raises `BadUserInput` and `Forbidden`."""
     context = info.context
-    context.viewer.require(Right.VIEW_LOG)
-    wanted = page(first=first, after=after, last=last, before=before)
-    criteria = criteria_of(context, created_between, filter or MessageFilter())
-    order_by_given = (
-        [MessageOrder(field=OrderField.CREATED_AT, direction=OrderDirection.DESC)]
-        if order_by is None
-        else order_by
+    criteria, order, wanted = read_search(
+        context,
+        created_between=created_between,
+        filter=filter,
+        order_by=order_by,
+        first=first,
+        after=after,
+        last=last,
+        before=before,
     )
-    fields = [(order.field, order.direction is OrderDirection.DESC) for order in order_by_given]
-    if len({field for field, _ in fields}) != len(fields):
-        raise BadUserInput("orderBy names a field twice. Name each once.")
-    order = log_page.order(fields, scope=("log", context.visibility.district.id, criteria))
     rows, found = await log_page.find_page(
         context.database,
         criteria,
@@ -135,6 +135,30 @@ async def search(
         fields=fields_read(info, MessageRecord),
     )
     return MessageListing(order, rows, found)
+
+
+def read_search(
+    context: Context,
+    *,
+    created_between: DateRange,
+    filter: MessageFilter | None = None,
+    order_by: list[MessageOrder] | None = None,
+    **paging: Any,
+) -> tuple[Criteria, Order, Page]:
+    """The criteria, the order and the page that the arguments of `search` name. Raises as `search`."""
+    context.viewer.require(Right.VIEW_LOG)
+    wanted = page(**{**dict.fromkeys(("first", "after", "last", "before")), **paging})
+    criteria = criteria_of(context, created_between, filter or MessageFilter())
+    order_by_given = (
+        [MessageOrder(field=OrderField.CREATED_AT, direction=OrderDirection.DESC)]
+        if order_by is None
+        else order_by
+    )
+    fields = [(order.field, order.direction is OrderDirection.DESC) for order in order_by_given]
+    if len({field for field, _ in fields}) != len(fields):
+        raise BadUserInput("orderBy names a field twice. Name each once.")
+    scope = ("log", context.visibility.district.id, criteria)
+    return criteria, log_page.order(fields, scope=scope), wanted
 
 
 def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Criteria:

@@ -11,6 +11,7 @@ from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
 from db.log.recipients import RecipientOutcome
 from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.search.saved_searches import SavedSearchRecord
 from domain import call_status, report, waits
 from domain.ids import Kind, speller
 from domain.message import Criterion
@@ -262,3 +263,13 @@ class ReportOptions:
     devices: list[report.ReportDevice]
     details: list[report.ReportDetail]
     formats: list[report.ReportFormat]
+
+
+@describes(SavedSearchRecord)
+class SavedSearch:
+    """A search of the log that the viewer saved under a name."""
+
+    id: strawberry.ID = pure(speller(Kind.SAVED_SEARCH), "id")
+    name: str
+    arguments: str = plain(description="The arguments of `messages`, as JSON.")
+    created_at: datetime

@@ -3,9 +3,20 @@ import search from "./examples/search.graphql?raw";
 import message from "./examples/message.graphql?raw";
 import people from "./examples/people.graphql?raw";
 import person from "./examples/person.graphql?raw";
+import savedSearches from "./examples/saved-searches.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import cancel from "./examples/cancel.graphql?raw";
 import callStatuses from "./examples/call-statuses.graphql?raw";
 
 /** The tabs that GraphiQL opens with, in this order. A tab is called by the name of its operation. */
 export const EXAMPLES: readonly string[] = [log, search, message, people, person, watch, cancel, callStatuses];
+export const EXAMPLES: readonly string[] = [
+  log,
+  search,
+  message,
+  person,
+  savedSearches,
+  watch,
+  cancel,
+  callStatuses,
+];

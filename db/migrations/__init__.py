@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, ForeignKeyConstraint
 from sqlmodel import SQLModel
 
+import db.tables.installation
 import db.tables.log
 import db.tables.operations
 from db.connect.database import Database
@@ -23,6 +24,7 @@ KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipi
 """The tables whose foreign keys are checked by triggers on PostgreSQL, once per statement instead of per row."""
 
 # Imported so that the metadata knows every table.
+assert db.tables.installation
 assert db.tables.operations
 assert db.tables.log
 

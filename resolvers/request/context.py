@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import strawberry
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLField, GraphQLResolveInfo
 
 from db.audit import entries
 from db.audit.entries import Action, AuditEntry
@@ -99,6 +99,14 @@ def fields_read_below(
     """Whether `resolver` is called below this field, and the fields of its records that are read; None for all."""
     places = info.context.below(info._raw_info, resolver, record) if info.context.below else ()
     return (True, places[0]) if places else (False, None)
+
+
+def query_field(info: Info, name: str) -> GraphQLField:
+    """The field `name` of the queries, with the types of its arguments."""
+    query = info._raw_info.schema.query_type
+    assert query is not None, "the schema has no queries"
+    field: GraphQLField = query.fields[name]
+    return field
 
 
 async def open_context(

@@ -6,10 +6,10 @@ from typing import Annotated
 import strawberry
 
 from domain.status import MessageStatus
-from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend
+from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend, saved_searches
 from resolvers.reports import reports
 from schema.binding import bound, describes, plain
-from schema.parts import ReportOptions
+from schema.parts import ReportOptions, SavedSearch
 from schema.types import Message, Report
 
 
@@ -118,4 +118,15 @@ class Mutation:
     cancel_messages: list[CancelMessageResult] = bound(
         cancel_many.cancel_messages,
         description="Cancels up to 100 messages; each gets a result of its own, in the order of the ids.",
+    )
+    save_search: SavedSearch = bound(
+        saved_searches.save_search,
+        description=(
+            "Saves a search of the viewer under a name, in place of an earlier one of that name; at most 100. "
+            "Needs VIEW_LOG."
+        ),
+    )
+    delete_saved_search: bool = bound(
+        saved_searches.delete_saved_search,
+        description="Deletes a saved search. False: the viewer has none with this id, and nothing was changed.",
     )

@@ -5,11 +5,12 @@ import strawberry
 from resolvers import directory
 from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
+from resolvers.mutations import saved_searches
 from resolvers.people import persons
 from resolvers.people.search import people
 from schema.audit import AuditConnection
 from schema.binding import bound
-from schema.parts import CallStatus, MessageType, Node, School, Viewer
+from schema.parts import CallStatus, MessageType, Node, SavedSearch, School, Viewer
 from schema.people import PersonConnection
 from schema.types import Message, MessageConnection, Person
 
@@ -44,6 +45,10 @@ class Query:
             "match first: an id or address that is the text, a name that begins with it, a name with it inside. Needs "
             "VIEW_RECIPIENTS. Only people to whom, or about whom, the viewer may see a message."
         ),
+    )
+    saved_searches: list[SavedSearch] = bound(
+        saved_searches.saved_searches_of_viewer,
+        description="The viewer's own saved searches, by name. Needs VIEW_LOG.",
     )
     schools: list[School] = bound(directory.schools)
     message_types: list[MessageType] = bound(types)

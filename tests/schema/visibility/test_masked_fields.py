@@ -99,6 +99,8 @@ INPUTS: Final = {
     "refreshMessage": {"messageId": "message.2"},
     "createReport": {"messageId": "message.1", "devices": ["EMAIL"]},
     "resendFailed": {"messageId": "message.2"},
+    "saveSearch": {"name": "Late", "arguments": "{}"},
+    "deleteSavedSearch": "saved-search.99",
 }
 """What each mutation is done with. One that is not here fails the test."""
 
@@ -154,7 +156,7 @@ def documents() -> dict[str, str]:
     types = SCHEMA._schema.type_map
     mutations = cast(GraphQLObjectType, types["Mutation"]).fields
     watched = cast(GraphQLObjectType, types["Subscription"]).fields
-    return {name: operation("Mutation", name, "input") for name in mutations} | {
+    return {name: operation("Mutation", name, *field.args) for name, field in mutations.items()} | {
         name: operation("Subscription", name, WATCHED[name][0]) for name in watched
     }
 
@@ -172,7 +174,7 @@ async def shown_to(world: World, who: Viewer) -> Seen:
         else:
             result = await SCHEMA.execute(
                 document,
-                variable_values={"input": INPUTS[name]},
+                variable_values={argument_of(name): INPUTS[name]},
                 context_value=await world.open(who),
             )
         assert result.errors is None, (name, result.errors)
@@ -183,6 +185,13 @@ async def shown_to(world: World, who: Viewer) -> Seen:
     for place, texts in queried.texts.items():
         seen.texts[place] |= texts
     return seen
+
+
+def argument_of(mutation: str) -> str:
+    """The one argument of a mutation."""
+    mutations = cast(GraphQLObjectType, SCHEMA._schema.type_map["Mutation"]).fields
+    (argument,) = mutations[mutation].args
+    return str(argument)
 
 
 async def end_report(world: World) -> None:

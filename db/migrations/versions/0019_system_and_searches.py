@@ -1,0 +1,32 @@
+"""Saved searches of viewers."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from alembic import op
+
+from db.sql.column_types import Instant
+
+revision: str = "0019"
+down_revision: str | None = "0016"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+_WIDE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "saved_search",
+        sa.Column("id", _WIDE, nullable=False),
+        sa.Column("district_id", sa.Integer(), nullable=False),
+        sa.Column("viewer_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("key", _KEY, nullable=False),
+        sa.Column("arguments", sa.Text(), nullable=False),
+        sa.Column("created_at", Instant(), nullable=False),
+        sa.ForeignKeyConstraint(["district_id"], ["district.id"]),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("district_id", "viewer_id", "key"),
+    )
