@@ -4,6 +4,7 @@ import message from "./examples/message.graphql?raw";
 import people from "./examples/people.graphql?raw";
 import person from "./examples/person.graphql?raw";
 import savedSearches from "./examples/saved-searches.graphql?raw";
+import system from "./examples/system.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import cancel from "./examples/cancel.graphql?raw";
 import callStatuses from "./examples/call-statuses.graphql?raw";
@@ -19,4 +20,5 @@ export const EXAMPLES: readonly string[] = [
   watch,
   cancel,
   callStatuses,
+  system,
 ];

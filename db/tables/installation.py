@@ -1,4 +1,7 @@
-"""The tables of the installation and of its viewers: saved searches. `db.tables.operations` has those of the work."""
+"""The tables of the installation and of its viewers: workers, providers, saved searches.
+
+`db.tables.operations` has those of the work.
+"""
 
 from datetime import datetime
 from typing import Final
@@ -27,4 +30,28 @@ class SavedSearchTable(TableModel, table=True):
     """When it was saved last."""
 
 
+class WorkerTable(TableModel, table=True):
+    """A process that does background work, while it runs. Both instants are by the clock of the database."""
+
+    id: str = Field(primary_key=True, max_length=32)
+    """A random name; the process has it until it ends."""
+    started_at: datetime = Field(sa_type=Instant)
+    last_seen_at: datetime = Field(sa_type=Instant)
+
+
+class ProviderHealthTable(TableModel, table=True):
+    """The last attempts at a provider, of all processes together; written seldom (`delivery.dispatch.provider_health`)."""
+
+    account: str = Field(primary_key=True)
+    """The name of the gateway; for an account of one district, behind the district's external id and a slash."""
+    is_up: bool
+    """Whether the provider accepted something of the last attempt."""
+    last_accepted_at: datetime | None = Field(default=None, sa_type=Instant)
+    last_failed_at: datetime | None = Field(default=None, sa_type=Instant)
+    last_failure: str | None = None
+    """What the provider or the network said, without addresses."""
+
+
+WORKER: Final = table_of(WorkerTable)
+PROVIDER_HEALTH: Final = table_of(ProviderHealthTable)
 SAVED_SEARCH: Final = table_of(SavedSearchTable)

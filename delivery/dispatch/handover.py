@@ -24,7 +24,7 @@ from db.dispatch import changes, claims, in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery, LiveMessage, Target
 from db.log.deliveries import DeliveryKey
 from db.sql.connections import ReadConnection, WriteConnection
-from delivery.dispatch import provider_rate
+from delivery.dispatch import provider_health, provider_rate
 from delivery.dispatch.cancel_gate import RUNNING, CancelGate
 from delivery.dispatch.recording import record
 from delivery.dispatch.runtime import Runtime
@@ -122,6 +122,9 @@ async def _hand_over(runtime: Runtime, load: _Load, is_over: Callable[[], bool])
         if wave.deliveries:
             outcomes = await _send(runtime, load, wave)
             await _record(runtime, load, wave, outcomes, token=token)
+            await provider_health.note(
+                runtime, load.gateway, outcomes, district=load.terms.district
+            )
             if all(isinstance(outcome, NotAccepted) for outcome in outcomes):
                 await provider_rate.hold_if_down(runtime, load.gateway, wave.deliveries, outcomes)
                 return handed

@@ -37,10 +37,17 @@ class Runtime:
     """After the last hand-over plus this time, open outcomes of calls and texts make the message an ERROR."""
     turns: WeakValueDictionary[int, asyncio.Lock] = field(default_factory=WeakValueDictionary)
     """The lock of this process for a message, by the message's number."""
+    noted: dict[str, tuple[bool, float]] = field(default_factory=dict)
+    """Of each account: whether this process last wrote that it is up, and when, by `monotonic`."""
 
     def gateway_of(self, terms: DeliveryTerms, mode: DeliveryMode) -> Gateway | None:
         """Return the gateway for a district's deliveries of a mode; None if there is none."""
         return self.of_district.get(terms.district, {}).get(mode) or self.gateways.get(mode)
+
+    def account_of(self, district: str, gateway: Gateway) -> str:
+        """Return the name of a gateway of a district, other than that of the same provider in other districts."""
+        is_own = any(gateway is one for one in self.of_district.get(district, {}).values())
+        return f"{district}/{gateway.name}" if is_own else gateway.name
 
     def usable(self, terms: DeliveryTerms) -> dict[DeliveryMode, Gateway]:
         """Return the gateways that may be used now, by mode: voice only within the district's call window."""

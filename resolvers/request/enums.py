@@ -46,6 +46,7 @@ _enum(
     VIEW_LOG="Search the log, open any message of the viewer's schools.",
     VIEW_RECIPIENTS="See names, addresses and message bodies. Without it they come masked.",
     INGEST_MESSAGES="A service that writes messages into the log.",
+    VIEW_SYSTEM="See how the installation is doing: providers, queues, workers.",
     VIEW_AUDIT="See who looked or acted, in the whole district.",
 )
 _enum(

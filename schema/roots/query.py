@@ -3,6 +3,7 @@
 import strawberry
 
 from resolvers import directory
+from resolvers.audit.system import system
 from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
 from resolvers.mutations import saved_searches
@@ -12,6 +13,7 @@ from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.parts import CallStatus, MessageType, Node, SavedSearch, School, Viewer
 from schema.people import PersonConnection
+from schema.system import System
 from schema.types import Message, MessageConnection, Person
 
 
@@ -50,6 +52,7 @@ class Query:
         saved_searches.saved_searches_of_viewer,
         description="The viewer's own saved searches, by name. Needs VIEW_LOG.",
     )
+    system: System = bound(system, description="How the installation is doing. Needs VIEW_SYSTEM.")
     schools: list[School] = bound(directory.schools)
     message_types: list[MessageType] = bound(types)
     call_statuses: list[CallStatus] = bound(

@@ -35,14 +35,14 @@ from delivery.runners import local, procrastinate
 from delivery.runners.base import Runner
 from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
-from delivery.upkeep import audit_seals, expired_budgets
+from delivery.upkeep import audit_seals, expired_budgets, heartbeat
 from domain.status import DeliveryMode
 from resolvers.request.process import Announce, announce_nothing
 from server.process import file_lock, simulator_feed
 from server.settings.settings import Settings, SettingsError, variable
 
-BESIDE: Final = 3
-"""Connections for work beside a runner: audit seals, expired budgets, the simulated provider."""
+BESIDE: Final = 4
+"""Connections for work beside a runner: audit seals, expired budgets, heartbeats, the simulated provider."""
 
 _log = structlog.get_logger(__name__)
 
@@ -104,6 +104,7 @@ class DeliveryServices:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.forks.prepare(until))
                 tasks.create_task(self.runner.work(until))
+                tasks.create_task(heartbeat.run_periodically(self.runtime.database, until))
                 tasks.create_task(
                     audit_seals.run_periodically(
                         self.runtime.database, until, clock=self.runtime.clock

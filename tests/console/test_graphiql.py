@@ -15,7 +15,7 @@ TOKEN = "held.by-the-page.alone"
 GREETING = "query Greeting { greeting }"
 GREETED = '"greeting": "Hello, log"'
 
-EXAMPLES = ["Log", "Search", "Message", "Person", "SavedSearches", "Watch", "Cancel", "CallStatuses"]
+EXAMPLES = ["Log", "Search", "Message", "Person", "SavedSearches", "Watch", "Cancel", "CallStatuses", "System"]
 """The tabs that the page opens with."""
 
 

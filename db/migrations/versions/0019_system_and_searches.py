@@ -1,4 +1,4 @@
-"""Saved searches of viewers."""
+"""Saved searches of viewers, the workers that run, and the health of providers."""
 
 from collections.abc import Sequence
 
@@ -29,4 +29,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["district_id"], ["district.id"]),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("district_id", "viewer_id", "key"),
+    )
+    op.create_table(
+        "worker",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("started_at", Instant(), nullable=False),
+        sa.Column("last_seen_at", Instant(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "provider_health",
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("is_up", sa.Boolean(), nullable=False),
+        sa.Column("last_accepted_at", Instant(), nullable=True),
+        sa.Column("last_failed_at", Instant(), nullable=True),
+        sa.Column("last_failure", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("account"),
     )

@@ -16,6 +16,8 @@ from sqlalchemy import insert, update
 from db.connect.database import Database
 from db.tables.log import DELIVERY_EVENT
 from db.tables.operations import REPORT
+from db.upkeep import installation
+from delivery.gateways.base import NotAccepted
 from domain.report import ReportStatus
 from domain.status import DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right, Viewer
@@ -26,6 +28,7 @@ from tests.resolvers.world import World
 from tests.schema.visibility.walk import (
     Seen,
     all_places,
+    document,
     note,
     operation,
     places_in,
@@ -132,8 +135,13 @@ async def world(database: Database) -> AsyncIterator[World]:
         message("FAILED", FAMILY, status=None, **SAID),
         message("WAITS", FAMILY, status=None, scheduled_at=NOON.replace(year=2021), **SAID),
     )
+    world.provider.outcomes = dict.fromkeys(
+        ("zephyrine@nomail.example", "+16125550177"),
+        NotAccepted("450 zephyrine@nomail.example and +16125550177 are busy"),
+    )
     await world.work()
     async with database.writing() as connection:
+        await installation.beat(connection, "w-1")
         failed = "UPDATE delivery SET status = 'FAILED' WHERE message_id = 2 AND mode = 'EMAIL'"
         await connection.exec_driver_sql(failed)
         event = {
@@ -164,16 +172,16 @@ def documents() -> dict[str, str]:
 async def shown_to(world: World, who: Viewer) -> Seen:
     """All that somebody comes to see: by every mutation, every subscription and every query."""
     seen = Seen()
-    for name, document in documents().items():
+    for name, operated in documents().items():
         if name in WATCHED:
             context = await world.open(who)
             stream = await SCHEMA.subscribe(
-                document, variable_values=dict([WATCHED[name]]), context_value=context
+                operated, variable_values=dict([WATCHED[name]]), context_value=context
             )
             result: Any = await anext(cast(Any, stream))
         else:
             result = await SCHEMA.execute(
-                document,
+                operated,
                 variable_values={argument_of(name): INPUTS[name]},
                 context_value=await world.open(who),
             )
@@ -181,6 +189,10 @@ async def shown_to(world: World, who: Viewer) -> Seen:
         note(result.data, seen)
         if name == "createReport":
             await end_report(world)
+    # The walk knows no gateways, which `system` shows.
+    roots = await SCHEMA.execute(document(None), context_value=await world.open(who))
+    assert roots.errors is None, roots.errors
+    note(roots.data, seen)
     queried = await walk(world.database, who, now=NOON)
     for place, texts in queried.texts.items():
         seen.texts[place] |= texts

@@ -42,7 +42,11 @@ ARGUMENTS: Final = {
 A required one that is not here fails the walk.
 """
 
-NEEDS: Final = {"auditTrail": Right.VIEW_AUDIT, "people": Right.VIEW_RECIPIENTS}
+NEEDS: Final = {
+    "auditTrail": Right.VIEW_AUDIT,
+    "people": Right.VIEW_RECIPIENTS,
+    "system": Right.VIEW_SYSTEM,
+}
 """The root fields that are an error without a right; the audit is one for a viewer of some schools, too."""
 
 DEEP: Final = 99
