@@ -6,7 +6,7 @@ Recipients, deliveries and the summary have modules of their own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import strawberry
@@ -15,16 +15,16 @@ from db.log.districts import SchoolRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
 from db.search import facets, log_page
 from db.search.criteria import Criteria
-from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.search.facets import SchoolCount, SenderCount, StatusCount, TypeCount, TypeRecord
 from db.search.log_page import OrderField
-from db.search.search import Search
+from db.search.search import Search, prepare
 from db.sql.keyset_paging import Order
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of
 from domain.message import BodyFormat, Criterion
 from domain.paging import Page, page
 from domain.search import fold_date
-from domain.status import MessageStatus
+from domain.status import DeliveryMode, MessageStatus
 from domain.texts import with_line_feeds
 from domain.viewer import Right
 from resolvers import summary
@@ -39,6 +39,9 @@ from resolvers.request.arguments import (
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info, fields_read, fields_read_below
+
+MOST_SENDERS: Final = 100
+"""Maximum senders that a drop-down offers."""
 
 assert enums  # makes the enumerations that the arguments below name
 
@@ -94,13 +97,21 @@ class MessageFilter:
         default=None,
         description="Name or address of a recipient, or name of a student. Needs VIEW_RECIPIENTS.",
     )
+    delivery_modes: list[DeliveryMode] | None = strawberry.field(
+        default=None, description="Messages that were sent in at least one of these ways."
+    )
+    has_failures: bool | None = strawberry.field(
+        default=None,
+        description="True for messages with at least one failed delivery, false for those without; duplicates do not count.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MessageListing(Listing[MessageRecord]):
-    """A page of the log, and the search that produced it."""
+    """A page of the log, the search that produced it, and its criteria."""
 
     search: Search
+    criteria: Criteria
 
 
 async def search(
@@ -134,7 +145,7 @@ async def search(
         page=wanted,
         fields=fields_read(info, MessageRecord),
     )
-    return MessageListing(order, rows, found)
+    return MessageListing(order, rows, found, criteria)
 
 
 def read_search(
@@ -169,6 +180,7 @@ def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Cri
         ("status", filter.status),
         ("type", filter.type),
         ("schoolIds", filter.school_ids),
+        ("deliveryModes", filter.delivery_modes),
     ):
         if values is not None and len(values) > MOST_CHOICES:
             raise BadUserInput(
@@ -195,6 +207,8 @@ def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Cri
         schedule_id=folded_text(filter.schedule_id, argument="filter.scheduleId"),
         sender_id=context.viewer.id if filter.mine else None,
         recipient=visible_text(filter.recipient, argument="filter.recipient"),
+        modes=None if filter.delivery_modes is None else tuple(sorted(set(filter.delivery_modes))),
+        has_failures=filter.has_failures,
     )
 
 
@@ -225,6 +239,21 @@ async def school_facets(root: MessageListing, info: Info) -> Sequence[SchoolCoun
     """The schools of messages that match the other criteria, with counts."""
     async with info.context.database.reading() as connection:
         return await facets.count_by_school(connection, root.search)
+
+
+async def sender_facets(
+    root: MessageListing, info: Info, *, first: int | None = 20
+) -> Sequence[SenderCount]:
+    """The senders of messages that match the other criteria, those with most messages first. Raises `BadUserInput`."""
+    most = 20 if first is None else first
+    if not 0 <= most <= MOST_SENDERS:
+        raise BadUserInput(f"first: {most} is out of range. Ask for 0 to {MOST_SENDERS} senders.")
+    others = root.criteria._replace(sender=None, sender_id=None)
+    async with info.context.database.reading() as connection:
+        search = root.search
+        if others != root.criteria:
+            search = await prepare(connection, others, visibility=info.context.visibility)
+        return await facets.count_by_sender(connection, search, most=most)
 
 
 async def by_id(info: Info, id: strawberry.ID) -> MessageRecord | None:

@@ -10,7 +10,7 @@ from db.log.deliveries import EventRecord
 from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
 from db.log.recipients import RecipientOutcome
-from db.search.facets import SchoolCount, StatusCount, TypeCount, TypeRecord
+from db.search.facets import SchoolCount, SenderCount, StatusCount, TypeCount, TypeRecord
 from db.search.saved_searches import SavedSearchRecord
 from domain import call_status, report, waits
 from domain.ids import Kind, speller
@@ -149,6 +149,14 @@ class SchoolFacet:
     count: int
 
 
+@describes(SenderCount)
+class SenderFacet:
+    """A sender, and the number of messages that it sent."""
+
+    sender: Sender = pure(SenderRecord, "sender_id", "sender_name")
+    count: int
+
+
 @describes(messages.MessageListing)
 class MessageFacets:
     """The values to offer in each column's drop-down, with their counts."""
@@ -156,6 +164,11 @@ class MessageFacets:
     statuses: list[StatusFacet] = bound(messages.status_facets, reads=())
     types: list[TypeFacet] = bound(messages.type_facets, reads=())
     schools: list[SchoolFacet] = bound(messages.school_facets, reads=())
+    senders: list[SenderFacet] = bound(
+        messages.sender_facets,
+        reads=(),
+        description="The senders, those with most messages first, then by name.",
+    )
 
 
 @describes(summary.ModeProgress)

@@ -117,6 +117,7 @@ def _message(number: int, size: Size) -> Row:
         sum(map(_is_reached, _listed(number, size))),
         1,
         False,
+        not all(_is_reached(person % size.people) for person in _listed(number, size)),
     )
 
 
@@ -287,7 +288,7 @@ def loads(size: Size) -> Iterator[Load]:
         "id, district_id, external_id, school_id, school_key, visible_from, status, type_code, type_label, type_key, "
         "subject, subject_key, sender_id, sender_name, sender_key, created_at, created_text, scheduled_at, "
         "scheduled_text, schedule_id, schedule_key, source, modes, is_recorded, people, people_without_device, "
-        "people_contacted, revision, has_open",
+        "people_contacted, revision, has_open, has_failures",
         _messages(size),
     )
     yield Load("content", "message_id, body, body_format, filter_criteria, digest", _contents(size))

@@ -322,6 +322,9 @@ async def _settle(
             revision=changed.revision,
             overdue_at=limit,
             has_open=changed.has_open,
+            has_failures=any(
+                facts.status is DeliveryStatus.FAILED and count > 0 for facts, count in firsts
+            ),
             people_contacted=MESSAGE.c.people_contacted + contacted,
         )
     )

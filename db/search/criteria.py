@@ -8,16 +8,38 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from functools import lru_cache
+from itertools import chain, combinations
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Text, and_, bindparam, false, or_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    false,
+    or_,
+)
 
 from db.log.text_match import can_contain, contains_parameter, has_short_parameter, is_storable
 from db.log.visibility import Visibility, visibility_parameters, visible_by_parameters
 from db.search.index_choice import DAYS, Lead
-from db.sql.key_lists import any_of_parameter
-from db.tables.log import MESSAGE
-from domain.status import MessageStatus
+from db.sql.key_lists import Predicate, any_of_parameter
+from db.tables.log import HAS_FAILURES, MESSAGE
+from domain.status import DeliveryMode, MessageStatus
+
+
+class _HasFailures(Predicate):
+    inherit_cache = True
+    sqlite = postgresql = HAS_FAILURES.text
+
+
+class _HasNoFailures(Predicate):
+    inherit_cache = True
+    sqlite = postgresql = f"NOT {HAS_FAILURES.text}"
+
 
 MINE: Final = "mine"
 """The part of a search for messages that the viewer sent."""
@@ -51,6 +73,8 @@ class Criteria(NamedTuple):
     schedule_id: str | None = None
     sender_id: str | None = None
     recipient: str | None = None
+    modes: Sequence[DeliveryMode] | None = None
+    has_failures: bool | None = None
 
     @property
     def can_be_left(self) -> bool:
@@ -70,6 +94,9 @@ class PartKind(Enum):
     """Sent for the whole district."""
     SOME_OR_WHOLE = auto()
     NOT_WHOLE = auto()
+    TRUE = auto()
+    """A column is true."""
+    FALSE = auto()
     CONTAINED = auto()
     """A column contains a text."""
     NEVER = auto()
@@ -98,16 +125,22 @@ _COLUMNS: Final[Mapping[str, Column[Any]]] = {
     "type": MESSAGE.c.type_code,
     "school": MESSAGE.c.school_id,
     MINE: MESSAGE.c.sender_id,
+    "modes": MESSAGE.c.modes,
     "ids": MESSAGE.c.id,
     "own": MESSAGE.c.id,
 }
 """The columns of the parts with values."""
+
+_IN_ORDER: Final = frozenset({PartKind.ONE, PartKind.WHOLE, PartKind.TRUE})
+"""The kinds of parts with one value."""
 
 _LEADS: Final[Mapping[str, str]] = {
     "status": "message_of_status",
     "type": "message_of_type",
     "school": "message_of_school",
     MINE: "message_of_sender",
+    "modes": "message_of_modes",
+    "failures": "message_with_failures",
 }
 """The index for a part."""
 
@@ -163,6 +196,10 @@ def _chosen(criteria: Criteria) -> dict[str, tuple[PartKind, Any]]:
         chosen["school"] = whole if criteria.district_wide else (kind, value)
     elif criteria.district_wide is not None:
         chosen["school"] = (PartKind.WHOLE if criteria.district_wide else PartKind.NOT_WHOLE, None)
+    if criteria.modes is not None:
+        chosen["modes"] = (PartKind.SOME, _mode_lists(frozenset(criteria.modes)))
+    if criteria.has_failures is not None:
+        chosen["failures"] = (PartKind.TRUE if criteria.has_failures else PartKind.FALSE, None)
     if criteria.sender_id is not None:
         senders = [criteria.sender_id] if is_storable(criteria.sender_id) else []
         chosen[MINE] = _one_or_some(senders)
@@ -171,6 +208,15 @@ def _chosen(criteria: Criteria) -> dict[str, tuple[PartKind, Any]]:
 
 def _one_or_some(values: Sequence[Any]) -> tuple[PartKind, Any]:
     return (PartKind.ONE, values[0]) if len(values) == 1 else (PartKind.SOME, values)
+
+
+@lru_cache
+def _mode_lists(modes: frozenset[DeliveryMode]) -> Sequence[str]:
+    """Return the stored values of `MESSAGE.c.modes` that contain one of these modes: of sixteen values, so an index finds them."""
+    subsets = chain.from_iterable(
+        combinations(DeliveryMode, size) for size in range(len(DeliveryMode) + 1)
+    )
+    return [",".join(subset) for subset in subsets if not modes.isdisjoint(subset)]
 
 
 @lru_cache(MOST_SHAPES)
@@ -185,9 +231,9 @@ def predicates(shape: Shape) -> Predicates:
     }
     within = and_(MESSAGE.c.district_id == bindparam("district"), days)
     leads = {DAYS: Lead("message_by_created", within, in_order=True)} | {
-        part: Lead(_LEADS[part], and_(within, parts[part]), kind in (PartKind.ONE, PartKind.WHOLE))
+        part: Lead(_LEADS[part], and_(within, parts[part]), kind in _IN_ORDER)
         for part, kind in shape
-        if part in _LEADS
+        if part in _LEADS and kind is not PartKind.FALSE
     }
     if kinds[_VISIBILITY] is not PartKind.ALL:
         of_schools = and_(within, any_of_parameter(MESSAGE.c.school_id, "schools"))
@@ -199,6 +245,8 @@ def predicate(part: str, kind: PartKind) -> ColumnElement[bool]:
     """Return the predicate of one part, whose parameter has the name of the part."""
     if kind is PartKind.NEVER:
         return false()
+    if kind in (PartKind.TRUE, PartKind.FALSE):
+        return _HasFailures() if kind is PartKind.TRUE else _HasNoFailures()
     if kind is PartKind.CONTAINED:
         return contains_parameter(MESSAGE.c[part], part)
     if kind is PartKind.SHORT:

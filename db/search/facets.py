@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import Column, ColumnElement, func, select
 
 from db.log.messages import select_by
 from db.log.visibility import Visibility, visible
@@ -35,6 +35,15 @@ class StatusCount:
     """The number of messages with a status."""
 
     status: MessageStatus
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SenderCount:
+    """The number of messages of a sender; the name is that in the newest visible message."""
+
+    sender_id: str
+    sender_name: str
     count: int
 
 
@@ -98,6 +107,33 @@ async def count_by_school(connection: ReadConnection, search: Search) -> Sequenc
     return [SchoolCount(*row) for row in await connection.execute(statement, search.values)]
 
 
+async def count_by_sender(
+    connection: ReadConnection, search: Search, *, most: int
+) -> Sequence[SenderCount]:
+    """Return how many messages `search` finds per sender, for the `most` senders with most messages, then by name.
+
+    The caller leaves the criteria for senders out of the search: on SQLite they may be part of its list of messages.
+    """
+    hint = await search.indexes.to_count(connection)
+    count, key = func.count().label("count"), func.max(MESSAGE.c.sender_key).label("key")
+    counted = (
+        select_by(hint, MESSAGE.c.sender_id, count, key)
+        .where(search.where())
+        .group_by(MESSAGE.c.sender_id)
+        .order_by(count.desc(), key, MESSAGE.c.sender_id)
+        .limit(most)
+        .subquery("counted")
+    )
+    columns = counted.c
+    newest = _newest(
+        MESSAGE.c.sender_name, search.visibility, MESSAGE.c.sender_id == columns.sender_id
+    )
+    statement = select(columns.sender_id, newest, columns["count"]).order_by(
+        columns["count"].desc(), columns.key, columns.sender_id
+    )
+    return [SenderCount(*row) for row in await connection.execute(statement, search.values)]
+
+
 async def types(connection: ReadConnection, *, visibility: Visibility) -> Sequence[TypeRecord]:
     """Return the types of the visible messages, by label; the label is that of the newest message of a type.
 
@@ -122,9 +158,16 @@ async def types(connection: ReadConnection, *, visibility: Visibility) -> Sequen
 
 def _newest_label(code: ColumnElement[str], visibility: Visibility) -> ColumnElement[str]:
     """Return an expression for the label of a type in its newest visible message."""
+    return _newest(MESSAGE.c.type_label, visibility, MESSAGE.c.type_code == code)
+
+
+def _newest(
+    column: Column[str], visibility: Visibility, condition: ColumnElement[bool]
+) -> ColumnElement[str]:
+    """Return an expression for `column` of the newest visible message that satisfies `condition`."""
     return (
-        select(MESSAGE.c.type_label)
-        .where(visible(visibility), MESSAGE.c.type_code == code)
+        select(column)
+        .where(visible(visibility), condition)
         .order_by(MESSAGE.c.created_at.desc(), MESSAGE.c.id.desc())
         .limit(1)
         .correlate_except(MESSAGE)

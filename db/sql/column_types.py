@@ -8,9 +8,20 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypedDict, TypeVar, cast
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    DateTime,
+    Dialect,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TextClause,
+)
 from sqlalchemy.orm import declared_attr
 from sqlalchemy.types import TypeDecorator, TypeEngine
 from sqlmodel import SQLModel
@@ -169,3 +180,23 @@ class TableModel(SQLModel):
 def table_of(model: type[TableModel]) -> Table:
     """Return the table of a model. Statements use it, because a model's attributes are typed as values, not as columns."""
     return cast(Table, model.__table__)  # type: ignore[attr-defined]  # set by SQLModel's metaclass
+
+
+def up(column: str) -> Computed:
+    """Return a computed column that sorts `column` ascending, nulls last."""
+    return Computed(f"coalesce('0' || {column}, '1')", persisted=True)
+
+
+def down(column: str) -> Computed:
+    """Return a computed column that sorts `column` descending, nulls last."""
+    return Computed(f"coalesce('1' || {column}, '0')", persisted=True)
+
+
+class _Where(TypedDict):
+    sqlite_where: TextClause
+    postgresql_where: TextClause
+
+
+def where(condition: TextClause) -> _Where:
+    """Return the arguments of a partial index for the rows that satisfy `condition`."""
+    return {"sqlite_where": condition, "postgresql_where": condition}

@@ -4,7 +4,7 @@ No `Relationship()`: dataloaders read relations. Ids of other systems are `exter
 """
 
 from datetime import datetime, time
-from typing import Final, TypedDict
+from typing import Final
 
 from sqlalchemy import (
     Computed,
@@ -13,8 +13,8 @@ from sqlalchemy import (
     LargeBinary,
     SmallInteger,
     Text,
-    TextClause,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -29,7 +29,10 @@ from db.sql.column_types import (
     SmallInt,
     TableModel,
     by_value,
+    down,
     table_of,
+    up,
+    where,
 )
 from domain.message import BodyFormat, Criterion, Source
 from domain.modes import AddressKind
@@ -45,28 +48,9 @@ UNDER_WAY = text(
 CLAIMED = text("claim IS NOT NULL")
 REFERRED = text("reference IS NOT NULL")
 TO_POLL = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
+HAS_FAILURES = text("has_failures")
 NEVER_SENT = text("status = 'FAILED' AND attempts = 0")
 """A delivery that failed because its address cannot be read."""
-
-
-def up(column: str) -> Computed:
-    """Return a computed column that sorts `column` ascending, nulls last."""
-    return Computed(f"coalesce('0' || {column}, '1')", persisted=True)
-
-
-def down(column: str) -> Computed:
-    """Return a computed column that sorts `column` descending, nulls last."""
-    return Computed(f"coalesce('1' || {column}, '0')", persisted=True)
-
-
-class _Where(TypedDict):
-    sqlite_where: TextClause
-    postgresql_where: TextClause
-
-
-def where(condition: TextClause) -> _Where:
-    """Return the arguments of a partial index for the rows that satisfy `condition`."""
-    return {"sqlite_where": condition, "postgresql_where": condition}
 
 
 class DistrictTable(TableModel, table=True):
@@ -122,6 +106,8 @@ class MessageTable(TableModel, table=True):
         Index("message_of_type", "district_id", "type_code", "created_at"),
         Index("message_of_school", "district_id", "school_id", "created_at"),
         Index("message_of_sender", "district_id", "sender_id", "created_at"),
+        Index("message_of_modes", "district_id", "modes", "created_at"),
+        Index("message_with_failures", "district_id", "created_at", **where(HAS_FAILURES)),
         Index("message_to_begin", "scheduled_at", **where(TO_BEGIN)),
         Index("message_under_way", "id", **where(UNDER_WAY)),
     )
@@ -180,6 +166,8 @@ class MessageTable(TableModel, table=True):
     """Grows by one with each change that a client can see."""
     has_open: bool = Field(default=True, sa_column_kwargs={"server_default": true()})
     """Whether a delivery has no outcome yet; the scan for due work skips messages without one."""
+    has_failures: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
+    """Whether a delivery that is no duplicate has failed, for searches; updated with the tallies."""
     overdue_at: datetime | None = Field(default=None, sa_type=Instant)
     """The provider's deadline for reporting the last call or text; null while none was handed over."""
     refreshed_at: datetime | None = Field(default=None, sa_type=Instant)

@@ -59,6 +59,17 @@ WHERE m.id > :after AND m.id <= :until AND m.purged_at IS NULL AND m.people_cont
 LIMIT :most;
 
 -- values: boolean
+SELECT m.external_id AS message, 'has_failures' AS what, m.has_failures AS stored, f.message_id IS NOT NULL AS counted
+FROM message m
+LEFT JOIN (
+    SELECT DISTINCT message_id
+    FROM delivery
+    WHERE message_id > :after AND message_id <= :until AND status = 'FAILED' AND NOT is_duplicate
+) f ON f.message_id = m.id
+WHERE m.id > :after AND m.id <= :until AND m.purged_at IS NULL AND m.has_failures <> (f.message_id IS NOT NULL)
+LIMIT :most;
+
+-- values: boolean
 WITH
 reached AS (
     SELECT DISTINCT d.message_id, d.address_id

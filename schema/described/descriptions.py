@@ -64,6 +64,7 @@ PAGING: Final = {
 """The arguments that every connection takes."""
 
 ARGUMENTS: Final = {
+    "MessageFacets.senders(first:)": "The number of senders, at most 100.",
     "Message.recipients(search:)": "Part of the name or address of a recipient, or of the name of a student.",
     "Message.recipients(outcome:)": "Only recipients whose deliveries had this outcome.",
     "Message.deliveries(mode:)": "Only deliveries of these modes.",

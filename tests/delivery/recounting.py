@@ -58,6 +58,8 @@ async def recount(database: Database, message_id: int | None = None) -> None:
     for one_message in messages:
         mine = [row for row in firsts if row.message_id == one_message.id]
         assert one_message.has_open == any(row.status in OPEN for row in mine)
+        has_failures = any(row.status is DeliveryStatus.FAILED for row in mine)
+        assert one_message.has_failures == has_failures
         if one_message.status is MessageStatus.SENT:
             assert not one_message.has_open
     for cancellation in cancellations:

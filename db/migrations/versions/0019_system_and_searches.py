@@ -1,4 +1,7 @@
-"""Saved searches of viewers, the workers that run, and the health of providers."""
+"""Saved searches of viewers, the workers that run, the health of providers, and searches by mode and by failure.
+
+The backfill `failures of messages` marks the messages from before.
+"""
 
 from collections.abc import Sequence
 
@@ -13,6 +16,7 @@ branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
 _WIDE = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_HAS_FAILURES = sa.text("has_failures")
 _KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
@@ -45,4 +49,16 @@ def upgrade() -> None:
         sa.Column("last_failed_at", Instant(), nullable=True),
         sa.Column("last_failure", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("account"),
+    )
+    op.add_column(
+        "message",
+        sa.Column("has_failures", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
+    op.create_index("message_of_modes", "message", ["district_id", "modes", "created_at"])
+    op.create_index(
+        "message_with_failures",
+        "message",
+        ["district_id", "created_at"],
+        sqlite_where=_HAS_FAILURES,
+        postgresql_where=_HAS_FAILURES,
     )

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -23,7 +24,7 @@ from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.keyset_paging import Order
 from db.upkeep import purge, purge_rows
 from domain.paging import Page
-from domain.status import MessageStatus
+from domain.status import DeliveryMode, MessageStatus
 from tests import log
 from tests.statements import recorded, tables_read_whole
 
@@ -41,6 +42,9 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "schools": {"schools": [3, 4]},
     "the district alone": {"district_wide": True},
     "mine": {"sender_id": "u7"},
+    "modes": {"modes": [DeliveryMode.TEXT]},
+    "failures": {"has_failures": True},
+    "no failures": {"has_failures": False},
     "subject": {"subject": "(4321)"},
     "subject in short": {"subject": "zq"},
     "sender": {"sender": "olsen, zoe 13"},
@@ -158,7 +162,13 @@ async def test_no_filter_scans_the_log_in_any_order(large: Database, asked: dict
 
 @pytest.mark.parametrize(
     "count",
-    [facets.count, facets.count_by_status, facets.count_by_type, facets.count_by_school],
+    [
+        facets.count,
+        facets.count_by_status,
+        facets.count_by_type,
+        facets.count_by_school,
+        partial(facets.count_by_sender, most=20),
+    ],
 )
 async def test_no_count_of_a_month_scans_the_log(
     large: Database, count: Callable[..., Awaitable[Any]]
@@ -190,6 +200,38 @@ async def test_no_search_for_people_scans_a_table(
 
     read = await read_whole(large, run, for_text=True)
     assert [table for table, _ in read] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"has_failures": True}, "message_with_failures"),
+        ({"modes": [DeliveryMode.TEXT]}, "message_of_modes"),
+    ],
+)
+async def test_what_is_rare_is_found_by_its_own_index(
+    large: Database, asked: dict[str, Any], index: str
+) -> None:
+    """Of 20,000 messages none was sent as a text, and ten have a failure."""
+    visibility = await log.visibility(large, now=NOW)
+    order = log_page.order([(OrderField.CREATED_AT, True)], scope="")
+    async with large.writing() as connection:
+        await connection.exec_driver_sql(
+            "UPDATE message SET has_failures = (id - id / 2000 * 2000 = 5)"
+        )
+        await connection.exec_driver_sql("ANALYZE message")
+        ready = await prepare(connection, Criteria(*EVER, **asked), visibility=visibility)
+        with recorded(large) as statements:
+            rows = await log_page.page_of(
+                connection, ready, order=order, page=Page(50, None, None, backward=False)
+            )
+        explain = "EXPLAIN" if large.is_postgresql else "EXPLAIN QUERY PLAN"
+        text_, parameters = statements[-1]
+        plan = (await connection.exec_driver_sql(f"{explain} {text_}", parameters)).all()
+        await connection.rollback()
+
+    assert len(rows.rows) == (10 if "has_failures" in asked else 0)
+    assert index in str(plan)
 
 
 @pytest.mark.parametrize("outcome", [None, *RecipientOutcome])

@@ -21,7 +21,7 @@ from db.search.search import prepare
 from domain.message import Source
 from domain.paging import page
 from domain.search import fold, fold_date
-from domain.status import DeliveryMode, MessageStatus
+from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from tests import log
 
 ZONE: Final = ZoneInfo("America/Chicago")
@@ -56,6 +56,7 @@ class Person:
     name: Sequence[str]
     student: Sequence[str] | None
     addresses: Sequence[tuple[DeliveryMode, str]]
+    outcomes: Sequence[DeliveryStatus]
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,22 @@ class Sent:
     scheduled: datetime
     schedule: Sequence[str] | None
     source: Source
+    chosen: Sequence[DeliveryMode]
     people: Sequence[Person] = field(default_factory=list)
+
+    @property
+    def modes(self) -> set[DeliveryMode]:
+        """The modes chosen, and those of the deliveries."""
+        return {*self.chosen, *(mode for person in self.people for mode, _ in person.addresses)}
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether the first delivery to some address failed; later ones are duplicates."""
+        firsts: dict[tuple[DeliveryMode, str], DeliveryStatus] = {}
+        for person in self.people:
+            for address, outcome in zip(person.addresses, person.outcomes, strict=False):
+                firsts.setdefault(address, outcome)
+        return DeliveryStatus.FAILED in firsts.values()
 
 
 ADDRESSES: Final = (
@@ -86,6 +102,9 @@ people = st.builds(
     name=words,
     student=st.none() | words,
     addresses=st.lists(st.sampled_from(ADDRESSES), max_size=2),
+    outcomes=st.lists(
+        st.sampled_from([DeliveryStatus.SENT, DeliveryStatus.FAILED]), min_size=2, max_size=2
+    ),
 )
 hours = st.integers(-30, 30).map(lambda hour: log.NOON + timedelta(hours=hour))
 sent_messages = st.builds(
@@ -99,6 +118,7 @@ sent_messages = st.builds(
     scheduled=hours,
     schedule=st.none() | words,
     source=st.sampled_from([Source.TEMPLATE, Source.SCHEDULER]),
+    chosen=st.lists(st.sampled_from(DeliveryMode), unique=True),
     people=st.lists(people, max_size=2),
 )
 
@@ -262,6 +282,16 @@ def _recipient(draw: st.DrawFn, add: Callable[..., None]) -> None:
     add("recipient", text, lambda sent: of_people(text, sent))
 
 
+def _modes(draw: st.DrawFn, add: Callable[..., None]) -> None:
+    values = draw(st.lists(st.sampled_from(DeliveryMode), max_size=2))
+    add("modes", values, lambda sent: not sent.modes.isdisjoint(values))
+
+
+def _failures(draw: st.DrawFn, add: Callable[..., None]) -> None:
+    value = draw(st.booleans())
+    add("has_failures", value, lambda sent: sent.has_failures is value)
+
+
 def _days(draw: st.DrawFn, add: Callable[..., None]) -> None:
     begin, end = draw(hours), draw(hours)
     add("days", (begin, end), lambda sent: begin <= sent.created < end)
@@ -279,6 +309,8 @@ PARTS: Final[dict[str, Callable[..., None]]] = {
     "scheduled": _scheduled,
     "recipient": _recipient,
     "days": _days,
+    "modes": _modes,
+    "failures": _failures,
 }
 
 # The log and its answers
@@ -291,7 +323,12 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
         listed = [
             log.recipient(
                 f"{plain(person.name)}",
-                *(log.device(mode, address) for mode, address in person.addresses),
+                *(
+                    log.device(mode, address, status=outcome)
+                    for (mode, address), outcome in zip(
+                        person.addresses, person.outcomes, strict=False
+                    )
+                ),
                 name=" ".join(person.name),
                 student=(plain(person.student), " ".join(person.student))
                 if person.student
@@ -312,6 +349,7 @@ def lines(district: str, corpus: Sequence[Sent]) -> list[bytes]:
                 scheduled_at=sent.scheduled,
                 schedule_id=" ".join(sent.schedule) if sent.schedule else None,
                 source=sent.source,
+                modes=sorted(sent.modes),
                 status=sent.status,
             )
         )

@@ -59,6 +59,7 @@ SECOND = "message_id = (SELECT id FROM message WHERE external_id = 'M-2')"
 CHANGES = f"""
     UPDATE message SET people = 4 WHERE external_id = 'M-1' | M-1 people: 4, not 3
     UPDATE message SET people_without_device = 0 WHERE external_id = 'M-1' | M-1 people_without_device: 0, not 1
+    UPDATE message SET has_failures = false WHERE external_id = 'M-1' | M-1 has_failures: no, not yes
     UPDATE message SET people_contacted = 2 WHERE external_id = 'M-1' | M-1 people_contacted: 2, not 1
     UPDATE recipient SET contacted = false WHERE {FIRST} AND number = 1 | M-1 contacted, recipient 1: no, not yes
     UPDATE recipient SET contacted = true WHERE {FIRST} AND number > 1 | M-1 contacted, recipient 2: yes, not no | M-1 contacted, recipient 3: yes, not no
