@@ -15,7 +15,21 @@ TOKEN = "held.by-the-page.alone"
 GREETING = "query Greeting { greeting }"
 GREETED = '"greeting": "Hello, log"'
 
-EXAMPLES = ["Log", "Search", "Message", "Person", "SavedSearches", "Watch", "Cancel", "CallStatuses", "System"]
+EXAMPLES = [
+    "Log",
+    "Search",
+    "Message",
+    "People",
+    "Person",
+    "Waiting",
+    "SavedSearches",
+    "Watch",
+    "WatchLog",
+    "Cancel",
+    "CancelMany",
+    "CallStatuses",
+    "System",
+]
 """The tabs that the page opens with."""
 
 

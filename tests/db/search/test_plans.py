@@ -12,10 +12,12 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from benchmarks.large_log import build, size_of
 from db.connect.database import Database
+from db.dispatch import due, resend
 from db.log import recipients
+from db.log.outcome_counts import outcome_counts
 from db.log.recipients import RecipientFilter, RecipientOutcome
 from db.log.visibility import Visibility
-from db.search import facets, log_page
+from db.search import facets, log_changes, log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
 from db.search.people import PeopleSearch, best_first, find_people
@@ -32,6 +34,8 @@ EVER: Final = (log.NOON - timedelta(days=3650), log.NOON + timedelta(days=3650))
 MONTH: Final = (log.NOON, log.NOON + timedelta(days=30))
 NOW: Final = log.NOON + timedelta(days=3650)
 CROWD: Final = 1
+OTHERS: Final = list(range(2, 52))
+"""Messages to few people each."""
 
 FILTERS: Final[dict[str, dict[str, Any]]] = {
     "nothing": {},
@@ -255,6 +259,33 @@ async def test_reading_one_message_scans_no_table(
     # The crowd is half of all recipients: PostgreSQL may rightly read them all.
     others = {"message", "person", "person_name", "address", "content"}
     assert [found for found in read if found[0] in others] == []
+
+
+async def outcomes(connection: ReadConnection, visibility: Visibility) -> None:
+    await outcome_counts(connection, OTHERS)
+
+
+async def resendable(connection: ReadConnection, visibility: Visibility) -> None:
+    await resend.with_failed(connection, OTHERS)
+
+
+async def retries(connection: ReadConnection, visibility: Visibility) -> None:
+    await due.retries(connection, OTHERS, now=NOW)
+
+
+async def changes(connection: ReadConnection, visibility: Visibility) -> None:
+    criteria = Criteria(*EVER, statuses=[MessageStatus.ERROR])
+    watched = await prepare(connection, criteria, visibility=visibility)
+    await log_changes.found_among(connection, watched, OTHERS)
+    await log_changes.are_visible_on_days(connection, watched, OTHERS)
+    await log_changes.next_appearance(connection, criteria, visibility=visibility)
+
+
+@pytest.mark.parametrize("run", [outcomes, resendable, retries, changes])
+async def test_nothing_that_is_shown_or_watched_of_fifty_messages_scans_a_table(
+    large: Database, run: Run
+) -> None:
+    assert await read_whole(large, run) == []
 
 
 async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:

@@ -219,7 +219,7 @@ async def test_what_matches_no_more_and_what_matches_now_is_reported(world: Worl
     await canceled.close()
 
 
-async def test_one_that_comes_while_another_goes_is_told_though_the_number_is_the_same(
+async def test_one_that_comes_while_another_goes_is_reported_though_the_number_is_the_same(
     world: World,
 ) -> None:
     await load(world.database, waiting("M-1"), waiting("M-2"))
@@ -334,7 +334,7 @@ async def test_a_transaction_that_fails_is_not_reported(world: World) -> None:
     await watcher.close()
 
 
-async def test_missed_notices_are_told_only_if_something_changed(world: World) -> None:
+async def test_missed_notices_are_reported_only_if_something_changed(world: World) -> None:
     await load(world.database, waiting("M-1"))
     watcher = await watch(world)
     await watcher.brief()

@@ -25,6 +25,7 @@ from db.dispatch.changes import settle
 from db.dispatch.in_flight import lock
 from db.tables.log import MESSAGE
 from domain.viewer import Right
+from resolvers.log import log_changes
 from resolvers.progress import PAUSE
 from schema.contract import SCHEMA
 from server.auth.authenticator import Authenticator
@@ -41,6 +42,10 @@ from tests.server.auth.signing import SECRET
 
 WATCH: Final = """subscription {
     messageChanged(id: "message.1") { revision status deliverySummary { tallies { count } } }
+}"""
+WATCH_LIST: Final = """subscription {
+    logChanged(createdBetween: {from: "2020-01-01", to: "2020-12-31"}) {
+        changed { id status deliverySummary { tallies { count } } } more totalCount }
 }"""
 SOON: Final = NOON + timedelta(minutes=5)
 """The sign-in lasts an hour."""
@@ -127,8 +132,8 @@ class Desk:
         )
 
     @asynccontextmanager
-    async def watching(self, way: str) -> AsyncIterator[Stream]:
-        """Somebody who watches the message, by `websocket` or by `events`."""
+    async def watching(self, way: str, document: str = WATCH) -> AsyncIterator[Stream]:
+        """Somebody who watches the message, or the list, by `websocket` or by `events`."""
         authorization = f"Bearer {self.token}"
         async with AsyncExitStack() as opened:
             if way == "websocket":
@@ -141,7 +146,7 @@ class Desk:
                     )
                 )
                 assert json.loads(await socket.recv()) == {"type": "connection_ack"}
-                asked = {"type": "subscribe", "id": "1", "payload": {"query": WATCH}}
+                asked = {"type": "subscribe", "id": "1", "payload": {"query": document}}
                 await socket.send(json.dumps(asked))
                 yield BySocket(socket)
                 return
@@ -150,7 +155,7 @@ class Desk:
                 client.stream(
                     "POST",
                     f"{self.address}/graphql",
-                    json={"query": WATCH},
+                    json={"query": document},
                     headers={"authorization": authorization, "accept": "text/event-stream"},
                 )
             )
@@ -163,6 +168,7 @@ class Desk:
         async with asyncio.timeout(60):
             while not task.done():
                 self.world.naps.wake(PAUSE)
+                self.world.naps.wake(log_changes.PAUSE)
                 await asyncio.sleep(0)
         return task.result()
 
@@ -268,6 +274,41 @@ async def test_what_a_worker_in_another_process_does_is_seen_to_its_end(
     assert {
         sum(tally["count"] for tally in state["deliverySummary"]["tallies"]) for state in states
     } == {CALLS}
+
+
+@by_both
+async def test_a_list_shows_what_a_worker_in_another_process_changes(
+    desk: Desk, way: str, database_url: str, tmp_path: Path
+) -> None:
+    await desk.world.take(message("M-1", people(CALLS, call), status=None))
+    changes: list[Any] = []
+    async with desk.watching(way, WATCH_LIST) as stream:
+        first = (await stream.hear())["data"]["logChanged"]
+        with worker(database_url, tmp_path / "journal"):
+            while "PENDING" in await desk.world.statuses():
+                answer = await desk.after_pauses(stream.hear())
+                changes.append(answer["data"]["logChanged"])
+
+    assert first == {"changed": [], "more": False, "totalCount": 1}
+    assert {change["totalCount"] for change in changes} == {1}
+    named = [message for change in changes for message in change["changed"]]
+    if desk.world.database.is_postgresql:
+        assert {message["id"] for message in named} == {"message.1"}
+        counts = [sum(one["count"] for one in m["deliverySummary"]["tallies"]) for m in named]
+        assert set(counts) == {CALLS}
+    else:
+        assert named == []
+        assert {change["more"] for change in changes} == {True}
+
+
+@by_both
+async def test_a_client_that_disconnects_ends_its_watch_of_a_list(desk: Desk, way: str) -> None:
+    await desk.world.take(message("M-1", people(2, call), status=None, scheduled_at=SOON))
+    async with desk.watching(way, WATCH_LIST) as stream:
+        await stream.hear()
+        assert desk.world.process_services.notices.watches == 1
+
+    await until(lambda: desk.world.process_services.notices.watches == 0)
 
 
 @by_both
