@@ -20,6 +20,7 @@ class Kind(StrEnum):
     STUDENT = "student"
     RECIPIENT = "recipient"
     DELIVERY = "delivery"
+    ADDRESS = "address"
     REPORT = "report"
     AUDIT_ENTRY = "audit-entry"
     SAVED_SEARCH = "saved-search"

@@ -171,7 +171,7 @@ def _names(size: Size) -> Iterator[Row]:
 
 def _addresses(size: Size) -> Iterator[Row]:
     for person in range(size.people):
-        yield 3 * person + 1, 1, "INBOX", _account(person)
+        yield 3 * person + 1, 1, "ACCOUNT", _account(person)
         yield 3 * person + 2, 1, "PHONE", _phone(person)
         yield 3 * person + 3, 1, "EMAIL", _email(person)
 

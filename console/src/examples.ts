@@ -5,6 +5,7 @@ import people from "./examples/people.graphql?raw";
 import person from "./examples/person.graphql?raw";
 import waiting from "./examples/waiting.graphql?raw";
 import savedSearches from "./examples/saved-searches.graphql?raw";
+import inbox from "./examples/inbox.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import watchLog from "./examples/watch-log.graphql?raw";
 import cancel from "./examples/cancel.graphql?raw";
@@ -19,6 +20,7 @@ export const EXAMPLES: readonly string[] = [
   message,
   people,
   person,
+  inbox,
   waiting,
   savedSearches,
   watch,

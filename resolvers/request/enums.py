@@ -47,12 +47,14 @@ _enum(
     VIEW_RECIPIENTS="See names, addresses and message bodies. Without it they come masked.",
     INGEST_MESSAGES="A service that writes messages into the log.",
     VIEW_SYSTEM="See how the installation is doing: providers, queues, workers.",
+    READ_INBOX="A portal's service that shows families their inbox, with the bodies of its messages.",
     VIEW_AUDIT="See who looked or acted, in the whole district.",
 )
 _enum(
     Action,
     name="AuditAction",
     SEARCH_PEOPLE="Searched people. Each person on the page that was read has an entry of its own.",
+    OPEN_INBOX="Read the inbox of a portal account.",
     INGEST="Messages came in. An upload has one entry for each of its transactions.",
     OPEN_AUDIT="Looked at the audit itself.",
     PURGE_MESSAGE="Removed the recipients of an old message, and what it said.",

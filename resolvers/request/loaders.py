@@ -119,6 +119,15 @@ class Loaders(MessageStateLoaders):
         return value_loader(fetch)
 
     @cached_property
+    def content_of_inbox(self) -> Loader[int, ContentRecord | None]:
+        """Contents that are not masked, for readers of an inbox, who see its bodies with READ_INBOX alone."""
+
+        async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
+            return await messages.contents(self._keyed, ids)
+
+        return value_loader(fetch)
+
+    @cached_property
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
             rows = await messages.cancellations(self._keyed, ids)

@@ -30,6 +30,7 @@ OF_CANCELLATION: Final[FieldMask] = {"reason": mask}
 OF_PERSON: Final[FieldMask] = {"name": _hidden, "external_id": _hidden}
 """An id of the sending system identifies a person as its name does, and is often a login name."""
 OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": mask}
+OF_INBOX: Final[FieldMask] = {"student_name": mask}
 OF_DELIVERY: Final[FieldMask] = {"address": _hidden}
 OF_EVENT: Final[FieldMask] = {"detail": mask}
 """Providers' texts often repeat the address that they refused."""

@@ -79,6 +79,7 @@ ARGUMENTS: Final = {
     "Person.recipients(createdBetween:)": "Only messages created on these days.",
     "Student.recipients(createdBetween:)": "Only messages created on these days.",
     "Query.auditTrail(filter:)": "Only entries that pass this filter.",
+    "Query.inbox(account:)": "The portal account, as messages name it.",
     "Query.message(id:)": "The id of the message.",
     "Query.messages(createdBetween:)": "The days on which the messages were created.",
     "Query.messages(filter:)": "Only messages that pass this filter.",

@@ -8,9 +8,11 @@ from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
 from resolvers.mutations import saved_searches
 from resolvers.people import persons
+from resolvers.people.inbox import inbox
 from resolvers.people.search import people
 from schema.audit import AuditConnection
 from schema.binding import bound
+from schema.inbox import InboxConnection
 from schema.parts import CallStatus, MessageType, Node, SavedSearch, School, Viewer
 from schema.people import PersonConnection
 from schema.system import System
@@ -53,6 +55,13 @@ class Query:
         description="The viewer's own saved searches, by name. Needs VIEW_LOG.",
     )
     system: System = bound(system, description="How the installation is doing. Needs VIEW_SYSTEM.")
+    inbox: InboxConnection = bound(
+        inbox,
+        description=(
+            "What one portal account was sent, newest first, with bodies. For a portal's service: needs READ_INBOX. Only what "
+            "was put into the inbox and is not purged."
+        ),
+    )
     schools: list[School] = bound(directory.schools)
     message_types: list[MessageType] = bound(types)
     call_statuses: list[CallStatus] = bound(

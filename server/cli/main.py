@@ -223,7 +223,7 @@ def generate(messages: int, recipients: int, seed: int, live: bool) -> None:
     "rights",
     multiple=True,
     type=click.Choice([right.value for right in Right]),
-    help="May be given several times; default: all but INGEST_MESSAGES.",
+    help="May be given several times; default: all but those of services, INGEST_MESSAGES and READ_INBOX.",
 )
 @click.option("--hours", type=click.IntRange(1, 24 * 365), default=12, show_default=True)
 def token(
@@ -239,7 +239,8 @@ def token(
 
     with exit_on_error():
         settings = for_signing(settings_here())
-        chosen = frozenset(map(Right, rights)) or frozenset(Right) - {Right.INGEST_MESSAGES}
+        of_services = {Right.INGEST_MESSAGES, Right.READ_INBOX}
+        chosen = frozenset(map(Right, rights)) or frozenset(Right) - of_services
         click.echo(
             make_token(
                 settings,

@@ -21,6 +21,7 @@ EXAMPLES = [
     "Message",
     "People",
     "Person",
+    "Inbox",
     "Waiting",
     "SavedSearches",
     "Watch",

@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from db.connect.database import Database
 from db.tables.operations import AUDIT
 from domain.viewer import Right
-from tests.log import NOON, district, email, load, message, recipient, viewer
+from tests.log import NOON, district, email, inbox, load, message, recipient, viewer
 from tests.operations import EVER, ask, execute
 
 Entry = tuple[str, str]
@@ -17,7 +17,7 @@ Entry = tuple[str, str]
 async def log(database: Database) -> Database:
     people = [
         recipient("p1", email(), student=("s1", "Calvin")),
-        recipient("p2", email("tad@nomail.example")),
+        recipient("p2", email("tad@nomail.example"), inbox("portal")),
     ]
     await load(database, district(), message("M-1", people), message("M-2", people))
     return database
@@ -36,6 +36,7 @@ RECIPIENTS_1 = ("OPEN_RECIPIENTS", "message.1")
 RECIPIENTS_2 = ("OPEN_RECIPIENTS", "message.2")
 PERSON_1 = ("OPEN_PERSON", "person.1")
 PERSON_2 = ("OPEN_PERSON", "person.2")
+INBOX = ("OPEN_INBOX", "address.3")
 SEARCH = ("SEARCH_PEOPLE", "district.1")
 STUDENT_3 = ("OPEN_PERSON", "student.3")
 
@@ -79,6 +80,9 @@ STUDENT_3 = ("OPEN_PERSON", "student.3")
             '{ a: people(search: "calvin") { totalCount } b: people(search: "s1") { totalCount } }',
             {SEARCH: 1, STUDENT_3: 1},
         ),
+        # Reading an inbox, and an account that nobody has.
+        ('{ inbox(account: " portal ") { nodes { body student { name } } } }', [INBOX]),
+        ('{ inbox(account: "nobody") { nodes { body } } }', []),
         # A name in a list that is open says nothing more; what else the person was sent does.
         (
             '{ message(id: "message.1") { recipients { nodes { person { name } } } } }',

@@ -17,6 +17,7 @@ from tests.log import (
     NOON,
     district,
     email,
+    inbox,
     load,
     message,
     message_ids,
@@ -102,6 +103,13 @@ OPERATIONS = {
         # who belongs to them, students
         13,
     ),
+    "the inbox of an account": (
+        """query($size: Int!) { inbox(account: "portal", first: $size) { edges { cursor node {
+             subject body bodyFormat receivedAt sender { name } school { name } student { name externalId }
+             delivery { status address events { at } } } } } }""",
+        # the account, the page, audit; schools, contents, deliveries, external ids; events; whether these are history
+        9,
+    ),
     "the figures of a message": (
         """query($message: ID!) { message(id: $message) {
              subject deliverySummary { totalEmails startedAt tallies { count } } } }""",
@@ -138,7 +146,13 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 async def log(database: Database) -> Database:
     """Five hundred messages to the same two people, and two to five hundred people."""
     few = [
-        recipient("p1", email(at=NOON), voice(call_status=5, at=NOON), student=("s1", "Calvin")),
+        recipient(
+            "p1",
+            email(at=NOON),
+            voice(call_status=5, at=NOON),
+            inbox("portal", at=NOON),
+            student=("s1", "Calvin"),
+        ),
         recipient("p2", email("tad@nomail.example", at=NOON), name="Parent, Tad"),
     ]
     many = [

@@ -76,6 +76,8 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: Database) -> None
         ("Delivery", "address"),
         ("FilterCriterion", "label"),
         ("FilterCriterion", "value"),
+        ("InboxItem", "body"),
+        ("InboxItem", "subject"),
         ("Message", "body"),
         ("Message", "category"),
         ("Message", "originLabel"),

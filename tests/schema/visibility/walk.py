@@ -35,6 +35,7 @@ ARGUMENTS: Final = {
     "first": "100",
     "id": "$id",
     "ids": "$ids",
+    "inbox(account:)": '"shared"',
     "people(search:)": '"re"',  # of shared and parent, so that it finds somebody in each log
 }
 """What is put into an argument, of one field or of all: whatever narrows a list is left out.
@@ -46,6 +47,7 @@ NEEDS: Final = {
     "auditTrail": Right.VIEW_AUDIT,
     "people": Right.VIEW_RECIPIENTS,
     "system": Right.VIEW_SYSTEM,
+    "inbox": Right.READ_INBOX,
 }
 """The root fields that are an error without a right; the audit is one for a viewer of some schools, too."""
 

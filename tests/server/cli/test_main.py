@@ -115,7 +115,7 @@ async def test_without_rights_a_token_has_all_but_that_to_write() -> None:
         viewer = await Authenticator(stderr_lines, keys, clock=lambda: now).viewer(
             f"Bearer {result.stdout.strip()}"
         )
-    assert viewer.rights == set(Right) - {Right.INGEST_MESSAGES}
+    assert viewer.rights == set(Right) - {Right.INGEST_MESSAGES, Right.READ_INBOX}
     assert (viewer.district, viewer.schools) == ("plainview", frozenset())
 
 
