@@ -256,8 +256,7 @@ BAD_VALUES = """
     SENTLOG_PORT | http | it should be a valid integer, unable to parse string as an integer | the TCP port to listen on, 0 for any that is free
     SENTLOG_JWT_LEEWAY | 301 | it should be less than or equal to 300 | the seconds by which clocks may differ, 0 to 300
     SENTLOG_JWT_CLAIM_DISTRICT |   | String should have at least 1 character | the name of a claim
-    SENTLOG_JWT_RIGHTS | {"Admins":["VIEW"]} | Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', 'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES', 'VIEW_SYSTEM' or 'VIEW_AUDIT' | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
-    SENTLOG_JWT_RIGHTS | {"Admins":["VIEW"]} | Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', 'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES', 'READ_INBOX' or 'VIEW_AUDIT' | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
+    SENTLOG_JWT_RIGHTS | {"Admins":["VIEW"]} | Admins.0: it should be 'VIEW_LOG', 'VIEW_RECIPIENTS', 'CANCEL_MESSAGES', 'CREATE_REPORTS', 'INGEST_MESSAGES', 'READ_INBOX', 'VIEW_SYSTEM' or 'VIEW_AUDIT' | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
     SENTLOG_JWT_RIGHTS | [] | it is no object of JSON | JSON, a group or role of an identity provider to rights: {"Sentlog Admins":["VIEW_LOG"]}
     SENTLOG_CORS_ORIGINS | https://portal.example * | * is not the origin of a page | origins of pages, with commas between: https://portal.example
     SENTLOG_LOG_LEVEL | LOUD | it should be 'debug', 'info', 'warning' or 'error' | debug, info, warning or error
