@@ -35,6 +35,10 @@ class Receipt(NamedTuple):
     """The recipient's address, as the provider writes it; None if it does not say."""
     is_incomplete: bool = False
     """The provider's record of the delivery has more and must be polled later."""
+    failure: str | None = None
+    """The provider's code of the failure (`domain.delivery_failures`)."""
+    is_complaint: bool = False
+    """The receiver marked the email as spam."""
 
 
 class Mismatch(StrEnum):
@@ -73,6 +77,8 @@ class State(NamedTuple):
     code: int | None = None
     confirmed: bool = False
     at: datetime | None = None
+    failure: str | None = None
+    """The provider's code of a failure."""
 
 
 # A failure that we recorded because no response came. Any outcome that a provider reports is stronger.
@@ -127,7 +133,8 @@ def apply(state: State, receipt: Receipt) -> State:
     confirmed = state.confirmed or receipt.confirmed
     if state.status is DeliveryStatus.CANCELED:
         return state._replace(code=_stronger_code(state.code, receipt.code), confirmed=confirmed)
-    reported = State(receipt.status, receipt.code, confirmed, receipt.at)
+    failure = receipt.failure if receipt.status is DeliveryStatus.FAILED else None
+    reported = State(receipt.status, receipt.code, confirmed, receipt.at, failure)
     if _weight(reported) > _weight(state):
         return reported
     return state if confirmed == state.confirmed else state._replace(confirmed=confirmed)
@@ -140,8 +147,8 @@ def fold(state: State, receipts: Iterable[Receipt]) -> State:
     return state
 
 
-def _weight(state: State) -> tuple[int, int, bool, int, int]:
-    """Return the sort key of a state: strength, specificity, time, then the code.
+def _weight(state: State) -> tuple[int, int, bool, int, int, str]:
+    """Return the sort key of a state: strength, specificity, time, then the codes.
 
     A total order, so that the greatest of several states is unique.
     """
@@ -153,7 +160,14 @@ def _weight(state: State) -> tuple[int, int, bool, int, int]:
     else:
         since_epoch = (state.at - _EPOCH) // timedelta(microseconds=1)
         instant = since_epoch if state.status in _LATEST_STANDS else -since_epoch
-    return strength, _specificity(state.code), state.at is not None, instant, state.code or 0
+    return (
+        strength,
+        _specificity(state.code),
+        state.at is not None,
+        instant,
+        state.code or 0,
+        state.failure or "",
+    )
 
 
 def _specificity(code: int | None) -> int:
@@ -165,7 +179,7 @@ def _stronger_code(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return other if one is None else one
 
-    def weight(code: int) -> tuple[int, int, bool, int, int]:
+    def weight(code: int) -> tuple[int, int, bool, int, int, str]:
         return _weight(State(status_of_code(code), code))
 
     return max(one, other, key=weight)

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
+from db.addresses import states
+from db.addresses.states import FateChange
 from db.connect.notices import notify_of_message
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
@@ -83,8 +85,10 @@ _WRITTEN: Final = (
     "reference",
     "resends",
     "copies",
+    "failure",
+    "complained_at",
 )
-_MIRRORED: Final = ("status", "call_status", "confirmed", "at")
+_MIRRORED: Final = ("status", "call_status", "confirmed", "at", "failure")
 _COUNT_UP: Final = (
     "ON CONFLICT (message_id, mode, status, call_status, is_duplicate) "
     "DO UPDATE SET deliveries = tally.deliveries + excluded.deliveries"
@@ -106,10 +110,11 @@ async def write(
     """
     net = _net(changes)
     await _update(connection, net, _WRITTEN)
+    opted = await opt_outs.remember(connection, net, now=now)
+    await states.update(connection, map(_fate_change, net), opted=opted)
     visible = [change for change in net if is_visible(change.before, change.after)]
     if not visible and not any(change.event for change in changes):
         return message
-    await opt_outs.remember(connection, net, now=now)
     counts = await _counts(connection, message.id)
     copies: Sequence[Change] = []
     if any(facts.is_duplicate for facts in counts):
@@ -164,6 +169,16 @@ def is_visible(before: LiveDelivery, after: LiveDelivery) -> bool:
         or before.call_status != after.call_status
         or before.confirmed != after.confirmed
         or before.at != after.at
+    )
+
+
+def _fate_change(change: Change) -> FateChange:
+    before, after = change.before, change.after
+    return FateChange(
+        after.address_id,
+        before.fate,
+        after.fate,
+        is_complaint=before.complained_at != after.complained_at,
     )
 
 

@@ -17,6 +17,7 @@ from db.sql.upsert import insert_into
 from db.tables.log import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
 from domain.addresses import InvalidAddress, normalise
 from domain.call_window import CallWindow
+from domain.contact_problems import Fate, fate_of
 from domain.message import BodyFormat
 from domain.modes import AddressKind
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
@@ -66,6 +67,26 @@ class LiveDelivery(NamedTuple):
     """How often it was sent again on demand: part of its key at the provider (`delivery.dispatch.delivery_names`)."""
     copies: int = 0
     """The number of its sendings since then that may or may not have arrived."""
+    failure: str | None = None
+    """The provider's code of its failure (`domain.delivery_failures`)."""
+    complained_at: datetime | None = None
+    """When the receiver marked it as spam."""
+
+    @property
+    def fate(self) -> Fate | None:
+        """What it says about its address; None for a duplicate."""
+        if self.is_duplicate:
+            return None
+        return fate_of(
+            self[:3],
+            self.mode,
+            self.status,
+            at=self.at,
+            call_status=self.call_status,
+            confirmed=self.confirmed,
+            provider=self.gateway,
+            code=self.failure,
+        )
 
     @property
     def key(self) -> DeliveryKey:
@@ -301,18 +322,21 @@ async def repeats(
     return {key for key, place in deliveries.items() if firsts[place] != key}
 
 
-async def set_opted_out(connection: WriteConnection, number: str, at: datetime | None) -> None:
+async def set_opted_out(
+    connection: WriteConnection, number: str, at: datetime | None
+) -> Sequence[int]:
     """Record in every district that a phone number opted out of texts at an instant; None: that it opted in again.
 
     `number` is as the provider writes it, with its country code; anything else is ignored. A number to which nothing was
-    sent yet gets an address, which its first message finds.
+    sent yet gets an address, which its first message finds. Returns the addresses, whose states (`db.addresses.states`) the
+    caller updates.
     """
     try:
         number = normalise(DeliveryMode.TEXT, number).key
     except InvalidAddress:
-        return
+        return ()
     if at is None:
-        await connection.execute(
+        cleared = await connection.scalars(
             update(ADDRESS)
             .where(
                 # Explicit for the index, which begins with the district.
@@ -321,15 +345,17 @@ async def set_opted_out(connection: WriteConnection, number: str, at: datetime |
                 ADDRESS.c.key == number,
             )
             .values(opted_out_at=None)
+            .returning(ADDRESS.c.id)
         )
-        return
+        return cleared.all()
     columns = ADDRESS.c["district_id", "kind", "key", "opted_out_at"]
     values = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
     rows = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in values))
     # Ordered, so that two of these statements cannot deadlock.
     insertion = insert_into(connection, ADDRESS).from_select(columns, rows.order_by(DISTRICT.c.id))
-    await connection.execute(
+    opted = await connection.scalars(
         insertion.on_conflict_do_update(
             index_elements=columns[:3], set_={"opted_out_at": insertion.excluded.opted_out_at}
-        )
+        ).returning(ADDRESS.c.id)
     )
+    return opted.all()

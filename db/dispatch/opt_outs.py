@@ -30,19 +30,26 @@ class Moved(Protocol):
     def after(self) -> LiveDelivery: ...
 
 
-async def remember(connection: WriteConnection, moves: Sequence[Moved], *, now: datetime) -> None:
-    """Record the numbers that opted out of texts according to these changes, in every district, as STOP does."""
+async def remember(
+    connection: WriteConnection, moves: Sequence[Moved], *, now: datetime
+) -> Sequence[int]:
+    """Record the numbers that opted out of texts according to these changes, in every district, as STOP does.
+
+    Return the addresses that opted out.
+    """
     address_ids = sorted({move.after.address_id for move in moves if _is_news(move, now)})
     if not address_ids:
-        return
+        return ()
     numbers = await connection.scalars(
         select(ADDRESS.c.key)
         .where(any_of(ADDRESS.c.id, address_ids), ADDRESS.c.opted_out_at.is_(None))
         # In one order everywhere, so that two transactions with the same numbers cannot deadlock.
         .order_by(ADDRESS.c.key)
     )
+    opted: list[int] = []
     for number in numbers.all():
-        await in_flight.set_opted_out(connection, number, now)
+        opted += await in_flight.set_opted_out(connection, number, now)
+    return opted
 
 
 def _is_news(move: Moved, now: datetime) -> bool:

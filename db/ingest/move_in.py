@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import select, text
 
+from db.addresses import imported
 from db.connect.notices import notify_of_new
 from db.ingest import staging_tables
 from db.sql.connections import ReadConnection, WriteConnection
@@ -68,7 +69,7 @@ async def staged_in_log(connection: ReadConnection) -> Mapping[int, bool]:
 
 
 async def move(connection: WriteConnection) -> None:
-    """Move every complete staged message into the log, with its counters.
+    """Move every complete staged message into the log, with its counters and the states of its addresses.
 
     The caller holds the lock, and has removed staged messages that are in the log already.
     """
@@ -84,6 +85,7 @@ async def move(connection: WriteConnection) -> None:
     columns = staging_tables.MESSAGES.c["district_id", "school_id"]
     places = (await connection.execute(select(*columns).distinct().order_by(*columns))).all()
     await notify_of_new(connection, [(district, school) for district, school in places])
+    await imported.add(connection)
 
 
 @cache

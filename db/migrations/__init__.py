@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, ForeignKeyConstraint
 from sqlmodel import SQLModel
 
+import db.tables.addresses
 import db.tables.installation
 import db.tables.log
 import db.tables.operations
@@ -25,6 +26,7 @@ KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipi
 
 # Imported so that the metadata knows every table.
 assert db.tables.installation
+assert db.tables.addresses
 assert db.tables.operations
 assert db.tables.log
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from db.connect.database import Database
 from db.ingest import move_in
-from db.migrations import failed_messages, merged_addresses, refolded_texts
+from db.migrations import address_states, failed_messages, merged_addresses, refolded_texts
 from db.migrations.places import START, BackfillPlace
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
@@ -64,6 +64,7 @@ BACKFILLS: Final = (
     Backfill("keys of recipients", RECIPIENT, refolded_texts.do_recipients, is_needed=False),
     Backfill("keys of names", PERSON_NAME, refolded_texts.do_names, is_needed=False),
     Backfill("failures of messages", MESSAGE, failed_messages.do_messages, is_needed=False),
+    Backfill("failures of addresses", ADDRESS, address_states.do_piece, is_needed=False),
 )
 """In the order in which they run."""
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, text, update
 
+from db.addresses import states
 from db.migrations.places import BackfillPlace
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, text_any_of
@@ -131,6 +132,7 @@ async def _merge(connection: WriteConnection, address: _Parsed, other: int, afte
     if await _move(connection, address.id, other):
         return after
     await _keep_opt_out(connection, address.id, other)
+    await states.recount(connection, {address.id, other})
     is_used = await connection.scalar(select(exists().where(DELIVERY.c.address_id == address.id)))
     if is_used:
         await connection.execute(

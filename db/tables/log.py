@@ -324,6 +324,10 @@ class DeliveryTable(TableModel, table=True):
     """How often it was sent again on demand; each time has a new idempotency key at the provider."""
     copies: int = Field(default=0, sa_type=SmallInt, sa_column_kwargs={"server_default": text("0")})
     """The number of its sendings since then that may or may not have arrived."""
+    failure: str | None = Field(default=None, max_length=24)
+    """The provider's code of its failure (`domain.delivery_failures`); null: there is none, or the call status says all."""
+    complained_at: datetime | None = Field(default=None, sa_type=Instant)
+    """When the receiver marked it as spam."""
 
 
 class DeliveryEventTable(TableModel, table=True):

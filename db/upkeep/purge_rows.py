@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import delete, func, literal, not_, select, text, tuple_, update
 
+from db.addresses import states
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, PERSON, PERSON_NAME, RECIPIENT
@@ -46,9 +47,11 @@ async def remove_deliveries(connection: WriteConnection, message_id: int, *, mos
     await connection.execute(
         delete(DELIVERY).where(DELIVERY.c.message_id == message_id, tuple_(*place) <= last)
     )
+    addresses = sorted({row.address_id for row in rows})
+    await states.recount(connection, await states.with_rows(connection, addresses))
     await connection.execute(
         delete(ADDRESS).where(
-            any_of(ADDRESS.c.id, sorted({row.address_id for row in rows})),
+            any_of(ADDRESS.c.id, addresses),
             ADDRESS.c.opted_out_at.is_(None),
             not_(is_there(select(literal(1)).where(DELIVERY.c.address_id == ADDRESS.c.id))),
         )

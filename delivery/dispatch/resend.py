@@ -69,6 +69,7 @@ def _pending(deliveries: Sequence[LiveDelivery], *, now: datetime) -> list[Chang
                 reference=None,
                 resends=delivery.resends + 1,
                 copies=0,
+                failure=None,
             ),
             EventSource.DISPATCH,
             now,

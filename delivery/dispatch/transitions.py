@@ -27,6 +27,7 @@ from delivery.gateways.base import (
 )
 from domain.addresses import InvalidAddress
 from domain.call_status import DUPLICATE, INVALID_NUMBER, OPTED_OUT
+from domain.delivery_failures import REPEATED, UNREADABLE
 from domain.mailbox import Mailbox, read_mailbox
 from domain.modes import PHONE_MODES
 from domain.receipts import Receipt, State, apply
@@ -110,18 +111,22 @@ def opt_out(delivery: LiveDelivery, *, now: datetime) -> Change:
 def fail_unreadable(delivery: LiveDelivery, *, now: datetime) -> Change:
     """Fail a delivery whose address cannot be read. It came in before the ingest read addresses."""
     code = INVALID_NUMBER if delivery.mode in PHONE_MODES else None
-    return _never_sent(delivery, code, "The address cannot be read.", now=now)
+    return _never_sent(delivery, code, UNREADABLE, "The address cannot be read.", now=now)
 
 
 def fail_repeated(delivery: LiveDelivery, *, now: datetime) -> Change:
     """Fail a delivery whose address is that of another delivery of its message; the other one is sent."""
     code = DUPLICATE if delivery.mode in PHONE_MODES else None
     reason = "Another delivery of this message goes to the same address."
-    return _never_sent(delivery, code, reason, now=now)
+    return _never_sent(delivery, code, REPEATED, reason, now=now)
 
 
-def _never_sent(delivery: LiveDelivery, code: int | None, reason: str, *, now: datetime) -> Change:
-    after = delivery._replace(status=DeliveryStatus.FAILED, call_status=code, at=now, due_at=None)
+def _never_sent(
+    delivery: LiveDelivery, code: int | None, failure: str, reason: str, *, now: datetime
+) -> Change:
+    after = delivery._replace(
+        status=DeliveryStatus.FAILED, call_status=code, failure=failure, at=now, due_at=None
+    )
     return Change(delivery, after, EventSource.DISPATCH, now, reason)
 
 
@@ -148,7 +153,10 @@ def apply_outcome(
             return apply_receipt(delivery, _receipt(outcome, now), EventSource.DISPATCH)
         case Refused():
             after = _released(delivery)._replace(
-                status=outcome.status, call_status=outcome.code, at=now
+                status=outcome.status,
+                call_status=outcome.code,
+                failure=outcome.failure if outcome.status is DeliveryStatus.FAILED else None,
+                at=now,
             )
             return Change(delivery, after, EventSource.DISPATCH, now, outcome.reason)
         case NotAccepted():
@@ -238,7 +246,7 @@ def apply_finding(
 def apply_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
     """Apply a receipt to a delivery. It is always kept as an event; it ends a claim that waits for an outcome."""
     state = apply(_state(delivery), receipt)
-    after = _with_state(delivery, state)
+    after = _with_complaint(_with_state(delivery, state), receipt)
     if after.reference is None:
         after = after._replace(reference=receipt.reference)
     if receipt.status is not None and state.status is not DeliveryStatus.PENDING:
@@ -268,7 +276,8 @@ def _poll_at(
 def keep_old_receipt(delivery: LiveDelivery, receipt: Receipt, source: EventSource) -> Change:
     """Keep a receipt of an earlier sending as an event only: the delivery was resent since."""
     reported = ReportedStatus(receipt.status or delivery.status, receipt.code)
-    return Change(delivery, delivery, source, receipt.at, receipt.detail, reported)
+    after = _with_complaint(delivery, receipt)
+    return Change(delivery, after, source, receipt.at, receipt.detail, reported)
 
 
 def _retry_or_fail(
@@ -281,7 +290,7 @@ def _retry_or_fail(
     now: datetime,
 ) -> Change:
     """Make a delivery pending again, or FAILED if `decision` gives up. In a canceled message it is CANCELED, not pending."""
-    released = _released(delivery)
+    released = _released(delivery)._replace(failure=None)
     if isinstance(decision, GivenUp):
         after = released._replace(status=DeliveryStatus.FAILED, call_status=decision.code, at=now)
         return Change(delivery, after, source, now, decision.reason)
@@ -300,6 +309,7 @@ def _receipt(accepted: Accepted, now: datetime) -> Receipt:
         accepted.code,
         detail=accepted.detail,
         reference=accepted.reference,
+        failure=accepted.failure,
     )
 
 
@@ -308,10 +318,24 @@ def _released(delivery: LiveDelivery) -> LiveDelivery:
 
 
 def _state(delivery: LiveDelivery) -> State:
-    return State(delivery.status, delivery.call_status, delivery.confirmed, delivery.at)
+    return State(
+        delivery.status, delivery.call_status, delivery.confirmed, delivery.at, delivery.failure
+    )
 
 
 def _with_state(delivery: LiveDelivery, state: State) -> LiveDelivery:
     return delivery._replace(
-        status=state.status, call_status=state.code, confirmed=state.confirmed, at=state.at
+        status=state.status,
+        call_status=state.code,
+        confirmed=state.confirmed,
+        at=state.at,
+        failure=state.failure,
     )
+
+
+def _with_complaint(delivery: LiveDelivery, receipt: Receipt) -> LiveDelivery:
+    """Keep the latest complaint about a delivery."""
+    if not receipt.is_complaint:
+        return delivery
+    known = delivery.complained_at
+    return delivery._replace(complained_at=receipt.at if known is None else max(known, receipt.at))

@@ -77,6 +77,8 @@ class Accepted(NamedTuple):
     status: DeliveryStatus
     code: int | None = None
     detail: str | None = None
+    failure: str | None = None
+    """The provider's code, if the delivery has failed already."""
 
 
 class Refused(NamedTuple):
@@ -85,6 +87,8 @@ class Refused(NamedTuple):
     reason: str
     status: DeliveryStatus = DeliveryStatus.FAILED
     code: int | None = None
+    failure: str | None = None
+    """The provider's code of the failure (`domain.delivery_failures`)."""
 
 
 class NotAccepted(NamedTuple):

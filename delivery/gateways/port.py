@@ -31,6 +31,7 @@ from delivery.gateways.base import (
     SingleUseToken,
     Unsure,
 )
+from domain.delivery_failures import REFUSED_ADDRESS
 from domain.status import DeliveryMode
 
 Composed = TypeVar("Composed", default=Any)
@@ -252,7 +253,7 @@ class _Sending(Generic[Composed]):
                 for part in (numbers[:half], numbers[half:]):
                     await self._transmit({number: composed[number] for number in part})
             elif isinstance(answer, NoneTaken):
-                each(Refused(answer.reason))
+                each(Refused(answer.reason, failure=REFUSED_ADDRESS))
             elif len(answer) == len(numbers):
                 self.outcomes |= dict(zip(numbers, answer, strict=True))
             else:

@@ -39,7 +39,14 @@ from delivery.gateways.settings import (
     require_sender,
     require_url,
 )
-from delivery.gateways.wording import markup, message_id, plain, redacted, sender_name
+from delivery.gateways.wording import (
+    enhanced_code,
+    markup,
+    message_id,
+    plain,
+    redacted,
+    sender_name,
+)
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus
 
@@ -276,7 +283,8 @@ def _outcome(error: SMTPDataError | SMTPRecipientRefused) -> Outcome | None:
         return NotAccepted(_reply_text(error))
     meaning = STATUSES.get(error.code // 100)
     if meaning is DeliveryStatus.FAILED:
-        return Refused(_reply_text(error))
+        code = enhanced_code(str(error.message)) or str(error.code)
+        return Refused(_reply_text(error), failure=code)
     if meaning is DeliveryStatus.PENDING:
         return NotAccepted(_reply_text(error))
     return None

@@ -26,6 +26,9 @@ _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 
 _ADDRESS: Final = re.compile(r"[^\s<>\"'(,;:]+@[^\s<>\"'),;:]+|\+?\d[\d().-]{6,}\d")
 
+# Not a part of an IP address.
+_ENHANCED_CODE: Final = re.compile(r"(?<![\d.])[245]\.\d{1,3}\.\d{1,3}(?!\.?\d)", re.ASCII)
+
 # Characters that no XML document may contain (XML 1.0, 2.2), and half surrogate pairs, which cannot be encoded.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -51,6 +54,12 @@ def sender_name(content: MessageContent) -> str:
 def redacted(text: str) -> str:
     """Return a provider's text on one line, cut to 200 characters, without addresses."""
     return _ADDRESS.sub("[address]", one_line(text))[:200]
+
+
+def enhanced_code(reply: str) -> str | None:
+    """Return the enhanced status code (RFC 3463) in the reply of a mail server, such as 5.1.1; None if it has none."""
+    found = _ENHANCED_CODE.search(reply)
+    return found[0] if found else None
 
 
 def plain(content: MessageContent) -> str:

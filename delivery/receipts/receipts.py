@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from db.addresses import states
 from db.connect.database import Database
 from db.connect.unavailable import retry_once
 from db.dispatch import changes, in_flight
@@ -204,8 +205,12 @@ def _by_message(matched: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matc
 
 async def store_consents(connection: WriteConnection, consents: Sequence[Consent]) -> None:
     """Store opt-outs and opt-ins of phone numbers; the latest one of each number counts."""
+    opted: set[int] = set()
     # Ordered by number, so that concurrent callers lock the rows in the same order.
     for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):
-        await in_flight.set_opted_out(
-            connection, consent.address, consent.at if consent.opted_out else None
+        opted.update(
+            await in_flight.set_opted_out(
+                connection, consent.address, consent.at if consent.opted_out else None
+            )
         )
+    await states.update(connection, (), opted=opted)

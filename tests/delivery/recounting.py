@@ -19,12 +19,15 @@ from domain.status import (
     DeliveryStatus,
     MessageStatus,
 )
+from tests.address_states import recount_addresses
 
 LEFT: Final = (DeliveryStatus.SENT, DeliveryStatus.DELIVERED, DeliveryStatus.FAILED)
 
 
 async def recount(database: Database, message_id: int | None = None) -> None:
     """Fail unless every figure of every message, or of one message, matches its rows."""
+    if message_id is None:
+        await recount_addresses(database)
     async with database.reading() as connection:
 
         async def of(table: Table) -> list[Any]:

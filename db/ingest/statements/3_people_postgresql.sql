@@ -102,7 +102,7 @@ LEFT JOIN found_person c ON c.district_id = s.district_id AND c.role = 'STUDENT'
 
 INSERT INTO delivery (
     message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status,
-    confirmed, at, attempts
+    confirmed, at, attempts, failure
 )
 SELECT
     s.message_id, d.recipient_number, d.number, d.chunk, d.mode, d.address, a.id,
@@ -110,7 +110,8 @@ SELECT
         SELECT 1 FROM staged_duplicate t
         WHERE t.ref = d.ref AND t.recipient_number = d.recipient_number AND t.number = d.number
     ),
-    d.status, d.call_status, d.confirmed, d.at, d.attempts
+    d.status, d.call_status, d.confirmed, d.at, d.attempts,
+    CASE WHEN d.status = 'FAILED' AND substr(d.address_key, 1, 1) = ' ' THEN 'unreadable' END
 FROM staged_delivery d
 JOIN staged_message s ON s.ref = d.ref
 JOIN found_address a ON a.district_id = s.district_id AND a.kind = d.kind AND a.key = d.address_key;

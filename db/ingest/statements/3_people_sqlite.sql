@@ -69,7 +69,7 @@ JOIN staged_message s ON s.ref = r.ref;
 
 INSERT INTO delivery (
     message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status,
-    confirmed, at, attempts
+    confirmed, at, attempts, failure
 )
 SELECT
     s.message_id, d.recipient_number, d.number, d.chunk, d.mode, d.address,
@@ -78,6 +78,7 @@ SELECT
         SELECT 1 FROM staged_duplicate t
         WHERE t.ref = d.ref AND t.recipient_number = d.recipient_number AND t.number = d.number
     ),
-    d.status, d.call_status, d.confirmed, d.at, d.attempts
+    d.status, d.call_status, d.confirmed, d.at, d.attempts,
+    CASE WHEN d.status = 'FAILED' AND substr(d.address_key, 1, 1) = ' ' THEN 'unreadable' END
 FROM staged_delivery d
 JOIN staged_message s ON s.ref = d.ref;

@@ -6,7 +6,12 @@ https://documentation.mailgun.com/docs/mailgun/user-manual/events/event-structur
 import re
 from typing import Final
 
+from delivery.gateways.wording import enhanced_code
+from domain.delivery_failures import LONGEST_CODE
 from domain.status import DeliveryStatus
+
+COMPLAINED: Final = "complained"
+"""The event for an email that its receiver marked as spam."""
 
 STATUSES: Final = {
     # Mailgun has the email and tries to deliver it; it has no event for "sent".
@@ -19,7 +24,7 @@ STATUSES: Final = {
     "opened": DeliveryStatus.DELIVERED,
     "clicked": DeliveryStatus.DELIVERED,
     "unsubscribed": DeliveryStatus.DELIVERED,
-    "complained": DeliveryStatus.DELIVERED,
+    COMPLAINED: DeliveryStatus.DELIVERED,
 }
 """The status after an event, by its name; a `failed` that Mailgun retries is SENT."""
 
@@ -43,6 +48,13 @@ FINAL_CODES: Final = frozenset(
 )
 """Mailgun's own delivery codes with the same meaning; codes under 600 come from the receiving server."""
 
+_CODES_OF_REASONS: Final = {
+    "suppress-bounce": "605",
+    "suppress-unsubscribe": "606",
+    "suppress-complaint": "607",
+    "old": "602",
+}
+
 _ABOUT_AN_ADDRESS: Final = re.compile(r"(?<![-\w])to\b\W* parameter")
 _ABOUT_THE_MESSAGE: Final = re.compile(
     r"\bh:[\w-]+|\breply-?to\b|\bsubject\b.*parameter|need at least one of|too (?:large|big)|exceeds? .*size",
@@ -58,6 +70,18 @@ def event_status(
     if event == "failed" and severity == "temporary" and not is_final:
         return DeliveryStatus.SENT
     return STATUSES.get(event)
+
+
+def failure_code(reason: str | None, *, code: int | str | None, reply: str | None) -> str | None:
+    """Return the code of a failure: Mailgun's own, or else that of the receiving server, the enhanced one if it has one."""
+    own = _CODES_OF_REASONS.get(reason or "")
+    if own is None and str(code) in map(str, FINAL_CODES):
+        own = str(code)
+    if own is not None:
+        return own
+    if enhanced := enhanced_code(reply or ""):
+        return enhanced
+    return str(code)[:LONGEST_CODE] if code else None
 
 
 def is_about_an_address(problem: str) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from delivery.gateways.base import Callback, Forged, Malformed, SingleUseToken
 from delivery.gateways.exchange import decode, instant
-from delivery.gateways.mailgun.codes import event_status
+from delivery.gateways.mailgun.codes import COMPLAINED, event_status, failure_code
 from delivery.gateways.wording import redacted
 from domain.receipts import Receipt
 
@@ -113,11 +113,9 @@ def read_event(data: object) -> list[MailgunEvent]:
         at = instant(event.timestamp)
     except (msgspec.ValidationError, Malformed):
         return []
+    reason = event.reason if isinstance(event.reason, str) else None
     status = event_status(
-        event.event,
-        severity=event.severity,
-        reason=event.reason if isinstance(event.reason, str) else None,
-        code=event.delivery_status.code,
+        event.event, severity=event.severity, reason=reason, code=event.delivery_status.code
     )
     key = event.variables.get("delivery") if isinstance(event.variables, dict) else None
     is_ours = isinstance(key, str) and not key.startswith(_UNREPLACED)
@@ -129,14 +127,22 @@ def read_event(data: object) -> list[MailgunEvent]:
         key=key if is_ours else None,
         reference=reference.strip("<>") if reference else None,
         address=event.recipient if isinstance(event.recipient, str) else None,
+        failure=failure_code(
+            reason, code=event.delivery_status.code, reply=_reply(event.delivery_status)
+        ),
+        is_complaint=event.event == COMPLAINED,
     )
     return [MailgunEvent(event.event, receipt)]
+
+
+def _reply(status: _DeliveryStatus) -> str | None:
+    """Return the reply of the receiving server."""
+    return status.message or status.description
 
 
 def _detail(event: _EventData) -> str:
     """Return Mailgun's words: the event, its severity and reason, and the reply of the receiving server."""
     status = event.delivery_status
     reason = event.reason if isinstance(event.reason, str) else None
-    reply = status.message or status.description
-    words = (event.event, event.severity, reason, status.code, reply)
+    words = (event.event, event.severity, reason, status.code, _reply(status))
     return redacted(", ".join(str(word) for word in words if word))

@@ -31,6 +31,7 @@ from delivery.gateways.base import (
 from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.simulator.journal import Journal, JournalEntry
 from domain.call_status import CALL_STATUSES, OPTED_OUT, TEXT_SENT
+from domain.delivery_failures import REFUSED_ADDRESS
 from domain.receipts import Receipt, status_of_code
 from domain.status import DeliveryMode, DeliveryStatus
 
@@ -179,7 +180,11 @@ class SimulatorGateway(Gateway[Handover]):
         temper, key = self._temper, handover.key
         if self._happens(temper.refused, "refused", handover.address):
             is_email = handover.mode is DeliveryMode.EMAIL
-            return Refused("no such address (simulated)", code=None if is_email else -2)
+            return Refused(
+                "no such address (simulated)",
+                code=None if is_email else -2,
+                failure=REFUSED_ADDRESS if is_email else None,
+            )
         is_text = handover.mode is DeliveryMode.TEXT
         if is_text and self._happens(temper.opted_out, "opted out", handover.address):
             return Refused("asked for no texts (simulated)", DeliveryStatus.OPTED_OUT, OPTED_OUT)

@@ -25,6 +25,7 @@ from delivery.gateways.twilio.codes import (
     ACCOUNT_ERRORS,
     call_outcome,
     error_number,
+    failure_code,
     lacks_answer,
     text_outcome,
 )
@@ -87,6 +88,7 @@ def parse(callback: Callback, *, public_url: str, now: datetime) -> Parsed:
         receipt = receipt._replace(is_incomplete=lacks)
     elif kind == "text":
         status, code = text_outcome(form.get("MessageStatus", ""), form.get("ErrorCode"))
+        receipt = receipt._replace(failure=failure_code(form.get("ErrorCode")))
         _warn_of_account(error_number(form.get("ErrorCode")))
     else:
         raise Malformed("no callback of Twilio goes to this URL")

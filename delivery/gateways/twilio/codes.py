@@ -196,6 +196,12 @@ def error_number(error: int | str | None) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else None
 
 
+def failure_code(error: int | str | None) -> str | None:
+    """Return Twilio's error as a code of `domain.delivery_failures`."""
+    number = error_number(error)
+    return str(number) if number else None
+
+
 def refusal(mode: DeliveryMode, error: int | None, reason: str) -> Outcome:
     """Return the outcome of a hand-over that Twilio answered with an error."""
     codes = CALL_ERRORS if mode is DeliveryMode.VOICE else TEXT_ERRORS
@@ -203,4 +209,4 @@ def refusal(mode: DeliveryMode, error: int | None, reason: str) -> Outcome:
         problem = ACCOUNT_ERRORS.get(error or 0)
         return NotAccepted(f"{problem} ({reason})" if problem else reason)
     code = codes[error]
-    return Refused(reason, status_of_code(code), code)
+    return Refused(reason, status_of_code(code), code, str(error))

@@ -51,9 +51,16 @@ from delivery.gateways.exchange import (
 from delivery.gateways.port import Gateway, Passage
 from delivery.gateways.twilio import callbacks
 from delivery.gateways.twilio.callbacks import SID
-from delivery.gateways.twilio.codes import Standing, call_outcome, refusal, text_outcome
+from delivery.gateways.twilio.codes import (
+    Standing,
+    call_outcome,
+    failure_code,
+    refusal,
+    text_outcome,
+)
 from delivery.gateways.twilio.twiml import voice_twiml
 from delivery.gateways.wording import redacted, script, text_message
+from domain.delivery_failures import NO_TEXTS
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus
 
@@ -157,7 +164,7 @@ class TwilioGateway(Gateway[_TwilioRequest]):
         is_call = handover.mode is DeliveryMode.VOICE
         number, extension = _number(handover.address)
         if extension and not is_call:
-            return Refused("a number with an extension takes no texts", code=-30)
+            return Refused("a number with an extension takes no texts", code=-30, failure=NO_TEXTS)
         form, was_cut = (self._call if is_call else self._text)(handover, number, extension)
         path = "Calls.json" if is_call else "Messages.json"
         return _TwilioRequest(handover, f"{self._url}/{path}", form, was_cut)
@@ -332,7 +339,13 @@ def _outcome(request: _TwilioRequest, answer: Answer | NotAccepted | Unsure) -> 
         return NotAccepted(excerpt(answer)) if answer.status >= 400 else Unsure(excerpt(answer))
     status, code = _outcome_of(handover.mode, resource, handover.address)
     detail = f"{resource.status}, cut to fit" if request.was_cut else resource.status
-    return Accepted(resource.sid, status or DeliveryStatus.IN_PROGRESS, code, redacted(detail))
+    return Accepted(
+        resource.sid,
+        status or DeliveryStatus.IN_PROGRESS,
+        code,
+        redacted(detail),
+        failure_code(resource.error_code),
+    )
 
 
 def _outcome_of(mode: DeliveryMode, resource: _Resource, address: str) -> Standing:
@@ -349,7 +362,14 @@ def _receipt_of(resource: _Resource, sent: Sent) -> Receipt:
     words = (resource.status, resource.answered_by, resource.error_code)
     detail = redacted(", ".join(str(word) for word in words if word))
     return Receipt(
-        at, status, code, detail=detail, key=sent.key, reference=resource.sid, address=resource.to
+        at,
+        status,
+        code,
+        detail=detail,
+        key=sent.key,
+        reference=resource.sid,
+        address=resource.to,
+        failure=failure_code(resource.error_code),
     )
 
 

@@ -1,0 +1,1 @@
+"""Addresses: their states, their problems, and the people behind them."""

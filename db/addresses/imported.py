@@ -1,0 +1,42 @@
+"""Adds the outcomes of imported history to the states of addresses."""
+
+from typing import Final
+
+from sqlalchemy import Integer, column, or_, select, table
+
+from db.addresses.rows import FATES, REACHED, fate_in
+from db.addresses.states import FateChange, update
+from db.sql.connections import WriteConnection
+from db.sql.key_lists import is_there
+from db.tables.addresses import ADDRESS_FAILURES
+from db.tables.log import DELIVERY
+from domain.status import OPEN, DeliveryStatus
+
+_STAGED: Final = table("staged_message", column("message_id", Integer))
+_HAS_ROW: Final = is_there(
+    select(ADDRESS_FAILURES.c.address_id).where(
+        ADDRESS_FAILURES.c.address_id == DELIVERY.c.address_id
+    )
+)
+_OUTCOMES: Final = (
+    select(*FATES)
+    .select_from(_STAGED.join(DELIVERY, DELIVERY.c.message_id == _STAGED.c.message_id))
+    .where(
+        ~DELIVERY.c.is_duplicate,
+        DELIVERY.c.status.not_in(sorted(OPEN)),
+        or_(DELIVERY.c.status == DeliveryStatus.FAILED, REACHED & _HAS_ROW),
+    )
+)
+
+
+async def add(connection: WriteConnection) -> None:
+    """Update the states for the deliveries of all staged messages, which are in the log already.
+
+    An arrival matters only to an address with a row: without one, it never failed.
+    """
+    changes: list[FateChange] = []
+    for row in await connection.execute(_OUTCOMES):
+        address_id, fate = fate_in(row)
+        if fate is not None:
+            changes.append(FateChange(address_id, None, fate))
+    await update(connection, changes)

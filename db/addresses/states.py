@@ -1,0 +1,166 @@
+"""Keeps the states of addresses, in the transactions that change their deliveries.
+
+Locks: whoever may add or change a failure locks its addresses alone, and whoever reached addresses shares them. Otherwise
+an arrival and a first failure at the same time would not see each other. All are locked in the order of their ids.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from sqlalchemy import delete, select
+
+from db.addresses.rows import STATE, StoredState, state_values, states_of, stored
+from db.sql.bulk_write import insert_rows
+from db.sql.connections import ReadConnection, WriteConnection
+from db.sql.key_lists import any_of
+from db.tables.addresses import ADDRESS_FAILURES
+from db.tables.log import ADDRESS
+from domain.contact_problems import AddressState, Fate, add, problem_of
+
+
+class FateChange(NamedTuple):
+    """What a delivery said about its address before and after a change."""
+
+    address_id: int
+    before: Fate | None
+    after: Fate | None
+    is_complaint: bool = False
+    """The time of the complaint about the delivery changed."""
+
+    @property
+    def is_nothing(self) -> bool:
+        return self.before == self.after and not self.is_complaint
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether the state only has one more fate: a new one, or a later arrival of the same delivery."""
+        if self.is_complaint or self.after is None:
+            return False
+        if self.before is None:
+            return True
+        both_reached = self.before.is_reached and self.after.is_reached
+        return both_reached and self.before.at <= self.after.at
+
+    @property
+    def is_of_failure(self) -> bool:
+        """Whether an address without a row may need one afterwards."""
+        return self.is_complaint or (self.after is not None and not self.after.is_reached)
+
+
+class _Locked(NamedTuple):
+    """A locked address."""
+
+    district_id: int
+    opted_out_at: datetime | None
+
+
+_COLUMNS: Final = ("address_id", "district_id", *STATE, "kind", "since", "latest_at")
+_UPSERT: Final = "ON CONFLICT (address_id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in _COLUMNS[1:]
+)
+
+
+async def update(
+    connection: WriteConnection, changes: Iterable[FateChange], *, opted: Collection[int] = ()
+) -> None:
+    """Update the states for changes of deliveries, which are written already. `opted`: addresses that opted out or in."""
+    by_address: dict[int, list[FateChange]] = defaultdict(list)
+    for change in changes:
+        if not change.is_nothing:
+            by_address[change.address_id].append(change)
+    ids = sorted(by_address.keys() | set(opted))
+    if not ids:
+        return
+    failing = {id for id, some in by_address.items() if any(one.is_of_failure for one in some)}
+    locked = await _lock(connection, ids, alone=bool(failing or opted))
+    known = await stored(connection, ids, locks=True)
+    written: dict[int, AddressState] = {}
+    unclear = {id for id in failing | set(opted) if id not in known}
+    for id, one in known.items():
+        state = _with_additions(one.state, by_address.get(id, ()))
+        if state is None:
+            unclear.add(id)
+        elif state != one.state or id in opted:
+            written[id] = state
+    if unclear:
+        written |= await _counted(connection, {id: locked[id] for id in unclear})
+    await _write(connection, written, locked, known)
+
+
+async def recount(connection: WriteConnection, address_ids: Collection[int]) -> None:
+    """Set the states of these addresses to what follows from their deliveries."""
+    if not address_ids:
+        return
+    ids = sorted(address_ids)
+    locked = await _lock(connection, ids, alone=True)
+    known = await stored(connection, ids, locks=True)
+    await _write(connection, await _counted(connection, locked), locked, known)
+
+
+async def _counted(
+    connection: ReadConnection, locked: Mapping[int, _Locked]
+) -> Mapping[int, AddressState]:
+    opted_out = [id for id, one in locked.items() if one.opted_out_at is not None]
+    counted = await states_of(connection, locked, opted_out=opted_out)
+    return {id: counted.get(id, AddressState()) for id in locked}
+
+
+async def with_rows(connection: ReadConnection, address_ids: Sequence[int]) -> Sequence[int]:
+    """Return those of these addresses that have a row."""
+    statement = select(ADDRESS_FAILURES.c.address_id).where(
+        any_of(ADDRESS_FAILURES.c.address_id, address_ids)
+    )
+    return (await connection.scalars(statement)).all()
+
+
+def _with_additions(state: AddressState, changes: Sequence[FateChange]) -> AddressState | None:
+    """Return the state after changes that are all later than it; None if the rows must be read again."""
+    if not all(change.is_addition for change in changes):
+        return None
+    fates = [change.after for change in changes if change.after is not None]
+    after: AddressState | None = state
+    for fate in sorted(fates, key=lambda fate: (fate.at, fate.is_reached, fate.key)):
+        after = None if after is None else add(after, fate)
+    return after
+
+
+async def _lock(
+    connection: WriteConnection, ids: Sequence[int], *, alone: bool
+) -> Mapping[int, _Locked]:
+    """Lock these addresses in the order of their ids, `alone` or shared, and return them."""
+    statement = (
+        select(ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.opted_out_at)
+        .where(any_of(ADDRESS.c.id, ids))
+        .order_by(ADDRESS.c.id)
+    )
+    # `key_share`: rows that refer to the address can be inserted meanwhile.
+    locking = (
+        statement.with_for_update(key_share=True) if alone else statement.with_for_update(read=True)
+    )
+    rows = await connection.execute(locking)
+    return {row.id: _Locked(row.district_id, row.opted_out_at) for row in rows}
+
+
+async def _write(
+    connection: WriteConnection,
+    states: Mapping[int, AddressState],
+    locked: Mapping[int, _Locked],
+    known: Mapping[int, StoredState],
+) -> None:
+    rows: list[tuple[object, ...]] = []
+    gone: list[int] = []
+    for id, state in sorted(states.items()):
+        district_id, opted_out_at = locked[id]
+        problem = problem_of(state, opted_out_at=opted_out_at)
+        if state.is_empty and problem is None:
+            gone.append(id)
+            continue
+        about = problem or (None, None, None)
+        rows.append((id, district_id, *state_values(state), *about))
+    await insert_rows(connection, ADDRESS_FAILURES, rows, columns=_COLUMNS, on_conflict=_UPSERT)
+    if removed := [id for id in gone if id in known]:
+        await connection.execute(
+            delete(ADDRESS_FAILURES).where(any_of(ADDRESS_FAILURES.c.address_id, removed))
+        )
