@@ -11,7 +11,7 @@ from alembic import op
 from db.sql.column_types import Instant
 
 revision: str = "0019"
-down_revision: str | None = "0017"
+down_revision: str | None = "0018"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
 
