@@ -23,10 +23,10 @@ MOST_DIFFERENCES: Final = 1_000
 
 
 class Difference(NamedTuple):
-    """A stored counter or flag of a message that differs from its rows."""
+    """A stored counter or flag that differs from its rows."""
 
     message: str
-    """The external id of the message."""
+    """The external id of the message, or the number of the address."""
     what: str
     stored: str | None
     counted: str | None
@@ -54,7 +54,7 @@ async def differences(
     differences: list[Difference] = []
     for statement in _recounts():
         differences += [
-            Difference(row.message, row.what, _text(row.stored), _text(row.counted))
+            Difference(row.message, row.what, text_of(row.stored), text_of(row.counted))
             for row in await connection.execute(statement, bounds)
         ]
     return differences
@@ -114,7 +114,8 @@ async def faults_of_search(connection: ReadConnection) -> Sequence[str]:
     return faults
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """Return a stored or counted value as a text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):

@@ -3,7 +3,7 @@
 `db.upkeep.check` has the statements.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from db.upkeep.check import (
     faults_of_search,
     next_messages,
 )
+from db.upkeep.check_addresses import address_differences, next_addresses
 
 CHUNK: Final = 500
 """Messages per snapshot: more keep an old snapshot open longer, fewer need more statements."""
@@ -37,6 +38,11 @@ class RecountResult:
     differences: list[Difference] = field(default_factory=list)
     """The first ones, in the order in which the messages came in."""
     difference_count: int = 0
+
+    def add(self, rows: Sequence[Difference]) -> None:
+        """Count differences, and list the first ones."""
+        self.difference_count += len(rows)
+        self.differences += rows[: MOST_LISTED - len(self.differences)]
 
     @property
     def is_clean(self) -> bool:
@@ -64,10 +70,17 @@ async def check(database: Database, *, watch: Watch = lambda finding: None) -> R
         async with database.snapshot() as connection:
             ids = await next_messages(connection, last, count=CHUNK)
             if not ids:
-                return finding
+                break
             rows = await differences(connection, after=last, until=ids[-1])
         last = ids[-1]
         finding.messages += len(ids)
-        finding.difference_count += len(rows)
-        finding.differences += rows[: MOST_LISTED - len(finding.differences)]
+        finding.add(rows)
         watch(finding)
+    last = 0
+    while True:
+        async with database.snapshot() as connection:
+            ids = await next_addresses(connection, last, count=CHUNK)
+            if not ids:
+                return finding
+            finding.add(await address_differences(connection, ids))
+        last = ids[-1]

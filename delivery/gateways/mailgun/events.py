@@ -15,6 +15,7 @@ from delivery.gateways.exchange import decode, instant
 from delivery.gateways.mailgun.codes import COMPLAINED, event_status, failure_code
 from delivery.gateways.wording import redacted
 from domain.receipts import Receipt
+from domain.status import DeliveryStatus
 
 CALLBACKS_GOOD_FOR: Final = timedelta(hours=12)
 """Maximum age of a webhook. Mailgun repeats an unaccepted webhook for eight hours."""
@@ -127,12 +128,15 @@ def read_event(data: object) -> list[MailgunEvent]:
         key=key if is_ours else None,
         reference=reference.strip("<>") if reference else None,
         address=event.recipient if isinstance(event.recipient, str) else None,
-        failure=failure_code(
-            reason, code=event.delivery_status.code, reply=_reply(event.delivery_status)
-        ),
+        failure=_failure(event, reason) if status is DeliveryStatus.FAILED else None,
         is_complaint=event.event == COMPLAINED,
     )
     return [MailgunEvent(event.event, receipt)]
+
+
+def _failure(event: _EventData, reason: str | None) -> str | None:
+    status = event.delivery_status
+    return failure_code(reason, code=status.code, reply=_reply(status))
 
 
 def _reply(status: _DeliveryStatus) -> str | None:

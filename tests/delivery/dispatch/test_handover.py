@@ -11,8 +11,9 @@ from sqlalchemy.event import listen
 from db.dispatch import in_flight
 from db.log.deliveries import DeliveryKey
 from delivery.dispatch.handover import hand_over
-from delivery.gateways.base import Accepted, Handover, NotAccepted, Outcome
+from delivery.gateways.base import Accepted, Consent, Handover, NotAccepted, Outcome
 from delivery.gateways.inbox import InboxGateway
+from delivery.receipts.receipts import store_consents
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from tests import log
 from tests.delivery.world import FakeGateway, World, call, mail, number_of, people, text_to
@@ -162,7 +163,7 @@ async def test_no_call_is_placed_after_the_window_closes_in_the_middle_of_a_chun
 async def test_a_number_that_opted_out_gets_no_texts_and_is_still_called(world: World) -> None:
     message_id = await world.load(people(2, call, text_to))
     async with world.database.writing() as connection:
-        await in_flight.set_opted_out(connection, number_of(1), NOON)
+        await store_consents(connection, [Consent(NOON, number_of(1), True)])
 
     await world.work()
 

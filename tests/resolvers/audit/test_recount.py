@@ -12,7 +12,7 @@ from db.upkeep.check import Difference
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from resolvers.audit.recount import RecountResult, check
-from tests.log import district, load, message, recipient, text, voice
+from tests.log import NOON, district, load, message, recipient, text, voice
 from tests.resolvers.ingest.test_ingest_figures import messages
 from tests.resolvers.world import World
 
@@ -64,7 +64,15 @@ async def test_only_the_first_differences_are_listed_and_all_are_counted(
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_comes_in_is_counted_right(database: Database, lines: bytes) -> None:
     async with database.writing() as connection:
-        for table in ("tally", "span", "delivery", "recipient", "content", "message"):
+        for table in (
+            "address_failures",
+            "tally",
+            "span",
+            "delivery",
+            "recipient",
+            "content",
+            "message",
+        ):
             await connection.execute(sql(f"DELETE FROM {table}"))
     await load(database, district(), lines)
 
@@ -91,3 +99,19 @@ async def test_a_message_that_is_delivered_from_here_stays_clean(database: Datab
 
     assert await world.status() == "SENT"
     assert await check(database) == RecountResult(total=1, messages=1)
+
+
+async def test_a_wrong_state_of_an_address_is_found(database: Database) -> None:
+    failed = [recipient("p1", voice(call_status=3, at=NOON))]
+    await load(database, district(), message("M-1", failed))
+    assert (await check(database)).is_clean
+    async with database.writing() as connection:
+        await connection.execute(sql("UPDATE address_failures SET failures = 2"))
+
+    assert (await check(database)).differences == [Difference("address 1", "failures", "2", "1")]
+
+    async with database.writing() as connection:
+        await connection.execute(sql("DELETE FROM address_failures"))
+
+    missing = {one.what: one.counted for one in (await check(database)).differences}
+    assert missing["kind"] == "INVALID"

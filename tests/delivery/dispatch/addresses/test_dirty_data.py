@@ -92,6 +92,7 @@ async def clear(database: Database) -> None:
     async with database.writing() as connection:
         for table in (
             "delivery_event",
+            "address_failures",
             "delivery",
             "recipient",
             "tally",

@@ -4,7 +4,12 @@ import httpx2
 import pytest
 
 from delivery.gateways.base import NotAccepted, Refused
-from delivery.gateways.mailgun.codes import event_status, is_about_an_address, is_about_the_message
+from delivery.gateways.mailgun.codes import (
+    event_status,
+    failure_code,
+    is_about_an_address,
+    is_about_the_message,
+)
 from domain.status import DeliveryStatus
 from tests.delivery.gateways.stand_ins import MailgunStandIn
 
@@ -34,6 +39,25 @@ def test_a_failure_is_final_if_mailgun_does_not_retry(
     severity: str | None, reason: str | None, code: int | str | None, status: DeliveryStatus
 ) -> None:
     assert event_status("failed", severity=severity, reason=reason, code=code) is status
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "reply", "failure"),
+    [
+        ("suppress-bounce", 605, "Not delivering to previously bounced address", "605"),
+        ("suppress-complaint", None, None, "607"),
+        ("generic", "606", None, "606"),
+        ("old", 498, "4.4.1 timed out", "602"),
+        ("bounce", 550, "5.1.1 no such user", "5.1.1"),
+        ("bounce", 550, "host 5.1.1.9 said no", "550"),
+        ("generic", 552, None, "552"),
+        (None, None, None, None),
+    ],
+)
+def test_a_failure_has_mailgun_s_code_or_that_of_the_receiving_server(
+    reason: str | None, code: int | str | None, reply: str | None, failure: str | None
+) -> None:
+    assert failure_code(reason, code=code, reply=reply) == failure
 
 
 PROBLEMS = [

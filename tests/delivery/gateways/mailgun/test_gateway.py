@@ -17,6 +17,7 @@ from delivery.gateways.base import (
     Unsure,
 )
 from delivery.gateways.mailgun.gateway import MailgunGateway
+from domain.delivery_failures import REFUSED_ADDRESS
 from domain.message import BodyFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from tests.delivery.gateways.stand_ins import MAIL_FROM, NOON, MailgunStandIn, content
@@ -113,7 +114,7 @@ async def test_the_address_that_mailgun_rejects_is_found_by_halving(
 
     assert outcomes[:7] == [Accepted("1@mg.example", DeliveryStatus.SENT)] * 7
     assert outcomes[7] == Refused(
-        "'to' parameter is not a valid address. please check documentation"
+        "'to' parameter is not a valid address. please check documentation", failure=REFUSED_ADDRESS
     )
     assert mailgun.taken() == addresses
     assert len(mailgun.requests) == 7
@@ -133,7 +134,7 @@ async def test_the_address_that_mailgun_rejects_is_found_by_halving(
         (
             400,
             '{"message": "\'to\' parameter is not a valid address: x@y.z"}',
-            Refused("'to' parameter is not a valid address: [address]"),
+            Refused("'to' parameter is not a valid address: [address]", failure=REFUSED_ADDRESS),
         ),
         (400, "", NotAccepted("HTTP 400")),
         (301, "", NotAccepted("HTTP 301")),

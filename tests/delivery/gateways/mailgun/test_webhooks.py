@@ -92,7 +92,15 @@ def test_events_have_their_statuses(
     parsed = mailgun.gateway.parse(webhook(event), now=LATER)
 
     assert parsed.receipts == [
-        Receipt(NOON, status, detail=word, key="d-0", reference="1@mg.example", address=HEATHER)
+        Receipt(
+            NOON,
+            status,
+            detail=word,
+            key="d-0",
+            reference="1@mg.example",
+            address=HEATHER,
+            is_complaint=word == "complained",
+        )
     ]
     assert parsed.reply is None
 
@@ -120,6 +128,7 @@ def test_the_reason_of_a_failure_has_no_address(mailgun: MailgunStandIn) -> None
 
     assert receipt.status is DeliveryStatus.FAILED
     assert receipt.detail == "failed, permanent, bounce, 550, 5.1.1 <[address]>: no such user"
+    assert receipt.failure == "5.1.1"
 
 
 def test_an_unknown_word_is_kept_as_it_is(mailgun: MailgunStandIn) -> None:

@@ -162,6 +162,7 @@ def test_a_text_is_dated_by_its_callback() -> None:
                 detail="undelivered, 30006",
                 key="d-1",
                 reference="SM" + "0" * 32,
+                failure="30006",
             )
         ]
     )

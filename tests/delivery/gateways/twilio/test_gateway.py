@@ -112,7 +112,9 @@ async def test_a_too_long_text_is_cut_and_its_detail_shows_that(texts: TextStand
 async def test_a_number_with_an_extension_takes_no_texts(texts: TextStandIn) -> None:
     outcomes = await texts.gateway.send(texts.handovers(f"{NUMBER};ext=12"))
 
-    assert outcomes == [Refused("a number with an extension takes no texts", code=-30)]
+    assert outcomes == [
+        Refused("a number with an extension takes no texts", code=-30, failure="no_texts")
+    ]
     assert texts.requests == []
 
 
@@ -144,7 +146,7 @@ async def test_an_unsubscribed_number_is_opted_out(texts: TextStandIn) -> None:
 
     [outcome] = await texts.gateway.send(texts.handovers(NUMBER))
 
-    assert outcome == Refused('HTTP 400: {"code":21610}', DeliveryStatus.OPTED_OUT, -33)
+    assert outcome == Refused('HTTP 400: {"code":21610}', DeliveryStatus.OPTED_OUT, -33, "21610")
 
 
 @pytest.mark.parametrize(
