@@ -12,6 +12,7 @@ from domain.errors import BadUserInput
 from domain.ids import Kind, Reference, read
 from domain.viewer import Right, Viewer
 from resolvers import deliveries, recipients
+from resolvers.addresses import addresses
 from resolvers.audit import trail
 from resolvers.people import persons
 from resolvers.reports import reports
@@ -104,4 +105,5 @@ _BY_KIND: Final = {
     Kind.DELIVERY: deliveries.by_keys,
     Kind.REPORT: reports.by_keys,
     Kind.AUDIT_ENTRY: trail.by_keys,
+    Kind.ADDRESS: addresses.by_keys,
 }

@@ -19,6 +19,7 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from domain.errors import LogError
 from resolvers.request.context import Context
+from schema.addresses import Address
 from schema.described.descriptions import describe
 from schema.documents.documents import Documents, PreparedRunner
 from schema.errors import client_error, remove_suggestion, with_choices
@@ -147,7 +148,7 @@ def build() -> Contract:
         Mutation,
         Subscription,
         execution_context_class=FastExecutor,
-        types=[District, School, Message, Person, Student, Recipient, Delivery, Report],
+        types=[District, School, Message, Person, Student, Address, Recipient, Delivery, Report],
     )
     _hide_null_defaults(schema)
     describe(cast(Any, schema)._schema)

@@ -13,6 +13,7 @@ from db.log.recipients import RecipientOutcome
 from db.search.facets import SchoolCount, SenderCount, StatusCount, TypeCount, TypeRecord
 from db.search.saved_searches import SavedSearchRecord
 from domain import call_status, report, waits
+from domain.delivery_failures import Failure, failure_of
 from domain.ids import Kind, speller
 from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -38,6 +39,24 @@ def sender_of(id: str | None, name: str | None) -> SenderRecord | None:
 def call_status_of(code: int | None) -> call_status.CallStatus | None:
     """The meaning of a code; None without one."""
     return None if code is None else call_status.call_status(code)
+
+
+def provider_of(status: DeliveryStatus, gateway: str | None) -> str | None:
+    """The gateway that took a delivery; None while none has."""
+    return None if status is DeliveryStatus.PENDING else gateway
+
+
+def failure_shown(
+    mode: DeliveryMode,
+    status: DeliveryStatus,
+    call_status: int | None,
+    gateway: str | None,
+    code: str | None,
+) -> Failure | None:
+    """Why a delivery failed; None unless it did."""
+    if status is not DeliveryStatus.FAILED:
+        return None
+    return failure_of(mode, gateway, call_status=call_status, code=code)
 
 
 @strawberry.interface(description="Anything that has an id of its own.")
@@ -123,6 +142,15 @@ class CallStatus:
     note: str
     is_success: bool = plain(description="Counts as contacted.")
     is_final: bool = plain(description="No further report is expected.")
+
+
+@describes(Failure)
+class DeliveryFailure:
+    """Why a delivery failed, and what to do about it."""
+
+    reason: str = plain(description="In words for a person.")
+    advice: str = plain(description="What to do about it.")
+    is_permanent: bool = plain(description="Trying again without a correction cannot help.")
 
 
 @describes(StatusCount)

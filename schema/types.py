@@ -4,7 +4,7 @@ They are in one module because of these references; `schema.parts` has the types
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
@@ -25,6 +25,7 @@ from domain.report import (
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
+from resolvers.addresses import addresses
 from resolvers.log import labels, outcomes, permissions, waits
 from resolvers.people import persons
 from resolvers.reports import reports
@@ -34,6 +35,7 @@ from schema.parts import (
     CallStatus,
     Cancellation,
     DeliveryEvent,
+    DeliveryFailure,
     DeliverySummary,
     District,
     FilterCriterion,
@@ -48,7 +50,12 @@ from schema.parts import (
     SenderRecord,
     WaitReason,
     call_status_of,
+    failure_shown,
+    provider_of,
 )
+
+if TYPE_CHECKING:
+    from schema.addresses import Address
 
 
 def student_of(id: int | None, name: str | None) -> StudentRecord | None:
@@ -82,6 +89,21 @@ class Delivery(Node):
     attempts: int
     events: list[DeliveryEvent] = bound(
         deliveries.events_of, description="Everything that happened to it, oldest first."
+    )
+    provider: str | None = pure(
+        provider_of,
+        "status",
+        "gateway",
+        description="The gateway that took it; null while none has.",
+    )
+    failure: DeliveryFailure | None = pure(
+        failure_shown,
+        "mode",
+        "status",
+        "call_status_code",
+        "gateway",
+        "failure_code",
+        description="Null unless it failed.",
     )
 
 
@@ -119,6 +141,11 @@ class Person(Node):
         persons.students_of_contact,
         reads=["id"],
         description="Students about whom this person was sent messages, latest first.",
+    )
+    addresses: list[Annotated["Address", strawberry.lazy("schema.addresses")]] = bound(
+        addresses.of_person,
+        reads=["id"],
+        description="Every address that messages to this person went to, last used first.",
     )
     recipients: "PersonRecipientConnection" = bound(
         persons.recipients_of_contact, reads=["id"], description="Newest first."

@@ -25,10 +25,14 @@ from domain.contact_problems import (
 from domain.modes import PHONE_MODES
 from domain.status import DeliveryMode, DeliveryStatus
 
-_AT: Final = func.coalesce(
+_OWN: Final = MESSAGE.alias("own_message")
+AT: Final = func.coalesce(
     DELIVERY.c.at,
     # History may have no time of an outcome.
-    select(MESSAGE.c.scheduled_at).where(MESSAGE.c.id == DELIVERY.c.message_id).scalar_subquery(),
+    select(_OWN.c.scheduled_at)
+    .where(_OWN.c.id == DELIVERY.c.message_id)
+    .correlate(DELIVERY)
+    .scalar_subquery(),
     type_=DELIVERY.c.at.type,
 )
 
@@ -60,7 +64,7 @@ FATES: Final = (
     DELIVERY.c.number,
     DELIVERY.c.mode,
     DELIVERY.c.status,
-    _AT,
+    AT,
     DELIVERY.c.call_status,
     DELIVERY.c.confirmed,
     DELIVERY.c.gateway,
@@ -172,7 +176,7 @@ async def _with_arrivals(
     complained: Mapping[int, datetime],
 ) -> Mapping[int, AddressState]:
     arrivals = (
-        select(DELIVERY.c.address_id, func.max(_AT, type_=DELIVERY.c.at.type))
+        select(DELIVERY.c.address_id, func.max(AT, type_=DELIVERY.c.at.type))
         .with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite")
         .where(any_of(DELIVERY.c.address_id, ids), ~DELIVERY.c.is_duplicate, REACHED)
         .group_by(DELIVERY.c.address_id)

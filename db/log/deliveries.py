@@ -44,6 +44,8 @@ class DeliveryRecord(NamedTuple):
     is_duplicate: bool
     at: datetime | None
     attempts: int
+    gateway: str | None
+    failure_code: str | None
 
     @property
     def key(self) -> DeliveryKey:
@@ -67,12 +69,10 @@ class DeliveryFilter(NamedTuple):
     statuses: tuple[DeliveryStatus, ...] | None = None
 
 
+_COLUMNS: Final = {"call_status_code": "call_status", "failure_code": "failure"}
 READING: Final = RecordColumns(
     DeliveryRecord,
-    {
-        field: DELIVERY.c["call_status" if field == "call_status_code" else field]
-        for field in DeliveryRecord._fields
-    },
+    {field: DELIVERY.c[_COLUMNS.get(field, field)] for field in DeliveryRecord._fields},
 )
 KEY: Final = frozenset(DeliveryKey._fields)
 """The fields that are always read: the primary key."""

@@ -6,8 +6,7 @@ from typing import Final
 from sqlalchemy import Index, text
 from sqlmodel import Field
 
-from db.sql.column_types import BigInt, Instant, SmallInt, TableModel, by_value, table_of
-from  import where
+from db.sql.column_types import BigInt, Instant, SmallInt, TableModel, by_value, table_of, where
 from domain.delivery_failures import ProblemKind
 
 HAS_PROBLEM: Final = text("kind IS NOT NULL")

@@ -14,4 +14,8 @@ class NotFound(NamedTuple):
 
 NO_MESSAGE: Final = NotFound("There is no message with this id that you may see.")
 
+NO_ADDRESS: Final = NotFound("There is no address with this id that you may see.")
+
+NO_PROBLEM: Final = NotFound("This address has no problem that could be resolved.")
+
 NO_REPORT: Final = NotFound("There is no report with this id that you may see.")

@@ -9,7 +9,9 @@ from typing import Any
 import strawberry
 
 from db.audit.entries import Action
+from domain.delivery_failures import ProblemKind
 from domain.message import BodyFormat
+from domain.modes import AddressKind
 from domain.people import Role
 from domain.report import ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -77,6 +79,15 @@ _enum(
     STUDENT="Somebody about whom messages are sent.",
 )
 _enum(DeliveryMode)
+_enum(AddressKind)
+_enum(
+    ProblemKind,
+    name="ContactProblemKind",
+    INVALID="The number or mailbox does not exist: it has to be corrected.",
+    UNREACHABLE="It exists, but nobody was reached in the last attempts.",
+    CANNOT_TEXT="A landline, or a number that takes no texts.",
+    COMPLAINED="The receiver marked a message as spam.",
+)
 _enum(ReportDevice)
 _enum(ReportDetail)
 _enum(ReportFormat)

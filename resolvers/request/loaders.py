@@ -31,6 +31,7 @@ from db.reports.records import ReportRecord
 from db.sql.keyset_paging import Slice
 from db.sql.rows import Rows
 from domain.paging import Page
+from resolvers.addresses.loaders import AddressLoaders
 from resolvers.request import masks
 from resolvers.request.list_keys import (
     DeliveriesOf,
@@ -52,15 +53,13 @@ from resolvers.request.masks import Masker
 from resolvers.request.message_state import MessageStateLoaders
 
 
-class Loaders(MessageStateLoaders):
+class Loaders(MessageStateLoaders, AddressLoaders):
     """The loaders of one request, created on first use."""
 
     def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
-        super().__init__(database, visibility)
-        self._database = database
+        MessageStateLoaders.__init__(self, database, visibility)
+        AddressLoaders.__init__(self, database, visibility, masker=Masker(masks=masks))
         self._keyed = database.generic
-        self._visibility = visibility
-        self._masker = Masker(masks=masks)
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}
         """Deliveries that were loaded with a page of recipients, by the fields that were read of them."""

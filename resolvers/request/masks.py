@@ -32,6 +32,9 @@ OF_PERSON: Final[FieldMask] = {"name": _hidden, "external_id": _hidden}
 OF_RECIPIENT: Final[FieldMask] = {"name": _hidden, "student_name": mask}
 OF_INBOX: Final[FieldMask] = {"student_name": mask}
 OF_DELIVERY: Final[FieldMask] = {"address": _hidden}
+OF_ADDRESS: Final[FieldMask] = {"value": _hidden}
+OF_PROBLEM: Final[FieldMask] = {"note": mask}
+"""Staff write the note for staff, so it may name a recipient."""
 OF_EVENT: Final[FieldMask] = {"detail": mask}
 """Providers' texts often repeat the address that they refused."""
 

@@ -6,8 +6,10 @@ from typing import Annotated
 import strawberry
 
 from domain.status import MessageStatus
+from resolvers.addresses import resolution
 from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend, saved_searches
 from resolvers.reports import reports
+from schema.addresses import Address
 from schema.binding import bound, describes, plain
 from schema.parts import ReportOptions, SavedSearch
 from schema.types import Message, Report
@@ -80,6 +82,13 @@ class NothingToResend(UserError):
     """No failed delivery of the message can be sent again."""
 
 
+@describes(resolution.ResolveContactProblemSuccess)
+class ResolveContactProblemSuccess:
+    """The problem is resolved until the next failure."""
+
+    address: Address
+
+
 CancelMessageResult = Annotated[
     CancelMessageSuccess | NotFound | MessageNotCancelable, strawberry.union("CancelMessageResult")
 ]
@@ -92,6 +101,10 @@ CreateReportResult = Annotated[
 ]
 ResendFailedResult = Annotated[
     ResendFailedSuccess | NotFound | NothingToResend, strawberry.union("ResendFailedResult")
+]
+
+ResolveContactProblemResult = Annotated[
+    ResolveContactProblemSuccess | NotFound, strawberry.union("ResolveContactProblemResult")
 ]
 
 
@@ -129,4 +142,8 @@ class Mutation:
     delete_saved_search: bool = bound(
         saved_searches.delete_saved_search,
         description="Deletes a saved search. False: the viewer has none with this id, and nothing was changed.",
+    )
+    resolve_contact_problem: ResolveContactProblemResult = bound(
+        resolution.resolve_contact_problem,
+        description="Closes the problem of an address by hand. It opens again with the next failure. Needs VIEW_RECIPIENTS.",
     )

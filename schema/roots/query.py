@@ -3,6 +3,7 @@
 import strawberry
 
 from resolvers import directory
+from resolvers.addresses.problems import worklist
 from resolvers.audit.system import system
 from resolvers.audit.trail import trail
 from resolvers.messages import by_id, search, types
@@ -10,6 +11,7 @@ from resolvers.mutations import saved_searches
 from resolvers.people import persons
 from resolvers.people.inbox import inbox
 from resolvers.people.search import people
+from schema.addresses import ContactProblemConnection
 from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.inbox import InboxConnection
@@ -60,6 +62,12 @@ class Query:
         description=(
             "What one portal account was sent, newest first, with bodies. For a portal's service: needs READ_INBOX. Only what "
             "was put into the inbox and is not purged."
+        ),
+    )
+    contact_problems: ContactProblemConnection = bound(
+        worklist,
+        description=(
+            "Addresses that need somebody's attention. Needs VIEW_RECIPIENTS. Most failures first, then the latest."
         ),
     )
     schools: list[School] = bound(directory.schools)

@@ -6,12 +6,13 @@ All four origins send to the same addresses and phones, and name things by the s
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from db.connect.database import Database
-from db.tables.log import DELIVERY, MESSAGE, RECIPIENT, SCHOOL
+from db.tables.addresses import ADDRESS_FAILURES
+from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT, SCHOOL
 from domain.ids import Kind, spell
-from domain.status import MessageStatus
+from domain.status import DeliveryStatus, MessageStatus
 from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice
 
 
@@ -45,7 +46,8 @@ def messages_of(name: str) -> bytes:
     )
     own = recipient(
         f"p-{name}",
-        email(f"{name}@nomail.example", at=NOON),
+        email(f"{name}@nomail.example", status=DeliveryStatus.FAILED, at=NOON),
+        email(f"unreadable {name}", status=DeliveryStatus.FAILED, at=NOON),
         name=f"Own, {name}",
         student=(f"s-{name}", f"Kid, {name}"),
     )
@@ -87,6 +89,19 @@ async def load_origins(database: Database) -> None:
         school("ost", district="south", name="School of suedost"),
         *map(messages_of, ORIGINS),
     )
+    async with database.writing() as connection:
+        for name in ORIGINS:
+            own = select(ADDRESS.c.id).where(ADDRESS.c.key.contains(f"unreadable {name}"))
+            await connection.execute(
+                update(ADDRESS_FAILURES)
+                .where(ADDRESS_FAILURES.c.address_id.in_(own))
+                .values(
+                    resolved_at=NOON,
+                    resolved_by_id=f"u-{name}",
+                    resolved_by_name=f"Resolver of {name}",
+                    note=f"Note of {name}",
+                )
+            )
 
 
 async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
@@ -108,6 +123,7 @@ async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
         Kind.DELIVERY: select(
             DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
         ).where(DELIVERY.c.message_id.in_(messages)),
+        Kind.ADDRESS: select(DELIVERY.c.address_id).where(DELIVERY.c.message_id.in_(messages)),
     }
     async with database.reading() as connection:
         return {

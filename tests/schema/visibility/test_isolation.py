@@ -72,7 +72,9 @@ async def test_the_walk_sees_whatever_is_there_to_be_seen(log: Database) -> None
     seen = await walk(log, ONLOOKERS["north"].viewer, now=NOON)
 
     assert seen.places_with("nordost") == {
+        ("Address", "value"),
         ("Cancellation", "reason"),
+        ("ContactProblem", "note"),
         ("Delivery", "address"),
         ("FilterCriterion", "label"),
         ("FilterCriterion", "value"),
@@ -144,6 +146,7 @@ async def test_an_id_of_somebody_else_leads_nowhere(log: Database) -> None:
 
         kinds = {id.partition(".")[0] for id in foreign}
         assert kinds >= {"message", "person", "student", "recipient", "delivery"}
+        assert kinds >= {"message", "person", "recipient", "delivery", "address"}
         assert (name, other, behind.ids, dict(behind.texts)) == (name, other, set(), {})
 
 

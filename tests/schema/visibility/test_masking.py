@@ -42,7 +42,9 @@ async def test_only_what_was_sent_by_whom_is_seen_and_not_to_whom(database: Data
         ("Sender", "name"),
     }
     assert {place: seen.texts[place] for place in seen.places_with(MASK)} == {
+        ("Address", "value"): {MASK},
         ("Cancellation", "reason"): {MASK},
+        ("ContactProblem", "note"): {MASK},
         ("FilterCriterion", "value"): {MASK},
         ("Message", "replyTo"): {MASK},
         ("Delivery", "address"): {MASK},

@@ -78,6 +78,13 @@ async def walk(database: Database, viewer: Viewer, *, now: datetime) -> Seen:
     closed |= {"auditTrail"} if viewer.schools else set()
     asked = document(None, closed=frozenset(closed))
     note(await ask(database, asked, viewer=viewer, now=now), seen)
+    closed = set[str]()
+    if viewer.schools or not viewer.may(Right.VIEW_AUDIT):
+        closed.add("auditTrail")
+    if not viewer.may(Right.VIEW_RECIPIENTS):
+        closed.add("contactProblems")
+    whole = document(None, closed=frozenset(closed))
+    note(await ask(database, whole, viewer=viewer, now=now), seen)
     followed: set[str] = set()
     while new := sorted(seen.ids - followed):
         followed |= set(new)
@@ -99,6 +106,7 @@ def document(argument: str | None, *, closed: frozenset[str] = frozenset()) -> s
     """A query of every root field that takes an id, or ids, under this name; with None of those that take neither.
 
     `closed`: the root fields to leave out.
+    `closed`: fields that the viewer has no right to, which would be errors.
 
     One id at a time is asked only for what is at hand: behind it lies what lies behind it among several.
     """

@@ -1,0 +1,1 @@
+"""Addresses, the people behind them, and the worklist of their problems."""
