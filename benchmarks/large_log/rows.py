@@ -1,7 +1,7 @@
 """The rows of the large log by table, as the ingest writes them."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -252,6 +252,22 @@ def _deliveries(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
                 )
 
 
+def _failures(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
+    of: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for message in range(1, size.messages + 1):
+        for number, person in enumerate(_listed(message, size)):
+            if not _is_reached(who := person % size.people):
+                of[who].append((message, number))
+    for who, failed in of.items():
+        (first, _), (last, number) = failed[0], failed[-1]
+        in_several = first != last
+        is_problem = in_several and len(failed) > 2
+        since = instants[first]
+        problem = ("UNREACHABLE", since, instants[last]) if is_problem else (None, None, None)
+        run = (len(failed), since, in_several, instants[last])
+        yield 3 * who + 2, 1, *run, last, number, 1, *problem
+
+
 def _tallies(size: Size) -> Iterator[Row]:
     for message in range(1, size.messages + 1):
         counts: Counter[tuple[str, str, int]] = Counter()
@@ -306,6 +322,12 @@ def loads(size: Size) -> Iterator[Load]:
         "message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status, "
         "confirmed, at, attempts",
         _deliveries(size, instants),
+    )
+    yield Load(
+        "address_failures",
+        "address_id, district_id, failures, run_since, in_several, last_failed_at, last_message_id, "
+        "last_recipient_number, last_number, kind, since, latest_at",
+        _failures(size, instants),
     )
     yield Load(
         "tally",

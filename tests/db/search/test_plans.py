@@ -1,7 +1,7 @@
 """No search of a large log scans it: the query plans of both databases for every filter and sort."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
 from contextlib import closing
 from datetime import timedelta
 from functools import partial
@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from benchmarks.large_log import build, size_of
+from db.addresses import problems, records
+from db.addresses.problems import ProblemCriteria
 from db.connect.database import Database
 from db.dispatch import due, resend
 from db.log import inbox, recipients
@@ -25,6 +27,7 @@ from db.search.search import prepare
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.keyset_paging import Order
 from db.upkeep import purge, purge_rows
+from domain.delivery_failures import ProblemKind
 from domain.paging import Page
 from domain.status import DeliveryMode, MessageStatus
 from tests import log
@@ -116,7 +119,7 @@ Run = Callable[[WriteConnection, Visibility], Awaitable[Any]]
 
 
 async def read_whole(
-    database: Database, run: Run, *, for_text: bool = False
+    database: Database, run: Run, *, for_text: bool = False, mass: Set[str] = MASS
 ) -> Sequence[tuple[str, str]]:
     """Return the tables that a piece of work scans, each with the statement."""
     visibility = await log.visibility(database, now=NOW)
@@ -130,7 +133,7 @@ async def read_whole(
             (table, statement.text)
             for statement in list(statements)
             for table in await tables_read_whole(connection, statement)
-            if table in MASS - excused
+            if table in mass - excused
         ]
 
 
@@ -307,6 +310,53 @@ async def test_nothing_that_is_shown_or_watched_of_fifty_messages_scans_a_table(
     large: Database, run: Run
 ) -> None:
     assert await read_whole(large, run) == []
+
+
+WORKLISTS: Final = {
+    "all": ProblemCriteria(),
+    "of a school": ProblemCriteria(school_ids=(3,)),
+    "of a kind": ProblemCriteria(kinds=(ProblemKind.UNREACHABLE,)),
+    "with many failures": ProblemCriteria(min_failures=3),
+    "with an address": ProblemCriteria(search="+16120000471"),
+    "with a name": ProblemCriteria(search="calvin of 98"),
+}
+
+
+@pytest.mark.parametrize("criteria", WORKLISTS.values(), ids=WORKLISTS)
+async def test_no_page_of_the_worklist_scans_the_log(
+    large: Database, criteria: ProblemCriteria
+) -> None:
+    order = problems.most_failures_first("")
+
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
+        for who in (visibility, visibility._replace(school_ids=(3, 4))):
+            cursor = None
+            for _ in range(2):
+                page = await problems.page_of_problems(
+                    connection,
+                    criteria,
+                    visibility=who,
+                    order=order,
+                    page=Page(50, cursor, None, backward=False),
+                )
+                cursor = order.cursors.encode(page.keys[-1]) if page.keys else None
+
+    mass = MASS | {"address_failures", "last_delivery"}
+    read = await read_whole(large, run, for_text=criteria.search is not None, mass=mass)
+    assert read == []
+
+
+async def test_an_address_and_its_people_are_read_without_a_scan(large: Database) -> None:
+    async def run(connection: ReadConnection, visibility: Visibility) -> None:
+        ids = list(range(1, 40))
+        await records.addresses(connection, ids, visibility=visibility)
+        await records.uses(connection, ids)
+        await records.people_of(connection, ids, visibility=visibility)
+        await records.addresses_of_people(connection, ids, visibility=visibility)
+        await problems.problems(connection, ids)
+
+    mass = MASS | {"address_failures", "last_delivery"}
+    assert await read_whole(large, run, mass=mass) == []
 
 
 async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:

@@ -122,6 +122,14 @@ OPERATIONS = {
         # the page; reports, counts; messages
         4,
     ),
+    "the worklist": (
+        """query($size: Int!) { contactProblems(first: $size) { totalCount counts { count } nodes {
+             reason lastDelivery { address } address { value lastUsedAt lastReachedAt problem { kind }
+               people { name addresses { value } } } } } }""",
+        # the page, audit, the total, counts; addresses, deliveries; uses, problems, whom they belong to; people, audit;
+        # the addresses of each, which are known or read; audit
+        14,
+    ),
     "what each recipient was sent": (
         """query($size: Int!, $message: ID!) { message(id: $message) { recipients(first: $size) {
              nodes { person { recipients(first: 2) { edges { message { subject } } } } } } } }""",
@@ -159,6 +167,7 @@ async def log(database: Database) -> Database:
         recipient(
             f"q{n}",
             email(f"q{n}@nomail.example", at=NOON),
+            voice(f"+1612555{n:04}", call_status=3, at=NOON),
             name=f"Parent, {n}",
             student=(f"t{n}", f"Student, {n}"),
         )
@@ -262,6 +271,7 @@ NODES = {
     "student": 2,
     "recipient": 2,
     "delivery": 2,
+    "address": 2,
 }
 
 
