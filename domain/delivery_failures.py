@@ -26,7 +26,7 @@ class ProblemKind(StrEnum):
     UNREACHABLE = "UNREACHABLE"
 
 
-class Failure(NamedTuple):
+class FailureMeaning(NamedTuple):
     """Why a delivery failed, in words for a person."""
 
     reason: str
@@ -51,11 +51,11 @@ _CALL: Final = "call"
 _SMTP: Final = "smtp"
 
 
-def _read() -> Mapping[tuple[str, str], Failure]:
+def _read() -> Mapping[tuple[str, str], FailureMeaning]:
     with (files("domain") / "delivery_failures.csv").open(encoding="utf-8") as file:
         return MappingProxyType(
             {
-                (row["provider"], row["code"]): Failure(
+                (row["provider"], row["code"]): FailureMeaning(
                     reason=row["reason"],
                     advice=row["advice"],
                     is_permanent=row["permanent"] == "yes",
@@ -73,19 +73,19 @@ FAILURES: Final = _read()
 @cache
 def failure_of(
     mode: DeliveryMode, provider: str | None, *, call_status: int | None, code: str | None
-) -> Failure:
+) -> FailureMeaning:
     """Return why a delivery failed. `code` is the provider's own, which says more than the call status."""
     for place in _places(provider, code, call_status):
         if place in FAILURES:
             return FAILURES[place]
     if mode in PHONE_MODES and call_status is not None:
         meaning = call_status_of(call_status)
-        return Failure(
+        return FailureMeaning(
             meaning.note or f"{meaning.label}.",
             "Try again later. If it happens often, ask the family for another number.",
             is_permanent=False,
         )
-    return Failure(
+    return FailureMeaning(
         "It could not be delivered, and the provider does not say why.",
         "Try again later. If it happens often, ask the family whether the address is right.",
         is_permanent=False,

@@ -13,7 +13,7 @@ from db.log.recipients import RecipientOutcome
 from db.search.facets import SchoolCount, SenderCount, StatusCount, TypeCount, TypeRecord
 from db.search.saved_searches import SavedSearchRecord
 from domain import call_status, report, waits
-from domain.delivery_failures import Failure, failure_of
+from domain.delivery_failures import FailureMeaning, failure_of
 from domain.ids import Kind, speller
 from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
@@ -52,7 +52,7 @@ def failure_shown(
     call_status: int | None,
     gateway: str | None,
     code: str | None,
-) -> Failure | None:
+) -> FailureMeaning | None:
     """Why a delivery failed; None unless it did."""
     if status is not DeliveryStatus.FAILED:
         return None
@@ -144,7 +144,7 @@ class CallStatus:
     is_final: bool = plain(description="No further report is expected.")
 
 
-@describes(Failure)
+@describes(FailureMeaning)
 class DeliveryFailure:
     """Why a delivery failed, and what to do about it."""
 

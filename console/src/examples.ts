@@ -6,6 +6,7 @@ import person from "./examples/person.graphql?raw";
 import waiting from "./examples/waiting.graphql?raw";
 import savedSearches from "./examples/saved-searches.graphql?raw";
 import inbox from "./examples/inbox.graphql?raw";
+import contactProblems from "./examples/contact-problems.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import watchLog from "./examples/watch-log.graphql?raw";
 import cancel from "./examples/cancel.graphql?raw";
@@ -21,6 +22,7 @@ export const EXAMPLES: readonly string[] = [
   people,
   person,
   inbox,
+  contactProblems,
   waiting,
   savedSearches,
   watch,

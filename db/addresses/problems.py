@@ -20,7 +20,7 @@ from db.sql.rows import RecordColumns
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.contact_problems import ADVICE, REASONS
-from domain.delivery_failures import Failure, ProblemKind, failure_of
+from domain.delivery_failures import FailureMeaning, ProblemKind, failure_of
 from domain.paging import Page
 from domain.search import fold
 from domain.status import DeliveryMode, DeliveryStatus
@@ -75,7 +75,7 @@ class ProblemRecord(NamedTuple):
         return self.closed_at is None or self.latest_at > self.closed_at
 
     @property
-    def failure(self) -> Failure | None:
+    def failure(self) -> FailureMeaning | None:
         """Why the last delivery failed."""
         if self.mode is None or self.status is not DeliveryStatus.FAILED:
             return None

@@ -1,7 +1,8 @@
 """Keeps the states of addresses, in the transactions that change their deliveries.
 
-Locks: whoever may add or change a failure locks its addresses alone, and whoever reached addresses shares them. Otherwise
-an arrival and a first failure at the same time would not see each other. All are locked in the order of their ids.
+Locks: a transaction that may add or change a failure locks its addresses alone, and one that reached addresses shares
+them. Otherwise an arrival and a first failure at the same time would not see each other. All are locked in the order of
+their ids.
 """
 
 from collections import defaultdict

@@ -17,23 +17,23 @@ class AddressLoaders:
     """The loaders of addresses of one request, created on first use."""
 
     def __init__(self, database: Database, visibility: Visibility, *, masker: Masker) -> None:
-        self._database = database
-        self._visibility = visibility
-        self._masker = masker
+        self.database = database
+        self.visibility = visibility
+        self.masker = masker
 
     @cached_property
     def address(self) -> Loader[int, AddressRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, AddressRecord]:
-            async with self._database.reading() as connection:
-                rows = await records.addresses(connection, ids, visibility=self._visibility)
-            return self._masker.records(rows, masks.OF_ADDRESS)
+            async with self.database.reading() as connection:
+                rows = await records.addresses(connection, ids, visibility=self.visibility)
+            return self.masker.records(rows, masks.OF_ADDRESS)
 
         return value_loader(fetch)
 
     @cached_property
     def address_use(self) -> Loader[int, AddressUse]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, AddressUse]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await records.uses(connection, ids)
 
         return value_loader(fetch, AddressUse())
@@ -43,26 +43,26 @@ class AddressLoaders:
         """The problems of addresses that are visible."""
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, ProblemRecord]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 rows = await problems.problems(connection, ids)
-            return self._masker.records(rows, masks.OF_PROBLEM)
+            return self.masker.records(rows, masks.OF_PROBLEM)
 
         return value_loader(fetch)
 
     @cached_property
     def people_of_address(self) -> Loader[int, Sequence[int]]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
-            async with self._database.reading() as connection:
-                return await records.people_of(connection, ids, visibility=self._visibility)
+            async with self.database.reading() as connection:
+                return await records.people_of(connection, ids, visibility=self.visibility)
 
         return value_loader(fetch, ())
 
     @cached_property
     def addresses_of_person(self) -> Loader[int, Sequence[int]]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await records.addresses_of_people(
-                    connection, ids, visibility=self._visibility
+                    connection, ids, visibility=self.visibility
                 )
 
         return value_loader(fetch, ())

@@ -58,7 +58,11 @@ class Loaders(MessageStateLoaders, AddressLoaders):
 
     def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
         MessageStateLoaders.__init__(self, database, visibility)
-        AddressLoaders.__init__(self, database, visibility, masker=Masker(masks=masks))
+        masker = Masker(masks=masks)
+        AddressLoaders.__init__(self, database, visibility, masker=masker)
+        self._database = database
+        self._visibility = visibility
+        self._masker = masker
         self._keyed = database.generic
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}

@@ -20,6 +20,7 @@ from server.process.log_output import configure
 from server.process.protocols import limits_of
 from server.process.serve import listen, make_ready, ready_database
 from server.sample import demo_lines, feed
+from server.sample.aftermath import add_aftermath
 from server.settings.settings import Settings
 
 HOST = "127.0.0.1"
@@ -88,8 +89,9 @@ async def load(settings: Settings) -> Outcome:
     """
     async with ready_database(settings) as database:
         outcome = await ingest(database, _chunks(demo_lines()), viewer=None, clock=utc_now)
-    problems = [problem for problem in outcome.problems if problem.field != "id"]
-    assert not problems, problems[:3]
+        problems = [problem for problem in outcome.problems if problem.field != "id"]
+        assert not problems, problems[:3]
+        await add_aftermath(database)
     return outcome
 
 

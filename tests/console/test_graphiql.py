@@ -22,6 +22,7 @@ EXAMPLES = [
     "People",
     "Person",
     "Inbox",
+    "ContactProblems",
     "Waiting",
     "SavedSearches",
     "Watch",
