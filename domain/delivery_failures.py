@@ -6,7 +6,7 @@ A code is that of the provider, as its gateway stores it with the delivery, or e
 import csv
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -46,6 +46,9 @@ REPEATED: Final = "repeated"
 
 LONGEST_CODE: Final = 24
 
+MOST_KNOWN: Final = 4_096
+"""Size of the cache of failures. Providers have some hundreds of codes."""
+
 _ANY: Final = "*"
 _CALL: Final = "call"
 _SMTP: Final = "smtp"
@@ -70,7 +73,7 @@ FAILURES: Final = _read()
 """Every known failure, by provider and code."""
 
 
-@cache
+@lru_cache(MOST_KNOWN)
 def failure_of(
     mode: DeliveryMode, provider: str | None, *, call_status: int | None, code: str | None
 ) -> FailureMeaning:

@@ -166,7 +166,8 @@ async def states_of(
     )
     complained = {row[0]: row[1] for row in await connection.execute(complaints)}
     ids = sorted({*fates, *complained, *opted_out})
-    return await _with_arrivals(connection, ids, fates, complained) if ids else {}
+    states = await _with_arrivals(connection, ids, fates, complained) if ids else {}
+    return {id: state for id, state in states.items() if id in opted_out or not state.is_empty}
 
 
 async def _with_arrivals(

@@ -87,6 +87,10 @@ async def apply_receipts_within(
     """
     matched, unmatched = await match(connection, gateway, receipts)
     changed: set[DeliveryKey] = set()
+    # All messages before any address: a transaction with the lock of a message may wait for an address.
+    message_ids = sorted({one.key.message_id for one in matched})
+    for message_id in message_ids if len(message_ids) > 1 else ():
+        await in_flight.lock(connection, message_id)
     for message_id, some in _by_message(matched):
         applied = await _apply(connection, gateway, message_id, some, source=source, now=now)
         changed |= applied.changed

@@ -22,6 +22,7 @@ from delivery.upkeep.purge import run_purge
 from domain.delivery_failures import ProblemKind
 from domain.receipts import Receipt
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
+from resolvers.audit.recount import check
 from tests import log
 from tests.address_states import recount_addresses
 from tests.delivery.receipts.receiving import hand_over_all
@@ -240,6 +241,7 @@ STEPS = st.one_of(
         st.just("import"),
         st.sampled_from([(0, None), (3, None), (5, None), (None, "FAILED"), (None, "SENT")]),
         st.none() | MINUTES,
+        st.booleans(),
     ),
     st.tuples(st.just("recount")),
     st.tuples(st.just("purge"), MINUTES),
@@ -295,11 +297,11 @@ async def test_the_states_are_exact_after_any_events(
             async with world.database.writing() as connection:
                 await store_consents(connection, [Consent(at(rest[1]), phone, rest[0])])
         elif step == "import":
-            (code, named), minutes = rest
+            (code, named), minutes, confirmed = rest
             history = {"call_status": code} if named is None else {"status": named}
             time = None if minutes is None else at(minutes)
             device = (
-                log.voice(phone, at=time, **history)
+                log.voice(phone, at=time, confirmed=confirmed, **history)
                 if named is None
                 else log.email(address, at=time, **history)
             )
@@ -312,3 +314,4 @@ async def test_the_states_are_exact_after_any_events(
         else:
             await run_purge(purge_of(world.database, tmp_path, before=at(rest[0])))
         await recount_addresses(world.database)
+        assert (await check(world.database)).differences == []
