@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -32,8 +33,9 @@ from db.sql.keyset_paging import Order
 from db.tables.log import MESSAGE
 from domain.paging import Page
 from domain.search import fold_date
-from domain.status import MessageStatus
+from domain.status import DeliveryMode, MessageStatus
 from domain.viewer import Viewer
+from domain.words import parse_query
 
 PAGE: Final = 50
 DEPTH: Final = 10_000
@@ -187,6 +189,13 @@ def _texts(visibility: Visibility) -> Sequence[Case]:
         "scheduled: a day": {"scheduled_text": fold_date("01/31/2020")},
         "schedule: one": {"schedule_id": "s-123456"},
         "schedule: nothing, two characters": {"schedule_id": "zq"},
+        "words: one message": {"text": parse_query("654321")},
+        "words: in every message": {"text": parse_query("school weather")},
+        "words: a sixth of all": {"text": parse_query("lunch")},
+        "words: phrase in every message": {"text": parse_query('"due to weather"')},
+        "words: nothing": {"text": parse_query("zebra crossing")},
+        "modes: none such": {"modes": [DeliveryMode.TEXT]},
+        "failures": {"has_failures": True},
         "recipient: one person": {"recipient": "calvin of 98"},
         "recipient: common name": {"recipient": "heather"},
         "recipient: address": {"recipient": "p4711@nomail"},
@@ -213,6 +222,7 @@ def _counts(visibility: Visibility) -> Sequence[Case]:
         _count("totalCount of a month", visibility, facets.count),
         _count("facets of a month: statuses", visibility, facets.count_by_status),
         _count("facets of a month: types", visibility, facets.count_by_type),
+        _count("facets of a month: senders", visibility, partial(facets.count_by_sender, most=20)),
         _count("facets of a month: schools", visibility, facets.count_by_school),
         _count("totalCount of a month, common word", visibility, facets.count, **word),
         _count("facets of a month, common word: types", visibility, facets.count_by_type, **word),

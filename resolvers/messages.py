@@ -28,6 +28,7 @@ from domain.search import fold_date
 from domain.status import DeliveryMode, MessageStatus
 from domain.texts import with_line_feeds
 from domain.viewer import Right
+from domain.words import TextQuery, parse_query
 from resolvers import summary
 from resolvers.request import enums
 from resolvers.request.arguments import (
@@ -40,6 +41,12 @@ from resolvers.request.arguments import (
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
 from resolvers.request.context import Context, Info, fields_read, fields_read_below
+
+MOST_WORDS: Final = 20
+"""Maximum words of a search for texts."""
+
+LONGEST_TEXT: Final = 1_000
+"""Maximum characters of a search for texts."""
 
 MOST_SENDERS: Final = 100
 """Maximum senders that a drop-down offers."""
@@ -97,6 +104,13 @@ class MessageFilter:
     recipient: str | None = strawberry.field(
         default=None,
         description="Name or address of a recipient, or name of a student. Needs VIEW_RECIPIENTS.",
+    )
+    text: str | None = strawberry.field(
+        default=None,
+        description=(
+            "Words of the subject, the body, the text or the voice script; all of them, in any order, as whole words. A phrase "
+            "stands in double quotes. Needs VIEW_RECIPIENTS."
+        ),
     )
     delivery_modes: list[DeliveryMode] | None = strawberry.field(
         default=None, description="Messages that were sent in at least one of these ways."
@@ -175,7 +189,7 @@ def read_search(
 
 def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Criteria:
     """The criteria of a search by these arguments. Raises `BadUserInput` and `Forbidden`."""
-    if filter.recipient:
+    if filter.recipient or filter.text:
         context.viewer.require(Right.VIEW_RECIPIENTS)
     for name, values in (
         ("status", filter.status),
@@ -210,7 +224,21 @@ def criteria_of(context: Context, days: DateRange, filter: MessageFilter) -> Cri
         recipient=visible_text(filter.recipient, argument="filter.recipient"),
         modes=None if filter.delivery_modes is None else tuple(sorted(set(filter.delivery_modes))),
         has_failures=filter.has_failures,
+        text=_words(filter.text),
     )
+
+
+def _words(typed: str | None) -> TextQuery | None:
+    """The query for a typed text; None if it has no word. Raises `BadUserInput`."""
+    if not typed:
+        return None
+    if len(typed) > LONGEST_TEXT:
+        raise BadUserInput(f"filter.text has {len(typed)} characters. Give at most {LONGEST_TEXT}.")
+    count = len(require_storable(typed, argument="filter.text").split())
+    if count > MOST_WORDS:
+        raise BadUserInput(f"filter.text has {count} words. Give at most {MOST_WORDS}.")
+    query = parse_query(typed)
+    return query if query.words else None
 
 
 def _date(text: str | None, *, argument: str) -> str | None:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from db.log.counters import NO_CODE
 from domain.search import date_text, fold
+from domain.words import join_words
 
 ZONE: Final = ZoneInfo("America/Chicago")
 FROM: Final = datetime(2020, 1, 1, 6, tzinfo=UTC)
@@ -69,6 +70,10 @@ def size_of(messages: int, deliveries: int, crowd: int) -> Size:
     others = max(0, deliveries * 2 // 5 - crowd)
     return Size(messages, others * 5 // messages, max(crowd, OF_CLASS), crowd)
 
+
+BODY: Final = "School is cancelled due to weather."
+SUBJECT: Final = 10
+"""The place of the subject in the row of a message."""
 
 # The contents of each row
 
@@ -153,8 +158,8 @@ def _messages(size: Size) -> Iterator[Row]:
 
 def _contents(size: Size) -> Iterator[Row]:
     for number in range(1, size.messages + 1):
-        digest = number.to_bytes(32)
-        yield number, "School is cancelled due to weather.", "PLAIN", "[]", digest
+        digest, words = number.to_bytes(32), join_words([_message(number, size)[SUBJECT], BODY])
+        yield number, BODY, "PLAIN", "[]", digest, words
 
 
 def _people(size: Size) -> Iterator[Row]:
@@ -307,7 +312,9 @@ def loads(size: Size) -> Iterator[Load]:
         "people_contacted, revision, has_open, has_failures",
         _messages(size),
     )
-    yield Load("content", "message_id, body, body_format, filter_criteria, digest", _contents(size))
+    yield Load(
+        "content", "message_id, body, body_format, filter_criteria, digest, words", _contents(size)
+    )
     yield Load("person", "id, district_id, role, external_id, name", _people(size))
     yield Load("person_name", "id, person_id, key", _names(size))
     yield Load("address", "id, district_id, kind, key", _addresses(size))

@@ -2,7 +2,7 @@
 
 import sqlite3
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import psycopg
 
@@ -22,6 +22,9 @@ class Store(Protocol):
         """Restore what `drop_indexes` dropped, and run ANALYZE."""
 
 
+TRIGRAMS: Final = ("message_trigrams", "person_name_trigrams", "address_trigrams")
+
+
 class Sqlite:
     """A SQLite file."""
 
@@ -34,7 +37,7 @@ class Sqlite:
     def drop_indexes(self) -> None:
         kept = self._connection.execute(
             "SELECT type, name, sql FROM sqlite_master"
-            " WHERE sql IS NOT NULL AND (type = 'index' OR (type = 'trigger' AND name LIKE '%trigrams%'))"
+            " WHERE sql IS NOT NULL AND (type = 'index' OR (type = 'trigger' AND (name LIKE '%trigrams%' OR name LIKE 'content_words%')))"
         ).fetchall()
         for kind, name, statement in kept:
             self._connection.execute(f"DROP {kind} {name}")
@@ -50,8 +53,7 @@ class Sqlite:
         self._connection.execute("COMMIT")
 
     def finish(self) -> None:
-        for table in ("message", "person_name", "address"):
-            index = f"{table}_trigrams"
+        for index in (*TRIGRAMS, "content_words"):
             self._connection.execute(f"INSERT INTO {index} ({index}) VALUES ('rebuild')")
         for statement in self._taken:
             self._connection.execute(statement)

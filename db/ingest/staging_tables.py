@@ -61,6 +61,7 @@ class StagedMessage(NamedTuple):
     voice_script: str | None
     reply_to: str | None
     filter_criteria: str
+    words: str
     digest: bytes
     canceled_at: datetime | None
     canceled_by_id: str | None

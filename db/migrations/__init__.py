@@ -98,4 +98,4 @@ def is_declared(
         return True
     if kind == "table":
         return name in SQLModel.metadata.tables
-    return not (kind == "index" and (name or "").endswith("grams"))
+    return not (kind == "index" and (name or "").endswith(("grams", "_words")))

@@ -14,11 +14,17 @@ from sqlalchemy.exc import DBAPIError
 
 from db.connect.database import Database
 from db.ingest import move_in
-from db.migrations import address_states, failed_messages, merged_addresses, refolded_texts
+from db.migrations import (
+    address_states,
+    failed_messages,
+    merged_addresses,
+    message_words,
+    refolded_texts,
+)
 from db.migrations.places import START, BackfillPlace
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
-from db.tables.log import ADDRESS, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
+from db.tables.log import ADDRESS, CONTENT, MESSAGE, PERSON_NAME, RECIPIENT, SCHOOL
 from db.tables.operations import BACKFILL
 
 LONGEST_WAIT: Final = "500ms"
@@ -65,6 +71,7 @@ BACKFILLS: Final = (
     Backfill("keys of names", PERSON_NAME, refolded_texts.do_names, is_needed=False),
     Backfill("failures of messages", MESSAGE, failed_messages.do_messages, is_needed=False),
     Backfill("failures of addresses", ADDRESS, address_states.do_piece, is_needed=False),
+    Backfill("words of messages", CONTENT, message_words.do_contents, is_needed=False),
 )
 """In the order in which they run."""
 

@@ -29,6 +29,7 @@ from db.search.index_choice import DAYS, Lead
 from db.sql.key_lists import Predicate, any_of_parameter
 from db.tables.log import HAS_FAILURES, MESSAGE
 from domain.status import DeliveryMode, MessageStatus
+from domain.words import TextQuery
 
 
 class _HasFailures(Predicate):
@@ -56,7 +57,8 @@ _VISIBILITY: Final = "visibility"
 class Criteria(NamedTuple):
     """The criteria of a search: every one that is not None must hold. Instants are UTC, schools our ids, texts folded.
 
-    `recipient` is as typed, because an address keeps the accents that folding removes.
+    `recipient` is as typed, because an address keeps the accents that folding removes. `db.search.search` adds the conditions
+    of `recipient` and `text`.
     """
 
     created_from: datetime
@@ -75,6 +77,7 @@ class Criteria(NamedTuple):
     recipient: str | None = None
     modes: Sequence[DeliveryMode] | None = None
     has_failures: bool | None = None
+    text: TextQuery | None = None
 
     @property
     def can_be_left(self) -> bool:
@@ -148,7 +151,7 @@ _LEADS: Final[Mapping[str, str]] = {
 def shape_and_values(
     criteria: Criteria, *, visibility: Visibility
 ) -> tuple[Shape, Mapping[str, Any]]:
-    """Return the shape of a search among the visible messages, and its values; `criteria.recipient` is not part of it."""
+    """Return the shape of a search among the visible messages, and its values, without `recipient` and `text`."""
     parts = {_VISIBILITY: _visibility(visibility), **_chosen(criteria)}
     for name, needle in needles(criteria).items():
         is_possible = can_contain(MESSAGE.c[name], needle)

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, literal, or_, select, union, union_all
 
+from db.log.message_words import few_with_words, has_phrases, has_words
 from db.log.text_match import (
     FEW,
     contains,
@@ -37,6 +38,7 @@ from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of, is_there
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT
 from domain.search import fold
+from domain.words import TextQuery
 
 MOMENT: Final = timedelta(microseconds=1)
 """The smallest difference between two instants."""
@@ -123,8 +125,8 @@ def where(
 
 
 def without_look_up(criteria: Criteria, *, visibility: Visibility) -> Search | None:
-    """Return the search for PostgreSQL, which needs no look-up first; None if it is for a recipient, which does."""
-    if criteria.recipient:
+    """Return the search for PostgreSQL, which needs no look-up first; None if it is for a recipient or for words."""
+    if criteria.recipient or criteria.text:
         return None
     return _base(criteria, visibility, has_short=True)
 
@@ -152,7 +154,25 @@ async def prepare(
         sent_to, is_list = await _sent_to(connection, criteria.recipient, visibility=visibility)
         search = search._replace(parts={**search.parts, "recipient": sent_to}, shape=None)
         are_known = are_known or is_list
+    if criteria.text:
+        with_words, is_list = await _with_words(connection, criteria.text)
+        search = search._replace(parts={**search.parts, "text": with_words}, shape=None)
+        are_known = are_known or is_list
     return search._replace(indexes=search.indexes._replace(are_rows_known=are_known))
+
+
+# Words
+
+
+async def _with_words(
+    connection: ReadConnection, query: TextQuery
+) -> tuple[ColumnElement[bool], bool]:
+    """Return the condition that a message has the words of a query, and whether it is a list of messages."""
+    ids = await few_with_words(connection, query)
+    if ids is None:
+        return has_words(connection, query), False
+    listed = any_of(MESSAGE.c.id, ids)
+    return (and_(listed, has_phrases(query)) if query.phrases else listed), True
 
 
 # Recipients

@@ -188,6 +188,8 @@ class ContentTable(TableModel, table=True):
     filter_criteria: tuple[Criterion, ...] = Field(sa_type=CriterionList)
     digest: bytes = Field(sa_type=LargeBinary)
     """SHA-256 over its lines, to recognize a repeated upload. A purge keeps it, so that the message is not ingested again."""
+    words: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    """The folded words of the subject and the texts (`db.log.message_words`); a purge leaves those of the subject."""
 
 
 class PersonTable(TableModel, table=True):

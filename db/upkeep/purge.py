@@ -39,6 +39,7 @@ from db.tables.log import (
 from db.tables.operations import PURGE, REPORT, TO_EXPIRE
 from domain.report import ReportDetail
 from domain.status import DeliveryStatus, MessageStatus
+from domain.words import join_words
 
 ENDED: Final = (
     MessageStatus.SENT,
@@ -156,10 +157,18 @@ async def begin(
     )
     if updated.rowcount == 0:
         return False
+    subject = await connection.scalar(select(MESSAGE.c.subject).where(MESSAGE.c.id == message_id))
     await connection.execute(
         update(CONTENT)
         .where(CONTENT.c.message_id == message_id)
-        .values(body="", text_body=None, voice_script=None, reply_to=None, filter_criteria=())
+        .values(
+            body="",
+            text_body=None,
+            voice_script=None,
+            reply_to=None,
+            filter_criteria=(),
+            words=join_words([subject]),
+        )
     )
     await connection.execute(
         update(CANCELLATION).where(CANCELLATION.c.message_id == message_id).values(reason=None)

@@ -18,7 +18,7 @@ from domain.people import Role
 MERGED_AT_ONCE: Final = 200
 """The pages of a SQLite text index that one step merges."""
 
-_TEXT_INDEXES: Final = ("person_name_trigrams", "address_trigrams")
+_TEXT_INDEXES: Final = ("person_name_trigrams", "address_trigrams", "content_words")
 
 
 async def remove_deliveries(connection: WriteConnection, message_id: int, *, most: int) -> int:

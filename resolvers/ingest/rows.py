@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from db.ingest.staging_tables import StagedDelivery, StagedFailure, StagedMessage, StagedRecipient
 from db.log.districts import SchoolRecord
+from db.log.message_words import words_of_message
 from domain.addresses import InvalidAddress, normalise, unreadable
 from domain.call_status import INVALID_NUMBER
 from domain.counting import is_reached
@@ -82,6 +83,13 @@ def message_row(
         filter_criteria=json.dumps(
             [(criterion.label, criterion.value) for criterion in line.filterCriteria or ()],
             ensure_ascii=False,
+        ),
+        words=words_of_message(
+            line.subject,
+            body=line.body,
+            body_format=line.bodyFormat,
+            text_body=line.textBody,
+            voice_script=line.voiceScript,
         ),
         digest=digest,
         canceled_at=canceled.at if canceled else None,

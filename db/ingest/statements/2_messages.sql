@@ -38,7 +38,7 @@ UPDATE staged_message SET message_id = (
 );
 
 INSERT INTO content (
-    message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, digest
+    message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, words, digest
 )
-SELECT message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, digest
+SELECT message_id, body, body_format, text_body, voice_script, reply_to, filter_criteria, words, digest
 FROM staged_message;

@@ -1,6 +1,6 @@
-"""Saved searches of viewers, the workers that run, the health of providers, and searches by mode and by failure.
+"""Saved searches of viewers, the workers that run, the health of providers, and searches by mode, failure and words.
 
-The backfill `failures of messages` marks the messages from before.
+The backfills `failures of messages` and `words of messages` fill in the messages from before.
 """
 
 from collections.abc import Sequence
@@ -61,4 +61,33 @@ def upgrade() -> None:
         ["district_id", "created_at"],
         sqlite_where=_HAS_FAILURES,
         postgresql_where=_HAS_FAILURES,
+    )
+    op.add_column("content", sa.Column("words", sa.Text(), server_default="", nullable=False))
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(
+            "CREATE INDEX content_words ON content USING gin (string_to_array(btrim(words), ' '))"
+        )
+    else:
+        _index_words_in_sqlite()
+
+
+def _index_words_in_sqlite() -> None:
+    """An FTS5 table beside the contents, kept by triggers. It needs no positions: phrases are compared with the text itself.
+
+    The tokenizer divides at spaces and ASCII signs alone; words have none of these.
+    """
+    enter = "INSERT INTO content_words (rowid, words) VALUES (new.message_id, new.words);"
+    leave = (
+        "INSERT INTO content_words (content_words, rowid, words)"
+        " VALUES ('delete', old.message_id, old.words);"
+    )
+    op.execute(
+        "CREATE VIRTUAL TABLE content_words USING fts5 (words, content='content',"
+        " content_rowid='message_id', tokenize='ascii', detail=none, columnsize=0)"
+    )
+    op.execute("INSERT INTO content_words (content_words) VALUES ('rebuild')")
+    op.execute(f"CREATE TRIGGER content_words_enter AFTER INSERT ON content BEGIN {enter} END")
+    op.execute(f"CREATE TRIGGER content_words_leave AFTER DELETE ON content BEGIN {leave} END")
+    op.execute(
+        f"CREATE TRIGGER content_words_change AFTER UPDATE OF words ON content BEGIN {leave} {enter} END"
     )

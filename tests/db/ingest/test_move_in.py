@@ -56,6 +56,7 @@ def message_row(ref: int, *, external_id: str | None = None, digest: bytes = b"d
         voice_script="",
         reply_to=None,
         filter_criteria="[]",
+        words="",
         digest=digest,
         canceled_at=None,
         canceled_by_id=None,

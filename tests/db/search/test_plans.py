@@ -30,6 +30,7 @@ from db.upkeep import purge, purge_rows
 from domain.delivery_failures import ProblemKind
 from domain.paging import Page
 from domain.status import DeliveryMode, MessageStatus
+from domain.words import parse_query
 from tests import log
 from tests.statements import recorded, tables_read_whole
 
@@ -58,6 +59,10 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "date of creation": {"created_text": "01/31/2020 11"},
     "date of sending": {"scheduled_text": "01/31/2020 11"},
     "schedule": {"schedule_id": "s-123"},
+    "words of one message": {"text": parse_query("4321")},
+    "words of no message": {"text": parse_query("zebra crossing")},
+    "words of all messages": {"text": parse_query("school due")},
+    "phrase of all messages, word of one": {"text": parse_query('"due to weather" 4321')},
     "recipient": {"recipient": "calvin of 98"},
     "address": {"recipient": "p471@nomail"},
 }

@@ -160,7 +160,7 @@ async def test_no_filter_finds_anything_of_somebody_else(log: Database) -> None:
         by_text = [
             {field: word}
             for word in sorted(looking.foreign)
-            for field in ("subject", "sender", "scheduleId", "recipient")
+            for field in ("subject", "sender", "scheduleId", "recipient", "text")
         ]
         by_choice: list[dict[str, Any]] = [
             {"type": [f"T-{word}" for word in looking.foreign]},

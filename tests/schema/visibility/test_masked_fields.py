@@ -327,10 +327,8 @@ async def test_no_filter_finds_a_message_by_what_is_masked(
     )
 
     if result.errors:
-        assert (part, [code for code, _ in codes_and_messages(result)]) == (
-            "recipient",
-            ["FORBIDDEN"],
-        )
+        assert part in {"recipient", "text"}
+        assert [code for code, _ in codes_and_messages(result)] == ["FORBIDDEN"]
     elif part == "type":  # a drop-down offers what there is beside the choice made in it
         assert result.data is not None
         assert result.data["messages"]["totalCount"] == 0
