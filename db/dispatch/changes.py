@@ -16,6 +16,7 @@ from db.addresses.states import FateChange
 from db.connect.notices import notify_of_message
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
+from db.figures.message_figures import update_figures
 from db.log.counters import NO_CODE
 from db.log.deliveries import EVENT
 from db.sql.bulk_write import insert_rows, update_rows
@@ -112,6 +113,7 @@ async def write(
     await _update(connection, net, _WRITTEN)
     opted = await opt_outs.remember(connection, net, now=now)
     await states.update(connection, map(_fate_change, net), opted=opted)
+    await update_figures(connection, message.id, [(change.before, change.after) for change in net])
     visible = [change for change in net if is_visible(change.before, change.after)]
     if not visible and not any(change.event for change in changes):
         return message

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, ForeignKeyConstraint
 from sqlmodel import SQLModel
 
 import db.tables.addresses
+import db.tables.figures
 import db.tables.installation
 import db.tables.log
 import db.tables.operations
@@ -27,6 +28,7 @@ KEPT_BY_TRIGGERS: Final = frozenset({"person", "person_name", "address", "recipi
 # Imported so that the metadata knows every table.
 assert db.tables.installation
 assert db.tables.addresses
+assert db.tables.figures
 assert db.tables.operations
 assert db.tables.log
 

@@ -16,6 +16,7 @@ from db.connect.database import Database
 from db.ingest import move_in
 from db.migrations import (
     address_states,
+    counted_figures,
     failed_messages,
     merged_addresses,
     message_words,
@@ -72,6 +73,7 @@ BACKFILLS: Final = (
     Backfill("failures of messages", MESSAGE, failed_messages.do_messages, is_needed=False),
     Backfill("failures of addresses", ADDRESS, address_states.do_piece, is_needed=False),
     Backfill("words of messages", CONTENT, message_words.do_contents, is_needed=False),
+    Backfill("figures", MESSAGE, counted_figures.do_piece),
 )
 """In the order in which they run."""
 

@@ -13,10 +13,12 @@ from sqlalchemy import Boolean, Integer, String, TextualSelect, column, func, se
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeEngine
 
+from db.figures.message_figures import FigureKey, count_figures, stored_figures
 from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection
 from db.sql.statement_files import read_statements
 from db.tables.log import MESSAGE
+from domain.figures import NO_DELAY
 
 MOST_DIFFERENCES: Final = 1_000
 """The most differences of one kind that are returned per range of messages."""
@@ -57,7 +59,32 @@ async def differences(
             Difference(row.message, row.what, text_of(row.stored), text_of(row.counted))
             for row in await connection.execute(statement, bounds)
         ]
-    return differences
+    return [*differences, *await _differences_of_figures(connection, after=after, until=until)]
+
+
+async def _differences_of_figures(
+    connection: ReadConnection, *, after: int, until: int
+) -> Sequence[Difference]:
+    """Return the figures that differ from the rows. In Python, because delays are in buckets of `domain.figures`."""
+    whole = select(MESSAGE.c.id, MESSAGE.c.external_id).where(
+        MESSAGE.c.id > after, MESSAGE.c.id <= until, MESSAGE.c.purged_at.is_(None)
+    )
+    names = {row.id: row.external_id for row in await connection.execute(whole)}
+    stored = await stored_figures(connection, sorted(names))
+    counted = await count_figures(connection, sorted(names))
+    return [
+        Difference(
+            names[key.message_id], _name_of(key), str(stored.get(key, 0)), str(counted.get(key, 0))
+        )
+        for key in sorted(stored.keys() | counted.keys())
+        if stored.get(key, 0) != counted.get(key, 0)
+    ][:MOST_DIFFERENCES]
+
+
+def _name_of(key: FigureKey) -> str:
+    gateway = f" by {key.gateway}" if key.gateway else ""
+    delay = "" if key.delay == NO_DELAY else f" after {key.delay} s"
+    return f"figure {key.mode} {key.status}{gateway}{delay}"
 
 
 @cache

@@ -10,8 +10,10 @@ from sqlalchemy import Table, select
 from db.connect.database import Database
 from db.dispatch.in_flight import LiveDelivery
 from db.log.counters import NO_CODE
+from db.tables.figures import FIGURE
 from db.tables.log import CANCELLATION, DELIVERY, MESSAGE, RECIPIENT, SPAN, TALLY
 from domain.counting import is_reached
+from domain.figures import delay_of
 from domain.modes import PHONE_MODES
 from domain.status import (
     OPEN,
@@ -44,6 +46,7 @@ async def recount(database: Database, message_id: int | None = None) -> None:
         tallies = await of(TALLY)
         cancellations = await of(CANCELLATION)
         spans = await of(SPAN)
+        figures = await of(FIGURE)
     assert {(*row[:-1],): row.deliveries for row in tallies if row.deliveries} == Counter(
         (
             row.message_id,
@@ -55,6 +58,18 @@ async def recount(database: Database, message_id: int | None = None) -> None:
         for row in rows
     )
     assert all(row.deliveries >= 0 for row in tallies)
+    assert {tuple(row[:-1]): row.deliveries for row in figures if row.deliveries} == Counter(
+        (
+            row.message_id,
+            row.mode,
+            row.gateway or "",
+            row.status,
+            delay_of(row.status, row.handed_at, row.at),
+        )
+        for row in rows
+        if not row.is_duplicate
+    )
+    assert all(row.deliveries >= 0 for row in figures)
     _recount_duplicates(rows)
     _recount_people(rows, lists, messages)
     firsts = [row for row in rows if not row.is_duplicate]

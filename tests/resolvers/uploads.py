@@ -121,6 +121,10 @@ _STORY: Final = {
         SELECT m.external_id, t.mode, t.status, t.call_status, t.is_duplicate, t.deliveries
         FROM tally t JOIN message m ON m.id = t.message_id
     """,
+    "figure": """
+        SELECT m.external_id, f.mode, f.gateway, f.status, f.delay, f.deliveries, c.day
+        FROM figure f JOIN message m ON m.id = f.message_id JOIN figure_change c ON c.message_id = m.id
+    """,
     "span": """
         SELECT m.external_id, s.mode, s.started_at, s.ended_at
         FROM span s JOIN message m ON m.id = s.message_id

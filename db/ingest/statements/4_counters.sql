@@ -34,3 +34,17 @@ FROM staged_message s
 LEFT JOIN tally t ON t.message_id = s.message_id AND NOT t.is_duplicate
 WHERE s.canceled_at IS NOT NULL
 GROUP BY s.message_id, s.canceled_at, s.canceled_by_id, s.canceled_by_name, s.cancel_reason;
+
+-- A delivery from the input has no gateway and no handover. -1 is `domain.figures.NO_DELAY`.
+INSERT INTO figure (message_id, mode, gateway, status, delay, deliveries)
+SELECT t.message_id, t.mode, '', t.status, -1, sum(t.deliveries)
+FROM staged_message s
+JOIN tally t ON t.message_id = s.message_id
+WHERE NOT t.is_duplicate
+GROUP BY t.message_id, t.mode, t.status;
+
+-- The day is that of `db.figures.message_figures.DAY`.
+INSERT INTO figure_change (message_id, district_id, day)
+SELECT message_id, district_id,
+    substr(created_text, 7, 4) || '-' || substr(created_text, 1, 2) || '-' || substr(created_text, 4, 2)
+FROM staged_message;

@@ -118,6 +118,9 @@ async def test_a_backfill_resumes_after_any_piece(
     # Two pieces for all addresses, one each for the failures and the words of all messages, and one for each school, message,
     # recipient and name, one of which is left of before; and each backfill ends with a piece that finds nothing.
     assert pieces == 2 + 2 + 1 + 2 + 4 + len(today[3]) + 1 + len(BACKFILLS)
+    # A piece for all addresses, and for each school, message, recipient and name, one of which is left of before;
+    # one for the figures of all messages; and each backfill ends with a piece that finds nothing.
+    assert pieces == 1 + 1 + 2 + 4 + len(today[3]) + 1 + 1 + len(BACKFILLS)
 
 
 async def test_a_school_renamed_during_a_backfill_keeps_its_new_name(database: Database) -> None:
@@ -138,7 +141,7 @@ async def test_servers_do_not_wait_for_refolding(database: Database) -> None:
 
     assert [
         progress.name for progress in await backfills.unfinished(database) if progress.is_needed
-    ] == ["addresses"]
+    ] == ["addresses", "figures"]
 
 
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=6))

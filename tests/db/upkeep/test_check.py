@@ -71,6 +71,9 @@ CHANGES = f"""
     UPDATE span SET started_at = ended_at, ended_at = NULL WHERE {FIRST} AND mode = 'TEXT' | M-1 span TEXT end: None, not 2020-01-31T18:02:00+00:00
     DELETE FROM span WHERE {FIRST} AND mode = 'INBOX' | M-1 span INBOX end: None, not 2020-01-31T18:00:00+00:00 | M-1 span INBOX start: None, not 2020-01-31T18:00:00+00:00
     UPDATE delivery SET at = NULL WHERE {FIRST} AND mode = 'TEXT' | M-1 span TEXT end: 2020-01-31T18:02:00+00:00, not None | M-1 span TEXT start: 2020-01-31T18:02:00+00:00, not None
+    UPDATE figure SET deliveries = 7 WHERE {FIRST} AND mode = 'VOICE' AND status = 'FAILED' | M-1 figure VOICE FAILED: 7, not 1
+    UPDATE figure SET gateway = 'twilio' WHERE {FIRST} AND mode = 'TEXT' | M-1 figure TEXT SENT: 0, not 1 | M-1 figure TEXT SENT by twilio: 1, not 0
+    UPDATE delivery SET handed_at = at WHERE {FIRST} AND mode = 'TEXT' | M-1 figure TEXT SENT: 1, not 0 | M-1 figure TEXT SENT after 0 s: 0, not 1
     UPDATE message SET has_open = false WHERE external_id = 'M-2' | M-2 has_open: no, not yes
     UPDATE delivery SET call_status = 0 WHERE {FIRST} AND mode = 'VOICE' AND call_status = 5 | M-1 tally VOICE DELIVERED code 0: 0, not 1 | M-1 tally VOICE DELIVERED code 0 duplicates: 0, not 1 | M-1 tally VOICE DELIVERED code 5: 1, not 0 | M-1 tally VOICE DELIVERED code 5 duplicates: 1, not 0
     DELETE FROM delivery WHERE {SECOND} AND recipient_number = 1 | M-2 people_without_device: 0, not 1 | M-2 tally VOICE PENDING duplicates: 1, not 0
@@ -111,6 +114,7 @@ async def test_a_span_of_a_live_message_may_be_wider_than_its_rows_and_not_narro
         database,
         f"UPDATE delivery SET status = 'DELIVERED', call_status = 0, at = {noon}, first_at = {noon} {voice_of}",
         f"UPDATE tally SET status = 'DELIVERED', call_status = 0 {voice_of}",
+        f"UPDATE figure SET status = 'DELIVERED' {voice_of}",
         f"INSERT INTO span SELECT id, 'VOICE', {early}, {late} FROM message",
     )
     assert await differences(database) == []

@@ -66,6 +66,8 @@ async def test_whatever_comes_in_is_counted_right(database: Database, lines: byt
     async with database.writing() as connection:
         for table in (
             "address_failures",
+            "figure",
+            "figure_change",
             "tally",
             "span",
             "delivery",

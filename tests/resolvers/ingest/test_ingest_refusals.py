@@ -38,6 +38,8 @@ KEPT = {
     "person_name": 1,
     "address": 1,
     "tally": 1,
+    "figure": 1,
+    "figure_change": 1,
 }
 """What `PLACE` and `GOOD` leave."""
 

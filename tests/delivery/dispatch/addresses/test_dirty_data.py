@@ -97,6 +97,8 @@ async def clear(database: Database) -> None:
             "recipient",
             "tally",
             "span",
+            "figure",
+            "figure_change",
             "content",
             "message",
         ):
