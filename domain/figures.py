@@ -128,7 +128,7 @@ class DayRange(NamedTuple):
     last: date
 
 
-class Coverage(NamedTuple):
+class DayCoverage(NamedTuple):
     """How the days of a range are read: whole months and days from sums, all other days from the messages."""
 
     months: Sequence[date]
@@ -143,7 +143,7 @@ MOST_RANGES: Final = 12
 """The most ranges of days that are read from the messages: more are merged with the days between them."""
 
 
-def cover(asked: DayRange, changed: Sequence[date], *, by_month: bool) -> Coverage:
+def cover(asked: DayRange, changed: Sequence[date], *, by_month: bool) -> DayCoverage:
     """Return how to read a range of days, of which the days `changed` are not in the sums; those are sorted.
 
     `by_month`: whether sums of whole months may be used.
@@ -156,7 +156,7 @@ def cover(asked: DayRange, changed: Sequence[date], *, by_month: bool) -> Covera
         if begin < one.first:
             _split(DayRange(begin, one.first - ONE_DAY), months, days, by_month=by_month)
         begin = one.last + ONE_DAY
-    return Coverage(months, days, ranges)
+    return DayCoverage(months, days, ranges)
 
 
 def _merged(days: Sequence[date]) -> list[DayRange]:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
+from db.figures.figure_rows import FigureRecord
 from db.log.districts import SchoolRecord
 from db.log.inbox import InboxRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
@@ -305,7 +306,7 @@ async def reload(info: Info, message: MessageRecord) -> MessageRecord:
 
 @BatchResolver
 async def school_of(
-    root: Sequence[MessageRecord | SchoolCount | InboxRecord], info: Info
+    root: Sequence[MessageRecord | SchoolCount | InboxRecord | FigureRecord], info: Info
 ) -> Sequence[SchoolRecord | None]:
     """The school of each; None if it was sent for the whole district."""
     ids = {one.school_id: None for one in root if one.school_id is not None}

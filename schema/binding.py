@@ -44,14 +44,24 @@ class Mismatch(TypeError):
     """A type has a field that its record lacks, or has with another type."""
 
 
-def pure(function: Callable[..., object], *names: str, description: str | None = None) -> Any:
-    """A field that `function` computes from the fields `names` of its record, or from the whole record if none is named."""
+def pure(
+    function: Callable[..., object],
+    *names: str,
+    description: str | None = None,
+    shown_as: str | None = None,
+) -> Any:
+    """A field that `function` computes from the fields `names` of its record, or from the whole record if none is named.
+
+    `shown_as` is its name in the contract, if Python has that word for itself.
+    """
     source = Source(names, function)
 
     def resolve(root: Any) -> Any:
         return source.value(root)
 
-    return strawberry.field(resolver=resolve, description=description, metadata={_PURE: source})
+    return strawberry.field(
+        resolver=resolve, description=description, name=shown_as, metadata={_PURE: source}
+    )
 
 
 def bound(

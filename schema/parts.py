@@ -1,10 +1,11 @@
 """GraphQL types without links to messages: the parts of messages, people and summaries."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 import strawberry
 
+from db.figures.figure_rows import FigureRecord
 from db.log import outcome_counts
 from db.log.deliveries import EventRecord
 from db.log.districts import DistrictRecord, SchoolRecord
@@ -34,6 +35,11 @@ class SenderRecord(NamedTuple):
 def sender_of(id: str | None, name: str | None) -> SenderRecord | None:
     """The sender; None without an id."""
     return None if id is None else SenderRecord(id, name or "")
+
+
+def type_of(code: str | None, label: str | None) -> TypeRecord | None:
+    """The type; None without a code."""
+    return None if code is None else TypeRecord(code, label or code)
 
 
 def call_status_of(code: int | None) -> call_status.CallStatus | None:
@@ -314,3 +320,49 @@ class SavedSearch:
     name: str
     arguments: str = plain(description="The arguments of `messages`, as JSON.")
     created_at: datetime
+
+
+@describes(FigureRecord)
+class FigureRow:
+    """One row of figures; the dimensions that were not asked for are null."""
+
+    from_: date | None = pure(
+        lambda first_day: first_day,
+        "first_day",
+        shown_as="from",
+        description="First day of the day, week (Monday) or month, in the district's time.",
+    )
+    school: School | None = bound(
+        messages.school_of,
+        reads=["school_id"],
+        description="Null too for what was sent for the whole district.",
+    )
+    type: MessageType | None = pure(
+        type_of, "type_code", "type_label", description="The type of the messages."
+    )
+    sender: Sender | None = pure(
+        sender_of,
+        "sender_id",
+        "sender_name",
+        description="Who sent the messages, by the name in the newest of them.",
+    )
+    mode: DeliveryMode | None = plain(description="The way of delivery.")
+    provider: str | None = plain(
+        description="The gateway that had the deliveries last. Null too for those that were not handed over from here."
+    )
+    messages: int = plain(description="Messages with at least one delivery in this row.")
+    deliveries: int = plain(description="Deliveries in all states, without duplicates.")
+    delivered: int = plain(description="Deliveries that arrived or were answered.")
+    sent: int = plain(description="Deliveries that were handed over, without a further outcome.")
+    failed: int = plain(description="Deliveries that failed.")
+    canceled: int = plain(description="Deliveries that a cancellation stopped.")
+    opted_out: int = plain(description="Texts that were not sent because the person wants none.")
+    pending: int = plain(
+        description="Deliveries without an outcome: not handed over, or in progress."
+    )
+    failure_rate: float | None = plain(
+        description="Failed of those with an outcome, 0 to 1; null where fewer than 20 have one, since a rate of so few misleads."
+    )
+    median_seconds: int | None = plain(
+        description="Median seconds from the hand-over to the outcome, within 10 %; null where none has both."
+    )

@@ -7,6 +7,7 @@ import waiting from "./examples/waiting.graphql?raw";
 import savedSearches from "./examples/saved-searches.graphql?raw";
 import inbox from "./examples/inbox.graphql?raw";
 import contactProblems from "./examples/contact-problems.graphql?raw";
+import figures from "./examples/figures.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import watchLog from "./examples/watch-log.graphql?raw";
 import cancel from "./examples/cancel.graphql?raw";
@@ -23,6 +24,7 @@ export const EXAMPLES: readonly string[] = [
   person,
   inbox,
   contactProblems,
+  figures,
   waiting,
   savedSearches,
   watch,

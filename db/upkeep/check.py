@@ -25,10 +25,10 @@ MOST_DIFFERENCES: Final = 1_000
 
 
 class Difference(NamedTuple):
-    """A stored counter or flag that differs from its rows."""
+    """A stored counter or flag that differs from its rows, or a sum that differs from its messages."""
 
     message: str
-    """The external id of the message, or the number of the address."""
+    """The external id of the message, the number of the address, or of a sum `district` and the external id of the district."""
     what: str
     stored: str | None
     counted: str | None

@@ -1,6 +1,6 @@
 """Recounts the whole log and finds differences from its counters, while the log is in use.
 
-`db.upkeep.check` has the statements.
+`db.upkeep.check` has the statements, `db.figures.figure_sums` those for the sums of days and months.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.connect.database import Database
+from db.figures.figure_sums import (
+    all_days,
+    differing_counts,
+    differing_months,
+    district_name,
+)
 from db.upkeep.check import (
     Difference,
     count_messages,
@@ -76,11 +82,38 @@ async def check(database: Database, *, watch: Watch = lambda finding: None) -> R
         finding.messages += len(ids)
         finding.add(rows)
         watch(finding)
+    await _check_addresses(database, finding)
+    await _check_sums(database, finding)
+    watch(finding)
+    return finding
+
+
+async def _check_sums(database: Database, finding: RecountResult) -> None:
+    """Recount the sums of days and months."""
+    async with database.reading() as connection:
+        days = await all_days(connection)
+    for day in days:
+        async with database.snapshot() as connection:
+            if counts := await differing_counts(connection, day):
+                district = await district_name(connection, day.district_id)
+                finding.add([_of_sum(district, f"day {day.day}", *one) for one in counts])
+    async with database.snapshot() as connection:
+        for month, stored, counted in await differing_months(connection):
+            district = await district_name(connection, month.district_id)
+            finding.add([_of_sum(district, f"month {month.day}", stored, counted)])
+
+
+def _of_sum(district: str, span: str, stored: int, counted: int) -> Difference:
+    return Difference(f"district {district}", f"figures of the {span}", str(stored), str(counted))
+
+
+async def _check_addresses(database: Database, finding: RecountResult) -> None:
+    """Recount the states of addresses that failed."""
     last = 0
     while True:
         async with database.snapshot() as connection:
             ids = await next_addresses(connection, last, count=CHUNK)
             if not ids:
-                return finding
+                return
             finding.add(await address_differences(connection, ids))
         last = ids[-1]

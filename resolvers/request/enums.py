@@ -10,6 +10,7 @@ import strawberry
 
 from db.audit.entries import Action
 from domain.delivery_failures import ProblemKind
+from domain.figures import FigureDimension
 from domain.message import BodyFormat
 from domain.modes import AddressKind
 from domain.people import Role
@@ -94,3 +95,14 @@ _enum(ReportFormat)
 _enum(ReportStatus)
 _enum(BodyFormat)
 _enum(EventSource, name="DeliveryEventSource")
+_enum(
+    FigureDimension,
+    DAY="The local day on which the message was created.",
+    WEEK="The week of that day. It begins on Monday.",
+    MONTH="The month of that day.",
+    SCHOOL="The school that sent the message.",
+    TYPE="The type of the message.",
+    SENDER="Who sent the message.",
+    MODE="The way of delivery.",
+    PROVIDER="The gateway that had the delivery last.",
+)

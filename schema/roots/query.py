@@ -6,6 +6,7 @@ from resolvers import directory
 from resolvers.addresses.problems import worklist
 from resolvers.audit.system import system
 from resolvers.audit.trail import trail
+from resolvers.figures import figures
 from resolvers.messages import by_id, search, types
 from resolvers.mutations import saved_searches
 from resolvers.people import persons
@@ -15,7 +16,7 @@ from schema.addresses import ContactProblemConnection
 from schema.audit import AuditConnection
 from schema.binding import bound
 from schema.inbox import InboxConnection
-from schema.parts import CallStatus, MessageType, Node, SavedSearch, School, Viewer
+from schema.parts import CallStatus, FigureRow, MessageType, Node, SavedSearch, School, Viewer
 from schema.people import PersonConnection
 from schema.system import System
 from schema.types import Message, MessageConnection, Person
@@ -68,6 +69,12 @@ class Query:
         worklist,
         description=(
             "Addresses that need somebody's attention. Needs VIEW_RECIPIENTS. Most failures first, then the latest."
+        ),
+    )
+    figures: list[FigureRow] = bound(
+        figures,
+        description=(
+            "Figures over many messages. At most 2,000 rows; more is BAD_USER_INPUT that says how many it would be."
         ),
     )
     schools: list[School] = bound(directory.schools)

@@ -35,14 +35,14 @@ from delivery.runners import local, procrastinate
 from delivery.runners.base import Runner
 from delivery.runners.local import LocalRunner
 from delivery.runners.procrastinate import ProcrastinateRunner
-from delivery.upkeep import audit_seals, expired_budgets, heartbeat
+from delivery.upkeep import audit_seals, expired_budgets, figure_sums, heartbeat
 from domain.status import DeliveryMode
 from resolvers.request.process import Announce, announce_nothing
 from server.process import file_lock, simulator_feed
 from server.settings.settings import Settings, SettingsError, variable
 
-BESIDE: Final = 4
-"""Connections for work beside a runner: audit seals, expired budgets, heartbeats, the simulated provider."""
+BESIDE: Final = 5
+"""Connections for work beside a runner: audit seals, expired budgets, sums of figures, heartbeats, the simulated provider."""
 
 _log = structlog.get_logger(__name__)
 
@@ -112,6 +112,11 @@ class DeliveryServices:
                 )
                 tasks.create_task(
                     expired_budgets.run_periodically(
+                        self.runtime.database, until, clock=self.runtime.clock
+                    )
+                )
+                tasks.create_task(
+                    figure_sums.run_periodically(
                         self.runtime.database, until, clock=self.runtime.clock
                     )
                 )

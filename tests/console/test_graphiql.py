@@ -23,6 +23,7 @@ EXAMPLES = [
     "Person",
     "Inbox",
     "ContactProblems",
+    "Figures",
     "Waiting",
     "SavedSearches",
     "Watch",

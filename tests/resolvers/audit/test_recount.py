@@ -9,6 +9,7 @@ from sqlalchemy import text as sql
 import resolvers.audit.recount
 from db.connect.database import Database
 from db.upkeep.check import Difference
+from delivery.upkeep.figure_sums import sum_changed_days
 from domain.receipts import Receipt
 from domain.status import DeliveryStatus
 from resolvers.audit.recount import RecountResult, check
@@ -40,7 +41,33 @@ async def test_every_message_is_looked_at_a_chunk_at_a_time(
     assert finding.differences == [
         Difference(f"M-{n}", "people", "2", "1") for n in range(10) if n != 4
     ]
-    assert shown == [*range(0, 10, chunk), 10]
+    assert shown == [*range(0, 10, chunk), 10, 10]
+
+
+async def test_sums_that_differ_from_their_messages_are_found(database: Database) -> None:
+    await load(database, district(), TEN)
+    await sum_changed_days(database, now=NOON)
+    assert (await check(database)).is_clean
+
+    async with database.writing() as connection:
+        await connection.execute(sql("UPDATE figure_sum SET deliveries = 9 WHERE span = 'DAY'"))
+    of_day = Difference("district plainview", "figures of the day 2020-01-31", "9", "10")
+    of_month = Difference("district plainview", "figures of the month 2020-01-01", "10", "9")
+    assert (await check(database)).differences == [of_day, of_month]
+
+    async with database.writing() as connection:
+        await connection.execute(sql("DELETE FROM figure_sum"))
+    assert (await check(database)).differences == [of_day._replace(stored="0")]
+
+
+async def test_a_day_that_has_changed_since_it_was_summed_is_no_difference(
+    database: Database,
+) -> None:
+    await load(database, district(), TEN)
+    await sum_changed_days(database, now=NOON)
+    await load(database, message("M-10", [recipient("p1", voice())]))
+
+    assert (await check(database)).is_clean
 
 
 async def test_only_the_first_differences_are_listed_and_all_are_counted(

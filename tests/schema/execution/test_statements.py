@@ -47,6 +47,14 @@ RECIPIENT = (
 )
 
 OPERATIONS = {
+    "figures over many messages": (
+        """query($size: Int!) { messages(createdBetween: {from: "2020-01-31", to: "2020-01-31"}, first: $size) { totalCount }
+          figures(createdBetween: {from: "2020-01-01", to: "2020-12-31"}, groupBy: [MONTH, SCHOOL, TYPE, SENDER, MODE]) {
+            from school { name } type { label } sender { name } mode messages deliveries failureRate medianSeconds
+          } }""",
+        # the page, its count; rows of figures, delays, types, senders; schools
+        7,
+    ),
     "a page of the log": (
         f"query($size: Int!) {{ messages(createdBetween: {EVER}, first: $size) {{ nodes {{ {RELATIONS} }} }} }}",
         # the page; schools, contents, counters, cancellations, outcomes

@@ -51,6 +51,14 @@ NEEDS: Final = {
 }
 """The root fields that are an error without a right; the audit is one for a viewer of some schools, too."""
 
+FIELD_ARGUMENTS: Final = {
+    "Query.figures": {
+        "createdBetween": '{from: "2019-01-01", to: "2028-12-31"}',
+        "groupBy": "[DAY, SCHOOL, TYPE, SENDER, MODE, PROVIDER]",
+    }
+}
+"""Arguments that are not for every field with an argument of their name."""
+
 DEEP: Final = 99
 
 _TYPES: Final = SCHEMA._schema.type_map
@@ -161,10 +169,11 @@ def all_places(*roots: str) -> set[Place]:
 
 def _field(above: str, name: str, asked: GraphQLField, path: frozenset[str], depth: int) -> str:
     """A field with its arguments and all below it, under an alias that says which field of which type it is."""
+    arguments = ARGUMENTS | FIELD_ARGUMENTS.get(f"{above}.{name}", {})
     given = [
-        f"{argument}: {ARGUMENTS.get(f'{name}({argument}:)') or ARGUMENTS[argument]}"
+        f"{argument}: {arguments.get(f'{name}({argument}:)') or arguments[argument]}"
         for argument, declared in asked.args.items()
-        if argument in ARGUMENTS or is_required_argument(declared)
+        if argument in arguments or is_required_argument(declared)
     ]
     below = _selection(get_named_type(asked.type), path, depth)
     if below is None:
