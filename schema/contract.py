@@ -19,16 +19,16 @@ from strawberry.types import ExecutionContext, ExecutionResult
 
 from domain.errors import LogError
 from resolvers.request.context import Context
-from schema.addresses import Address
 from schema.described.descriptions import describe
 from schema.documents.documents import Documents, PreparedRunner
 from schema.errors import client_error, remove_suggestion, with_choices
 from schema.execution.executor import FastExecutor, LogExecutor, StrictExecutor
-from schema.parts import District, School
 from schema.roots.mutation import Mutation
 from schema.roots.query import Query
 from schema.roots.subscription import Subscription
-from schema.types import Delivery, Message, Person, Recipient, Report, Student
+from schema.types.deliveries import Delivery
+from schema.types.messages import Address, Message, Person, Recipient, Report, Student
+from schema.types.parts import District, School
 
 
 class Names(NameConverter):

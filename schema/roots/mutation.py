@@ -9,10 +9,9 @@ from domain.status import MessageStatus
 from resolvers.addresses import resolution
 from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend, saved_searches
 from resolvers.reports import reports
-from schema.addresses import Address
 from schema.binding import bound, describes, plain
-from schema.parts import ReportOptions, SavedSearch
-from schema.types import Message, Report
+from schema.types.messages import Address, Message, Report
+from schema.types.parts import ReportOptions, SavedSearch
 
 
 @strawberry.interface

@@ -12,14 +12,15 @@ from resolvers.mutations import saved_searches
 from resolvers.people import persons
 from resolvers.people.inbox import inbox
 from resolvers.people.search import people
-from schema.addresses import ContactProblemConnection
-from schema.audit import AuditConnection
 from schema.binding import bound
-from schema.inbox import InboxConnection
-from schema.parts import CallStatus, FigureRow, MessageType, Node, SavedSearch, School, Viewer
-from schema.people import PersonConnection
-from schema.system import System
-from schema.types import Message, MessageConnection, Person
+from schema.types.addresses import ContactProblemConnection
+from schema.types.audit import AuditConnection
+from schema.types.inbox import InboxConnection
+from schema.types.log import MessageConnection
+from schema.types.messages import Message, Person
+from schema.types.parts import CallStatus, FigureRow, MessageType, Node, SavedSearch, School, Viewer
+from schema.types.people import PersonConnection
+from schema.types.system import System
 
 
 @strawberry.type

@@ -7,7 +7,7 @@ import strawberry
 from resolvers import progress
 from resolvers.log import log_changes
 from schema.binding import describes, plain, watched
-from schema.types import Message, Report
+from schema.types.messages import Message, Report
 
 
 @describes(log_changes.LogChange)

@@ -47,7 +47,7 @@ def test_two_objects_never_share_an_id(one: Reference, other: Reference) -> None
         "message." + "9" * 10_000,
         "Message.1",
         "messages.1",
-        "student.1",
+        "pupil.1",
         "recipient.1",
         "recipient.1.",
         "delivery.1.2",

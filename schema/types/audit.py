@@ -10,7 +10,7 @@ from domain.ids import Kind, speller
 from resolvers.audit import trail
 from resolvers.request.connection import Edge
 from schema.binding import describes, plain, pure
-from schema.parts import Node, PageInfo
+from schema.types.parts import Node, PageInfo
 
 
 @describes(AuditRecord)

@@ -1,45 +1,44 @@
 """The GraphQL types of messages, recipients, deliveries, people and reports, which refer to one another.
 
-They are in one module because of these references; `schema.parts` has the types without any.
+They are in one module because of these references; `schema.types.parts` has the types without any.
 """
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import strawberry
 
-from db.log.deliveries import DeliveryRecord
+from db.addresses.problems import ProblemRecord
+from db.addresses.records import AddressRecord
 from db.log.messages import MessageRecord
 from db.log.people import PersonRecord, StudentRecord
 from db.log.recipients import RecipientRecord
 from db.reports.records import ReportRecord
 from db.search.facets import TypeRecord
+from domain.delivery_failures import ProblemKind
 from domain.ids import Kind, speller
 from domain.message import BodyFormat
+from domain.modes import AddressKind
 from domain.report import (
     ReportDetail,
     ReportDevice,
     ReportFormat,
     ReportStatus,
-    status_label,
 )
-from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, DeliveryStatus, MessageStatus
+from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, MessageStatus
 from resolvers import deliveries, directory, messages, recipients, summary
-from resolvers.addresses import addresses
+from resolvers.addresses import addresses, problems
 from resolvers.log import labels, outcomes, permissions, waits
 from resolvers.people import persons
 from resolvers.reports import reports
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
-from schema.parts import (
-    CallStatus,
+from schema.types.deliveries import Delivery
+from schema.types.parts import (
     Cancellation,
-    DeliveryEvent,
-    DeliveryFailure,
     DeliverySummary,
     District,
     FilterCriterion,
-    MessageFacets,
     MessageType,
     Node,
     OutcomeCount,
@@ -49,62 +48,13 @@ from schema.parts import (
     Sender,
     SenderRecord,
     WaitReason,
-    call_status_of,
-    failure_shown,
-    provider_of,
+    sender_of,
 )
-
-if TYPE_CHECKING:
-    from schema.addresses import Address
 
 
 def student_of(id: int | None, name: str | None) -> StudentRecord | None:
     """The student; None without an id."""
     return None if id is None else StudentRecord(id, None, name or "")
-
-
-@describes(DeliveryRecord)
-class Delivery(Node):
-    """One message to one address of one recipient."""
-
-    id: strawberry.ID = pure(speller(Kind.DELIVERY), "message_id", "recipient_number", "number")
-    mode: DeliveryMode
-    address: str = plain(description="E-mail address, phone number (E.164) or portal account.")
-    status: DeliveryStatus
-    status_label: str = pure(
-        status_label,
-        "status",
-        "call_status_code",
-        description='As a report prints it: "Sent", "In-Progress", "Live Person".',
-    )
-    call_status: CallStatus | None = pure(
-        call_status_of,
-        "call_status_code",
-        description="Voice and text only; null until the provider reports one.",
-    )
-    is_duplicate: bool = plain(
-        description="The same address stands earlier in this message: shown, never sent, not in the totals."
-    )
-    at: datetime | None = plain(description="When the person got it, or when it last changed.")
-    attempts: int
-    events: list[DeliveryEvent] = bound(
-        deliveries.events_of, description="Everything that happened to it, oldest first."
-    )
-    provider: str | None = pure(
-        provider_of,
-        "status",
-        "gateway",
-        description="The gateway that took it; null while none has.",
-    )
-    failure: DeliveryFailure | None = pure(
-        failure_shown,
-        "mode",
-        "status",
-        "call_status_code",
-        "gateway",
-        "failure_code",
-        description="Null unless it failed.",
-    )
 
 
 @describes(StudentRecord)
@@ -142,7 +92,7 @@ class Person(Node):
         reads=["id"],
         description="Students about whom this person was sent messages, latest first.",
     )
-    addresses: list[Annotated["Address", strawberry.lazy("schema.addresses")]] = bound(
+    addresses: list["Address"] = bound(
         addresses.of_person,
         reads=["id"],
         description="Every address that messages to this person went to, last used first.",
@@ -150,6 +100,47 @@ class Person(Node):
     recipients: "PersonRecipientConnection" = bound(
         persons.recipients_of_contact, reads=["id"], description="Newest first."
     )
+
+
+@describes(AddressRecord)
+class Address(Node):
+    """An e-mail address, phone number or portal account."""
+
+    id: strawberry.ID = pure(speller(Kind.ADDRESS), "id")
+    kind: AddressKind
+    value: str
+    people: list[Person] = bound(
+        addresses.people_of, reads=["id"], description="Everybody whose messages went to it."
+    )
+    last_used_at: datetime | None = bound(addresses.last_used_at, reads=["id"])
+    last_reached_at: datetime | None = bound(addresses.last_reached_at, reads=["id"])
+    last_failed_at: datetime | None
+    failures: int = plain(description="Failures since it was last reached.")
+    opted_out_at: datetime | None = plain(description="Null: texts may be sent.")
+    problem: "ContactProblem | None" = bound(addresses.problem_of, reads=["id"])
+
+
+@describes(ProblemRecord)
+class ContactProblem:
+    """An address that needs somebody's attention. It ends when the address is reached."""
+
+    address: Address = bound(problems.address_of)
+    kind: ProblemKind
+    since: datetime
+    failures: int
+    reason: str = plain(description="The last failure, as the provider said it.")
+    advice: str = plain(description="What somebody in the office should do, in words.")
+    last_delivery: Delivery | None = bound(problems.last_delivery_of)
+    resolved_at: datetime | None = pure(
+        lambda problem: None if problem.is_open else problem.closed_at,
+        description="Null: open. It opens again with the next failure after this.",
+    )
+    resolved_by: Sender | None = pure(
+        lambda problem: (
+            None if problem.is_open else sender_of(problem.closed_by_id, problem.closed_by_name)
+        )
+    )
+    note: str | None = pure(lambda problem: None if problem.is_open else problem.note)
 
 
 PersonOrStudent = Annotated[
@@ -313,30 +304,6 @@ class Message(Node):
         description="Which report options this message allows now.",
     )
     reports: "ReportConnection" = bound(reports.of_message, description="Newest first.")
-
-
-@describes(Edge)
-class MessageEdge:
-    """A message and its cursor."""
-
-    cursor: str
-    node: Message
-
-
-@describes(messages.MessageListing)
-class MessageConnection:
-    """A page of the log."""
-
-    edges: list[MessageEdge]
-    nodes: list[Message]
-    page_info: PageInfo
-    total_count: int = bound(messages.total, reads=())
-    facets: MessageFacets = pure(
-        lambda listing: listing,
-        description=(
-            "The values to offer in each column's drop-down: those present under the other filters, with counts."
-        ),
-    )
 
 
 @describes(Edge)

@@ -2,8 +2,8 @@
 
 from resolvers.people import search
 from schema.binding import bound, describes, plain, pure
-from schema.parts import PageInfo
-from schema.types import PersonOrStudent
+from schema.types.messages import PersonOrStudent
+from schema.types.parts import PageInfo
 
 
 @describes(search.PersonEdge)

@@ -8,8 +8,9 @@ from resolvers import messages
 from resolvers.people import inbox
 from resolvers.request.connection import Edge
 from schema.binding import bound, describes, plain, pure
-from schema.parts import PageInfo, School, Sender, SenderRecord
-from schema.types import Delivery, Student, student_of
+from schema.types.deliveries import Delivery
+from schema.types.messages import Student, student_of
+from schema.types.parts import PageInfo, School, Sender, SenderRecord
 
 
 @describes(InboxRecord)
