@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from sqlalchemy import Integer, column, or_, select, table
+from sqlalchemy import Integer, column, func, select, table
 
-from db.addresses.rows import FATES, REACHED, fate_in
+from db.addresses.rows import AT, FATES, REACHED, fate_in
 from db.addresses.states import FateChange, update
 from db.sql.connections import WriteConnection
 from db.sql.key_lists import is_there
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import DELIVERY
+from domain.contact_problems import Fate
 from domain.status import OPEN, DeliveryStatus
 
 _STAGED: Final = table("staged_message", column("message_id", Integer))
@@ -18,14 +19,18 @@ _HAS_ROW: Final = is_there(
         ADDRESS_FAILURES.c.address_id == DELIVERY.c.address_id
     )
 )
-_OUTCOMES: Final = (
+_IMPORTED: Final = _STAGED.join(DELIVERY, DELIVERY.c.message_id == _STAGED.c.message_id)
+_FAILED: Final = (
     select(*FATES)
-    .select_from(_STAGED.join(DELIVERY, DELIVERY.c.message_id == _STAGED.c.message_id))
-    .where(
-        ~DELIVERY.c.is_duplicate,
-        DELIVERY.c.status.not_in(sorted(OPEN)),
-        or_(DELIVERY.c.status == DeliveryStatus.FAILED, REACHED & _HAS_ROW),
-    )
+    .select_from(_IMPORTED)
+    .where(~DELIVERY.c.is_duplicate, DELIVERY.c.status == DeliveryStatus.FAILED)
+)
+# Of the arrivals at an address only the last one matters: it ends the run of all failures before it.
+_REACHED: Final = (
+    select(DELIVERY.c.address_id, func.max(AT, type_=DELIVERY.c.at.type))
+    .select_from(_IMPORTED)
+    .where(~DELIVERY.c.is_duplicate, DELIVERY.c.status.not_in(sorted(OPEN)), REACHED, _HAS_ROW)
+    .group_by(DELIVERY.c.address_id)
 )
 
 
@@ -35,8 +40,11 @@ async def add(connection: WriteConnection) -> None:
     An arrival matters only to an address with a row: without one, it never failed.
     """
     changes: list[FateChange] = []
-    for row in await connection.execute(_OUTCOMES):
+    for row in await connection.execute(_FAILED):
         address_id, fate = fate_in(row)
         if fate is not None:
             changes.append(FateChange(address_id, None, fate))
+    for address_id, at in await connection.execute(_REACHED):
+        arrival = Fate(at, (0, 0, 0), is_reached=True)
+        changes.append(FateChange(address_id, None, arrival))
     await update(connection, changes)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
-from sqlalchemy.engine import Row
 
 from db.sql.connections import ReadConnection
 from db.sql.index_hints import by_index
@@ -91,8 +90,8 @@ STATE: Final = (
 class StoredState(NamedTuple):
     """The stored state of an address."""
 
+    district_id: int
     state: AddressState
-    resolved_at: datetime | None
 
 
 def fate_in(row: Sequence[Any]) -> tuple[int, Fate | None]:
@@ -127,13 +126,11 @@ def state_values(state: AddressState) -> tuple[Any, ...]:
     )
 
 
-def state_in(row: Row[Any]) -> AddressState:
-    """Return the state in a row of the table."""
-    run = FailureRun(row.failures, row.run_since, row.in_several, row.run_kind, row.run_kind_since)
-    key = None
-    if row.last_message_id is not None:
-        key = (row.last_message_id, row.last_recipient_number, row.last_number)
-    return AddressState(row.last_reached_at, row.last_failed_at, run, row.complained_at, key)
+def state_in(values: Sequence[Any]) -> AddressState:
+    """Return the state from the values of `STATE`."""
+    reached, failed, *run, complained, message_id, recipient_number, number = values
+    key = None if message_id is None else (message_id, recipient_number, number)
+    return AddressState(reached, failed, FailureRun(*run), complained, key)
 
 
 async def states_of(
@@ -197,11 +194,11 @@ async def stored(
 ) -> Mapping[int, StoredState]:
     """Return the stored states of these addresses, by address; `locks`: locked in the order of their ids."""
     statement = (
-        select(ADDRESS_FAILURES)
+        select(*ADDRESS_FAILURES.c["address_id", "district_id", *STATE])
         .where(any_of(ADDRESS_FAILURES.c.address_id, address_ids))
         .order_by(ADDRESS_FAILURES.c.address_id)
     )
     if locks:
         statement = statement.with_for_update()
     rows = await connection.execute(statement)
-    return {row.address_id: StoredState(state_in(row), row.resolved_at) for row in rows}
+    return {row[0]: StoredState(row[1], state_in(row[2:])) for row in rows}

@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from db.addresses.rows import STATE, StoredState, state_values, states_of, stored
-from db.sql.bulk_write import insert_rows
+from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.tables.addresses import ADDRESS_FAILURES
@@ -50,13 +50,6 @@ class FateChange(NamedTuple):
         return self.is_complaint or (self.after is not None and not self.after.is_reached)
 
 
-class _Locked(NamedTuple):
-    """A locked address."""
-
-    district_id: int
-    opted_out_at: datetime | None
-
-
 _COLUMNS: Final = ("address_id", "district_id", *STATE, "kind", "since", "latest_at")
 _UPSERT: Final = "ON CONFLICT (address_id) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in _COLUMNS[1:]
@@ -75,19 +68,26 @@ async def update(
     if not ids:
         return
     failing = {id for id, some in by_address.items() if any(one.is_of_failure for one in some)}
-    locked = await _lock(connection, ids, alone=bool(failing or opted))
+    await _lock(connection, ids, alone=bool(failing or opted))
     known = await stored(connection, ids, locks=True)
     written: dict[int, AddressState] = {}
+    arrived: list[tuple[datetime | None, int]] = []
     unclear = {id for id in failing | set(opted) if id not in known}
     for id, one in known.items():
         state = _with_additions(one.state, by_address.get(id, ()))
         if state is None:
             unclear.add(id)
-        elif state != one.state or id in opted:
+        elif id in opted:
             written[id] = state
-    if unclear:
-        written |= await _counted(connection, {id: locked[id] for id in unclear})
-    await _write(connection, written, locked, known)
+        elif state != one.state:
+            if _is_arrival_alone(one.state, state):
+                arrived.append((state.last_reached_at, id))
+            else:
+                written[id] = state
+    await update_rows(
+        connection, ADDRESS_FAILURES, arrived, keys=("address_id",), columns=("last_reached_at",)
+    )
+    await _write(connection, written, unclear, known)
 
 
 async def recount(connection: WriteConnection, address_ids: Collection[int]) -> None:
@@ -95,17 +95,8 @@ async def recount(connection: WriteConnection, address_ids: Collection[int]) -> 
     if not address_ids:
         return
     ids = sorted(address_ids)
-    locked = await _lock(connection, ids, alone=True)
-    known = await stored(connection, ids, locks=True)
-    await _write(connection, await _counted(connection, locked), locked, known)
-
-
-async def _counted(
-    connection: ReadConnection, locked: Mapping[int, _Locked]
-) -> Mapping[int, AddressState]:
-    opted_out = [id for id, one in locked.items() if one.opted_out_at is not None]
-    counted = await states_of(connection, locked, opted_out=opted_out)
-    return {id: counted.get(id, AddressState()) for id in locked}
+    await _lock(connection, ids, alone=True)
+    await _write(connection, {}, ids, await stored(connection, ids, locks=True))
 
 
 async def with_rows(connection: ReadConnection, address_ids: Sequence[int]) -> Sequence[int]:
@@ -114,6 +105,13 @@ async def with_rows(connection: ReadConnection, address_ids: Sequence[int]) -> S
         any_of(ADDRESS_FAILURES.c.address_id, address_ids)
     )
     return (await connection.scalars(statement)).all()
+
+
+def _is_arrival_alone(before: AddressState, after: AddressState) -> bool:
+    """Return whether only the time of the last arrival changes: most arrivals end no failures and no complaint."""
+    return before.complained_at is None and after == before._replace(
+        last_reached_at=after.last_reached_at
+    )
 
 
 def _with_additions(state: AddressState, changes: Sequence[FateChange]) -> AddressState | None:
@@ -127,41 +125,58 @@ def _with_additions(state: AddressState, changes: Sequence[FateChange]) -> Addre
     return after
 
 
-async def _lock(
-    connection: WriteConnection, ids: Sequence[int], *, alone: bool
-) -> Mapping[int, _Locked]:
-    """Lock these addresses in the order of their ids, `alone` or shared, and return them."""
-    statement = (
-        select(ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.opted_out_at)
-        .where(any_of(ADDRESS.c.id, ids))
-        .order_by(ADDRESS.c.id)
-    )
+async def _lock(connection: WriteConnection, ids: Sequence[int], *, alone: bool) -> None:
+    """Lock these addresses in the order of their ids, `alone` or shared. SQLite has one writer and needs no lock."""
+    if connection.dialect.name == "sqlite":
+        return
+    rows = select(ADDRESS.c.id).where(any_of(ADDRESS.c.id, ids)).order_by(ADDRESS.c.id)
     # `key_share`: rows that refer to the address can be inserted meanwhile.
-    locking = (
-        statement.with_for_update(key_share=True) if alone else statement.with_for_update(read=True)
-    )
-    rows = await connection.execute(locking)
-    return {row.id: _Locked(row.district_id, row.opted_out_at) for row in rows}
+    locking = rows.with_for_update(key_share=True) if alone else rows.with_for_update(read=True)
+    await connection.execute(select(func.count()).select_from(locking.subquery()))
 
 
 async def _write(
     connection: WriteConnection,
-    states: Mapping[int, AddressState],
-    locked: Mapping[int, _Locked],
+    written: Mapping[int, AddressState],
+    unclear: Collection[int],
     known: Mapping[int, StoredState],
 ) -> None:
+    """Write these states, and those of `unclear` as their deliveries say."""
+    ids = sorted({*written, *unclear})
+    if not ids:
+        return
+    opted_out = await _opted_out(connection, ids)
+    states = dict(written)
+    if unclear:
+        counted = await states_of(connection, unclear, opted_out=opted_out.keys() & set(unclear))
+        states |= {id: counted.get(id, AddressState()) for id in unclear}
+    districts = await _districts(connection, [id for id in ids if id not in known])
     rows: list[tuple[object, ...]] = []
     gone: list[int] = []
-    for id, state in sorted(states.items()):
-        district_id, opted_out_at = locked[id]
-        problem = problem_of(state, opted_out_at=opted_out_at)
-        if state.is_empty and problem is None:
+    for id in ids:
+        state = states[id]
+        problem = problem_of(state, opted_out_at=opted_out.get(id))
+        if not state.is_empty or problem is not None:
+            district_id = known[id].district_id if id in known else districts[id]
+            rows.append((id, district_id, *state_values(state), *(problem or (None, None, None))))
+        elif id in known:
             gone.append(id)
-            continue
-        about = problem or (None, None, None)
-        rows.append((id, district_id, *state_values(state), *about))
     await insert_rows(connection, ADDRESS_FAILURES, rows, columns=_COLUMNS, on_conflict=_UPSERT)
-    if removed := [id for id in gone if id in known]:
+    if gone:
         await connection.execute(
-            delete(ADDRESS_FAILURES).where(any_of(ADDRESS_FAILURES.c.address_id, removed))
+            delete(ADDRESS_FAILURES).where(any_of(ADDRESS_FAILURES.c.address_id, gone))
         )
+
+
+async def _opted_out(connection: ReadConnection, ids: Sequence[int]) -> Mapping[int, datetime]:
+    statement = select(ADDRESS.c.id, ADDRESS.c.opted_out_at).where(
+        any_of(ADDRESS.c.id, ids), ADDRESS.c.opted_out_at.is_not(None)
+    )
+    return {row[0]: row[1] for row in await connection.execute(statement)}
+
+
+async def _districts(connection: ReadConnection, ids: Sequence[int]) -> Mapping[int, int]:
+    if not ids:
+        return {}
+    statement = select(ADDRESS.c.id, ADDRESS.c.district_id).where(any_of(ADDRESS.c.id, ids))
+    return {row[0]: row[1] for row in await connection.execute(statement)}

@@ -251,7 +251,7 @@ NUMBERS = count(1)
 
 @given(st.lists(STEPS, min_size=3, max_size=14))
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -314,4 +314,4 @@ async def test_the_states_are_exact_after_any_events(
         else:
             await run_purge(purge_of(world.database, tmp_path, before=at(rest[0])))
         await recount_addresses(world.database)
-        assert (await check(world.database)).differences == []
+    assert (await check(world.database)).differences == []
