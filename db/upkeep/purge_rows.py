@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, literal, not_, select, text, tuple_, update
 from db.addresses import states
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, is_there
+from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import ADDRESS, DELIVERY, DELIVERY_EVENT, PERSON, PERSON_NAME, RECIPIENT
 from domain.people import Role
 
@@ -55,6 +56,17 @@ async def remove_deliveries(connection: WriteConnection, message_id: int, *, mos
             ADDRESS.c.opted_out_at.is_(None),
             not_(is_there(select(literal(1)).where(DELIVERY.c.address_id == ADDRESS.c.id))),
         )
+    )
+    # An address that opted out stays, but not what somebody noted about it.
+    of_address = DELIVERY.c.address_id == ADDRESS_FAILURES.c.address_id
+    await connection.execute(
+        update(ADDRESS_FAILURES)
+        .where(
+            any_of(ADDRESS_FAILURES.c.address_id, addresses),
+            ADDRESS_FAILURES.c.note.is_not(None),
+            not_(is_there(select(literal(1)).where(of_address))),
+        )
+        .values(note=None)
     )
     return len(rows)
 

@@ -36,6 +36,7 @@ receipts = st.builds(
     status=st.sampled_from([*REPORTED, None]),
     code=st.sampled_from([None, *CALL_STATUSES, 77, -99]),
     confirmed=st.booleans(),
+    failure=st.sampled_from([None, "5.1.1", "30006"]),
 )
 states = st.builds(
     State,

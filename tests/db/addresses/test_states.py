@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from db.addresses.states import recount
 from db.migrations import backfills
@@ -195,6 +195,25 @@ async def test_an_arrival_and_a_first_failure_at_the_same_time_see_each_other(
 
     await recount_addresses(world.database)
     assert await problem_of(world, PHONE) == (None, 0)
+
+
+async def test_a_purge_keeps_an_opt_out_without_its_note(world: World, tmp_path: Path) -> None:
+    await log.load(
+        world.database,
+        log.district(),
+        log.message("M-1", [log.recipient("p0", log.text(PHONE, call_status=-40, at=NOON))]),
+    )
+    async with world.database.writing() as connection:
+        await store_consents(connection, [Consent(NOON, PHONE, True)])
+        await connection.execute(update(ADDRESS_FAILURES).values(note="The mother of Calvin"))
+
+    await run_purge(purge_of(world.database, tmp_path, before=at(1)))
+
+    assert await problem_of(world, PHONE) == ("OPTED_OUT", 0)
+    async with world.database.reading() as connection:
+        notes = (await connection.scalars(select(ADDRESS_FAILURES.c.note))).all()
+    assert notes == [None]
+    await recount_addresses(world.database)
 
 
 async def test_a_backfill_makes_the_rows_of_an_old_log(world: World) -> None:
