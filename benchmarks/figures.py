@@ -5,6 +5,7 @@
 The database is one of `benchmarks.large_log`; without a URL a smaller one is made. It reads the figures of the largest
 message from the counters and from the rows, and those of a message with five deliveries. It changes a thousand deliveries
 with everything that follows, and then only their rows and events, without counters, people contacted, spans and message.
+Then it sums all days, and reads figures of a year over many messages: from sums, from sums and one changed day, from messages.
 The variants alternate, and every change is rolled back.
 """
 
@@ -13,8 +14,8 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -25,11 +26,19 @@ from benchmarks.large_log.rows import CROWD
 from db.connect.database import Database
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
+from db.figures.figure_rows import find_figures
+from db.figures.figure_statements import FigureQuery
+from db.figures.message_figures import mark_changed
 from db.log import counters
 from db.log.deliveries import EVENT
+from db.log.districts import district_known_as
+from db.log.visibility import Visibility
+from db.search.criteria import Criteria
 from db.sql import bulk_write
 from db.sql.connections import ReadConnection, WriteConnection
-from db.tables.log import DELIVERY, DELIVERY_EVENT
+from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE
+from delivery.upkeep.figure_sums import sum_changed_days
+from domain.figures import DayRange, FigureDimension
 from domain.status import DeliveryMode, DeliveryStatus, EventSource
 
 SMALL: Final = 5_000
@@ -127,6 +136,54 @@ async def milliseconds(database: Database, act: Act) -> float:
     return took * 1_000
 
 
+YEAR: Final = DayRange(date(2019, 12, 1), date(2020, 11, 30))
+"""A year within the large log."""
+
+_BY: Final = {
+    "figures by month, school, mode": [
+        FigureDimension.MONTH,
+        FigureDimension.SCHOOL,
+        FigureDimension.MODE,
+    ],
+    "figures by day, mode": [FigureDimension.DAY, FigureDimension.MODE],
+    "figures by month, sender": [FigureDimension.MONTH, FigureDimension.SENDER],
+}
+
+
+async def measure_many(database: Database, *, rounds: int) -> None:
+    """Print one line for each kind of figures over many messages, before and after a message of the year changes."""
+    began = time.perf_counter()
+    days = await sum_changed_days(database, now=NOW)
+    print(f"{f'{days} days summed':36} {(time.perf_counter() - began) * 1_000:9.2f} ms")
+    for changed in (False, True):
+        if changed:
+            async with database.writing() as connection:
+                in_year = MESSAGE.c.created_at >= datetime(2020, 3, 2, tzinfo=UTC)
+                some = await connection.scalars(
+                    select(MESSAGE.c.id).where(in_year).order_by(MESSAGE.c.created_at).limit(1)
+                )
+                await mark_changed(connection, some.all())
+        for name, group_by in _BY.items():
+            taken = [await _read_many(database, group_by) for _ in range(rounds + 1)][1:]
+            label = f"{name}, a day changed" if changed else name
+            print(f"{label:46} {statistics.median(taken):9.2f} ms")
+
+
+async def _read_many(database: Database, group_by: Sequence[FigureDimension]) -> float:
+    """Return the milliseconds of one query, with medians."""
+    async with database.snapshot() as connection:
+        district = await district_known_as(connection, "plainview")
+        assert district is not None
+        begin, end = (datetime.combine(day, datetime.min.time(), UTC) for day in YEAR)
+        seen = Visibility(district, None, NOW)
+        query = FigureQuery(YEAR, Criteria(begin, end), seen, group_by)
+        began = time.perf_counter()
+        found = await find_figures(connection, query, with_medians=True)
+        took = time.perf_counter() - began
+    assert found.total
+    return took * 1_000
+
+
 async def measure(url: str, *, rounds: int) -> None:
     """Print one line for each variant."""
     database = Database(url)
@@ -152,6 +209,7 @@ async def measure(url: str, *, rounds: int) -> None:
         print(f"{name:36} {median:9.2f} ms")
     with_counters, without = list(medians.values())[-2:]
     print(f"{'changed, ÷ without counters':36} {with_counters / without:9.2f}")
+    await measure_many(database, rounds=rounds)
     await database.dispose()
 
 
@@ -161,12 +219,13 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--url", help="a database of benchmarks.large_log; otherwise a smaller one")
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--messages", type=int, default=20_000, help="of the smaller database")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         url = options.url
         if url is None:
             url = f"sqlite+aiosqlite:///{Path(folder) / 'sentlog.sqlite3'}"
-            build(url, size_of(20_000, 600_000, 200_000))
+            build(url, size_of(options.messages, options.messages * 30, options.messages * 10))
         asyncio.run(measure(url, rounds=options.rounds))
 
 

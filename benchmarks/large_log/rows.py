@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from db.log.counters import NO_CODE
+from domain.figures import NO_DELAY
 from domain.search import date_text, fold
 from domain.words import join_words
 
@@ -295,6 +296,17 @@ def _spans(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
                 yield message, mode, at, at
 
 
+def _figures(size: Size) -> Iterator[Row]:
+    for message, mode, status, _, _, count in _tallies(size):
+        yield message, mode, "", status, NO_DELAY, count
+
+
+def _figure_changes(size: Size) -> Iterator[Row]:
+    for message in range(1, size.messages + 1):
+        created = FROM + timedelta(minutes=message * DAYS * 1440 // size.messages)
+        yield message, 1, f"{created.astimezone(ZONE):%Y-%m-%d}"
+
+
 def loads(size: Size) -> Iterator[Load]:
     """Return the rows of each table, referenced tables first."""
     yield Load(
@@ -341,6 +353,8 @@ def loads(size: Size) -> Iterator[Load]:
         "message_id, mode, status, call_status, is_duplicate, deliveries",
         _tallies(size),
     )
+    yield Load("figure", "message_id, mode, gateway, status, delay, deliveries", _figures(size))
+    yield Load("figure_change", "message_id, district_id, day", _figure_changes(size))
     yield Load("span", "message_id, mode, started_at, ended_at", _spans(size, instants))
 
 

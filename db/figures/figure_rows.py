@@ -23,6 +23,7 @@ from db.tables.figures import FIGURE_CHANGE, NO_GATEWAY
 from db.tables.log import MESSAGE
 from domain.figures import (
     MOST_ROWS,
+    NO_DELAY,
     SPANS,
     DayCoverage,
     FigureDimension,
@@ -59,7 +60,7 @@ class FigureRecord(NamedTuple):
     median_seconds: int | None
 
 
-class Figures(NamedTuple):
+class FoundFigures(NamedTuple):
     """Rows of figures, at most `MOST_ROWS`, and how many there are in all."""
 
     rows: Sequence[FigureRecord]
@@ -68,7 +69,7 @@ class Figures(NamedTuple):
 
 async def find_figures(
     connection: ReadConnection, query: FigureQuery, *, with_medians: bool
-) -> Figures:
+) -> FoundFigures:
     """Return the figures of the visible messages, in the order of the dimensions. Call it in a snapshot.
 
     Without `with_medians` the medians are None. If there are too many rows, only their number is returned.
@@ -79,7 +80,7 @@ async def find_figures(
     parts = FigureParts(query, coverage, search, hint, connection.dialect.name)
     rows = (await connection.execute(rows_statement(parts), search.values)).all()
     if not rows or rows[0].total > MOST_ROWS:
-        return Figures([], rows[0].total if rows else 0)
+        return FoundFigures([], rows[0].total if rows else 0)
     names = [dimension.value for dimension in query.group_by]
     keys = [tuple(row[: len(names)]) for row in rows]
     delays: Mapping[tuple[Any, ...], Mapping[int, int]] = {}
@@ -96,7 +97,7 @@ async def find_figures(
         _record(dict(zip(names, key, strict=True)), row, delays.get(key, {}), types, senders)
         for key, row in zip(keys, rows, strict=True)
     ]
-    return Figures(sorted(records, key=_place(query.group_by)), len(records))
+    return FoundFigures(sorted(records, key=_place(query.group_by)), len(records))
 
 
 async def _coverage(connection: ReadConnection, query: FigureQuery) -> DayCoverage:
@@ -122,7 +123,8 @@ async def _delays(
     """Return the histogram of the delays of each row."""
     delays: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
     for row in await connection.execute(delays_statement(parts), parts.search.values):
-        delays[tuple(row[:-2])][row[-2]] = row[-1]
+        if row[-2] != NO_DELAY:
+            delays[tuple(row[:-2])][row[-2]] = row[-1]
     return delays
 
 

@@ -31,7 +31,7 @@ from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, text_any_of
 from db.tables.figures import DISTRICT_WIDE, FIGURE, FIGURE_DELAY, FIGURE_SUM, Span
 from db.tables.log import MESSAGE
-from domain.figures import MOST_ROWS, NO_DELAY, SPANS, DayCoverage, DayRange, FigureDimension
+from domain.figures import MOST_ROWS, SPANS, DayCoverage, DayRange, FigureDimension
 from domain.status import DeliveryStatus
 
 
@@ -101,7 +101,7 @@ def is_within(day: ColumnElement[str], days: DayRange) -> ColumnElement[bool]:
 
 
 def delays_statement(parts: FigureParts) -> Select[Any]:
-    """Return the statement for the histogram of each row: dimensions, delay, deliveries."""
+    """Return the statement for the histogram of each row: dimensions, delay or `NO_DELAY`, deliveries."""
     sources: list[Select[Any]] = []
     for condition in _conditions(parts, FIGURE_DELAY):
         columns = FIGURE_DELAY.c["delay", "deliveries"]
@@ -109,8 +109,9 @@ def delays_statement(parts: FigureParts) -> Select[Any]:
         sources.append(select(*dimensions, *columns).where(condition))
     for days in parts.coverage.messages:
         dimensions = _dimensions(parts, _OF_MESSAGES)
-        statement = _select_messages(parts, days, *dimensions, *FIGURE.c["delay", "deliveries"])
-        sources.append(statement.where(FIGURE.c.delay != NO_DELAY))
+        # Not limited to rows with a delay: where those are rare, PostgreSQL would look for them in the whole table.
+        columns = FIGURE.c["delay", "deliveries"]
+        sources.append(_select_messages(parts, days, *dimensions, *columns))
     every = union_all(*sources).subquery("every")
     keys = [every.c[dimension.value] for dimension in parts.query.group_by]
     histogram: Select[Any] = select(*keys, every.c.delay, func.sum(every.c.deliveries))
