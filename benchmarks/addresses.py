@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.large_log import build, size_of
-from db.addresses import problems, records
-from db.addresses.problems import ProblemCriteria
 from db.connect.database import Database
+from db.derived.addresses import problems, records
+from db.derived.addresses.problems import ProblemCriteria
 from db.log.visibility import Visibility, visibility_of
 from db.search import log_page
 from db.search.criteria import Criteria

@@ -24,11 +24,11 @@ from sqlalchemy import func, select
 from benchmarks.large_log import build, size_of
 from benchmarks.large_log.rows import CROWD
 from db.connect.database import Database
+from db.derived.figures.figure_rows import find_figures
+from db.derived.figures.figure_statements import FigureQuery
+from db.derived.figures.message_figures import mark_changed
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
-from db.figures.figure_rows import find_figures
-from db.figures.figure_statements import FigureQuery
-from db.figures.message_figures import mark_changed
 from db.log import counters
 from db.log.deliveries import EVENT
 from db.log.districts import district_known_as

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import strawberry
 
-from db.figures.figure_rows import FigureRecord
+from db.derived.figures.figure_rows import FigureRecord
 from db.log.districts import SchoolRecord
 from db.log.inbox import InboxRecord
 from db.log.messages import CancellationRecord, ContentRecord, MessageRecord
@@ -30,7 +30,7 @@ from domain.status import DeliveryMode, MessageStatus
 from domain.texts import with_line_feeds
 from domain.viewer import Right
 from domain.words import TextQuery, parse_query
-from resolvers import summary
+from resolvers.log import summary
 from resolvers.request import enums
 from resolvers.request.arguments import (
     MOST_CHOICES,

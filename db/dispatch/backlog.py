@@ -8,7 +8,8 @@ from sqlalchemy import or_, select, text, update
 from db.dispatch.changes import CANCELED
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
-from db.tables.log import CLAIMED, DELIVERY, DISTRICT, MESSAGE, TALLY, TO_BEGIN, UNDER_WAY
+from db.tables.conditions import CLAIMED, TO_BEGIN, UNDER_WAY
+from db.tables.log import DELIVERY, DISTRICT, MESSAGE, TALLY
 from domain.status import DeliveryMode, DeliveryStatus
 
 

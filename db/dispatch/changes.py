@@ -11,18 +11,19 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
 
-from db.addresses import states
-from db.addresses.states import FateChange
 from db.connect.notices import notify_of_message
+from db.derived.addresses import states
+from db.derived.addresses.states import FateChange
+from db.derived.figures.message_figures import update_figures
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
-from db.figures.message_figures import update_figures
 from db.log.counters import NO_CODE
 from db.log.deliveries import EVENT
 from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
-from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, NEVER_SENT, TALLY
+from db.tables.conditions import NEVER_SENT
+from db.tables.log import CANCELLATION, DELIVERY, DELIVERY_EVENT, MESSAGE, TALLY
 from domain.modes import PHONE_MODES
 from domain.status import (
     DeliveryMode,

@@ -14,7 +14,8 @@ from db.log.deliveries import DeliveryKey
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection
 from db.sql.key_lists import pairs_of
-from db.tables.log import CLAIMED, DELIVERY, OPEN_DELIVERY
+from db.tables.conditions import CLAIMED, OPEN_DELIVERY
+from db.tables.log import DELIVERY
 from domain.status import DeliveryMode, DeliveryStatus
 
 _IN_ORDER: Final = (DELIVERY.c.recipient_number, DELIVERY.c.number)

@@ -15,16 +15,8 @@ from db.dispatch.in_flight import COLUMNS, TERMS, DeliveryTerms, LiveDelivery, t
 from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of_parameter
-from db.tables.log import (
-    CANCELLATION,
-    DELIVERY,
-    DISTRICT,
-    MESSAGE,
-    OPEN_DELIVERY,
-    TALLY,
-    TO_BEGIN,
-    UNDER_WAY,
-)
+from db.tables.conditions import OPEN_DELIVERY, TO_BEGIN, UNDER_WAY
+from db.tables.log import CANCELLATION, DELIVERY, DISTRICT, MESSAGE, TALLY
 from domain.status import DeliveryMode, DeliveryStatus, MessageStatus
 from domain.waits import Retries
 

@@ -328,7 +328,7 @@ async def set_opted_out(
     """Record in every district that a phone number opted out of texts at an instant; None: that it opted in again.
 
     `number` is as the provider writes it, with its country code; anything else is ignored. A number to which nothing was
-    sent yet gets an address, which its first message finds. Returns the addresses, whose states (`db.addresses.states`) the
+    sent yet gets an address, which its first message finds. Returns the addresses, whose states (`db.derived.addresses.states`) the
     caller updates.
     """
     try:

@@ -12,8 +12,8 @@ from typing import Final
 
 from sqlalchemy import select, text
 
-from db.addresses import imported
 from db.connect.notices import notify_of_new
+from db.derived.addresses import imported
 from db.ingest import staging_tables
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import text_any_of

@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from db.addresses import states
+from db.derived.addresses import states
 from db.migrations.places import BackfillPlace
 from db.sql.connections import WriteConnection
 from db.tables.log import ADDRESS

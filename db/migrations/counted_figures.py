@@ -4,7 +4,7 @@ from typing import Final
 
 from sqlalchemy import select
 
-from db.figures.message_figures import rebuild_figures
+from db.derived.figures.message_figures import rebuild_figures
 from db.migrations.places import BackfillPlace
 from db.sql.connections import WriteConnection
 from db.tables.log import MESSAGE

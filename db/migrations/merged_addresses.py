@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, not_, select, text, update
 
-from db.addresses import states
+from db.derived.addresses import states
 from db.migrations.places import BackfillPlace
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, text_any_of

@@ -27,7 +27,8 @@ from db.log.text_match import can_contain, contains_parameter, has_short_paramet
 from db.log.visibility import Visibility, visibility_parameters, visible_by_parameters
 from db.search.index_choice import DAYS, Lead
 from db.sql.key_lists import Predicate, any_of_parameter
-from db.tables.log import HAS_FAILURES, MESSAGE
+from db.tables.conditions import HAS_FAILURES
+from db.tables.log import MESSAGE
 from domain.status import DeliveryMode, MessageStatus
 from domain.words import TextQuery
 

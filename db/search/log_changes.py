@@ -17,7 +17,8 @@ from db.search.search import Search
 from db.sql.connections import ReadConnection
 from db.sql.index_hints import BY_ROWID
 from db.sql.key_lists import any_of
-from db.tables.log import MESSAGE, TO_BEGIN
+from db.tables.conditions import TO_BEGIN
+from db.tables.log import MESSAGE
 from domain.message import Source
 
 

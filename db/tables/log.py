@@ -34,23 +34,22 @@ from db.sql.column_types import (
     up,
     where,
 )
+from db.tables.conditions import (
+    CLAIMED,
+    HAS_FAILURES,
+    NEVER_SENT,
+    OPEN_DELIVERY,
+    REFERRED,
+    TO_BEGIN,
+    TO_POLL,
+    UNDER_WAY,
+)
 from domain.message import BodyFormat, Criterion, Source
 from domain.modes import AddressKind
 from domain.people import Role
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 
 STATUS_RANK = " ".join(f"WHEN '{status}' THEN {rank}" for rank, status in enumerate(MessageStatus))
-OPEN_DELIVERY = text("status IN ('PENDING', 'IN_PROGRESS')")
-TO_BEGIN = text("status = 'WAITING' AND NOT is_recorded")
-UNDER_WAY = text(
-    "status IN ('IN_PROGRESS', 'ERROR', 'CANCELED', 'CANCELED_IN_PROGRESS') AND has_open AND NOT is_recorded"
-)
-CLAIMED = text("claim IS NOT NULL")
-REFERRED = text("reference IS NOT NULL")
-TO_POLL = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
-HAS_FAILURES = text("has_failures")
-NEVER_SENT = text("status = 'FAILED' AND attempts = 0")
-"""A delivery that failed because its address cannot be read."""
 
 
 class DistrictTable(TableModel, table=True):

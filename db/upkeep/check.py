@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Integer, String, TextualSelect, column, func, se
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.types import TypeEngine
 
-from db.figures.message_figures import FigureKey, count_figures, stored_figures
+from db.derived.figures.message_figures import FigureKey, count_figures, stored_figures
 from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection
 from db.sql.statement_files import read_statements

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from db.addresses.rows import STATE, state_values, states_of
+from db.derived.addresses.rows import STATE, state_values, states_of
 from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of
 from db.tables.addresses import ADDRESS_FAILURES

@@ -17,8 +17,9 @@ from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.index_hints import by_index
 from db.sql.key_lists import text_any_of
 from db.sql.upsert import insert_into
+from db.tables.conditions import TO_BEGIN, UNDER_WAY
 from db.tables.installation import PROVIDER_HEALTH, WORKER
-from db.tables.log import MESSAGE, TALLY, TO_BEGIN, UNDER_WAY
+from db.tables.log import MESSAGE, TALLY
 from db.tables.operations import AUDIT, AUDIT_SEAL, REPORT, TO_MAKE
 from domain.report import ReportStatus
 from domain.status import DeliveryMode, DeliveryStatus

@@ -27,15 +27,8 @@ from db.connect.notices import notify_of_message
 from db.dispatch import in_flight
 from db.ingest.move_in import take_lock
 from db.sql.connections import ReadConnection, WriteConnection
-from db.tables.log import (
-    CANCELLATION,
-    CLAIMED,
-    CONTENT,
-    DELIVERY,
-    DISTRICT,
-    MESSAGE,
-    TALLY,
-)
+from db.tables.conditions import CLAIMED
+from db.tables.log import CANCELLATION, CONTENT, DELIVERY, DISTRICT, MESSAGE, TALLY
 from db.tables.operations import PURGE, REPORT, TO_EXPIRE
 from domain.report import ReportDetail
 from domain.status import DeliveryStatus, MessageStatus

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import delete, func, literal, not_, select, text, tuple_, update
 
-from db.addresses import states
+from db.derived.addresses import states
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, is_there
 from db.tables.addresses import ADDRESS_FAILURES

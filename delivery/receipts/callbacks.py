@@ -7,7 +7,7 @@ from datetime import datetime
 
 from db.connect.database import Database
 from db.connect.unavailable import retry_once
-from db.receipts import used_signatures
+from db.dispatch.receipts import used_signatures
 from delivery.gateways.base import Callback, CallbackRefused, Reply
 from delivery.gateways.port import Gateway
 from delivery.receipts.receipts import apply_receipts_within, store_consents

@@ -15,8 +15,8 @@ import structlog
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import LiveDelivery
+from db.dispatch.receipts import polls
 from db.log.deliveries import DeliveryKey
-from db.receipts import polls
 from delivery.dispatch.runtime import Runtime
 from delivery.dispatch.transitions import POLL_AFTER
 from delivery.receipts.refresh import RefreshProgress, poll_providers

@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from db.addresses import states
 from db.connect.database import Database
 from db.connect.unavailable import retry_once
+from db.derived.addresses import states
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change, ReportedStatus
 from db.dispatch.in_flight import LiveDelivery
+from db.dispatch.receipts import unmatched as unmatched_receipts
 from db.log import deliveries
 from db.log.deliveries import DeliveryKey
-from db.receipts import unmatched as unmatched_receipts
 from db.sql.connections import ReadConnection, WriteConnection
 from delivery.dispatch import delivery_names
 from delivery.dispatch.transitions import apply_receipt, keep_old_receipt

@@ -1,6 +1,6 @@
 """Poll the providers of a message for the outcomes that are still open.
 
-`db.receipts.refresh` decides before whether a refresh may run (throttling).
+`db.dispatch.receipts.refresh` decides before whether a refresh may run (throttling).
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from db.dispatch import in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveDelivery
+from db.dispatch.receipts.refresh import keep_turn
 from db.log.deliveries import DeliveryKey
-from db.receipts.refresh import keep_turn
 from delivery.dispatch import delivery_names
 from delivery.dispatch.runtime import Runtime
 from delivery.gateways.base import Sent

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from db.connect.database import Database
-from db.receipts import unmatched
+from db.dispatch.receipts import unmatched
 from db.upkeep import budget
 from delivery.upkeep.background_tasks import repeat
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from db.connect.database import Database
-from db.figures.figure_sums import FigureDay, changed_days, sum_day
+from db.derived.figures.figure_sums import FigureDay, changed_days, sum_day
 from delivery.upkeep.background_tasks import repeat
 
 PAGE: Final = 100

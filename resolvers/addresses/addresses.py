@@ -6,9 +6,9 @@ Each opening of an address or of a person adds an audit entry.
 from collections.abc import Sequence
 from datetime import datetime
 
-from db.addresses.problems import ProblemRecord
-from db.addresses.records import AddressRecord
 from db.audit.entries import Action
+from db.derived.addresses.problems import ProblemRecord
+from db.derived.addresses.records import AddressRecord
 from db.log.people import PersonRecord
 from domain.ids import Kind, spell
 from resolvers.request.batch_resolver import BatchResolver

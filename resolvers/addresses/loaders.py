@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from db.addresses import problems, records
-from db.addresses.problems import ProblemRecord
-from db.addresses.records import AddressRecord, AddressUse
 from db.connect.database import Database
+from db.derived.addresses import problems, records
+from db.derived.addresses.problems import ProblemRecord
+from db.derived.addresses.records import AddressRecord, AddressUse
 from db.log.visibility import Visibility
 from resolvers.request import masks
 from resolvers.request.loader import Loader, value_loader

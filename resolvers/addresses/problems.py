@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import strawberry
 
-from db.addresses import problems
-from db.addresses.problems import ProblemCount, ProblemCriteria, ProblemRecord
-from db.addresses.records import AddressRecord
 from db.audit.entries import Action
+from db.derived.addresses import problems
+from db.derived.addresses.problems import ProblemCount, ProblemCriteria, ProblemRecord
+from db.derived.addresses.records import AddressRecord
 from db.log.deliveries import DeliveryRecord
 from domain.delivery_failures import ProblemKind
 from domain.errors import BadUserInput

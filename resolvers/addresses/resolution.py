@@ -4,10 +4,10 @@ from typing import Final, NamedTuple
 
 import strawberry
 
-from db.addresses import problems
-from db.addresses.records import AddressRecord
 from db.audit import entries
 from db.audit.entries import Action
+from db.derived.addresses import problems
+from db.derived.addresses.records import AddressRecord
 from domain.errors import BadUserInput
 from domain.ids import Kind, key_of, spell
 from domain.viewer import Right

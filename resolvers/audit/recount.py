@@ -1,6 +1,6 @@
 """Recounts the whole log and finds differences from its counters, while the log is in use.
 
-`db.upkeep.check` has the statements, `db.figures.figure_sums` those for the sums of days and months.
+`db.upkeep.check` has the statements, `db.derived.figures.figure_sums` those for the sums of days and months.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.connect.database import Database
-from db.figures.figure_sums import (
+from db.derived.figures.figure_sums import (
     all_days,
     differing_counts,
     differing_months,

@@ -20,8 +20,8 @@ from db.search.log_changes import (
 from db.search.search import Search, prepare
 from db.sql.connections import ReadConnection
 from domain.viewer import Right
+from resolvers.log.progress import Moment, require_valid_sign_in, wait_for_notice
 from resolvers.messages import MessageFilter, criteria_of
-from resolvers.progress import Moment, require_valid_sign_in, wait_for_notice
 from resolvers.request.arguments import DateRange
 from resolvers.request.context import Context, Info
 

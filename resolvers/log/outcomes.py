@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from db.log.messages import MessageRecord
-from db.log.outcome_counts import OutcomeCount
+from db.log.recipients import OutcomeCount
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.context import Info
 

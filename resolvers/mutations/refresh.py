@@ -8,8 +8,8 @@ import strawberry
 
 from db.audit import entries
 from db.audit.entries import Action
+from db.dispatch.receipts.refresh import Turn, last_turn, take_turn
 from db.log.messages import MessageRecord
-from db.receipts.refresh import Turn, last_turn, take_turn
 from delivery.receipts.refresh import RefreshProgress, refresh
 from domain.ids import Kind, spell
 from domain.refresh import throttled_until

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from db.connect.database import Database
 from db.dispatch import due, provider_rate, resend
-from db.log.outcome_counts import NOBODY, OutcomeCount, outcome_counts
+from db.log.recipients import NOBODY, OutcomeCount, outcome_counts
 from db.log.visibility import Visibility
 from domain.status import DeliveryMode
 from domain.waits import Retries

@@ -33,7 +33,7 @@ from graphql.execution.collect_fields import (
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from resolvers.progress import Moment
+from resolvers.log.progress import Moment
 from resolvers.request.context import Context
 from schema.documents.document_plan import DocumentPlan, OperationPlan
 from schema.execution.codegen import LISTS

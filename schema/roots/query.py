@@ -6,7 +6,7 @@ from resolvers import directory
 from resolvers.addresses.problems import worklist
 from resolvers.audit.system import system
 from resolvers.audit.trail import trail
-from resolvers.figures import figures
+from resolvers.log.figures import figures
 from resolvers.messages import by_id, search, types
 from resolvers.mutations import saved_searches
 from resolvers.people import persons

@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator
 
 import strawberry
 
-from resolvers import progress
-from resolvers.log import log_changes
+from resolvers.log import log_changes, progress
 from schema.binding import describes, plain, watched
 from schema.types.messages import Message, Report
 

@@ -1,6 +1,6 @@
 """The GraphQL types of addresses and of the worklist."""
 
-from db.addresses.problems import ProblemCount
+from db.derived.addresses.problems import ProblemCount
 from domain.delivery_failures import ProblemKind
 from resolvers.addresses import problems
 from resolvers.request.connection import Edge

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import strawberry
 
-from db.addresses.problems import ProblemRecord
-from db.addresses.records import AddressRecord
+from db.derived.addresses.problems import ProblemRecord
+from db.derived.addresses.records import AddressRecord
 from db.log.messages import MessageRecord
 from db.log.people import PersonRecord, StudentRecord
 from db.log.recipients import RecipientRecord
@@ -26,9 +26,9 @@ from domain.report import (
     ReportStatus,
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, MessageStatus
-from resolvers import deliveries, directory, messages, recipients, summary
+from resolvers import deliveries, directory, messages, recipients
 from resolvers.addresses import addresses, problems
-from resolvers.log import labels, outcomes, permissions, waits
+from resolvers.log import labels, outcomes, permissions, summary, waits
 from resolvers.people import persons
 from resolvers.reports import reports
 from resolvers.request.connection import Edge

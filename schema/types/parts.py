@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import strawberry
 
-from db.figures.figure_rows import FigureRecord
-from db.log import outcome_counts
+from db.derived.figures.figure_rows import FigureRecord
+from db.log import recipients as recipient_records
 from db.log.deliveries import EventRecord
 from db.log.districts import DistrictRecord, SchoolRecord
 from db.log.messages import CancellationRecord
@@ -20,7 +20,8 @@ from domain.message import Criterion
 from domain.status import DeliveryMode, DeliveryStatus, EventSource, MessageStatus
 from domain.viewer import Right
 from domain.viewer import Viewer as ViewerRecord
-from resolvers import directory, messages, summary
+from resolvers import directory, messages
+from resolvers.log import summary
 from resolvers.request import connection
 from schema.binding import bound, describes, plain, pure
 
@@ -254,7 +255,7 @@ class DeliverySummary:
     )
 
 
-@describes(outcome_counts.OutcomeCount)
+@describes(recipient_records.OutcomeCount)
 class OutcomeCount:
     """The number of recipients with an outcome. A recipient may have several, such as REACHED and HAS_FAILURE."""
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from db.receipts import unmatched
-from db.receipts.unmatched import KeptReceipt
+from db.dispatch.receipts import unmatched
+from db.dispatch.receipts.unmatched import KeptReceipt
 from domain.masking import mask
 from domain.receipts import MISMATCH_REASONS
 from server.cli.errors import exit_on_error, settings_here

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from db import migrations
 from db.connect.database import Database
 from db.connect.unavailable import AWAY, cause
+from db.dispatch.receipts import unmatched
 from db.migrations import backfills
-from db.receipts import unmatched
 from db.reports import jobs
 from server.auth.keys import KeySource
 from server.http.responses import json

@@ -8,8 +8,8 @@ from typing import Final
 
 from sqlalchemy import func, select, update
 
-from db.addresses import states
 from db.connect.database import Database
+from db.derived.addresses import states
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.tables.log import ADDRESS, DELIVERY

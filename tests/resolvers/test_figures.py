@@ -185,8 +185,8 @@ async def test_too_many_rows_are_refused_with_their_number(
     log: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("domain.figures.MOST_ROWS", 2)
-    monkeypatch.setattr("db.figures.figure_rows.MOST_ROWS", 2)
-    monkeypatch.setattr("db.figures.figure_statements.MOST_ROWS", 2)
+    monkeypatch.setattr("db.derived.figures.figure_rows.MOST_ROWS", 2)
+    monkeypatch.setattr("db.derived.figures.figure_statements.MOST_ROWS", 2)
 
     assert await refusals(
         log, f"{{ figures(createdBetween: {YEAR}, groupBy: [MODE]) {{ messages }} }}"

@@ -15,7 +15,7 @@ from db.dispatch.in_flight import lock
 from db.tables.log import MESSAGE
 from domain.message import Source
 from domain.viewer import Right
-from resolvers.progress import PAUSE
+from resolvers.log.progress import PAUSE
 from schema.contract import SCHEMA
 from tests.log import NOON, email, message, recipient, school, viewer, voice
 from tests.resolvers.world import World

@@ -43,7 +43,7 @@ JOIN tally t ON t.message_id = s.message_id
 WHERE NOT t.is_duplicate
 GROUP BY t.message_id, t.mode, t.status;
 
--- The day is that of `db.figures.message_figures.DAY`.
+-- The day is that of `db.derived.figures.message_figures.DAY`.
 INSERT INTO figure_change (message_id, district_id, day)
 SELECT message_id, district_id,
     substr(created_text, 7, 4) || '-' || substr(created_text, 1, 2) || '-' || substr(created_text, 4, 2)

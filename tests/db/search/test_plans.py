@@ -11,13 +11,12 @@ import pytest
 from sqlalchemy import NullPool, create_engine, make_url, text
 
 from benchmarks.large_log import build, size_of
-from db.addresses import problems, records
-from db.addresses.problems import ProblemCriteria
 from db.connect.database import Database
+from db.derived.addresses import problems, records
+from db.derived.addresses.problems import ProblemCriteria
 from db.dispatch import due, resend
 from db.log import inbox, recipients
-from db.log.outcome_counts import outcome_counts
-from db.log.recipients import RecipientFilter, RecipientOutcome
+from db.log.recipients import RecipientFilter, RecipientOutcome, outcome_counts
 from db.log.visibility import Visibility
 from db.search import facets, log_changes, log_page
 from db.search.criteria import Criteria

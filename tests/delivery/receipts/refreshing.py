@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from db.receipts.refresh import take_turn
+from db.dispatch.receipts.refresh import take_turn
 from delivery.dispatch.runtime import Runtime
 from delivery.receipts.refresh import RefreshProgress, refresh
 

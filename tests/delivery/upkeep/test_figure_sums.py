@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import select
 
 from db.connect.database import Database
+from db.derived.figures.figure_sums import FigureDay, changed_days, sum_day
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
-from db.figures.figure_sums import FigureDay, changed_days, sum_day
 from db.tables.figures import FIGURE_SUM
 from delivery.upkeep import background_tasks, figure_sums
 from delivery.upkeep.figure_sums import sum_changed_days

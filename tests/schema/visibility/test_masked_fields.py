@@ -13,8 +13,8 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from sqlalchemy import insert, update
 
-from db.addresses import states
 from db.connect.database import Database
+from db.derived.addresses import states
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import DELIVERY_EVENT
 from db.tables.operations import REPORT

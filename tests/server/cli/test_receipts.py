@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from db.connect.database import Database
-from db.receipts import unmatched
+from db.dispatch.receipts import unmatched
 from delivery.receipts.receipts import apply_receipts
 from delivery.upkeep.expired_budgets import RECEIPTS_KEPT, forget
 from domain.receipts import Receipt

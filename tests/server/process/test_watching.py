@@ -26,7 +26,7 @@ from db.dispatch.in_flight import lock
 from db.tables.log import MESSAGE
 from domain.viewer import Right
 from resolvers.log import log_changes
-from resolvers.progress import PAUSE
+from resolvers.log.progress import PAUSE
 from schema.contract import SCHEMA
 from server.auth.authenticator import Authenticator
 from server.auth.issue import make_token

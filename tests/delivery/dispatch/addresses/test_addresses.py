@@ -4,7 +4,7 @@ from collections import Counter
 
 from sqlalchemy import select, update
 
-from db.addresses import states
+from db.derived.addresses import states
 from db.tables.log import ADDRESS, CANCELLATION
 from delivery.gateways.base import Unsure
 from delivery.gateways.inbox import InboxGateway

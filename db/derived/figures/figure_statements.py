@@ -20,8 +20,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from db.figures.figure_sums import instants_of
-from db.figures.message_figures import DAY
+from db.derived.figures.figure_sums import instants_of
+from db.derived.figures.message_figures import DAY
 from db.log.messages import select_by
 from db.log.visibility import Visibility
 from db.search.criteria import Criteria

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, true, update
 
-from db.addresses.records import has_visible
+from db.derived.addresses.records import has_visible
 from db.log.deliveries import DeliveryKey
 from db.log.text_match import contains, few_addresses, few_people, in_address
 from db.log.visibility import Visibility, visible

@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
 from db.connect.database import Database
+from db.derived.figures.figure_rows import FigureRecord, find_figures
+from db.derived.figures.figure_statements import FigureQuery
+from db.derived.figures.figure_sums import (
+    all_days,
+    changed_days,
+    differing_counts,
+    differing_months,
+)
 from db.dispatch import changes, in_flight
 from db.dispatch.cancel import cancel
 from db.dispatch.changes import Change
 from db.dispatch.in_flight import COLUMNS, LiveDelivery
-from db.figures.figure_rows import FigureRecord, find_figures
-from db.figures.figure_statements import FigureQuery
-from db.figures.figure_sums import all_days, changed_days, differing_counts, differing_months
 from db.log.visibility import Visibility
 from db.search.criteria import Criteria
 from db.tables.log import DELIVERY, DELIVERY_EVENT, MESSAGE

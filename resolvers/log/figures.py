@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from db.figures.figure_rows import FigureRecord, find_figures
-from db.figures.figure_statements import FigureQuery
+from db.derived.figures.figure_rows import FigureRecord, find_figures
+from db.derived.figures.figure_statements import FigureQuery
 from domain.figures import DayRange, FigureDimension, require_figures, require_rows
 from domain.viewer import Right
 from resolvers.messages import MessageFilter, criteria_of

@@ -4,8 +4,8 @@ from typing import Final
 
 from sqlalchemy import Integer, column, func, select, table
 
-from db.addresses.rows import AT, FATES, REACHED, fate_in
-from db.addresses.states import FateChange, update
+from db.derived.addresses.rows import AT, FATES, REACHED, fate_in
+from db.derived.addresses.states import FateChange, update
 from db.sql.connections import WriteConnection
 from db.sql.key_lists import is_there
 from db.tables.addresses import ADDRESS_FAILURES

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from db.connect.database import Database
-from db.receipts import unmatched
+from db.dispatch.receipts import unmatched
 from domain.receipts import Mismatch, Receipt, Unmatched
 from domain.status import DeliveryStatus
 from tests.log import NOON

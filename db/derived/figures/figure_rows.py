@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import select
 
-from db.figures.figure_statements import (
+from db.derived.figures.figure_statements import (
     STATUSES,
     FigureParts,
     FigureQuery,

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, case, func, literal, select
 
-from db.addresses.rows import AT, REACHED
+from db.derived.addresses.rows import AT, REACHED
 from db.log.visibility import Visibility, visible
 from db.sql.connections import ReadConnection
 from db.sql.index_hints import by_index

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import delete, func, select
 
-from db.addresses.rows import STATE, StoredState, state_values, states_of, stored
+from db.derived.addresses.rows import STATE, StoredState, state_values, states_of, stored
 from db.sql.bulk_write import insert_rows, update_rows
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of

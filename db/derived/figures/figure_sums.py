@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table, TextClause, bindparam, delete, func, select, text, tuple_
 
-from db.figures.message_figures import DAY
+from db.derived.figures.message_figures import DAY
 from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of

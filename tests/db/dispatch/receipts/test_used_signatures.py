@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from db.connect.database import Database
-from db.receipts import used_signatures
+from db.dispatch.receipts import used_signatures
 from tests.delivery.world import World
 from tests.log import NOON
 

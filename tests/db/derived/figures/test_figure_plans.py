@@ -11,10 +11,10 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 
 from benchmarks.large_log import build, size_of
 from db.connect.database import Database
-from db.figures.figure_rows import find_figures
-from db.figures.figure_statements import FigureQuery
-from db.figures.figure_sums import FigureDay, sum_day
-from db.figures.message_figures import mark_changed
+from db.derived.figures.figure_rows import find_figures
+from db.derived.figures.figure_statements import FigureQuery
+from db.derived.figures.figure_sums import FigureDay, sum_day
+from db.derived.figures.message_figures import mark_changed
 from db.search.criteria import Criteria
 from delivery.upkeep.figure_sums import sum_changed_days
 from domain.figures import DayRange, FigureDimension

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from db.log.deliveries import DeliveryKey
 from db.sql.connections import ReadConnection
-from db.tables.log import DELIVERY, TO_POLL
+from db.tables.conditions import TO_POLL
+from db.tables.log import DELIVERY
 
 _KEY: Final = (DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number)
 

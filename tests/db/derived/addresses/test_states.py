@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from db.addresses.states import recount
+from db.derived.addresses.states import recount
 from db.migrations import backfills
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import ADDRESS
