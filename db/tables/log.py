@@ -34,16 +34,7 @@ from db.sql.column_types import (
     up,
     where,
 )
-from db.tables.conditions import (
-    CLAIMED,
-    HAS_FAILURES,
-    NEVER_SENT,
-    OPEN_DELIVERY,
-    REFERRED,
-    TO_BEGIN,
-    TO_POLL,
-    UNDER_WAY,
-)
+from db.tables import conditions
 from domain.message import BodyFormat, Criterion, Source
 from domain.modes import AddressKind
 from domain.people import Role
@@ -106,9 +97,11 @@ class MessageTable(TableModel, table=True):
         Index("message_of_school", "district_id", "school_id", "created_at"),
         Index("message_of_sender", "district_id", "sender_id", "created_at"),
         Index("message_of_modes", "district_id", "modes", "created_at"),
-        Index("message_with_failures", "district_id", "created_at", **where(HAS_FAILURES)),
-        Index("message_to_begin", "scheduled_at", **where(TO_BEGIN)),
-        Index("message_under_way", "id", **where(UNDER_WAY)),
+        Index(
+            "message_with_failures", "district_id", "created_at", **where(conditions.HAS_FAILURES)
+        ),
+        Index("message_to_begin", "scheduled_at", **where(conditions.TO_BEGIN)),
+        Index("message_under_way", "id", **where(conditions.UNDER_WAY)),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
@@ -279,11 +272,11 @@ class DeliveryTable(TableModel, table=True):
             ["message_id", "recipient_number"], ["recipient.message_id", "recipient.number"]
         ),
         Index("delivery_to_address", "address_id", "message_id"),
-        Index("delivery_open", "message_id", "chunk", **where(OPEN_DELIVERY)),
-        Index("delivery_never_sent", "message_id", **where(NEVER_SENT)),
-        Index("delivery_claimed", "lease_until", **where(CLAIMED)),
-        Index("delivery_referred", "gateway", "reference", **where(REFERRED)),
-        Index("delivery_to_poll", "due_at", **where(TO_POLL)),
+        Index("delivery_open", "message_id", "chunk", **where(conditions.OPEN_DELIVERY)),
+        Index("delivery_never_sent", "message_id", **where(conditions.NEVER_SENT)),
+        Index("delivery_claimed", "lease_until", **where(conditions.CLAIMED)),
+        Index("delivery_referred", "gateway", "reference", **where(conditions.REFERRED)),
+        Index("delivery_to_poll", "due_at", **where(conditions.TO_POLL)),
     )
 
     message_id: int = Field(primary_key=True, sa_type=BigInt)
