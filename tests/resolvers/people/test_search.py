@@ -1,8 +1,7 @@
 """A search for people: what finds them, in which order, and what is refused."""
 
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -23,25 +22,7 @@ from tests.log import (
     voice,
 )
 from tests.operations import ask, refusals
-
-SEARCH: Final = """query($search: String!, $role: PersonRole, $schoolIds: [ID!], $first: Int, $after: String) {
-    people(search: $search, role: $role, schoolIds: $schoolIds, first: $first, after: $after) {
-        totalCount pageInfo { endCursor hasNextPage hasPreviousPage }
-        edges { cursor matched node { __typename ... on Person { externalId } ... on Student { externalId } } }
-        nodes { ... on Person { name } ... on Student { name } } } }"""
-
-Found = Sequence[tuple[str, str]]
-"""The external id of each person, and what matched."""
-
-
-async def find(database: Database, search: str, **arguments: Any) -> Found:
-    """Return the people in the order in which they come, once the count is compared."""
-    who = arguments.pop("viewer", None)
-    now = arguments.pop("now", NOON)
-    asked = {"search": search, **arguments}
-    data = (await ask(database, SEARCH, asked, viewer=who, now=now))["people"]
-    assert data["totalCount"] == len(data["edges"]) == len(data["nodes"])
-    return [(edge["node"]["externalId"], edge["matched"]) for edge in data["edges"]]
+from tests.resolvers.people.searching import CALVIN, EAST, HEATHER, KRIS, SEARCH, WEST, Found, find
 
 
 @pytest.fixture
@@ -77,11 +58,6 @@ async def log(database: Database) -> Database:
         ),
     )
     return database
-
-
-HEATHER: Final = ("Par-1", "Nguyễn, Heather")
-CALVIN: Final = ("S-1", "Nguyễn, Calvin")
-KRIS: Final = ("Par-3", "Calvin-Nguyen, Kris")
 
 
 @pytest.mark.parametrize(
@@ -230,10 +206,6 @@ async def test_an_address_that_nobody_can_read_finds_its_person_too(database: Da
 
 
 # Only what the viewer may see
-
-
-EAST: Final = viewer(schools=["east"])
-WEST: Final = viewer(schools=["west"])
 
 
 @pytest.mark.parametrize(
