@@ -5,10 +5,11 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+import orjson
 from lxml import etree, html
-from sqlalchemy import ColumnElement, Text, and_, bindparam, literal, select, text
+from sqlalchemy import ColumnElement, Select, Text, and_, bindparam, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.log.text_match import contains
@@ -18,8 +19,8 @@ from db.tables.log import CONTENT, MESSAGE
 from domain.message import BodyFormat
 from domain.words import TextQuery, join_words
 
-MOST_LISTED: Final = 10_000
-"""The most messages that SQLite looks up one by one. With more, one of them is on each page of the log soon enough."""
+MOST_LISTED: Final = 20_000
+"""The most messages that SQLite lists. With more, one is found soon enough by comparing the texts in the order of the log."""
 
 _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 _INLINE: Final = frozenset(
@@ -47,8 +48,17 @@ _INLINE: Final = frozenset(
 # Characters that no XML document may contain, and half surrogate pairs, which cannot be encoded.
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
+_ARE_COMMON: Final = text(
+    """
+    SELECT most_common_elems::text::text[] @> :words FROM pg_stats
+    WHERE schemaname = current_schema() AND tablename = 'content_words'
+    """
+).bindparams(bindparam("words", type_=ARRAY(Text)))
 _LISTED: Final = text(
-    "SELECT rowid FROM content_words WHERE content_words MATCH :match LIMIT :most"
+    """
+    SELECT CASE WHEN count(*) <= :most THEN json_group_array(rowid) END
+    FROM (SELECT rowid FROM content_words WHERE content_words MATCH :match LIMIT :most + 1)
+    """
 )
 
 
@@ -101,9 +111,7 @@ def has_words(connection: ReadConnection, query: TextQuery) -> ColumnElement[boo
         # One by one, in the order of the log. Longer words are less frequent.
         needles = sorted((*query.words, *query.phrases), key=len, reverse=True)
         return _has_in_order(needles)
-    words = bindparam(None, list(query.words), ARRAY(Text), unique=True)
-    conditions = (_HasWords(CONTENT.c.words, words), *map(_has_in_words, query.phrases))
-    return MESSAGE.c.id.in_(select(CONTENT.c.message_id).where(and_(*conditions)))
+    return MESSAGE.c.id.in_(_with_words(query))
 
 
 def has_phrases(query: TextQuery) -> ColumnElement[bool]:
@@ -111,14 +119,30 @@ def has_phrases(query: TextQuery) -> ColumnElement[bool]:
     return _has_in_order(query.phrases)
 
 
-async def few_with_words(connection: ReadConnection, query: TextQuery) -> Sequence[int] | None:
-    """Return the messages with the words of a query, if SQLite's index finds few; None otherwise, and on PostgreSQL."""
+async def messages_with_words(
+    connection: ReadConnection, query: TextQuery, *, few: int
+) -> Sequence[int] | None:
+    """Return the messages with the words of a query, if they are at most `few`, or `MOST_LISTED` on SQLite; None otherwise.
+
+    PostgreSQL has no statistics of rare words: expecting many messages, it would compare the whole log in the order of the
+    page. So they are looked up first, unless its statistics have all of the words.
+    """
     if connection.dialect.name != "sqlite":
-        return None
+        if await connection.scalar(_ARE_COMMON, {"words": list(query.words)}):
+            return None
+        rows = (await connection.scalars(_with_words(query).limit(few + 1))).all()
+        return rows if len(rows) <= few else None
     match = " ".join(f'"{word}"' for word in query.words)
-    rows = await connection.scalars(_LISTED, {"match": match, "most": MOST_LISTED + 1})
-    ids = rows.all()
-    return ids if len(ids) <= MOST_LISTED else None
+    found = await connection.scalar(_LISTED, {"match": match, "most": MOST_LISTED})
+    ids: Sequence[int] | None = None if found is None else orjson.loads(found)
+    return ids
+
+
+def _with_words(query: TextQuery) -> Select[Any]:
+    """Return the statement for the messages with the words and phrases of a query, on PostgreSQL."""
+    words = bindparam(None, list(query.words), ARRAY(Text), unique=True)
+    conditions = (_HasWords(CONTENT.c.words, words), *map(_has_in_words, query.phrases))
+    return select(CONTENT.c.message_id).where(and_(*conditions))
 
 
 def _has_in_words(words: str) -> ColumnElement[bool]:

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from db.log.text_match import contains_parameter
 from db.log.visibility import is_of_visible_by_parameters
-from db.sql.index_hints import by_index
+from db.sql.index_hints import BY_ROWID, by_index
 from db.sql.key_lists import any_of_parameter, is_there
 from db.tables.log import ADDRESS, DELIVERY, PERSON, PERSON_NAME, RECIPIENT
 from domain.modes import AddressKind
@@ -102,13 +102,14 @@ def exact(shape: Shape, *, by_id: bool) -> Select[Any]:
         .where(names.c.person_id == PERSON.c.id, _is_visible(names, shape))
         .scalar_subquery()
     )
-    found = (
-        any_of_parameter(PERSON.c.external_key, "external_keys", kind=Text)
-        if by_id
-        else any_of_parameter(PERSON.c.id, "people")
-    )
-    statement = select(PERSON.c.id, PERSON.c.role, PERSON.c.external_id, key).where(
-        PERSON.c.district_id == bindparam("district"), found
+    found = any_of_parameter(PERSON.c.id, "people")
+    if by_id:
+        found = any_of_parameter(PERSON.c.external_key, "external_keys", kind=Text)
+    statement = (
+        select(PERSON.c.id, PERSON.c.role, PERSON.c.external_id, key)
+        .where(PERSON.c.district_id == bindparam("district"), found)
+        # SQLite would otherwise read all people of the district in an index.
+        .with_hint(PERSON, by_index("person_by_external_key") if by_id else BY_ROWID, "sqlite")
     )
     return statement if shape.role is None else statement.where(PERSON.c.role == shape.role)
 

@@ -26,7 +26,11 @@ from resolvers.request.arguments import DateRange
 from resolvers.request.context import Context, Info
 
 PAUSE: Final = 2.0
-"""Seconds between two events for one subscriber."""
+"""The least seconds between two events for one subscriber."""
+
+EASE: Final = 4
+"""The pause is at least this many times as long as the last look took, so that a very long list costs a fifth of a processor
+at most."""
 
 
 class LogChange(NamedTuple):
@@ -59,10 +63,12 @@ async def _changes(context: Context, criteria: Criteria) -> AsyncGenerator[Momen
             require_valid_sign_in(context, now=now)
             context = await context.reopen(now=now)
             watch.school_ids = context.visibility.school_ids
+            begun = runtime.monotonic()
             change, seen = await _look(context, criteria, watch.take(), seen)
+            pause = max(PAUSE, EASE * (runtime.monotonic() - begun))
             if change is not None:
                 yield Moment(change, context)
-            await runtime.sleep(PAUSE)
+            await runtime.sleep(pause)
             until = context.viewer.expires_at
             await wait_for_notice(watch, runtime, until=min(seen.appears_at or until, until))
 

@@ -137,8 +137,29 @@ async def read_whole(
             (table, statement.text)
             for statement in list(statements)
             for table in await tables_read_whole(connection, statement)
-            if table in mass - excused
+            if table in mass - excused and not _ends_early(table, statement.text)
         ]
+
+
+async def found_by_district_alone(database: Database, run: Run) -> Sequence[str]:
+    """Return the steps that read all rows of a district by an index, which is a scan in all but name; SQLite only."""
+    visibility = await log.visibility(database, now=NOW)
+    async with database.reading() as connection:
+        if connection.dialect.name != "sqlite":
+            return []
+        with recorded(database) as statements:
+            await run(WriteConnection(connection), visibility)
+        steps: list[str] = []
+        for statement in list(statements):
+            explain = f"EXPLAIN QUERY PLAN {statement.text}"
+            plan = await connection.exec_driver_sql(explain, statement.parameters)
+            steps += [row.detail for row in plan]
+    return [step for step in steps if step.endswith("(district_id=?)")]
+
+
+def _ends_early(table: str, statement: str) -> bool:
+    """Return whether a scan is the look-up of words, which ends after 2,001 messages; PostgreSQL scans for frequent words."""
+    return table == "content" and statement.startswith("SELECT content.message_id")
 
 
 def search(
@@ -211,6 +232,7 @@ async def test_no_search_for_people_scans_a_table(
 
     read = await read_whole(large, run, for_text=True)
     assert [table for table, _ in read] == []
+    assert await found_by_district_alone(large, run) == []
 
 
 @pytest.mark.parametrize(
@@ -264,6 +286,7 @@ async def test_reading_an_inbox_scans_no_table(large: Database) -> None:
             cursor = order.cursors.encode(slice_.keys[-1])
 
     assert await read_whole(large, run) == []
+    assert await found_by_district_alone(large, run) == []
 
 
 @pytest.mark.parametrize("outcome", [None, *RecipientOutcome])

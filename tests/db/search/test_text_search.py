@@ -15,7 +15,7 @@ from db.connect.database import Database
 from db.log import message_words
 from db.migrations import backfills
 from db.migrations import message_words as words_backfill
-from db.search import facets, log_page
+from db.search import facets, log_page, search
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
 from db.search.search import prepare
@@ -139,10 +139,12 @@ async def found(
     return {row.external_id for row in rows.rows}
 
 
-@pytest.fixture(params=[0, 1, 10_000], ids="most listed: {}".format)
+@pytest.fixture(params=[(0, 0), (1, 20_000), (2_000, 20_000)], ids="few, most: {}".format)
 def most_listed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a small value, SQLite treats nearly every word as common."""
-    monkeypatch.setattr(message_words, "MOST_LISTED", request.param)
+    """With small values, SQLite lists no messages, or reads them in the order of the page."""
+    few, most = request.param
+    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(message_words, "MOST_LISTED", most)
 
 
 _districts = map("d{}".format, itertools.count())

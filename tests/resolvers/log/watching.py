@@ -1,4 +1,4 @@
-"""Watching a list of the log in tests."""
+"""Subscribers to `logChanged`, for tests: each receives event after event, and cuts all pauses short."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any, Final
 
 from db.connect.database import Database
+from db.connect.notices import notify
 from db.dispatch.changes import settle
 from db.dispatch.in_flight import lock
-from resolvers.log.log_changes import PAUSE
 from schema.contract import SCHEMA
 from tests.log import NOON, email, message, recipient, viewer
 from tests.resolvers.world import World
@@ -28,6 +28,21 @@ def waiting(id: str, school: str | None = "east", **fields: Any) -> bytes:
     return message(id, people, school=school, **{"status": None, "scheduled_at": LATER} | fields)
 
 
+async def receive_all(world: World) -> None:
+    """Wait until the notices of all commits so far are here: they come in the order of the commits."""
+    with world.process_services.notices.watch("last") as watch:
+        async with world.database.writing() as connection:
+            await notify(connection, "last")
+        await watch.changed()
+
+
+def cut_pauses(world: World) -> None:
+    """End all naps but those that wait for a time of day."""
+    for seconds in world.naps.running:
+        if seconds < 60:
+            world.naps.wake(seconds)
+
+
 class Watcher:
     """Somebody who watches a list, and cuts all pauses short."""
 
@@ -38,12 +53,12 @@ class Watcher:
 
     async def change(self) -> Mapping[str, Any]:
         """The next event."""
+        await receive_all(self._world)
         task = self._next or asyncio.ensure_future(anext(self._stream))
         self._next = None
         async with asyncio.timeout(PATIENCE):
             while not task.done():
-                self._world.naps.wake(PAUSE)
-                self._world.naps.wake(1.0)
+                cut_pauses(self._world)
                 await asyncio.sleep(0)
         result = task.result()
         assert result.errors is None, result.errors
@@ -57,10 +72,10 @@ class Watcher:
 
     async def is_silent(self) -> bool:
         """Whether no event comes until the stream waits for notices again, whatever it was woken by."""
+        await receive_all(self._world)
         task = self._next = self._next or asyncio.ensure_future(anext(self._stream))
         for _ in range(400):
-            self._world.naps.wake(PAUSE)
-            self._world.naps.wake(1.0)
+            cut_pauses(self._world)
             await asyncio.sleep(0.001)
             if task.done():
                 return False

@@ -168,7 +168,10 @@ class Desk:
         async with asyncio.timeout(60):
             while not task.done():
                 self.world.naps.wake(PAUSE)
-                self.world.naps.wake(log_changes.PAUSE)
+                for seconds in self.world.naps.running:
+                    # At least; longer after a look that took long.
+                    if log_changes.PAUSE <= seconds < 60 and seconds != HEARTBEAT:
+                        self.world.naps.wake(seconds)
                 await asyncio.sleep(0)
         return task.result()
 
