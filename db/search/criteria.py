@@ -83,7 +83,10 @@ class Criteria(NamedTuple):
     @property
     def can_be_left(self) -> bool:
         """Whether a message that matches may match no more after it changes."""
-        return self.statuses is not None or self.recipient is not None
+        return any(
+            part is not None
+            for part in (self.statuses, self.recipient, self.has_failures, self.text)
+        )
 
 
 class PartKind(Enum):

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from db.dispatch.in_flight import DeliveryTerms
 from db.log.messages import MessageRecord
+from db.upkeep import installation
 from delivery.dispatch.provider_rate import held_gateways
 from delivery.gateways.port import Gateway
 from domain.counting import Tally
@@ -26,7 +27,7 @@ async def waits_for(root: Sequence[MessageRecord], info: Info) -> Sequence[Seque
     retries = dict(zip(begun, await context.loaders.retries.load_all(begun), strict=True))
     gateways = _gateways(context) if pending else {}
     waits = await _waits(gateways if begun else {}, context)
-    around = await _surroundings(context)
+    around = await _surroundings(context, has_begun=bool(begun))
     reasons: dict[int, Sequence[WaitReason]] = {}
     for id, (message, counts) in pending.items():
         scheduled_at = message.scheduled_at if message.status is MessageStatus.WAITING else None
@@ -42,9 +43,10 @@ async def waits_for(root: Sequence[MessageRecord], info: Info) -> Sequence[Seque
     return [reasons.get(message.id, ()) for message in root]
 
 
-async def has_worker(context: Context) -> bool:
-    """Whether a process does the work in the background. The only place that decides on `WaitCause.NO_WORKER`."""
-    return True
+async def _has_worker(context: Context) -> bool:
+    """Whether a process does the work in the background."""
+    async with context.database.reading() as connection:
+        return await installation.is_worker_seen(connection)
 
 
 async def _pending(
@@ -109,11 +111,11 @@ def _facts(
     )
 
 
-async def _surroundings(context: Context) -> Surroundings:
+async def _surroundings(context: Context, *, has_begun: bool) -> Surroundings:
     district = context.visibility.district
     return Surroundings(
         now=context.now,
         zone=ZoneInfo(district.time_zone),
         call_window=district.call_window,
-        has_worker=await has_worker(context),
+        has_worker=not has_begun or await _has_worker(context),
     )

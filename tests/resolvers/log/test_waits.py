@@ -8,10 +8,11 @@ import pytest
 
 from db.connect.database import Database
 from db.dispatch import provider_rate
+from db.tables.installation import WORKER
+from db.upkeep import installation
 from delivery.gateways.base import NotAccepted
 from domain.status import DeliveryStatus, MessageStatus
 from domain.viewer import Right
-from resolvers.log import waits
 from tests.log import NOON, district, email, inbox, load, message, recipient, text, viewer, voice
 from tests.operations import EVER
 from tests.resolvers.world import World
@@ -26,7 +27,9 @@ PEOPLE = [
 
 
 @pytest.fixture
-def world(database: Database) -> World:
+async def world(database: Database) -> World:
+    async with database.writing() as connection:
+        await installation.beat(connection, "w-1")
     return World(database)
 
 
@@ -150,13 +153,9 @@ async def test_what_the_provider_did_not_accept_is_tried_again_from_its_next_tim
     assert await reasons(world) == []
 
 
-async def test_without_a_worker_all_that_is_due_waits_for_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def no_worker(context: object) -> bool:
-        return False
-
-    monkeypatch.setattr(waits, "has_worker", no_worker)
+async def test_without_a_worker_all_that_is_due_waits_for_one(world: World) -> None:
+    async with world.database.writing() as connection:
+        await connection.execute(WORKER.delete())
     await world.take(message("M-1", PEOPLE, status=None))
 
     assert brief(await reasons(world)) == [("EMAIL", "NO_WORKER", 2), ("VOICE", "NO_WORKER", 1)]
@@ -196,5 +195,5 @@ async def test_the_reasons_of_fifty_messages_take_as_many_statements_as_those_of
         assert [len(node["waitsFor"]) for node in answer["nodes"]] == [1] * size
         taken.append(sum(not statement.text.startswith("BEGIN") for statement in statements))
 
-    # the page, the counters, the retries, the providers
-    assert taken == [4, 4]
+    # the page, the counters, the retries, the providers, the workers
+    assert taken == [5, 5]
