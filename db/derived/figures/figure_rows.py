@@ -1,6 +1,5 @@
 """Rows of figures over many messages, with rates, medians, and the names of types and senders."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -11,8 +10,8 @@ from db.derived.figures.figure_statements import (
     STATUSES,
     FigureParts,
     FigureQuery,
-    delays_statement,
     is_within,
+    medians_statement,
     rows_statement,
 )
 from db.search import facets
@@ -23,13 +22,12 @@ from db.tables.figures import FIGURE_CHANGE, NO_GATEWAY
 from db.tables.log import MESSAGE
 from domain.figures import (
     MOST_ROWS,
-    NO_DELAY,
     SPANS,
     DayCoverage,
     FigureDimension,
     cover,
     failure_rate,
-    median_of,
+    middle_of,
 )
 from domain.status import DeliveryMode
 
@@ -83,9 +81,7 @@ async def find_figures(
         return FoundFigures([], rows[0].total if rows else 0)
     names = [dimension.value for dimension in query.group_by]
     keys = [tuple(row[: len(names)]) for row in rows]
-    delays: Mapping[tuple[Any, ...], Mapping[int, int]] = {}
-    if with_medians:
-        delays = await _delays(connection, parts)
+    medians = await _medians(connection, parts) if with_medians else {}
     types: Mapping[str, str] = {}
     senders: Mapping[str, str] = {}
     if FigureDimension.TYPE in query.group_by:
@@ -94,7 +90,7 @@ async def find_figures(
     if FigureDimension.SENDER in query.group_by:
         senders = await _sender_names(connection, [row.newest for row in rows])
     records = [
-        _record(dict(zip(names, key, strict=True)), row, delays.get(key, {}), types, senders)
+        _record(dict(zip(names, key, strict=True)), row, medians.get(key), types, senders)
         for key, row in zip(keys, rows, strict=True)
     ]
     return FoundFigures(sorted(records, key=_place(query.group_by)), len(records))
@@ -117,21 +113,16 @@ async def _coverage(connection: ReadConnection, query: FigureQuery) -> DayCovera
     return cover(query.days, days, by_month=not is_by_day)
 
 
-async def _delays(
-    connection: ReadConnection, parts: FigureParts
-) -> Mapping[tuple[Any, ...], Mapping[int, int]]:
-    """Return the histogram of the delays of each row."""
-    delays: dict[tuple[Any, ...], dict[int, int]] = defaultdict(dict)
-    for row in await connection.execute(delays_statement(parts), parts.search.values):
-        if row[-2] != NO_DELAY:
-            delays[tuple(row[:-2])][row[-2]] = row[-1]
-    return delays
+async def _medians(connection: ReadConnection, parts: FigureParts) -> Mapping[tuple[Any, ...], int]:
+    """Return the median delay of each row that has delays, in seconds."""
+    rows = await connection.execute(medians_statement(parts), parts.search.values)
+    return {tuple(row[:-1]): middle_of(row[-1]) for row in rows}
 
 
 def _record(
     key: Mapping[str, Any],
     row: Any,
-    delays: Mapping[int, int],
+    median: int | None,
     types: Mapping[str, str],
     senders: Mapping[str, str],
 ) -> FigureRecord:
@@ -151,7 +142,7 @@ def _record(
         **counts,
         pending=open_or_stopped - counts["canceled"] - counts["opted_out"],
         failure_rate=failure_rate(counts["failed"], outcomes),
-        median_seconds=median_of(delays),
+        median_seconds=median,
     )
 
 

@@ -31,7 +31,7 @@ from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, text_any_of
 from db.tables.figures import DISTRICT_WIDE, FIGURE, FIGURE_DELAY, FIGURE_SUM, Span
 from db.tables.log import MESSAGE
-from domain.figures import MOST_ROWS, SPANS, DayCoverage, DayRange, FigureDimension
+from domain.figures import MOST_ROWS, NO_DELAY, SPANS, DayCoverage, DayRange, FigureDimension
 from domain.status import DeliveryStatus
 
 
@@ -100,8 +100,8 @@ def is_within(day: ColumnElement[str], days: DayRange) -> ColumnElement[bool]:
     return and_(day >= str(days.first), day <= str(days.last))
 
 
-def delays_statement(parts: FigureParts) -> Select[Any]:
-    """Return the statement for the histogram of each row: dimensions, delay or `NO_DELAY`, deliveries."""
+def medians_statement(parts: FigureParts) -> Select[Any]:
+    """Return the statement for the median delay of each row that has delays: dimensions, bucket."""
     sources: list[Select[Any]] = []
     for condition in _conditions(parts, FIGURE_DELAY):
         columns = FIGURE_DELAY.c["delay", "deliveries"]
@@ -109,13 +109,26 @@ def delays_statement(parts: FigureParts) -> Select[Any]:
         sources.append(select(*dimensions, *columns).where(condition))
     for days in parts.coverage.messages:
         dimensions = _dimensions(parts, _OF_MESSAGES)
-        # Not limited to rows with a delay: where those are rare, PostgreSQL would look for them in the whole table.
         columns = FIGURE.c["delay", "deliveries"]
         sources.append(_select_messages(parts, days, *dimensions, *columns))
     every = union_all(*sources).subquery("every")
     keys = [every.c[dimension.value] for dimension in parts.query.group_by]
-    histogram: Select[Any] = select(*keys, every.c.delay, func.sum(every.c.deliveries))
-    return histogram.group_by(*keys, every.c.delay)
+    # Not limited to rows with a delay: where those are rare, PostgreSQL would look for them in the whole table.
+    count = func.sum(case((every.c.delay == NO_DELAY, 0), else_=every.c.deliveries))
+    histogram = (
+        select(*keys, every.c.delay, count.label("count"))
+        .group_by(*keys, every.c.delay)
+        .subquery("histogram")
+    )
+    group = [histogram.c[dimension.value] for dimension in parts.query.group_by]
+    up_to = func.sum(histogram.c.count).over(partition_by=group, order_by=histogram.c.delay)
+    total = func.sum(histogram.c.count).over(partition_by=group)
+    ranked = select(*group, histogram.c.delay, up_to.label("up_to"), total.label("total")).subquery(
+        "ranked"
+    )
+    names = [ranked.c[dimension.value] for dimension in parts.query.group_by]
+    medians: Select[Any] = select(*names, func.min(ranked.c.delay))
+    return medians.where(ranked.c.total > 0, ranked.c.up_to * 2 >= ranked.c.total).group_by(*names)
 
 
 def _from_sums(parts: FigureParts, condition: ColumnElement[bool]) -> Select[Any]:
