@@ -36,6 +36,9 @@ from schema.documents.limits import format_number, fragments_of
 USUAL: Final = 5
 """Objects in a list without a page size, such as the deliveries of a recipient: about the average in a log."""
 
+GROUPED: Final = 100
+"""Objects in a list that is grouped, such as the figures of a year by month and school; reading them takes as long as a page."""
+
 MOST_IDS: Final = 100
 """The limit of `nodes` and `cancelMessages`."""
 
@@ -184,6 +187,8 @@ class _Walk:
         if parent is not None and parent.name.startswith("__"):
             return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
         for argument in node.arguments or ():
+            if argument.name.value == "groupBy":
+                return GROUPED
             if argument.name.value in (*IDS, "input"):
                 ids = self._value_of(argument.value)
                 if isinstance(ids, dict):

@@ -87,6 +87,7 @@ def test_graphiql_may_ask_for_the_whole_schema() -> None:
         (f"{{ messages({DAYS}, first: 0) {{ nodes {{ id }} }} }}", 1),
         (f"{{ messages({DAYS}, first: 3) {{ ...A ...A }} }} fragment A on MessageConnection {{ nodes {{ sender {{ id }} }} }}", 13),
         (f"{{ messages({DAYS}, first: 2) {{ nodes {{ recipients(first: 3) {{ nodes {{ deliveries {{ id }} }} }} }} }} }}", 1 + 2 * (1 + 1 + 3 * (1 + 5))),
+        (f"{{ figures({DAYS}, groupBy: [DAY]) {{ messages school {{ id }} }} }}", 200),
         ('{ nodes(ids: ["a", "b"]) { id } }', 2),
         ('{ nodes(ids: "a") { id } }', 1),
         ('mutation { cancelMessages(input: {messageIds: ["a", "b"]}) { ... on UserError { message } } }', 2),
