@@ -382,8 +382,8 @@ async def test_an_address_and_its_people_are_read_without_a_scan(large: Database
         await records.addresses_of_people(connection, ids, visibility=visibility)
         await problems.problems(connection, ids)
 
-    mass = MASS | {"address_failures", "last_delivery"}
-    assert await read_whole(large, run, mass=mass) == []
+    # Here few addresses failed: PostgreSQL rightly reads them all for forty.
+    assert await read_whole(large, run, mass=MASS | {"last_delivery"}) == []
 
 
 async def test_no_step_of_a_purge_scans_the_log(large: Database) -> None:
