@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from db.connect.notices import notify_of_message
 from db.derived.addresses import states
-from db.derived.addresses.states import FateChange
+from db.derived.addresses.possible_changes import possible_changes
 from db.derived.figures.message_figures import update_figures
 from db.dispatch import contacted, mode_spans, opt_outs
 from db.dispatch.in_flight import COLUMNS, LiveDelivery, LiveMessage
@@ -113,8 +113,9 @@ async def write(
     net = _net(changes)
     await _update(connection, net, _WRITTEN)
     opted = await opt_outs.remember(connection, net, now=now)
-    await states.update(connection, map(_fate_change, net), opted=opted)
-    await update_figures(connection, message.id, [(change.before, change.after) for change in net])
+    moves = [(change.before, change.after) for change in net]
+    await states.update(connection, possible_changes(moves), opted=opted)
+    await update_figures(connection, message.id, moves)
     visible = [change for change in net if is_visible(change.before, change.after)]
     if not visible and not any(change.event for change in changes):
         return message
@@ -172,16 +173,6 @@ def is_visible(before: LiveDelivery, after: LiveDelivery) -> bool:
         or before.call_status != after.call_status
         or before.confirmed != after.confirmed
         or before.at != after.at
-    )
-
-
-def _fate_change(change: Change) -> FateChange:
-    before, after = change.before, change.after
-    return FateChange(
-        after.address_id,
-        before.fate,
-        after.fate,
-        is_complaint=before.complained_at != after.complained_at,
     )
 
 

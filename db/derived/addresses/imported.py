@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import Integer, column, func, select, table
 
 from db.derived.addresses.rows import AT, FATES, REACHED, fate_in
-from db.derived.addresses.states import FateChange, update
+from db.derived.addresses.states import FateChange, PossibleChange, update
 from db.sql.connections import WriteConnection
 from db.sql.key_lists import is_there
 from db.tables.addresses import ADDRESS_FAILURES
@@ -39,12 +39,16 @@ async def add(connection: WriteConnection) -> None:
 
     An arrival matters only to an address with a row: without one, it never failed.
     """
-    changes: list[FateChange] = []
+    changes: list[PossibleChange] = []
+
+    def add_fate(address_id: int, fate: Fate) -> None:
+        change = FateChange(address_id, None, fate)
+        changes.append(PossibleChange(address_id, change.is_of_failure, lambda: change))
+
     for row in await connection.execute(_FAILED):
         address_id, fate = fate_in(row)
         if fate is not None:
-            changes.append(FateChange(address_id, None, fate))
+            add_fate(address_id, fate)
     for address_id, at in await connection.execute(_REACHED):
-        arrival = Fate(at, (0, 0, 0), is_reached=True)
-        changes.append(FateChange(address_id, None, arrival))
+        add_fate(address_id, Fate(at, (0, 0, 0), is_reached=True))
     await update(connection, changes)

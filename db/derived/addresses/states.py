@@ -6,7 +6,7 @@ their ids.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -50,6 +50,16 @@ class FateChange(NamedTuple):
         return self.is_complaint or (self.after is not None and not self.after.is_reached)
 
 
+class PossibleChange(NamedTuple):
+    """A change of a delivery that may change the state of its address."""
+
+    address_id: int
+    may_fail: bool
+    """It may be one of a failure. Others matter only to an address with a row."""
+    read: Callable[[], FateChange]
+    """Compares what the delivery said before and after: of most changes nobody has to know."""
+
+
 _COLUMNS: Final = ("address_id", "district_id", *STATE, "kind", "since", "latest_at")
 _UPSERT: Final = "ON CONFLICT (address_id) DO UPDATE SET " + ", ".join(
     f"{name} = excluded.{name}" for name in _COLUMNS[1:]
@@ -57,30 +67,37 @@ _UPSERT: Final = "ON CONFLICT (address_id) DO UPDATE SET " + ", ".join(
 
 
 async def update(
-    connection: WriteConnection, changes: Iterable[FateChange], *, opted: Collection[int] = ()
+    connection: WriteConnection,
+    possible: Iterable[PossibleChange],
+    *,
+    opted: Collection[int] = (),
 ) -> None:
     """Update the states for changes of deliveries, which are written already. `opted`: addresses that opted out or in."""
-    by_address: dict[int, list[FateChange]] = defaultdict(list)
-    for change in changes:
-        if not change.is_nothing:
-            by_address[change.address_id].append(change)
+    by_address: dict[int, list[PossibleChange]] = defaultdict(list)
+    for one in possible:
+        by_address[one.address_id].append(one)
     ids = sorted(by_address.keys() | set(opted))
     if not ids:
         return
-    failing = {id for id, some in by_address.items() if any(one.is_of_failure for one in some)}
-    await _lock(connection, ids, alone=bool(failing or opted))
+    may_fail = {id for id, some in by_address.items() if any(one.may_fail for one in some)}
+    await _lock(connection, ids, alone=bool(may_fail or opted))
     known = await stored(connection, ids, locks=True)
+    changes = {
+        id: [change for one in by_address[id] if not (change := one.read()).is_nothing]
+        for id in by_address.keys() & (known.keys() | may_fail)
+    }
+    failing = {id for id, some in changes.items() if any(one.is_of_failure for one in some)}
     written: dict[int, AddressState] = {}
     arrived: list[tuple[datetime | None, int]] = []
     unclear = {id for id in failing | set(opted) if id not in known}
-    for id, one in known.items():
-        state = _with_additions(one.state, by_address.get(id, ()))
+    for id, row in known.items():
+        state = _with_additions(row.state, changes.get(id, ()))
         if state is None:
             unclear.add(id)
         elif id in opted:
             written[id] = state
-        elif state != one.state:
-            if _is_arrival_alone(one.state, state):
+        elif state != row.state:
+            if _is_arrival_alone(row.state, state):
                 arrived.append((state.last_reached_at, id))
             else:
                 written[id] = state
