@@ -231,7 +231,7 @@ async def test_the_number_of_statements_does_not_depend_on_the_number_of_changes
     few, many = await counted(rows[:2]), await counted(rows[2:])
     event.remove(world.database.engine.sync_engine, "before_cursor_execute", note)
 
-    assert few == many <= 13
+    assert few == many <= 14
     await world.recount()
 
 
