@@ -66,7 +66,6 @@ async def test_the_manuals_example_comes_out_of_the_log_in_every_format(
     expected = school_is_cancelled(
         school="Harrison High",
         message_type="Message Builder",
-        category=None,
         as_of=NOON,
         created_at=at(8, 55).astimezone(UTC),
         started_at=at(8, 54).replace(second=5).astimezone(UTC),
