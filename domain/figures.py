@@ -144,10 +144,13 @@ def cover(asked: DayRange, changed: Sequence[date], *, by_month: bool) -> DayCov
     months: list[date] = []
     days: list[DayRange] = []
     begin = asked.first
-    for one in [*ranges, DayRange(asked.last + ONE_DAY, asked.last + ONE_DAY)]:
+    for one in ranges:
         if begin < one.first:
             _split(DayRange(begin, one.first - ONE_DAY), months, days, by_month=by_month)
+        if one.last == asked.last:  # the next day may be beyond the calendar
+            return DayCoverage(months, days, ranges)
         begin = one.last + ONE_DAY
+    _split(DayRange(begin, asked.last), months, days, by_month=by_month)
     return DayCoverage(months, days, ranges)
 
 
@@ -164,6 +167,9 @@ def _merged(days: Sequence[date]) -> list[DayRange]:
 
 def _split(part: DayRange, months: list[date], days: list[DayRange], *, by_month: bool) -> None:
     """Append the whole months of a range to `months`, and the days before and after them to `days`."""
+    if part.last.year == date.max.year:  # the month after may be beyond the calendar
+        days.append(part)
+        return
     begin = part.first if part.first.day == 1 else _next_month(part.first)
     end = begin
     while by_month and _next_month(end) - ONE_DAY <= part.last:

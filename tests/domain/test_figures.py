@@ -129,3 +129,17 @@ def test_a_year_without_changes_is_read_by_month() -> None:
     ]
     assert messages == [DayRange(date(2020, 12, 30), date(2020, 12, 30))]
     assert year.last + ONE_DAY == date(2021, 1, 1)
+
+
+@pytest.mark.parametrize("by_month", [True, False])
+@pytest.mark.parametrize("changed", [[], [date.max]])
+def test_the_last_day_of_the_calendar_is_covered(by_month: bool, changed: list[date]) -> None:
+    asked = DayRange(date(9999, 12, 30), date.max)
+
+    covered = cover(asked, changed, by_month=by_month)
+
+    assert [*covered.days, *covered.messages] == (
+        [DayRange(date(9999, 12, 30), date(9999, 12, 30)), DayRange(date.max, date.max)]
+        if changed
+        else [asked]
+    )

@@ -116,7 +116,8 @@ async def _coverage(connection: ReadConnection, query: FigureQuery) -> DayCovera
 async def _medians(connection: ReadConnection, parts: FigureParts) -> Mapping[tuple[Any, ...], int]:
     """Return the median delay of each row that has delays, in seconds."""
     rows = await connection.execute(medians_statement(parts), parts.search.values)
-    return {tuple(row[:-1]): middle_of(row[-1]) for row in rows}
+    # Without dimensions there is one row, also if nothing has a delay.
+    return {tuple(row[:-1]): middle_of(row[-1]) for row in rows if row[-1] is not None}
 
 
 def _record(

@@ -59,7 +59,8 @@ FIELD_ARGUMENTS: Final = {
 }
 """Arguments that are not for every field with an argument of their name."""
 
-DEEP: Final = 99
+DEEP: Final = 5
+"""Levels of a query. Each field is reached within them; with more, the query repeats the same fields along very many paths."""
 
 _TYPES: Final = SCHEMA._schema.type_map
 _QUERY: Final = cast(GraphQLObjectType, _TYPES["Query"])
@@ -113,8 +114,7 @@ async def follow(
 def document(argument: str | None, *, closed: frozenset[str] = frozenset()) -> str:
     """A query of every root field that takes an id, or ids, under this name; with None of those that take neither.
 
-    `closed`: the root fields to leave out.
-    `closed`: fields that the viewer has no right to, which would be errors.
+    `closed`: the root fields that the viewer has no right to, which would be errors.
 
     One id at a time is asked only for what is at hand: behind it lies what lies behind it among several.
     """
