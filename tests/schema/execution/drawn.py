@@ -11,6 +11,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLNonNull,
     GraphQLObjectType,
+    GraphQLUnionType,
     get_named_type,
     is_leaf_type,
     is_required_argument,
@@ -49,6 +50,9 @@ _VARIABLES: Final = {
 }
 _PAGES: Final = ("1", "2", "100", "100", "100", "$two", "$two", "$none", "0", "-1")
 """The last is an error of the user."""
+
+_TEXTS: Final = {"search": ("parent", "re", "p1", "x", "nobody"), "account": ("shared", "p1", "")}
+"""Texts by which people and inboxes are found, or not; some are errors of the user."""
 
 _OPTIONAL: Final = frozenset({"first", "mode", "status", "outcome"})
 _OFTEN: Final = frozenset({"messages", "message", "nodes", "edges", "recipients", "deliveries"})
@@ -96,7 +100,7 @@ class _Drawer:
     def selection(self, of: GraphQLNamedType, depth: int) -> str:
         """A selection set that is not empty."""
         parts = ["__typename"] if self._draw(st.booleans()) else []
-        if isinstance(of, GraphQLInterfaceType):
+        if isinstance(of, GraphQLInterfaceType | GraphQLUnionType):
             kinds = sorted(SCHEMA._schema.get_possible_types(of), key=lambda kind: kind.name)
             some = self._some(kinds, least=1)
             parts += [f"... on {kind} {self.selection(kind, depth - 1)}" for kind in some]
@@ -163,6 +167,8 @@ class _Drawer:
             return f'"{self._draw(st.sampled_from(IDS))}"'
         if name == "first":
             return self._draw(st.sampled_from(_PAGES))
+        if name in _TEXTS:
+            return f'"{self._draw(st.sampled_from(_TEXTS[name]))}"'
         inner = of.of_type if isinstance(of, GraphQLNonNull) else of
         if isinstance(inner, GraphQLList):
             return f"[{self._value('', inner.of_type)}]"
