@@ -30,6 +30,7 @@ from tests.resolvers.world import World
 from tests.schema.visibility.walk import (
     Seen,
     all_places,
+    closed_to,
     document,
     note,
     operation,
@@ -207,7 +208,9 @@ async def shown_to(world: World, who: Viewer) -> Seen:
         if name == "createReport":
             await end_report(world)
     # The walk knows no gateways, which `system` shows.
-    roots = await SCHEMA.execute(document(None), context_value=await world.open(who))
+    roots = await SCHEMA.execute(
+        document(None, closed=closed_to(who)), context_value=await world.open(who)
+    )
     assert roots.errors is None, roots.errors
     note(roots.data, seen)
     queried = await walk(world.database, who, now=NOON)

@@ -46,6 +46,7 @@ A required one that is not here fails the walk.
 NEEDS: Final = {
     "auditTrail": Right.VIEW_AUDIT,
     "people": Right.VIEW_RECIPIENTS,
+    "contactProblems": Right.VIEW_RECIPIENTS,
     "system": Right.VIEW_SYSTEM,
     "inbox": Right.READ_INBOX,
 }
@@ -80,20 +81,17 @@ class Seen:
         return {place for place, texts in self.texts.items() if any(word in text for text in texts)}
 
 
+def closed_to(viewer: Viewer) -> frozenset[str]:
+    """The root fields that are an error for `viewer`."""
+    closed = {root for root, right in NEEDS.items() if not viewer.may(right)}
+    return frozenset(closed | ({"auditTrail"} if viewer.schools else set()))
+
+
 async def walk(database: Database, viewer: Viewer, *, now: datetime) -> Seen:
     """All that `viewer` comes to see at `now`."""
     seen = Seen()
-    closed = {root for root, right in NEEDS.items() if not viewer.may(right)}
-    closed |= {"auditTrail"} if viewer.schools else set()
-    asked = document(None, closed=frozenset(closed))
-    note(await ask(database, asked, viewer=viewer, now=now), seen)
-    closed = set[str]()
-    if viewer.schools or not viewer.may(Right.VIEW_AUDIT):
-        closed.add("auditTrail")
-    if not viewer.may(Right.VIEW_RECIPIENTS):
-        closed.add("contactProblems")
-    whole = document(None, closed=frozenset(closed))
-    note(await ask(database, whole, viewer=viewer, now=now), seen)
+    roots = document(None, closed=closed_to(viewer))
+    note(await ask(database, roots, viewer=viewer, now=now), seen)
     followed: set[str] = set()
     while new := sorted(seen.ids - followed):
         followed |= set(new)

@@ -37,7 +37,7 @@ import orjson
 sys.stdout.buffer.write(orjson.dumps(sorted(sys.modules)))
 """
 
-MOST: Final = 1_800
+MOST: Final = 1_900
 """Modules, on all systems and releases of Python that the suite runs with; each takes memory in each process."""
 
 
