@@ -1,6 +1,5 @@
 """Resolves the worklist: the problems of addresses, with counts. Each opening of it adds an audit entry."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,19 +58,13 @@ async def worklist(
     district_id = context.visibility.district.id
     order = problems.most_failures_first(("contact problems", district_id, criteria))
 
-    async def rows() -> ProblemListing:
-        async with context.database.reading() as connection:
-            slice_ = await problems.page_of_problems(
-                connection, criteria, visibility=context.visibility, order=order, page=wanted
-            )
-        return ProblemListing(order, slice_, criteria)
-
-    # Concurrently; the rows are returned only after the audit entry is written.
-    listing, _ = await asyncio.gather(
-        rows(),
-        context.audit.load((Action.OPEN_CONTACT_PROBLEMS, spell(Kind.DISTRICT, district_id))),
-    )
-    return listing
+    # One after the other: of a canceled `asyncio.gather`, the rows could still hold a connection.
+    await context.audit.load((Action.OPEN_CONTACT_PROBLEMS, spell(Kind.DISTRICT, district_id)))
+    async with context.database.reading() as connection:
+        slice_ = await problems.page_of_problems(
+            connection, criteria, visibility=context.visibility, order=order, page=wanted
+        )
+    return ProblemListing(order, slice_, criteria)
 
 
 def criteria_of(filter: ContactProblemFilter) -> ProblemCriteria:
