@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 from db.dispatch.in_flight import DeliveryTerms
 from db.log.messages import MessageRecord
-from db.upkeep import installation
 from delivery.dispatch.provider_rate import held_gateways
 from delivery.gateways.port import Gateway
 from domain.counting import Tally
@@ -41,12 +40,6 @@ async def waits_for(root: Sequence[MessageRecord], info: Info) -> Sequence[Seque
             )
         ]
     return [reasons.get(message.id, ()) for message in root]
-
-
-async def _has_worker(context: Context) -> bool:
-    """Whether a process does the work in the background."""
-    async with context.database.reading() as connection:
-        return await installation.is_worker_seen(connection)
 
 
 async def _pending(
@@ -117,5 +110,5 @@ async def _surroundings(context: Context, *, has_begun: bool) -> Surroundings:
         now=context.now,
         zone=ZoneInfo(district.time_zone),
         call_window=district.call_window,
-        has_worker=not has_begun or await _has_worker(context),
+        has_worker=not has_begun or await context.loaders.has_worker.load(district.id),
     )

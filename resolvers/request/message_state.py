@@ -8,6 +8,7 @@ from db.connect.database import Database
 from db.dispatch import due, provider_rate, resend
 from db.log.recipients import NOBODY, OutcomeCount, outcome_counts
 from db.log.visibility import Visibility
+from db.upkeep import installation
 from domain.status import DeliveryMode
 from domain.waits import Retries
 from resolvers.request.loader import Loader
@@ -62,5 +63,16 @@ class MessageStateLoaders:
             async with self.database.reading() as connection:
                 waits = await provider_rate.waits(connection)
             return [waits.get(name, timedelta()) for name in names]
+
+        return Loader(fetch)
+
+    @cached_property
+    def has_worker(self) -> Loader[int, bool]:
+        """Whether a process does the work of a district in the background; the same for all districts."""
+
+        async def fetch(ids: list[int]) -> list[bool]:
+            async with self.database.reading() as connection:
+                is_seen = await installation.is_worker_seen(connection)
+            return [is_seen] * len(ids)
 
         return Loader(fetch)
