@@ -32,6 +32,7 @@ from db.sql.keyset_paging import Slice
 from db.sql.rows import Rows
 from domain.paging import Page
 from resolvers.addresses.loaders import AddressLoaders
+from resolvers.log.loaders import MessageStateLoaders
 from resolvers.request import masks
 from resolvers.request.list_keys import (
     DeliveriesOf,
@@ -50,19 +51,13 @@ from resolvers.request.loader import (
     value_loader,
 )
 from resolvers.request.masks import Masker
-from resolvers.request.message_state import MessageStateLoaders
 
 
 class Loaders(MessageStateLoaders, AddressLoaders):
     """The loaders of one request, created on first use."""
 
     def __init__(self, database: Database, visibility: Visibility, *, masks: bool) -> None:
-        MessageStateLoaders.__init__(self, database, visibility)
-        masker = Masker(masks=masks)
-        AddressLoaders.__init__(self, database, visibility, masker=masker)
-        self._database = database
-        self._visibility = visibility
-        self._masker = masker
+        super().__init__(database, visibility, masker=Masker(masks=masks))
         self._keyed = database.generic
         self.masks = masks
         self.sent: dict[frozenset[str] | None, Mapping[tuple[int, int], Rows[DeliveryRecord]]] = {}
@@ -87,7 +82,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     @cached_property
     def message(self) -> Loader[int, MessageRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
-            return await messages.messages(self._keyed, ids, visibility=self._visibility)
+            return await messages.messages(self._keyed, ids, visibility=self.visibility)
 
         return value_loader(fetch)
 
@@ -97,7 +92,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
             rows = await message_with_counters.counted_messages(
-                self._keyed, ids, visibility=self._visibility
+                self._keyed, ids, visibility=self.visibility
             )
             for id, (message, own) in rows.items():
                 self.message.prime(id, message)
@@ -117,7 +112,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     def content(self) -> Loader[int, ContentRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ContentRecord]:
             rows = await messages.contents(self._keyed, ids)
-            return self._masker.records(rows, masks.OF_CONTENT)
+            return self.masker.records(rows, masks.OF_CONTENT)
 
         return value_loader(fetch)
 
@@ -134,7 +129,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     def cancellation(self) -> Loader[int, CancellationRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, CancellationRecord]:
             rows = await messages.cancellations(self._keyed, ids)
-            return self._masker.records(rows, masks.OF_CANCELLATION)
+            return self.masker.records(rows, masks.OF_CANCELLATION)
 
         return value_loader(fetch)
 
@@ -152,9 +147,9 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         async def fetch(
             keys: Sequence[tuple[int, int]],
         ) -> Mapping[tuple[int, int], RecipientRecord]:
-            async with self._database.reading() as connection:
-                rows = await recipients.recipients(connection, keys, visibility=self._visibility)
-            return self._masker.records(rows, masks.OF_RECIPIENT)
+            async with self.database.reading() as connection:
+                rows = await recipients.recipients(connection, keys, visibility=self.visibility)
+            return self.masker.records(rows, masks.OF_RECIPIENT)
 
         return value_loader(fetch)
 
@@ -165,7 +160,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         ) -> Mapping[int, Slice[RecipientRecord]]:
             if len(lists) == 1 and lists[0].wanted == recipients.ALL:
                 return {lists[0].message_id: await self._recipients_ofvalue_loader(lists[0], page)}
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 pages = await recipients.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
@@ -174,7 +169,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
                     page=page,
                     fields=lists[0].shown.recipients,
                 )
-            return self._masker.pages(pages, masks.OF_RECIPIENT)
+            return self.masker.pages(pages, masks.OF_RECIPIENT)
 
         return page_loader(fetch)
 
@@ -192,14 +187,14 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         if wanted.shown.has_deliveries:
             fields = wanted.shown.deliveries
             known = self.sent.get(fields, {})
-            self.sent[fields] = {**known, **self._masker.rows(sent, masks.OF_DELIVERY)}
-        return self._masker.pages({0: rows}, masks.OF_RECIPIENT)[0]
+            self.sent[fields] = {**known, **self.masker.rows(sent, masks.OF_DELIVERY)}
+        return self.masker.pages({0: rows}, masks.OF_RECIPIENT)[0]
 
     @cached_property
     def recipient_count(self) -> Loader[RecipientList, int]:
         async def fetch(lists: Sequence[RecipientList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await recipients.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
         return count_loader(fetch)
@@ -207,18 +202,18 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     @cached_property
     def person(self) -> Loader[int, PersonRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, PersonRecord]:
-            async with self._database.reading() as connection:
-                rows = await people.contacts(connection, ids, visibility=self._visibility)
-            return self._masker.records(rows, masks.OF_PERSON)
+            async with self.database.reading() as connection:
+                rows = await people.contacts(connection, ids, visibility=self.visibility)
+            return self.masker.records(rows, masks.OF_PERSON)
 
         return value_loader(fetch)
 
     @cached_property
     def student(self) -> Loader[int, StudentRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, StudentRecord]:
-            async with self._database.reading() as connection:
-                rows = await people.students(connection, ids, visibility=self._visibility)
-            return self._masker.records(rows, masks.OF_PERSON)
+            async with self.database.reading() as connection:
+                rows = await people.students(connection, ids, visibility=self.visibility)
+            return self.masker.records(rows, masks.OF_PERSON)
 
         return value_loader(fetch)
 
@@ -230,9 +225,9 @@ class Loaders(MessageStateLoaders, AddressLoaders):
             related: dict[RelatedPeople, Sequence[int]] = {}
             for role in {wanted.role for wanted in lists}:
                 ids = [wanted.person_id for wanted in lists if wanted.role is role]
-                async with self._database.reading() as connection:
+                async with self.database.reading() as connection:
                     rows = await people.related_people(
-                        connection, ids, role=role, visibility=self._visibility
+                        connection, ids, role=role, visibility=self.visibility
                     )
                 related |= {RelatedPeople(id, role): others for id, others in rows.items()}
             return related
@@ -244,30 +239,30 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         async def fetch(
             lists: Sequence[PersonList], page: Page
         ) -> Mapping[int, Slice[RecipientRecord]]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 pages = await people.pages_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
                     role=lists[0].role,
                     created=people.created_between(lists[0].created),
-                    visibility=self._visibility,
+                    visibility=self.visibility,
                     order=lists[0].order(),
                     page=page,
                 )
-            return self._masker.pages(pages, masks.OF_RECIPIENT)
+            return self.masker.pages(pages, masks.OF_RECIPIENT)
 
         return page_loader(fetch)
 
     @cached_property
     def person_count(self) -> Loader[PersonList, int]:
         async def fetch(lists: Sequence[PersonList]) -> Mapping[int, int]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await people.counts_of_people(
                     connection,
                     [wanted.person_id for wanted in lists],
                     role=lists[0].role,
                     created=people.created_between(lists[0].created),
-                    visibility=self._visibility,
+                    visibility=self.visibility,
                 )
 
         return count_loader(fetch)
@@ -277,9 +272,9 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     @cached_property
     def delivery(self) -> Loader[DeliveryKey, DeliveryRecord | None]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, DeliveryRecord]:
-            async with self._database.reading() as connection:
-                rows = await deliveries.deliveries(connection, keys, visibility=self._visibility)
-            return self._masker.records(rows, masks.OF_DELIVERY)
+            async with self.database.reading() as connection:
+                rows = await deliveries.deliveries(connection, keys, visibility=self.visibility)
+            return self.masker.records(rows, masks.OF_DELIVERY)
 
         return value_loader(fetch)
 
@@ -291,7 +286,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
             keys = list({(wanted.message_id, wanted.number): None for wanted in lists})
             fields = union_of(wanted.fields for wanted in lists)
             rows = await deliveries.of_recipients(self._keyed, keys, fields=fields)
-            rows = self._masker.rows(rows, masks.OF_DELIVERY)
+            rows = self.masker.rows(rows, masks.OF_DELIVERY)
             return {wanted: rows[wanted[:2]] for wanted in lists if wanted[:2] in rows}
 
         return value_loader(fetch, ())
@@ -301,7 +296,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         async def fetch(
             lists: Sequence[DeliveryList], page: Page
         ) -> Mapping[int, Slice[DeliveryRecord]]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 pages = await deliveries.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
@@ -310,7 +305,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
                     page=page,
                     fields=lists[0].fields,
                 )
-            return self._masker.pages(pages, masks.OF_DELIVERY)
+            return self.masker.pages(pages, masks.OF_DELIVERY)
 
         return page_loader(fetch)
 
@@ -318,7 +313,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     def delivery_count(self) -> Loader[DeliveryList, int]:
         async def fetch(lists: Sequence[DeliveryList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await deliveries.counts_of_messages(connection, ids, wanted=lists[0].wanted)
 
         return count_loader(fetch)
@@ -327,7 +322,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     def events(self) -> Loader[DeliveryKey, Sequence[EventRecord]]:
         async def fetch(keys: Sequence[DeliveryKey]) -> Mapping[DeliveryKey, Sequence[EventRecord]]:
             rows = await deliveries.events(self._keyed, keys)
-            return self._masker.lists(rows, masks.OF_EVENT)
+            return self.masker.lists(rows, masks.OF_EVENT)
 
         return value_loader(fetch, ())
 
@@ -336,9 +331,9 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     @cached_property
     def report(self) -> Loader[int, ReportRecord | None]:
         async def fetch(ids: Sequence[int]) -> Mapping[int, ReportRecord]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await records.reports(
-                    connection, ids, visibility=self._visibility, masks=self.masks
+                    connection, ids, visibility=self.visibility, masks=self.masks
                 )
 
         return value_loader(fetch)
@@ -348,11 +343,11 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         async def fetch(
             lists: Sequence[ReportList], page: Page
         ) -> Mapping[int, Slice[ReportRecord]]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await records.pages_of_messages(
                     connection,
                     [wanted.message_id for wanted in lists],
-                    visibility=self._visibility,
+                    visibility=self.visibility,
                     masks=self.masks,
                     order=lists[0].order(),
                     page=page,
@@ -364,7 +359,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     def report_count(self) -> Loader[ReportList, int]:
         async def fetch(lists: Sequence[ReportList]) -> Mapping[int, int]:
             ids = [wanted.message_id for wanted in lists]
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await records.counts_of_messages(connection, ids, masks=self.masks)
 
         return count_loader(fetch)
@@ -372,7 +367,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
     @cached_property
     def secret(self) -> Loader[str, bytes | None]:
         async def fetch(names: Sequence[str]) -> Mapping[str, bytes]:
-            async with self._database.reading() as connection:
+            async with self.database.reading() as connection:
                 return await secrets.secrets(connection, names)
 
         return value_loader(fetch)

@@ -71,7 +71,7 @@ async def sum_day(connection: WriteConnection, one: FigureDay, *, now: datetime)
             return False
     of_day = (FIGURE_CHANGE.c.district_id == one.district_id) & (FIGURE_CHANGE.c.day == one.day)
     changed = (await connection.scalars(select(FIGURE_CHANGE.c.message_id).where(of_day))).all()
-    # Whoever changes a message holds this lock until the commit. So what is locked here has its last figures.
+    # A transaction that changes a message holds this lock until its commit, so locked messages have their final figures.
     locked = await connection.execute(
         select(MESSAGE.c.id, MESSAGE.c.visible_from)
         .where(any_of(MESSAGE.c.id, changed))

@@ -17,9 +17,8 @@ from resolvers.request.loader import Loader
 class MessageStateLoaders:
     """Loads the state of many messages, with one statement for each part of it."""
 
-    def __init__(self, database: Database, visibility: Visibility) -> None:
-        self.database = database
-        self.visibility = visibility
+    database: Database
+    visibility: Visibility
 
     @cached_property
     def has_failed(self) -> Loader[int, bool]:
