@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import and_, select
 
 from db.connect.single_statement import Source, rows_of
+from db.log.messages import MessageRecord, by_ids
+from db.log.visibility import Visibility, visibility_parameters
 from db.sql.key_lists import any_of_parameter
-from db.tables.log import SPAN, TALLY
+from db.tables.log import MESSAGE, SPAN, TALLY
 from domain import counting
 from domain.status import DeliveryMode
 
@@ -79,3 +81,26 @@ def started_at(spans: Sequence[SpanRecord]) -> datetime | None:
 def ended_at(spans: Sequence[SpanRecord]) -> datetime | None:
     """Return the last outcome of these modes; None if there is none."""
     return max((span.ended_at for span in spans if span.ended_at is not None), default=None)
+
+
+# Messages together with their counters, in one statement
+
+_WIDTH: Final = len(MessageRecord._fields)
+_BY_IDS: Final = {
+    limited: by_ids(limited=limited)
+    .outerjoin(TALLY, TALLY.c.message_id == MESSAGE.c.id)
+    .outerjoin(SPAN, SPAN_OF_TALLY)
+    .add_columns(*COLUMNS)
+    for limited in (False, True)
+}
+
+
+async def counted_messages(
+    source: Source, ids: Sequence[int], *, visibility: Visibility
+) -> Mapping[int, tuple[MessageRecord, Counters]]:
+    """Return the visible messages with these ids, each with its counters."""
+    statement = _BY_IDS[visibility.school_ids is not None]
+    rows = await rows_of(source, statement, {"ids": ids, **visibility_parameters(visibility)})
+    messages = {row[0]: MessageRecord(*row[:_WIDTH]) for row in rows}
+    counters = by_message(row[_WIDTH:] for row in rows)
+    return {id: (message, counters.get(id, Counters())) for id, message in messages.items()}

@@ -13,7 +13,6 @@ from db.log import (
     counters,
     deliveries,
     districts,
-    message_with_counters,
     messages,
     people,
     recipients,
@@ -91,9 +90,7 @@ class Loaders(MessageStateLoaders, AddressLoaders):
         """Messages together with their counters, loaded by one statement."""
 
         async def fetch(ids: Sequence[int]) -> Mapping[int, MessageRecord]:
-            rows = await message_with_counters.counted_messages(
-                self._keyed, ids, visibility=self.visibility
-            )
+            rows = await counters.counted_messages(self._keyed, ids, visibility=self.visibility)
             for id, (message, own) in rows.items():
                 self.message.prime(id, message)
                 self.counters.prime(id, own)

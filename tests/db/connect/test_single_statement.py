@@ -8,7 +8,7 @@ from db.audit.entries import Action, AuditEntry
 from db.connect.database import Database
 from db.connect.deadline import within
 from db.log import counters as tallies
-from db.log import deliveries, message_with_counters, messages
+from db.log import deliveries, messages
 from db.tables.operations import AUDIT
 from domain.errors import TimedOut
 from tests import log
@@ -58,7 +58,7 @@ async def test_an_open_connection_returns_the_same_rows(filled: Database) -> Non
 
 async def test_messages_with_counters_have_the_same_counters_as_alone(filled: Database) -> None:
     visibility, keyed = await log.visibility(filled), filled.generic
-    together = await message_with_counters.counted_messages(keyed, [1, 2, 3], visibility=visibility)
+    together = await tallies.counted_messages(keyed, [1, 2, 3], visibility=visibility)
 
     assert {id: message for id, (message, _) in together.items()} == await messages.messages(
         keyed, [1, 2, 3], visibility=visibility
@@ -77,9 +77,7 @@ async def test_a_viewer_limited_to_schools_finds_only_their_messages(database: D
     visibility, keyed = await log.visibility(database, schools=["east"]), database.generic
 
     assert set(await messages.messages(keyed, [1, 2], visibility=visibility)) == {1}
-    assert set(
-        await message_with_counters.counted_messages(keyed, [1, 2], visibility=visibility)
-    ) == {1}
+    assert set(await tallies.counted_messages(keyed, [1, 2], visibility=visibility)) == {1}
 
 
 @ON_POSTGRESQL
