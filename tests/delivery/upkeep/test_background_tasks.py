@@ -3,11 +3,16 @@
 import asyncio
 import gc
 import weakref
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from db.connect.database import Database
+from delivery.upkeep import audit_seals, background_tasks, expired_budgets, figure_sums, heartbeat
 from delivery.upkeep.background_tasks import BackgroundTasks
+from tests.log import NOON
 
 
 async def answer() -> int:
@@ -129,3 +134,38 @@ async def test_stop_and_settled_return_at_once_without_tasks() -> None:
     await background_tasks.stop()
 
     assert await background_tasks.start(answer()) == 42
+
+
+PERIODIC: dict[str, Callable[[Database, asyncio.Event], Awaitable[None]]] = {
+    "heartbeat": heartbeat.run_periodically,
+    "expired budgets": lambda database, until: expired_budgets.run_periodically(
+        database, until, clock=lambda: NOON
+    ),
+    "sums of figures": lambda database, until: figure_sums.run_periodically(
+        database, until, clock=lambda: NOON
+    ),
+    "audit seals": lambda database, until: audit_seals.run_periodically(
+        database, until, clock=lambda: NOON
+    ),
+}
+
+
+@pytest.mark.parametrize("task", PERIODIC)
+async def test_a_database_outage_does_not_end_a_periodic_task(
+    task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    until, rounds = asyncio.Event(), 0
+
+    async def pause(seconds: float, until: asyncio.Event) -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            until.set()
+
+    monkeypatch.setattr(background_tasks, "wait", pause)
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
+
+    await PERIODIC[task](database, until)
+
+    assert rounds == 3
+    await database.dispose()

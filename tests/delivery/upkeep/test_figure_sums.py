@@ -1,6 +1,5 @@
 """Days are summed in the background, once after each change, beside processes that change messages."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from db.derived.figures.figure_sums import FigureDay, changed_days, sum_day
 from db.dispatch import changes, in_flight
 from db.dispatch.changes import Change
 from db.tables.figures import FIGURE_SUM
-from delivery.upkeep import background_tasks, figure_sums
+from delivery.upkeep import figure_sums
 from delivery.upkeep.figure_sums import sum_changed_days
 from domain.status import DeliveryStatus, EventSource
 from resolvers.audit.recount import check
@@ -125,23 +124,3 @@ async def test_a_message_that_changes_while_its_day_is_summed_stays_marked(
     await sum_changed_days(database, now=NOON)
     assert (await sums(database))[0] == ("DAY", "2020-01-31", 3, 1)
     assert (await check(database)).is_clean
-
-
-async def test_a_database_outage_does_not_end_the_sums(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
-) -> None:
-    until, rounds = asyncio.Event(), 0
-
-    async def pause(seconds: float, until: asyncio.Event) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 3:
-            until.set()
-
-    monkeypatch.setattr(background_tasks, "wait", pause)
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
-
-    await figure_sums.run_periodically(database, until, clock=lambda: NOON)
-
-    assert rounds == 3
-    await database.dispose()

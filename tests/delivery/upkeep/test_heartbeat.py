@@ -47,23 +47,3 @@ async def test_each_process_has_its_own_name(database: Database) -> None:
     await asyncio.gather(*beats)
 
     assert len(names) == 3
-
-
-async def test_a_database_outage_does_not_end_the_heartbeat(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
-) -> None:
-    until, rounds = asyncio.Event(), 0
-
-    async def pause(seconds: float, until: asyncio.Event) -> None:
-        nonlocal rounds
-        rounds += 1
-        if rounds == 3:
-            until.set()
-
-    monkeypatch.setattr(background_tasks, "wait", pause)
-    database = Database(f"sqlite+aiosqlite:///{tmp_path}/absent/sentlog.sqlite3")
-
-    await heartbeat.run_periodically(database, until)
-
-    assert rounds == 3
-    await database.dispose()
