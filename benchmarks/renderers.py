@@ -26,7 +26,9 @@ from domain.message import BodyFormat
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import DetailRow, ReportContent, ReportDocument
+from renderers.contents.delivery_rows import DetailRow
+from renderers.contents.message_report import MessageReport, ReportContent
+from renderers.document import ReportDocument
 
 DISTINCT: Final = 10_000
 """The number of distinct rows; a larger report repeats them."""
@@ -89,7 +91,7 @@ def _row(number: int, at: datetime) -> DetailRow:
 
 def report_of(rows: Iterator[Sequence[DetailRow]]) -> ReportDocument:
     now = datetime(2026, 1, 12, 14, 0, tzinfo=UTC)
-    return ReportDocument(
+    return MessageReport(
         district="Plainview Schools",
         school=None,
         zone=ZoneInfo("America/Chicago"),
@@ -106,7 +108,7 @@ def report_of(rows: Iterator[Sequence[DetailRow]]) -> ReportDocument:
         has_duplicates=True,
         has_not_contacted=True,
         rows=rows,
-    )
+    ).document()
 
 
 def _figures() -> Figures:

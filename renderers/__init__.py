@@ -1,6 +1,6 @@
 """Render reports: a report value in, a file out. No access to the database, the clock or settings.
 
-`document` has the contents of a report. `pdf`, `docx`, `xlsx` and `csv` each write one file format, row by row, in
+`document` has a report of any kind, and `contents` composes each kind. `pdf`, `docx`, `xlsx` and `csv` each write one file format, row by row, in
 constant memory. They are synchronous and slow to import, so run them in a separate process.
 """
 
@@ -15,7 +15,7 @@ from renderers.document import Rendered, ReportDocument
 class Renderer(Protocol):
     """Writes a report into an open file, from its current position on, and leaves it open.
 
-    `progress` gets the number of rows of the Delivery Detail written so far; an exception in it ends the work.
+    `progress` gets the number of rows of the table written so far; an exception in it ends the work.
     """
 
     def __call__(

@@ -1,18 +1,8 @@
-"""Rows of the Delivery Detail and values as text, the same in every file format.
+"""Values as text, the same in every file format. Each renderer escapes text for its format."""
 
-Each renderer escapes text for its format.
-"""
-
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from domain.modes import MODES
-from domain.report import status_with_code
-from renderers.document import DUPLICATE, NOT_CONTACTED, DetailRow, ReportDocument
-from renderers.texts import clean_line
-
-NO_DEVICE: Final = "No Device"
 NOTHING: Final = "–"
 """The text for a missing value on a page."""
 
@@ -56,28 +46,3 @@ class Clock:
         if value is None or value == "":
             return NOTHING
         return self.text(value) if isinstance(value, datetime) else str(value)
-
-
-def page_cells(report: ReportDocument) -> Callable[[DetailRow], tuple[str, str, str, str, str]]:
-    """Return a function that returns the cells of `COLUMNS` for a row on a page.
-
-    Cells have their marks. The mode is in brackets after the address, and the code before its label.
-    """
-    clock = Clock(report.zone).text
-    mark = NOT_CONTACTED if report.marks_contact else ""
-
-    def cells(row: DetailRow) -> tuple[str, str, str, str, str]:
-        recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
-        recipient, student = clean_line(recipient), clean_line(student or "")
-        if not contacted:
-            recipient += mark
-        if mode is None or status is None:
-            return recipient, student, NO_DEVICE, "", ""
-        address = clean_line(address)
-        if is_duplicate:
-            address += DUPLICATE
-        device = f"{address} ({MODES[mode].label})"
-        time = clock(at) if at is not None else ""
-        return recipient, student, device, status_with_code(status, code), time
-
-    return cells

@@ -1,168 +1,105 @@
 """Render a report as comma-separated values: UTF-8 with a byte order mark, RFC 4180.
 
-Every row has as many fields as the Delivery Detail, so that a reader sees one table. Free text that a spreadsheet would read
-as a formula gets an apostrophe in front. Phone numbers and codes stay as they are.
+Every row has as many fields as the widest, so that a reader sees one table. Free text that a spreadsheet would read as a
+formula gets an apostrophe in front. Phone numbers and codes stay as they are.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
-from domain.modes import MODES, PHONE_MODES
-from domain.report import status_label
-from domain.status import DeliveryMode, DeliveryStatus
 from renderers.body import paragraphs, plain_text
-from renderers.cells import NO_DEVICE, REMEMBERED, Clock, minute_of
+from renderers.cells import Clock
+from renderers.csv_fields import harmless, harmless_number, line
 from renderers.document import (
-    COLUMNS,
+    DUPLICATE,
     DUPLICATE_IN_CSV,
-    NOT_CONTACTED,
-    TITLE,
-    DetailRow,
+    Cell,
     Line,
+    MessageBody,
+    PhoneNumber,
     Rendered,
     ReportDocument,
-    heading,
-    legend,
-    letterhead,
-    separate_texts,
-    summary,
+    ReportRows,
+    ReportSection,
     with_clean_texts,
 )
-from renderers.texts import clean_line
 
-RECIPIENT, STUDENT, DEVICE, STATUS, TIME = COLUMNS
-END: Final = "\r\n"
-HEAD: Final = (RECIPIENT, STUDENT, DEVICE, "Mode", STATUS, "Code", TIME)
-
-# The start of a formula in spreadsheets, also in East Asian full width and after white space; and tabs and line breaks.
-_FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full width is meant)
-_PHONE: Final = re.compile(r"\+[1-9]\d{6,14}(;ext=\d{1,10})?")
-
-
-def harmless(text: str) -> str:
-    """Return `text` with an apostrophe in front if a spreadsheet would read it as a formula."""
-    # Fast path for a first letter, as in nearly every name: a third of the time of the expression.
-    if not text or "@" < text[0] < "\N{NO-BREAK SPACE}" or _FORMULA.match(text) is None:
-        return text
-    return "'" + text
-
-
-def field(text: str) -> str:
-    """Return `text` as a field, in quotes if necessary."""
-    if "," in text or '"' in text or "\n" in text or "\r" in text:
-        return '"' + text.replace('"', '""') + '"'
-    return text
+LEAST_FIELDS: Final = 7
+"""Fields of a row in a report without a table: as many as with the Delivery Detail."""
 
 
 def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
     """Write `report` to `file`. `progress` gets the number of rows written so far, after each page."""
     report = with_clean_texts(report)
+    clock = Clock(report.zone)
 
     def write(lines: Iterable[str]) -> None:
         file.write("".join(lines).encode())
 
+    table = report.rows
+    width = LEAST_FIELDS if table is None else max(LEAST_FIELDS, len(table.data_columns))
     write(["\N{BYTE ORDER MARK}"])
-    write(map(_line, _padded(_head(report))))
+    write(line(_padded(fields, width)) for fields in _head(report, clock))
     rows = 0
-    if report.has_rows:
-        line = detail_line(report)
-        for page in report.rows:
-            write(map(line, page))
+    if table is not None:
+        line_of = _line_of(table, clock) if table.csv_line is None else table.csv_line(clock)
+        for page in table.pages:
+            write(map(line_of, page))
             rows += len(page)
             progress(rows)
     return Rendered(rows)
 
 
-def detail_line(report: ReportDocument) -> Callable[[DetailRow], str]:
-    """Return a function that returns the line of a row, with the fields of `HEAD`.
-
-    Python's csv module takes twice as long: it makes a call for each row, and scans each character of the four fields that
-    most rows share.
-    """
-    clock = Clock(report.zone)
-    mark = NOT_CONTACTED if report.marks_contact else ""
-    ends: dict[tuple[DeliveryMode, DeliveryStatus, int | None, int | None], str] = {}
-
-    def line(row: DetailRow) -> str:
-        recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
-        recipient = harmless(clean_line(recipient))
-        if not contacted:
-            recipient += mark
-        student = field(harmless(clean_line(student))) if student else ""
-        if mode is None or status is None:
-            return f"{field(recipient)},{student},{NO_DEVICE},,,,{END}"
-        address = clean_line(address)
-        if mode not in PHONE_MODES or _PHONE.fullmatch(address) is None:
-            address = harmless(address)
-        if is_duplicate:
-            address += DUPLICATE_IN_CSV
-        minute = None if at is None else minute_of(at)
-        end = ends.get((mode, status, code, minute))
-        if end is None:
-            if len(ends) >= REMEMBERED:
-                ends.clear()
-            time = "" if at is None else clock.text(at)
-            labels = (MODES[mode].label, status_label(status, code), "" if code is None else code)
-            end = ends[mode, status, code, minute] = _line((*labels, time))
-        return f"{field(recipient)},{student},{field(address)},{end}"
-
-    return line
+def _line_of(table: ReportRows[Any], clock: Clock) -> Callable[[Any], str]:
+    """Return a function that returns the line of a row."""
+    cells, width = table.data_cells(DUPLICATE_IN_CSV), len(table.data_columns)
+    return lambda row: line(_padded([_field(cell, clock) for cell in cells(row)], width))
 
 
-def _line(fields: Iterable[str | int]) -> str:
-    return ",".join([field(str(one)) for one in fields]) + END
+def _padded(fields: Sequence[str | int], width: int) -> Sequence[str | int]:
+    return (*fields, *[""] * (width - len(fields)))
 
 
-def _head(report: ReportDocument) -> Iterator[Sequence[str | int]]:
-    """Yield all rows before the Delivery Detail."""
-    clock = Clock(report.zone)
-    yield (TITLE,)
-    yield ("Subject", harmless(report.subject))
-    yield from _lines(heading(report), clock)
-    district, school = letterhead(report)
-    yield ("District", harmless(district))
-    yield ("School", harmless(school))
-    yield ("As Of", clock.text(report.as_of))
+def _field(value: Cell, clock: Clock) -> str | int:
+    if isinstance(value, datetime):
+        return clock.text(value)
+    if isinstance(value, PhoneNumber):
+        return harmless_number(value)
+    return value if isinstance(value, int) else harmless(value or "")
+
+
+def _head(report: ReportDocument, clock: Clock) -> Iterator[Sequence[str | int]]:
+    """Yield all rows before those of the table."""
+    yield (report.title,)
+    yield from _lines([Line(report.subject_label, report.subject)], clock)
+    yield from _lines(report.heading, clock)
+    yield from _lines((Line("District", report.district), Line("School", report.place)), clock)
+    yield from _lines([Line("As Of", report.as_of)], clock)
     yield ()
-    yield ("Delivery Summary",)
-    for group in summary(report):
-        yield from _lines(group, clock)
-    if report.has_everything:
+    yield (report.summary.title,)
+    yield from _lines(report.summary.lines, clock)
+    for section in report.sections:
         yield ()
-        yield ("Filter Criteria",)
-        yield from _lines((Line(*criterion) for criterion in report.criteria), clock)
+        yield (section.title,)
+        yield from _section(section, clock)
+    if (table := report.rows) is not None:
         yield ()
-        yield ("Message Detail",)
-        yield from _message(report)
-    if report.has_rows:
-        yield ()
-        yield ("Delivery Detail",)
-        for mark, meaning in legend(report, duplicate=DUPLICATE_IN_CSV):
-            yield (mark, str(meaning))
-        yield HEAD
+        yield (table.title,)
+        for mark, meaning in table.legend:
+            yield (DUPLICATE_IN_CSV if mark == DUPLICATE else mark, str(meaning))
+        yield [column.title for column in table.data_columns]
 
 
-def _message(report: ReportDocument) -> Iterator[tuple[str, str]]:
-    content = report.content
-    yield ("Reply To Email", harmless(content.reply_to or ""))
-    body = paragraphs(content.body, content.body_format)
-    yield ("Message Body", harmless("\n".join(map(plain_text, body))))
-    for label, value in separate_texts(report):
-        yield (label, harmless(str(value)))
+def _section(section: ReportSection, clock: Clock) -> Iterator[tuple[str | int, ...]]:
+    yield from _lines(section.lines, clock)
+    for text in section.texts:
+        if isinstance(text, MessageBody):
+            body = paragraphs(text.text, text.format)
+            text = Line(text.label, "\n".join(map(plain_text, body)))
+        yield from _lines([text], clock)
 
 
 def _lines(lines: Iterable[Line], clock: Clock) -> Iterator[tuple[str, str | int]]:
     for label, value in lines:
-        if isinstance(value, datetime):
-            yield harmless(label), clock.text(value)
-        elif isinstance(value, int):
-            yield harmless(label), value
-        else:
-            yield harmless(label), harmless(value or "")
-
-
-def _padded(rows: Iterable[Sequence[str | int]]) -> Iterator[Sequence[str | int]]:
-    for row in rows:
-        yield (*row, *[""] * (len(HEAD) - len(row)))
+        yield harmless(label), _field(value, clock)

@@ -1,130 +1,42 @@
-"""The contents of a report, the same in every file format.
+"""A report of any kind, the same in every file format: titles, lines, sections, and at most one table of rows.
 
-`ReportDocument` has plain values; the functions below turn it into titles, lines and columns in the order of the manual's example.
-`domain.report` decides which rows of a message are in it. Each renderer decides the layout.
+The modules of `renderers.contents` compose it. Each renderer decides the layout.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
-from typing import Final, NamedTuple
+from datetime import datetime, tzinfo
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from domain.counting import Figures
-from domain.message import BodyFormat, Criterion
-from domain.modes import PHONE_MODES
-from domain.report import DEVICE_LABELS, ReportDetail, ReportDevice
-from domain.status import DeliveryMode, DeliveryStatus
+from domain.message import BodyFormat
+from renderers.cells import Clock
 from renderers.texts import clean_line, clean_text
 
-TITLE: Final = "Sent Message Report"
 LANGUAGE: Final = "en-US"
-COLUMNS: Final = ("Recipient", "Student", "Delivery Device", "Status", "Time")
+DISTRICT_WIDE: Final = "District-wide"
+"""The place of what no school limits."""
 
-NOT_CONTACTED: Final = "*"
 DUPLICATE: Final = "†"
 DUPLICATE_IN_CSV: Final = "&"
 
-
-class DetailRow(NamedTuple):
-    """One row of the Delivery Detail: a delivery, or a person without a device (`mode` and later fields are None or empty).
-
-    A named tuple, since there are hundreds of thousands. Names and addresses are masked if the viewer may not see them.
-    """
-
-    recipient: str
-    student: str | None
-    contacted: bool
-    """This message reached one of the person's numbers."""
-    mode: DeliveryMode | None = None
-    address: str = ""
-    status: DeliveryStatus | None = None
-    call_status: int | None = None
-    at: datetime | None = None
-    """Timezone-aware."""
-    is_duplicate: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportCancellation:
-    """A cancellation as shown in the summary."""
-
-    requested_at: datetime
-    requested_by: str | None
-    """None: the system itself."""
-    reason: str | None
-    stopped: int
-    already_sent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportContent:
-    """The texts of the message. `text_body` and `voice_script` are None if they are the same as the body."""
-
-    body: str
-    body_format: BodyFormat
-    reply_to: str | None = None
-    text_body: str | None = None
-    voice_script: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportDocument:
-    """A report on one message at one moment.
-
-    Instants are timezone-aware and shown in the local time of `zone`. `rows` yields the Delivery Detail in pages, ordered by
-    recipient name, then student; it is read once. A summary has no rows.
-    """
-
-    district: str
-    school: str | None
-    """None: sent for the whole district."""
-    zone: tzinfo
-    subject: str
-    message_type: str
-    category: str | None = None
-    """The kind of notice within its type."""
-    sender: str
-    created_at: datetime
-    as_of: datetime
-    devices: tuple[ReportDevice, ...]
-    detail: ReportDetail
-    modes: frozenset[DeliveryMode]
-    """The modes by which the message was sent."""
-    figures: Figures
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    cancellation: ReportCancellation | None = None
-    purged_at: datetime | None = None
-    """When the recipients were removed from the log; the figures still count them."""
-    criteria: Sequence[Criterion] = ()
-    content: ReportContent
-    has_duplicates: bool
-    """A row has a duplicate address, so the legend explains its mark."""
-    has_not_contacted: bool
-    """A row has a recipient who was not contacted by phone."""
-    rows: Iterable[Sequence[DetailRow]] = field(default=(), repr=False)
-
-    @property
-    def has_everything(self) -> bool:
-        """Whether the report has Filter Criteria and Message Detail."""
-        return self.detail is ReportDetail.ALL
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether the report has the Delivery Detail."""
-        return self.detail is not ReportDetail.SUMMARY
-
-    @property
-    def marks_contact(self) -> bool:
-        """Whether people who were not contacted by phone are marked: only in a message by voice or text."""
-        return bool(self.modes & PHONE_MODES)
+Row = TypeVar("Row")
 
 
 class Rendered(NamedTuple):
     """The result of rendering."""
 
     rows: int
-    """Rows of the Delivery Detail."""
+    """Rows of the table."""
+
+
+class PhoneNumber(str):
+    """A phone number in a table: a spreadsheet does not read its `+` as a formula."""
+
+    __slots__ = ()
+
+
+Cell = str | int | datetime | None
+"""A cell of a table as data; an instant is timezone-aware."""
 
 
 class Line(NamedTuple):
@@ -134,138 +46,138 @@ class Line(NamedTuple):
     value: str | int | datetime | None
 
 
-def letterhead(report: ReportDocument) -> tuple[str, str]:
-    """Return the district, and the school or "District-wide"."""
-    return report.district, report.school or "District-wide"
+class MessageBody(NamedTuple):
+    """The body of a message with its label. It keeps its markup, which `renderers.body` reads."""
+
+    label: str
+    text: str
+    format: BodyFormat
 
 
-def heading(report: ReportDocument) -> tuple[Line, ...]:
-    """Return the lines below the subject."""
-    return (
-        Line("Type", _type(report)),
-        Line("Sender", report.sender),
-        Line("Date Created", report.created_at),
-        Line("Devices Included", ", ".join(DEVICE_LABELS[device] for device in report.devices)),
-    )
+class PageColumn(NamedTuple):
+    """A column on a page. The fonts of PDF and Word differ, and so do the widths."""
+
+    title: str
+    width: float
+    """In points; the widths of a PDF's page add up to `renderers.sheet.ROOM`."""
+    word_width: int
+    """In twentieths of a point; together at most `renderers.docx_skeleton.ROOM`."""
+    repeats: bool = False
+    """Few of its texts differ, so their encoded form is cached. Such columns are the last ones."""
 
 
-def _type(report: ReportDocument) -> str:
-    """Return type and category, such as `Message Builder - General Notification`."""
-    return " - ".join(filter(None, (report.message_type, report.category)))
+class DataColumn(NamedTuple):
+    """A column of a CSV or of a worksheet, where its width is in digits."""
+
+    title: str
+    width: int
 
 
-def summary(report: ReportDocument) -> tuple[tuple[Line, ...], ...]:
-    """Return the Delivery Summary in the manual's three columns, and a fourth group after a cancellation.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRows(Generic[Row]):
+    """The table of a report. `pages` yields its rows in pages and is read once.
 
-    The figures are those of the whole message, for any chosen devices; of a purged message, those from before the purge.
+    Each function returns another one, which turns a row into cells with clean texts. The rows are passed to it in order.
     """
-    figures = report.figures
-    people = [Line("Total Recipients", figures.total_recipients)]
-    if ReportDevice.NO_DEVICE in report.devices:
-        people.append(Line("Total No Device", figures.total_no_device))
-    if report.purged_at is not None:
-        people.append(Line("Recipients Removed", report.purged_at))
-    groups = (
-        (
-            Line("Start Time", report.started_at),
-            Line("End Time", report.ended_at),
-            Line("Duration", _duration(report.started_at, report.ended_at)),
-            *people,
-        ),
-        (
-            Line("Total Inbox", figures.total_inbox),
-            Line("Total Emails", figures.total_emails),
-            Line("Total Voice", figures.total_voice),
-            Line("Total Text", figures.total_text),
-        ),
-        (
-            Line("Total Voice Attempted", figures.total_voice_attempted),
-            Line("Total Text Messages Attempted", figures.total_text_attempted),
-            Line(
-                "Recipients contacted successfully by phone", figures.recipients_contacted_by_phone
-            ),
-            Line("Recipients not contacted by phone", figures.recipients_not_contacted_by_phone),
-        ),
-    )
-    return groups if report.cancellation is None else (*groups, _cancellation(report.cancellation))
+
+    title: str
+    legend: Sequence[Line] = ()
+    """The meaning of each mark in the rows, with the mark as label."""
+    empty: str
+    """Shown on a page if there are no rows."""
+    page_columns: Sequence[PageColumn]
+    data_columns: Sequence[DataColumn]
+    pages: Iterable[Sequence[Row]] = field(repr=False)
+    page_cells: Callable[[Clock], Callable[[Row], tuple[str, ...]]] = field(repr=False)
+    """A line feed in a cell begins another line."""
+    data_cells: Callable[[str], Callable[[Row], Sequence[Cell]]] = field(repr=False)
+    """Its argument is the mark of a duplicate. There may be fewer cells than columns."""
+    csv_line: Callable[[Clock], Callable[[Row], str]] | None = field(default=None, repr=False)
+    """The line of a row in a CSV, from a function that is faster than `data_cells`."""
 
 
-def _duration(start: datetime | None, end: datetime | None) -> str | None:
-    if start is None or end is None:
-        return None
-    minutes = (end - start) // timedelta(minutes=1)
-    return "1 minute" if minutes == 1 else f"{minutes} minutes"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSection:
+    """A section: lines, then longer texts below their labels."""
+
+    title: str
+    lines: Sequence[Line] = ()
+    texts: Sequence[Line | MessageBody] = ()
+    empty: str = ""
+    """Shown on a page if there are no lines."""
+
+    @property
+    def shown_lines(self) -> Sequence[Line]:
+        """Its lines on a page."""
+        return self.lines or ([Line(self.empty, "")] if self.empty else ())
 
 
-def _cancellation(canceled: ReportCancellation) -> tuple[Line, ...]:
-    return (
-        Line("Canceled By", canceled.requested_by or "The system"),
-        Line("Canceled At", canceled.requested_at),
-        Line("Reason", canceled.reason),
-        Line("Deliveries Stopped", canceled.stopped),
-        Line("Sent Before", canceled.already_sent),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSummary:
+    """The summary: two or three groups of lines side by side, each of which has a line, and lines below them."""
+
+    title: str
+    groups: Sequence[Sequence[Line]]
+    below: ReportSection | None = None
+
+    @property
+    def lines(self) -> list[Line]:
+        """All its lines in one column."""
+        below = () if self.below is None else self.below.lines
+        return [line for group in (*self.groups, below) for line in group]
 
 
-def legend(report: ReportDocument, *, duplicate: str = DUPLICATE) -> tuple[Line, ...]:
-    """Return the meaning of the marks in the Delivery Detail, with the mark as label; only of marks that a row has."""
-    lines = []
-    if report.marks_contact and report.has_not_contacted:
-        lines.append(Line(NOT_CONTACTED, "Recipient not contacted by phone"))
-    if report.has_duplicates:
-        meaning = "Duplicate address: shown, not sent again, not in the totals"
-        lines.append(Line(duplicate, meaning))
-    return tuple(lines)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDocument:
+    """A report at one moment. Instants are timezone-aware and shown in the local time of `zone`."""
 
-
-def separate_texts(report: ReportDocument) -> tuple[Line, ...]:
-    """Return the text message and the voice script, if they differ from the body."""
-    content = report.content
-    lines = (
-        Line("Text Message", content.text_body),
-        Line("Voice Script", content.voice_script),
-    )
-    return tuple(line for line in lines if line.value)
+    title: str
+    """The kind of report."""
+    subject: str
+    """The headline."""
+    subject_label: str = "Subject"
+    district: str
+    place: str
+    """The school, or `DISTRICT_WIDE`."""
+    zone: tzinfo
+    as_of: datetime
+    heading: Sequence[Line]
+    """At most four lines, shown below the subject."""
+    summary: ReportSummary
+    sections: Sequence[ReportSection] = ()
+    rows: ReportRows[Any] | None = None
 
 
 def with_clean_texts(report: ReportDocument) -> ReportDocument:
-    """Return `report` with texts for every file format: names and labels on one line, other texts with line feeds.
+    """Return `report` with texts for every file format: labels and names on one line, other texts with line feeds.
 
-    The body keeps its markup, which `renderers.body` reads. Renderers clean the rows when they write them.
+    The cells of the rows are clean already.
     """
-    content, canceled = report.content, report.cancellation
+    summary = report.summary
     return replace(
         report,
         district=clean_line(report.district),
-        school=_line_or_none(report.school),
+        place=clean_line(report.place),
         subject=clean_text(report.subject).strip(),
-        message_type=clean_line(report.message_type),
-        category=_line_or_none(report.category),
-        sender=clean_line(report.sender),
-        cancellation=None if canceled is None else _clean_cancellation(canceled),
-        criteria=[
-            Criterion(clean_line(label), clean_text(value)) for label, value in report.criteria
-        ],
-        content=replace(
-            content,
-            reply_to=_line_or_none(content.reply_to),
-            text_body=_text_or_none(content.text_body),
-            voice_script=_text_or_none(content.voice_script),
+        heading=_clean_lines(report.heading),
+        summary=replace(
+            summary,
+            groups=[_clean_lines(group) for group in summary.groups],
+            below=None if summary.below is None else _clean_section(summary.below),
         ),
+        sections=[_clean_section(section) for section in report.sections],
     )
 
 
-def _clean_cancellation(canceled: ReportCancellation) -> ReportCancellation:
-    return replace(
-        canceled,
-        requested_by=_line_or_none(canceled.requested_by),
-        reason=_text_or_none(canceled.reason),
-    )
+def _clean_section(section: ReportSection) -> ReportSection:
+    texts = [text if isinstance(text, MessageBody) else _clean_line(text) for text in section.texts]
+    return replace(section, lines=_clean_lines(section.lines), texts=texts)
 
 
-def _line_or_none(text: str | None) -> str | None:
-    return None if text is None else clean_line(text)
+def _clean_lines(lines: Iterable[Line]) -> list[Line]:
+    return [_clean_line(line) for line in lines]
 
 
-def _text_or_none(text: str | None) -> str | None:
-    return None if text is None else clean_text(text)
+def _clean_line(line: Line) -> Line:
+    label, value = line
+    return Line(clean_line(label), clean_text(value) if isinstance(value, str) else value)

@@ -1,22 +1,21 @@
 """Render a report as a Word document.
 
-python-docx makes everything except the rows of the Delivery Detail (`docx_skeleton`). The rows are written as XML directly
+python-docx makes everything except the rows of the table (`docx_skeleton`). The rows are written as XML directly
 into the file, since python-docx would keep each cell as an object.
 """
 
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 from xml.sax.saxutils import escape
 
-from renderers.cells import page_cells
-from renderers.document import COLUMNS, Rendered, ReportDocument, with_clean_texts
+from renderers.cells import Clock
+from renderers.document import Rendered, ReportDocument, ReportRows, with_clean_texts
 from renderers.docx_skeleton import CELL_STYLE, ROWS_GO_HERE, skeleton
 from renderers.docx_styles import is_right_to_left
 
 PART: Final = "word/document.xml"
-NO_ROWS: Final = "No delivery fits this report."
 DEFLATE_LEVEL: Final = 4
 
 # Minimal XML: with hundreds of thousands of rows, compression takes most of the time. The widths are in the table's grid.
@@ -26,7 +25,8 @@ _OPEN: Final = f"<w:p><w:pPr>{_STYLE}</w:pPr><w:r><w:t>"
 _FROM_THE_RIGHT: Final = (
     f'<w:p><w:pPr>{_STYLE}<w:bidi/><w:jc w:val="right"/></w:pPr><w:r><w:rPr><w:rtl/></w:rPr><w:t>'
 )
-_CLOSE: Final = "</w:t></w:r></w:p></w:tc>"
+_CLOSE: Final = "</w:t></w:r></w:p>"
+_NEXT_CELL: Final = f"{_CLOSE}</w:tc><w:tc>"
 
 
 def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
@@ -43,8 +43,8 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
             before, mark, after = made.read(name).partition(ROWS_GO_HERE)
             with target.open(name, "w", force_zip64=name == PART) as part:
                 part.write(before)
-                if mark:
-                    for xml, count in _rows(report):
+                if mark and report.rows is not None:
+                    for xml, count in _rows(report.rows, Clock(report.zone)):
                         part.write(xml.encode())
                         rows += count
                         progress(rows)
@@ -52,35 +52,32 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
     return Rendered(rows)
 
 
-def _rows(report: ReportDocument) -> Iterator[tuple[str, int]]:
+def _rows(table: ReportRows[Any], clock: Clock) -> Iterator[tuple[str, int]]:
     """Yield the XML of each page of rows, and their number."""
-    cells = page_cells(report)
+    cells = table.page_cells(clock)
     is_empty = True
-    for page in report.rows:
+    for page in table.pages:
         yield "".join([row_xml(cells(row)) for row in page]), len(page)
         is_empty = is_empty and not page
     if is_empty:
-        yield _empty_row(), 0
+        span = f'<w:tcPr><w:gridSpan w:val="{len(table.page_columns)}"/></w:tcPr>'
+        yield f"<w:tr><w:tc>{span}{_text(table.empty)}{_CLOSE}</w:tc></w:tr>", 0
 
 
 def row_xml(cells: Sequence[str]) -> str:
-    """Return the XML of a table row. The cells are texts on one line (`renderers.cells`)."""
-    recipient, student, device, status, time = map(_paragraph, cells)
-    return (
-        f"<w:tr><w:trPr><w:cantSplit/></w:trPr><w:tc>{recipient}{_CLOSE}<w:tc>{student}{_CLOSE}"
-        f"<w:tc>{device}{_CLOSE}<w:tc>{status}{_CLOSE}<w:tc>{time}{_CLOSE}</w:tr>"
-    )
+    """Return the XML of a table row. A line feed in a cell begins another paragraph."""
+    return f"<w:tr><w:trPr><w:cantSplit/></w:trPr><w:tc>{_NEXT_CELL.join(map(_text, cells))}{_CLOSE}</w:tc></w:tr>"
 
 
-def _paragraph(text: str) -> str:
-    """Return the XML of a paragraph up to the end of its text. Its first letter sets the direction."""
+def _text(text: str) -> str:
+    """Return the XML of the paragraphs of a cell up to the end of the text."""
     if text.isascii() and text.isprintable():
         if "&" in text or "<" in text or ">" in text:
             return _OPEN + escape(text)
         return _OPEN + text
+    return _CLOSE.join(map(_paragraph, text.split("\n")))
+
+
+def _paragraph(text: str) -> str:
+    """Return the XML of a paragraph up to the end of its text. Its first letter sets the direction."""
     return (_FROM_THE_RIGHT if is_right_to_left(text) else _OPEN) + escape(text)
-
-
-def _empty_row() -> str:
-    span = f'<w:tcPr><w:gridSpan w:val="{len(COLUMNS)}"/></w:tcPr>'
-    return f"<w:tr><w:tc>{span}{_paragraph(NO_ROWS)}{_CLOSE}</w:tr>"

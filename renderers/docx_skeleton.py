@@ -1,11 +1,11 @@
-"""The Word document without the rows of its Delivery Detail.
+"""The Word document without the rows of its table.
 
 `docx_styles` defines the styles, and makes elements that python-docx does not support.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC
-from typing import Final
+from typing import Any, Final
 
 import docx
 from docx.document import Document
@@ -18,16 +18,13 @@ from docx.text.paragraph import Paragraph as WordParagraph
 from renderers.body import Paragraph, ParagraphKind, link_suffix, paragraphs
 from renderers.cells import Clock
 from renderers.document import (
-    COLUMNS,
     LANGUAGE,
-    TITLE,
     Line,
+    MessageBody,
     ReportDocument,
-    heading,
-    legend,
-    letterhead,
-    separate_texts,
-    summary,
+    ReportRows,
+    ReportSection,
+    ReportSummary,
 )
 from renderers.docx_styles import (
     ACCENT_FILL,
@@ -53,7 +50,7 @@ from renderers.docx_styles import (
 from renderers.estimate import FIGURE, about_width, fitting
 from renderers.texts import clean_line
 
-__all__ = ["CELL_STYLE", "ROWS_GO_HERE", "WIDTHS", "skeleton"]
+__all__ = ["CELL_STYLE", "ROWS_GO_HERE", "skeleton"]
 
 ROWS_GO_HERE: Final = b'<w:tr w:rsidR="00A0B0C0"/>'
 """The placeholder for the rows. No text can equal it, since angle brackets in text are escaped."""
@@ -61,12 +58,16 @@ ROWS_GO_HERE: Final = b'<w:tr w:rsidR="00A0B0C0"/>'
 PAPER: Final = (12240, 15840)
 MARGIN: Final = 860
 ROOM: Final = PAPER[0] - 2 * MARGIN
-WIDTHS: Final = (2050, 1650, 3250, 1830, ROOM - 2050 - 1650 - 3250 - 1830)
-"""Widths of the columns of the Delivery Detail, in twentieths of a point, like every width here."""
+"""In twentieths of a point, like every width here."""
 FURNITURE_ROOM: Final = ROOM / 20 / (FURNITURE_SIZE * FIGURE) - 5
 """The width of a line of a header or footer, in digits, less a gap."""
 LABEL_ROOM: Final = 2600
-SUMMARY_WIDTHS: Final = (1550, 1950, 1350, 750, 3900, ROOM - 1550 - 1950 - 1350 - 750 - 3900)
+HEAD_WIDTHS: Final = (3400, 2600, 2100, ROOM - 8100)
+SUMMARY_WIDTHS: Final = {
+    2: (3900, ROOM // 2 - 3900) * 2,
+    3: (1550, 1950, 1350, 750, 3900, ROOM - 1550 - 1950 - 1350 - 750 - 3900),
+}
+"""The widths of labels and values in two or three groups."""
 
 
 def skeleton(report: ReportDocument) -> Document:
@@ -77,20 +78,18 @@ def skeleton(report: ReportDocument) -> Document:
     _properties(document, report)
     _paper(document, report, clock)
     _head(document, report, clock)
-    _summary(document, report, clock)
-    if report.has_everything:
-        document.add_heading("Filter Criteria", 1)
-        criteria = [Line(*criterion) for criterion in report.criteria]
-        _pairs(document, criteria or [Line("No criteria were recorded.", "")], clock)
-        _message(document, report, clock)
-    if report.has_rows:
-        _detail(document, report)
+    _summary(document, report.summary, clock)
+    for section in report.sections:
+        document.add_heading(section.title, 1)
+        _section(document, section, clock)
+    if report.rows is not None:
+        _table_head(document, report.rows)
     return document
 
 
 def _properties(document: Document, report: ReportDocument) -> None:
     properties = document.core_properties
-    properties.title = _fit(f"{TITLE}: {report.subject}")
+    properties.title = _fit(f"{report.title}: {report.subject}")
     properties.author = _fit(report.district)
     properties.last_modified_by = properties.author
     properties.language = LANGUAGE
@@ -111,8 +110,9 @@ def _paper(document: Document, report: ReportDocument, clock: Clock) -> None:
     section.header_distance, section.footer_distance = Twips(560), Twips(560)
     section.different_first_page_header_footer = True
     as_of = _as_of(report, clock)
-    _furniture(section.header, _fitting_beside(TITLE, clean_line(report.subject)), TITLE)
-    place = " · ".join(letterhead(report))
+    title = report.title
+    _furniture(section.header, _fitting_beside(title, clean_line(report.subject)), title)
+    place = f"{report.district} · {report.place}"
     _furniture(section.first_page_header, _fitting_beside(as_of, place), as_of)
     _feet(section, report, clock)
 
@@ -147,31 +147,29 @@ def _feet(section: Section, report: ReportDocument, clock: Clock) -> None:
 
 
 def _head(document: Document, report: ReportDocument, clock: Clock) -> None:
-    document.add_paragraph(TITLE.upper(), EYEBROW_STYLE)
+    document.add_paragraph(report.title.upper(), EYEBROW_STYLE)
     document.add_paragraph(report.subject, "Title")
-    lines = heading(report)
-    table = _table(document, 1, (3400, 2600, 2100, ROOM - 8100))
-    for cell, line in zip(table.rows[0].cells, lines, strict=True):
+    table = _table(document, 1, HEAD_WIDTHS)
+    for cell, line in zip(table.rows[0].cells, report.heading, strict=False):
         cell.paragraphs[0].style = LABEL_STYLE
         cell.paragraphs[0].add_run(line.label)
         cell.add_paragraph(clock.value(line.value), BODY_STYLE)
 
 
-def _summary(document: Document, report: ReportDocument, clock: Clock) -> None:
-    document.add_heading("Delivery Summary", 1)
-    groups = summary(report)
-    deepest = max(len(group) for group in groups[:3])
-    table = _table(document, deepest, SUMMARY_WIDTHS, PANEL_STYLE)
-    for column, group in enumerate(groups[:3]):
+def _summary(document: Document, summary: ReportSummary, clock: Clock) -> None:
+    document.add_heading(summary.title, 1)
+    groups = summary.groups
+    table = _table(document, max(map(len, groups)), SUMMARY_WIDTHS[len(groups)], PANEL_STYLE)
+    for column, group in enumerate(groups):
         cells = (table.column_cells(2 * column), table.column_cells(2 * column + 1))
         for line, label, value in zip(group, *cells, strict=False):
             label.paragraphs[0].add_run(line.label)
             label.paragraphs[0].style = LABEL_STYLE
             value.paragraphs[0].add_run(clock.value(line.value))
             value.paragraphs[0].style = VALUE_STYLE
-    for group in groups[3:]:
-        document.add_heading("Cancellation", 2)
-        _pairs(document, group, clock)
+    if summary.below is not None:
+        document.add_heading(summary.below.title, 2)
+        _pairs(document, summary.below.lines, clock)
 
 
 def _table(
@@ -182,8 +180,7 @@ def _table(
     return table
 
 
-def _pairs(document: Document, lines: Iterable[Line], clock: Clock) -> None:
-    lines = list(lines)
+def _pairs(document: Document, lines: Sequence[Line], clock: Clock) -> None:
     table = _table(document, len(lines), (LABEL_ROOM, ROOM - LABEL_ROOM))
     labels, values = table.column_cells(0), table.column_cells(1)
     for line, label, value in zip(lines, labels, values, strict=True):
@@ -193,16 +190,15 @@ def _pairs(document: Document, lines: Iterable[Line], clock: Clock) -> None:
         value.paragraphs[0].add_run(clock.value(line.value))
 
 
-def _message(document: Document, report: ReportDocument, clock: Clock) -> None:
-    document.add_heading("Message Detail", 1)
-    content = report.content
-    _pairs(document, [Line("Reply To Email", content.reply_to)], clock)
-    document.add_heading("Message Body", 2)
-    for paragraph in paragraphs(content.body, content.body_format):
-        _body_paragraph(document, paragraph)
-    for label, text in separate_texts(report):
-        document.add_heading(label, 2)
-        document.add_paragraph(str(text), BODY_STYLE)
+def _section(document: Document, section: ReportSection, clock: Clock) -> None:
+    _pairs(document, section.shown_lines, clock)
+    for text in section.texts:
+        document.add_heading(text.label, 2)
+        if isinstance(text, MessageBody):
+            for paragraph in paragraphs(text.text, text.format):
+                _body_paragraph(document, paragraph)
+        else:
+            document.add_paragraph(str(text.value), BODY_STYLE)
 
 
 def _body_paragraph(document: Document, paragraph: Paragraph) -> None:
@@ -227,15 +223,16 @@ def _body_paragraph(document: Document, paragraph: Paragraph) -> None:
         run.font.rtl = goes_left or None
 
 
-def _detail(document: Document, report: ReportDocument) -> None:
-    document.add_heading("Delivery Detail", 1)
-    if lines := legend(report):
-        _legend(document, lines)
-    table = _table(document, 1, WIDTHS, DETAIL_STYLE)
+def _table_head(document: Document, rows: ReportRows[Any]) -> None:
+    document.add_heading(rows.title, 1)
+    if rows.legend:
+        _legend(document, rows.legend)
+    columns = rows.page_columns
+    table = _table(document, 1, tuple(column.word_width for column in columns), DETAIL_STYLE)
     repeat_on_every_page(table.rows[0])
-    for cell, title in zip(table.rows[0].cells, COLUMNS, strict=True):
+    for cell, column in zip(table.rows[0].cells, columns, strict=True):
         cell.paragraphs[0].style = CELL_STYLE
-        cell.paragraphs[0].add_run(title).bold = True
+        cell.paragraphs[0].add_run(column.title).bold = True
         cell._tc.get_or_add_tcPr().append(
             element(f'<w:shd w:val="clear" w:color="auto" w:fill="{ACCENT_FILL}"/>')
         )

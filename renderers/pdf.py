@@ -8,28 +8,27 @@ import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from datetime import UTC
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from fpdf.prefs import ViewerPreferences
 
 from renderers.body import paragraphs
-from renderers.cells import Clock, page_cells
+from renderers.cells import Clock
 from renderers.document import (
     LANGUAGE,
-    TITLE,
     Line,
+    MessageBody,
     Rendered,
     ReportDocument,
-    legend,
-    letterhead,
-    separate_texts,
-    summary,
+    ReportRows,
+    ReportSection,
+    ReportSummary,
     with_clean_texts,
 )
 from renderers.faces import Style
 from renderers.pdf_file import PagedFile
 from renderers.pdf_head import draw_head
-from renderers.pdf_table import ROW, DetailTable
+from renderers.pdf_table import ROW, RowTable
 from renderers.sheet import (
     ACCENT,
     BAND,
@@ -56,7 +55,11 @@ FOOT_LINE: Final = 32.0
 NOTE_LINE: Final = 21.5
 LABEL_ROOM: Final = 124.0
 GUTTER: Final = 18.0
-SUMMARY_COLUMNS: Final = (156.0, 104.0, ROOM - 156 - 104 - 2 * GUTTER - 20)
+SUMMARY_COLUMNS: Final = {
+    2: ((ROOM - GUTTER - 20) / 2,) * 2,
+    3: (156.0, 104.0, ROOM - 156 - 104 - 2 * GUTTER - 20),
+}
+"""The widths of two or three groups of the summary."""
 
 
 def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], None]) -> Rendered:
@@ -68,23 +71,22 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
     with tempfile.TemporaryFile() as spool, ExitStack() as at_the_end:
         pdf = _new_file(report, spool)
         at_the_end.callback(pdf.close_fonts)
-        sheet = Sheet(pdf, (clean_line(report.subject), TITLE))
+        sheet = Sheet(pdf, (clean_line(report.subject), report.title))
         sheet.next_page()
         clock = Clock(report.zone)
         draw_head(sheet, report, clock)
-        _summary(sheet, report, clock)
-        if report.has_everything:
-            _criteria(sheet, report)
-            _message(sheet, report)
+        _summary(sheet, report.summary, clock)
+        for section in report.sections:
+            _draw_section(sheet, section, clock)
         rows = 0
-        if report.has_rows:
-            _detail_head(sheet, report)
-            rows = DetailTable(sheet).write(report.rows, page_cells(report), progress)
+        if (table := report.rows) is not None:
+            _table_head(sheet, table)
+            rows = RowTable(sheet, table.page_columns).write(
+                table.pages, table.page_cells(clock), progress
+            )
             if not rows:
                 sheet.y += 6
-                sheet.block(
-                    LEFT + 5, "No delivery fits this report.", TEXT._replace(color=MUTED), ROOM
-                )
+                sheet.block(LEFT + 5, table.empty, TEXT._replace(color=MUTED), ROOM)
         pdf.finish(file, foot=_foot(sheet, report, clock))
     return Rendered(rows)
 
@@ -92,7 +94,7 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
 def _new_file(report: ReportDocument, spool: BinaryIO) -> PagedFile:
     pdf = PagedFile(spool)
     pdf.set_lang(LANGUAGE)
-    pdf.set_title(clean_line(f"{TITLE}: {report.subject}"))
+    pdf.set_title(clean_line(f"{report.title}: {report.subject}"))
     pdf.set_author(report.district)
     pdf.set_producer(PRODUCER)
     pdf.set_creation_date(report.as_of.astimezone(UTC))
@@ -107,8 +109,7 @@ def _foot(sheet: Sheet, report: ReportDocument, clock: Clock) -> Callable[[int, 
 
     Call it after all pages are drawn, when the pages with `[U+…]` stand-ins are known: their footer has a note.
     """
-    district, _ = letterhead(report)
-    left = f"{sheet.fitting(district, FOOT, ROOM / 2)}  ·  As of {clock.text(report.as_of)}"
+    left = f"{sheet.fitting(report.district, FOOT, ROOM / 2)}  ·  As of {clock.text(report.as_of)}"
     runs = sheet.setter.runs(left, FOOT.style, FOOT.size)
     fixed = (
         f"{RULE.fill} {LEFT:g} {FOOT_LINE + 12:g} {ROOM:g} 0.5 re f {FOOT.color.fill} "
@@ -142,13 +143,13 @@ def _section(sheet: Sheet, title: str, *, room_below: float) -> None:
     sheet.y += 7
 
 
-def _summary(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
-    groups = summary(report)
-    height = 17.0 * max(len(group) for group in groups[:3]) + 8
-    _section(sheet, "Delivery Summary", room_below=height)
+def _summary(sheet: Sheet, summary: ReportSummary, clock: Clock) -> None:
+    groups = summary.groups
+    height = 17.0 * max(map(len, groups)) + 8
+    _section(sheet, summary.title, room_below=height)
     sheet.fill(LEFT, sheet.y, ROOM, height, BAND)
     x = LEFT + 10
-    for group, room in zip(groups[:3], SUMMARY_COLUMNS, strict=True):
+    for group, room in zip(groups, SUMMARY_COLUMNS[len(groups)], strict=True):
         y = sheet.y + 17
         for line in group:
             sheet.text(x, y, line.label, LABEL)
@@ -156,9 +157,9 @@ def _summary(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
             y += 17
         x += room + GUTTER
     sheet.y += height
-    for group in groups[3:]:
+    if summary.below is not None:
         sheet.y += 8
-        _pairs(sheet, group, clock)
+        _pairs(sheet, summary.below.lines, clock)
 
 
 def _pairs(sheet: Sheet, lines: Iterable[Line], clock: Clock) -> None:
@@ -178,23 +179,17 @@ def _pairs(sheet: Sheet, lines: Iterable[Line], clock: Clock) -> None:
         sheet.y += 3
 
 
-def _criteria(sheet: Sheet, report: ReportDocument) -> None:
-    _section(sheet, "Filter Criteria", room_below=24)
-    lines = [Line(*criterion) for criterion in report.criteria]
-    _pairs(sheet, lines or [Line("No criteria were recorded.", "")], Clock(report.zone))
-
-
-def _message(sheet: Sheet, report: ReportDocument) -> None:
-    content = report.content
-    _section(sheet, "Message Detail", room_below=48)
-    _pairs(sheet, [Line("Reply To Email", content.reply_to)], Clock(report.zone))
-    _text_label(sheet, "Message Body")
-    for paragraph in paragraphs(content.body, content.body_format):
-        sheet.paragraph(LEFT + 10, paragraph, TEXT, ROOM - 20)
-        sheet.y += 4 if not paragraph.depth else 1
-    for line in separate_texts(report):
-        _text_label(sheet, line.label)
-        sheet.block(LEFT + 10, str(line.value), TEXT, ROOM - 20)
+def _draw_section(sheet: Sheet, section: ReportSection, clock: Clock) -> None:
+    _section(sheet, section.title, room_below=48 if section.texts else 24)
+    _pairs(sheet, section.shown_lines, clock)
+    for text in section.texts:
+        _text_label(sheet, text.label)
+        if isinstance(text, MessageBody):
+            for paragraph in paragraphs(text.text, text.format):
+                sheet.paragraph(LEFT + 10, paragraph, TEXT, ROOM - 20)
+                sheet.y += 4 if not paragraph.depth else 1
+        else:
+            sheet.block(LEFT + 10, str(text.value), TEXT, ROOM - 20)
 
 
 def _text_label(sheet: Sheet, label: str) -> None:
@@ -204,12 +199,11 @@ def _text_label(sheet: Sheet, label: str) -> None:
     sheet.y += 2
 
 
-def _detail_head(sheet: Sheet, report: ReportDocument) -> None:
-    _section(sheet, "Delivery Detail", room_below=14 + 4 * ROW)
+def _table_head(sheet: Sheet, table: ReportRows[Any]) -> None:
+    _section(sheet, table.title, room_below=14 + 4 * ROW)
     look = Look(7.75, color=MUTED)
     x = LEFT
-    lines = legend(report)
-    for mark, meaning in lines:
+    for mark, meaning in table.legend:
         x += sheet.text(x, sheet.y + 8, f"{mark}", look._replace(style=Style.BOLD, color=INK)) + 4
         x += sheet.text(x, sheet.y + 8, str(meaning), look) + 16
-    sheet.y += 16 if lines else 2
+    sheet.y += 16 if table.legend else 2

@@ -8,7 +8,7 @@ from itertools import accumulate, zip_longest
 from typing import Final
 
 from renderers.cells import Clock
-from renderers.document import TITLE, ReportDocument, heading, letterhead
+from renderers.document import ReportDocument
 from renderers.faces import Style
 from renderers.sheet import ACCENT, BOTTOM, LEFT, MUTED, RIGHT, ROOM, TOP, Look, Sheet
 
@@ -28,8 +28,8 @@ Row = Sequence[tuple[str, Look] | None]
 def draw_head(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
     """Draw the head at the top of the first page."""
     _letterhead(sheet, report, clock)
-    sheet.bookmark(TITLE)
-    sheet.block(LEFT, TITLE.upper(), Look(8, Style.BOLD, MUTED), ROOM)
+    sheet.bookmark(report.title)
+    sheet.block(LEFT, report.title.upper(), Look(8, Style.BOLD, MUTED), ROOM)
     sheet.y += 2
     rows = _rows(sheet, report, clock)
     _title(sheet, report.subject, room_below=BELOW_TITLE + sum(map(_height, rows)))
@@ -42,9 +42,8 @@ def draw_head(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
 
 def _letterhead(sheet: Sheet, report: ReportDocument, clock: Clock) -> None:
     sheet.fill(0, 0, 612, 6, ACCENT)
-    district, school = letterhead(report)
     name = Look(9, Style.BOLD, ACCENT)
-    place = sheet.fitting(f"{district}  ·  {school}", name, ROOM - 150)
+    place = sheet.fitting(f"{report.district}  ·  {report.place}", name, ROOM - 150)
     sheet.text(LEFT, 40, place, name)
     sheet.right_text(RIGHT, 40, f"As of {clock.text(report.as_of)}", Look(8.25, color=MUTED))
     sheet.rule(LEFT, RIGHT, 49)
@@ -75,7 +74,7 @@ def _rows(sheet: Sheet, report: ReportDocument, clock: Clock) -> list[Row]:
             (text, VALUE)
             for text in sheet.lines(clock.value(line.value), VALUE, ROOM * share - BETWEEN)
         ]
-        for line, share in zip(heading(report), SHARES, strict=True)
+        for line, share in zip(report.heading, SHARES, strict=False)
     ]
     return list(zip_longest(*columns))
 
@@ -88,9 +87,8 @@ def _draw_rows(sheet: Sheet, rows: Sequence[Row]) -> int:
     """Draw the rows that fit on this page and return their number. Column by column, the order in which it is read aloud."""
     ends = [end for end in accumulate(map(_height, rows), initial=sheet.y) if end <= BOTTOM][1:]
     x = LEFT
-    for column, share in enumerate(SHARES):
-        for row, end in zip(rows, ends, strict=False):
-            cell = row[column]
+    for column, share in zip(zip(*rows, strict=True), SHARES, strict=False):
+        for cell, end in zip(column, ends, strict=False):
             if cell is not None:
                 sheet.text(x, end - cell[1].leading * 0.28, *cell)
         x += ROOM * share

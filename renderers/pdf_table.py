@@ -1,13 +1,14 @@
-"""The Delivery Detail of a PDF: hundreds of thousands of rows, with the header on every page.
+"""The table of a PDF: hundreds of thousands of rows, with the header on every page.
 
 A row whose cells are Latin and fit their columns is written with one template. Any other row is wrapped and shaped, and may
 continue on the next page.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from itertools import accumulate
+from typing import Any, Final
 
-from renderers.document import COLUMNS, DetailRow
+from renderers.document import PageColumn
 from renderers.faces import Style
 from renderers.lines import on_one_line
 from renderers.sheet import (
@@ -24,7 +25,6 @@ from renderers.sheet import (
     Sheet,
 )
 
-WIDTHS: Final = (102.0, 90.0, 160.0, 93.0, 83.0)
 PADDING: Final = 4.0
 SIZE: Final = 7.5
 ROW: Final = 14.0
@@ -34,24 +34,33 @@ LEADING: Final = 10.0
 RISE: Final = 4.3
 """The distance from the lower edge of a row to the baseline of its last line."""
 REMEMBERED: Final = 4096
-"""Most texts of status and time in the cache: few differ, and the limit keeps memory flat."""
+"""Most ends of rows in the cache: few differ, and the limit keeps memory flat."""
 
 LOOK: Final = Look(SIZE)
 HEAD_LOOK: Final = Look(SIZE, Style.BOLD, WHITE)
-STARTS: Final = tuple(LEFT + PADDING + sum(WIDTHS[:column]) for column in range(len(WIDTHS)))
-ROOMS: Final = tuple(width - 2 * PADDING for width in WIDTHS)
-UNITS: Final = tuple(room * 1000 / SIZE for room in ROOMS)
-"""The room of each column in thousandths of the font size."""
-STEPS: Final = tuple(f"{width:g} 0 Td" for width in WIDTHS)
 
 
-class DetailTable:
+class RowTable:
     """The table, from the current position of a sheet on."""
 
-    def __init__(self, sheet: Sheet) -> None:
+    def __init__(self, sheet: Sheet, columns: Sequence[PageColumn]) -> None:
         self._sheet = sheet
         self._latin = sheet.setter.faces.regular
-        self._literals: dict[str, str] = {}
+        self._columns = columns
+        widths = [column.width for column in columns]
+        self._starts = [*accumulate(widths[:-1], initial=LEFT + PADDING)]
+        self._rooms = [width - 2 * PADDING for width in widths]
+        self._units = [room * 1000 / SIZE for room in self._rooms]
+        """The room of each column in thousandths of the font size."""
+        steps = ["", *(f"{width:g} 0 Td" for width in widths[:-1])]
+        self._own = sum(not column.repeats for column in columns)
+        """The number of columns whose texts are not cached."""
+        self._template = f"1 0 0 1 {LEFT + PADDING:g} %.2f Tm" + " ".join(
+            f"{step}(%s)Tj" for step in steps[: self._own]
+        )
+        self._end_steps = steps[self._own :]
+        self._ends: dict[tuple[str, ...], str] = {}
+        """The operators of the last columns by their texts."""
         self._bands: list[str] = []
         self._texts: list[str] = []
         self._is_banded = False
@@ -59,8 +68,8 @@ class DetailTable:
 
     def write(
         self,
-        pages: Iterable[Sequence[DetailRow]],
-        cells: Callable[[DetailRow], tuple[str, str, str, str, str]],
+        pages: Iterable[Sequence[Any]],
+        cells: Callable[[Any], tuple[str, ...]],
         progress: Callable[[int], None],
     ) -> int:
         """Write all rows and return their number."""
@@ -73,19 +82,14 @@ class DetailTable:
         self._end()
         return rows
 
-    def _row(self, cells: tuple[str, str, str, str, str]) -> None:
-        recipient, student, device, status, time = cells
-        width = self._latin.widths.__getitem__
-        literals = self._literals
-        if (
-            status not in literals
-            or time not in literals
-            or sum(map(width, recipient)) > UNITS[0]
-            or sum(map(width, student)) > UNITS[1]
-            or sum(map(width, device)) > UNITS[2]
-        ) and not self._is_plain(cells):
+    def _row(self, cells: tuple[str, ...]) -> None:
+        own, repeated = cells[: self._own], cells[self._own :]
+        end = self._ends.get(repeated)
+        if not self._fits(cells if end is None else own):
             self._wrapped_row(cells)
             return
+        if end is None:
+            end = self._end_of(repeated)
         y = self._sheet.y
         if y + ROW > BOTTOM:
             self._turn()
@@ -93,29 +97,33 @@ class DetailTable:
         self._band(y, ROW)
         codes = self._latin.codes
         base = HEIGHT - y - ROW + RISE
-        self._texts.append(
-            f"1 0 0 1 {STARTS[0]:g} {base:.2f} Tm({recipient.translate(codes)})Tj "
-            f"{STEPS[0]}({student.translate(codes)})Tj {STEPS[1]}({device.translate(codes)})Tj "
-            f"{STEPS[2]}{literals[status]}Tj {STEPS[3]}{literals[time]}Tj"
-        )
+        texts = [text.translate(codes) for text in own]
+        self._texts.append(self._template % (base, *texts) + end)
         self._sheet.y = y + ROW
 
-    def _is_plain(self, cells: tuple[str, ...]) -> bool:
-        """Return whether every cell is Latin and fits on one line. If so, cache the encoded status and time."""
-        latin = self._latin
-        if any(latin.width(text) > room for text, room in zip(cells, UNITS, strict=True)):
-            return False
-        if len(self._literals) > REMEMBERED:
-            self._literals.clear()
-        for text in cells[3:]:
-            self._literals[text] = latin.literal(text)
+    def _fits(self, texts: tuple[str, ...]) -> bool:
+        """Return whether the texts, from the first column on, are Latin and fit on one line."""
+        width = self._latin.widths.__getitem__
+        for text, room in zip(texts, self._units, strict=False):
+            if sum(map(width, text)) > room:
+                return False
         return True
+
+    def _end_of(self, texts: tuple[str, ...]) -> str:
+        """Return the operators of the last columns, and cache them."""
+        if len(self._ends) > REMEMBERED:
+            self._ends.clear()
+        literals = map(self._latin.literal, texts)
+        end = self._ends[texts] = "".join(
+            f" {step}{literal}Tj" for step, literal in zip(self._end_steps, literals, strict=True)
+        )
+        return end
 
     def _wrapped_row(self, cells: tuple[str, ...]) -> None:
         sheet = self._sheet
         columns = [
-            sheet.lines(on_one_line(text), LOOK, room)
-            for text, room in zip(cells, ROOMS, strict=True)
+            sheet.lines("\n".join(map(on_one_line, text.split("\n"))), LOOK, room)
+            for text, room in zip(cells, self._rooms, strict=True)
         ]
         left = max(map(len, columns))
         done = 0
@@ -137,7 +145,7 @@ class DetailTable:
         height = ROW + (lines - 1) * LEADING
         self._band(sheet.y, height)
         top = HEIGHT - sheet.y - ROW + RISE
-        for x, texts in zip(STARTS, columns, strict=True):
+        for x, texts in zip(self._starts, columns, strict=True):
             for number, text in enumerate(texts):
                 if not text:
                     continue
@@ -157,8 +165,8 @@ class DetailTable:
         """Draw the header at the current position."""
         sheet = self._sheet
         sheet.fill(LEFT, sheet.y, RIGHT - LEFT, ROW + 1, ACCENT)
-        for x, title in zip(STARTS, COLUMNS, strict=True):
-            sheet.text(x, sheet.y + ROW - RISE + 0.8, title, HEAD_LOOK)
+        for x, column in zip(self._starts, self._columns, strict=True):
+            sheet.text(x, sheet.y + ROW - RISE + 0.8, column.title, HEAD_LOOK)
         sheet.y += ROW + 1
         self._is_banded = False
 

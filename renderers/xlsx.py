@@ -1,10 +1,10 @@
-"""Render a report as a workbook: a sheet with the summary, and one with the Delivery Detail to sort and filter.
+"""Render a report as a workbook: a sheet with the summary, and one with the table to sort and filter.
 
 Instants are dates in the district's local time, figures and codes are numbers. Text is always text, also if it begins like a
 formula.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -14,37 +14,25 @@ from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Font, PatternFill
 from openpyxl.utils import get_column_letter
 
-from domain.modes import MODES, PHONE_MODES
-from domain.report import status_label
-from domain.status import DeliveryMode
 from renderers.body import paragraphs, plain_text
-from renderers.cells import NO_DEVICE, Clock
+from renderers.cells import Clock
 from renderers.document import (
-    COLUMNS,
     DUPLICATE,
     LANGUAGE,
-    NOT_CONTACTED,
-    TITLE,
-    DetailRow,
+    Cell,
     Line,
+    PhoneNumber,
     Rendered,
     ReportDocument,
-    heading,
-    legend,
-    letterhead,
-    separate_texts,
-    summary,
+    ReportRows,
+    ReportSection,
     with_clean_texts,
 )
 from renderers.estimate import about_width
 from renderers.texts import clean_line
 from renderers.xlsx_strings import SharedStrings
 
-RECIPIENT, STUDENT, DEVICE, STATUS, TIME = COLUMNS
-HEAD: Final = (RECIPIENT, STUDENT, DEVICE, "Mode", STATUS, "Code", TIME)
-WIDTHS: Final = (30, 28, 42, 9, 26, 8, 21)
 TIME_FORMAT: Final = "mm/dd/yyyy hh:mm AM/PM"
-SHEET: Final = "Delivery Detail"
 ROWS_A_SHEET: Final = 1_048_575
 """Excel's 1,048,576 less the header; more rows go into another sheet."""
 LONGEST_CELL: Final = 32_000
@@ -71,7 +59,7 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
     """Write `report` to `file`. `progress` gets the number of rows written so far, after each page."""
     report = with_clean_texts(report)
     book = Workbook(write_only=True)
-    book.properties.title = clean_line(f"{TITLE}: {report.subject}")
+    book.properties.title = clean_line(f"{report.title}: {report.subject}")
     book.properties.creator = report.district
     book.properties.language = LANGUAGE
     book.properties.created = report.as_of.astimezone(UTC).replace(tzinfo=None)
@@ -88,19 +76,19 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
 def _write(
     book: Workbook, strings: SharedStrings, report: ReportDocument, progress: Callable[[int], None]
 ) -> int:
-    """Write the sheets and return the number of rows of the Delivery Detail."""
+    """Write the sheets and return the number of rows of the table."""
     clock = Clock(report.zone)
     _SummarySheet(book, strings, clock).write(report)
-    if not report.has_rows:
-        return 0
     rows = 0
-    detail = _DetailSheets(book, strings, report, clock=clock)
-    for page in report.rows:
-        for row in page:
-            detail.write(row)
-        rows += len(page)
-        progress(rows)
-    detail.end()
+    if (table := report.rows) is not None:
+        cells = table.data_cells(DUPLICATE)
+        sheets = _TableSheets(book, strings, table, clock=clock)
+        for page in table.pages:
+            for row in page:
+                sheets.write(cells(row))
+            rows += len(page)
+            progress(rows)
+        sheets.end()
     return rows
 
 
@@ -115,7 +103,7 @@ def _abandon(book: Workbook) -> None:
 
 
 class _SummarySheet:
-    """The sheet with everything except the rows of the Delivery Detail."""
+    """The sheet with everything except the table."""
 
     def __init__(self, book: Workbook, strings: SharedStrings, clock: Clock) -> None:
         self._strings = strings
@@ -127,17 +115,16 @@ class _SummarySheet:
         self._rows = 0
 
     def write(self, report: ReportDocument) -> None:
-        self._title(TITLE, 11, _MUTED)
+        self._title(report.title, 11, _MUTED)
         self._title(report.subject, 18, _ACCENT)
-        district, school = letterhead(report)
-        self._lines((*heading(report), Line("District", district), Line("School", school)))
+        self._lines(report.heading)
+        self._lines((Line("District", report.district), Line("School", report.place)))
         self._lines([Line("As Of", report.as_of)])
-        self._section("Delivery Summary", [line for group in summary(report) for line in group])
-        if report.has_everything:
-            self._section("Filter Criteria", [Line(*criterion) for criterion in report.criteria])
-            self._section("Message Detail", list(_message(report)))
-        if report.has_rows and (marks := legend(report)):
-            self._section("Marks", marks)
+        self._section(report.summary.title, report.summary.lines)
+        for section in report.sections:
+            self._section(section.title, _lines_of_section(section))
+        if report.rows is not None and report.rows.legend:
+            self._section("Marks", report.rows.legend)
 
     def _title(self, text: str, size: int, color: str) -> None:
         """Add a title over both columns, with as many lines as it needs."""
@@ -155,12 +142,12 @@ class _SummarySheet:
         self._sheet.row_dimensions[self._rows].height = height
         self._sheet.append(cells)
 
-    def _section(self, title: str, lines: Sequence[Line]) -> None:
+    def _section(self, title: str, lines: Iterable[Line]) -> None:
         self._append([])
         self._title(title, 13, _ACCENT)
         self._lines(lines)
 
-    def _lines(self, lines: Sequence[Line]) -> None:
+    def _lines(self, lines: Iterable[Line]) -> None:
         for line in lines:
             for label, value in _split(line):
                 name = self._text(label)
@@ -190,14 +177,16 @@ class _SummarySheet:
         return cell
 
 
-def _message(report: ReportDocument) -> Iterator[Line]:
-    content = report.content
-    yield Line("Reply To Email", content.reply_to)
-    label = "Message Body"
-    for paragraph in paragraphs(content.body, content.body_format):
-        yield Line(label, plain_text(paragraph))
-        label = ""
-    yield from separate_texts(report)
+def _lines_of_section(section: ReportSection) -> Iterator[Line]:
+    yield from section.lines
+    for text in section.texts:
+        if isinstance(text, Line):
+            yield text
+            continue
+        label = text.label
+        for paragraph in paragraphs(text.text, text.format):
+            yield Line(label, plain_text(paragraph))
+            label = ""
 
 
 def _lines_of_column(text: str, room: int) -> int:
@@ -216,16 +205,17 @@ def _split(line: Line) -> Iterator[Line]:
         yield Line("" if start else label, value[start : start + LONGEST_CELL])
 
 
-class _DetailSheets:
-    """The Delivery Detail, over as many sheets as it needs."""
+class _TableSheets:
+    """The table, over as many sheets as it needs."""
 
     def __init__(
-        self, book: Workbook, strings: SharedStrings, report: ReportDocument, *, clock: Clock
+        self, book: Workbook, strings: SharedStrings, table: ReportRows[Any], *, clock: Clock
     ) -> None:
         self._book = book
         self._strings = strings
         self._clock = clock
-        self._mark = NOT_CONTACTED if report.marks_contact else ""
+        self._title = table.title
+        self._columns = table.data_columns
         self._sheets = 0
         self._begin()
 
@@ -233,56 +223,41 @@ class _DetailSheets:
         self._sheets += 1
         self._rows = 0
         self._sheet = _new_sheet(
-            self._book, SHEET if self._sheets == 1 else f"{SHEET} {self._sheets}"
+            self._book, self._title if self._sheets == 1 else f"{self._title} {self._sheets}"
         )
-        for number, width in enumerate(WIDTHS, start=1):
-            self._sheet.column_dimensions[get_column_letter(number)].width = width
+        for number, column in enumerate(self._columns, start=1):
+            self._sheet.column_dimensions[get_column_letter(number)].width = column.width
         self._sheet.freeze_panes = "A2"
         self._sheet.print_title_rows = "1:1"
-        self._sheet.append([_head_cell(self._sheet, title) for title in HEAD])
+        self._sheet.append([_head_cell(self._sheet, column.title) for column in self._columns])
         # These cells are reused: each row is written before the next one.
-        self._time = WriteOnlyCell(self._sheet)
-        self._time.number_format = TIME_FORMAT
-        self._risky = [WriteOnlyCell(self._sheet) for _ in range(3)]
+        self._times = [WriteOnlyCell(self._sheet) for _ in self._columns]
+        for cell in self._times:
+            cell.number_format = TIME_FORMAT
+        self._risky = [WriteOnlyCell(self._sheet) for _ in self._columns]
 
     def end(self) -> None:
         """End the sheet: set the range of its filter."""
-        self._sheet.auto_filter.ref = f"A1:{get_column_letter(len(HEAD))}{self._rows + 1}"
+        self._sheet.auto_filter.ref = f"A1:{get_column_letter(len(self._columns))}{self._rows + 1}"
 
-    def write(self, row: DetailRow) -> None:
+    def write(self, row: Sequence[Cell]) -> None:
         if self._rows == ROWS_A_SHEET:
             self.end()
             self._begin()
         self._rows += 1
-        recipient, student, contacted, mode, address, status, code, at, is_duplicate = row
-        recipient = clean_line(recipient)
-        cells = [
-            self._safe(0, recipient if contacted else recipient + self._mark),
-            self._safe(1, clean_line(student)) if student else None,
-        ]
-        if mode is None or status is None:
-            cells.append(NO_DEVICE)
-        else:
-            address = clean_line(address)
-            if at is not None:
-                self._time.value = self._clock.local(at)
-            cells += (
-                self._address(mode, address + DUPLICATE if is_duplicate else address),
-                MODES[mode].label,
-                status_label(status, code),
-                code,
-                self._time if at is not None else None,
-            )
+        cells: list[Any] = list(row)
+        for column, value in enumerate(row):
+            if isinstance(value, str):
+                if value.startswith(SIGNS) or "_x" in value or len(value) > LONGEST_CELL:
+                    cells[column] = self._safe(column, value)
+            elif isinstance(value, datetime):
+                cells[column] = time = self._times[column]
+                time.value = self._clock.local(value)
         self._sheet.append(cells)
 
-    def _address(self, mode: DeliveryMode, address: str) -> Any:
-        """Return a phone number as it is, since openpyxl writes it as text; make any other address safe."""
-        is_number = mode in PHONE_MODES and address.startswith("+") and "_x" not in address
-        return address if is_number else self._safe(2, address)
-
     def _safe(self, column: int, text: str) -> Any:
-        """Return the text if openpyxl writes it as text, otherwise a cell with the type text."""
-        if not text.startswith(SIGNS) and "_x" not in text and len(text) <= LONGEST_CELL:
+        """Return a cell with the type text; but a phone number as it is, since openpyxl writes it as text."""
+        if isinstance(text, PhoneNumber) and text.startswith("+") and "_x" not in text:
             return text
         cell = self._risky[column]
         _set_text(cell, text, self._strings)

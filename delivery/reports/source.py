@@ -1,6 +1,6 @@
 """Read a report from the database: one snapshot of a message, in pages.
 
-`renderers.document` defines the parts of a report, and `domain.report` its rows.
+`renderers.contents` defines the parts of a report, and `domain.report` its rows.
 """
 
 import asyncio
@@ -29,7 +29,9 @@ from domain.masking import MASK, mask, mask_values
 from domain.message import BodyFormat
 from domain.paging import Page
 from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
-from renderers.document import DetailRow, ReportCancellation, ReportContent, ReportDocument
+from renderers.contents.delivery_rows import DetailRow
+from renderers.contents.message_report import MessageReport, ReportCancellation, ReportContent
+from renderers.document import ReportDocument
 
 PAGE: Final = 500
 """Recipients of one page."""
@@ -101,7 +103,7 @@ async def _begin(
         marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)
         counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
         reading.expected = counts.get(job.message_id, 0)
-    reading.report = ReportDocument(
+    reading.report = MessageReport(
         district=district.name,
         school=school,
         zone=ZoneInfo(job.time_zone),
@@ -129,7 +131,7 @@ async def _begin(
         has_duplicates=marks.has_duplicates,
         has_not_contacted=marks.has_not_contacted,
         rows=() if rule is None else _rows(connection, job, rule, reading),
-    )
+    ).document()
 
 
 async def _cancellation(connection: ReadConnection, job: ReportJob) -> ReportCancellation | None:

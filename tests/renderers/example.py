@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from domain.counting import Figures
 from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail, ReportDevice
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.document import DetailRow, Rendered, ReportContent, ReportDocument
+from renderers.contents.delivery_rows import DetailRow
+from renderers.contents.message_report import MessageReport, ReportContent
+from renderers.document import Rendered, ReportDocument
 from tests.tables import table
 
 CHICAGO: Final = ZoneInfo("America/Chicago")
@@ -51,9 +53,9 @@ def at(hour: int, minute: int = 0, *, day: int = 2) -> datetime:
     return datetime(2019, 12, day, hour, minute, tzinfo=CHICAGO)
 
 
-def school_is_cancelled(**changes: Any) -> ReportDocument:
+def school_is_cancelled(**changes: Any) -> MessageReport:
     """Return the manual's example, with `changes`. If the rows are a list, they decide whether rows have marks."""
-    report = ReportDocument(
+    report = MessageReport(
         district="Plainview Schools",
         school="High School",
         zone=CHICAGO,
@@ -130,7 +132,7 @@ DETAIL: Final = table("""
 """The first rows of the next as a page shows them."""
 
 
-def by_phone(**changes: Any) -> ReportDocument:
+def by_phone(**changes: Any) -> MessageReport:
     """Return the example as a message by voice and text, with every mark, a code, a time and a person without a device."""
     rows = [
         row(
@@ -189,10 +191,16 @@ def many_rows(count: int, *, page: int = 500) -> Iterator[Sequence[DetailRow]]:
         yield made
 
 
-def rendered(render: Callable[..., Rendered], report: ReportDocument) -> bytes:
+class Composed(Protocol):
+    """A report of any kind."""
+
+    def document(self) -> ReportDocument: ...
+
+
+def rendered(render: Callable[..., Rendered], report: Composed) -> bytes:
     """Return the file that `render` writes."""
     file = BytesIO()
-    render(report, file, progress=lambda rows: None)
+    render(report.document(), file, progress=lambda rows: None)
     return file.getvalue()
 
 

@@ -1,16 +1,12 @@
-"""Rows and times as text."""
+"""Times as text."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.status import DeliveryMode, DeliveryStatus
-from renderers.cells import Clock, page_cells
-from renderers.document import DetailRow
-from tests.renderers.example import CHICAGO, at, by_phone, row, school_is_cancelled
-
-SENT = DeliveryStatus.SENT
+from renderers.cells import Clock
+from tests.renderers.example import CHICAGO
 
 
 @pytest.mark.parametrize(
@@ -40,38 +36,3 @@ def test_a_clock_remembers_a_bounded_number_of_minutes() -> None:
         clock.text(start + timedelta(minutes=minute))
     assert len(clock._texts) <= 8192
     assert clock.text(start) == "01/01/2020 12:00 AM"
-
-
-@pytest.mark.parametrize(
-    ("line", "cells"),
-    [
-        (
-            row("A", "B", DeliveryMode.EMAIL, "a@b.org", SENT),
-            ("A", "B", "a@b.org (Email)", "Sent", ""),
-        ),
-        (row("A", None, DeliveryMode.INBOX, "a1", SENT), ("A", "", "a1 (Inbox)", "Sent", "")),
-        (
-            row("A", "B", DeliveryMode.VOICE, "+16125550101", SENT, call_status=5, at=at(15)),
-            ("A", "B", "+16125550101 (Voice)", "5 Live Person", "12/02/2019 03:00 PM"),
-        ),
-        (
-            row("A", "B", DeliveryMode.TEXT, "+16125550101", SENT, is_duplicate=True),
-            ("A", "B", "+16125550101† (Text)", "Sent", ""),
-        ),
-        (
-            row("A", "B", DeliveryMode.EMAIL, "a@b.org", SENT, is_duplicate=True),
-            ("A", "B", "a@b.org† (Email)", "Sent", ""),
-        ),
-        (
-            row("A\nB", "C\tD", DeliveryMode.EMAIL, "a\u2028@b.org", SENT, contacted=False),
-            ("A B*", "C D", "a @b.org (Email)", "Sent", ""),
-        ),
-        (row("A", "B", contacted=False), ("A*", "B", "No Device", "", "")),
-    ],
-)
-def test_a_row_reads(line: DetailRow, cells: tuple[str, ...]) -> None:
-    assert page_cells(by_phone())(line) == cells
-
-
-def test_without_voice_and_text_nobody_is_marked() -> None:
-    assert page_cells(school_is_cancelled())(row("A", contacted=False))[0] == "A"

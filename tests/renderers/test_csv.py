@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from domain.message import BodyFormat, Criterion
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.csv import field, harmless, render
-from renderers.document import ReportCancellation, ReportContent
+from renderers.contents.message_report import ReportCancellation, ReportContent
+from renderers.csv import render
+from renderers.csv_fields import harmless
 from renderers.texts import clean_line
 from tests.renderers.example import (
     EVERY_SCRIPT,
@@ -162,16 +163,6 @@ def test_a_phone_number_stays_as_it_is(number: str) -> None:
     ]
 
 
-@given(st.text(max_size=30))
-@example("=1")
-@example("'=1")
-@example("\u00a0=1")
-def test_harmless_text_begins_with_no_sign_and_says_the_same(text: str) -> None:
-    safe = harmless(text)
-    assert not re.match(r"\s*[=+\-@]|[\t\r\n]", safe)
-    assert safe in (text, "'" + text)
-
-
 @given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=5))
 @example([('quote " comma , line\nfeed', "a\r\nb")])
 @example([("half \ud83d", "nul \x00")])
@@ -209,13 +200,5 @@ def test_no_cell_has_a_control_character_but_the_line_feeds_of_a_text(text: str,
 def test_progress_gets_the_number_of_rows_written() -> None:
     reported: list[int] = []
     report = school_is_cancelled(rows=[[row("A")] * 3, [row("B")] * 2])
-    assert render(report, io.BytesIO(), progress=reported.append) == (5,)
+    assert render(report.document(), io.BytesIO(), progress=reported.append) == (5,)
     assert reported == [3, 5]
-
-
-@given(st.lists(st.text(max_size=12), min_size=2, max_size=9))
-@example(["a,b", 'say "x"', "a\nb", "a\rb", "", " "])
-def test_fields_are_written_as_pythons_csv_writes_them(fields: list[str]) -> None:
-    file = io.StringIO()
-    csv.writer(file).writerow(fields)
-    assert ",".join(map(field, fields)) + "\r\n" == file.getvalue()

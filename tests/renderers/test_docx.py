@@ -13,7 +13,7 @@ from lxml import etree
 
 from domain.message import BodyFormat
 from domain.report import ReportDetail
-from renderers.document import ReportCancellation, ReportContent, ReportDocument
+from renderers.contents.message_report import ReportCancellation, ReportContent
 from renderers.docx import render
 from renderers.docx_skeleton import FURNITURE_ROOM
 from renderers.estimate import about_width
@@ -21,6 +21,7 @@ from renderers.texts import clean_line
 from tests.renderers.example import (
     DETAIL,
     EVERY_SCRIPT,
+    Composed,
     at,
     by_phone,
     one_page,
@@ -30,7 +31,7 @@ from tests.renderers.example import (
 )
 
 
-def read(report: ReportDocument) -> Any:
+def read(report: Composed) -> Any:
     return docx.Document(io.BytesIO(rendered(render, report)))
 
 

@@ -18,7 +18,8 @@ import pytest
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import DetailRow, ReportDocument
+from renderers.contents.delivery_rows import DetailRow
+from renderers.contents.message_report import MessageReport
 from tests.missing import missing
 from tests.renderers.example import DETAIL, by_phone, many_rows, rendered, row, school_is_cancelled
 from tests.renderers.reading import READERS
@@ -36,7 +37,7 @@ def test_every_detail_renders_in_every_format(format: ReportFormat, detail: Repo
     file = io.BytesIO()
     report = by_phone(detail=detail)
     rows = 0 if detail is ReportDetail.SUMMARY else 3
-    assert renderer(format)(report, file, progress=lambda rows: None).rows == rows
+    assert renderer(format)(report.document(), file, progress=lambda rows: None).rows == rows
     assert file.getvalue().startswith(BEGINNINGS[format])
 
 
@@ -66,7 +67,7 @@ def test_a_legend_stands_where_a_row_has_a_mark_and_nowhere_else(format: ReportF
 @pytest.mark.parametrize("format", ReportFormat)
 def test_the_file_is_left_open(format: ReportFormat) -> None:
     file = io.BytesIO()
-    renderer(format)(school_is_cancelled(), file, progress=lambda rows: None)
+    renderer(format)(school_is_cancelled().document(), file, progress=lambda rows: None)
     assert not file.closed
 
 
@@ -91,7 +92,7 @@ def test_an_exception_in_progress_ends_the_work_and_leaves_nothing_behind(
             raise Stop
 
     with pytest.raises(Stop):
-        renderer(format)(school_is_cancelled(rows=pages()), io.BytesIO(), progress=stop)
+        renderer(format)(school_is_cancelled(rows=pages()).document(), io.BytesIO(), progress=stop)
     assert len(taken) <= 3
     assert list(tmp_path.iterdir()) == []
 
@@ -111,7 +112,7 @@ def high_water():
 idle = high_water()
 render = renderer(ReportFormat(sys.argv[1]))
 with open(sys.argv[2], "wb") as file:
-    render(school_is_cancelled(rows=many_rows(int(sys.argv[3]))), file, progress=lambda rows: None)
+    render(school_is_cancelled(rows=many_rows(int(sys.argv[3]))).document(), file, progress=lambda rows: None)
 print(json.dumps([idle, high_water()]))
 """
 
@@ -159,7 +160,7 @@ def opened_by_libreoffice(file: bytes, name: str, kind: str, folder: Path) -> st
     return text.read_text(encoding="utf-8-sig")
 
 
-def reports() -> list[ReportDocument]:
+def reports() -> list[MessageReport]:
     return [by_phone(), school_is_cancelled(rows=list(many_rows(300)))]
 
 

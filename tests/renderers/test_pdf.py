@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from domain.message import BodyFormat
 from domain.report import ReportDetail
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers.document import ReportCancellation, ReportContent, ReportDocument
+from renderers.contents.message_report import ReportCancellation, ReportContent
 from renderers.pdf import render
 from tests.renderers.example import (
     DETAIL,
     EVERY_SCRIPT,
+    Composed,
     at,
     by_phone,
     many_rows,
@@ -76,7 +77,7 @@ Plainview Schools · As of 12/02/2019 09:00 AM Page 1 of 1
 HEAD = "Recipient Student Delivery Device Status Time"
 
 
-def read(report: ReportDocument) -> pypdf.PdfReader:
+def read(report: Composed) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
 
 
@@ -282,7 +283,7 @@ def test_long_texts_go_on_over_pages() -> None:
 def test_progress_gets_the_number_of_rows_written() -> None:
     reported: list[int] = []
     report = school_is_cancelled(rows=[[row("A")] * 3, [row("B")] * 2])
-    assert render(report, io.BytesIO(), progress=reported.append) == (5,)
+    assert render(report.document(), io.BytesIO(), progress=reported.append) == (5,)
     assert reported == [3, 5]
 
 

@@ -8,10 +8,10 @@ import pypdf
 import pytest
 
 from domain.message import BodyFormat
-from renderers.document import ReportContent, ReportDocument
+from renderers.contents.message_report import ReportContent
 from renderers.pdf import render
 from renderers.sheet import HEIGHT
-from tests.renderers.example import many_rows, rendered, school_is_cancelled
+from tests.renderers.example import Composed, many_rows, rendered, school_is_cancelled
 
 LABELS = ["Type", "Sender", "Date Created", "Devices Included"]
 
@@ -36,7 +36,7 @@ def placed(page: pypdf.PageObject) -> list[Placed]:
     return sorted(found, key=lambda each: each.y)
 
 
-def read(report: ReportDocument) -> pypdf.PdfReader:
+def read(report: Composed) -> pypdf.PdfReader:
     return pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
 
 

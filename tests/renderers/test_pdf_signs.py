@@ -8,10 +8,17 @@ import pypdf
 import pytest
 
 from domain.message import BodyFormat
-from renderers.document import ReportContent, ReportDocument
+from renderers.contents.message_report import ReportContent
 from renderers.pdf import render
 from renderers.stand_ins import NUMBER_NOTE
-from tests.renderers.example import many_rows, one_page, rendered, row, school_is_cancelled
+from tests.renderers.example import (
+    Composed,
+    many_rows,
+    one_page,
+    rendered,
+    row,
+    school_is_cancelled,
+)
 from tests.renderers.scripts import LIVING, OTHERS, SIGNS
 
 SCRIPTS = LIVING | OTHERS
@@ -19,7 +26,7 @@ BACKWARDS = {"Adlam", "Hanifi Rohingya"}
 """pypdf does not know that these run from right to left."""
 
 
-def pages(report: ReportDocument) -> list[str]:
+def pages(report: Composed) -> list[str]:
     """Return the text of each page without white space, and without the codes that pypdf gives for half glyphs."""
     reader = pypdf.PdfReader(io.BytesIO(rendered(render, report)), strict=True)
     return [re.sub(r"[\x00-\x20\s]", "", page.extract_text()) for page in reader.pages]

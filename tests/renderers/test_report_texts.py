@@ -12,7 +12,7 @@ from domain.message import BodyFormat, Criterion
 from domain.report import ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
-from renderers.document import ReportContent, ReportDocument
+from renderers.contents.message_report import MessageReport, ReportContent
 from tests.cases import cases
 from tests.renderers.example import by_phone, one_page, rendered, row
 from tests.renderers.reading import READERS
@@ -20,7 +20,7 @@ from tests.renderers.reading import READERS
 CASES: Final = cases("report_texts")
 
 
-def report(text: str) -> ReportDocument:
+def report(text: str) -> MessageReport:
     """Return a report with `text` as subject, body, criterion and names."""
     plain = by_phone()
     return replace(

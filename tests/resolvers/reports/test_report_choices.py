@@ -25,8 +25,7 @@ from db.tables.operations import AUDIT, REPORT
 from delivery.reports.jobs import RenderJob, make_report
 from domain.report import ReportChoice, ReportDetail, ReportDevice, ReportFormat, ReportStatus
 from domain.status import MessageStatus
-from renderers.document import TITLE
-from renderers.docx import NO_ROWS
+from renderers.contents.message_report import NO_ROWS, TITLE
 from tests.delivery.reports.printing import made, printing, row
 from tests.log import district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
