@@ -37,6 +37,7 @@ REMEMBERED: Final = 4096
 """Most ends of rows in the cache: few differ, and the limit keeps memory flat."""
 
 LOOK: Final = Look(SIZE)
+BAND_TEMPLATE: Final = f"{LEFT:g} %.2f {RIGHT - LEFT:g} %g re"
 HEAD_LOOK: Final = Look(SIZE, Style.BOLD, WHITE)
 
 
@@ -85,9 +86,11 @@ class RowTable:
     def _row(self, cells: tuple[str, ...]) -> None:
         own, repeated = cells[: self._own], cells[self._own :]
         end = self._ends.get(repeated)
-        if not self._fits(cells if end is None else own):
-            self._wrapped_row(cells)
-            return
+        width = self._latin.widths.__getitem__
+        for text, room in zip(cells if end is None else own, self._units, strict=False):
+            if sum(map(width, text)) > room:  # too wide, or not Latin
+                self._wrapped_row(cells)
+                return
         if end is None:
             end = self._end_of(repeated)
         y = self._sheet.y
@@ -100,14 +103,6 @@ class RowTable:
         texts = [text.translate(codes) for text in own]
         self._texts.append(self._template % (base, *texts) + end)
         self._sheet.y = y + ROW
-
-    def _fits(self, texts: tuple[str, ...]) -> bool:
-        """Return whether the texts, from the first column on, are Latin and fit on one line."""
-        width = self._latin.widths.__getitem__
-        for text, room in zip(texts, self._units, strict=False):
-            if sum(map(width, text)) > room:
-                return False
-        return True
 
     def _end_of(self, texts: tuple[str, ...]) -> str:
         """Return the operators of the last columns, and cache them."""
@@ -158,7 +153,7 @@ class RowTable:
 
     def _band(self, y: float, height: float) -> None:
         if self._is_banded:
-            self._bands.append(f"{LEFT:g} {HEIGHT - y - height:.2f} {RIGHT - LEFT:g} {height:g} re")
+            self._bands.append(BAND_TEMPLATE % (HEIGHT - y - height, height))
         self._is_banded = not self._is_banded
 
     def _begin(self) -> None:
