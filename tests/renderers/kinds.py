@@ -1,15 +1,16 @@
 """Examples of the reports that are not on one message, with texts that are hard to show."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from domain.message import Criterion
 from domain.people import Role
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.contents.family_report import FamilyReport, FamilyRow
 from renderers.contents.problem_report import ProblemReport, ProblemRow
-from tests.renderers.example import CHICAGO, at
+from tests.renderers.example import CHICAGO, Composed, at, by_phone, row
 
 FORMULA: Final = '=HYPERLINK("http://x.org")'
 ARABIC: Final = "محمد علي"
@@ -131,3 +132,24 @@ def problems(**changes: Any) -> ProblemReport:
         rows=[PROBLEM_ROWS],
     )
     return replace(report, **changes)
+
+
+class Kind(NamedTuple):
+    """A kind of report: its example, which has the parameter `rows`, and one of its rows."""
+
+    example: Callable[..., Composed]
+    row: tuple[Any, ...]
+
+    def with_text(self, text: str, **changes: Any) -> Composed:
+        """Return the example with `text` in its names and in each text of a row."""
+        row = tuple(
+            text if isinstance(value, str) and type(value) is str else value for value in self.row
+        )
+        rows: Sequence[Any] = [[type(self.row)(*row)]]
+        return self.example(district=text, rows=rows, **changes)
+
+
+MESSAGE: Final = Kind(by_phone, row("Ana", "Bo", DeliveryMode.TEXT, "+1612", DeliveryStatus.SENT))
+FAMILY_KIND: Final = Kind(family, FAMILY_ROWS[0])
+PROBLEMS: Final = Kind(problems, PROBLEM_ROWS[1])
+KINDS: Final = {"message": MESSAGE, "family": FAMILY_KIND, "problems": PROBLEMS}

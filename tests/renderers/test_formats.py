@@ -11,17 +11,24 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from itertools import chain, product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from domain.report import ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
-from renderers import renderer
-from renderers.contents.delivery_rows import DetailRow
-from renderers.contents.message_report import MessageReport
+from renderers import docx_skeleton, renderer, sheet
 from tests.missing import missing
-from tests.renderers.example import DETAIL, by_phone, many_rows, rendered, row, school_is_cancelled
+from tests.renderers.example import (
+    DETAIL,
+    Composed,
+    by_phone,
+    many_rows,
+    rendered,
+    row,
+    school_is_cancelled,
+)
+from tests.renderers.kinds import KINDS, Kind, family, problems
 from tests.renderers.reading import READERS
 
 BEGINNINGS: Final = {
@@ -75,26 +82,80 @@ class Stop(Exception):
     """The work shall end."""
 
 
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("format", ReportFormat)
+def test_pages_are_taken_one_at_a_time_and_counted(format: ReportFormat, kind: Kind) -> None:
+    taken: list[int] = []
+    written: list[tuple[int, int]] = []
+
+    def pages() -> Iterator[Sequence[Any]]:
+        for number in range(1, 5):
+            taken.append(number)
+            yield [kind.row] * number
+
+    report = kind.example(rows=pages()).document()
+    done = renderer(format)(
+        report, io.BytesIO(), progress=lambda rows: written.append((len(taken), rows))
+    )
+    assert done.rows == 10
+    assert written == [(1, 1), (2, 3), (3, 6), (4, 10)]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.mark.parametrize("format", ReportFormat)
 def test_an_exception_in_progress_ends_the_work_and_leaves_nothing_behind(
-    format: ReportFormat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    format: ReportFormat, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     taken: list[int] = []
 
-    def pages() -> Iterator[Sequence[DetailRow]]:
+    def pages() -> Iterator[Sequence[Any]]:
         for number in range(10):
             taken.append(number)
-            yield [row(f"Parent {number}")]
+            yield [kind.row]
 
     def stop(rows: int) -> None:
         if rows == 2:
             raise Stop
 
     with pytest.raises(Stop):
-        renderer(format)(school_is_cancelled(rows=pages()).document(), io.BytesIO(), progress=stop)
+        renderer(format)(kind.example(rows=pages()).document(), io.BytesIO(), progress=stop)
     assert len(taken) <= 3
     assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE: Final = (
+    "=1 </w:t>&amp;]]><!-- \x00\x0c\ud800\ufffe \u202e(_x0041_ \\) محمد\u2028🏳️\u200d🌈\tend"
+)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("format", ReportFormat)
+def test_no_text_of_any_kind_of_report_breaks_the_file(format: ReportFormat, kind: Kind) -> None:
+    shown = READERS[format](rendered(renderer(format), kind.with_text(HOSTILE)))
+    assert "".join(shown.split()).count("</w:t>&amp;]]><!--") >= 2
+    assert not set("\x00\u202e\N{REPLACEMENT CHARACTER}") & set(shown)
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("format", [ReportFormat.PDF, ReportFormat.CSV])
+def test_the_same_report_of_any_kind_gives_the_same_bytes(format: ReportFormat, kind: Kind) -> None:
+    document = kind.example().document()
+    files = [io.BytesIO() for _ in range(2)]
+    for file in files:
+        renderer(format)(document, file, progress=lambda rows: None)
+    again = rendered(renderer(format), kind.example())
+    assert {file.getvalue() for file in files} == {again}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_the_columns_of_a_page_fill_its_width(kind: Kind) -> None:
+    table = kind.example().document().rows
+    assert table is not None
+    assert sum(column.width for column in table.page_columns) == sheet.ROOM
+    assert sum(column.word_width for column in table.page_columns) == docx_skeleton.ROOM
+    repeats = [column.repeats for column in table.page_columns]
+    assert repeats == sorted(repeats)
 
 
 # Memory
@@ -160,8 +221,8 @@ def opened_by_libreoffice(file: bytes, name: str, kind: str, folder: Path) -> st
     return text.read_text(encoding="utf-8-sig")
 
 
-def reports() -> list[MessageReport]:
-    return [by_phone(), school_is_cancelled(rows=list(many_rows(300)))]
+def reports() -> list[Composed]:
+    return [by_phone(), school_is_cancelled(rows=list(many_rows(300))), family(), problems()]
 
 
 def test_libreoffice_opens_the_word_document(tmp_path: Path) -> None:
