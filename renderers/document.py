@@ -77,7 +77,7 @@ class DataColumn(NamedTuple):
 class ReportRows(Generic[Row]):
     """The table of a report. `pages` yields its rows in pages and is read once.
 
-    Each function returns another one, which turns a row into cells with clean texts. The rows are passed to it in order.
+    Each function returns another one, which turns a row into cells with clean texts.
     """
 
     title: str
@@ -86,6 +86,11 @@ class ReportRows(Generic[Row]):
     empty: str
     """Shown on a page if there are no rows."""
     page_columns: Sequence[PageColumn]
+    grouped_by: int = 0
+    """Rows whose first cells on a page are equal, so many of them, are a group.
+
+    The last of these cells is shown once: in the first row of the group, and in a PDF again at the top of a page.
+    """
     data_columns: Sequence[DataColumn]
     pages: Iterable[Sequence[Row]] = field(repr=False)
     page_cells: Callable[[Clock], Callable[[Row], tuple[str, ...]]] = field(repr=False)
@@ -94,6 +99,10 @@ class ReportRows(Generic[Row]):
     """Its argument is the mark of a duplicate. There may be fewer cells than columns."""
     csv_line: Callable[[Clock], Callable[[Row], str]] | None = field(default=None, repr=False)
     """The line of a row in a CSV, from a function that is faster than `data_cells`."""
+
+    def in_group(self, cells: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the cells of a row after the first of its group."""
+        return (*cells[: self.grouped_by - 1], "", *cells[self.grouped_by :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
 
 def _rows(table: ReportRows[Any], clock: Clock) -> Iterator[tuple[str, int]]:
     """Yield the XML of each page of rows, and their number."""
-    cells = table.page_cells(clock)
+    cells = _grouped(table, clock) if table.grouped_by else table.page_cells(clock)
     is_empty = True
     for page in table.pages:
         yield "".join([row_xml(cells(row)) for row in page]), len(page)
@@ -62,6 +62,20 @@ def _rows(table: ReportRows[Any], clock: Clock) -> Iterator[tuple[str, int]]:
     if is_empty:
         span = f'<w:tcPr><w:gridSpan w:val="{len(table.page_columns)}"/></w:tcPr>'
         yield f"<w:tr><w:tc>{span}{_text(table.empty)}{_CLOSE}</w:tc></w:tr>", 0
+
+
+def _grouped(table: ReportRows[Any], clock: Clock) -> Callable[[Any], tuple[str, ...]]:
+    """Return a function that returns the cells of a row, with the text of its group if it is the first."""
+    cells_of = table.page_cells(clock)
+    group: tuple[str, ...] = ()
+
+    def cells(row: Any) -> tuple[str, ...]:
+        nonlocal group
+        whole = cells_of(row)
+        before, group = group, whole[: table.grouped_by]
+        return table.in_group(whole) if group == before else whole
+
+    return cells
 
 
 def row_xml(cells: Sequence[str]) -> str:

@@ -81,9 +81,7 @@ def render(report: ReportDocument, file: BinaryIO, *, progress: Callable[[int], 
         rows = 0
         if (table := report.rows) is not None:
             _table_head(sheet, table)
-            rows = RowTable(sheet, table.page_columns).write(
-                table.pages, table.page_cells(clock), progress
-            )
+            rows = RowTable(sheet, table).write(table.page_cells(clock), progress)
             if not rows:
                 sheet.y += 6
                 sheet.block(LEFT + 5, table.empty, TEXT._replace(color=MUTED), ROOM)

@@ -4,11 +4,11 @@ A row whose cells are Latin and fit their columns is written with one template. 
 continue on the next page.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, Final
 
-from renderers.document import PageColumn
+from renderers.document import ReportRows
 from renderers.faces import Style
 from renderers.lines import on_one_line
 from renderers.sheet import (
@@ -44,10 +44,11 @@ HEAD_LOOK: Final = Look(SIZE, Style.BOLD, WHITE)
 class RowTable:
     """The table, from the current position of a sheet on."""
 
-    def __init__(self, sheet: Sheet, columns: Sequence[PageColumn]) -> None:
+    def __init__(self, sheet: Sheet, table: ReportRows[Any]) -> None:
         self._sheet = sheet
         self._latin = sheet.setter.faces.regular
-        self._columns = columns
+        self._table = table
+        columns = table.page_columns
         widths = [column.width for column in columns]
         self._starts = [*accumulate(widths[:-1], initial=LEFT + PADDING)]
         self._rooms = [width - 2 * PADDING for width in widths]
@@ -65,23 +66,32 @@ class RowTable:
         self._bands: list[str] = []
         self._texts: list[str] = []
         self._is_banded = False
+        self._group: tuple[str, ...] = ()
         self._begin()
 
     def write(
-        self,
-        pages: Iterable[Sequence[Any]],
-        cells: Callable[[Any], tuple[str, ...]],
-        progress: Callable[[int], None],
+        self, cells: Callable[[Any], tuple[str, ...]], progress: Callable[[int], None]
     ) -> int:
         """Write all rows and return their number."""
         rows = 0
-        for page in pages:
+        draw = self._grouped_row if self._table.grouped_by else self._row
+        for page in self._table.pages:
             for row in page:
-                self._row(cells(row))
+                draw(cells(row))
             rows += len(page)
             progress(rows)
         self._end()
         return rows
+
+    def _grouped_row(self, cells: tuple[str, ...]) -> None:
+        """Draw a row, with the text of its group if it is the first of the group or of a page."""
+        before, self._group = self._group, cells[: self._table.grouped_by]
+        if self._group == before:
+            short = self._table.in_group(cells)
+            deep = max(map(len, self._wrapped(short)))
+            if self._sheet.y + ROW + (deep - 1) * LEADING <= BOTTOM:
+                cells = short
+        self._row(cells)
 
     def _row(self, cells: tuple[str, ...]) -> None:
         own, repeated = cells[: self._own], cells[self._own :]
@@ -114,12 +124,16 @@ class RowTable:
         )
         return end
 
-    def _wrapped_row(self, cells: tuple[str, ...]) -> None:
-        sheet = self._sheet
-        columns = [
-            sheet.lines("\n".join(map(on_one_line, text.split("\n"))), LOOK, room)
+    def _wrapped(self, cells: tuple[str, ...]) -> list[list[str]]:
+        """Return the lines of each cell."""
+        return [
+            self._sheet.lines("\n".join(map(on_one_line, text.split("\n"))), LOOK, room)
             for text, room in zip(cells, self._rooms, strict=True)
         ]
+
+    def _wrapped_row(self, cells: tuple[str, ...]) -> None:
+        sheet = self._sheet
+        columns = self._wrapped(cells)
         left = max(map(len, columns))
         done = 0
         while left:
@@ -160,7 +174,7 @@ class RowTable:
         """Draw the header at the current position."""
         sheet = self._sheet
         sheet.fill(LEFT, sheet.y, RIGHT - LEFT, ROW + 1, ACCENT)
-        for x, column in zip(self._starts, self._columns, strict=True):
+        for x, column in zip(self._starts, self._table.page_columns, strict=True):
             sheet.text(x, sheet.y + ROW - RISE + 0.8, column.title, HEAD_LOOK)
         sheet.y += ROW + 1
         self._is_banded = False

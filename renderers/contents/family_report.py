@@ -141,6 +141,7 @@ class FamilyReport:
                 legend=[DUPLICATE_LINE] if self.has_duplicates else (),
                 empty=NO_ROWS,
                 page_columns=PAGE_COLUMNS,
+                grouped_by=2,
                 data_columns=DATA_COLUMNS,
                 pages=self.rows,
                 page_cells=_page_cells,
@@ -172,18 +173,14 @@ def _summary(report: FamilyReport) -> ReportSummary:
 
 
 def _page_cells(clock: Clock) -> Callable[[FamilyRow], tuple[str, ...]]:
-    """Return a function that returns the cells of `PAGE_COLUMNS`: the message only in its first row, and its date in all."""
+    """Return a function that returns the cells of `PAGE_COLUMNS`; the first two are the same in all rows of a message."""
     cells_of_delivery = delivery_rows.page_cells(clock, mark="")
-    before: tuple[object, ...] = ()
 
     def cells(row: FamilyRow) -> tuple[str, ...]:
-        nonlocal before
         recipient, student, *rest = cells_of_delivery(_delivery(row))
-        message = "" if row[:6] == before else _message(row)
-        before = row[:6]
         if student:
             recipient += f"\n({student})"
-        return clock.text(row.created_at), message, recipient, *rest
+        return clock.text(row.created_at), _message(row), recipient, *rest
 
     return cells
 

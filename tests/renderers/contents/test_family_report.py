@@ -2,11 +2,13 @@
 
 import csv
 import io
+import re
 from datetime import datetime
 from typing import Any, Final
 
 import docx
 import openpyxl
+import pypdf
 import pytest
 
 from domain.people import Role
@@ -196,3 +198,17 @@ def test_a_pdf_shows_long_subjects_completely() -> None:
 def test_a_page_without_rows_says_so(format: ReportFormat) -> None:
     shown = READERS[format](rendered(renderer(format), family(rows=())))
     assert NO_ROWS in shown.splitlines()
+
+
+def test_each_page_of_a_pdf_begins_with_the_message_of_its_first_row() -> None:
+    rows = [FAMILY_ROWS[0]._replace(address=f"+1612555{number:04}") for number in range(80)]
+    file = rendered(renderer(ReportFormat.PDF), family(rows=[rows]))
+    pages = [page.extract_text() for page in pypdf.PdfReader(io.BytesIO(file)).pages]
+    assert len(pages) > 2
+    for page in pages:
+        assert page.count("School is Cancelled") == 1
+        lines = page.splitlines()
+        head = lines.index("Date Message Recipient Delivery Device Status Time")
+        assert "School is Cancelled" in lines[head + 1 : head + 5]
+    shown = re.findall(r"\+1612555\d{4}", "\n".join(pages))
+    assert shown == [row.address for row in rows]
