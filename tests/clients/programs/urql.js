@@ -36,11 +36,13 @@ function contentOf({ data, error }) {
 /** What a subscriber sees until the message is canceled, which it asks for when it has seen the first. */
 function untilCanceled(urql, id) {
   const seen = [];
+  let canceled;
   return new Promise((done) => {
     const { unsubscribe } = urql.subscription(WATCH, { id }).subscribe((result) => {
       seen.push(contentOf(result));
-      if (seen.length === 1) urql.mutation(CANCEL, { id }).then(() => {});
-      else setImmediate(() => (unsubscribe(), done(seen)));
+      if (seen.length === 1) canceled = urql.mutation(CANCEL, { id }).toPromise();
+      // The event may come before the answer to the mutation.
+      else canceled.then(() => (unsubscribe(), done(seen)));
     });
   });
 }
