@@ -31,7 +31,7 @@ from benchmarks.large_log import build, size_of
 from benchmarks.renderers import high_water
 from db.connect.database import Database
 from db.reports.jobs import ReportJob
-from db.reports.records import ReportRequest, request_report
+from db.reports.records import ReportRequest, message_state, request_report
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import RenderJob, ReportRuntime, make_report
 from delivery.reports.process import RenderOrder, make
@@ -155,7 +155,9 @@ async def _ask(report_runtime: ReportRuntime, format: ReportFormat) -> int:
         expires_at=now + KEPT,
     )
     async with report_runtime.database.writing() as connection:
-        id, _ = await request_report(connection, request)
+        id, _ = await request_report(
+            connection, request, read_state=lambda _: message_state(connection, CROWD)
+        )
     return id
 
 
@@ -165,7 +167,7 @@ async def _ask(report_runtime: ReportRuntime, format: ReportFormat) -> int:
 def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
     """Make a report in this process; return its peak memory in megabytes before and after."""
     job = ReportJob(
-        1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, attempts=1
+        1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, "U", attempts=1
     )
     order = RenderOrder(url, StoreLocation(str(folder)), job, f"memory.{format.lower()}")
     idle = high_water()

@@ -18,6 +18,15 @@ FAILURES_IN_A_ROW: Final = 3
 REPORTS_ARRIVAL: Final = frozenset({"mailgun", "simulator"})
 """The providers of emails that report the arrival: there, SENT is not an outcome yet."""
 
+LABELS: Final = {
+    ProblemKind.INVALID: "Does not exist",
+    ProblemKind.CANNOT_TEXT: "Takes no texts",
+    ProblemKind.COMPLAINED: "Marked as spam",
+    ProblemKind.OPTED_OUT: "Wants no texts",
+    ProblemKind.UNREACHABLE: "Not reached",
+}
+"""The kinds of problems as a report prints them."""
+
 ADVICE: Final = {
     ProblemKind.INVALID: "Correct the address in the student information system.",
     ProblemKind.CANNOT_TEXT: "Send calls to this number, or ask the family for a mobile number.",

@@ -19,6 +19,14 @@ from domain.status import (
 )
 
 
+class ReportKind(StrEnum):
+    """What a report is about: one message, one person's or student's messages, or the addresses with a problem."""
+
+    MESSAGE = "MESSAGE"
+    FAMILY = "FAMILY"
+    CONTACT_PROBLEMS = "CONTACT_PROBLEMS"
+
+
 class ReportDevice(StrEnum):
     """A device whose rows a report may have, in the order of the manual."""
 
@@ -82,6 +90,12 @@ DETAIL_LABELS: Final = {
     ReportDetail.ALL: "All",
     ReportDetail.SUMMARY: "Summary",
     ReportDetail.FAILED_DELIVERY: "Failed Delivery",
+}
+
+TITLES: Final = {
+    ReportKind.MESSAGE: "Sent Message Report",
+    ReportKind.FAMILY: "Family Report",
+    ReportKind.CONTACT_PROBLEMS: "Contact Problem Report",
 }
 
 CONTENT_TYPES: Final = {
@@ -249,16 +263,18 @@ LONGEST_SUBJECT: Final = 160
 _UNFIT: Final = re.compile(r'[/\\:*?"<>|]+')
 
 
-def file_name(subject: str, day: date, *, format: ReportFormat) -> str:
+def file_name(
+    subject: str, day: date, *, format: ReportFormat, kind: ReportKind = ReportKind.MESSAGE
+) -> str:
     """Return the file name: `Sent Message Report - School is Cancelled - 2019-12-02.pdf`.
 
-    `day` is the local day on which the message was created. Characters that file systems reject become spaces; control
+    `day` is the local day on which the message was created, or on which another report was requested. Characters that file systems reject become spaces; control
     characters and direction marks, which falsify the displayed name, are removed.
     """
     visible = "".join(
         c for c in subject if unicodedata.category(c) not in ("Cc", "Cf", "Cs") or c.isspace()
     )
-    title = " ".join(_UNFIT.sub(" ", visible).split())
-    title = title.encode()[:LONGEST_SUBJECT].decode(errors="ignore").strip(" .")
-    parts = ["Sent Message Report", *([title] if title else []), f"{day:%Y-%m-%d}"]
+    name = " ".join(_UNFIT.sub(" ", visible).split())
+    name = name.encode()[:LONGEST_SUBJECT].decode(errors="ignore").strip(" .")
+    parts = [TITLES[kind], *([name] if name else []), f"{day:%Y-%m-%d}"]
     return f"{' - '.join(parts)}.{format.lower()}"

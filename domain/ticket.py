@@ -23,13 +23,13 @@ _PURPOSE: Final = b"sentlog: a ticket to a report\n"
 
 
 class Ticket(NamedTuple):
-    """The viewer who may download a report, and its visibility at the time of signing, for one message."""
+    """The viewer who may download a report, and its visibility at the time of signing, for this report."""
 
     report_id: int
     viewer_id: str
     district_id: int
     school_id: int | None
-    """The only school that the viewer sees; null: the whole district."""
+    """The only school that the viewer sees; null: the whole district, or the report is not on a message."""
     sees_recipients: bool
     until: datetime
     """Aware; only whole seconds are stored."""

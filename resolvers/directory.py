@@ -37,7 +37,7 @@ async def schools(info: Info) -> Sequence[SchoolRecord]:
     """The schools whose messages the viewer may see, by name."""
     async with info.context.database.reading() as connection:
         rows = await schools_of(connection, info.context.visibility.district.id)
-    return [school for school in rows if _is_seen(school, info)]
+    return [school for school in rows if info.context.visibility.shows(school)]
 
 
 async def schools_of_viewer(info: Info) -> Sequence[SchoolRecord]:
@@ -82,17 +82,14 @@ async def _districts(
 
 async def _schools(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[SchoolRecord | None]:
     rows = await info.context.loaders.school.load_many([key[0] for key in keys])
-    return [school if school is not None and _is_seen(school, info) else None for school in rows]
+    return [
+        school if school is not None and info.context.visibility.shows(school) else None
+        for school in rows
+    ]
 
 
 async def _messages(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[MessageRecord | None]:
     return await info.context.loaders.message.load_many([key[0] for key in keys])
-
-
-def _is_seen(school: SchoolRecord, info: Info) -> bool:
-    visibility = info.context.visibility
-    of_district = school.district_id == visibility.district.id
-    return of_district and (visibility.school_ids is None or school.id in visibility.school_ids)
 
 
 _BY_KIND: Final = {

@@ -7,6 +7,8 @@ import waiting from "./examples/waiting.graphql?raw";
 import savedSearches from "./examples/saved-searches.graphql?raw";
 import inbox from "./examples/inbox.graphql?raw";
 import contactProblems from "./examples/contact-problems.graphql?raw";
+import contactProblemReport from "./examples/contact-problem-report.graphql?raw";
+import familyReport from "./examples/family-report.graphql?raw";
 import figures from "./examples/figures.graphql?raw";
 import watch from "./examples/watch.graphql?raw";
 import watchLog from "./examples/watch-log.graphql?raw";
@@ -22,8 +24,10 @@ export const EXAMPLES: readonly string[] = [
   message,
   people,
   person,
+  familyReport,
   inbox,
   contactProblems,
+  contactProblemReport,
   figures,
   waiting,
   savedSearches,

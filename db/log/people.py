@@ -57,12 +57,17 @@ def created_between(instants: tuple[datetime, datetime] | None) -> ColumnElement
     return and_(MESSAGE.c.created_at >= instants[0], MESSAGE.c.created_at < instants[1])
 
 
-def newest_first(scope: str) -> Order:
-    """Return the order of a person's list: newest message first."""
+def is_of(person_id: Any, role: Role) -> ColumnElement[bool]:
+    """Return the condition that a recipient is this contact, or is about this student."""
+    return and_(_OF_ROLE[role].id == person_id)
+
+
+def by_time(scope: str, *, descending: bool) -> Order:
+    """Return the order of a person's list by the creation of its messages."""
     terms = (
-        Term("CREATED_AT", MESSAGE.c.created_at, descending=True),
-        Term("MESSAGE", RECIPIENT.c.message_id, descending=True),
-        Term("NUMBER", RECIPIENT.c.number, descending=True),
+        Term("CREATED_AT", MESSAGE.c.created_at, descending=descending),
+        Term("MESSAGE", RECIPIENT.c.message_id, descending=descending),
+        Term("NUMBER", RECIPIENT.c.number, descending=descending),
     )
     return Order(terms, scope=scope)
 
@@ -78,13 +83,12 @@ async def pages_of_people(
     page: Page,
 ) -> Mapping[int, Slice[RecipientRecord]]:
     """Return the same page of the visible messages to each of these contacts, or about each of these students."""
-    column = _OF_ROLE[role].id
 
     def of(person_id: Any) -> Select[Any]:
         return (
             READING.select()
             .join(MESSAGE, MESSAGE.c.id == RECIPIENT.c.message_id)
-            .where(column == person_id, visible(visibility), created)
+            .where(is_of(person_id, role), visible(visibility), created)
         )
 
     return await slices(connection, person_ids, of=of, order=order, page=page, reading=READING)

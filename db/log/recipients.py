@@ -144,7 +144,7 @@ async def _matches(
     if wanted.search:
         parts.append(await _contains_text(connection, message_ids, wanted.search))
     if wanted.outcome is not None:
-        parts.append(_OUTCOMES[wanted.outcome])
+        parts.append(OUTCOMES[wanted.outcome])
     return and_(true(), *parts)
 
 
@@ -201,7 +201,7 @@ HAS_FAILED: Final = DELIVERY.c.status == DeliveryStatus.FAILED
 IS_PENDING: Final = DELIVERY.c.status.in_(list(OPEN))
 
 _REACHED: Final = or_(RECIPIENT.c.contacted, _has_delivery(HAS_ARRIVED))
-_OUTCOMES: Final[Mapping[RecipientOutcome, ColumnElement[bool]]] = {
+OUTCOMES: Final[Mapping[RecipientOutcome, ColumnElement[bool]]] = {
     RecipientOutcome.REACHED: _REACHED,
     RecipientOutcome.NOT_REACHED: not_(_REACHED),
     RecipientOutcome.HAS_FAILURE: _has_delivery(HAS_FAILED),

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, bindparam, select
 
-from db.log.districts import DistrictRecord, district_known_as
+from db.log.districts import DistrictRecord, SchoolRecord, district_known_as
 from db.sql.connections import ReadConnection
 from db.sql.key_lists import any_of, any_of_parameter, is_there, text_any_of
 from db.tables.log import MESSAGE, SCHOOL
@@ -18,6 +18,11 @@ class Visibility(NamedTuple):
     district: DistrictRecord
     school_ids: tuple[int, ...] | None
     now: datetime
+
+    def shows(self, school: SchoolRecord) -> bool:
+        """Return whether the viewer may see this school."""
+        is_seen = self.school_ids is None or school.id in self.school_ids
+        return is_seen and school.district_id == self.district.id
 
 
 async def visibility_of(

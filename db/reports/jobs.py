@@ -27,18 +27,21 @@ _QUEUED: Final[Mapping[str, Any]] = {
 
 
 class ReportJob(NamedTuple):
-    """A report to make."""
+    """A report to make, on a message or about a subject."""
 
     id: int
-    message_id: int
+    message_id: int | None
     district_id: int
     devices: Sequence[ReportDevice]
     detail: ReportDetail
     format: ReportFormat
     is_masked: bool
     time_zone: str
+    requested_by_name: str
     attempts: int
     """The number of attempts, including this one."""
+    subject: str | None = None
+    """See `db.reports.subjects`; None: the report is on a message."""
 
 
 class MadeReport(NamedTuple):

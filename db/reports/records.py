@@ -3,13 +3,14 @@
 `db.reports.jobs` has the worker's side; `delivery.reports.source` reads the contents of a report.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, select, true
+from sqlalchemy import ColumnElement, Select, and_, case, func, insert, literal, or_, select, true
 
 from db.log.visibility import Visibility, visible
+from db.reports.subjects import covers, decode
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.cursors import Term
 from db.sql.key_lists import any_of, counts
@@ -32,7 +33,9 @@ class ReportRecord(NamedTuple):
     """A report; `status` is EXPIRED from `expires_at` on, even if the file still exists."""
 
     id: int
-    message_id: int
+    message_id: int | None
+    subject: str | None
+    """See `db.reports.subjects`; None: the report is on a message."""
     devices: Sequence[ReportDevice]
     detail: ReportDetail
     format: ReportFormat
@@ -53,9 +56,9 @@ class ReportRecord(NamedTuple):
 
 
 class ReportRequest(NamedTuple):
-    """A request for a report; `choice` has each device once, in the order of the enum."""
+    """A request for a report on a message, or about a subject; `choice` has each device once, in the order of the enum."""
 
-    message_id: int
+    message_id: int | None
     district_id: int
     choice: ReportChoice
     is_masked: bool
@@ -65,6 +68,8 @@ class ReportRequest(NamedTuple):
     requested_by_name: str
     requested_at: datetime
     expires_at: datetime
+    subject: str | None = None
+    """As in `ReportRecord`."""
 
 
 def newest_first(scope: str) -> Order:
@@ -79,14 +84,25 @@ def newest_first(scope: str) -> Order:
 async def reports(
     connection: ReadConnection, ids: Sequence[int], *, visibility: Visibility, masks: bool
 ) -> Mapping[int, ReportRecord]:
-    """Return the visible reports with these ids; `masks`: the viewer may not see recipients."""
+    """Return the visible reports with these ids; `masks`: the viewer may not see recipients.
+
+    One without a message is visible to viewers who see at least the schools of its requester.
+    """
+    of_district = and_(
+        REPORT.c.message_id.is_(None), REPORT.c.district_id == visibility.district.id
+    )
     statement = (
         _reading(visibility)
         .select()
-        .join(MESSAGE, MESSAGE.c.id == REPORT.c.message_id)
-        .where(any_of(REPORT.c.id, ids), visible(visibility), _may_be_read(masks))
+        .outerjoin(MESSAGE, MESSAGE.c.id == REPORT.c.message_id)
+        .where(any_of(REPORT.c.id, ids), or_(visible(visibility), of_district), _may_be_read(masks))
     )
-    return {row.id: ReportRecord(*row) for row in await connection.execute(statement)}
+    found = [ReportRecord(*row) for row in await connection.execute(statement)]
+    return {
+        report.id: report
+        for report in found
+        if report.subject is None or covers(visibility, decode(report.subject))
+    }
 
 
 async def pages_of_messages(
@@ -114,24 +130,29 @@ async def counts_of_messages(
     return await counts(connection, REPORT.c.message_id, message_ids, _may_be_read(masks))
 
 
-async def request_report(connection: WriteConnection, request: ReportRequest) -> tuple[int, bool]:
+async def request_report(
+    connection: WriteConnection,
+    request: ReportRequest,
+    *,
+    read_state: Callable[[ReadConnection], Awaitable[str | None]],
+) -> tuple[int, bool]:
     """Return the id of the report for `request`, and whether it is new: an equal request within a minute gets the same one.
 
-    Requests are equal only for the same revision of the message. A failed report is made again at once. Call it in a
-    `writing` transaction; two equal requests at the same time get one report.
+    `read_state` returns a text that differs after any change of what the report shows; requests are equal only for the same
+    one. A failed report is made again at once. Call it in a `writing` transaction; two equal requests at the same time get one
+    report.
     """
     if connection.dialect.name == "postgresql":  # SQLite has one writer
-        lock_key = func.hashtextextended(f"reports of message.{request.message_id}", 0)
+        lock_key = func.hashtextextended(f"reports of {request.message_id} {request.subject}", 0)
         await connection.execute(select(func.pg_advisory_xact_lock(lock_key)))
-    # Read under the lock, because the revision may have changed while this request waited.
-    revision = await connection.scalar(
-        select(MESSAGE.c.revision).where(MESSAGE.c.id == request.message_id)
-    )
+    # Read under the lock, because the state may have changed while this request waited.
+    state = await read_state(connection)
     existing = await connection.scalar(
         select(REPORT.c.id)
         .where(
-            REPORT.c.message_id == request.message_id,
-            REPORT.c.message_revision == revision,
+            REPORT.c.message_id.is_not_distinct_from(request.message_id),
+            REPORT.c.subject.is_not_distinct_from(request.subject),
+            REPORT.c.content_state == state,
             REPORT.c.requested_at > request.requested_at - SAME_WITHIN,
             REPORT.c.requested_by_id == request.requested_by_id,
             REPORT.c.is_masked == request.is_masked,
@@ -151,12 +172,18 @@ async def request_report(connection: WriteConnection, request: ReportRequest) ->
     statement = insert(REPORT).values(
         **fields,
         **choice._asdict(),
-        message_revision=revision,
+        content_state=state,
         status=ReportStatus.QUEUED,
         progress_percent=0,
         attempts=0,
     )
     return int((await connection.execute(statement.returning(REPORT.c.id))).scalar_one()), True
+
+
+async def message_state(connection: ReadConnection, message_id: int) -> str:
+    """Return a text that differs after any change of a message: its revision."""
+    revision = await connection.scalar(select(MESSAGE.c.revision).where(MESSAGE.c.id == message_id))
+    return str(revision)
 
 
 def _reading(visibility: Visibility) -> RecordColumns[ReportRecord]:

@@ -24,6 +24,7 @@ from domain.status import DeliveryStatus
 
 TO_MAKE = text("status IN ('QUEUED', 'RENDERING')")
 TO_EXPIRE = text("status <> 'EXPIRED'")
+ON_PEOPLE = text("message_id IS NULL AND status <> 'EXPIRED'")
 
 
 class PaceTable(TableModel, table=True):
@@ -53,18 +54,25 @@ class BudgetTable(TableModel, table=True):
 
 
 class ReportTable(TableModel, table=True):
-    """A requested report on a message, and its state. The file itself is in a store."""
+    """A requested report, and its state. The file itself is in a store."""
 
     __table_args__ = (
         Index("report_of_message", "message_id", "requested_at", "id"),
         Index("report_to_make", "id", sqlite_where=TO_MAKE, postgresql_where=TO_MAKE),
         Index("report_to_expire", "expires_at", sqlite_where=TO_EXPIRE, postgresql_where=TO_EXPIRE),
+        # A purge looks for them after each message.
+        Index(
+            "report_on_people", "district_id", sqlite_where=ON_PEOPLE, postgresql_where=ON_PEOPLE
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
-    message_id: int = Field(foreign_key="message.id", sa_type=BigInt)
-    message_revision: int | None = None
-    """The message's revision when the report was requested. Null: requested before migration 0014."""
+    message_id: int | None = Field(default=None, foreign_key="message.id", sa_type=BigInt)
+    """The message of the report. Null: the report is about `subject`."""
+    subject: str | None = None
+    """The JSON of `db.reports.subjects`."""
+    content_state: str | None = None
+    """Differs after any change of what the report shows. Null: requested before migration 0014."""
     district_id: int = Field(foreign_key="district.id")
     devices: tuple[ReportDevice, ...] = Field(sa_type=DeviceList)
     detail: ReportDetail = Field(sa_type=by_value(ReportDetail))

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, case, delete, func, or_, select, text
 from db.dispatch.changes import CANCELED
 from db.log.messages import select_by
 from db.log.visibility import Visibility, is_of_visible, visible
+from db.reports.subjects import covers, decode
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.index_hints import by_index
@@ -198,16 +199,17 @@ async def backlogs(connection: ReadConnection, *, visibility: Visibility) -> Seq
 
 
 async def reports_waiting(connection: ReadConnection, *, visibility: Visibility) -> int:
-    """Return how many reports on visible messages wait to be made."""
+    """Return how many reports that the viewer may see wait to be made."""
     # From an alias, because the condition of the index has no table name.
     waiting = (
-        select(REPORT.c.message_id)
+        select(REPORT.c.message_id, REPORT.c.subject, REPORT.c.district_id)
         .where(TO_MAKE, REPORT.c.status == ReportStatus.QUEUED)
         .subquery("waiting")
     )
-    is_seen = is_of_visible(waiting.c.message_id, visibility)
-    statement = select(func.count()).select_from(waiting).where(is_seen)
-    return await connection.scalar(statement) or 0
+    of_district = waiting.c.district_id == visibility.district.id
+    is_seen = or_(waiting.c.subject.is_not(None), is_of_visible(waiting.c.message_id, visibility))
+    subjects = await connection.scalars(select(waiting.c.subject).where(of_district, is_seen))
+    return sum(subject is None or covers(visibility, decode(subject)) for subject in subjects)
 
 
 async def audit_sealed_until(

@@ -29,7 +29,7 @@ from db.ingest.move_in import take_lock
 from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.conditions import CLAIMED
 from db.tables.log import CANCELLATION, CONTENT, DELIVERY, DISTRICT, MESSAGE, TALLY
-from db.tables.operations import PURGE, REPORT, TO_EXPIRE
+from db.tables.operations import ON_PEOPLE, PURGE, REPORT, TO_EXPIRE
 from domain.report import ReportDetail
 from domain.status import DeliveryStatus, MessageStatus
 from domain.words import join_words
@@ -178,11 +178,19 @@ async def begin(
 
 
 async def kept_reports(connection: ReadConnection, message_id: int) -> Sequence[int]:
-    """Return the reports of a message that may contain removed data: all except summaries requested after the purge."""
-    since = select(MESSAGE.c.purged_at).where(MESSAGE.c.id == message_id).scalar_subquery()
-    has_removed = or_(REPORT.c.detail != ReportDetail.SUMMARY, REPORT.c.requested_at < since)
-    statement = select(REPORT.c.id).where(REPORT.c.message_id == message_id, TO_EXPIRE, has_removed)
-    return (await connection.scalars(statement.order_by(REPORT.c.id))).all()
+    """Return the reports that may contain removed data of a message.
+
+    They are all on the message except summaries requested after the purge, and all before it on people of the district.
+    """
+    message = select(MESSAGE.c.district_id, MESSAGE.c.purged_at).where(MESSAGE.c.id == message_id)
+    district_id, since = (await connection.execute(message)).one()
+    is_before = REPORT.c.requested_at < since
+    has_removed = or_(REPORT.c.detail != ReportDetail.SUMMARY, is_before)
+    on_message = select(REPORT.c.id).where(
+        REPORT.c.message_id == message_id, TO_EXPIRE, has_removed
+    )
+    on_people = select(REPORT.c.id).where(ON_PEOPLE, REPORT.c.district_id == district_id, is_before)
+    return sorted([*await connection.scalars(on_message), *await connection.scalars(on_people)])
 
 
 async def end(connection: WriteConnection, message_id: int) -> None:

@@ -32,6 +32,7 @@ class FailureKind(StrEnum):
     NOT_STARTED = "NOT_STARTED"
     DATABASE_AWAY = "DATABASE_AWAY"
     PURGED = "PURGED"
+    PERSON_PURGED = "PERSON_PURGED"
     RENDERING = "RENDERING"
     WORKER_STOPPED = "WORKER_STOPPED"
 
@@ -57,12 +58,14 @@ _WORDS: Final = {
     FailureKind.DATABASE_AWAY: f"The database did not answer. Ask for the report again later. {_ADMINISTRATOR}",
     FailureKind.PURGED: "The recipients of this message were removed before the report was made, since the time for which "
     "they are kept is over. Its figures are still there: ask for a SUMMARY report.",
+    FailureKind.PERSON_PURGED: "All recipients that it would show were removed before the report was made, since the time for which "
+    "they are kept is over. A report on later messages is possible.",
     FailureKind.RENDERING: f"An error occurred while the file was written. Ask for the report again, or in another format. {_ADMINISTRATOR}",
     FailureKind.WORKER_STOPPED: "Each server that began to make the report stopped before it was ready. "
     f"Ask for it again. {_ADMINISTRATOR}",
 }
 
-FOR_GOOD: Final = frozenset({FailureKind.PURGED})
+FOR_GOOD: Final = frozenset({FailureKind.PURGED, FailureKind.PERSON_PURGED})
 """Failures that a retry cannot fix."""
 
 _OF_STORE: Final = {
@@ -81,7 +84,11 @@ _NOT_WRITABLE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class Purged(Exception):
-    """The recipients of the report were purged."""
+    """The recipients of the report's message were purged."""
+
+
+class PersonPurged(Exception):
+    """No message to the person of the report is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +126,8 @@ def failure_of(error: BaseException, *, where: tuple[str, ...] = ()) -> Failure:
         kind, name = _OF_STORE[error.problem], error.cause
     elif isinstance(error, Purged):
         kind = FailureKind.PURGED
+    elif isinstance(error, PersonPurged):
+        kind = FailureKind.PERSON_PURGED
     elif isinstance(error, MemoryError):
         kind = FailureKind.OUT_OF_MEMORY
     elif isinstance(error, AWAY):

@@ -33,7 +33,7 @@ from delivery.reports.failures import (
     viewer_message,
 )
 from delivery.reports.process import RenderOrder
-from delivery.reports.source import expected_rows
+from delivery.reports.sources.reading import expected_rows
 from delivery.reports.store import StoreLocation, open_store
 from domain.ids import Kind, spell
 from domain.report import MOST_SMALL
@@ -122,15 +122,13 @@ async def make_report(
                     "the report was given up: each process that made it died", report_id=report
                 )
             return False
-        is_large = await expected_rows(connection, order) > MOST_SMALL
-    return await _make(report_runtime, order, is_large=is_large, token=token, until=until)
+    return await _make(report_runtime, order, token=token, until=until)
 
 
 async def _make(
     report_runtime: ReportRuntime,
     job: ReportJob,
     *,
-    is_large: bool,
     token: str,
     until: asyncio.Event,
 ) -> bool:
@@ -141,7 +139,9 @@ async def _make(
     try:
         if job.attempts > 1:
             await store.remove(f"{job.id}.")  # files of an earlier attempt that died
-        order = RenderOrder(url, report_runtime.place, job, key, is_large)
+        async with report_runtime.database.reading() as connection:
+            rows = await expected_rows(connection, job, now=report_runtime.clock())
+        order = RenderOrder(url, report_runtime.place, job, key, rows > MOST_SMALL)
         made = await _render(report_runtime, order, token=token, until=until)
         # Retry a transaction that the database aborts: making the report again could take minutes.
         await retry_once(partial(_finish, report_runtime, job, made, token=token))

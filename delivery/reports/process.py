@@ -21,7 +21,7 @@ from db.connect.engine import SMALL_CACHE
 from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
-from delivery.reports.source import reading_report
+from delivery.reports.sources.reading import reading_report
 from delivery.reports.store import StoreLocation, open_store
 from renderers import renderer
 
@@ -51,8 +51,8 @@ async def make(
 ) -> MadeReport:
     """Make a report and put it into its store.
 
-    `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`, `StoreError`, or
-    any error of reading and rendering.
+    `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`,
+    `PersonPurged`, `StoreError`, or any error of reading and rendering.
     """
     database = Database(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)

@@ -6,6 +6,7 @@ from datetime import date, datetime, tzinfo
 from typing import Final, NamedTuple
 
 from domain.people import Role
+from domain.report import TITLES, ReportKind
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.cells import Clock
 from renderers.contents import delivery_rows
@@ -24,8 +25,8 @@ from renderers.document import (
 )
 from renderers.texts import clean_line
 
-TITLE: Final = "Family Report"
 NO_ROWS: Final = "No message was sent to this person between these days."
+NO_ROWS_LEFT: Final = "No message that is still kept was sent to this person between these days."
 NO_LIMIT: Final = "No limit"
 ROLES: Final = {Role.CONTACT: ("Contact", "Students"), Role.STUDENT: ("Student", "Contacts")}
 """What each role is called, and the relatives of such a person."""
@@ -87,6 +88,8 @@ class FamilyReport:
     """
 
     district: str
+    schools: Sequence[str] = ()
+    """The only schools whose messages it shows; none: the whole district."""
     zone: tzinfo
     as_of: datetime
     about: str
@@ -104,6 +107,8 @@ class FamilyReport:
     """Without duplicates."""
     reached: int
     """Messages of which at least one delivery reached a person."""
+    unfinished: int = 0
+    """Messages that have reached nobody yet, and have a delivery without an outcome."""
     not_reached: int
     removed: int
     """Messages of these days whose recipients were removed by retention: it is no longer known whether this person got them."""
@@ -117,15 +122,20 @@ class FamilyReport:
         """Return the report for a renderer."""
         role, relatives = ROLES[self.role]
         people = [
-            Line(role, f"{clean_line(self.about)} ({clean_line(self.external_id)})"),
+            Line(
+                role,
+                clean_line(
+                    f"{self.about} ({self.external_id})" if self.external_id else self.about
+                ),
+            ),
             Line(relatives, "\n".join(map(clean_line, self.relatives)) or None),
         ]
         return ReportDocument(
-            title=TITLE,
+            title=TITLES[ReportKind.FAMILY],
             subject=self.about,
             subject_label=role,
             district=self.district,
-            place=DISTRICT_WIDE,
+            place=", ".join(self.schools) or DISTRICT_WIDE,
             zone=self.zone,
             as_of=self.as_of,
             heading=(
@@ -139,7 +149,7 @@ class FamilyReport:
             rows=ReportRows(
                 title="Messages",
                 legend=[DUPLICATE_LINE] if self.has_duplicates else (),
-                empty=NO_ROWS,
+                empty=NO_ROWS_LEFT if self.removed else NO_ROWS,
                 page_columns=PAGE_COLUMNS,
                 grouped_by=2,
                 data_columns=DATA_COLUMNS,
@@ -165,6 +175,7 @@ def _summary(report: FamilyReport) -> ReportSummary:
             all_of_them,
             [
                 Line("Messages that reached a person", report.reached),
+                *([Line("Messages in progress", report.unfinished)] if report.unfinished else ()),
                 Line("Messages that reached nobody", report.not_reached),
             ],
         ),

@@ -12,7 +12,7 @@ from typing import Final
 from domain.counting import Figures
 from domain.message import BodyFormat, Criterion
 from domain.modes import PHONE_MODES
-from domain.report import DEVICE_LABELS, ReportDetail, ReportDevice
+from domain.report import DEVICE_LABELS, TITLES, ReportDetail, ReportDevice, ReportKind
 from domain.status import DeliveryMode
 from renderers.contents.delivery_rows import (
     DATA_COLUMNS,
@@ -35,7 +35,6 @@ from renderers.document import (
 )
 from renderers.texts import clean_line, clean_text
 
-TITLE: Final = "Sent Message Report"
 NO_ROWS: Final = "No delivery fits this report."
 
 
@@ -102,7 +101,7 @@ class MessageReport:
     def document(self) -> ReportDocument:
         """Return the report for a renderer."""
         return ReportDocument(
-            title=TITLE,
+            title=TITLES[ReportKind.MESSAGE],
             subject=self.subject,
             district=self.district,
             place=clean_line(self.school or "") or DISTRICT_WIDE,

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Final, NamedTuple
 
 from domain.message import Criterion
+from domain.report import TITLES, ReportKind
 from renderers.cells import Clock
 from renderers.document import (
     DISTRICT_WIDE,
@@ -21,7 +22,6 @@ from renderers.document import (
 )
 from renderers.texts import clean_line
 
-TITLE: Final = "Contact Problem Report"
 SUBJECT: Final = "Addresses with Problems"
 NO_ROWS: Final = "No address has such a problem."
 NO_FILTER: Final = Line("Filter", "None: all addresses with a problem")
@@ -76,6 +76,8 @@ class ProblemReport:
     """Addresses with problems at one moment. `rows` yields them in pages, most failures first; it is read once."""
 
     district: str
+    schools: Sequence[str] = ()
+    """The only schools whose messages it shows; none: the whole district."""
     zone: tzinfo
     as_of: datetime
     requested_by: str
@@ -91,10 +93,10 @@ class ProblemReport:
         middle = (len(counts) + 1) // 2
         criteria = [Line(*criterion) for criterion in self.criteria] or [NO_FILTER]
         return ReportDocument(
-            title=TITLE,
+            title=TITLES[ReportKind.CONTACT_PROBLEMS],
             subject=SUBJECT,
             district=self.district,
-            place=DISTRICT_WIDE,
+            place=", ".join(self.schools) or DISTRICT_WIDE,
             zone=self.zone,
             as_of=self.as_of,
             heading=[Line("Requested By", clean_line(self.requested_by))],

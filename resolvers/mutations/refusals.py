@@ -19,3 +19,7 @@ NO_ADDRESS: Final = NotFound("There is no address with this id that you may see.
 NO_PROBLEM: Final = NotFound("This address has no problem that could be resolved.")
 
 NO_REPORT: Final = NotFound("There is no report with this id that you may see.")
+
+NO_PERSON: Final = NotFound("There is no person with this id that you may see.")
+
+NO_SCHOOL: Final = NotFound("There is no school with one of these ids that you may see.")

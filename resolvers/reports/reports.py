@@ -1,9 +1,9 @@
-"""Creates reports, lists those of a message, and builds their download links.
+"""Creates reports on messages, lists those of a message, and builds the download links of all reports.
 
-`delivery.reports.jobs` renders them; `resolvers.reports.downloads` checks the links.
+`people` creates the others; `delivery.reports.jobs` renders them; `downloads` checks the links.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -14,11 +14,15 @@ import strawberry
 from db.audit import entries
 from db.audit.entries import Action
 from db.log.messages import MessageRecord
+from db.log.people import PersonRecord, StudentRecord
 from db.reports import records
-from db.reports.records import ReportRecord
+from db.reports.records import ReportRecord, ReportRequest
+from db.reports.subjects import FamilySubject, Subject, decode, encode
+from db.sql.connections import ReadConnection
 from delivery.reports.jobs import RenderJob
 from domain.ids import Kind, key_of, spell
 from domain.paging import page
+from domain.people import Role
 from domain.report import (
     KEPT,
     ReportChoice,
@@ -36,6 +40,7 @@ from domain.ticket import SECRET, Ticket, sign
 from domain.viewer import Right
 from resolvers import messages
 from resolvers.mutations.refusals import NO_MESSAGE, NotFound
+from resolvers.people import persons
 from resolvers.request import enums
 from resolvers.request.batch_resolver import BatchResolver
 from resolvers.request.connection import Listing
@@ -90,17 +95,38 @@ async def create(
     offered = options(message.status, message.delivery_modes, message.purged_at)
     if refusal_of := refusal(choice, offered):
         return ReportOptionUnavailable(refusal_of.message, refusal_of.field, offered)
+    zone = ZoneInfo(context.visibility.district.time_zone)
+    wanted = request_of(
+        context,
+        choice,
+        message_id=message.id,
+        name=file_name(
+            message.subject, message.created_at.astimezone(zone).date(), format=choice.format
+        ),
+    )
+    report = await requested(
+        context,
+        wanted,
+        read_state=lambda connection: records.message_state(connection, message.id),
+    )
+    return NO_MESSAGE if report is None else CreateReportSuccess(report)
+
+
+async def requested(
+    context: Context,
+    request: ReportRequest,
+    *,
+    read_state: Callable[[ReadConnection], Awaitable[str]],
+) -> ReportRecord | None:
+    """The report for a request: a new one, or an equal one that shows the same. A new one adds an audit entry."""
     async with context.database.writing() as connection:
-        id, is_new = await records.request_report(
-            connection, _report_request(context, message, choice)
-        )
+        id, is_new = await records.request_report(connection, request, read_state=read_state)
         if is_new:
             act = context.entry(Action.CREATE_REPORT, spell(Kind.REPORT, id))
             await entries.write(connection, [act])
             await context.process_services.announce(connection, RenderJob(id))
     context.loaders.forget()
-    report = await context.loaders.report.load(id)
-    return NO_MESSAGE if report is None else CreateReportSuccess(report)
+    return await context.loaders.report.load(id)
 
 
 def options(
@@ -110,18 +136,23 @@ def options(
     return report_options(status, frozenset(modes), is_purged=purged_at is not None)
 
 
-def _report_request(
-    context: Context, message: MessageRecord, choice: ReportChoice
-) -> records.ReportRequest:
-    zone = context.visibility.district.time_zone
-    created_on = message.created_at.astimezone(ZoneInfo(zone)).date()
-    return records.ReportRequest(
-        message_id=message.id,
-        district_id=message.district_id,
+def request_of(
+    context: Context,
+    choice: ReportChoice,
+    *,
+    name: str,
+    message_id: int | None = None,
+    subject: Subject | None = None,
+) -> ReportRequest:
+    """The request of this viewer for a report on a message, or about a subject; `name` is that of the file."""
+    return ReportRequest(
+        message_id=message_id,
+        subject=None if subject is None else encode(subject),
+        district_id=context.visibility.district.id,
         choice=choice,
         is_masked=context.loaders.masks,
-        time_zone=zone,
-        file_name=file_name(message.subject, created_on, format=choice.format),
+        time_zone=context.visibility.district.time_zone,
+        file_name=name,
         requested_by_id=context.viewer.id,
         requested_by_name=context.viewer.name,
         requested_at=context.now,
@@ -169,8 +200,33 @@ async def by_keys(info: Info, keys: Sequence[tuple[int, ...]]) -> Sequence[Repor
 
 @BatchResolver
 async def message_of(root: Sequence[ReportRecord], info: Info) -> Sequence[MessageRecord | None]:
-    """The message of each report."""
-    return await info.context.loaders.message.load_all([report.message_id for report in root])
+    """The message of each report; None if it is not on a message."""
+    ids = [report.message_id for report in root]
+    found = await info.context.loaders.message.load_all([id for id in ids if id is not None])
+    by_id = {message.id: message for message in found if message is not None}
+    return [None if id is None else by_id.get(id) for id in ids]
+
+
+@BatchResolver
+async def about(
+    root: Sequence[ReportRecord], info: Info
+) -> Sequence[PersonRecord | StudentRecord | None]:
+    """The person or the student of each family report. Opening one adds an audit entry."""
+    subjects = [None if one.subject is None else decode(one.subject) for one in root]
+    people = [one for one in subjects if isinstance(one, FamilySubject)]
+    found: dict[tuple[Role, int], PersonRecord | StudentRecord | None] = {}
+    for role, load in (
+        (Role.CONTACT, persons.contacts_by_keys),
+        (Role.STUDENT, persons.students_by_keys),
+    ):
+        ids = sorted({one.person_id for one in people if one.role is role})
+        if ids:
+            records_of_role = await load(info, [(id,) for id in ids])
+            found |= {(role, id): one for id, one in zip(ids, records_of_role, strict=True)}
+    return [
+        found.get((one.role, one.person_id)) if isinstance(one, FamilySubject) else None
+        for one in subjects
+    ]
 
 
 @BatchResolver

@@ -60,7 +60,7 @@ class PersonList(NamedTuple):
 
     def order(self) -> Order:
         concerns = "sent to" if self.role is Role.CONTACT else "sent about"
-        return people.newest_first(f"{concerns} {self.person_id}: {self.created}")
+        return people.by_time(f"{concerns} {self.person_id}: {self.created}", descending=True)
 
 
 class RelatedPeople(NamedTuple):

@@ -8,7 +8,7 @@ import strawberry
 from domain.status import MessageStatus
 from resolvers.addresses import resolution
 from resolvers.mutations import cancel, cancel_many, refresh, refusals, resend, saved_searches
-from resolvers.reports import reports
+from resolvers.reports import people, reports
 from schema.binding import bound, describes, plain
 from schema.types.messages import Address, Message, Report
 from schema.types.parts import ReportOptions, SavedSearch
@@ -68,6 +68,20 @@ class ReportOptionUnavailable(UserError):
     available: ReportOptions
 
 
+@describes(people.CreateFamilyReportSuccess)
+class CreateFamilyReportSuccess:
+    """The report on a family is requested."""
+
+    report: Report
+
+
+@describes(people.CreateContactProblemReportSuccess)
+class CreateContactProblemReportSuccess:
+    """The worklist is requested as a file."""
+
+    report: Report
+
+
 @describes(resend.ResendFailedSuccess)
 class ResendFailedSuccess:
     """The failed deliveries are waiting to be sent again."""
@@ -97,6 +111,13 @@ RefreshMessageResult = Annotated[
 CreateReportResult = Annotated[
     CreateReportSuccess | NotFound | ReportOptionUnavailable,
     strawberry.union("CreateReportResult"),
+]
+CreateFamilyReportResult = Annotated[
+    CreateFamilyReportSuccess | NotFound, strawberry.union("CreateFamilyReportResult")
+]
+CreateContactProblemReportResult = Annotated[
+    CreateContactProblemReportSuccess | NotFound,
+    strawberry.union("CreateContactProblemReportResult"),
 ]
 ResendFailedResult = Annotated[
     ResendFailedSuccess | NotFound | NothingToResend, strawberry.union("ResendFailedResult")
@@ -130,6 +151,20 @@ class Mutation:
     cancel_messages: list[CancelMessageResult] = bound(
         cancel_many.cancel_messages,
         description="Cancels up to 100 messages; each gets a result of its own, in the order of the ids.",
+    )
+    create_family_report: CreateFamilyReportResult = bound(
+        people.create_family_report,
+        description=(
+            "A report over everything one person, or one student's contacts, were sent: for a parent, an attendance "
+            "dispute, a records request. Needs CREATE_REPORTS and VIEW_RECIPIENTS."
+        ),
+    )
+    create_contact_problem_report: CreateContactProblemReportResult = bound(
+        people.create_contact_problem_report,
+        description=(
+            "The worklist as a file, for those who correct addresses in the student information system. "
+            "Needs CREATE_REPORTS and VIEW_RECIPIENTS."
+        ),
     )
     save_search: SavedSearch = bound(
         saved_searches.save_search,

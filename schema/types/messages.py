@@ -14,6 +14,7 @@ from db.log.messages import MessageRecord
 from db.log.people import PersonRecord, StudentRecord
 from db.log.recipients import RecipientRecord
 from db.reports.records import ReportRecord
+from db.reports.subjects import kind_of
 from db.search.facets import TypeRecord
 from domain.delivery_failures import ProblemKind
 from domain.ids import Kind, speller
@@ -23,6 +24,7 @@ from domain.report import (
     ReportDetail,
     ReportDevice,
     ReportFormat,
+    ReportKind,
     ReportStatus,
 )
 from domain.status import MESSAGE_STATUS_LABELS, DeliveryMode, MessageStatus
@@ -145,7 +147,7 @@ class ContactProblem:
 
 PersonOrStudent = Annotated[
     Person | Student,
-    strawberry.union("PersonOrStudent", description="A person or a student that a search found."),
+    strawberry.union("PersonOrStudent", description="A person or a student."),
 ]
 
 
@@ -327,10 +329,16 @@ class PersonRecipientConnection:
 
 @describes(ReportRecord)
 class Report(Node):
-    """A report on a message, as a file to download."""
+    """A report, as a file to download."""
 
     id: strawberry.ID = pure(speller(Kind.REPORT), "id")
-    message: Message = bound(reports.message_of)
+    kind: ReportKind = pure(kind_of, "subject")
+    message: Message | None = bound(
+        reports.message_of, reads=["message_id"], description="The message of a MESSAGE report."
+    )
+    about: PersonOrStudent | None = bound(
+        reports.about, reads=["subject"], description="The person or student of a FAMILY report."
+    )
     devices: list[ReportDevice]
     detail: ReportDetail
     format: ReportFormat

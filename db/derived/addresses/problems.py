@@ -178,6 +178,30 @@ async def count_problems(
     return [ProblemCount(kind, found[kind]) for kind in ProblemKind if kind in found]
 
 
+async def problems_state(
+    connection: ReadConnection, criteria: ProblemCriteria, *, visibility: Visibility
+) -> str:
+    """Return a text that differs after any change of what the worklist shows.
+
+    A name changes only with a new message to its person, so the newest message of the district is part of the text.
+    """
+    failures = ADDRESS_FAILURES.c
+    newest = select(func.max(MESSAGE.c.id)).where(MESSAGE.c.district_id == visibility.district.id)
+    sums = (failures.address_id, failures.failures)
+    times = (failures.since, failures.latest_at, failures.resolved_at)
+    statement = (
+        select(
+            func.count(),
+            *(func.coalesce(func.sum(column), 0) for column in sums),
+            *(func.max(column, type_=column.type) for column in times),
+            newest.scalar_subquery(),
+        )
+        .select_from(ADDRESS_FAILURES.join(ADDRESS, ADDRESS.c.id == failures.address_id))
+        .where(await _matches(connection, criteria, visibility))
+    )
+    return " ".join(map(str, (await connection.execute(statement)).one()))
+
+
 async def problems(
     connection: ReadConnection, address_ids: Sequence[int]
 ) -> Mapping[int, ProblemRecord]:

@@ -301,7 +301,7 @@ async def test_no_message_of_a_person_is_skipped_or_repeated_while_messages_arri
     await log.load(database, log.district(district), *lines(sent))
     visibility = await log.visibility(database, district=district)
     person_id = (await log.person_ids(database, district=district))["p1"]
-    order = people.newest_first("")
+    order = people.by_time("", descending=True)
     later = iter(arriving)
 
     async def arrive() -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from db.connect.database import Database
 from db.reports.jobs import MadeReport
-from db.reports.records import ReportRequest, request_report
+from db.reports.records import ReportRequest, message_state, request_report
 from db.tables.log import MESSAGE
 from db.tables.operations import REPORT
 from delivery.reports.jobs import RenderJob, ReportRuntime, find_render_jobs, make_report
@@ -71,7 +71,9 @@ async def requested_report(
         expires_at=at + KEPT,
     )
     async with report_runtime.database.writing() as connection:
-        id, _ = await request_report(connection, request)
+        id, _ = await request_report(
+            connection, request, read_state=lambda _: message_state(connection, message_id)
+        )
         if runner is not None:
             await runner.announce(connection, RenderJob(id))
     return id

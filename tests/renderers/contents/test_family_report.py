@@ -14,7 +14,7 @@ import pytest
 from domain.people import Role
 from domain.report import ReportFormat
 from renderers import renderer
-from renderers.contents.family_report import NO_ROWS
+from renderers.contents.family_report import NO_ROWS, NO_ROWS_LEFT
 from renderers.document import PhoneNumber, ReportRows
 from tests.renderers.example import rendered
 from tests.renderers.kinds import ARABIC, FAMILY, FAMILY_ROWS, FORMULA, LONG, family
@@ -50,6 +50,29 @@ def test_the_head_says_who_what_and_when() -> None:
         ("Student", "Student, Calvin (S-17)"),
         ("Contacts", f"Parent, Heather (C-1)\n{ARABIC} (C-2)\n{FORMULA} (C-3)"),
     ]
+
+
+def test_it_names_the_schools_to_which_its_requester_is_limited() -> None:
+    assert family().document().place == "District-wide"
+    assert family(schools=["East High", "West High"]).document().place == "East High, West High"
+
+
+def test_a_person_without_an_id_has_no_empty_brackets() -> None:
+    assert family(external_id="").document().sections[0].lines[0] == ("Student", "Student, Calvin")
+
+
+def test_messages_in_progress_are_not_said_to_have_reached_nobody() -> None:
+    groups = family(reached=2, unfinished=1, not_reached=3).document().summary.groups
+    assert groups[1] == [
+        ("Messages that reached a person", 2),
+        ("Messages in progress", 1),
+        ("Messages that reached nobody", 3),
+    ]
+
+
+def test_without_rows_it_says_whether_messages_were_removed() -> None:
+    assert rows_of(rows=(), removed=0).empty == NO_ROWS
+    assert rows_of(rows=(), removed=4).empty == NO_ROWS_LEFT
 
 
 def test_a_contact_has_students_and_open_days_have_no_limit() -> None:
@@ -197,7 +220,7 @@ def test_a_pdf_shows_long_subjects_completely() -> None:
 @pytest.mark.parametrize("format", [ReportFormat.PDF, ReportFormat.DOCX])
 def test_a_page_without_rows_says_so(format: ReportFormat) -> None:
     shown = READERS[format](rendered(renderer(format), family(rows=())))
-    assert NO_ROWS in shown.splitlines()
+    assert NO_ROWS_LEFT in shown.splitlines()
 
 
 def test_each_page_of_a_pdf_begins_with_the_message_of_its_first_row() -> None:

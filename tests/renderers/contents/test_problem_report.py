@@ -109,3 +109,7 @@ def test_a_pdf_shows_all_of_an_address() -> None:
 def test_a_page_without_rows_says_so(format: ReportFormat) -> None:
     shown = READERS[format](rendered(renderer(format), problems(rows=(), counts=(), criteria=())))
     assert NO_ROWS in shown.splitlines()
+
+
+def test_it_names_the_schools_to_which_its_requester_is_limited() -> None:
+    assert problems(schools=["East High"]).document().place == "East High"

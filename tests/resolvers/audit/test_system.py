@@ -130,6 +130,22 @@ async def test_workers_seals_and_reports_that_wait(database: Database) -> None:
     assert (shown["reportsWaiting"], shown["auditSealedUntil"]) == (1, AT_NOON)
 
 
+async def test_a_report_on_people_waits_for_who_sees_the_schools_of_its_requester(
+    database: Database,
+) -> None:
+    world = World(database)
+    await world.take(school("west"), message("M-1", PEOPLE, school="harrison-high"))
+    create = "mutation { createContactProblemReport(input: {}) { __typename } }"
+    of_school = viewer(schools=["harrison-high"])
+    await world.do(create, viewer=of_school)
+
+    counts = [
+        (await world.do(SYSTEM, viewer=who))["reportsWaiting"]
+        for who in (viewer(), of_school, viewer(schools=["west"]))
+    ]
+    assert counts == [1, 1, 0]
+
+
 async def test_counts_are_of_the_messages_that_the_viewer_may_see(database: Database) -> None:
     world = World(database)
     await world.take(message("M-1", PEOPLE, school="harrison-high", status=None))

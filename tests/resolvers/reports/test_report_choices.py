@@ -23,9 +23,17 @@ from db.connect.database import Database
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
 from delivery.reports.jobs import RenderJob, make_report
-from domain.report import ReportChoice, ReportDetail, ReportDevice, ReportFormat, ReportStatus
+from domain.report import (
+    TITLES,
+    ReportChoice,
+    ReportDetail,
+    ReportDevice,
+    ReportFormat,
+    ReportKind,
+    ReportStatus,
+)
 from domain.status import MessageStatus
-from renderers.contents.message_report import NO_ROWS, TITLE
+from renderers.contents.message_report import NO_ROWS
 from tests.delivery.reports.printing import made, printing, row
 from tests.log import district, email, inbox, load, message, recipient, text, voice
 from tests.operations import ask
@@ -115,7 +123,7 @@ def read_docx(file: bytes) -> Said:
 def read_pdf(file: bytes) -> Said:
     reader = pypdf.PdfReader(io.BytesIO(file), strict=True)
     lines = [line for page in reader.pages for line in page.extract_text().splitlines()]
-    title = lines.index(TITLE.upper())
+    title = lines.index(TITLES[ReportKind.MESSAGE].upper())
     rows = None
     if NO_ROWS in lines:
         rows = []
@@ -202,6 +210,6 @@ async def test_what_is_allowed_is_rendered_and_what_is_refused_changes_nothing(
         report = await row(database, id)
         assert report.status is ReportStatus.READY
         title, subject, rows = READ[choice.format](await made(report_runtime, id))
-        assert (title.casefold(), subject) == (TITLE.casefold(), SUBJECT)
+        assert (title.casefold(), subject) == (TITLES[ReportKind.MESSAGE].casefold(), SUBJECT)
         assert rows == rows_of(choice.devices, choice.detail), choice
         assert report.row_count == len(rows or ())

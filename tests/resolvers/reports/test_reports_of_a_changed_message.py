@@ -170,6 +170,6 @@ async def test_a_report_from_before_the_migration_answers_no_later_request(
     await world.take(ONE_CALL)
     first = await requested(world)
     async with database.writing() as connection:
-        await connection.execute(update(REPORT).values(message_revision=None))
+        await connection.execute(update(REPORT).values(content_state=None))
 
     assert await requested(world) != first

@@ -4,14 +4,21 @@ All four origins send to the same addresses and phones, and name things by the s
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Final, NamedTuple
 
 from sqlalchemy import select, update
 
 from db.connect.database import Database
+from db.reports.records import ReportRequest, request_report
+from db.reports.subjects import FamilySubject, encode
+from db.sql.connections import ReadConnection, WriteConnection
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import ADDRESS, DELIVERY, MESSAGE, RECIPIENT, SCHOOL
+from db.tables.operations import REPORT
 from domain.ids import Kind, spell
+from domain.people import Role
+from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.status import DeliveryStatus, MessageStatus
 from tests.log import NOON, district, email, inbox, load, message, recipient, school, text, voice
 
@@ -79,7 +86,7 @@ def messages_of(name: str) -> bytes:
 
 
 async def load_origins(database: Database) -> None:
-    """Put all that they send into an empty log."""
+    """Put all that they send, and a report of each, into an empty log."""
     await load(
         database,
         district("north", name="District of nord"),
@@ -102,6 +109,46 @@ async def load_origins(database: Database) -> None:
                     note=f"Note of {name}",
                 )
             )
+        for name, origin in ORIGINS.items():
+            await _request_report(connection, name, origin)
+
+
+async def _request_report(connection: WriteConnection, name: str, origin: Origin) -> None:
+    """Request a report on the person whom an origin alone knows, as a viewer who sees only this origin."""
+    district_id, school_id, person_id = (
+        await connection.execute(
+            select(MESSAGE.c.district_id, MESSAGE.c.school_id, RECIPIENT.c.person_id)
+            .join(RECIPIENT, RECIPIENT.c.message_id == MESSAGE.c.id)
+            .where(RECIPIENT.c.name == f"Own, {name}")
+            .limit(1)
+        )
+    ).one()
+    subject = FamilySubject(
+        person_id=person_id,
+        role=Role.CONTACT,
+        first_day=NOON.date(),
+        last_day=NOON.date(),
+        created=(NOON, NOON + timedelta(days=1)),
+        school_ids=None if school_id is None else (school_id,),
+    )
+    request = ReportRequest(
+        message_id=None,
+        district_id=district_id,
+        choice=ReportChoice((ReportDevice.EMAIL,), ReportDetail.ALL, ReportFormat.CSV),
+        is_masked=False,
+        time_zone="UTC",
+        file_name=f"Family Report - Own, {name}.csv",
+        requested_by_id=f"u-{name}",
+        requested_by_name=f"Clerk of {name}",
+        requested_at=NOON,
+        expires_at=NOON + KEPT,
+        subject=encode(subject),
+    )
+
+    async def read_state(connection: ReadConnection) -> str:
+        return "1"
+
+    await request_report(connection, request, read_state=read_state)
 
 
 async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
@@ -124,6 +171,9 @@ async def ids_of(database: Database, origins: Iterable[str]) -> set[str]:
             DELIVERY.c.message_id, DELIVERY.c.recipient_number, DELIVERY.c.number
         ).where(DELIVERY.c.message_id.in_(messages)),
         Kind.ADDRESS: select(DELIVERY.c.address_id).where(DELIVERY.c.message_id.in_(messages)),
+        Kind.REPORT: select(REPORT.c.id).where(
+            REPORT.c.requested_by_id.in_([f"u-{name}" for name in origins])
+        ),
     }
     async with database.reading() as connection:
         return {

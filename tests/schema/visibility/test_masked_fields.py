@@ -60,6 +60,7 @@ PLANTED: Final = {
     ("Person", "externalId"),
     ("Person", "name"),
     ("Recipient", "name"),
+    ("Report", "fileName"),
     ("Student", "externalId"),
     ("Student", "name"),
     # A cursor holds what its list is sorted by: for who may see names, that is the name.
@@ -104,11 +105,14 @@ SAID: Final[Mapping[str, Any]] = {
     "category": "Attendance",
 }
 
+DAYS: Final = {"from": "2020-01-01", "to": "2020-12-31"}
 INPUTS: Final = {
     "cancelMessage": {"messageId": "message.3", "reason": "Zephyrine moved away"},
     "cancelMessages": {"messageIds": ["message.3"], "reason": "Zephyrine moved away"},
     "refreshMessage": {"messageId": "message.2"},
     "createReport": {"messageId": "message.1", "devices": ["EMAIL"]},
+    "createFamilyReport": {"personId": "person.1", "createdBetween": DAYS},
+    "createContactProblemReport": {"filter": {"search": "zephyrine"}},
     "resolveContactProblem": {"addressId": "address.2", "note": "Zephyrine has another"},
     "resendFailed": {"messageId": "message.2"},
     "saveSearch": {"name": "Late", "arguments": "{}"},
@@ -119,10 +123,14 @@ INPUTS: Final = {
 WATCHED: Final[Mapping[str, tuple[str, Any]]] = {
     "messageChanged": ("id", "message.1"),
     "reportChanged": ("id", "report.1"),
-    "logChanged": ("createdBetween", {"from": "2020-01-01", "to": "2020-12-31"}),
+    "logChanged": ("createdBetween", DAYS),
 }
 """The argument with which each subscription is watched."""
-NEED_RECIPIENTS: Final = {"resolveContactProblem"}
+NEED_RECIPIENTS: Final = {
+    "createContactProblemReport",
+    "createFamilyReport",
+    "resolveContactProblem",
+}
 """Mutations that nobody does without VIEW_RECIPIENTS."""
 
 

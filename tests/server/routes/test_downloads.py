@@ -13,7 +13,9 @@ from sqlalchemy import select, update
 from starlette.applications import Starlette
 
 from db.connect.database import Database
+from db.derived.addresses.problems import ProblemCriteria
 from db.reports.secrets import secrets
+from db.reports.subjects import ProblemsSubject, encode
 from db.tables.log import MESSAGE
 from db.tables.operations import AUDIT, REPORT
 from delivery.reports.failures import FailureKind, viewer_message
@@ -381,6 +383,35 @@ async def test_who_is_signed_in_beside_the_link_is_held_to_the_sign_in(
     exp = {"exp": int(NOON.timestamp()) + 60}
     token = signed(claims(**(exp | said)))
     assert (await desk.get(authorization=f"Bearer {token}")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ({"rights": ALL_RIGHTS, "schools": []}, 202),
+        ({"rights": ALL_RIGHTS, "schools": ["east", "west"]}, 202),
+        ({"rights": ALL_RIGHTS, "schools": ["west"]}, 404),
+        ({"rights": ["VIEW_LOG"], "schools": []}, 404),
+        ({"rights": ALL_RIGHTS, "schools": [], "district": "elsewhere"}, 404),
+        ({"rights": ALL_RIGHTS, "schools": [], "sub": "u2"}, 403),
+    ],
+)
+async def test_a_report_on_people_is_for_who_sees_the_schools_of_its_requester(
+    desk: Desk, said: dict[str, object], status: int
+) -> None:
+    schools = await school_ids(desk.report_runtime.database)
+    subject = ProblemsSubject(criteria=ProblemCriteria(), school_ids=(schools["east"],))
+    async with desk.report_runtime.database.writing() as connection:
+        changed = update(REPORT).values(message_id=None, subject=encode(subject))
+        await connection.execute(changed)
+    exp = {"exp": int(NOON.timestamp()) + 60}
+    token = signed(claims(**(exp | said)))
+
+    assert (await desk.get(authorization=f"Bearer {token}")).status_code == status
+    # A browser that follows the link alone has the rights of its ticket.
+    assert (await desk.get()).status_code == 202
+    assert (await desk.get(ticket=desk.ticket._replace(sees_recipients=False))).status_code == 404
+    assert (await desk.get(ticket=desk.ticket._replace(district_id=2))).status_code == 404
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])

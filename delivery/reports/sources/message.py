@@ -1,20 +1,14 @@
-"""Read a report from the database: one snapshot of a message, in pages.
+"""Read a report on one message. `domain.report` decides which rows it has."""
 
-`renderers.contents` defines the parts of a report, and `domain.report` its rows.
-"""
-
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
 from zoneinfo import ZoneInfo
 
-from db.connect.database import Database
 from db.log import counters as message_counters
 from db.log import deliveries, districts, messages, recipients
 from db.log.counters import Counters
 from db.log.deliveries import DeliveryRecord
+from db.log.districts import DistrictRecord
 from db.log.messages import ContentRecord
 from db.log.recipients import RecipientFilter, RecipientOutcome, RecipientRecord
 from db.log.visibility import Visibility
@@ -24,6 +18,7 @@ from db.reports.jobs import ReportJob
 from db.sql.connections import ReadConnection
 from db.sql.keyset_paging import Slice
 from delivery.reports.failures import Purged
+from delivery.reports.sources.pages import ReportReader
 from domain.counting import figures
 from domain.masking import MASK, mask, mask_values
 from domain.message import BodyFormat
@@ -31,18 +26,19 @@ from domain.paging import Page
 from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
 from renderers.contents.delivery_rows import DetailRow
 from renderers.contents.message_report import MessageReport, ReportCancellation, ReportContent
-from renderers.document import ReportDocument
 
-PAGE: Final = 500
-"""Recipients of one page."""
+
+def message_of(job: ReportJob) -> int:
+    """Return the message of a report that has no other subject."""
+    assert job.message_id is not None
+    return job.message_id
 
 
 async def expected_rows(connection: ReadConnection, job: ReportJob) -> int:
     """Return how many rows a report will have, from the counters of its message, without counting rows."""
-    counters = (await message_counters.of_messages(connection, [job.message_id])).get(
-        job.message_id
-    )
-    people, without_device = await jobs.people_of(connection, job.message_id)
+    message_id = message_of(job)
+    counters = (await message_counters.of_messages(connection, [message_id])).get(message_id)
+    people, without_device = await jobs.people_of(connection, message_id)
     return rows_expected(
         row_rule(job.devices, job.detail),
         () if counters is None else counters.tallies,
@@ -51,58 +47,28 @@ async def expected_rows(connection: ReadConnection, job: ReportJob) -> int:
     )
 
 
-class ReportReader:
-    """A report that is being read. A renderer uses `report` in another thread than the event loop's."""
-
-    def __init__(self) -> None:
-        self.report: ReportDocument
-        self.expected = 0
-        """Recipients that will be read."""
-        self.read = 0
-
-    @property
-    def percent(self) -> int:
-        """The percentage that was read, 0 to 99: 100 would mean that the file is complete."""
-        return min(99, 100 * self.read // self.expected) if self.expected else 0
-
-
-@asynccontextmanager
-async def reading_report(
-    database: Database, job: ReportJob, *, clock: Callable[[], datetime]
-) -> AsyncIterator[ReportReader]:
-    """Yield the report of `job` in a snapshot of the database; render it inside the block. Raises `Purged`."""
-    async with database.snapshot() as connection:
-        reading = ReportReader()
-        await _begin(connection, job, reading, clock=clock)
-        yield reading
-
-
-async def _begin(
-    connection: ReadConnection,
-    job: ReportJob,
-    reading: ReportReader,
-    *,
-    clock: Callable[[], datetime],
-) -> None:
-    # The first statement takes the snapshot; read the clock after it.
-    district = (await districts.districts(connection, [job.district_id]))[job.district_id]
-    as_of = clock()
-    ids = [job.message_id]
-    visibility = Visibility(district, None, as_of)
-    message = (await messages.messages(connection, ids, visibility=visibility))[job.message_id]
+async def begin(
+    connection: ReadConnection, job: ReportJob, district: DistrictRecord, *, now: datetime
+) -> ReportReader:
+    """Return the report on the message of `job`. Raises `Purged`."""
+    message_id = message_of(job)
+    ids = [message_id]
+    visibility = Visibility(district, None, now)
+    message = (await messages.messages(connection, ids, visibility=visibility))[message_id]
     school = None
     if message.school_id is not None:
         school = (await districts.schools(connection, [message.school_id]))[message.school_id].name
-    content = (await messages.contents(connection, ids))[job.message_id]
-    counters = (await message_counters.of_messages(connection, ids)).get(job.message_id, Counters())
+    content = (await messages.contents(connection, ids))[message_id]
+    counters = (await message_counters.of_messages(connection, ids)).get(message_id, Counters())
     rule = row_rule(job.devices, job.detail)
     if rule is not None and message.purged_at is not None:
         raise Purged  # the report would lack recipients
-    marks = report_marks.Marks()
+    marks, expected = report_marks.Marks(), 0
     if rule is not None:
-        marks = await report_marks.marks(connection, job.message_id, rule=rule, counters=counters)
+        marks = await report_marks.marks(connection, message_id, rule=rule, counters=counters)
         counts = await recipients.counts_of_messages(connection, ids, wanted=_wanted(rule))
-        reading.expected = counts.get(job.message_id, 0)
+        expected = counts.get(message_id, 0)
+    reading = ReportReader(expected=expected)
     reading.report = MessageReport(
         district=district.name,
         school=school,
@@ -112,7 +78,7 @@ async def _begin(
         category=message.category,
         sender=message.sender_name,
         created_at=message.created_at,
-        as_of=as_of,
+        as_of=now,
         devices=tuple(job.devices),
         detail=job.detail,
         modes=frozenset(message.delivery_modes),
@@ -124,7 +90,7 @@ async def _begin(
         ),
         started_at=message_counters.started_at(counters.spans),
         ended_at=message_counters.ended_at(counters.spans),
-        cancellation=await _cancellation(connection, job),
+        cancellation=await _cancellation(connection, message_id, is_masked=job.is_masked),
         purged_at=message.purged_at,
         criteria=mask_values(content.filter_criteria) if job.is_masked else content.filter_criteria,
         content=_content(content, is_masked=job.is_masked),
@@ -132,16 +98,19 @@ async def _begin(
         has_not_contacted=marks.has_not_contacted,
         rows=() if rule is None else _rows(connection, job, rule, reading),
     ).document()
+    return reading
 
 
-async def _cancellation(connection: ReadConnection, job: ReportJob) -> ReportCancellation | None:
-    canceled = (await messages.cancellations(connection, [job.message_id])).get(job.message_id)
+async def _cancellation(
+    connection: ReadConnection, message_id: int, *, is_masked: bool
+) -> ReportCancellation | None:
+    canceled = (await messages.cancellations(connection, [message_id])).get(message_id)
     if canceled is None:
         return None
     return ReportCancellation(
         requested_at=canceled.requested_at,
         requested_by=canceled.requested_by_name,
-        reason=mask(canceled.reason) if job.is_masked else canceled.reason,
+        reason=mask(canceled.reason) if is_masked else canceled.reason,
         stopped=canceled.stopped,
         already_sent=canceled.already_sent,
     )
@@ -173,24 +142,20 @@ def _wanted(rule: RowRule) -> RecipientFilter:
 def _rows(
     connection: ReadConnection, job: ReportJob, rule: RowRule, reading: ReportReader
 ) -> Iterator[Sequence[DetailRow]]:
-    """Return the Delivery Detail in pages, for the renderer's thread. Each page is fetched on the event loop of the connection.
+    """Return the Delivery Detail in pages.
 
     Ordered by the recipient's name, then the student's. A masked report is in the order of the list, since an order by name
     would reveal names.
     """
-    loop = asyncio.get_running_loop()
+    message_id = message_of(job)
     ordered = recipients.in_order_of_list if job.is_masked else recipients.by_name
     order = ordered(f"report {job.id}")
 
-    async def fetch(after: str | None) -> tuple[Slice[RecipientRecord], list[DetailRow]]:
+    async def fetch(page: Page) -> tuple[Slice[RecipientRecord], list[DetailRow]]:
         parts = await recipients.pages_of_messages(
-            connection,
-            [job.message_id],
-            wanted=_wanted(rule),
-            order=order,
-            page=Page(size=PAGE, after=after, before=None, backward=False),
+            connection, [message_id], wanted=_wanted(rule), order=order, page=page
         )
-        part = parts[job.message_id]
+        part = parts[message_id]
         keys = [(recipient.message_id, recipient.number) for recipient in part.rows]
         sent = await deliveries.of_recipients(connection, keys) if keys else {}
         rows = [
@@ -200,17 +165,7 @@ def _rows(
         ]
         return part, rows
 
-    def pages() -> Iterator[Sequence[DetailRow]]:
-        after, is_last = None, False
-        while not is_last:
-            part, rows = asyncio.run_coroutine_threadsafe(fetch(after), loop).result()
-            reading.read += len(part.rows)
-            is_last = not part.has_next
-            after = order.cursors.encode(part.keys[-1]) if part.keys else None
-            if rows:
-                yield rows
-
-    return pages()
+    return reading.pages(order, fetch)
 
 
 def _rows_of(

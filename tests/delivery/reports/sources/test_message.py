@@ -14,9 +14,9 @@ from sqlalchemy import update
 from db.connect.database import Database
 from db.reports.jobs import MadeReport
 from db.tables.log import DELIVERY, MESSAGE
-from delivery.reports import source
 from delivery.reports.jobs import ReportRuntime
 from delivery.reports.process import RenderOrder, make
+from delivery.reports.sources import pages
 from domain.report import ReportDevice, ReportFormat
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers import renderer
@@ -116,7 +116,7 @@ async def test_a_report_has_its_category_after_its_type_and_only_the_marks_of_it
 async def test_rows_are_ordered_by_name_then_student_over_all_pages(
     report_runtime: ReportRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "PAGE", 3)
+    monkeypatch.setattr(pages, "PAGE", 3)
     people = [
         recipient(f"p{n}", email(f"{n}@nomail.example"), name=name, student=(f"s{n}", f"Kid {n % 2}"))
         for n, name in enumerate(NAMES)
@@ -157,7 +157,7 @@ async def test_a_report_shows_one_moment(
     report_runtime: ReportRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Changes after its start are not in it, neither in the figures nor in the last row."""
-    monkeypatch.setattr(source, "PAGE", 1)
+    monkeypatch.setattr(pages, "PAGE", 1)
     people = [recipient(f"p{n}", email(f"{n}@nomail.example", status="SENT")) for n in range(3)]
     await load(report_runtime.database, district(), message("M-1", people))
     changes: list[asyncio.Future[None]] = []
