@@ -84,14 +84,11 @@ def row_xml(cells: Sequence[str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return the XML of the paragraphs of a cell up to the end of the text."""
+    """Return the XML of the paragraphs of a cell, up to the end of the text. The first letter of each sets its direction."""
     if text.isascii() and text.isprintable():
         if "&" in text or "<" in text or ">" in text:
             return _OPEN + escape(text)
         return _OPEN + text
-    return _CLOSE.join(map(_paragraph, text.split("\n")))
-
-
-def _paragraph(text: str) -> str:
-    """Return the XML of a paragraph up to the end of its text. Its first letter sets the direction."""
+    if "\n" in text:
+        return _CLOSE.join(map(_text, text.split("\n")))
     return (_FROM_THE_RIGHT if is_right_to_left(text) else _OPEN) + escape(text)
