@@ -8,7 +8,8 @@ END: Final = "\r\n"
 
 # The start of a formula in spreadsheets, also in East Asian full width and after white space; and tabs and line breaks.
 _FORMULA: Final = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")  # noqa: RUF001 (full width is meant)
-_PHONE: Final = re.compile(r"\+[1-9]\d{6,14}(;ext=\d{1,10})?&?")
+PHONE: Final = re.compile(r"\+[1-9]\d{6,14}(;ext=\d{1,10})?&?")
+"""A phone number, perhaps with the mark of a duplicate."""
 
 
 def harmless(text: str) -> str:
@@ -21,7 +22,7 @@ def harmless(text: str) -> str:
 
 def harmless_number(text: str) -> str:
     """Return a phone number as it is, also with the mark of a duplicate; make any other text harmless."""
-    return text if _PHONE.fullmatch(text) else harmless(text)
+    return text if PHONE.fullmatch(text) else harmless(text)
 
 
 def field(text: str) -> str:

@@ -8,7 +8,7 @@ from domain.modes import MODES, PHONE_MODES
 from domain.report import status_label, status_with_code
 from domain.status import DeliveryMode, DeliveryStatus
 from renderers.cells import REMEMBERED, Clock, minute_of
-from renderers.csv_fields import END, field, harmless, harmless_number, line
+from renderers.csv_fields import END, PHONE, field, harmless, line
 from renderers.document import (
     DUPLICATE,
     DUPLICATE_IN_CSV,
@@ -125,7 +125,8 @@ def csv_line(clock: Clock, *, mark: str) -> Callable[[DetailRow], str]:
         if mode is None or status is None:
             return f"{field(recipient)},{student},{NO_DEVICE},,,,{END}"
         address = clean_line(address)
-        address = harmless_number(address) if mode in PHONE_MODES else harmless(address)
+        if mode not in PHONE_MODES or PHONE.fullmatch(address) is None:
+            address = harmless(address)
         if is_duplicate:
             address += DUPLICATE_IN_CSV
         minute = None if at is None else minute_of(at)
