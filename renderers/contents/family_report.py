@@ -41,12 +41,12 @@ REMOVED: Final = ReportSection(
 )
 
 PAGE_COLUMNS: Final = (
-    PageColumn("Date", 54, 1080),
-    PageColumn("Message", 158, 3160),
+    PageColumn("Date", 54, 1210),
+    PageColumn("Message", 158, 2900),
     PageColumn("Recipient", 90, 1800),
     PageColumn("Delivery Device", 106, 2120),
     PageColumn("Status", 66, 1280),
-    PageColumn("Time", 54, 1080),
+    PageColumn("Time", 54, 1210),
 )
 DATA_COLUMNS: Final = (
     DataColumn("Date Created", 21),

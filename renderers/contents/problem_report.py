@@ -28,12 +28,12 @@ NO_FILTER: Final = Line("Filter", "None: all addresses with a problem")
 
 PAGE_COLUMNS: Final = (
     PageColumn("Address", 96, 1920),
-    PageColumn("Problem", 98, 1960),
-    PageColumn("Failures", 43, 860),
-    PageColumn("Since", 54, 1080),
-    PageColumn("Last Failure", 56, 1100),
-    PageColumn("People (Students)", 91, 1800),
-    PageColumn("What to Do", 90, 1800),
+    PageColumn("Problem", 98, 1800),
+    PageColumn("Failures", 43, 960),
+    PageColumn("Since", 54, 1210),
+    PageColumn("Last Failure", 56, 1210),
+    PageColumn("People (Students)", 91, 1760),
+    PageColumn("What to Do", 90, 1660),
 )
 DATA_COLUMNS: Final = (
     DataColumn("Address", 34),
