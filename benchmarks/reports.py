@@ -2,9 +2,9 @@
 
     python -m benchmarks.reports [--rows 200000] [--searches 300]
 
-A message with this many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder. The
-search runs over GraphQL in the process that starts the report, as in a server: first without a report, then during a
-report of each format. Memory is that of the process that makes the report, above its idle memory after all imports.
+A message with this many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder; likewise a
+person with 10,000 messages, and one with a tenth of them, for family reports. The search runs over GraphQL in
+the process that starts the report, as in a server: first without a report, then during a report of each format. Memory is that of the process that makes the report, above its idle memory after all imports.
 `benchmarks.renderers` measures the renderers alone.
 """
 
@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -29,22 +29,39 @@ import structlog
 
 from benchmarks.large_log import build, size_of
 from benchmarks.renderers import high_water
+from db import migrations
 from db.connect.database import Database
 from db.reports.jobs import ReportJob
 from db.reports.records import ReportRequest, message_state, request_report
+from db.reports.subjects import FamilySubject, encode
 from delivery.reports.child import render_in_process
 from delivery.reports.jobs import RenderJob, ReportRuntime, make_report
 from delivery.reports.process import RenderOrder, make
 from delivery.reports.start import ForkServer
 from delivery.reports.store import StoreLocation
+from domain.people import Role
 from domain.report import KEPT, ReportChoice, ReportDetail, ReportDevice, ReportFormat
 from domain.viewer import Right, Viewer
 from resolvers.request.context import open_context
 from schema.contract import SCHEMA
+from tests.log import district, email, load, message, recipient, voice
 
 MESSAGES: Final = 2_000
 CROWD: Final = 1
 """The message with the rows."""
+
+MOST: Final = 10_000
+"""Messages to the person of the larger family report."""
+
+FIRST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+FAMILY: Final = FamilySubject(
+    person_id=1,
+    role=Role.CONTACT,
+    first_day=date(2020, 1, 1),
+    last_day=date(2020, 12, 31),
+    created=(FIRST, FIRST + timedelta(days=366)),
+    school_ids=None,
+)
 
 ZONE: Final = "America/Chicago"
 BETWEEN: Final = 0.01
@@ -164,10 +181,43 @@ async def _ask(report_runtime: ReportRuntime, format: ReportFormat) -> int:
 # Memory
 
 
+def family_log_of(messages: int, folder: Path) -> str:
+    """Create a log with this many messages to one person, each by voice and e-mail; return its URL."""
+    url = f"sqlite+aiosqlite:///{folder / f'family {messages}.sqlite3'}"
+
+    async def fill() -> None:
+        database = Database(url)
+        await migrations.upgrade(database)
+        await load(database, district(), *(family_message(n) for n in range(messages)))
+        await database.dispose()
+
+    asyncio.run(fill())
+    return url
+
+
+def family_message(n: int) -> bytes:
+    """Return the lines of a message to the person of `FAMILY`, a minute after the one before."""
+    at = FIRST + timedelta(minutes=n)
+    devices = (voice(call_status=5, at=at), email(at=at))
+    listed = recipient("p1", *devices, name="Parent, Heather", student=("s1", "Student, Calvin"))
+    return message(f"M-{n}", [listed], subject=f"Late on day {n}", created_at=at)
+
+
 def memory_here(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
     """Make a report in this process; return its peak memory in megabytes before and after."""
+    is_family = "family" in url
     job = ReportJob(
-        1, CROWD, 1, tuple(ReportDevice), ReportDetail.ALL, format, False, ZONE, "U", attempts=1
+        id=1,
+        message_id=None if is_family else CROWD,
+        district_id=1,
+        devices=tuple(ReportDevice),
+        detail=ReportDetail.ALL,
+        format=format,
+        is_masked=False,
+        time_zone=ZONE,
+        requested_by_name="U",
+        attempts=1,
+        subject=encode(FAMILY) if is_family else None,
     )
     order = RenderOrder(url, StoreLocation(str(folder)), job, f"memory.{format.lower()}")
     idle = high_water()
@@ -183,9 +233,9 @@ def memory(url: str, format: ReportFormat, folder: Path) -> tuple[float, float]:
     return idle, peak
 
 
-def print_memory(few: str, many: str, folder: Path) -> None:
+def print_memory(title: str, few: str, many: str, folder: Path) -> None:
     """Print one line per format: megabytes above idle with a tenth of the rows and with all, and the growth of the peak."""
-    print(f"\n{'memory, MB':10}{'idle':>8}{'above: a tenth':>16}{'all':>8}{'growth':>9}")
+    print(f"\n{title}\n{'memory, MB':10}{'idle':>8}{'above: a tenth':>16}{'all':>8}{'growth':>9}")
     for format in ReportFormat:
         (idle, low), (idle_again, high) = (memory(url, format, folder) for url in (few, many))
         print(
@@ -198,7 +248,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reports", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--searches", type=int, default=300, help="while nothing is made")
+    parser.add_argument(
+        "--searches", type=int, default=300, help="while nothing is made; 0: memory only"
+    )
     parser.add_argument("--memory", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -209,8 +261,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few, many = (log_of(rows, folder) for rows in (options.rows // 10, options.rows))
-        asyncio.run(wait_of_search(many, folder, searches=options.searches))
-        print_memory(few, many, folder)
+        if options.searches:
+            asyncio.run(wait_of_search(many, folder, searches=options.searches))
+        print_memory("a message", few, many, folder)
+        few, many = (family_log_of(count, folder) for count in (MOST // 10, MOST))
+        print_memory("a family", few, many, folder)
 
 
 if __name__ == "__main__":
