@@ -193,6 +193,11 @@ def _texts(visibility: Visibility) -> Sequence[Case]:
         "words: in every message": {"text": parse_query("school weather")},
         "words: a sixth of all": {"text": parse_query("lunch")},
         "words: phrase in every message": {"text": parse_query('"due to weather"')},
+        "words: phrase nowhere, of words in every message": {
+            "text": parse_query('"weather school"')
+        },
+        "words: phrase of three, nowhere": {"text": parse_query('"to weather school"')},
+        "words: two of a sixth, never together": {"text": parse_query("lunch student")},
         "words: nothing": {"text": parse_query("zebra crossing")},
         "modes: none such": {"modes": [DeliveryMode.TEXT]},
         "failures": {"has_failures": True},

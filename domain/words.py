@@ -4,7 +4,8 @@ Texts and queries are folded (`domain.search`) and then divided at every charact
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from domain.search import fold
@@ -14,6 +15,9 @@ LONGEST_WORD: Final = 100
 
 APART: Final = " . "
 """Between two texts: no word is a dot, so a phrase does not go from one text into the next."""
+
+PAIR: Final = "·"
+"""Between the two words of a pair; no word has it."""
 
 # Scripts that are written without spaces between words: each character is a word, and several are a phrase.
 _UNSPACED: Final = (
@@ -32,12 +36,12 @@ _UNSPACED: Final = (
 
 
 class TextQuery(NamedTuple):
-    """A query for texts that have all these words, and these phrases, each of several words."""
+    """A query for texts that have all these words, and all these phrases."""
 
     words: tuple[str, ...]
-    """Each once, in order of the alphabet; those of phrases too."""
+    """Words, and the pairs of which phrases consist, each once, in order of the alphabet."""
     phrases: tuple[str, ...] = ()
-    """Words with a space between."""
+    """Phrases of three words or more, as `join_words` writes them. One of two words is a pair."""
 
 
 def words_of(text: str) -> list[str]:
@@ -46,9 +50,19 @@ def words_of(text: str) -> list[str]:
 
 
 def join_words(texts: Iterable[str | None]) -> str:
-    """Return the words of texts as one text, with a space before and after each word: `" late bus . no bus "`."""
-    joined = [" ".join(words_of(text)) for text in texts if text]
+    """Return the words of texts as one text, each pair of neighbors between them: `" late late·bus bus . no "`.
+
+    With the pairs an index finds a phrase, even if each of its words is in every text.
+    """
+    joined = [_with_pairs(words_of(text)) for text in texts if text]
     return f" {APART.join(filter(None, joined))} "
+
+
+def _with_pairs(words: Sequence[str]) -> str:
+    mixed = [*words, *words[1:]]
+    mixed[::2] = words
+    mixed[1::2] = [f"{word}{PAIR}{after}" for word, after in pairwise(words)]
+    return " ".join(mixed)
 
 
 def parse_query(typed: str) -> TextQuery:
@@ -66,9 +80,9 @@ def parse_query(typed: str) -> TextQuery:
     words, phrases = set[str](), set[str]()
     for term in terms:
         found = words_of(term)
-        words.update(found)
-        if len(found) > 1:
-            phrases.add(" ".join(found))
+        words.update(map(PAIR.join, pairwise(found)) if len(found) > 1 else found)
+        if len(found) > 2:
+            phrases.add(_with_pairs(found))
     return TextQuery(tuple(sorted(words)), tuple(sorted(phrases)))
 
 

@@ -22,6 +22,9 @@ from domain.words import TextQuery, join_words
 MOST_LISTED: Final = 20_000
 """The most messages that SQLite lists. With more, one is found soon enough by comparing the texts in the order of the log."""
 
+LEAST_SHARE: Final = 0.02
+"""PostgreSQL compares the log in the order of the page only if at least this share of it matches."""
+
 _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 _INLINE: Final = frozenset(
     (
@@ -50,10 +53,12 @@ _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff
 
 _ARE_COMMON: Final = text(
     """
-    SELECT most_common_elems::text::text[] @> :words FROM pg_stats
-    WHERE schemaname = current_schema() AND tablename = 'content_words'
+    SELECT count(*) = cardinality(:words) AND sum(1 - share) <= 1 - CAST(:least AS float8)
+    FROM pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) AS common (word, share)
+    WHERE schemaname = current_schema() AND tablename = 'content_words' AND word = ANY(:words)
     """
 ).bindparams(bindparam("words", type_=ARRAY(Text)))
+"""Whether at least the share `least` of the messages has all of the words, even if they avoid each other."""
 _LISTED: Final = text(
     """
     SELECT CASE WHEN count(*) <= :most THEN json_group_array(rowid) END
@@ -124,11 +129,12 @@ async def messages_with_words(
 ) -> Sequence[int] | None:
     """Return the messages with the words of a query, if they are at most `few`, or `MOST_LISTED` on SQLite; None otherwise.
 
-    PostgreSQL has no statistics of rare words: expecting many messages, it would compare the whole log in the order of the
-    page. So they are looked up first, unless its statistics have all of the words.
+    PostgreSQL has no statistics of rare words, nor of words that are never together: expecting many messages, it would compare
+    the whole log in the order of the page. So they are looked up first, unless its statistics rule that out.
     """
     if connection.dialect.name != "sqlite":
-        if await connection.scalar(_ARE_COMMON, {"words": list(query.words)}):
+        common = {"words": list(query.words), "least": LEAST_SHARE}
+        if await connection.scalar(_ARE_COMMON, common):
             return None
         rows = (await connection.scalars(_with_words(query).limit(few + 1))).all()
         return rows if len(rows) <= few else None

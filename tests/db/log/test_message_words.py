@@ -39,7 +39,7 @@ def test_the_words_are_those_of_all_texts_in_their_order() -> None:
         voice_script="Hello",
     )
 
-    assert words == " late bus . the bus . hello "
+    assert words == " late late·bus bus . the the·bus bus . hello "
 
 
 def test_markup_in_a_plain_body_is_text() -> None:
@@ -47,4 +47,4 @@ def test_markup_in_a_plain_body_is_text() -> None:
         "S", body="a <b>", body_format=BodyFormat.PLAIN, text_body="t", voice_script=None
     )
 
-    assert words == " s . a b . t "
+    assert words == " s . a a·b b . t "
