@@ -1,11 +1,11 @@
 """Compares the speed of the ingest with another checkout of the project; they alternate, so that both have the same load.
 
     git worktree add ../before v0.3.0
-    python -m benchmarks.against ../before [--rounds 5] [--recipients 20000]
+    python -m benchmarks.against ../before [--rounds 5] [--messages 1] [--recipients 20000]
 
 Both run with this interpreter and its packages, in a separate process and database for each turn. For each kind of
 ingest it prints the least CPU time of all turns, and the ratio of both. Wall time would depend on the load of the machine.
-On PostgreSQL the server's CPU time is not included, so wall time is printed too.
+On PostgreSQL the server's CPU time is not included, so wall time is printed too. `--only` skips an engine.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import NullPool, create_engine, make_url, text
 
@@ -31,9 +31,18 @@ Times = dict[str, list[tuple[float, float]]]
 """Wall time and CPU time of each turn in seconds, by the title of the line."""
 
 
-def turn(checkout: Path, *, recipients: int, url: str | None) -> Iterator[tuple[str, float, float]]:
+class Upload(NamedTuple):
+    """The size of the upload."""
+
+    messages: int
+    recipients: int
+    """Of each message."""
+
+
+def turn(checkout: Path, size: Upload, *, url: str | None) -> Iterator[tuple[str, float, float]]:
     """Run the benchmark of a checkout once; return title, wall time and CPU time of each line."""
-    command = [sys.executable, "-m", "benchmarks.ingest", "--recipients", str(recipients)]
+    command = [sys.executable, "-m", "benchmarks.ingest", "--messages", str(size.messages)]
+    command += ["--recipients", str(size.recipients)]
     done = subprocess.run(
         [*command, *(["--url", url] if url else [])],
         cwd=checkout,
@@ -64,7 +73,7 @@ def empty_database(server: str | None, name: str) -> Iterator[str | None]:
         admin.dispose()
 
 
-def compare(before: Path, *, rounds: int, recipients: int, server: str | None) -> None:
+def compare(before: Path, size: Upload, *, rounds: int, server: str | None) -> None:
     """Print the least times of both checkouts and their ratio."""
     here = Path(__file__).parent.parent
     times: dict[Path, Times] = {before: defaultdict(list), here: defaultdict(list)}
@@ -72,9 +81,10 @@ def compare(before: Path, *, rounds: int, recipients: int, server: str | None) -
         # Each goes first in every second round.
         for checkout in sorted(times, reverse=bool(round % 2)):
             with empty_database(server, f"against_{round}_{checkout == here:d}") as url:
-                for title, seconds, busy in turn(checkout, recipients=recipients, url=url):
+                for title, seconds, busy in turn(checkout, size, url=url):
                     times[checkout][title].append((seconds, busy))
-    print(f"{'postgresql' if server else 'sqlite'}: {recipients:,} recipients, {rounds} rounds")
+    engine = "postgresql" if server else "sqlite"
+    print(f"{engine}: {size.messages:,} × {size.recipients:,} recipients, {rounds} rounds")
     for title in times[here]:
         (clock, busy), (clock_before, busy_before) = (
             tuple(map(min, zip(*times[one][title], strict=True))) for one in (here, before)
@@ -91,16 +101,22 @@ def main() -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("before", type=Path, help="the other checkout")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--recipients", type=int, default=20_000)
+    parser.add_argument("--messages", type=int, default=1)
+    parser.add_argument("--recipients", type=int, default=20_000, help="of each message")
+    parser.add_argument("--only", choices=("sqlite", "postgresql"))
     options = parser.parse_args()
     before = options.before.resolve()
-    compare(before, rounds=options.rounds, recipients=options.recipients, server=None)
+    size = Upload(options.messages, options.recipients)
+    if options.only != "postgresql":
+        compare(before, size, rounds=options.rounds, server=None)
+    if options.only == "sqlite":
+        return
     programs = find_programs()
     if programs is None:
         print("PostgreSQL's programs are not here: only SQLite was compared.")
         return
     with running_postgres(programs) as server:
-        compare(before, rounds=options.rounds, recipients=options.recipients, server=server)
+        compare(before, size, rounds=options.rounds, server=server)
 
 
 if __name__ == "__main__":

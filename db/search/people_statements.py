@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Integer,
     Select,
@@ -29,6 +30,7 @@ from db.log.text_match import contains_parameter
 from db.log.visibility import is_of_visible_by_parameters
 from db.sql.index_hints import BY_ROWID, by_index
 from db.sql.key_lists import any_of_parameter, is_there
+from db.tables import conditions
 from db.tables.log import ADDRESS, DELIVERY, PERSON, PERSON_NAME, RECIPIENT
 from domain.modes import AddressKind
 from domain.people import Role
@@ -102,16 +104,29 @@ def exact(shape: Shape, *, by_id: bool) -> Select[Any]:
         .where(names.c.person_id == PERSON.c.id, _is_visible(names, shape))
         .scalar_subquery()
     )
-    found = any_of_parameter(PERSON.c.id, "people")
-    if by_id:
-        found = any_of_parameter(PERSON.c.external_key, "external_keys", kind=Text)
+    found = PERSON.c.id.in_(_with_ids(shape)) if by_id else any_of_parameter(PERSON.c.id, "people")
     statement = (
         select(PERSON.c.id, PERSON.c.role, PERSON.c.external_id, key)
         .where(PERSON.c.district_id == bindparam("district"), found)
         # SQLite would otherwise read all people of the district in an index.
-        .with_hint(PERSON, by_index("person_by_external_key") if by_id else BY_ROWID, "sqlite")
+        .with_hint(PERSON, BY_ROWID, "sqlite")
     )
     return statement if shape.role is None else statement.where(PERSON.c.role == shape.role)
+
+
+def _with_ids(shape: Shape) -> CompoundSelect[Any]:
+    """Return the statement for the people whose external id, in lower case, is one of `external_keys`."""
+    person = PERSON.alias("known")
+    in_district = person.c.district_id == bindparam("district")
+    # By the unique key, which has ids as they are, and for ids with capitals by the index of those in lower case.
+    ids = any_of_parameter(person.c.external_id, "external_keys", kind=Text)
+    by_id = [
+        select(person.c.id).where(in_district, person.c.role == role, ids) for role in shape.roles
+    ]
+    keys = any_of_parameter(person.c.external_key, "external_keys", kind=Text)
+    with_capitals = select(person.c.id).where(in_district, conditions.HAS_CAPITALS, keys)
+    hint = by_index("person_by_lower_id")
+    return union_all(*by_id, with_capitals.with_hint(person, hint, "sqlite"))
 
 
 @cache

@@ -15,3 +15,5 @@ TO_POLL: Final = text("status = 'IN_PROGRESS' AND due_at IS NOT NULL")
 HAS_FAILURES: Final = text("has_failures")
 NEVER_SENT: Final = text("status = 'FAILED' AND attempts = 0")
 """A delivery that failed because its address cannot be read."""
+HAS_CAPITALS: Final = text("lower(external_id) <> external_id")
+"""An id of a person with capitals. Others are found by the unique key, so most ids need no second entry."""

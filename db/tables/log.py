@@ -189,7 +189,9 @@ class PersonTable(TableModel, table=True):
 
     __table_args__ = (
         UniqueConstraint("district_id", "role", "external_id"),
-        Index("person_by_external_key", "district_id", "external_key"),
+        Index(
+            "person_by_lower_id", "district_id", "external_key", **where(conditions.HAS_CAPITALS)
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigInt)
@@ -203,7 +205,7 @@ class PersonTable(TableModel, table=True):
         sa_type=KeyText,
         sa_column_args=(Computed("lower(external_id)", persisted=True),),
     )
-    """The external id without the difference of case, for searches. SQLite stores it in the index alone."""
+    """The external id without the difference of case, for searches; indexed if it differs. SQLite stores it in the index alone."""
 
 
 class PersonNameTable(TableModel, table=True):

@@ -19,4 +19,11 @@ def upgrade() -> None:
     is_stored = op.get_bind().dialect.name == "postgresql"
     lower = sa.Computed("lower(external_id)", persisted=is_stored)
     op.add_column("person", sa.Column("external_key", KeyText, lower, nullable=True))
-    op.create_index("person_by_external_key", "person", ["district_id", "external_key"])
+    has_capitals = sa.text("lower(external_id) <> external_id")
+    op.create_index(
+        "person_by_lower_id",
+        "person",
+        ["district_id", "external_key"],
+        sqlite_where=has_capitals,
+        postgresql_where=has_capitals,
+    )
