@@ -62,6 +62,8 @@ FILTERS: Final[dict[str, dict[str, Any]]] = {
     "words of no message": {"text": parse_query("zebra crossing")},
     "words of all messages": {"text": parse_query("school due")},
     "phrase of all messages, word of one": {"text": parse_query('"due to weather" 4321')},
+    "phrase nowhere, of words of all messages": {"text": parse_query('"weather school"')},
+    "words of many messages, never together": {"text": parse_query("lunch student")},
     "recipient": {"recipient": "calvin of 98"},
     "address": {"recipient": "p471@nomail"},
 }
