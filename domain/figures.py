@@ -121,11 +121,13 @@ class DayRange(NamedTuple):
 
 
 class DayCoverage(NamedTuple):
-    """How the days of a range are read: whole months and days from sums, all other days from the messages."""
+    """How the days of a range are read: whole months and days from sums, changed days from the messages."""
 
     months: Sequence[date]
     """The first days of the months."""
     days: Sequence[DayRange]
+    subtracted: Sequence[DayRange]
+    """The parts of `messages` within the months. Their sums are subtracted, since a month is the sum of its days."""
     messages: Sequence[DayRange]
 
 
@@ -142,16 +144,33 @@ def cover(asked: DayRange, changed: Sequence[date], *, by_month: bool) -> DayCov
     """
     ranges = _merged([day for day in changed if asked.first <= day <= asked.last])
     months: list[date] = []
-    days: list[DayRange] = []
-    begin = asked.first
+    edges: list[DayRange] = []
+    _split(asked, months, edges, by_month=by_month)
+    days = [part for edge in edges for part in _without(edge, ranges)]
+    if not months:
+        return DayCoverage(months, days, [], ranges)
+    whole = DayRange(months[0], _next_month(months[-1]) - ONE_DAY)
+    subtracted = [
+        DayRange(max(one.first, whole.first), min(one.last, whole.last))
+        for one in ranges
+        if one.first <= whole.last and one.last >= whole.first
+    ]
+    return DayCoverage(months, days, subtracted, ranges)
+
+
+def _without(part: DayRange, ranges: Sequence[DayRange]) -> Sequence[DayRange]:
+    """Return the days of a range that are in none of these sorted ranges."""
+    rest: list[DayRange] = []
+    begin = part.first
     for one in ranges:
+        if one.last < begin or one.first > part.last:
+            continue
         if begin < one.first:
-            _split(DayRange(begin, one.first - ONE_DAY), months, days, by_month=by_month)
-        if one.last == asked.last:  # the next day may be beyond the calendar
-            return DayCoverage(months, days, ranges)
+            rest.append(DayRange(begin, one.first - ONE_DAY))
+        if one.last >= part.last:  # the next day may be beyond the calendar
+            return rest
         begin = one.last + ONE_DAY
-    _split(DayRange(begin, asked.last), months, days, by_month=by_month)
-    return DayCoverage(months, days, ranges)
+    return [*rest, DayRange(begin, part.last)]
 
 
 def _merged(days: Sequence[date]) -> list[DayRange]:

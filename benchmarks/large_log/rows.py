@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from db.log.counters import NO_CODE
-from domain.figures import NO_DELAY
+from domain.figures import BOUNDS
 from domain.search import date_text, fold
 from domain.words import join_words
 
@@ -71,6 +71,14 @@ def size_of(messages: int, deliveries: int, crowd: int) -> Size:
     others = max(0, deliveries * 2 // 5 - crowd)
     return Size(messages, others * 5 // messages, max(crowd, OF_CLASS), crowd)
 
+
+GATEWAYS: Final = {"INBOX": "inbox", "EMAIL": "smtp", "VOICE": "twilio"}
+DELAYS: Final[Mapping[str, Sequence[int]]] = {
+    "INBOX": BOUNDS[:1],
+    "EMAIL": BOUNDS[1:4],
+    "VOICE": BOUNDS[10:30],
+}
+"""The seconds from handover to outcome, by mode."""
 
 BODY: Final = "School is cancelled due to weather."
 SUBJECT: Final = 10
@@ -217,45 +225,31 @@ def _deliveries(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
         at, count = instants[message], 0
         for number, person in enumerate(_listed(message, size)):
             who = person % size.people
-            call = ("DELIVERED", 5) if _is_reached(who) else ("FAILED", -5)
-            # message, recipient, number, chunk, mode, address, its id, duplicate, status, code, confirmed, at, attempts
             chunk = count // PER_CHUNK
-            count += 2
-            account, phone = _account(who), _phone(who)
-            yield (
-                message,
-                number,
-                0,
-                chunk,
-                "INBOX",
-                account,
-                3 * who + 1,
-                False,
-                "SENT",
-                None,
-                False,
-                at,
-                1,
-            )
-            yield message, number, 1, chunk, "VOICE", phone, 3 * who + 2, False, *call, False, at, 1
-            if who % 2:
-                count += 1
-                email = _email(who)
-                yield (
-                    message,
-                    number,
-                    2,
-                    chunk,
-                    "EMAIL",
-                    email,
-                    3 * who + 3,
-                    False,
-                    "SENT",
-                    None,
-                    False,
-                    at,
-                    1,
-                )
+            sent = _sent_to(who)
+            count += len(sent)
+            for nth, (mode, address, status, code) in enumerate(sent):
+                handed_at = at - timedelta(seconds=_delay(mode, message, number))
+                gateway = GATEWAYS[mode]
+                what = (mode, address, 3 * who + 1 + nth, False, status, code, False)
+                yield message, number, nth, chunk, *what, at, 1, handed_at, gateway
+
+
+def _sent_to(who: int) -> Sequence[tuple[str, str, str, int | None]]:
+    """Return the deliveries to a person: mode, address, status, call status."""
+    call = ("DELIVERED", 5) if _is_reached(who) else ("FAILED", -5)
+    sent: list[tuple[str, str, str, int | None]] = [
+        ("INBOX", _account(who), "SENT", None),
+        ("VOICE", _phone(who), *call),
+    ]
+    if who % 2:
+        sent.append(("EMAIL", _email(who), "SENT", None))
+    return sent
+
+
+def _delay(mode: str, message: int, number: int) -> int:
+    delays = DELAYS[mode]
+    return delays[(7 * message + number) % len(delays)]
 
 
 def _failures(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
@@ -278,13 +272,10 @@ def _tallies(size: Size) -> Iterator[Row]:
     for message in range(1, size.messages + 1):
         counts: Counter[tuple[str, str, int]] = Counter()
         for person in _listed(message, size):
-            who = person % size.people
-            counts["INBOX", "SENT", NO_CODE] += 1
-            counts["VOICE", *(("DELIVERED", 5) if _is_reached(who) else ("FAILED", -5))] += 1
-            counts["EMAIL", "SENT", NO_CODE] += who % 2
+            for mode, _, status, code in _sent_to(person % size.people):
+                counts[mode, status, NO_CODE if code is None else code] += 1
         for facts, count in counts.items():
-            if count:
-                yield message, *facts, False, count
+            yield message, *facts, False, count
 
 
 def _spans(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
@@ -297,8 +288,14 @@ def _spans(size: Size, instants: Mapping[int, Any]) -> Iterator[Row]:
 
 
 def _figures(size: Size) -> Iterator[Row]:
-    for message, mode, status, _, _, count in _tallies(size):
-        yield message, mode, "", status, NO_DELAY, count
+    for message in range(1, size.messages + 1):
+        counts: Counter[tuple[str, str, str, int]] = Counter()
+        for number, person in enumerate(_listed(message, size)):
+            for mode, _, status, _ in _sent_to(person % size.people):
+                delay = _delay(mode, message, number)
+                counts[mode, GATEWAYS[mode], status, delay] += 1
+        for facts, count in counts.items():
+            yield message, *facts, count
 
 
 def _figure_changes(size: Size) -> Iterator[Row]:
@@ -339,7 +336,7 @@ def loads(size: Size) -> Iterator[Load]:
     yield Load(
         "delivery",
         "message_id, recipient_number, number, chunk, mode, address, address_id, is_duplicate, status, call_status, "
-        "confirmed, at, attempts",
+        "confirmed, at, attempts, handed_at, gateway",
         _deliveries(size, instants),
     )
     yield Load(

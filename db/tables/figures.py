@@ -16,8 +16,15 @@ from domain.status import DeliveryMode, DeliveryStatus
 DISTRICT_WIDE: Final = 0
 """Stands for "no school" in the key of a sum, because a key has no nulls."""
 
+ALL_TYPES: Final = ""
+"""Stands for "of whatever type" in the key of the delays of a month; the codes of types are not empty."""
+
 NO_GATEWAY: Final = ""
 """Stands for "not handed over from here" in the key of a figure."""
+
+
+_IN_KEY_ORDER: Final = {"sqlite_with_rowid": False}
+"""SQLite stores the rows in the order of their key, not the key beside them."""
 
 
 class Span(StrEnum):
@@ -29,6 +36,8 @@ class Span(StrEnum):
 
 class FigureTable(TableModel, table=True):
     """The number of deliveries of a message with the same facts, without duplicates, updated with the rows. A purge keeps it."""
+
+    __table_args__ = _IN_KEY_ORDER
 
     message_id: int = Field(primary_key=True, foreign_key="message.id", sa_type=BigInt)
     mode: DeliveryMode = Field(primary_key=True, sa_type=by_value(DeliveryMode))
@@ -58,6 +67,8 @@ class FigureSumTable(TableModel, table=True):
     only: per mode, per gateway, in all. So their sums are exact for figures that are not grouped by mode, gateway, or both.
     """
 
+    __table_args__ = _IN_KEY_ORDER
+
     district_id: int = Field(primary_key=True)
     span: Span = Field(primary_key=True, sa_type=by_value(Span))
     first_day: str = Field(primary_key=True, sa_type=KeyText)
@@ -79,7 +90,12 @@ class FigureSumTable(TableModel, table=True):
 
 
 class FigureDelayTable(TableModel, table=True):
-    """The number of deliveries of one day or month by their delay, for medians; the key begins as that of `figure_sum`."""
+    """The number of deliveries of one day or month by their delay, for medians; the key begins as that of `figure_sum`.
+
+    Each month is stored twice: by type, and with `ALL_TYPES`, because a year by type has ten times as many rows.
+    """
+
+    __table_args__ = _IN_KEY_ORDER
 
     district_id: int = Field(primary_key=True)
     span: Span = Field(primary_key=True, sa_type=by_value(Span))

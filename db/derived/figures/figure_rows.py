@@ -98,7 +98,7 @@ async def find_figures(
 
 async def _coverage(connection: ReadConnection, query: FigureQuery) -> DayCoverage:
     if not query.has_sums:
-        return DayCoverage([], [], [query.days])
+        return DayCoverage([], [], [], [query.days])
     changed = (
         select(FIGURE_CHANGE.c.day)
         .where(

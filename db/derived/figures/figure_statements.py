@@ -29,7 +29,7 @@ from db.search.index_choice import DAYS
 from db.search.search import Search
 from db.sql.index_hints import by_index
 from db.sql.key_lists import any_of, text_any_of
-from db.tables.figures import DISTRICT_WIDE, FIGURE, FIGURE_DELAY, FIGURE_SUM, Span
+from db.tables.figures import ALL_TYPES, DISTRICT_WIDE, FIGURE, FIGURE_DELAY, FIGURE_SUM, Span
 from db.tables.log import MESSAGE
 from domain.figures import MOST_ROWS, NO_DELAY, SPANS, DayCoverage, DayRange, FigureDimension
 from domain.status import DeliveryStatus
@@ -79,7 +79,7 @@ _NUMBERS: Final = ("deliveries", *STATUSES, "messages", "newest")
 
 def rows_statement(parts: FigureParts) -> Select[Any]:
     """Return the statement for the rows, with the number of rows in each."""
-    sources = [_from_sums(parts, condition) for condition in _conditions(parts, FIGURE_SUM)]
+    sources = [_from_sums(parts, *one) for one in _conditions(parts, FIGURE_SUM)]
     sources += [_from_messages(parts, days) for days in parts.coverage.messages]
     every = union_all(*sources).subquery("every")
     dimensions = [every.c[dimension.value] for dimension in parts.query.group_by]
@@ -103,14 +103,14 @@ def is_within(day: ColumnElement[str], days: DayRange) -> ColumnElement[bool]:
 def medians_statement(parts: FigureParts) -> Select[Any]:
     """Return the statement for the median delay of each row that has delays: dimensions, bucket."""
     sources: list[Select[Any]] = []
-    for condition in _conditions(parts, FIGURE_DELAY):
-        columns = FIGURE_DELAY.c["delay", "deliveries"]
+    for condition, factor in _conditions(parts, FIGURE_DELAY):
+        columns = (FIGURE_DELAY.c.delay, (FIGURE_DELAY.c.deliveries * factor).label("deliveries"))
         dimensions = _dimensions(parts, _of_sums(FIGURE_DELAY))
         sources.append(select(*dimensions, *columns).where(condition))
     for days in parts.coverage.messages:
         dimensions = _dimensions(parts, _OF_MESSAGES)
-        columns = FIGURE.c["delay", "deliveries"]
-        sources.append(_select_messages(parts, days, *dimensions, *columns))
+        of_figure = FIGURE.c["delay", "deliveries"]
+        sources.append(_select_messages(parts, days, *dimensions, *of_figure))
     every = union_all(*sources).subquery("every")
     keys = [every.c[dimension.value] for dimension in parts.query.group_by]
     # Not limited to rows with a delay: where those are rare, PostgreSQL would look for them in the whole table.
@@ -131,7 +131,7 @@ def medians_statement(parts: FigureParts) -> Select[Any]:
     return medians.where(ranked.c.total > 0, ranked.c.up_to * 2 >= ranked.c.total).group_by(*names)
 
 
-def _from_sums(parts: FigureParts, condition: ColumnElement[bool]) -> Select[Any]:
+def _from_sums(parts: FigureParts, condition: ColumnElement[bool], factor: int) -> Select[Any]:
     group_by = parts.query.group_by
     level = {
         (True, True): "messages",
@@ -143,8 +143,11 @@ def _from_sums(parts: FigureParts, condition: ColumnElement[bool]) -> Select[Any
     return (
         select(
             *dimensions,
-            *(func.sum(FIGURE_SUM.c[name]).label(name) for name in ("deliveries", *STATUSES)),
-            func.sum(FIGURE_SUM.c[level]).label("messages"),
+            *(
+                func.sum(FIGURE_SUM.c[name] * factor).label(name)
+                for name in ("deliveries", *STATUSES)
+            ),
+            func.sum(FIGURE_SUM.c[level] * factor).label("messages"),
             literal(0).label("newest"),
         )
         .where(condition)
@@ -187,11 +190,10 @@ def _select_messages(
     return joined.where(found, FIGURE.c.deliveries > 0)
 
 
-def _conditions(parts: FigureParts, table: FromClause) -> Sequence[ColumnElement[bool]]:
-    """Return the conditions of the months and of the days that are read from sums; none if there are none."""
+def _conditions(parts: FigureParts, table: FromClause) -> Sequence[tuple[ColumnElement[bool], int]]:
+    """Return the conditions of the sums that are added (1) or subtracted (-1): of months, of days, of changed days."""
     criteria, visibility = parts.query.criteria, parts.query.visibility
     months = [str(month) for month in parts.coverage.months]
-    ranges = [is_within(table.c.first_day, days) for days in parts.coverage.days]
     chosen = [table.c.district_id == visibility.district.id]
     if visibility.school_ids is not None:
         chosen.append(any_of(table.c.school_id, visibility.school_ids))
@@ -203,12 +205,18 @@ def _conditions(parts: FigureParts, table: FromClause) -> Sequence[ColumnElement
     elif criteria.district_wide is not None:
         is_whole = table.c.school_id == DISTRICT_WIDE
         chosen.append(is_whole if criteria.district_wide else ~is_whole)
-    conditions = []
+    conditions: list[tuple[ColumnElement[bool], int]] = []
     if months:
-        of_months = text_any_of(table.c.first_day, months)
-        conditions.append(and_(*chosen, table.c.span == Span.MONTH, of_months))
-    if ranges:
-        conditions.append(and_(*chosen, table.c.span == Span.DAY, or_(*ranges)))
+        of_months = [table.c.span == Span.MONTH, text_any_of(table.c.first_day, months)]
+        if table is FIGURE_DELAY:
+            has_types = criteria.types is not None or FigureDimension.TYPE in parts.query.group_by
+            is_all = table.c.type_code == ALL_TYPES
+            of_months.append(~is_all if has_types else is_all)
+        conditions.append((and_(*chosen, *of_months), 1))
+    for ranges, factor in ((parts.coverage.days, 1), (parts.coverage.subtracted, -1)):
+        if ranges:
+            is_one = or_(*(is_within(table.c.first_day, days) for days in ranges))
+            conditions.append((and_(*chosen, table.c.span == Span.DAY, is_one), factor))
     return conditions
 
 

@@ -4,6 +4,7 @@ The sums of a day are exact unless one of its messages is in `figure_change`; th
 So a reader knows which days it must read from the messages instead, whatever was or was not summed.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
@@ -17,7 +18,7 @@ from db.sql.column_types import Instant
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of
 from db.sql.statement_files import read_statements
-from db.tables.figures import FIGURE_CHANGE, FIGURE_DELAY, FIGURE_SUM, Span
+from db.tables.figures import ALL_TYPES, FIGURE_CHANGE, FIGURE_DELAY, FIGURE_SUM, Span
 from db.tables.log import DISTRICT, MESSAGE
 from domain.figures import ONE_DAY
 
@@ -104,7 +105,8 @@ async def _add_to_month(connection: WriteConnection, one: FigureDay, *, factor: 
     """Add the sums of a day, times `factor`, to those of its month, and delete what is 0 then."""
     month = {"district": one.district_id, "month": f"{one.day[:7]}-01"}
     for table in (FIGURE_SUM, FIGURE_DELAY):
-        await connection.execute(_addition(table), {**month, "day": one.day, "factor": factor})
+        for addition in _additions(table):
+            await connection.execute(addition, {**month, "day": one.day, "factor": factor})
         await connection.execute(
             delete(table).where(
                 table.c.district_id == one.district_id,
@@ -116,18 +118,26 @@ async def _add_to_month(connection: WriteConnection, one: FigureDay, *, factor: 
 
 
 @cache
-def _addition(table: Table) -> TextClause:
+def _additions(table: Table) -> Sequence[TextClause]:
+    """Return the statements that add the sums of a day, times `factor`, to a month: by type, and delays of all types too."""
     keys = [column.name for column in table.primary_key]
     counts = _COUNTS[table]
     same = ", ".join(key for key in keys if key not in ("district_id", "span", "first_day"))
-    return text(
-        f"INSERT INTO {table.name} (district_id, span, first_day, {same}, {', '.join(counts)}) "
-        f"SELECT district_id, 'MONTH', CAST(:month AS text), {same}, "
-        f"{', '.join(f'{name} * CAST(:factor AS integer)' for name in counts)} FROM {table.name} "
-        "WHERE district_id = :district AND span = 'DAY' AND first_day = :day "
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET "
-        + ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counts)
-    )
+    selections = {same: same}
+    if table is FIGURE_DELAY:
+        selections[same.replace("type_code", f"'{ALL_TYPES}'")] = same.replace("type_code, ", "")
+    return [
+        text(
+            f"INSERT INTO {table.name} (district_id, span, first_day, {same}, {', '.join(counts)}) "
+            f"SELECT district_id, 'MONTH', CAST(:month AS text), {selection}, "
+            f"{', '.join(f'sum({name}) * CAST(:factor AS integer)' for name in counts)} FROM {table.name} "
+            "WHERE district_id = :district AND span = 'DAY' AND first_day = :day "
+            f"GROUP BY district_id, {group} "
+            f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET "
+            + ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in counts)
+        )
+        for selection, group in selections.items()
+    ]
 
 
 _INSTANTS: Final = (bindparam("begin", type_=Instant), bindparam("end", type_=Instant))
@@ -196,11 +206,21 @@ async def differing_months(connection: ReadConnection) -> Sequence[tuple[FigureD
             )
             sides.append({(row[0], *row[2:width]): tuple(row[width:]) for row in rows})
         stored, counted = sides
+        if table is FIGURE_DELAY:
+            counted |= _of_all_types(counted)
         for key in sorted(stored.keys() | counted.keys(), key=str):
             pair = stored.get(key, (0,)), counted.get(key, (0,))
             if pair[0] != pair[1]:
                 found.append((FigureDay(key[1], key[0]), pair[0][0], pair[1][0]))
     return found
+
+
+def _of_all_types(counts: Mapping[tuple[Any, ...], tuple[int, ...]]) -> dict[Any, tuple[int]]:
+    """Return the delays of months, whose keys begin with month, district, school and type, summed over the types."""
+    sums = Counter[tuple[Any, ...]]()
+    for (month, district_id, school_id, _, *rest), (count,) in counts.items():
+        sums[month, district_id, school_id, ALL_TYPES, *rest] += count
+    return {key: (count,) for key, count in sums.items()}
 
 
 def _by_key(rows: Any, width: int) -> Mapping[tuple[Any, ...], tuple[int, ...]]:

@@ -13,19 +13,24 @@ from benchmarks.large_log import build, size_of
 from db.connect.database import Database
 from db.derived.figures.figure_rows import find_figures
 from db.derived.figures.figure_statements import FigureQuery
-from db.derived.figures.figure_sums import FigureDay, sum_day
+from db.derived.figures.figure_sums import FigureDay, changed_days, sum_day
 from db.derived.figures.message_figures import mark_changed
 from db.search.criteria import Criteria
-from delivery.upkeep.figure_sums import sum_changed_days
 from domain.figures import DayRange, FigureDimension
 from tests.log import NOON, visibility
 from tests.statements import recorded, tables_read_whole
 
-LARGE: Final = {"message", "figure", "figure_sum", "delivery", "m", "f"}
-"""`figure_delay` is empty here, because history has no handovers. `m` and `f` are aliases of `message` and `figure`."""
+LARGE: Final = {"message", "figure", "figure_sum", "figure_delay", "delivery", "m", "f"}
+"""`m` and `f` are aliases of `message` and `figure`."""
 
 NOW: Final = NOON.replace(year=2030)
 QUARTER: Final = DayRange(date(2020, 1, 1), date(2020, 3, 31))
+SUMMED_UNTIL: Final = "2021-06-30"
+"""Six quarters, half of the log: enough that a scan is no good plan for one of them."""
+
+IN_QUARTER: Final = 1_000
+"""A message of the quarter."""
+
 SIZE: Final = size_of(20_000, 40_000, 1_000)
 
 D = FigureDimension
@@ -69,7 +74,13 @@ def summed_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def summed(summed_url: str) -> AsyncIterator[Database]:
     database = Database(summed_url)
-    if await sum_changed_days(database, now=NOW) > 1:
+    async with database.reading() as connection:
+        changed = await changed_days(connection, after=None, most=2_000)
+    days = [one for one in changed if one.day <= SUMMED_UNTIL]
+    for one in days:
+        async with database.writing() as connection:
+            assert await sum_day(connection, one, now=NOW)
+    if len(days) > 1:
         async with database.engine.connect() as connection:
             await connection.exec_driver_sql("ANALYZE")
             await connection.commit()
@@ -98,7 +109,7 @@ async def test_figures_of_a_quarter_scan_no_large_table(
 ) -> None:
     if has_changed:
         async with summed.writing() as connection:
-            await mark_changed(connection, [10_000])
+            await mark_changed(connection, [IN_QUARTER])
     seen = await visibility(summed, now=NOW)
     if D.SENDER in group_by:  # from messages; a scan would be right for a quarter of so small a log
         chosen = {"created_text": "01/31/2020"}
@@ -115,8 +126,8 @@ async def test_figures_of_a_quarter_scan_no_large_table(
 
 async def test_a_day_is_summed_without_a_scan(summed: Database) -> None:
     async with summed.writing() as connection:
-        await mark_changed(connection, [10_000])
-        day = await connection.scalar(text("SELECT max(day) FROM figure_change"))
+        await mark_changed(connection, [IN_QUARTER])
+        day = await connection.scalar(text("SELECT min(day) FROM figure_change"))
         with recorded(summed) as statements:
             assert await sum_day(connection, FigureDay(1, str(day)), now=NOW)
 
