@@ -4,10 +4,11 @@ SQLAlchemy's `executemany` sends PostgreSQL one statement per row, which takes t
 Its types also convert each value of each row, although most values repeat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
@@ -16,6 +17,11 @@ from sqlalchemy import Table, make_url, text
 from db.sql.connections import WriteConnection
 
 _POSTGRESQL: Final = make_url("postgresql+psycopg://").get_dialect()()
+
+_PLAIN: Final = frozenset({str, int, float, bool, bytes, type(None)})
+"""The types of values that both drivers take as they are."""
+
+_VALUE: Final = attrgetter("_value_")
 
 Row = Sequence[Any]
 """The values of one row, in the order of the columns passed with it."""
@@ -66,9 +72,18 @@ async def _run(
             if value not in texts:
                 texts[value] = _format_instant(value, with_zone=in_postgresql)
             return texts[value]
-        return value.value if isinstance(value, Enum) else value
+        return value._value_ if isinstance(value, Enum) else value
 
-    plain_rows = [tuple(map(plain, row)) for row in rows]
+    def plain_column(column: tuple[Any, ...]) -> Iterable[Any]:
+        types = set(map(type, column))
+        if types <= _PLAIN:
+            return column
+        if len(types) == 1 and issubclass(types.pop(), Enum):
+            return map(_VALUE, column)
+        return map(plain, column)
+
+    # By column, because most columns need no conversion.
+    plain_rows = list(zip(*map(plain_column, zip(*rows, strict=True)), strict=True))
     if in_postgresql:
         records = [dict(zip(columns, row, strict=True)) for row in plain_rows]
         await connection.execute(text(statement), {"rows": orjson.dumps(records).decode()})

@@ -74,12 +74,14 @@ async def update(
 ) -> None:
     """Update the states for changes of deliveries, which are written already. `opted`: addresses that opted out or in."""
     by_address: dict[int, list[PossibleChange]] = defaultdict(list)
+    may_fail: set[int] = set()
     for one in possible:
         by_address[one.address_id].append(one)
+        if one.may_fail:
+            may_fail.add(one.address_id)
     ids = sorted(by_address.keys() | set(opted))
     if not ids:
         return
-    may_fail = {id for id, some in by_address.items() if any(one.may_fail for one in some)}
     await _lock(connection, ids, alone=bool(may_fail or opted))
     known = await stored(connection, ids, locks=True)
     changes = {
