@@ -1,9 +1,10 @@
-"""Measures the worklist of addresses, beside the first page of the log.
+"""Measures the worklist of addresses and the search for people, beside the first page of the log and look-ups by key.
 
     python -m benchmarks.addresses --url sqlite+aiosqlite:////tmp/large.sqlite3 [--rounds 9]
 
 The database is one of `benchmarks.large_log` and is only read; without a URL a small one is made. Each case alternates with
-the first page of the log. It prints medians in milliseconds, and ratios, which are comparable between machines.
+the first page of the log, and with as many people read by their primary keys as it returned. It prints medians in
+milliseconds, and ratios, which are comparable between machines.
 """
 
 import argparse
@@ -14,7 +15,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import Select, select
 
 from benchmarks.large_log import build, size_of
 from db.connect.database import Database
@@ -24,8 +27,11 @@ from db.log.visibility import Visibility, visibility_of
 from db.search import log_page
 from db.search.criteria import Criteria
 from db.search.log_page import OrderField
+from db.search.people import PeopleSearch, best_first, count_people, find_people
 from db.search.search import prepare
 from db.sql.connections import ReadConnection
+from db.sql.key_lists import any_of
+from db.tables.log import PERSON
 from domain.paging import Page
 from domain.viewer import Viewer
 
@@ -48,6 +54,18 @@ def cases(visibility: Visibility) -> Mapping[str, Run]:
 
         return run
 
+    def people(text: str) -> Run:
+        wanted = PeopleSearch(text, None, visibility)
+        best = best_first(wanted)
+
+        async def run(connection: ReadConnection) -> int:
+            return len((await find_people(connection, wanted, order=best, page=PAGE)).rows)
+
+        return run
+
+    def count(text: str) -> Run:
+        return lambda connection: count_people(connection, PeopleSearch(text, None, visibility))
+
     async def counts(connection: ReadConnection) -> object:
         return await problems.count_problems(connection, ProblemCriteria(), visibility=visibility)
 
@@ -64,6 +82,13 @@ def cases(visibility: Visibility) -> Mapping[str, Run]:
         "the worklist, by a number": page(ProblemCriteria(search="0000471")),
         "its counts": counts,
         "150 addresses with their facts": addresses,
+        "people: a name": people("calvin of 98"),
+        "people: a common part of a name": people("heather"),
+        "people: an id": people("p4711"),
+        "people: a phone number": people("(612) 000-4711"),
+        "people: an email address": people("P4711@nomail.example"),
+        "people: nobody": people("zebra crossing"),
+        "people: the count of a common part": count("heather"),
     }
 
 
@@ -82,13 +107,22 @@ async def measure(url: str, *, rounds: int) -> None:
             return await log_page.page_of(connection, search, order=order, page=PAGE)
 
         for name, run in cases(visibility).items():
-            own: list[float] = []
-            beside: list[float] = []
-            for _ in range(rounds + 1):
-                own.append(await _time(run, connection))
-                beside.append(await _time(plain, connection))
-            median, other = statistics.median(own[1:]), statistics.median(beside[1:])
-            print(f"{name:45} {median:8.2f} ms  {median / other:6.2f} pages of the log")
+            found = await run(connection)
+            ids = list(range(1, 1 + (found if isinstance(found, int) else PAGE.size)))
+            by_key = select(PERSON.c.id, PERSON.c.name).where(any_of(PERSON.c.id, ids[: PAGE.size]))
+
+            async def look_up(connection: ReadConnection, by_key: Select[Any] = by_key) -> object:
+                return (await connection.execute(by_key)).all()
+
+            taken: dict[Run, list[float]] = {run: [], plain: [], look_up: []}
+            for _ in range(rounds):
+                for one, times in taken.items():
+                    times.append(await _time(one, connection))
+            own, page, key = map(statistics.median, taken.values())
+            print(
+                f"{name:45} {own:8.2f} ms  {own / page:6.2f} pages of the log"
+                f"  {own / key:6.2f} look-ups by key"
+            )
     await database.dispose()
 
 
