@@ -2,9 +2,10 @@
 
     python -m benchmarks.reports [--rows 200000] [--searches 300]
 
-A message with this many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder; likewise a
-person with 10,000 messages, and one with a tenth of them, for family reports. The search runs over GraphQL in
-the process that starts the report, as in a server: first without a report, then during a report of each format. Memory is that of the process that makes the report, above its idle memory after all imports.
+A message with this many delivery rows, and one with a tenth of them, each in a SQLite file in a temporary folder. The
+search runs over GraphQL in the process that starts the report, as in a server: first without a report, then during a
+report of each format. The memory of family reports is measured on a person with 10,000 messages, and one with 1,000.
+Memory is that of the process that makes the report, above its idle memory after all imports.
 `benchmarks.renderers` measures the renderers alone.
 """
 
