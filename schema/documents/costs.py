@@ -29,8 +29,11 @@ from graphql import (
     is_list_type,
 )
 
+from db.search.saved_searches import MOST as MOST_SAVED
+from domain.call_status import CALL_STATUSES
 from domain.errors import TooComplex
 from domain.paging import PAGE_LIMIT
+from resolvers.messages import MOST_SENDERS
 from schema.documents.limits import format_number, fragments_of
 
 USUAL: Final = 5
@@ -42,8 +45,13 @@ GROUPED: Final = 100
 MOST_IDS: Final = 100
 """The limit of `nodes` and `cancelMessages`."""
 
-LONG: Final = {"LogChange.changed": 100}
-"""Objects in a list that may be longer than usual."""
+LONG: Final = {
+    "LogChange.changed": 100,
+    "MessageFacets.senders": MOST_SENDERS,
+    "Query.callStatuses": len(CALL_STATUSES),
+    "Query.savedSearches": MOST_SAVED,
+}
+"""The most objects in a list that may be longer than usual."""
 
 IDS: Final = ("ids", "messageIds")
 """The arguments, and the fields of `input`, that have an id for each object of a list."""
@@ -164,28 +172,32 @@ class _Walk:
             return _Cost(1 + below.fixed)
         if not is_list_type(get_nullable_type(defined.type)):
             # A connection: a list in it has as many rows as the page.
-            return _Cost(1 + below.fixed + below.each * self._page(node, defined))
+            rows = self._size(node, defined, most=PAGE_LIMIT) if "first" in defined.args else 1
+            return _Cost(1 + below.fixed + below.each * rows)
         if "pageInfo" in getattr(parent, "fields", ()):
             return _Cost(0, 1 + below.fixed)
-        return _Cost(self._rows(node, parent) * (1 + below.fixed))
+        return _Cost(self._rows(node, defined, parent) * (1 + below.fixed))
 
-    def _page(self, node: FieldNode, defined: GraphQLField) -> int:
-        """The page size of a field; 1 if the field is not a connection."""
-        if "first" not in defined.args:
-            return 1
-        sizes_given = [
+    def _size(self, node: FieldNode, defined: GraphQLField, *, most: int) -> int:
+        """The number of objects that `first` or `last` asks for; without them the default of `first`, or `most`."""
+        given = [
             self._value_of(argument.value)
             for argument in node.arguments or ()
             if argument.name.value in ("first", "last")
         ]
+        usual = defined.args["first"].default_value
         # An invalid size is refused by the resolver; it must not lower the cost.
-        sizes = [size for size in sizes_given if type(size) is int and 0 <= size <= PAGE_LIMIT]
-        return max(sizes, default=PAGE_LIMIT)
+        sizes = [size if 0 <= size <= most else most for size in given if type(size) is int]
+        return max(sizes, default=usual if type(usual) is int else most)
 
-    def _rows(self, node: FieldNode, parent: GraphQLNamedType | None) -> int:
+    def _rows(self, node: FieldNode, defined: GraphQLField, parent: GraphQLNamedType | None) -> int:
         """The number of objects in a list that is not paged."""
-        if parent is not None and parent.name.startswith("__"):
-            return self._introspected.get(f"{parent.name}.{node.name.value}", USUAL)
+        name = "" if parent is None else f"{parent.name}.{node.name.value}"
+        if name.startswith("__"):
+            return self._introspected.get(name, USUAL)
+        most = LONG.get(name, USUAL)
+        if "first" in defined.args:
+            return self._size(node, defined, most=most)
         for argument in node.arguments or ():
             if argument.name.value == "groupBy":
                 return GROUPED
@@ -194,8 +206,7 @@ class _Walk:
                 if isinstance(ids, dict):
                     ids = next((ids[name] for name in IDS if name in ids), None)
                 return min(len(ids), MOST_IDS) if isinstance(ids, list) else 1
-        name = "" if parent is None else f"{parent.name}.{node.name.value}"
-        return LONG.get(name, USUAL)
+        return most
 
     def _value_of(self, node: object) -> object:
         if isinstance(node, VariableNode):

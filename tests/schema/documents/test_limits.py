@@ -1,10 +1,23 @@
 """The limits of an operation, and that a refusal is fast, however the document is written."""
 
+import json
 from collections import Counter
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import pytest
-from graphql import SelectionSetNode, get_introspection_query, parse
+from graphql import (
+    GraphQLField,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    get_introspection_query,
+    get_named_type,
+    get_nullable_type,
+    is_composite_type,
+    is_list_type,
+    parse,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +27,7 @@ from schema.documents.costs import _Walk
 from schema.documents.documents import Documents
 from schema.documents.limits import LIMITS, Limits, _Shapes, check_shape
 from tests.schema.documents.excessive import DAYS, EXCESSIVE, chain
+from tests.tables import table
 
 
 def cost(document: str, **variables: Any) -> int:
@@ -94,6 +108,10 @@ def test_graphiql_may_ask_for_the_whole_schema() -> None:
         ('mutation { cancelMessages(input: {messageIds: "a"}) { ... on CancelMessageSuccess { canceledMessage { id } } } }', 2),
         (f"subscription {{ logChanged({DAYS}) {{ changed {{ id }} totalCount }} }}", 101),
         (f"{{ messages({DAYS}, first: 9) {{ facets {{ statuses {{ count }} }} }} }}", 7),
+        (f"{{ messages({DAYS}, first: 9) {{ facets {{ senders {{ count }} }} }} }}", 22),
+        (f"{{ messages({DAYS}, first: 9) {{ facets {{ senders(first: null) {{ count }} }} }} }}", 22),
+        (f"{{ messages({DAYS}, first: 9) {{ facets {{ senders(first: 3) {{ sender {{ id }} }} }} }} }}", 8),
+        (f"{{ messages({DAYS}, first: 9) {{ facets {{ senders(first: 101) {{ count }} }} }} }}", 102),
     ],
 )  # fmt: skip
 def test_the_cost_is_the_objects_that_may_come(document: str, expected: int) -> None:
@@ -106,6 +124,114 @@ def test_the_cost_is_the_objects_that_may_come(document: str, expected: int) -> 
 )
 def test_a_size_may_be_a_variable(given: dict[str, Any], expected: int) -> None:
     text = f"query($n: Int = 7) {{ messages({DAYS}, first: $n) {{ nodes {{ id }} }} }}"
+
+    assert cost(text, **given) == expected
+
+
+def lists() -> dict[str, tuple[GraphQLObjectType, GraphQLField]]:
+    """The fields of the contract that are connections or lists of objects, but for what is in a connection."""
+    return {
+        f"{type_.name}.{name}": (type_, field)
+        for type_ in SCHEMA._schema.type_map.values()
+        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+        if "pageInfo" not in type_.fields
+        for name, field in type_.fields.items()
+        if is_composite_type(get_named_type(field.type))
+        if "first" in field.args or is_list_type(get_nullable_type(field.type))
+    }
+
+
+def cost_of(place: str, arguments: str = "") -> int:
+    """The cost of one field with these arguments, without anything around it."""
+    type_, field = lists()[place]
+    is_list = is_list_type(get_nullable_type(field.type))
+    below = "{ __typename }" if is_list else "{ edges { __typename } }"
+    document = parse(f"{{ {place.partition('.')[2]}{arguments} {below} }}")
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    return _Walk(SCHEMA._schema, {}, {}, {}).of(operation.selection_set, type_).fixed
+
+
+def ids_in(arguments: Mapping[str, Any]) -> set[str]:
+    """The arguments, and the fields of an argument that is an input, with a list of ids; as `name` or `name.field`."""
+    found = set[str]()
+    for name, argument in arguments.items():
+        named = get_named_type(argument.type)
+        if named.name == "ID" and is_list_type(get_nullable_type(argument.type)):
+            found.add(name)
+        found |= {f"{name}.{inner}" for inner in ids_in(getattr(named, "fields", {}))}
+    return found
+
+
+@pytest.mark.parametrize("place", lists())
+def test_each_argument_that_sizes_a_list_is_in_its_cost(place: str) -> None:
+    _, field = lists()[place]
+    sizes = {name for name, one in field.args.items() if get_named_type(one.type).name == "Int"}
+    is_list = is_list_type(get_nullable_type(field.type))
+
+    assert sizes <= {"first", "last"}
+    for name in sizes:
+        assert cost_of(place, f"({name}: 19)") - cost_of(place, f"({name}: 3)") == 16
+    for name in ids_in(field.args) - FILTERS if is_list else ():
+        argument, _, inner = name.partition(".")
+        for count in (3, 19):
+            ids = json.dumps(["a"] * count)
+            given = f"{{{inner}: {ids}}}" if inner else ids
+            assert cost_of(place, f"({argument}: {given})") == count
+
+
+FILTERS: Final = {"filter.schoolIds"}
+"""Lists of ids that select objects, and do not say how many come."""
+
+LENGTHS: Final = """
+    Address.people           | 5
+    Delivery.events          | 5
+    DeliverySummary.tallies  | 5
+    LogChange.changed        | 100
+    Message.filterCriteria   | 5
+    Message.outcomes         | 5
+    Message.waitsFor         | 5
+    MessageFacets.schools    | 5
+    MessageFacets.senders    | 20
+    MessageFacets.statuses   | 5
+    MessageFacets.types      | 5
+    Person.addresses         | 5
+    Person.students          | 5
+    Query.callStatuses       | 51
+    Query.messageTypes       | 5
+    Query.savedSearches      | 100
+    Query.schools            | 5
+    Recipient.deliveries     | 5
+    Student.contacts         | 5
+    System.providers         | 5
+    System.workers           | 5
+    Viewer.schools           | 5
+"""
+"""The objects of each list without a size: five if no limit of it is known. A new list needs a row, and so a decision."""
+
+BY_ARGUMENT: Final = {"Mutation.cancelMessages", "Query.figures", "Query.nodes"}
+"""Lists whose required argument decides."""
+
+
+def test_a_list_without_a_size_counts_as_the_most_that_it_may_have() -> None:
+    counted = {
+        place: cost_of(place)
+        for place, (_, field) in lists().items()
+        if is_list_type(get_nullable_type(field.type)) and place not in BY_ARGUMENT
+    }
+
+    assert counted == {place.strip(): int(length) for place, length in table(LENGTHS)}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, 22), ({"n": 2}, 4), ({"n": None}, 22), ({"n": "2"}, 22), ({"n": -1}, 102)],
+)
+def test_the_size_of_a_list_that_is_no_connection_may_be_a_variable(
+    given: dict[str, Any], expected: int
+) -> None:
+    facets = "facets { senders(first: $n) { count } }"
+    text = f"query($n: Int) {{ messages({DAYS}, first: 1) {{ {facets} }} }}"
 
     assert cost(text, **given) == expected
 
