@@ -28,7 +28,7 @@ class Difference(NamedTuple):
     """A stored counter or flag that differs from its rows, or a sum that differs from its messages."""
 
     message: str
-    """The external id of the message, the number of the address, or of a sum `district` and the external id of the district."""
+    """The external id of the message. Otherwise `address` or `saved search` and its number, or `district` and its external id."""
     what: str
     stored: str | None
     counted: str | None

@@ -13,7 +13,7 @@ from db.tables.log import ADDRESS
 from db.upkeep.check import Difference, text_of
 from domain.contact_problems import AddressProblem, problem_of
 
-_CHECKED = (*STATE, *AddressProblem._fields)
+_CHECKED = ("district_id", *STATE, *AddressProblem._fields)
 
 
 async def next_addresses(connection: ReadConnection, after: int, *, count: int) -> Sequence[int]:
@@ -47,12 +47,16 @@ async def address_differences(
 async def _counted(
     connection: ReadConnection, ids: Sequence[int]
 ) -> Mapping[int, Mapping[str, Any]]:
-    statement = select(ADDRESS.c.id, ADDRESS.c.opted_out_at).where(
-        any_of(ADDRESS.c.id, ids), ADDRESS.c.opted_out_at.is_not(None)
+    statement = select(ADDRESS.c.id, ADDRESS.c.district_id, ADDRESS.c.opted_out_at).where(
+        any_of(ADDRESS.c.id, ids)
     )
-    opted_out = {row[0]: row[1] for row in await connection.execute(statement)}
+    rows = (await connection.execute(statement)).all()
+    districts = {row.id: row.district_id for row in rows}
+    opted_out = {row.id: row.opted_out_at for row in rows if row.opted_out_at is not None}
     values: dict[int, Mapping[str, Any]] = {}
     for id, state in (await states_of(connection, ids, opted_out=opted_out)).items():
         problem = problem_of(state, opted_out_at=opted_out.get(id)) or (None, None, None)
-        values[id] = dict(zip(_CHECKED, (*state_values(state), *problem), strict=True))
+        values[id] = dict(
+            zip(_CHECKED, (districts[id], *state_values(state), *problem), strict=True)
+        )
     return values

@@ -1,6 +1,7 @@
 """Recounts the whole log and finds differences from its counters, while the log is in use.
 
-`db.upkeep.check` has the statements, `db.derived.figures.figure_sums` those for the sums of days and months.
+`db.upkeep.check`, `check_addresses` and `check_texts` have the statements. Those for the sums of days and months are in
+`db.derived.figures.figure_sums`.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from db.upkeep.check import (
     next_messages,
 )
 from db.upkeep.check_addresses import address_differences, next_addresses
+from db.upkeep.check_texts import saved_search_differences, text_differences
 
 CHUNK: Final = 500
 """Messages per snapshot: more keep an old snapshot open longer, fewer need more statements."""
@@ -78,11 +80,15 @@ async def check(database: Database, *, watch: Watch = lambda finding: None) -> R
             if not ids:
                 break
             rows = await differences(connection, after=last, until=ids[-1])
+            texts = await text_differences(connection, ids)
         last = ids[-1]
         finding.messages += len(ids)
         finding.add(rows)
+        finding.add(texts)
         watch(finding)
     await _check_addresses(database, finding)
+    async with database.reading() as connection:
+        finding.add(await saved_search_differences(connection))
     await _check_sums(database, finding)
     watch(finding)
     return finding
