@@ -7,15 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import and_, func, literal, or_, select, update
+from sqlalchemy import and_, func, or_, select
 
 from db.log.deliveries import DeliveryKey
 from db.sql.clock import clock
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.key_lists import any_of, pairs_of, text_any_of
-from db.sql.upsert import insert_into
 from db.tables.log import ADDRESS, CONTENT, DELIVERY, DISTRICT, MESSAGE
-from domain.addresses import InvalidAddress, normalise
 from domain.call_window import CallWindow
 from domain.contact_problems import Fate, fate_of
 from domain.message import BodyFormat
@@ -320,42 +318,3 @@ async def repeats(
     for row in await connection.execute(statement):
         firsts.setdefault((row[3], row[4]), DeliveryKey(*row[:3]))
     return {key for key, place in deliveries.items() if firsts[place] != key}
-
-
-async def set_opted_out(
-    connection: WriteConnection, number: str, at: datetime | None
-) -> Sequence[int]:
-    """Record in every district that a phone number opted out of texts at an instant; None: that it opted in again.
-
-    `number` is as the provider writes it, with its country code; anything else is ignored. A number to which nothing was
-    sent yet gets an address, which its first message finds. Returns the addresses, whose states (`db.derived.addresses.states`) the
-    caller updates.
-    """
-    try:
-        number = normalise(DeliveryMode.TEXT, number).key
-    except InvalidAddress:
-        return ()
-    if at is None:
-        cleared = await connection.scalars(
-            update(ADDRESS)
-            .where(
-                # Explicit for the index, which begins with the district.
-                ADDRESS.c.district_id.in_(select(DISTRICT.c.id)),
-                ADDRESS.c.kind == AddressKind.PHONE,
-                ADDRESS.c.key == number,
-            )
-            .values(opted_out_at=None)
-            .returning(ADDRESS.c.id)
-        )
-        return cleared.all()
-    columns = ADDRESS.c["district_id", "kind", "key", "opted_out_at"]
-    values = zip((AddressKind.PHONE, number, at), columns[1:], strict=True)
-    rows = select(DISTRICT.c.id, *(literal(value, column.type) for value, column in values))
-    # Ordered, so that two of these statements cannot deadlock.
-    insertion = insert_into(connection, ADDRESS).from_select(columns, rows.order_by(DISTRICT.c.id))
-    opted = await connection.scalars(
-        insertion.on_conflict_do_update(
-            index_elements=columns[:3], set_={"opted_out_at": insertion.excluded.opted_out_at}
-        ).returning(ADDRESS.c.id)
-    )
-    return opted.all()

@@ -15,7 +15,7 @@ import structlog
 from db.connect.database import Database
 from db.connect.unavailable import retry_once
 from db.derived.addresses import states
-from db.dispatch import changes, in_flight
+from db.dispatch import changes, in_flight, opt_outs
 from db.dispatch.changes import Change, ReportedStatus
 from db.dispatch.in_flight import LiveDelivery
 from db.dispatch.receipts import unmatched as unmatched_receipts
@@ -89,8 +89,10 @@ async def apply_receipts_within(
     changed: set[DeliveryKey] = set()
     # All messages before any address: a transaction with the lock of a message may wait for an address.
     message_ids = sorted({one.key.message_id for one in matched})
-    for message_id in message_ids if len(message_ids) > 1 else ():
-        await in_flight.lock(connection, message_id)
+    if len(message_ids) > 1:
+        for message_id in message_ids:
+            await in_flight.lock(connection, message_id)
+        await states.share_failures(connection)
     for message_id, some in _by_message(matched):
         applied = await _apply(connection, gateway, message_id, some, source=source, now=now)
         changed |= applied.changed
@@ -209,12 +211,9 @@ def _by_message(matched: Sequence[Matched]) -> Iterator[tuple[int, Sequence[Matc
 
 async def store_consents(connection: WriteConnection, consents: Sequence[Consent]) -> None:
     """Store opt-outs and opt-ins of phone numbers; the latest one of each number counts."""
-    opted: set[int] = set()
-    # Ordered by number, so that concurrent callers lock the rows in the same order.
-    for consent in sorted(consents, key=lambda consent: (consent.address, consent.at)):
-        opted.update(
-            await in_flight.set_opted_out(
-                connection, consent.address, consent.at if consent.opted_out else None
-            )
-        )
+    ordered = sorted(consents, key=lambda consent: consent.at)
+    opted = await opt_outs.store(
+        connection,
+        [(consent.address, consent.at if consent.opted_out else None) for consent in ordered],
+    )
     await states.update(connection, (), opted=opted)

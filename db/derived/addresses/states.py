@@ -2,15 +2,17 @@
 
 Locks: a transaction that may add or change a failure locks its addresses alone, and one that reached addresses shares
 them. Otherwise an arrival and a first failure at the same time would not see each other. All are locked in the order of
-their ids.
+their ids. An import may reach every address of a district; it holds one lock instead, which all that may add a failure
+share (`keep_failures_out`). That lock comes after those of messages and before that of any address. Whoever shares it must
+not wait for an address that an open import inserted, because the import waits for the lock later.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Select, delete, func, select, true
 
 from db.derived.addresses.rows import STATE, StoredState, state_values, states_of, stored
 from db.sql.bulk_write import insert_rows, update_rows
@@ -19,6 +21,11 @@ from db.sql.key_lists import any_of
 from db.tables.addresses import ADDRESS_FAILURES
 from db.tables.log import ADDRESS
 from domain.contact_problems import AddressState, Fate, add, problem_of
+
+FAILURES_LOCK: Final = 0x5E47108
+"""The key of PostgreSQL's advisory lock that transactions share which may add a failure; an import of history holds it alone."""
+
+_SHARED: Final = func.pg_advisory_xact_lock_shared(FAILURES_LOCK)
 
 
 class FateChange(NamedTuple):
@@ -118,6 +125,25 @@ async def recount(connection: WriteConnection, address_ids: Collection[int]) -> 
     await _write(connection, {}, ids, await stored(connection, ids, locks=True))
 
 
+async def keep_failures_out(connection: WriteConnection, *, for_each: Select[Any]) -> None:
+    """Wait for transactions that may have added a failure, and let others wait until this one ends; without a row, do nothing.
+
+    Call it when all deliveries of this transaction are written, and before it locks an address.
+    """
+    if connection.dialect.name == "postgresql":
+        alone = func.pg_advisory_xact_lock(FAILURES_LOCK)
+        await connection.execute(select(alone).select_from(for_each.subquery()))
+
+
+async def share_failures(connection: WriteConnection) -> None:
+    """Wait for an import that keeps failures out, and keep it waiting until this transaction ends.
+
+    `update` and `recount` do so themselves. A transaction that locks addresses before them calls it before the first one.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(_SHARED))
+
+
 async def with_rows(connection: ReadConnection, address_ids: Sequence[int]) -> Sequence[int]:
     """Return those of these addresses that have a row."""
     statement = select(ADDRESS_FAILURES.c.address_id).where(
@@ -149,8 +175,11 @@ async def _lock(connection: WriteConnection, ids: Sequence[int], *, alone: bool)
     if connection.dialect.name == "sqlite":
         return
     rows = select(ADDRESS.c.id).where(any_of(ADDRESS.c.id, ids)).order_by(ADDRESS.c.id)
+    if alone:
+        # In the same statement, which acquires this lock before that of any row.
+        rows = rows.join_from(select(_SHARED).cte(), ADDRESS, true())
     # `key_share`: rows that refer to the address can be inserted meanwhile.
-    locking = rows.with_for_update(key_share=True) if alone else rows.with_for_update(read=True)
+    locking = rows.with_for_update(of=ADDRESS, key_share=alone, read=not alone)
     await connection.execute(select(func.count()).select_from(locking.subquery()))
 
 

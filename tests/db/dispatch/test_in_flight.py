@@ -12,11 +12,10 @@ from db.dispatch import in_flight
 from db.dispatch.in_flight import DeliveryTerms, LiveContent
 from db.log.deliveries import DeliveryKey
 from db.sql.connections import ReadConnection, WriteConnection
-from db.tables.log import ADDRESS, DELIVERY, MESSAGE
+from db.tables.log import DELIVERY, MESSAGE
 from domain.call_window import CallWindow
 from domain.message import BodyFormat
 from domain.status import DeliveryStatus, MessageStatus
-from tests import log
 from tests.delivery.world import World, call, number_of, people, text_to
 from tests.log import NOON
 
@@ -153,35 +152,6 @@ async def test_open_outcomes_come_in_pages_in_the_order_of_the_list(world: World
         )
 
     assert [delivery.reference for delivery in (*first, *rest)] == ["A", "C", "F"]
-
-
-async def test_an_opt_out_applies_to_a_number_in_every_district(world: World) -> None:
-    await log.load(world.database, log.district("north"))
-    await world.load(people(2, text_to))
-    await log.load(
-        world.database,
-        log.message("N-1", people(1, text_to), district="north", school=None, status=None),
-    )
-    async with world.database.writing() as connection:
-        await in_flight.set_opted_out(connection, number_of(0), NOON)
-        ids = list(await connection.scalars(select(ADDRESS.c.id)))
-        found = await in_flight.targets(connection, ids)
-        assert [target.key for target in found.values() if target.opted_out] == [number_of(0)] * 2
-
-        await in_flight.set_opted_out(connection, number_of(0), None)
-        found = await in_flight.targets(connection, ids)
-        assert [target.opted_out for target in found.values()] == [False] * 3
-
-
-async def test_an_opt_out_accepts_every_notation_of_a_number(world: World) -> None:
-    await world.load(people(1, text_to))
-    async with world.database.writing() as connection:
-        await in_flight.set_opted_out(connection, "\u202a+1 (612) 555-0000\u202c", NOON)
-        await in_flight.set_opted_out(connection, "heather", NOON)
-
-        rows = (await connection.execute(select(ADDRESS.c.key, ADDRESS.c.opted_out_at))).all()
-
-    assert [tuple(row) for row in rows] == [("+16125550000", NOON)]
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,7 @@ async def test_a_move_needs_as_many_statements_for_one_message_as_for_five_hundr
         await connection.invalidate()
 
     assert (await rows(database))["message"] == count
-    assert len(asked) == {"sqlite": 21, "postgresql": 32}[database.engine.dialect.name]
+    assert len(asked) == {"sqlite": 21, "postgresql": 33}[database.engine.dialect.name]
 
 
 async def test_staged_messages_that_are_in_the_log_are_found_with_whether_they_are_equal(

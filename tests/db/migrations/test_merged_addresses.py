@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from db.connect.database import Database
 from db.derived.addresses import states
-from db.dispatch import in_flight
+from db.dispatch import in_flight, opt_outs
 from db.migrations import backfills, merged_addresses
 from db.migrations.backfills import BackfillProgress
 from db.tables.log import ADDRESS, DELIVERY
@@ -110,8 +110,7 @@ async def test_addresses_with_the_same_new_key_are_merged_and_the_log_does_not_c
 ) -> None:
     await send(database, *LOG)
     async with database.writing() as connection:
-        await in_flight.set_opted_out(connection, "+16125550002", NOON)
-        await in_flight.set_opted_out(connection, "+16125550004", NOON)
+        await opt_outs.store(connection, [("+16125550002", NOON), ("+16125550004", NOON)])
         await states.recount(connection, (await connection.scalars(select(ADDRESS.c.id))).all())
     await make_old(database)
     await assert_counted(database)
