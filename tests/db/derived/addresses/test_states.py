@@ -125,6 +125,33 @@ async def test_the_first_of_several_kinds_holds(world: World) -> None:
     await recount_addresses(world.database)
 
 
+async def test_a_call_that_is_answered_ends_cannot_text_until_the_next_text_fails(
+    world: World,
+) -> None:
+    """Rule 10: a problem ends when the address is reached, and begins again with the next failure (ADR 110)."""
+    first = await hand_over_all(world, people(1, call, text_to), id="M-1")
+    await say(world, first, DeliveryStatus.FAILED, 1, code=-30, failure="no_texts", device=1)
+    assert await problem_of(world, PHONE) == ("CANNOT_TEXT", 1)
+
+    await say(world, first, DeliveryStatus.DELIVERED, 2, code=5)
+    assert await problem_of(world, PHONE) == (None, 0)
+
+    second = await hand_over_all(world, people(1, text_to), id="M-2")
+    await say(world, second, DeliveryStatus.FAILED, 3, code=-30, failure="no_texts")
+    assert await problem_of(world, PHONE) == ("CANNOT_TEXT", 1)
+    await recount_addresses(world.database)
+
+
+async def test_a_call_that_is_answered_does_not_end_an_opt_out_of_texts(world: World) -> None:
+    message_id = await hand_over_all(world, people(1, call))
+    async with world.database.writing() as connection:
+        await store_consents(connection, [Consent(at(1), PHONE, True)])
+    await say(world, message_id, DeliveryStatus.DELIVERED, 2, code=5)
+
+    assert await problem_of(world, PHONE) == ("OPTED_OUT", 0)
+    await recount_addresses(world.database)
+
+
 async def test_stop_and_start_begin_and_end_a_problem(world: World) -> None:
     await world.load(people(1, text_to))
     async with world.database.writing() as connection:
