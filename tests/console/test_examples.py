@@ -16,6 +16,14 @@ def test_an_example_fits_the_contract(example: Path) -> None:
     assert validate(contract, parse(example.read_text(encoding="utf-8"))) == []
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_the_comment_of_an_example_is_not_cut_off(example: Path) -> None:
+    """The editor shows 60 columns on a screen of usual width, and does not wrap."""
+    lines = example.read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line.startswith("#") and len(line) > 60] == []
+
+
 def test_every_example_is_a_tab() -> None:
     tabs = (ROOT / "console" / "src" / "examples.ts").read_text(encoding="utf-8")
 
