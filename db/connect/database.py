@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Insert, event
 
 from db.connect.engine import LARGE_CACHE, POOLED, make_engine
 from db.connect.single_statement import SingleStatements
+from db.connect.sqlite_threads import threads_ended
 from db.sql.connections import ReadConnection, WriteConnection
 
 _NOTES: Final = "sentlog notes"
@@ -44,8 +45,9 @@ class Database:
             event.listen(self.engine.sync_engine, "begin", self._begin_sqlite)
 
     async def dispose(self) -> None:
-        """Close all connections."""
+        """Close all connections. On SQLite their threads have ended then."""
         await self.engine.dispose()
+        await threads_ended()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[ReadConnection]:

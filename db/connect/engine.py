@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db.connect.deadline import keep_time
 from db.connect.driver_pool import LONGEST_UNASKED, session_settings
+from db.connect.sqlite_threads import open_connection
 from db.sql.index_hints import HintingCompiler
 
 SQLITE_PRAGMAS: Final = {
@@ -20,6 +21,9 @@ SQLITE_PRAGMAS: Final = {
     "foreign_keys": "ON",  # off by default on each connection
     "busy_timeout": 30_000,  # milliseconds; 0 would make the second writer fail at once
 }
+
+SQLITE_OPTIONS: Final = {"async_creator_fn": open_connection}
+"""The arguments of a connection to SQLite for SQLAlchemy."""
 
 LARGE_CACHE: Final = 64 * 1024
 """SQLite's page cache in KiB: its default of 2 MiB thrashes while a large import updates its indexes."""
@@ -47,6 +51,7 @@ def make_engine(url: str, *, cache: int, most: int) -> AsyncEngine:
             pool_size=min(KEPT, most),
             max_overflow=most - min(KEPT, most),
             pool_use_lifo=True,
+            connect_args=SQLITE_OPTIONS,
         )
         engine.dialect.statement_compiler = HintingCompiler
         event.listen(engine.sync_engine, "connect", partial(_set_up_sqlite, cache=cache))

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from db.connect.database import Database, note
+from db.connect.engine import SQLITE_OPTIONS
 from db.connect.log_watch import LogNotice, LogWatch, parse
 from db.connect.unavailable import AWAY, cause
 from db.sql.connections import WriteConnection
@@ -176,7 +177,7 @@ class Notices:
             self._database.engine.url,
             poolclass=NullPool,
             isolation_level="AUTOCOMMIT",
-            connect_args=_KEEPALIVE if is_postgres else {},
+            connect_args=_KEEPALIVE if is_postgres else SQLITE_OPTIONS,
         )
         while True:
             try:
