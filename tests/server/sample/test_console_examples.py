@@ -76,3 +76,14 @@ async def test_no_example_is_an_error_in_another_log(database: Database) -> None
 
     for name in operations():
         await answer(world, name, log.viewer(district="lakeview"))
+
+
+async def test_no_example_cancels_a_message_before_an_id_is_put_in(database: Database) -> None:
+    await log.load(database, log.district(), log.message("M-1", status=None))
+    world = World(database)
+    before = await world.all_rows()
+
+    for name in ("Cancel", "CancelMany"):
+        await answer(world, name, log.viewer())
+
+    assert await world.all_rows() == before
