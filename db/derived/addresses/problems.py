@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, 
 from db.derived.addresses.records import has_visible
 from db.log.deliveries import DeliveryKey
 from db.log.text_match import contains, few_addresses, few_people, in_address
-from db.log.visibility import Visibility, visible
+from db.log.visibility import Visibility, is_of_visible
 from db.sql.connections import ReadConnection, WriteConnection
 from db.sql.cursors import Term
 from db.sql.index_hints import by_index
@@ -106,6 +106,9 @@ class ProblemCount:
     kind: ProblemKind
     count: int
 
+
+MOST_LOOKED_UP: Final = 200
+"""The most people whose addresses are looked up first; with more, a page is sooner full by looking at each problem."""
 
 _LAST: Final = DELIVERY.alias("last_delivery")
 _NAMES: Final = {
@@ -270,22 +273,61 @@ async def _contains(
     """Return the condition that an address, or the name of a person in a visible message to it, contains `typed`."""
     district_id = visibility.district.id
     ids = await few_addresses(connection, typed, district_id=district_id)
-    addressed = in_address(typed) if ids is None else any_of(ADDRESS.c.id, ids)
+    addressed = in_address(typed) if ids is None else any_of(ADDRESS_FAILURES.c.address_id, ids)
     people = await few_people(connection, typed, district_id=district_id)
     named = contains(RECIPIENT.c.key, fold(typed))
+    if people is not None and len(people) <= MOST_LOOKED_UP:
+        found = await _addresses_of(connection, people, named, visibility)
+        if ids is not None:
+            # One list, so that it is found by the key: no index serves an OR with another condition.
+            return any_of(ADDRESS_FAILURES.c.address_id, sorted({*ids, *found}))
+        return or_(addressed, any_of(ADDRESS_FAILURES.c.address_id, found))
     if people is not None:
         is_one = or_(any_of(RECIPIENT.c.person_id, people), any_of(RECIPIENT.c.student_id, people))
         named = and_(named, is_one)
+    has_person = is_there(
+        _deliveries_to_named(visibility, named)
+        .with_only_columns(literal(1))
+        .with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite")
+        .where(DELIVERY.c.address_id == ADDRESS_FAILURES.c.address_id)
+        .correlate(ADDRESS_FAILURES)
+    )
+    return or_(addressed, has_person)
+
+
+async def _addresses_of(
+    connection: ReadConnection,
+    people: Sequence[int],
+    named: ColumnElement[bool],
+    visibility: Visibility,
+) -> Sequence[int]:
+    """Return the addresses of deliveries to these people, or about them, in visible messages with such a name."""
+    of_role = {
+        "recipient_of_person": RECIPIENT.c.person_id,
+        "recipient_of_student": RECIPIENT.c.student_id,
+    }
+    found: set[int] = set()
+    for index, column in of_role.items() if people else ():
+        statement = (
+            _deliveries_to_named(visibility, named)
+            .distinct()
+            .with_hint(RECIPIENT, by_index(index), "sqlite")
+            .where(any_of(column, people))
+        )
+        found.update(await connection.scalars(statement))
+    return sorted(found)
+
+
+def _deliveries_to_named(visibility: Visibility, named: ColumnElement[bool]) -> Select[Any]:
+    """Return the statement for the addresses of deliveries in visible messages to recipients with such a name."""
     is_of = and_(
         RECIPIENT.c.message_id == DELIVERY.c.message_id,
         RECIPIENT.c.number == DELIVERY.c.recipient_number,
     )
-    recipients = DELIVERY.join(RECIPIENT, is_of)
-    has_person = is_there(
-        select(literal(1))
-        .select_from(recipients.join(MESSAGE, MESSAGE.c.id == DELIVERY.c.message_id))
-        .with_hint(DELIVERY, by_index("delivery_to_address"), "sqlite")
-        .where(DELIVERY.c.address_id == ADDRESS_FAILURES.c.address_id, visible(visibility), named)
-        .correlate(ADDRESS_FAILURES)
+    # Not by a join with the message: PostgreSQL would read all deliveries of each message.
+    is_visible = is_of_visible(DELIVERY.c.message_id, visibility)
+    return (
+        select(DELIVERY.c.address_id)
+        .select_from(RECIPIENT.join(DELIVERY, is_of))
+        .where(is_visible, named)
     )
-    return or_(addressed, has_person)

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from db.connect.database import Database
+from db.derived.addresses import problems
 from domain.status import DeliveryStatus
 from domain.viewer import Right, Viewer
 from resolvers.addresses.resolution import LONGEST_NOTE
@@ -148,6 +149,48 @@ async def test_each_part_of_the_filter_narrows_the_list(
 
     assert [node["address"]["value"] for node in found["nodes"]] == values
     assert (found["totalCount"], len(found["counts"])) == (len(values), counts)
+
+
+@pytest.mark.parametrize("most", [0, 1, 200])
+@pytest.mark.parametrize(
+    ("search", "values", "of_east"),
+    [
+        ("gus", [GONE], []),
+        ("gina", [GONE], [GONE]),
+        ("gone", [GONE], [GONE]),
+        ("calvin", [SILENT], [SILENT]),
+        ("s", [SILENT, GONE], [SILENT]),
+        ("0102", [SILENT], [SILENT]),
+        ("nobod", ["nobody"], []),
+        ("fay", [], []),
+        ("zzz", [], []),
+    ],
+)
+async def test_a_search_finds_the_same_however_many_people_are_looked_up_first(
+    log: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    search: str,
+    values: list[str],
+    of_east: list[str],
+    most: int,
+) -> None:
+    # An older name of somebody, and a student, who is found too.
+    older = recipient("p5", email("b@nomail.example"), name="Bounce, Gus", student=("s1", "Gus"))
+    newer = recipient(
+        "p2",
+        voice(SILENT, call_status=0, at=at(9)),
+        name="Silent, Sam",
+        student=("s2", "Kid, Calvin"),
+    )
+    await load(log, message("M-8", [older], school="west"), message("M-9", [newer], school="east"))
+    monkeypatch.setattr(problems, "MOST_LOOKED_UP", most)
+
+    found = await worklist(log, search=search)
+    east = await worklist(log, viewer(schools=["east"]), search=search)
+
+    assert [node["address"]["value"] for node in found["nodes"]] == values
+    assert [node["address"]["value"] for node in east["nodes"]] == of_east
+    assert (found["totalCount"], east["totalCount"]) == (len(values), len(of_east))
 
 
 async def test_schools_narrow_the_list(log: Database) -> None:
