@@ -4,6 +4,7 @@ Only names, addresses and relations in visible messages count. `db.log.people` r
 """
 
 import string
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +21,7 @@ from db.search.people_statements import (
     count_of_names,
     exact,
     names_as_written,
+    names_of_few,
     page_of_names,
     people_at,
 )
@@ -78,6 +80,15 @@ class PersonMatch(NamedTuple):
     key: str
     """The folded name that matched; for an id or address, the first of the person's visible names."""
     matched: str
+
+
+class _Name(NamedTuple):
+    """A name that matches; in the order of the search."""
+
+    rank: int
+    key: str
+    person_id: int
+    role: Role
 
 
 class _Candidates(NamedTuple):
@@ -226,27 +237,77 @@ async def _by_name(
     most: int,
 ) -> Sequence[PersonMatch]:
     """Return the first `most` people after the place `after` whose names match, without those that match exactly."""
-    if candidates.few == []:
-        return []
-    found: list[tuple[int, Role, int, str]] = []
+    if candidates.few is not None:
+        return await _of_few(connection, wanted, candidates, after=after, most=most)
+    found: list[_Name] = []
     for rank in (BEGINS, HOLDS):
         if after[0] > rank or len(found) == most:
             continue
-        is_after = bool(after[0] == rank)
-        names_shape = NamesShape(rank == BEGINS, candidates.few is not None, is_after)
+        names_shape = NamesShape(rank == BEGINS, bool(after[0] == rank))
         statement = page_of_names(wanted.shape, names_shape)
         cursor = {"rows": most - len(found), "after_key": after[1], "after_id": after[2]}
         rows = await rows_of(connection, statement, {**candidates.values, **cursor})
-        found += [(person_id, role, rank, key) for person_id, key, role in rows]
-    if not found:
+        found += [_Name(rank, key, person_id, role) for person_id, key, role in rows]
+    written = await _written(connection, wanted, found)
+    return [_match(one, text) for one in found if (text := written.get(one)) is not None]
+
+
+async def _of_few(
+    connection: ReadConnection,
+    wanted: PeopleSearch,
+    candidates: _Candidates,
+    *,
+    after: Key,
+    most: int,
+) -> Sequence[PersonMatch]:
+    """Return what `_by_name` does, if the people whose names match are few.
+
+    Their names are put in order here. So only the names on the page are looked for in visible messages, not all of them.
+    """
+    if not candidates.few:
         return []
+    rows = await rows_of(connection, names_of_few(wanted.shape), candidates.values)
+    needle = wanted.needle
+    names = sorted(
+        _Name(BEGINS if key.startswith(needle) else HOLDS, key, id, role) for id, key, role in rows
+    )
+    of_person: dict[int, list[_Name]] = defaultdict(list)
+    for name in names:
+        of_person[name.person_id].append(name)
+    # Each person is at the place of its first name that is visible: the names before it must be looked up too.
+    rest = [name for name in names if name[:3] > after]
+    found: list[PersonMatch] = []
+    # A viewer of all schools sees nearly every name.
+    size = len(rest) if wanted.shape.is_limited else most
+    while rest and len(found) < most:
+        part, rest = rest[:size], rest[size:]
+        looked_up = {one for name in part for one in of_person[name.person_id] if one <= name}
+        written = await _written(connection, wanted, sorted(looked_up))
+        for name in part:
+            shown = [one for one in of_person[name.person_id] if written.get(one) is not None]
+            if shown and shown[0] == name:
+                found.append(_match(name, written[name]))
+        size *= 2
+    return found[:most]
+
+
+async def _written(
+    connection: ReadConnection, wanted: PeopleSearch, names: Sequence[_Name]
+) -> Mapping[_Name, str]:
+    """Return how the newest visible message writes these names; one that no visible message has is left out."""
+    if not names:
+        return {}
     values = {
         **visibility_parameters(wanted.visibility),
-        "people": [one[0] for one in found],
-        "keys": sorted({one[3] for one in found}),
+        "people": sorted({name.person_id for name in names}),
+        "keys": sorted({name.key for name in names}),
     }
     rows = await rows_of(connection, names_as_written(wanted.shape), values)
-    written = {(row[0], row[1]): row[2] for row in rows}
-    return [
-        PersonMatch(*one, written[one[0], one[3]]) for one in found if (one[0], one[3]) in written
-    ]
+    texts = {(row[0], row[1]): row[2] for row in rows}
+    return {
+        name: text for name in names if (text := texts.get((name.person_id, name.key))) is not None
+    }
+
+
+def _match(name: _Name, written: str) -> PersonMatch:
+    return PersonMatch(name.person_id, name.role, name.rank, name.key, written)

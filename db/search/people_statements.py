@@ -50,11 +50,10 @@ class Shape(NamedTuple):
 class NamesShape(NamedTuple):
     """What the statement for a page of names depends on beside the shape of the search.
 
-    `begins`: names that begin with the text; otherwise those with it inside. `are_few`: the people are looked up already.
+    `begins`: names that begin with the text; otherwise those with it inside.
     """
 
     begins: bool
-    are_few: bool
     has_cursor: bool
 
 
@@ -131,14 +130,28 @@ def _with_ids(shape: Shape) -> CompoundSelect[Any]:
 
 @cache
 def page_of_names(shape: Shape, names_shape: NamesShape) -> Select[Any]:
-    """Return the statement for the people of a rank in order, each with the name that is the best of its visible names."""
+    """Return the statement for the people of a rank in order, each with the name that is the best of its visible names.
+
+    It reads in the order of the index, because many names match, so that the page is full soon.
+    """
     statement = _best_names(NAMES, shape, names_shape).where(_matches(NAMES, names_shape))
-    if names_shape.are_few:
-        # Ordered by an expression, so that neither engine reads in the order of the index to find these few.
-        return statement.order_by(NAMES.c.key.concat(""), NAMES.c.person_id)
-    # In the order of the index: many names match, so the page is full soon.
     statement = statement.with_hint(NAMES, by_index("person_name_by_key"), "sqlite")
     return statement.order_by(NAMES.c.key, NAMES.c.person_id)
+
+
+@cache
+def names_of_few(shape: Shape) -> Select[Any]:
+    """Return the statement for the names with `needle` of the people `few` who are not in `exact`: person, key, role."""
+    statement = (
+        select(NAMES.c.person_id, NAMES.c.key, PERSON.c.role)
+        .join(PERSON, PERSON.c.id == NAMES.c.person_id)
+        .where(
+            any_of_parameter(NAMES.c.person_id, "few"),
+            contains_parameter(NAMES.c.key, "needle"),
+            not_(any_of_parameter(NAMES.c.person_id, "exact")),
+        )
+    )
+    return statement if shape.role is None else statement.where(PERSON.c.role == shape.role)
 
 
 def _matches(names: FromClause, names_shape: NamesShape) -> ColumnElement[bool]:
@@ -169,7 +182,7 @@ def _best_names(names: FromClause, shape: Shape, names_shape: NamesShape) -> Sel
     role = select(PERSON.c.role).where(PERSON.c.id == names.c.person_id).scalar_subquery()
     return (
         select(names.c.person_id, names.c.key, role)
-        .where(_is_candidate(names, shape, are_few=names_shape.are_few), has_no_better)
+        .where(_is_candidate(names, shape, are_few=False), has_no_better)
         .limit(bindparam("rows", type_=Integer))
     )
 
@@ -184,7 +197,7 @@ def count_of_names(shape: Shape, *, are_few: bool) -> Select[Any]:
 
 @cache
 def names_as_written(shape: Shape) -> Select[Any]:
-    """Return the statement for how the newest visible message writes the names with `keys` of `people`."""
+    """Return the statement for how the newest visible message writes the names with `keys` of `people`; null if none does."""
     newest = (RECIPIENT.c.message_id.desc(), RECIPIENT.c.number.desc())
     written = {
         role: _rows_with(NAMES, role, shape, name).order_by(*newest).limit(1).scalar_subquery()
