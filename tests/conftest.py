@@ -56,6 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["SENTLOG_EXECUTOR"] = "stock"
 
 
+LARGE_LOGS: Final = frozenset(
+    {"large_sqlite", "large_postgres", "summed_sqlite", "summed_postgres"}
+)
+"""The fixtures of logs that take ten seconds to build, as parameters of tests."""
+
 _strict: Final[list[str]] = []
 
 
@@ -75,6 +80,8 @@ pytest_runtest_call = pytest_runtest_setup  # a fixture may have imported it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests and tests that need a browser. The latter run on one worker: each worker would start a Chromium and a server.
 
+    Tests of one large log run on one worker too, because each worker would build it.
+
     With `SENTLOG_TEST_EXECUTOR=stock`, keep only the tests that may execute an operation.
     """
     if os.environ.get("SENTLOG_TEST_EXECUTOR") == "stock":
@@ -89,3 +96,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(test, pytest.Function) and "browser" in test.fixturenames:
             test.add_marker(pytest.mark.browser)
             test.add_marker(pytest.mark.xdist_group("browser"))
+        callspec = getattr(test, "callspec", None)
+        for log in LARGE_LOGS & set(map(str, callspec.params.values() if callspec else ())):
+            test.add_marker(pytest.mark.xdist_group(log))

@@ -19,7 +19,9 @@ from domain.viewer import Right, Viewer
 from tests.delivery.reports.printing import made, make_reports, printing, row
 from tests.delivery.upkeep.purges import load_old, purge_of
 from tests.log import NOON, email, message, person_ids, recipient, school, text, viewer, voice
+from tests.operations import ask
 from tests.resolvers.world import World
+from tests.statements import recorded
 
 SHOWN: Final = """report { id kind fileName format devices detail message { id }
   about { __typename ... on Person { id name } ... on Student { id name } } }"""
@@ -157,6 +159,26 @@ async def test_each_request_is_in_the_audit_as_the_opening_of_what_it_shows(worl
         ("OPEN_CONTACT_PROBLEMS", "district.1"),
         ("CREATE_REPORT", "report.2"),
     ]
+
+
+async def test_many_reports_and_whom_they_are_about_take_as_many_statements_as_one(
+    world: World,
+) -> None:
+    ids = []
+    for day in range(1, 22):
+        days = {"from": f"2020-01-{day:02}", "to": "2020-12-31"}
+        report = await requested(world, FAMILY, {**HEATHER, "createdBetween": days})
+        ids.append(report["id"])
+    document = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Report {
+      kind message { id } about { ... on Person { name } } downloadUrl } } }"""
+    counts = []
+    for some in (ids[:1], ids):
+        with recorded(world.database) as statements:
+            data = await ask(world.database, document, {"ids": some}, now=world.now)
+        assert len(data["nodes"]) == len(some)
+        counts.append(len(statements))
+
+    assert counts[0] == counts[1]
 
 
 # What is refused
