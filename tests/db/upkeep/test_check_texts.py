@@ -50,10 +50,10 @@ FIRST = "message_id = (SELECT id FROM message WHERE external_id = 'M-1')"
 OF_FIRST = "external_id = 'M-1'"
 
 CHANGES = f"""
-    UPDATE content SET words = ' late bus . the buses are late . hello ' WHERE {FIRST} | M-1 words, from word 5 on: 9 words, not 9 words
-    UPDATE content SET words = ' late bus . the bus is late ' WHERE {FIRST} | M-1 words, from word 8 on: 7 words, not 9 words
-    UPDATE content SET words = '' WHERE {FIRST} | M-1 words, from word 1 on: 0 words, not 9 words
-    UPDATE content SET voice_script = NULL WHERE {FIRST} | M-1 words, from word 8 on: 9 words, not 7 words
+    UPDATE content SET words = ' late late·bus bus . the the·buses buses buses·are are are·late late . hello ' WHERE {FIRST} | M-1 words, from word 6 on: 13 words, not 13 words
+    UPDATE content SET words = ' late late·bus bus . the the·bus bus bus·is is is·late late ' WHERE {FIRST} | M-1 words, from word 12 on: 11 words, not 13 words
+    UPDATE content SET words = '' WHERE {FIRST} | M-1 words, from word 1 on: 0 words, not 13 words
+    UPDATE content SET voice_script = NULL WHERE {FIRST} | M-1 words, from word 12 on: 13 words, not 11 words
     UPDATE message SET subject_key = 'late bus!' WHERE {OF_FIRST} | M-1 subject_key, from character 9 on: 9 characters, not 8 characters
     UPDATE message SET type_key = 'Behavior' WHERE {OF_FIRST} | M-1 type_key, from character 1 on: 8 characters, not 8 characters
     UPDATE message SET sender_key = '' WHERE {OF_FIRST} | M-1 sender_key, from character 1 on: 0 characters, not 21 characters
