@@ -16,6 +16,7 @@ import selectors
 import signal
 import socket
 import sys
+from importlib import import_module
 from typing import Final, NoReturn
 
 # Modules that SQLAlchemy imports by the name of a dialect.
@@ -37,6 +38,7 @@ def main() -> None:
     # Ctrl-C reaches the whole process group, and a service manager's SIGTERM all processes of the service. Ignore both: the
     # parent closes the socket once it has given its reports back.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    import_module("delivery.reports.sources.reading")
     for format in ReportFormat:
         renderer(format)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -33,7 +33,7 @@ from delivery.reports.failures import (
     viewer_message,
 )
 from delivery.reports.process import RenderOrder
-from delivery.reports.sources.reading import expected_rows
+from delivery.reports.sizes import expected_rows
 from delivery.reports.store import StoreLocation, open_store
 from domain.ids import Kind, spell
 from domain.report import MOST_SMALL

@@ -21,7 +21,6 @@ from db.connect.engine import SMALL_CACHE
 from db.reports.jobs import MadeReport, ReportJob
 from delivery.reports.channel import Channel, ChannelMessage, log_through, where
 from delivery.reports.failures import failure_of
-from delivery.reports.sources.reading import reading_report
 from delivery.reports.store import StoreLocation, open_store
 from renderers import renderer
 
@@ -54,6 +53,9 @@ async def make(
     `report_progress` gets the percentage, in another thread; an exception in it ends the work. Raises `Purged`,
     `PersonPurged`, `StoreError`, or any error of reading and rendering.
     """
+    # Imported here, because a server imports this module, and makes no files itself.
+    from delivery.reports.sources.reading import reading_report
+
     database = Database(order.database_url, cache=SMALL_CACHE)
     render = renderer(order.job.format)
     try:

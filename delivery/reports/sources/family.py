@@ -20,14 +20,6 @@ from domain.people import Role
 from renderers.contents.family_report import FamilyReport, FamilyRow
 
 
-async def expected_rows(
-    connection: ReadConnection, subject: FamilySubject, *, visibility: Visibility
-) -> int:
-    """Return about how many rows the report will have: its deliveries, and its recipients in case they have none."""
-    figures = await family_figures(connection, subject, visibility=visibility)
-    return figures.recipients + figures.deliveries + figures.duplicates
-
-
 async def begin(
     connection: ReadConnection, job: ReportJob, subject: FamilySubject, *, visibility: Visibility
 ) -> ReportReader:

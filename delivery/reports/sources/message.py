@@ -12,7 +12,6 @@ from db.log.districts import DistrictRecord
 from db.log.messages import ContentRecord
 from db.log.recipients import RecipientFilter, RecipientOutcome, RecipientRecord
 from db.log.visibility import Visibility
-from db.reports import jobs
 from db.reports import marks as report_marks
 from db.reports.jobs import ReportJob
 from db.sql.connections import ReadConnection
@@ -23,7 +22,7 @@ from domain.counting import figures
 from domain.masking import MASK, mask, mask_values
 from domain.message import BodyFormat
 from domain.paging import Page
-from domain.report import RowRule, row_rule, rows_expected, rows_of_recipient
+from domain.report import RowRule, row_rule, rows_of_recipient
 from renderers.contents.delivery_rows import DetailRow
 from renderers.contents.message_report import MessageReport, ReportCancellation, ReportContent
 
@@ -32,19 +31,6 @@ def message_of(job: ReportJob) -> int:
     """Return the message of a report that has no other subject."""
     assert job.message_id is not None
     return job.message_id
-
-
-async def expected_rows(connection: ReadConnection, job: ReportJob) -> int:
-    """Return how many rows a report will have, from the counters of its message, without counting rows."""
-    message_id = message_of(job)
-    counters = (await message_counters.of_messages(connection, [message_id])).get(message_id)
-    people, without_device = await jobs.people_of(connection, message_id)
-    return rows_expected(
-        row_rule(job.devices, job.detail),
-        () if counters is None else counters.tallies,
-        people=people,
-        without_device=without_device,
-    )
 
 
 async def begin(

@@ -28,14 +28,6 @@ from renderers.cells import Clock
 from renderers.contents.problem_report import ProblemReport, ProblemRow
 
 
-async def expected_rows(
-    connection: ReadConnection, subject: ProblemsSubject, *, visibility: Visibility
-) -> int:
-    """Return how many rows the report will have."""
-    counts = await count_problems(connection, subject.criteria, visibility=visibility)
-    return sum(one.count for one in counts)
-
-
 async def begin(
     connection: ReadConnection, job: ReportJob, subject: ProblemsSubject, *, visibility: Visibility
 ) -> ReportReader:

@@ -11,21 +11,8 @@ from db.connect.database import Database
 from db.log import districts
 from db.reports.jobs import ReportJob
 from db.reports.subjects import FamilySubject, decode, visibility_of
-from db.sql.connections import ReadConnection
 from delivery.reports.sources import family, message, problems
 from delivery.reports.sources.pages import ReportReader
-
-
-async def expected_rows(connection: ReadConnection, job: ReportJob, *, now: datetime) -> int:
-    """Return about how many rows a report will have, without reading them."""
-    if job.subject is None:
-        return await message.expected_rows(connection, job)
-    subject = decode(job.subject)
-    district = (await districts.districts(connection, [job.district_id]))[job.district_id]
-    visibility = visibility_of(subject, district, now=now)
-    if isinstance(subject, FamilySubject):
-        return await family.expected_rows(connection, subject, visibility=visibility)
-    return await problems.expected_rows(connection, subject, visibility=visibility)
 
 
 @asynccontextmanager

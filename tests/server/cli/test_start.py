@@ -50,6 +50,7 @@ def test_a_process_that_serves_imports_nothing_that_makes_files(tmp_path: Path) 
     assert ELSEWHERE.intersection(name.partition(".")[0] for name in modules) == set()
     # What a report says and how its texts are read: no font, and no library of a format.
     assert {name for name in modules if name.startswith("renderers.")} <= {
+        "renderers.cells",
         "renderers.document",
         "renderers.stand_ins",
         "renderers.texts",
