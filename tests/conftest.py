@@ -80,7 +80,8 @@ pytest_runtest_call = pytest_runtest_setup  # a fixture may have imported it
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark slow tests and tests that need a browser. The latter run on one worker: each worker would start a Chromium and a server.
 
-    Tests of one large log run on one worker too, because each worker would build it.
+    Tests of one large log run on one worker too, because each worker would build it. With pytest 9.2, pytest-xdist 3.8
+    ignores these groups (its issue 1386): nothing fails, but each worker does it all.
 
     With `SENTLOG_TEST_EXECUTOR=stock`, keep only the tests that may execute an operation.
     """

@@ -3,8 +3,8 @@
 Locks: a transaction that may add or change a failure locks its addresses alone, and one that reached addresses shares
 them. Otherwise an arrival and a first failure at the same time would not see each other. All are locked in the order of
 their ids. An import may reach every address of a district; it holds one lock instead, which all that may add a failure
-share (`keep_failures_out`). That lock comes after those of messages and before that of any address. Whoever shares it must
-not wait for an address that an open import inserted, because the import waits for the lock later.
+share (`keep_failures_out`). That lock comes after those of messages and before that of any address. A transaction
+that shares it must not wait for an address that an open import inserted: the import waits for the lock later.
 """
 
 from collections import defaultdict
