@@ -25,7 +25,7 @@ from domain.report import KEPT, ReportFormat, ReportStatus
 from domain.ticket import SECRET, Ticket, sign
 from server.auth.authenticator import Authenticator
 from server.auth.key_sources import connect_keys
-from server.routes.downloads import Part, disposition, part_of, route
+from server.routes.downloads import route
 from tests.delivery.reports.printing import made, make_reports, printing, requested_report
 from tests.log import NOON, district, email, load, message, recipient, school, school_ids
 from tests.server.auth.signing import Clock, claims, no_client, settings, signed
@@ -210,36 +210,6 @@ async def test_a_part_of_another_version_is_not_joined_to_this_one(desk: Desk) -
     tag = (await desk.get(method="HEAD")).headers["etag"]
     assert (await desk.get(range="bytes=0-4", if_range=tag)).content == file[:5]
     assert (await desk.get(range="bytes=0-4", if_range='"other"')).content == file
-
-
-@pytest.mark.parametrize(
-    ("wanted", "part"),
-    [
-        ("bytes=0-99", Part(0, 10)),
-        ("bytes=9-", Part(9, 10)),
-        ("bytes=-99", Part(0, 10)),
-        ("bytes=10-", None),
-        ("bytes=-0", None),
-        # No range of bytes, or more than one: the whole.
-        ("bytes=5-4", Part(0, 10)),
-        ("bytes=-", Part(0, 10)),
-        ("bytes=0-1,3-4", Part(0, 10)),
-        ("bytes=a-b", Part(0, 10)),
-        ("lines=0-1", Part(0, 10)),
-        ("bytes=0-99999999999999999999", Part(0, 10)),
-    ],
-)
-def test_a_range_is_read_as_the_rfc_has_it(wanted: str, part: Part | None) -> None:
-    assert part_of(wanted, 10) == part
-
-
-@pytest.mark.parametrize("name", ['a"b.pdf', "a\\b.pdf", "é.pdf", "a;b.pdf", "ab\r\nx: y.pdf"])
-def test_no_name_breaks_out_of_its_header(name: str) -> None:
-    value = disposition(name)
-    assert value.isascii()
-    assert value.count('"') == 2
-    assert value.endswith(f"filename*=UTF-8''{quote(name, safe='')}")
-    assert not {"\r", "\n", "\\"} & set(value)
 
 
 @pytest.mark.parametrize("format", ReportFormat)
